@@ -1,0 +1,64 @@
+# Everything starts from Python 3.11 or later and nothing else. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUNTIME_STAMP := $(VENV)/.runtime
+
+.PHONY: setup demo run test interop check bench format lock clean
+
+setup: $(STAMP)
+
+$(RUNTIME_STAMP): requirements/runtime.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what smsgate needs to run"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMP): requirements/dev.lock $(RUNTIME_STAMP)
+	@echo "installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# The main job with nothing installed beforehand: database, SMSC, phones, shop and gateway. ONCE=1 ends by itself.
+demo: $(RUNTIME_STAMP)
+	@$(BIN)/smsgate demo $(if $(ONCE),--once --json)
+
+run: $(RUNTIME_STAMP)
+	@$(BIN)/smsgate run
+
+# Real PostgreSQL, real sockets; needs Python alone.
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not interop"
+
+# Peers that we did not write; installs them from npm.
+interop: $(STAMP)
+	tests/interop/install
+	$(BIN)/python -m pytest -m interop tests/interop
+
+# Format, lint, types, import contracts and the unit tests: seconds.
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2 tests/unit
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.sending
+
+# New versions go in here and nowhere else; the lock files hold hashes and no addresses.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+	    --no-emit-find-links --no-emit-options --no-header --output-file requirements/runtime.lock pyproject.toml requirements/build.in
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+	    --no-emit-find-links --no-emit-options --no-header --extra dev --output-file requirements/dev.lock pyproject.toml requirements/build.in
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

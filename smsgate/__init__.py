@@ -1,0 +1,1 @@
+"""smsgate: an SMS commerce gateway."""

@@ -1,0 +1,193 @@
+"""
+Every error that smsgate raises on purpose.
+
+* SmsgateError
+    * ProtocolError              the peer or our own code broke SMPP
+        * FramingError           stream unusable: drop the link
+        * BodyError              one PDU unusable: answer it with `status`, go on
+        * NotBound, WindowFull   we asked the session for what its state forbids
+    * TextError                  a text that cannot be sent as it stands
+    * LinkError                  no way to the carrier now; retryable
+    * StoreError                 the database refused one row or statement
+        * StoreUnavailable       the database is away; retryable, the outcome may be unknown
+        * StoreNotReady          schema, role or data directory is not as it must be
+    * ConfigError                settings that cannot work; says where and how to mend it
+    * SecurityError
+        * KeyInvalid             an API key that is not one of ours, or not any more
+        * SignatureInvalid       a webhook that its sender did not sign, or too old
+        * SealBroken             a sealed secret does not open with our keys
+        * AddressRefused         an outgoing address that is not global unicast
+    * DomainError                the request is understood and refused; has a stable `code`
+        * TransitionRefused      the event is not allowed in this state
+        * NotFound               no such object for this merchant
+        * Conflict               the object exists already, or is busy
+        * Invalid                a value is out of its documented range
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SmsgateError(Exception):
+    """Root. `code` is stable and public; the message is for people and may change."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class ProtocolError(SmsgateError):
+    code = "protocol_error"
+
+
+class FramingError(ProtocolError):
+    """Nothing after this octet can be found: drop the link."""
+
+    code = "framing_error"
+
+
+class BodyError(ProtocolError):
+    """One PDU is unusable: answer it with `status` (an SMPP command_status), keep the session."""
+
+    code = "body_error"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotBound(ProtocolError):
+    code = "not_bound"
+
+
+class WindowFull(ProtocolError):
+    code = "window_full"
+
+
+class TextError(SmsgateError):
+    """The text cannot be sent as it stands; `characters` are those that cause it, in order, each once."""
+
+    code = "text_invalid"
+    http_status = 422
+
+    def __init__(self, message: str, code: str = "text_invalid", characters: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+        self.characters = characters
+
+
+class LinkError(SmsgateError):
+    code = "link_down"
+    http_status = 503
+    retryable = True
+
+
+class StoreError(SmsgateError):
+    """`sqlstate` is PostgreSQL's five-character code, empty when there is none."""
+
+    code = "store_refused"
+    sqlstate: str = ""
+
+
+class StoreUnavailable(StoreError):
+    """The database went away; whether the last statement took effect is unknown."""
+
+    code = "store_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class StoreNotReady(StoreError):
+    code = "store_not_ready"
+    http_status = 503
+
+
+class ConfigError(SmsgateError):
+    """Settings cannot work. `where` is the key, `mend` one sentence on what to write instead."""
+
+    code = "config_invalid"
+
+    def __init__(self, message: str, where: str = "", mend: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+        self.mend = mend
+
+
+class SecurityError(SmsgateError):
+    code = "refused"
+    http_status = 403
+
+
+class KeyInvalid(SecurityError):
+    code = "key_invalid"
+    http_status = 401
+
+
+class SignatureInvalid(SecurityError):
+    """`reason` stays: header_missing, header_malformed, timestamp_too_old, timestamp_too_new, no_match."""
+
+    code = "signature_invalid"
+    http_status = 401
+
+    def __init__(self, message: str, reason: str = "no_match") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SealBroken(SecurityError):
+    code = "seal_broken"
+    http_status = 500
+
+
+class AddressRefused(SecurityError):
+    code = "address_refused"
+    http_status = 422
+
+
+class DomainError(SmsgateError):
+    """
+    The request is understood and refused.
+
+    `code` is one of the documented problem codes; `pointer` is a JSON pointer into the request body.
+    """
+
+    code = "refused"
+    http_status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        http_status: int | None = None,
+        pointer: str | None = None,
+        extra: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code  # type: ignore[misc]
+        if http_status is not None:
+            self.http_status = http_status  # type: ignore[misc]
+        self.pointer = pointer
+        self.extra = extra or {}
+
+
+class TransitionRefused(DomainError):
+    code = "state_conflict"
+    http_status = 409
+
+
+class NotFound(DomainError):
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(DomainError):
+    code = "conflict"
+    http_status = 409
+
+
+class Invalid(DomainError):
+    code = "invalid"
+    http_status = 422
