@@ -1,0 +1,101 @@
+"""What waits for an answer: the window of one session, its sequence numbers and their deadlines."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SEQUENCE_MAX: Final = 0x7FFF_FFFF  # SMPP 3.4 §5.1.4: own numbers are 1 to this, then 1 again
+
+
+class Window:
+    """
+    Submits by slot and rarer requests by number, at most `size` together.
+
+    Submits have one deadline per slice, not per message; every response time-out is the same, so slices are
+    due in the order in which they were sent.
+    """
+
+    def __init__(self, size: int, response_timeout_s: float, first_sequence_number: int = 1) -> None:
+        assert size >= 1
+        assert 1 <= first_sequence_number <= SEQUENCE_MAX
+        self.submits: dict[int, int] = {}  # sequence_number -> slot, oldest first
+        self.requests: dict[int, float] = {}  # sequence_number -> deadline, oldest first
+        self._size = size
+        self._timeout_s = response_timeout_s
+        self._slices: deque[tuple[float, int, int]] = deque()  # deadline, first sequence_number, count
+        self._next_number = first_sequence_number
+
+    def __len__(self) -> int:
+        return len(self.submits) + len(self.requests)
+
+    def room(self) -> int:
+        return self._size - len(self.submits) - len(self.requests)
+
+    def take_numbers(self, count: int) -> Sequence[int]:
+        """Return the next `count` sequence numbers, in order; they are not waited for."""
+        first = self._next_number
+        last = first + count - 1
+        if last < SEQUENCE_MAX:
+            self._next_number = last + 1
+            return range(first, last + 1)
+        self._next_number = last % SEQUENCE_MAX + 1
+        return [*range(first, SEQUENCE_MAX + 1), *range(1, self._next_number)]
+
+    def next_number(self) -> int:
+        return self.take_numbers(1)[0]
+
+    def add_slice(self, slots: Sequence[int], now: float) -> Sequence[int]:
+        """Number the submits of one slice, 1 to `room()` of them, and wait for their answers."""
+        assert 0 < len(slots) <= self.room()
+        numbers = self.take_numbers(len(slots))
+        self.submits.update(zip(numbers, slots, strict=True))
+        self._slices.append((now + self._timeout_s, numbers[0], len(slots)))
+        if len(self._slices) > self._size:
+            self._forget_answered_slices()
+        return numbers
+
+    def add_request(self, number: int, now: float) -> None:
+        assert self.room() > 0
+        self.requests[number] = now + self._timeout_s
+
+    def deadline(self) -> float | None:
+        """Return when the oldest of all is due."""
+        self._forget_answered_slices()
+        deadlines = [slice_[0] for slice_ in list(self._slices)[:1]]
+        deadlines += list(self.requests.values())[:1]
+        return min(deadlines, default=None)
+
+    def expire(self, now: float) -> tuple[list[int], list[int]]:
+        """Forget what is due; return its slots, and the numbers of its requests."""
+        slots: list[int] = []
+        while self._slices and self._slices[0][0] <= now:
+            _, first, count = self._slices.popleft()
+            for offset in range(count):
+                slot = self.submits.pop((first - 1 + offset) % SEQUENCE_MAX + 1, None)
+                if slot is not None:
+                    slots.append(slot)
+        requests = [number for number, deadline in self.requests.items() if deadline <= now]
+        for number in requests:
+            del self.requests[number]
+        return slots, requests
+
+    def clear(self) -> tuple[list[int], list[int]]:
+        """Forget everything; return its slots, and the numbers of its requests."""
+        slots, requests = list(self.submits.values()), list(self.requests)
+        self.submits.clear()
+        self.requests.clear()
+        self._slices.clear()
+        return slots, requests
+
+    def _forget_answered_slices(self) -> None:
+        """Drop the slices before the one that holds the oldest submit, so that no more are kept than wait."""
+        oldest = next(iter(self.submits), None)
+        if oldest is None:
+            self._slices.clear()
+            return
+        while (oldest - self._slices[0][1]) % SEQUENCE_MAX >= self._slices[0][2]:
+            self._slices.popleft()
