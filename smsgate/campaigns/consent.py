@@ -1,0 +1,193 @@
+"""
+Consent of one number towards one merchant for one purpose.
+
+The log of events is append-only; this is the fold. STOP is always taken, in every state. An import or an
+API row
+never revives a later stop: only the person does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+PENDING_DAYS_MAX: Final = 7  # a double opt-in question that waits longer is no consent
+IDLE_YEARS_MAX: Final = 3  # CNIL: prospect data at most three years after the person's last contact
+
+
+class ConsentState(StrEnum):
+    NONE = "none"
+    PENDING = "pending"
+    SUBSCRIBED = "subscribed"
+    PAUSED = "paused"
+    UNSUBSCRIBED = "unsubscribed"
+    EXPIRED = "expired"
+    ERASED = "erased"
+    BLOCKED = "blocked"
+
+
+class ConsentEvent(StrEnum):
+    OPT_IN = "opt_in"  # form, shop or API with complete evidence; single opt-in
+    OPT_IN_DOUBLE = "opt_in_double"  # the same, and a question goes out first
+    IMPORT = "import"
+    YES = "yes"  # a yes-word while the question is pending
+    START = "start"  # JOIN or START by SMS from the phone itself
+    STOP = "stop"
+    CARRIER_STOP = "carrier_stop"
+    COMPLAINT = "complaint"  # wrong person, death, child, complaint
+    PAUSE = "pause"
+    RESUME = "resume"  # the pause's date has come
+    QUESTION_EXPIRED = "question_expired"
+    IDLE = "idle"  # three years without contact
+    REASSIGNED = "reassigned"  # the number belongs to another person now
+    ERASE = "erase"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    What an event does; `accepted` False leaves the state as it was, with the stable `code` of the refusal.
+
+    `tell` is the kind of system text to send; `close_offers` empties queues and open offers of the scope.
+    """
+
+    state: ConsentState
+    accepted: bool = True
+    code: str = ""
+    tell: str | None = None
+    close_offers: bool = False
+
+
+_S, _E = ConsentState, ConsentEvent
+_WELCOME: Final = Decision(_S.SUBSCRIBED, tell="start_welcome")
+_ASK: Final = Decision(_S.PENDING, tell="optin_question")
+_STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offers=True)
+_BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT)
+
+
+def _stay(state: ConsentState) -> Decision:
+    return Decision(state)
+
+
+def _refuse(state: ConsentState, code: str) -> Decision:
+    return Decision(state, accepted=False, code=code)
+
+
+def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
+    """Return what every event does in `state`: first the common row, then what differs."""
+    row: dict[ConsentEvent, Decision] = {
+        _E.OPT_IN: _WELCOME,
+        _E.OPT_IN_DOUBLE: _ASK,
+        _E.IMPORT: Decision(_S.SUBSCRIBED),
+        _E.YES: _stay(state),
+        _E.START: _WELCOME,
+        _E.STOP: _STOPPED,
+        _E.CARRIER_STOP: Decision(_S.UNSUBSCRIBED, close_offers=True),
+        _E.COMPLAINT: Decision(_S.BLOCKED, close_offers=True),
+        _E.PAUSE: _stay(state),
+        _E.RESUME: _stay(state),
+        _E.QUESTION_EXPIRED: _stay(state),
+        _E.IDLE: Decision(_S.EXPIRED, close_offers=True),
+        _E.REASSIGNED: Decision(_S.EXPIRED, close_offers=True),
+        _E.ERASE: Decision(_S.ERASED, tell="erased", close_offers=True),
+    }
+    row.update(_DIFFERENT[state])
+    return row
+
+
+_DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
+    _S.NONE: {_E.IDLE: _stay(_S.NONE), _E.REASSIGNED: _stay(_S.NONE)},
+    _S.PENDING: {
+        _E.OPT_IN_DOUBLE: _stay(_S.PENDING),  # one question, not two
+        _E.YES: _WELCOME,
+        _E.QUESTION_EXPIRED: Decision(_S.NONE),
+        _E.IDLE: Decision(_S.NONE),
+    },
+    _S.SUBSCRIBED: {
+        _E.OPT_IN: _stay(_S.SUBSCRIBED),
+        _E.OPT_IN_DOUBLE: _stay(_S.SUBSCRIBED),
+        _E.IMPORT: _stay(_S.SUBSCRIBED),
+        _E.PAUSE: Decision(_S.PAUSED, tell="pause_confirmation"),
+    },
+    _S.PAUSED: {
+        _E.OPT_IN: _stay(_S.PAUSED),
+        _E.OPT_IN_DOUBLE: _stay(_S.PAUSED),
+        _E.IMPORT: _stay(_S.PAUSED),
+        _E.RESUME: Decision(_S.SUBSCRIBED),
+    },
+    _S.UNSUBSCRIBED: {
+        _E.STOP: _stay(_S.UNSUBSCRIBED),  # two stops give one confirmation
+        _E.CARRIER_STOP: _stay(_S.UNSUBSCRIBED),
+        _E.IDLE: _stay(_S.UNSUBSCRIBED),  # an objection outlives three years of silence
+        _E.REASSIGNED: Decision(_S.EXPIRED),
+    },
+    _S.EXPIRED: {
+        _E.CARRIER_STOP: Decision(_S.UNSUBSCRIBED),
+        _E.IDLE: _stay(_S.EXPIRED),
+        _E.REASSIGNED: _stay(_S.EXPIRED),
+    },
+    # The keyed hash in the suppression list is all that is left: rows are refused, the person may come back.
+    _S.ERASED: {
+        **{event: _refuse(_S.ERASED, "suppressed") for event in _BY_ROW},
+        _E.STOP: Decision(_S.ERASED, tell="stop_confirmation"),
+        _E.CARRIER_STOP: _stay(_S.ERASED),
+        _E.IDLE: _stay(_S.ERASED),
+        _E.REASSIGNED: _stay(_S.ERASED),
+        _E.ERASE: _stay(_S.ERASED),
+    },
+    # Whoever complained is not won back by a word: a person of the merchant clears the case first.
+    _S.BLOCKED: {
+        **{event: _refuse(_S.BLOCKED, "suppressed") for event in (*_BY_ROW, _E.START)},
+        _E.STOP: _stay(_S.BLOCKED),
+        _E.CARRIER_STOP: _stay(_S.BLOCKED),
+        _E.COMPLAINT: _stay(_S.BLOCKED),
+        _E.IDLE: _stay(_S.BLOCKED),
+        _E.REASSIGNED: Decision(_S.EXPIRED),
+    },
+}
+
+# The whole grid: every state answers every event.
+TRANSITIONS: Final[dict[tuple[ConsentState, ConsentEvent], Decision]] = {
+    (state, event): decision for state in ConsentState for event, decision in _column(state).items()
+}
+
+
+def decide(
+    current: ConsentState,
+    event: ConsentEvent,
+    *,
+    evidence_at: datetime,
+    last_stop_at: datetime | None = None,
+    evidence_complete: bool = True,
+) -> Decision:
+    """
+    Return what `event` does to a consent in `current`.
+
+    `evidence_at` is when the person agreed (or when the event happened), `last_stop_at` the last stop of this
+    number for this purpose, whatever the present state. An opt-in or import that is not newer than that
+    stop is
+    refused with `stop_is_newer`, one without wording version, time, source and who with `consent_missing`.
+    """
+    assert evidence_at.tzinfo is not None
+    if event in _BY_ROW:
+        if not evidence_complete:
+            return _refuse(current, "consent_missing")
+        if last_stop_at is not None and evidence_at <= last_stop_at:
+            return _refuse(current, "stop_is_newer")
+    return TRANSITIONS[current, event]
+
+
+def may_market(state: ConsentState) -> bool:
+    """
+    Return whether an offer may leave.
+
+    Asked at the last step before submit_sm, not only when a campaign is built.
+    """
+    return state is ConsentState.SUBSCRIBED
+
+
+def question_open(asked_at: datetime, now: datetime) -> bool:
+    """Return whether a yes-word still answers the double opt-in question."""
+    return now - asked_at <= timedelta(days=PENDING_DAYS_MAX)

@@ -1,0 +1,244 @@
+"""
+The offer, and the check that its text says what the law asks before a customer can order by "OK".
+
+The rules are data (`offer_rules.toml`), dated and with their source; a country that has none gets the
+strict common
+minimum. The check finds what is missing; it cannot prove that what stands there is true.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from smsgate.campaigns.folding import fold
+from smsgate.campaigns.rendering import field_names
+from smsgate.campaigns.tables import table
+from smsgate.errors import TextError
+from smsgate.money import MINOR_DIGITS, check_currency
+from smsgate.protocol.gsm0338 import SINGLE_SEPTETS, characters_forcing_ucs2, encode_gsm, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+QUANTITY_MAX: Final = 9_999  # four digits: more than that in a reply is not read as a number of pieces
+PRICE_MINOR_MAX: Final = 100_000_000  # a million units of a currency with cents; an SMS sells nothing dearer
+
+_ALPHANUMERIC: Final = re.compile(r"[0-9A-Za-z .&_-]{1,11}", re.ASCII)
+_AMOUNT: Final = re.compile(r"(?<![\d.,])(\d{1,3}(?:[ .,]\d{3})+|\d{1,9})(?:[.,](\d{1,3}))?(?!\d)")
+_DAYS: Final = re.compile(r"(?<![\d.,])([1-9]\d?)(?![\d.,])")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    One version of an offer, frozen with the text that is sent.
+
+    Another price or text is another version.
+    """
+
+    shop: str
+    item: str
+    price_minor: int  # total price of one piece, taxes and delivery included, in minor units of `currency`
+    currency: str
+    country: str  # ISO 3166 of the recipients
+    language: str
+    text: str
+    sender: str
+    quantity_max: int = 1
+    stock: int | None = None  # None: not limited here
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_currency(self.currency)
+        assert 0 < self.price_minor <= PRICE_MINOR_MAX
+        assert 1 <= self.quantity_max <= QUANTITY_MAX
+        assert self.expires_at is None or self.expires_at.tzinfo is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the text must agree with; None is not known and then only the form is checked."""
+
+    shop: str | None = None
+    item: str | None = None
+    price_minor: int | None = None
+    currency: str | None = None
+    field_septets_max: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing that keeps the offer from going out.
+
+    `code` is stable, `what` names the element or character.
+    """
+
+    code: str
+    what: str
+    message: str
+    source: str = ""
+    pointer: str = "/text"
+
+
+def lint(text: str, facts: Facts, country: str, sender: str, *, on: date | None = None) -> list[Finding]:
+    """
+    Return everything that keeps `text` from being sent as an offer to `country`; empty is good.
+
+    `on` is the day of sending (None: the newest rules). Codes: `text_too_long`, `charset_ucs2`,
+    `mandatory_info_missing`, `sender_not_reply_capable`, `sender_not_allowed`.
+    """
+    rules = rules_of(country, on)
+    return [*_lint_length(text, facts), *_lint_minimum(text, facts, rules), *_lint_sender(sender, rules)]
+
+
+def rules_of(country: str, on: date | None = None) -> dict[str, Any]:
+    """Return the rule table in force in `country` on a day; the common minimum when there is none."""
+    rules = table("offer_rules.toml")
+    dated: list[dict[str, Any]] = rules["country"].get(country.upper(), [])
+    day = on or date.max
+    valid = [rule for rule in dated if rule["from"] <= day and (on is None or day < rule.get("to", date.max))]
+    chosen: dict[str, Any] = max(valid, key=lambda rule: rule["from"]) if valid else rules["common"]
+    return chosen
+
+
+def can_receive(sender: str) -> bool:
+    """Return whether a customer can answer this sender: digits can, a name cannot."""
+    return sender.removeprefix("+").isdecimal() and sender.isascii()
+
+
+def _lint_length(text: str, facts: Facts) -> list[Finding]:
+    costly = characters_forcing_ucs2(text)
+    if costly:
+        return [
+            Finding("charset_ucs2", c, f"U+{ord(c):04X} makes every character cost 16 bits{_instead(c)}")
+            for c in costly
+        ]
+    places = field_names(text)
+    fixed = text
+    for name in places:
+        if name in facts.field_septets_max:
+            fixed = fixed.replace(f"{{{name}}}", "")
+    worst = sum(facts.field_septets_max.get(name, 0) * text.count(f"{{{name}}}") for name in places)
+    try:
+        septets = len(encode_gsm(fixed)) + worst
+    except TextError:
+        return []
+    if septets <= SINGLE_SEPTETS:
+        return []
+    detail = (
+        f"{septets} septets{' with the longest fields' if worst else ''}, one message holds {SINGLE_SEPTETS}"
+    )
+    return [Finding("text_too_long", str(septets), detail)]
+
+
+def _instead(char: str) -> str:
+    proposal = suggest(char)
+    if proposal is None:
+        return "; no GSM 03.38 character stands for it"
+    return f"; write {proposal!r}" if proposal else "; leave it out"
+
+
+def _lint_minimum(text: str, facts: Facts, rules: Mapping[str, Any]) -> list[Finding]:
+    folded = f" {' '.join(fold(text).split())} "
+    phrases: dict[str, dict[str, list[str]]] = table("offer_rules.toml")["phrases"]
+    spoken = [phrases[language] for language in rules["languages"]]
+    present = {
+        "identity": _has_identity(folded, facts.shop),
+        "item": facts.item is None or _has_any_word(folded, facts.item),
+        "price": _has_price(folded, facts.price_minor, facts.currency),
+        "ok_meaning": _has_word(folded, "ok") and any(_has_phrase(folded, p["ok_meaning"]) for p in spoken),
+        "withdrawal": any(_has_withdrawal(folded, p) for p in spoken),
+        "stop": any(_has_word(folded, word) for p in spoken for word in p["stop"]),
+    }
+    messages = {
+        "identity": "the text does not name the shop",
+        "item": "the text does not name the item",
+        "price": "the text does not state the total price with its currency",
+        "ok_meaning": "the text does not say that OK is an order with obligation to pay",
+        "withdrawal": "the text does not state the withdrawal period",
+        "stop": "the text does not say how to stop",
+    }
+    return [
+        Finding("mandatory_info_missing", element, messages[element], rules["source"])
+        for element in rules["required"]
+        if not present[element]
+    ]
+
+
+def _lint_sender(sender: str, rules: Mapping[str, Any]) -> list[Finding]:
+    if not can_receive(sender):
+        why = "a name cannot be answered" if _ALPHANUMERIC.fullmatch(sender) else "this is no sender at all"
+        message = f"{why}: an offer that asks for OK needs a short code or a number"
+        return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
+    digits = sender.removeprefix("+")
+    if len(digits) > 6 and digits.startswith(tuple(rules.get("sender_forbidden_prefixes", ()))):
+        message = "applications may not send from a mobile number in this country"
+        return [Finding("sender_not_allowed", sender, message, rules["source"], "/sender")]
+    return []
+
+
+def _has_identity(folded: str, shop: str | None) -> bool:
+    if shop is not None:
+        name = " ".join(fold(shop).split())
+        return bool(name) and name in folded
+    head, colon, _rest = folded.partition(":")
+    return bool(colon) and 2 <= len(head.strip()) <= 30
+
+
+def _has_any_word(folded: str, phrase: str) -> bool:
+    words = re.findall(r"\w+", fold(phrase))
+    telling = [word for word in words if len(word) > 2] or words
+    return any(word in folded for word in telling)
+
+
+def _has_price(folded: str, price_minor: int | None, currency: str | None) -> bool:
+    signs: dict[str, list[str]] = table("offer_rules.toml")["currencies"]
+    wanted = (
+        signs.get(currency, [currency.casefold()])
+        if currency
+        else [s for all_ in signs.values() for s in all_]
+    )
+    digits = MINOR_DIGITS.get(currency or "EUR", 2)
+    for match in _AMOUNT.finditer(folded):
+        before, after = folded[: match.start()].rstrip(), folded[match.end() :].lstrip()
+        if not any(_touches(before, after, sign) for sign in wanted):
+            continue
+        whole, fraction = re.sub(r"\D", "", match[1]), match[2] or ""
+        if price_minor is None or (
+            len(fraction) <= digits and int(whole + fraction.ljust(digits, "0")) == price_minor
+        ):
+            return True
+    return False
+
+
+def _touches(before: str, after: str, sign: str) -> bool:
+    """
+    Return whether the currency stands directly at the amount.
+
+    Letters must end there ("kr" is not "kreta").
+    """
+    if before.endswith(sign) and (not sign[0].isalpha() or not before[: -len(sign)][-1:].isalpha()):
+        return True
+    return after.startswith(sign) and (not sign[-1].isalpha() or not after[len(sign) :][:1].isalpha())
+
+
+def _has_phrase(folded: str, phrases: list[str]) -> bool:
+    return any(phrase in folded for phrase in phrases)
+
+
+def _has_word(folded: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", folded) is not None
+
+
+def _has_withdrawal(folded: str, phrases: Mapping[str, list[str]]) -> bool:
+    if _has_phrase(folded, phrases["no_withdrawal"]):
+        return True
+    for phrase in phrases["withdrawal"]:
+        at = folded.find(phrase)
+        if at >= 0 and _DAYS.search(folded, max(0, at - 25), at + len(phrase) + 25):
+            return True
+    return False

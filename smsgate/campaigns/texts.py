@@ -1,0 +1,112 @@
+"""
+Every text that the gateway itself sends to a customer: one GSM segment, whatever the fields hold.
+
+The templates are data (`texts.toml`). Names give way when there is no room, amounts and numbers never.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from smsgate.campaigns.tables import table
+from smsgate.errors import Invalid
+from smsgate.protocol.gsm0338 import SINGLE_SEPTETS, encode_gsm, is_gsm, suggest
+
+LANGUAGES: Final = ("fr", "en", "sv", "de", "es", "it")
+FALLBACK_LANGUAGE: Final = "en"
+# Characters a field may have; these are printed whole or refused, so every text can be planned for its worst
+# case.
+FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
+    "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
+    "reason": 30,
+}  # fmt: skip
+# Names are cut down to these septets before anything optional is left out, and never below.
+NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10}
+
+_PLACE: Final = re.compile(r"\{(\w+)\}")
+_OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the kinds of system texts, such as "order_receipt"."""
+    return tuple(table("texts.toml")[FALLBACK_LANGUAGE])
+
+
+def system_text(kind: str, language: str, **fields: str | int) -> str:
+    """
+    Return the text of `kind` in `language` (English when we have no other), at most 160 septets.
+
+    Characters outside GSM 03.38 in names are replaced (`suggest`) or left out: a receipt must go out.
+
+    Raises:
+        Invalid: `field_missing` or `field_too_long`; what stands in no name is never cut.
+    """
+    template = _template(kind, language)
+    values = {name: _gsm(str(value)) for name, value in fields.items() if str(value)}
+    for name, value in values.items():
+        if len(value) > FIELD_CHARACTERS_MAX.get(name, 10_000):
+            raise Invalid(f"{name} has over {FIELD_CHARACTERS_MAX[name]} characters", code="field_too_long")
+    optional = [piece for piece in _OPTIONAL.findall(template) if _names(piece) <= values.keys()]
+    base = _OPTIONAL.sub("", template)
+    missing = _names(base) - values.keys()
+    if missing:
+        raise Invalid(f"{kind} needs {', '.join(sorted(missing))}", code="field_missing")
+    while True:
+        chosen = _OPTIONAL.sub(lambda match: match[1] if match[1] in optional else "", template)
+        text = _fit(chosen, values)
+        if text is not None:
+            return text
+        assert optional, f"{kind}/{language} is too long even without its optional parts"
+        optional.pop()
+
+
+@cache
+def _template(kind: str, language: str) -> str:
+    texts = table("texts.toml")
+    code = language.split("-", maxsplit=1)[0].casefold()
+    template: str = texts[code if code in texts else FALLBACK_LANGUAGE][kind]
+    return template
+
+
+def _names(piece: str) -> set[str]:
+    return set(_PLACE.findall(piece))
+
+
+def _fit(template: str, values: dict[str, str]) -> str | None:
+    """Return the filled template, names cut as far as needed; None when that is not enough."""
+    used = dict(values)
+    for name in ("item", "shop"):
+        over = _septets(_fill(template, used)) - SINGLE_SEPTETS
+        if over <= 0:
+            break
+        places = template.count(f"{{{name}}}")
+        if places:
+            room = max(_septets(used[name]) - -(-over // places), NAME_SEPTETS_MIN[name])
+            used[name] = _cut(used[name], room)
+    text = _fill(template, used)
+    return text if _septets(text) <= SINGLE_SEPTETS else None
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    return _PLACE.sub(lambda match: values[match[1]], template)
+
+
+def _septets(text: str) -> int:
+    return len(encode_gsm(text))
+
+
+def _cut(name: str, septets_max: int) -> str:
+    """Return the name in at most `septets_max` septets, its cut shown by a dot."""
+    if _septets(name) <= septets_max:
+        return name
+    kept = name
+    while _septets(kept) > septets_max - 1:
+        kept = kept[:-1]
+    return f"{kept.rstrip()}."
+
+
+def _gsm(value: str) -> str:
+    flat = " ".join(value.split())
+    return flat if is_gsm(flat) else "".join(suggest(char) or "" for char in flat)
