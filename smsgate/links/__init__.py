@@ -1,0 +1,1 @@
+"""Sockets, binds and reconnects: carriers as the flows see them, around `smsgate.protocol.session`."""

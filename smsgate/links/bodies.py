@@ -1,0 +1,119 @@
+"""submit_sm bodies in one carrier's manner: addresses, alphabet, validity, receipts asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from smsgate.errors import TextError
+from smsgate.protocol.columns import SubmitTemplate, digits
+from smsgate.protocol.gsm0338 import DATA_CODING, decode_gsm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from smsgate.clock import Clock
+    from smsgate.links.profile import CarrierProfile
+
+TEMPLATES_MAX: Final = 256  # senders times alphabets in use at one time; the oldest goes
+TEMPLATE_AGE_MAX_S: Final = 60.0  # an absolute validity_period stands in the template: it is this old at most
+_DEFAULT: Final = DATA_CODING["gsm7"]
+_UCS2: Final = DATA_CODING["ucs2"]
+
+_Key = tuple[str, int]
+
+
+class BodyMaker:
+    """Make bodies from templates that are encoded once per (sender, data_coding)."""
+
+    def __init__(self, profile: CarrierProfile, clock: Clock) -> None:
+        self._profile = profile
+        self._clock = clock
+        self._templates: OrderedDict[_Key, tuple[float, SubmitTemplate]] = OrderedDict()
+
+    def bodies(
+        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        """
+        Return one submit_sm body per recipient; see `flows.ports.Carrier.bodies`.
+
+        Raises:
+            TextError: code `not_in_alphabet`; this carrier's default alphabet lacks a character.
+            BodyError: a text of more octets than a short_message holds.
+        """
+        assert len(msisdns) == len(texts)
+        assert data_coding in {_DEFAULT, _UCS2}
+        if not texts:
+            return []
+        if data_coding == _DEFAULT:
+            data_coding = self._profile.gsm_data_coding
+            if self._profile.default_alphabet == "latin1":
+                texts = _to_latin1(texts)
+        template = self._template(sender, data_coding)
+        first = texts[0]
+        if all(text is first for text in texts):
+            return template.bodies(digits(msisdns), first)
+        return template.bodies_each(digits(msisdns), texts)
+
+    def _template(self, sender: str, data_coding: int) -> SubmitTemplate:
+        now = self._clock.monotonic()
+        key = (sender, data_coding)
+        made_at, template = self._templates.get(key, (0.0, None))
+        if template is not None and now - made_at < TEMPLATE_AGE_MAX_S:
+            return template
+        template = self._make(sender, data_coding)
+        self._templates[key] = (now, template)
+        self._templates.move_to_end(key)
+        if len(self._templates) > TEMPLATES_MAX:
+            self._templates.popitem(last=False)
+        return template
+
+    def _make(self, sender: str, data_coding: int) -> SubmitTemplate:
+        profile = self._profile
+        source = profile.source_address(sender)
+        ton, npi = profile.msisdn_ton_npi
+        return SubmitTemplate(
+            service_type=profile.service_type.encode("ascii"),
+            source_addr_ton=source.ton,
+            source_addr_npi=source.npi,
+            source_addr=source.addr,
+            dest_addr_ton=ton,
+            dest_addr_npi=npi,
+            validity_period=_validity(profile, self._clock.now()),
+            registered_delivery=profile.registered_delivery,
+            data_coding=data_coding,
+        )
+
+
+def _validity(profile: CarrierProfile, now: datetime) -> bytes:
+    """Return validity_period. Source: SMPP 3.4 §7.1.1: YYMMDDhhmmsstnnp, or YYMMDDhhmmss000R from now."""
+    if profile.validity == "none":
+        return b""
+    if profile.validity == "absolute":
+        until = now + timedelta(seconds=profile.validity_s)
+        return f"{until:%y%m%d%H%M%S}000+".encode("ascii")
+    minutes, seconds = divmod(profile.validity_s, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"0000{days:02d}{hours:02d}{minutes:02d}{seconds:02d}000R".encode("ascii")
+
+
+def _to_latin1(texts: Sequence[bytes]) -> list[bytes]:
+    """Translate each distinct text once: an offer's recipients often share one object."""
+    known: dict[bytes, bytes] = {}
+    for text in texts:
+        if text in known:
+            continue
+        characters = decode_gsm(text)
+        try:
+            known[text] = characters.encode("latin-1")
+        except UnicodeEncodeError:
+            lacking = tuple(dict.fromkeys(c for c in characters if ord(c) > 0xFF))
+            raise TextError(
+                "this carrier's default alphabet is Latin-1, which lacks a character of the text",
+                code="not_in_alphabet",
+                characters=lacking,
+            ) from None
+    return [known[text] for text in texts]

@@ -1,0 +1,324 @@
+"""A carrier account: any number of binds behind one rate, one window and one pair of lanes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
+
+import structlog
+
+from smsgate.flows.records import Ack, CarrierReceipts, Lane, MobileOriginated
+from smsgate.links.bodies import BodyMaker
+from smsgate.links.deliveries import ReadReceipt, Unreadable, read_delivery
+from smsgate.links.link import Link, tls_context
+from smsgate.protocol.session_states import (
+    Alert,
+    BindKind,
+    BindRefused,
+    Bound,
+    Closed,
+    Delivered,
+    Expired,
+    PeerUnbound,
+    Receipts,
+    Responded,
+    SubmitAnswers,
+)
+from smsgate.protocol.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from smsgate.clock import Clock
+    from smsgate.flows.ports import CarrierEvents
+    from smsgate.flows.records import BindStatus
+    from smsgate.links.connection import Connection
+    from smsgate.links.profile import CarrierProfile
+    from smsgate.protocol.session_states import Event
+
+SUMMARY_INTERVAL_S: Final = 60.0  # a flood of oddities writes one line in this time
+ROOM_SLACK_S: Final = 0.001  # rounding must not wake the sender just before the token is whole
+
+log = structlog.get_logger(__name__)
+_tokens = itertools.count(1)  # of connections, unique in this process
+
+
+@dataclass(slots=True)
+class CarrierCounts:
+    """Since the start of the process; for metrics."""
+
+    submitted: int = 0  # submit_sm written
+    answered: int = 0  # submit_sm_resp, any status
+    throttled: int = 0  # of them, those that mean "slower"
+    in_doubt: int = 0  # no answer in time, or the link was lost
+    receipts: int = 0
+    receipts_unreadable: int = 0  # acknowledged and dropped
+    delivered: int = 0  # MO, parts counted one by one
+    acks: int = 0  # deliver_sm_resp after a commit
+    acks_gone: int = 0  # their session was over: the carrier delivers again
+    alerts: int = 0
+    busy_answers: int = 0  # deliveries refused because too many waited for a commit; of sessions that ended
+    stray_responses: int = 0  # of sessions that ended
+    broken_pdus: int = 0  # of sessions that ended
+
+
+class CarrierAccount:
+    """Implements `flows.ports.Carrier`; tells `CarrierEvents` what the carrier says."""
+
+    def __init__(
+        self,
+        profile: CarrierProfile,
+        carrier_id: int,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        """Raises ConfigError: a TLS file that cannot be read."""
+        self.profile = profile
+        self.carrier_id = carrier_id
+        self.name = profile.name
+        self.rate_per_s = profile.rate_per_s
+        self.cost_list = profile.cost_list
+        self.retry_statuses = frozenset(profile.throttle_statuses)
+        self.mo_busy_status = profile.mo_busy_status
+        self.counts = CarrierCounts()
+        self._clock = clock
+        self._random = random
+        self._tls = tls_context(profile)
+        self._bodies = BodyMaker(profile, clock)
+        self._throttle = Throttle(profile.rate_per_s, profile.burst, clock.monotonic())
+        self._rate_reserve = _reserve(profile.interactive_share, profile.burst)
+        self._events: CarrierEvents | None = None
+        self._links: list[Link] = []
+        self._connections: dict[int, Connection] = {}  # by token, until their Closed
+        self._senders: list[Connection] = []  # bound, and not as receivers
+        self._stopped = False
+        self._summary_at = 0.0
+        self._unreadable_told = 0
+
+    # Life
+
+    def start(self, events: CarrierEvents) -> None:
+        """Begin to bind; needs a running loop."""
+        assert not self._links
+        self._events = events
+        kinds = [BindKind.TRANSCEIVER]
+        if self.profile.bind == "tx+rx":
+            kinds = [BindKind.TRANSMITTER, BindKind.RECEIVER]
+        for number in range(1, self.profile.binds + 1):
+            for kind in kinds:
+                link = Link(
+                    f"{kind.value}-{number}",
+                    kind,
+                    self.profile,
+                    self,
+                    tls=self._tls,
+                    clock=self._clock,
+                    random=self._random,
+                    next_token=lambda: next(_tokens),
+                )
+                self._links.append(link)
+                link.start()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Leave in order, transmitters and receivers together; what stays open is in doubt."""
+        self.stop_submitting()
+        await asyncio.gather(*(link.stop(timeout_s) for link in self._links))
+
+    # The port
+
+    def room(self, lane: Lane) -> int:
+        if self._stopped or not self._senders:
+            return 0
+        window = sum([sender.room() for sender in self._senders])
+        tokens = int(self._throttle.available(self._clock.monotonic()))
+        if lane is Lane.BULK:
+            window -= _reserve(self.profile.interactive_share, self.profile.window_max * len(self._senders))
+            tokens -= self._rate_reserve
+        return max(0, min(window, tokens))
+
+    def room_at(self, lane: Lane) -> float | None:
+        if self._stopped or not self._senders:
+            return None
+        total = self.profile.window_max * len(self._senders)
+        reserve = _reserve(self.profile.interactive_share, total) if lane is Lane.BULK else 0
+        if sum([sender.room() for sender in self._senders]) <= reserve:
+            return None
+        wanted = 1 + (self._rate_reserve if lane is Lane.BULK else 0)
+        now = self._clock.monotonic()
+        at = self._throttle.next_at(wanted, now)
+        return at if at <= now else at + ROOM_SLACK_S
+
+    def bodies(
+        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        return self._bodies.bodies(sender, msisdns, texts, data_coding)
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+        assert len(bodies) == len(slots)
+        granted = self._throttle.take(min(len(bodies), self.room(lane)), self._clock.monotonic())
+        start = 0
+        # Fullest first, each at most its even share: the last one always has room for the rest.
+        senders = sorted(self._senders, key=lambda sender: sender.room())
+        for position, sender in enumerate(senders):
+            stop = start + min((granted - start) // (len(senders) - position), sender.room())
+            if stop > start:
+                start += sender.submit(bodies[start:stop], slots[start:stop])
+        self._throttle.give_back(granted - start)
+        self.counts.submitted += start
+        return start
+
+    def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
+        by_session: dict[int, list[int]] = {}
+        for ack in acks:
+            by_session.setdefault(ack.session, []).extend(ack.sequence_numbers)
+        for token, sequence_numbers in by_session.items():
+            connection = self._connections.get(token)
+            if connection is None:
+                self.counts.acks_gone += len(sequence_numbers)
+            else:
+                self.counts.acks += len(sequence_numbers)
+                connection.acknowledge(sequence_numbers, status)
+
+    def stop_submitting(self) -> None:
+        self._stopped = True
+
+    def in_flight(self) -> int:
+        return sum(connection.session.in_flight() for connection in self._connections.values())
+
+    def binds(self) -> list[BindStatus]:
+        return [link.status() for link in self._links]
+
+    def rate_now(self) -> float:
+        """Return segments per second at this moment: less than `rate_per_s` after the carrier throttled."""
+        return self._throttle.rate(self._clock.monotonic())
+
+    # What the links tell
+
+    def take(self, link: Link, connection: Connection, events: list[Event]) -> None:
+        assert self._events is not None
+        unread: list[Delivered] = []
+        room_changed = False
+        for event in events:
+            match event:
+                case SubmitAnswers():
+                    self._take_answers(event)
+                    room_changed = True
+                case Receipts():
+                    self._take_receipts(
+                        connection.token,
+                        event.sequence_numbers,
+                        event.message_ids,
+                        event.states,
+                        event.errors,
+                    )
+                case Delivered():
+                    unread.append(event)
+                case Bound():
+                    self._connections[connection.token] = connection
+                    if link.kind is not BindKind.RECEIVER:
+                        self._senders.append(connection)
+                        room_changed = True
+                case Expired(slots):
+                    self._take_in_doubt(slots)
+                    room_changed = True
+                case PeerUnbound():
+                    self._forget_sender(connection)
+                case Closed(slots=slots):
+                    self._forget_sender(connection)
+                    self._take_end(connection, slots)
+                case Alert():
+                    self.counts.alerts += 1
+                case BindRefused() | Responded():
+                    pass
+                case _:
+                    assert_never(event)
+        if unread:
+            self._take_deliveries(connection, unread)
+        if room_changed:
+            self._events.room_changed(self.carrier_id)
+
+    def writable(self, connection: Connection) -> None:  # noqa: ARG002
+        assert self._events is not None
+        self._events.room_changed(self.carrier_id)
+
+    def _take_answers(self, answers: SubmitAnswers) -> None:
+        assert self._events is not None
+        self.counts.answered += len(answers.slots)
+        if any(answers.statuses):
+            throttled = sum(map(self.retry_statuses.__contains__, answers.statuses))
+            if throttled:
+                self.counts.throttled += throttled
+                self._throttle.slow_down(self._clock.monotonic())
+        self._events.answered(self.carrier_id, answers.slots, answers.statuses, answers.message_ids)
+
+    def _take_receipts(
+        self, token: int, numbers: list[int], smsc_ids: list[bytes], states: list[int], errors: list[bytes]
+    ) -> None:
+        assert self._events is not None
+        self.counts.receipts += len(numbers)
+        self._events.receipts(
+            CarrierReceipts(self.carrier_id, smsc_ids, states, errors, Ack(self.carrier_id, token, numbers))
+        )
+
+    def _take_deliveries(self, connection: Connection, deliveries: list[Delivered]) -> None:
+        """Hand up MOs one by one, the receipts among them as columns; answer what nobody can read."""
+        assert self._events is not None
+        receipts: list[tuple[int, ReadReceipt]] = []
+        unreadable: list[int] = []
+        received_at = self._clock.now()
+        for delivered in deliveries:
+            number = delivered.pdu.sequence_number
+            read = read_delivery(delivered.pdu, self.profile, self.carrier_id, connection.token, received_at)
+            if isinstance(read, MobileOriginated):
+                self.counts.delivered += 1
+                self._events.delivered(read)
+            elif isinstance(read, Unreadable):
+                unreadable.append(number)
+            else:
+                receipts.append((number, read))
+        if receipts:
+            self._take_receipts(
+                connection.token,
+                [number for number, _ in receipts],
+                [read.message_id for _, read in receipts],
+                [read.state for _, read in receipts],
+                [read.error for _, read in receipts],
+            )
+        if unreadable:
+            connection.acknowledge(unreadable, 0)
+            self._note_unreadable(len(unreadable))
+
+    def _take_in_doubt(self, slots: list[int]) -> None:
+        assert self._events is not None
+        if slots:
+            self.counts.in_doubt += len(slots)
+            self._events.in_doubt(self.carrier_id, slots)
+
+    def _take_end(self, connection: Connection, slots: list[int]) -> None:
+        self._connections.pop(connection.token, None)
+        counts = connection.session.counts
+        self.counts.stray_responses += counts.stray_responses
+        self.counts.broken_pdus += counts.broken_bodies + counts.unknown_requests
+        self.counts.busy_answers += connection.busy_answers
+        self._take_in_doubt(slots)
+
+    def _forget_sender(self, connection: Connection) -> None:
+        self._senders = [sender for sender in self._senders if sender is not connection]
+
+    def _note_unreadable(self, count: int) -> None:
+        self.counts.receipts_unreadable += count
+        now = self._clock.monotonic()
+        if now >= self._summary_at:
+            fresh = self.counts.receipts_unreadable - self._unreadable_told
+            log.warning("receipts_unreadable", carrier=self.name, count=fresh)
+            self._summary_at = now + SUMMARY_INTERVAL_S
+            self._unreadable_told = self.counts.receipts_unreadable
+
+
+def _reserve(share: float, whole: int) -> int:
+    """Return what campaigns leave free of `whole`: at least 1 when there is a share, never all."""
+    return min(max(1, math.ceil(round(share * whole, 6))), whole - 1) if share > 0 else 0

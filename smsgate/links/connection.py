@@ -1,0 +1,219 @@
+"""One TCP or TLS connection around one session: octets, one timer, one write per turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from smsgate.protocol.commands import CommandId
+from smsgate.protocol.session_states import Closed, CloseReason, Delivered, Receipts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smsgate.clock import Clock
+    from smsgate.protocol.pdus import Pdu
+    from smsgate.protocol.session import Session
+    from smsgate.protocol.session_states import Event
+
+# Octets that wait in the socket's buffer: beyond the first no submits are given, beyond the second the peer,
+# who does not read what we answer, is not read either.
+WRITE_BUFFER_HIGH: Final = 1 << 20
+WRITE_BUFFER_MAX: Final = 4 << 20
+# deliver_sm of one session that wait for a commit: a carrier's own window is 10 to 100, a flood has none.
+# What comes on top is told "busy" at once and comes again.
+UNACKNOWLEDGED_MAX: Final = 10_000
+CLOSE_GRACE_S: Final = 1.0  # for the last octets (an unbind_resp) to leave before the socket is cut
+
+
+class ConnectionOwner(Protocol):
+    def take(self, connection: Connection, events: list[Event]) -> None:
+        """Take what a read or the timer brought; called from the loop, must not block."""
+        ...
+
+    def writable(self, connection: Connection) -> None:
+        """The peer reads again: there may be room."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """
+    The shell of one session, from connect to close; never used again.
+
+    `token` is unique in this process: what waits for a commit names its connection by it.
+    """
+
+    def __init__(
+        self, session: Session, owner: ConnectionOwner, clock: Clock, token: int, busy_status: int
+    ) -> None:
+        self.session = session
+        self.token = token
+        self.busy_answers = 0  # deliver_sm refused because too many waited
+        self._owner = owner
+        self._clock = clock
+        self._busy_status = busy_status
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._flush_handle: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._cut_timer: asyncio.TimerHandle | None = None
+        self._congested = False
+        self._unacknowledged = 0
+        self._data_sms: dict[int, Pdu] = {}  # data_sm are answered by data_sm_resp, not by number alone
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    # What the link asks
+
+    def room(self) -> int:
+        """Return how many submits may be written now."""
+        return 0 if self._congested else max(0, self.session.room())
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int]) -> int:
+        taken = self.session.submit_slice(bodies, slots, self._clock.monotonic())
+        self._flush_soon()
+        return taken
+
+    def acknowledge(self, sequence_numbers: Sequence[int], status: int) -> None:
+        """Answer deliver_sm and data_sm; the answers of one turn of the loop leave in one write."""
+        self._unacknowledged -= len(sequence_numbers)
+        if self._data_sms:
+            waiting = self._data_sms
+            for request in [waiting.pop(number) for number in sequence_numbers if number in waiting]:
+                self.session.respond(request, status)
+                sequence_numbers = [each for each in sequence_numbers if each != request.sequence_number]
+        if sequence_numbers:
+            self.session.acknowledge(sequence_numbers, status)
+        self._flush_soon()
+
+    def unbind(self) -> None:
+        """Leave in order; a `Closed` event ends it within two response time-outs."""
+        self._apply(self.session.unbind(self._clock.monotonic()))
+
+    def abort(self) -> None:
+        """Cut the socket; what is in flight comes back in a `Closed` event."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Return once the socket is gone."""
+        await asyncio.shield(self._closed)
+
+    # What the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's is none by class, only by its methods
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        self.session.start(self._clock.monotonic())
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._apply(self.session.receive_data(data, self._clock.monotonic()))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._apply(self.session.lost(self._clock.monotonic()))
+        self._stop_timer()
+        if self._cut_timer is not None:
+            self._cut_timer.cancel()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._owner.writable(self)
+
+    # Between session, socket and timer
+
+    def _apply(self, events: list[Event]) -> None:
+        kept = self._refuse_deliveries(events) if self._overflows(events) else events
+        self._flush()  # first: an unbind_resp must leave before Closed closes the socket
+        if not kept:
+            return
+        self._owner.take(self, kept)
+        last = kept[-1]
+        if isinstance(last, Closed):
+            self._close(last.reason)
+
+    def _overflows(self, events: list[Event]) -> bool:
+        """Count what these events add to the deliveries that wait; True when it is too much."""
+        fresh = 0
+        for event in events:
+            if isinstance(event, Receipts):
+                fresh += len(event.sequence_numbers)
+            elif isinstance(event, Delivered):
+                fresh += 1
+                if event.pdu.command_id == CommandId.DATA_SM:
+                    self._data_sms[event.pdu.sequence_number] = event.pdu
+        self._unacknowledged += fresh
+        return fresh > 0 and self._unacknowledged > UNACKNOWLEDGED_MAX
+
+    def _refuse_deliveries(self, events: list[Event]) -> list[Event]:
+        """Answer "busy" to the deliveries of this read, and hand up the rest."""
+        kept: list[Event] = []
+        for event in events:
+            if isinstance(event, Receipts):
+                refused: Sequence[int] = event.sequence_numbers
+            elif isinstance(event, Delivered):
+                refused = (event.pdu.sequence_number,)
+            else:
+                kept.append(event)
+                continue
+            self.busy_answers += len(refused)
+            self.acknowledge(refused, self._busy_status)
+        return kept
+
+    def _flush_soon(self) -> None:
+        if self._flush_handle is None:
+            self._flush_handle = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
+        data = self.session.data_to_send()
+        transport = self._transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
+            if self._congested and transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
+                transport.pause_reading()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Keep one timer, not later than the deadline; one that rings early sets the next."""
+        deadline = self.session.deadline()
+        if deadline is None:
+            self._stop_timer()
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - self._clock.monotonic()), self._ring)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._apply(self.session.handle_deadline(self._clock.monotonic()))
+
+    def _close(self, reason: CloseReason) -> None:
+        self._stop_timer()
+        transport = self._transport
+        if transport is None or reason is CloseReason.LOST:
+            return
+        if reason in {CloseReason.SILENT, CloseReason.BROKEN}:
+            transport.abort()  # nobody there to read a goodbye
+        else:
+            transport.close()
+            self._cut_timer = self._loop.call_later(CLOSE_GRACE_S, transport.abort)

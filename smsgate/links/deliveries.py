@@ -1,0 +1,121 @@
+"""
+What a deliver_sm or data_sm of no common form says: a receipt, an MO, or a receipt that nobody can read.
+
+A receipt is known by its esm_class, or by the TLVs that only an SMSC can set; the text of an MO proves
+nothing, since a customer can write "id:1 stat:DELIVRD". Source: SMPP 3.4 §5.2.12 and Appendix B.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.flows.records import Ack, MobileOriginated
+from smsgate.msisdn import is_e164
+from smsgate.protocol.mo_text import MoText, read_mo
+from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX, parse_receipt
+from smsgate.protocol.tlvs import Tag, tlv_number, tlv_value
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from smsgate.links.profile import CarrierProfile
+    from smsgate.protocol.pdus import Pdu
+
+ESM_MESSAGE_TYPE: Final = 0x3C  # bits 5 to 2
+ESM_RECEIPT: Final = 0x04
+ESM_INTERMEDIATE: Final = 0x20
+TON_ALPHANUMERIC: Final = 5
+STATES: Final = frozenset(int(state) for state in ReceiptState)
+
+
+class ReadReceipt(NamedTuple):
+    """`message_id` is never empty; `state` is a number of ReceiptState."""
+
+    message_id: bytes
+    state: int
+    error: bytes
+
+
+class Unreadable(NamedTuple):
+    """Marked as a receipt, and says neither which message nor what became of it."""
+
+
+def read_delivery(
+    pdu: Pdu, profile: CarrierProfile, carrier_id: int, token: int, received_at: datetime
+) -> ReadReceipt | MobileOriginated | Unreadable:
+    """Never raises for what the peer sent."""
+    fields = pdu.fields
+    esm_class = fields["esm_class"]
+    mo = read_mo(
+        fields.get("short_message", b""),
+        fields["data_coding"],
+        esm_class,
+        message_payload=tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD),
+        sar=_sar(pdu),
+        default_alphabet=profile.default_alphabet,
+    )
+    message_type = esm_class & ESM_MESSAGE_TYPE
+    if message_type in {ESM_RECEIPT, ESM_INTERMEDIATE}:
+        return _read_receipt(pdu, mo.user_data) or Unreadable()
+    if message_type == 0:
+        by_tlvs = (
+            tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) is not None
+            and tlv_number(pdu.tlvs, Tag.MESSAGE_STATE) is not None
+        )
+        by_text = profile.receipts == "text" and parse_receipt(mo.user_data) is not None
+        if by_tlvs or by_text:
+            return _read_receipt(pdu, mo.user_data) or Unreadable()
+    return _mobile_originated(pdu, mo, carrier_id, token, received_at)
+
+
+def _read_receipt(pdu: Pdu, octets: bytes) -> ReadReceipt | None:
+    """Return what TLVs and text say together, the TLVs first; None without an id."""
+    parsed = parse_receipt(octets)
+    message_id = (tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) or b"").rstrip(b"\0")
+    state = tlv_number(pdu.tlvs, Tag.MESSAGE_STATE)
+    error = b""
+    if parsed is not None:
+        message_id = message_id or parsed.message_id
+        state = state if state in STATES else parsed.state
+        error = parsed.error.encode("latin-1")
+    elif state is None:
+        return None
+    if not message_id or len(message_id) > MESSAGE_ID_OCTETS_MAX:
+        return None
+    network_error = tlv_value(pdu.tlvs, Tag.NETWORK_ERROR_CODE)
+    if not error and network_error is not None and len(network_error) == 3:
+        error = b"%03d" % int.from_bytes(network_error[1:], "big")
+    known = state if state is not None and state in STATES else int(ReceiptState.UNKNOWN)
+    return ReadReceipt(message_id, known, error)
+
+
+def _mobile_originated(
+    pdu: Pdu, mo: MoText, carrier_id: int, token: int, received_at: datetime
+) -> MobileOriginated:
+    fields = pdu.fields
+    source = fields["source_addr"].decode("latin-1")
+    digits = source.removeprefix("+")
+    is_number = fields["source_addr_ton"] != TON_ALPHANUMERIC and is_e164(digits)
+    place = mo.concat
+    return MobileOriginated(
+        carrier_id=carrier_id,
+        msisdn=int(digits) if is_number else 0,
+        source=source,
+        destination=fields["destination_addr"].decode("latin-1").removeprefix("+"),
+        text=mo.text,
+        raw=mo.user_data,
+        data_coding=fields["data_coding"],
+        received_at=received_at,
+        ref=0 if place is None else place.ref,
+        total=1 if place is None else place.total,
+        part=1 if place is None else place.index,
+        ack=Ack(carrier_id, token, [pdu.sequence_number]),
+    )
+
+
+def _sar(pdu: Pdu) -> tuple[int, int, int] | None:
+    ref = tlv_number(pdu.tlvs, Tag.SAR_MSG_REF_NUM)
+    total = tlv_number(pdu.tlvs, Tag.SAR_TOTAL_SEGMENTS)
+    index = tlv_number(pdu.tlvs, Tag.SAR_SEGMENT_SEQNUM)
+    return None if ref is None or total is None or index is None else (ref, total, index)

@@ -1,0 +1,102 @@
+"""submit_sm bodies in the carrier's manner."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fake_smsc import a_profile
+
+from smsgate.clock import ManualClock
+from smsgate.errors import TextError
+from smsgate.links.bodies import TEMPLATE_AGE_MAX_S, TEMPLATES_MAX, BodyMaker
+from smsgate.protocol.commands import CommandId
+from smsgate.protocol.frames import Frame
+from smsgate.protocol.gsm0338 import encode_gsm
+from smsgate.protocol.pdus import decode_pdu
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def maker(clock: ManualClock | None = None, **settings: Any) -> BodyMaker:
+    return BodyMaker(a_profile(2775, **settings), clock or ManualClock(NOON))
+
+
+def fields(body: bytes) -> dict[str, Any]:
+    return decode_pdu(Frame(CommandId.SUBMIT_SM, 1, 0, body)).fields
+
+
+def test_a_body_carries_addresses_validity_and_the_wish_for_a_receipt() -> None:
+    (body,) = maker().bodies("BOXMAN", [33612345678], [b"Bonjour"], 0)
+    assert fields(body) == {
+        "service_type": b"",
+        "source_addr_ton": 5,
+        "source_addr_npi": 0,
+        "source_addr": b"BOXMAN",
+        "dest_addr_ton": 1,
+        "dest_addr_npi": 1,
+        "destination_addr": b"33612345678",
+        "esm_class": 0,
+        "protocol_id": 0,
+        "priority_flag": 0,
+        "schedule_delivery_time": b"",
+        "validity_period": b"261124120000000+",
+        "registered_delivery": 1,
+        "replace_if_present_flag": 0,
+        "data_coding": 0,
+        "sm_default_msg_id": 0,
+        "short_message": b"Bonjour",
+    }
+
+
+def test_each_recipient_gets_its_own_text_or_all_the_same() -> None:
+    each = maker().bodies("38123", [33612345678, 33612345679], [b"one", b"two"], 8)
+    assert [(fields(body)["destination_addr"], fields(body)["short_message"]) for body in each] == [
+        (b"33612345678", b"one"),
+        (b"33612345679", b"two"),
+    ]
+    same = maker().bodies("38123", [33612345678, 33612345679], [b"one"] * 2, 8)
+    assert [fields(body)["short_message"] for body in same] == [b"one", b"one"]
+    assert maker().bodies("38123", [], [], 0) == []
+
+
+@pytest.mark.parametrize(
+    ("validity", "octets"),
+    [("none", b""), ("relative", b"000001020304000R"), ("absolute", b"261124140304000+")],
+)
+def test_validity_has_the_form_that_the_profile_says(validity: str, octets: bytes) -> None:
+    seconds = 86_400 + 2 * 3600 + 3 * 60 + 4
+    (body,) = maker(validity=validity, validity_s=seconds).bodies("38123", [33612345678], [b"x"], 0)
+    assert fields(body)["validity_period"] == octets
+
+
+def test_an_absolute_validity_is_at_most_a_minute_old() -> None:
+    clock = ManualClock(NOON)
+    bodies = maker(clock)
+    bodies.bodies("38123", [33612345678], [b"x"], 0)
+    clock.advance(TEMPLATE_AGE_MAX_S)
+    (body,) = bodies.bodies("38123", [33612345678], [b"x"], 0)
+    assert fields(body)["validity_period"] == b"261124120100000+"
+
+
+def test_templates_kept_are_bounded() -> None:
+    bodies = maker()
+    for number in range(TEMPLATES_MAX + 10):
+        bodies.bodies(f"{30_000 + number}", [33612345678], [b"x"], 0)
+    assert len(bodies._templates) == TEMPLATES_MAX
+
+
+def test_the_default_alphabet_has_the_number_that_the_carrier_gave_it() -> None:
+    bodies = maker(gsm_data_coding=1)
+    assert fields(bodies.bodies("38123", [33612345678], [b"x"], 0)[0])["data_coding"] == 1
+    assert fields(bodies.bodies("38123", [33612345678], [b"\0x"], 8)[0])["data_coding"] == 8
+
+
+def test_a_latin1_carrier_gets_latin1_octets_or_a_refusal_that_names_the_character() -> None:
+    bodies = maker(default_alphabet="latin1")
+    (body,) = bodies.bodies("38123", [33612345678], [encode_gsm("Déjà @ 5£")], 0)
+    assert fields(body)["short_message"] == "Déjà @ 5£".encode("latin-1")
+    with pytest.raises(TextError) as refused:
+        bodies.bodies("38123", [33612345678], [encode_gsm("5 €")], 0)
+    assert refused.value.characters == ("€",)

@@ -1,0 +1,197 @@
+"""Receipts and MOs: what they are taken for, and that their answers wait for the commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
+
+import smsgate.links.connection
+from smsgate.flows.records import Ack
+from smsgate.protocol.commands import CommandId, Status
+from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.protocol.tlvs import Tag
+
+
+async def settled(peer: Peer) -> None:
+    """Return once everything that was under way has arrived: an enquire_link made the round."""
+    before = sum(frame.command_id == CommandId.ENQUIRE_LINK_RESP for frame in peer.frames)
+    peer.write_enquire_link()
+    await until(
+        lambda: sum(frame.command_id == CommandId.ENQUIRE_LINK_RESP for frame in peer.frames) > before
+    )
+
+
+async def test_receipts_go_up_as_columns_and_are_answered_after_the_commit_only() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        numbers = [peer.receipt(b"id-1"), peer.receipt(b"id-2", b"UNDELIV")]
+        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 2)
+        ids = [smsc_id for each in events.receipt_columns for smsc_id in each.smsc_ids]
+        found = [state for each in events.receipt_columns for state in each.states]
+        assert ids == [b"id-1", b"id-2"]
+        assert found == [ReceiptState.DELIVRD, ReceiptState.UNDELIV]
+        await settled(peer)
+        assert peer.answers() == []
+        account.acknowledge([each.ack for each in events.receipt_columns])
+        await until(lambda: len(peer.answers()) == 2)
+        assert peer.answers() == [(CommandId.DELIVER_SM_RESP, number, 0) for number in numbers]
+
+
+async def test_an_mo_is_answered_after_the_commit_or_told_to_come_again() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        number = peer.deliver(b"OK \x00", source_addr=b"+33612345678")
+        await until(lambda: events.mos)
+        (mo,) = events.mos
+        assert (mo.msisdn, mo.source, mo.destination, mo.text) == (
+            33612345678,
+            "+33612345678",
+            "38123",
+            "OK @",
+        )
+        assert (mo.carrier_id, mo.total, mo.part, mo.raw) == (7, 1, 1, b"OK \x00")
+        await settled(peer)
+        assert peer.answers() == []
+        assert mo.ack is not None
+        account.acknowledge([mo.ack], account.mo_busy_status)
+        await until(peer.answers)
+        assert peer.answers() == [(CommandId.DELIVER_SM_RESP, number, Status.MSGQFUL)]
+
+
+@pytest.mark.parametrize("how", ["udh8", "udh16", "sar"])
+async def test_a_part_of_a_long_mo_carries_its_place(how: str) -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
+        (peer,) = smsc.live
+        if how == "udh8":
+            peer.deliver(b"\x05\x00\x03\x2a\x03\x02part", esm_class=0x40)
+        elif how == "udh16":
+            peer.deliver(b"\x06\x08\x04\x00\x2a\x03\x02part", esm_class=0x40)
+        else:
+            sar = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
+            peer.deliver(b"part", tlvs=tuple(zip(sar, (b"\0\x2a", b"\x03", b"\x02"), strict=True)))
+        await until(lambda: events.mos)
+        (mo,) = events.mos
+        assert (mo.ref, mo.total, mo.part, mo.text, mo.raw) == (42, 3, 2, "part", b"part")
+
+
+async def test_a_sender_that_is_no_number_has_no_msisdn() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
+        smsc.live[0].deliver(b"hello", source_addr=b"12345", source_addr_ton=3)
+        smsc.live[0].deliver(b"hello", source_addr=b"33612345678", source_addr_ton=5)
+        await until(lambda: len(events.mos) == 2)
+        assert [(mo.msisdn, mo.source) for mo in events.mos] == [(0, "12345"), (0, "33612345678")]
+
+
+async def test_a_customer_cannot_forge_a_receipt_by_text() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
+        smsc.live[0].deliver(b"id:id-1 sub:001 dlvrd:001 stat:DELIVRD err:000")
+        await until(lambda: events.mos)
+        assert events.receipt_columns == []
+
+
+async def test_a_profile_may_say_that_its_receipts_are_marked_by_text_alone() -> None:
+    profile_settings = {"receipts": "text"}
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, **profile_settings)) as (_, events):
+        smsc.live[0].deliver(b"id:id-1 stat:DELIVRD")
+        smsc.live[0].deliver(b"OK")
+        await until(lambda: events.mos and events.receipt_columns)
+        assert events.receipt_columns[0].smsc_ids == [b"id-1"]
+
+
+TLVS = (
+    (Tag.RECEIPTED_MESSAGE_ID, b"id-9\0"),
+    (Tag.MESSAGE_STATE, b"\x05"),
+    (Tag.NETWORK_ERROR_CODE, b"\3\0\7"),
+)
+
+
+@pytest.mark.parametrize("esm_class", [0x00, 0x04])
+@pytest.mark.parametrize("command_id", [CommandId.DELIVER_SM, CommandId.DATA_SM])
+async def test_a_receipt_of_tlvs_alone_is_read_and_answered_in_kind(esm_class: int, command_id: int) -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        number = peer.deliver(b"", tlvs=TLVS, command_id=command_id, esm_class=esm_class)
+        await until(lambda: events.receipt_columns)
+        (receipts,) = events.receipt_columns
+        assert (receipts.smsc_ids, receipts.states, receipts.errors) == ([b"id-9"], [5], [b"007"])
+        account.acknowledge([receipts.ack])
+        await until(peer.answers)
+        assert peer.answers() == [(command_id | 0x8000_0000, number, 0)]
+
+
+async def test_a_receipt_in_another_dialect_or_in_message_payload_is_read_too() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
+        (peer,) = smsc.live
+        peer.deliver(b"stat:REJECTD id:id_7 err:11", esm_class=0x04)
+        peer.deliver(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"id:id-8 stat:EXPIRED"),), esm_class=0x04)
+        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 2)
+        ids = [smsc_id for each in events.receipt_columns for smsc_id in each.smsc_ids]
+        found = [state for each in events.receipt_columns for state in each.states]
+        assert (ids, found) == ([b"id_7", b"id-8"], [ReceiptState.REJECTD, ReceiptState.EXPIRED])
+
+
+@pytest.mark.parametrize("text", [b"362d9701 2", b"id: stat:DELIVRD", b""])
+async def test_a_receipt_nobody_can_read_is_answered_at_once_and_counted(text: bytes) -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        number = peer.deliver(text, esm_class=0x04)
+        await until(peer.answers)
+        assert peer.answers() == [(CommandId.DELIVER_SM_RESP, number, 0)]
+        assert account.counts.receipts_unreadable == 1
+        assert (events.receipt_columns, events.mos) == ([], [])
+        assert states(account) == ["bound"]
+
+
+async def test_an_answer_for_a_session_that_is_gone_is_dropped() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        smsc.live[0].deliver(b"OK")
+        await until(lambda: events.mos)
+        smsc.live[0].transport.abort()
+        await until(lambda: len(smsc.binds) == 2 and states(account) == ["bound"])
+        ack = events.mos[0].ack
+        assert ack is not None
+        account.acknowledge([ack])
+        account.acknowledge([Ack(7, 999_999_999, [1, 2])])
+        await settled(smsc.live[0])
+        assert smsc.live[0].answers() == []
+        assert account.counts.acks_gone == 3
+
+
+async def test_answers_of_one_commit_leave_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        for i in range(50):
+            peer.receipt(b"id-%d" % i)
+        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 50)
+        writes = writes_of(account, monkeypatch)
+        account.acknowledge([each.ack for each in events.receipt_columns])
+        await until(lambda: len(peer.answers()) == 50)
+        assert len(writes) == 1
+
+
+async def test_a_flood_of_deliveries_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smsgate.links.connection, "UNACKNOWLEDGED_MAX", 10)
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        for i in range(10):
+            peer.receipt(b"id-%d" % i)
+        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 10)
+        late = peer.receipt(b"late")
+        await until(peer.answers)
+        assert peer.answers() == [(CommandId.DELIVER_SM_RESP, late, Status.MSGQFUL)]
+        account.acknowledge([each.ack for each in events.receipt_columns])
+        await until(lambda: len(peer.answers()) == 11)
+        peer.receipt(b"again")
+        await until(lambda: events.receipt_columns[-1].smsc_ids == [b"again"])
+
+
+async def test_an_mo_full_of_nonsense_keeps_the_bind() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        for data_coding in range(0, 256, 5):
+            peer.deliver(bytes(range(200)), data_coding=data_coding, esm_class=0x40)
+        await until(lambda: len(events.mos) == len(range(0, 256, 5)))
+        await asyncio.sleep(0)
+        assert states(account) == ["bound"]

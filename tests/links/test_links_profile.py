@@ -1,0 +1,136 @@
+"""A carrier's configuration is refused at start-up with the key and the mend, or it works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from smsgate.clock import SystemClock
+from smsgate.errors import ConfigError
+from smsgate.flows.ports import Carrier
+from smsgate.links.link import tls_context
+from smsgate.links.profile import Address, CarrierProfile, Host, read_profile
+from smsgate.links.switchboard import Switchboard
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "orange",
+        "hosts": ["smpp.example.net:3550"],
+        "system_id": "us",
+        "password": "secret",
+        **changes,
+    }
+
+
+def test_defaults_are_tls_with_checks_and_a_window_of_ten() -> None:
+    profile = read_profile(settings())
+    assert (profile.tls, profile.window_max, profile.rate_per_s, profile.bind) == ("verify", 10, 10, "trx")
+    assert profile.hosts == (Host("smpp.example.net", 3550),)
+    assert (profile.mo_busy_status, profile.throttle_statuses) == (0x14, (0x58, 0x14, 0x45))
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"hosts": ["smpp.example.net"]}, "carriers.hosts.0"),
+        ({"hosts": ["smpp.example.net:70000"]}, "carriers.hosts.0"),
+        ({"hosts": []}, "carriers.hosts"),
+        ({"windowmax": 10}, "carriers.windowmax"),
+        ({"window_max": 0}, "carriers.window_max"),
+        ({"rate_per_s": "fast"}, "carriers.rate_per_s"),
+        ({"password": "123456789"}, "carriers.orange.password"),
+        ({"password": "sécret"}, "carriers.orange.password"),
+        ({"tls": "none"}, "carriers.orange.tls"),
+        ({"cert_file": "a.pem"}, "carriers.orange.cert_file"),
+        ({"mo_busy_status": 0}, "carriers.mo_busy_status"),
+        ({"mo_busy_status": 0x64}, "carriers.orange.mo_busy_status"),
+        ({"senders": [{"number": "MUCHTOOLONGNAME"}]}, "carriers.senders.0"),
+        ({"senders": [{"number": "BOXMAN", "receives": True}]}, "carriers.senders.0"),
+        ({"senders": [{"number": "38123"}, {"number": "38123"}]}, "carriers.orange.senders"),
+        ({"rebind": {"lost_s": [0, 1]}}, "carriers.rebind.lost_s.0"),
+        ({"interface_version": 34}, "carriers.interface_version"),
+    ],
+)
+def test_a_setting_that_cannot_work_names_its_key_and_what_to_write(
+    changes: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_profile(settings(**changes))
+    assert refused.value.where == where
+    assert refused.value.mend
+
+
+def test_a_missing_key_is_named() -> None:
+    values = settings()
+    del values["system_id"]
+    with pytest.raises(ConfigError) as refused:
+        read_profile(values)
+    assert refused.value.where == "carriers.system_id"
+
+
+def test_a_long_password_is_whole_when_the_profile_allows_it() -> None:
+    profile = read_profile(settings(password="sixteen-octets-x", password_max=16))
+    assert profile.password.get_secret_value() == "sixteen-octets-x"
+
+
+def test_the_password_shows_in_no_text_of_the_profile_or_its_errors() -> None:
+    assert "s3cr3t" not in repr(read_profile(settings(password="s3cr3t")))
+    with pytest.raises(ConfigError) as refused:
+        read_profile(settings(password="s3cr3t-too-long"))
+    assert "s3cr3t" not in f"{refused.value}{refused.value.mend}"
+    with pytest.raises(ConfigError) as refused:
+        read_profile(settings(password=["s3cr3t"]))
+    assert "s3cr3t" not in f"{refused.value}{refused.value.mend}"
+
+
+@pytest.mark.parametrize(
+    ("sender", "address"),
+    [
+        ("BOXMAN", Address(5, 0, b"BOXMAN")),
+        ("38123", Address(3, 0, b"38123")),
+        ("33612345678", Address(1, 1, b"33612345678")),
+        ("+33612345678", Address(1, 1, b"33612345678")),
+        ("36111", Address(0, 0, b"36111")),
+    ],
+)
+def test_ton_and_npi_follow_from_the_sender_or_from_its_entry(sender: str, address: Address) -> None:
+    profile = read_profile(settings(senders=[{"number": "36111", "ton": 0, "npi": 0}]))
+    assert profile.source_address(sender) == address
+
+
+def test_a_certificate_file_that_is_not_there_is_refused_before_any_connection() -> None:
+    with pytest.raises(ConfigError) as refused:
+        tls_context(read_profile(settings(ca_file="/nowhere/ca.pem")))
+    assert refused.value.where == "carriers.orange.ca_file"
+
+
+def a_switchboard(*profiles: CarrierProfile) -> Switchboard:
+    return Switchboard(enumerate(profiles, start=1), clock=SystemClock(), random=lambda: 0.0)
+
+
+def test_a_sender_leads_to_its_carrier_and_to_who_may_use_it() -> None:
+    switchboard = a_switchboard(
+        read_profile(settings(senders=[{"number": "38123", "receives": True, "merchants": ["boxman"]}])),
+        read_profile(settings(name="free", senders=[{"number": "BOXMAN"}])),
+    )
+    ports: Mapping[int, Carrier] = switchboard.carriers  # for the type checker: accounts are what flows want
+    assert list(ports) == [1, 2]
+    orange, free = switchboard.by_id(1), switchboard.by_name("free")
+    assert switchboard.route("38123") is orange
+    assert switchboard.route("BOXMAN") is free
+    assert switchboard.route("99999") is None
+    assert switchboard.may_send("boxman", "38123")
+    assert not switchboard.may_send("other", "38123")
+    assert switchboard.may_send("other", "BOXMAN")
+    assert [bind.state for bind in switchboard.binds()] == []
+
+
+def test_one_sender_at_two_carriers_is_refused() -> None:
+    sender = [{"number": "38123"}]
+    with pytest.raises(ConfigError, match="38123 belongs to orange and to free"):
+        a_switchboard(
+            read_profile(settings(senders=sender)), read_profile(settings(name="free", senders=sender))
+        )
