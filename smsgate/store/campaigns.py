@@ -1,0 +1,154 @@
+"""Campaigns, their audiences and the chunks that they are sent in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from smsgate.errors import NotFound, StoreError
+from smsgate.flows.commerce_records import Audience, AudienceGroup, CampaignRecord, Page, PageAsk
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+from smsgate.store.offers import taken
+from smsgate.store.pages import page_rows
+from smsgate.store.pool import Database
+
+_SQL: Final = load("campaigns")
+CHUNK_SIZE: Final = 1_000  # subscribers: the unit of work, of recovery and of fairness
+# Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
+# few enough that no audience makes more than some ten thousand groups.
+PREFIX_DIGITS: Final = 7
+
+
+class PgCampaigns:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, record: CampaignRecord) -> None:
+        """
+        Write a draft.
+
+        Raises:
+            Conflict: code `external_id_taken`.
+        """
+        try:
+            async with self._database.transaction(record.merchant_id) as connection:
+                await insert_campaign(connection, record)
+        except StoreError as exc:
+            raise taken(exc, record.external_id) from exc
+
+    async def get(self, merchant_id: int, campaign_id: int) -> CampaignRecord:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["campaign"], merchant_id, campaign_id)
+        if row is None:
+            raise NotFound("No such object.")
+        return _record(row)
+
+    async def page(
+        self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None
+    ) -> Page[CampaignRecord]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(
+                connection, _SQL["campaigns_page"], merchant_id, ask, state, external_id
+            )
+        return Page([_record(row) for row in rows], more)
+
+    async def counters(self, merchant_id: int, campaign_id: int) -> Mapping[str, int]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["campaign_counters"], merchant_id, campaign_id)
+        return {row["kind"]: row["n"] for row in rows}
+
+    async def change_state(
+        self, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime
+    ) -> bool:
+        """Return whether the campaign was in `before` and is now in `after`."""
+        async with self._database.transaction(merchant_id) as connection:
+            return await _change_state(connection, merchant_id, campaign_id, before, after, at)
+
+    async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
+        """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
+        async with self._database.transaction(merchant_id) as connection:
+            if not await _change_state(connection, merchant_id, campaign_id, "draft", "sending", at):
+                return None
+            return await write_chunks(connection, merchant_id, campaign_id, audience)
+
+    async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(
+                _SQL["audience_groups"], merchant_id, *_conditions(audience), PREFIX_DIGITS
+            )
+        return [AudienceGroup(*row) for row in rows]
+
+    async def sample_fields(self, merchant_id: int, audience: Audience) -> Mapping[str, object]:
+        """Return the fields of one member of the audience; empty when there is none."""
+        async with self._database.transaction(merchant_id) as connection:
+            text = await connection.fetchval(_SQL["audience_sample"], merchant_id, *_conditions(audience))
+        fields: dict[str, Any] = orjson.loads(text) if text is not None else {}
+        return fields
+
+    async def subscribers_by_id(self, merchant_id: int, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` that are this merchant's subscribers, whatever their consent."""
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["subscribers_by_id"], merchant_id, ids)
+        return {row["subscriber_id"] for row in rows}
+
+    async def subscribers_by_msisdn(
+        self, merchant_id: int, msisdns: Sequence[int]
+    ) -> Mapping[int, tuple[int, str]]:
+        """Return subscriber id and consent state for offers of those numbers that are known."""
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["subscribers_by_msisdn"], merchant_id, msisdns)
+        return {row["msisdn"]: (row["subscriber_id"], row["offers_state"]) for row in rows}
+
+
+async def insert_campaign(connection: Connection, record: CampaignRecord) -> None:
+    await connection.execute(
+        _SQL["insert_campaign"], record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
+        record.offer_version, record.state, *_conditions(record.audience), record.trigger_id,
+        record.created_at, record.started_at,
+    )  # fmt: skip
+
+
+async def write_chunks(connection: Connection, merchant_id: int, campaign_id: int, audience: Audience) -> int:
+    """Cut the subscribed members of the audience into ranges, in one statement; return how many they are."""
+    recipients: int = await connection.fetchval(
+        _SQL["write_chunks"], merchant_id, campaign_id, *_conditions(audience), CHUNK_SIZE
+    )
+    await connection.execute(_SQL["set_recipients"], merchant_id, campaign_id, recipients)
+    return recipients
+
+
+async def _change_state(
+    connection: Connection, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime
+) -> bool:
+    changed = await connection.fetchval(
+        _SQL["change_campaign_state"], merchant_id, campaign_id, before, after, at
+    )
+    return changed is not None
+
+
+def _conditions(audience: Audience) -> tuple[list[str] | None, list[int] | None]:
+    tags, ids = audience.tags, audience.subscriber_ids
+    return (None if tags is None else list(tags), None if ids is None else list(ids))
+
+
+def _record(row: asyncpg.Record) -> CampaignRecord:
+    tags, ids = row["audience_tags"], row["audience_ids"]
+    return CampaignRecord(
+        merchant_id=row["merchant_id"],
+        campaign_id=row["campaign_id"],
+        external_id=row["external_id"],
+        offer_id=row["offer_id"],
+        offer_version=row["offer_version"],
+        state=row["state"],
+        audience=Audience(None if tags is None else tuple(tags), None if ids is None else tuple(ids)),
+        recipients=row["recipients"],
+        trigger_id=row["trigger_id"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )

@@ -1,0 +1,27 @@
+"""The stores of the commerce use cases, over one database."""
+
+from __future__ import annotations
+
+from smsgate.flows.commerce import CommerceStores
+from smsgate.store.campaigns import PgCampaigns
+from smsgate.store.events import PgEvents
+from smsgate.store.messages import PgMessages
+from smsgate.store.offers import PgOffers
+from smsgate.store.orders import PgOrders
+from smsgate.store.pool import Database
+from smsgate.store.triggers import PgTriggers
+from smsgate.store.usage import PgUsage
+from smsgate.store.webhook_endpoints import PgWebhookEndpoints
+
+
+def commerce_stores(database: Database) -> CommerceStores:
+    return CommerceStores(
+        offers=PgOffers(database),
+        campaigns=PgCampaigns(database),
+        messages=PgMessages(database),
+        orders=PgOrders(database),
+        events=PgEvents(database),
+        endpoints=PgWebhookEndpoints(database),
+        triggers=PgTriggers(database),
+        usage=PgUsage(database),
+    )

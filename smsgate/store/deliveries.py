@@ -1,0 +1,108 @@
+"""Deliveries of events to shops' endpoints: claimed by owner, settled in batches, per merchant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from smsgate.flows.commerce_records import EventRecord
+from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, DueEndpoint
+from smsgate.store.catalogue import load
+
+if TYPE_CHECKING:
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("deliveries")
+_RESULT_COLUMNS: Final = tuple(
+    attrgetter(name)
+    for name in (
+        "event_id",
+        "endpoint_id",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "last_status",
+        "last_error",
+        "delivered_at",
+    )
+)
+
+
+class PgDeliveries:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, now: datetime, limit: int) -> list[DueEndpoint]:
+        async with self._database.bulk() as connection:
+            return [DueEndpoint(*row) for row in await connection.fetch(_SQL["due_endpoints"], now, limit)]
+
+    async def claim(
+        self, merchant_id: int, endpoint_id: int, *, owner: int, limit: int, now: datetime
+    ) -> list[ClaimedDelivery]:
+        async with self._database.bulk_transaction() as connection:
+            rows = await connection.fetch(_SQL["claim"], merchant_id, endpoint_id, owner, now, limit)
+            attempts = {row["event_id"]: row["attempts"] for row in rows}
+            if not attempts:
+                return []
+            events = await connection.fetch(_SQL["claimed_events"], merchant_id, list(attempts))
+            lost = attempts.keys() - {row["event_id"] for row in events}
+            if lost:
+                await connection.execute(
+                    _SQL["fail_without_event"], merchant_id, endpoint_id, list(lost), owner
+                )
+        records = [
+            EventRecord(
+                row["event_id"], row["type"], row["subject"], orjson.loads(row["data"]), row["created_at"]
+            )
+            for row in events
+        ]
+        return [
+            ClaimedDelivery(merchant_id, endpoint_id, attempts[record.event_id], record)
+            for record in sorted(records, key=attrgetter("event_id"))
+        ]
+
+    async def settle(self, results: Sequence[DeliveryResult], *, owner: int) -> None:
+        by_merchant: dict[int, list[DeliveryResult]] = defaultdict(list)
+        for result in results:
+            by_merchant[result.merchant_id].append(result)
+        async with self._database.bulk() as connection:
+            for merchant_id, group in by_merchant.items():
+                columns = [[get(result) for result in group] for get in _RESULT_COLUMNS]
+                await connection.execute(_SQL["settle"], merchant_id, owner, *columns)
+
+    async def disable(self, merchant_id: int, endpoint_id: int, reason: str) -> None:
+        async with self._database.bulk() as connection:
+            await connection.execute(_SQL["disable_endpoint"], merchant_id, endpoint_id, reason)
+
+    async def release(self, claims: Sequence[ClaimedDelivery], *, owner: int) -> None:
+        by_merchant: dict[int, list[ClaimedDelivery]] = defaultdict(list)
+        for claim in claims:
+            by_merchant[claim.merchant_id].append(claim)
+        async with self._database.bulk() as connection:
+            for merchant_id, group in by_merchant.items():
+                events, endpoints = [c.event.event_id for c in group], [c.endpoint_id for c in group]
+                await connection.execute(_SQL["release"], merchant_id, owner, events, endpoints)
+
+    async def release_orphans(self) -> int:
+        async with self._database.control() as connection:
+            owners = await connection.fetch(_SQL["owners"])
+        live = [row["epoch"] for row in owners if row["live"]]
+        newest = max((row["epoch"] for row in owners), default=0)
+        released = 0
+        async with self._database.bulk() as connection:
+            for row in await connection.fetch(_SQL["orphans"], live, newest):
+                released += len(
+                    await connection.fetch(_SQL["release_orphans"], row["merchant_id"], live, newest)
+                )
+        return released
+
+    async def backlog(self, now: datetime) -> tuple[int, float]:
+        async with self._database.bulk() as connection:
+            row = await connection.fetchrow(_SQL["backlog"], now)
+        assert row is not None
+        return int(row["waiting"]), float(row["oldest_s"])

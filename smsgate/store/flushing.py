@@ -1,0 +1,214 @@
+"""
+The flush: one transaction for everything that happened since the last one.
+
+COPY in binary form for the rows, one statement each for ledger, counters and chunks. A flush has a number
+per owner, so giving it twice (its commit was not seen) changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from smsgate.errors import StoreError
+from smsgate.flows.records import Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
+from smsgate.store import catalogue
+from smsgate.store.connection import Connection, copy_binary
+from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
+from smsgate.store.pool import Database
+
+SQL = catalogue.load("sending")
+
+_SENT: Final = RowFormat(
+    merchant_id=Kind.INT8,
+    message_id=Kind.INT8,
+    segment=Kind.INT2,
+    carrier_id=Kind.INT2,
+    status=Kind.INT4,
+    segments=Kind.INT2,
+    sell_item_id=Kind.INT8,
+    sell_micros=Kind.INT8,
+    cost_item_id=Kind.INT8,
+    cost_micros=Kind.INT8,
+    sent_at=Kind.TIMESTAMPTZ,
+    smsc_id=(Kind.BYTEA, None),
+    reason=(Kind.TEXT, None),
+)
+_RECEIPT: Final = RowFormat(
+    merchant_id=Kind.INT8,
+    message_id=Kind.INT8,
+    segment=Kind.INT2,
+    state=Kind.INT2,
+    received_at=Kind.TIMESTAMPTZ,
+    error=Kind.BYTEA,
+)
+_UNMATCHED: Final = RowFormat(
+    carrier_id=Kind.INT2,
+    unmatched_id=Kind.INT8,
+    state=Kind.INT2,
+    received_at=Kind.TIMESTAMPTZ,
+    next_try_at=Kind.TIMESTAMPTZ,
+    smsc_id=Kind.BYTEA,
+    error=Kind.BYTEA,
+)
+FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is on its way
+# unique_violation, and what Citus makes of one that comes through COPY
+_DUPLICATE: Final = frozenset({"23505", "XX000"})
+
+
+async def commit(database: Database, flush: Flush, *, owner: int) -> None:
+    """
+    Commit one flush.
+
+    Raises:
+        StoreUnavailable: give the same flush again.
+    """
+    try:
+        await _commit(database, flush, owner=owner, copy=True)
+    except StoreError as exc:
+        if exc.sqlstate not in _DUPLICATE:
+            raise
+        # A recovery settled some of these while their owner still lived: merge row by row.
+        await _commit(database, flush, owner=owner, copy=False)
+
+
+async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -> None:
+    async with database.bulk_transaction() as connection:
+        if await connection.fetchval(SQL["log_flush"], owner, flush.number) is None:
+            return
+        if len(flush.sent):
+            await (_copy_sent if copy else _upsert_sent)(connection, flush.sent)
+        if len(flush.receipts):
+            await _copy_receipts(connection, flush.receipts)
+        if len(flush.unmatched):
+            await _copy_unmatched(connection, flush.unmatched)
+        if flush.postings:
+            await insert_postings(connection, flush.postings)
+        if flush.counters:
+            keys = sorted(flush.counters)
+            await connection.execute(
+                SQL["add_counters"],
+                [key[0] for key in keys],
+                [key[1] for key in keys],
+                [key[2] for key in keys],
+                [flush.counters[key] for key in keys],
+            )
+        await _chunks(connection, flush, owner)
+        await _interactive(connection, flush)
+        if flush.offers_not_opened:
+            msisdns, senders, message_ids = zip(*flush.offers_not_opened, strict=True)
+            await connection.execute(SQL["close_unsent_offers"], msisdns, senders, message_ids)
+
+
+async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
+    data = _SENT.pack(
+        sent.merchant_ids,
+        sent.message_ids,
+        sent.segments,
+        sent.carrier_ids,
+        sent.statuses,
+        sent.segment_counts,
+        sent.sell_item_ids,
+        sent.sell_micros,
+        sent.cost_item_ids,
+        sent.cost_micros,
+        [micros_since_2000(at) for at in sent.sent_at],
+        sent.smsc_ids,
+        sent.reasons,
+    )
+    await copy_binary(connection, "sent", _SENT.columns, data)
+
+
+async def _upsert_sent(connection: Connection, sent: SentColumns) -> None:
+    await connection.execute(
+        SQL["upsert_sent"],
+        sent.merchant_ids,
+        sent.message_ids,
+        sent.segments,
+        sent.carrier_ids,
+        sent.statuses,
+        sent.segment_counts,
+        sent.smsc_ids,
+        sent.sell_item_ids,
+        sent.sell_micros,
+        sent.cost_item_ids,
+        sent.cost_micros,
+        sent.reasons,
+        sent.sent_at,
+    )
+
+
+async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:
+    data = _RECEIPT.pack(
+        receipts.merchant_ids,
+        receipts.message_ids,
+        receipts.segments,
+        receipts.states,
+        [micros_since_2000(at) for at in receipts.received_at],
+        receipts.errors,
+    )
+    await copy_binary(connection, "receipt", _RECEIPT.columns, data)
+
+
+async def _copy_unmatched(connection: Connection, unmatched: UnmatchedColumns) -> None:
+    received = [micros_since_2000(at) for at in unmatched.received_at]
+    data = _UNMATCHED.pack(
+        unmatched.carrier_ids,
+        unmatched.unmatched_ids,
+        unmatched.states,
+        received,
+        [at + FIRST_TRY_AFTER_MICROS for at in received],
+        unmatched.smsc_ids,
+        unmatched.errors,
+    )
+    await copy_binary(connection, "receipt_unmatched", _UNMATCHED.columns, data)
+
+
+async def insert_postings(connection: Connection, lines: Sequence[PostingLine]) -> None:
+    """Write balanced postings, in the caller's transaction."""
+    await connection.execute(
+        SQL["insert_postings"],
+        [line.merchant_id for line in lines],
+        [line.posting_id for line in lines],
+        [line.line for line in lines],
+        [line.account for line in lines],
+        [line.currency for line in lines],
+        [line.amount_micros for line in lines],
+        [line.direction for line in lines],
+        [line.item_id for line in lines],
+        [line.campaign_id for line in lines],
+        [line.carrier_id for line in lines],
+        [line.messages for line in lines],
+        [line.segments for line in lines],
+        [line.at for line in lines],
+    )
+
+
+async def _chunks(connection: Connection, flush: Flush, owner: int) -> None:
+    if not flush.chunks:
+        return
+    by_merchant = defaultdict(list)
+    for progress in flush.chunks:
+        by_merchant[progress.key.merchant_id].append(progress)
+    at = max(flush.sent.sent_at, default=None)
+    for merchant_id, chunks in sorted(by_merchant.items()):
+        await connection.execute(
+            SQL["chunk_progress"],
+            merchant_id,
+            [chunk.key.campaign_id for chunk in chunks],
+            [chunk.key.chunk_no for chunk in chunks],
+            [chunk.key.fence for chunk in chunks],
+            [chunk.allowance for chunk in chunks],
+            [chunk.done for chunk in chunks],
+            at,
+            owner,
+        )
+
+
+async def _interactive(connection: Connection, flush: Flush) -> None:
+    by_merchant: dict[int, list[int]] = defaultdict(list)
+    for merchant_id, message_id in flush.interactive_done:
+        by_merchant[merchant_id].append(message_id)
+    for merchant_id, message_ids in sorted(by_merchant.items()):
+        await connection.execute(SQL["interactive_done"], merchant_id, message_ids)

@@ -1,0 +1,154 @@
+"""Imports of subscribers: a batch of rows is one transaction of a few set-wise statements."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
+from smsgate.errors import NotFound
+from smsgate.flows.commerce_records import Page
+from smsgate.flows.ports_api import ImportErrorRow, ImportRow, ImportRows, RowErrors
+from smsgate.store.catalogue import load
+from smsgate.store.connection import retry_transaction
+from smsgate.store.pages import page_rows
+from smsgate.store.subscribers import MISSING, REFUSALS, STOP_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from smsgate.flows.commerce_records import PageAsk
+    from smsgate.store.connection import Connection
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("imports")
+_FIELDS: Final = tuple(field.name for field in fields(ImportRow))
+PURPOSE: Final = "offers"
+
+
+class PgImports:
+    """Implements `ports_api.ImportStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(
+        self, merchant_id: int, import_id: int, kind: str, *, validate_only: bool, now: datetime
+    ) -> None:
+        async with self._database.transaction(merchant_id) as connection:
+            await connection.execute(_SQL["start"], merchant_id, import_id, kind, validate_only, now)
+
+    async def put(
+        self,
+        merchant_id: int,
+        import_id: int,
+        rows: ImportRows,
+        errors: RowErrors,
+        *,
+        reference: str,
+        id_base: int,
+        validate_only: bool,
+        now: datetime,
+    ) -> None:
+        async def work() -> None:
+            async with self._database.transaction(merchant_id) as connection:
+                chosen, states, refused = await _judge(connection, merchant_id, rows)
+                if chosen and not validate_only:
+                    await _write(connection, merchant_id, rows, chosen, states, reference, id_base, now)
+                await connection.execute(
+                    _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
+                    errors.codes + refused.codes, errors.details + refused.details,
+                )  # fmt: skip
+                failed = errors.total + len(refused)
+                await connection.execute(_SQL["count_rows"], merchant_id, import_id, len(chosen), failed)
+
+        # Not idempotent: when the answer to a commit is lost, a second run would count the rows twice.
+        await retry_transaction(work, idempotent=False)
+
+    async def finish(self, merchant_id: int, import_id: int, *, problem: str, now: datetime) -> ImportRow:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["finish"], merchant_id, import_id, problem, now)
+        assert row is not None
+        return _import(row)
+
+    async def get(self, merchant_id: int, import_id: int) -> ImportRow:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["import"], merchant_id, import_id)
+        if row is None:
+            raise NotFound(MISSING)
+        return _import(row)
+
+    async def list(self, merchant_id: int, ask: PageAsk) -> Page[ImportRow]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(connection, _SQL["imports_page"], merchant_id, ask)
+        return Page([_import(row) for row in rows], more)
+
+    async def errors(
+        self, merchant_id: int, import_id: int, *, after_row: int, limit: int
+    ) -> tuple[Sequence[ImportErrorRow], bool]:
+        async with self._database.transaction(merchant_id) as connection:
+            if await connection.fetchrow(_SQL["import"], merchant_id, import_id) is None:
+                raise NotFound(MISSING)
+            rows = await connection.fetch(_SQL["errors"], merchant_id, import_id, after_row, limit + 1)
+        return [ImportErrorRow(*row) for row in rows[:limit]], len(rows) > limit
+
+
+async def _judge(
+    connection: Connection, merchant_id: int, rows: ImportRows
+) -> tuple[list[int], list[str], RowErrors]:
+    """Lock the known numbers; return which rows are taken, the state each leads to, and the refusals."""
+    refused = RowErrors()
+    if not rows:
+        return [], [], refused
+    held = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns, PURPOSE, list(STOP_EVENTS))
+    now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
+    stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
+    chosen: list[int] = []
+    states: list[str] = []
+    for i, msisdn in enumerate(rows.msisdns):
+        decision = decide(
+            now_in.get(msisdn, ConsentState.NONE),
+            ConsentEvent.IMPORT,
+            evidence_at=rows.occurred_at[i],
+            last_stop_at=stopped_at.get(msisdn),
+        )
+        if decision.accepted:
+            now_in[msisdn] = decision.state
+            chosen.append(i)
+            states.append(decision.state.value)
+        else:
+            stop = stopped_at.get(msisdn)
+            since = f" (stopped {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
+            refused.add(rows.row_nos[i], decision.code, f"{REFUSALS[decision.code]}{since}")
+    return chosen, states, refused
+
+
+async def _write(
+    connection: Connection,
+    merchant_id: int,
+    rows: ImportRows,
+    chosen: list[int],
+    states: list[str],
+    reference: str,
+    id_base: int,
+    now: datetime,
+) -> None:
+    msisdns = [rows.msisdns[i] for i in chosen]
+    await connection.execute(
+        _SQL["put_subscribers"], merchant_id, id_base, now, msisdns,
+        [rows.external_ids[i] for i in chosen], [rows.languages[i] for i in chosen],
+        [rows.countries[i] for i in chosen], [rows.tags[i] for i in chosen], [rows.fields[i] for i in chosen],
+        states,
+    )  # fmt: skip
+    await connection.execute(
+        _SQL["put_consents"], merchant_id, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value, reference,
+        now, msisdns, states, [rows.wording_versions[i] for i in chosen], [rows.sources[i] for i in chosen],
+        [rows.occurred_at[i] for i in chosen], [rows.row_nos[i] for i in chosen],
+    )  # fmt: skip
+
+
+def _import(row: asyncpg.Record) -> ImportRow:
+    return ImportRow(*(row[name] for name in _FIELDS))

@@ -1,0 +1,282 @@
+"""One transaction for a group of MOs (implements flows.ports_inbound.InboundStore)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.orders import OrderState
+from smsgate.flows.inbound_records import (
+    InboundContext,
+    InboundWrites,
+    MerchantCard,
+    OpenOffer,
+    Person,
+    PlacedOrder,
+)
+from smsgate.flows.records import MobileOriginated, OfferVersion
+from smsgate.store import catalogue
+from smsgate.store.connection import Connection
+from smsgate.store.events import insert_events
+from smsgate.store.flushing import insert_postings
+from smsgate.store.pool import Database
+from smsgate.store.sending import offer_of
+from smsgate.store.system_messages import insert_system_messages
+
+SQL = catalogue.load("inbound")
+SENDING = catalogue.load("sending")
+
+# The carrier sends a deliver_sm again until it is answered; a person may well say OK again later.
+SEEN_WINDOW: Final = timedelta(minutes=10)
+
+
+class StoredInbound:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def group(self) -> AsyncIterator[StoredGroup]:
+        """Open the transaction of one group; leaving it without an error commits."""
+        async with self._database.bulk_transaction() as connection:
+            yield StoredGroup(connection)
+
+
+class StoredGroup:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def first_seen(self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes]) -> set[int]:
+        """Return the places in `mos` that were not seen in the last minutes, nor earlier in the group."""
+        places: dict[tuple[int, bytes], int] = {}
+        for place, (mo, fingerprint) in enumerate(zip(mos, fingerprints, strict=True)):
+            places.setdefault((mo.carrier_id, fingerprint), place)
+        rows = await self._connection.fetch(
+            SQL["first_seen"],
+            [carrier_id for carrier_id, _ in places],
+            [fingerprint for _, fingerprint in places],
+            [mos[place].received_at for place in places.values()],
+            SEEN_WINDOW,
+        )
+        return {places[row["carrier_id"], row["fingerprint"]] for row in rows}
+
+    async def add_part(self, mo: MobileOriginated) -> str | None:
+        """Keep one part of a long MO; return the whole text when this was the last one missing."""
+        key = (mo.carrier_id, mo.msisdn, mo.destination, mo.ref, mo.total)
+        await self._connection.execute(SQL["add_part"], *key, mo.part, mo.text, mo.received_at)
+        rows = await self._connection.fetch(SQL["parts"], *key)
+        if [row["part"] for row in rows] != list(range(1, mo.total + 1)):
+            return None
+        await self._connection.execute(SQL["drop_parts"], *key)
+        return "".join(row["text"] for row in rows)
+
+    async def context(self, mos: Sequence[MobileOriginated]) -> InboundContext:
+        """Read and lock what these MOs may concern."""
+        context = InboundContext()
+        opened = await self._connection.fetch(
+            SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
+        )
+        people = await self._connection.fetch(SQL["people"], list({mo.msisdn for mo in mos}))
+        merchants = {row["merchant_id"] for row in opened} | {row["merchant_id"] for row in people}
+        for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
+            context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
+        subscribers: dict[int, list[int]] = defaultdict(list)
+        for row in people:
+            subscribers[row["merchant_id"]].append(row["subscriber_id"])
+        states: dict[tuple[int, int], str] = {}
+        for merchant_id in sorted(subscribers):
+            for row in await self._connection.fetch(
+                SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
+            ):
+                states[merchant_id, row["subscriber_id"]] = row["offers_state"]
+        for row in people:
+            state = ConsentState(states[row["merchant_id"], row["subscriber_id"]])
+            person = Person(row["merchant_id"], row["subscriber_id"], row["language"], state)
+            context.people.setdefault(row["msisdn"], []).append(person)
+        by_merchant: dict[int, list[int]] = defaultdict(list)
+        messages: dict[int, list[int]] = defaultdict(list)
+        for row in opened:
+            by_merchant[row["merchant_id"]].append(row["offer_id"])
+            messages[row["merchant_id"]].append(row["message_id"])
+        live: dict[tuple[int, int], bool] = {}
+        versions: dict[tuple[int, int, int], OfferVersion] = {}
+        for merchant_id in sorted(by_merchant):
+            await self._offers(context, merchant_id, by_merchant[merchant_id], live, versions)
+            await self._orders(context, merchant_id, messages[merchant_id])
+        for row in opened:
+            merchant_id = row["merchant_id"]
+            context.open_offers[row["msisdn"], row["sender"]] = OpenOffer(
+                offer=versions[merchant_id, row["offer_id"], row["offer_version"]],
+                campaign_id=row["campaign_id"],
+                message_id=row["message_id"],
+                subscriber_id=row["subscriber_id"],
+                offer_live=live[merchant_id, row["offer_id"]],
+                answered_at=row["answered_at"],
+            )
+        return context
+
+    async def _offers(
+        self,
+        context: InboundContext,
+        merchant_id: int,
+        offer_ids: Sequence[int],
+        live: dict[tuple[int, int], bool],
+        versions: dict[tuple[int, int, int], OfferVersion],
+    ) -> None:
+        for row in await self._connection.fetch(SQL["lock_offers"], merchant_id, offer_ids):
+            context.stock[merchant_id, row["offer_id"]] = row["stock_remaining"]
+            live[merchant_id, row["offer_id"]] = row["state"] == "live"
+        for row in await self._connection.fetch(SQL["offer_versions"], merchant_id, offer_ids):
+            versions[merchant_id, row["offer_id"], row["offer_version"]] = offer_of(merchant_id, row)
+
+    async def _orders(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:
+        orders = await self._connection.fetch(SQL["lock_orders"], merchant_id, message_ids)
+        if not orders:
+            return
+        ids = [row["order_id"] for row in orders]
+        steps = await self._connection.fetch(SQL["order_steps"], merchant_id, ids)
+        seqs = {row["order_id"]: row["seq"] for row in steps}
+        for row in orders:
+            context.orders.setdefault((merchant_id, row["message_id"]), []).append(
+                PlacedOrder(
+                    row["order_id"],
+                    row["number"],
+                    OrderState(row["state"]),
+                    row["nth"],
+                    seqs[row["order_id"]],
+                    row["quantity"],
+                    row["created_at"],
+                )
+            )
+
+    async def write(self, writes: InboundWrites) -> None:
+        """Write everything that was decided; one row that the database refuses refuses the group."""
+        await self._write_rows(writes)
+        await self._write_consents(writes)
+        await self._write_orders(writes)
+        connection = self._connection
+        if writes.answered:
+            await connection.execute(
+                SQL["answered"],
+                [msisdn for msisdn, _ in writes.answered],
+                [sender for _, sender in writes.answered],
+                list(writes.answered.values()),
+            )
+        if writes.closed:
+            await connection.execute(
+                SQL["close_offers"],
+                [msisdn for msisdn, _ in writes.closed],
+                [sender for _, sender in writes.closed],
+            )
+        if writes.counters:
+            keys = sorted(writes.counters)
+            await connection.execute(
+                SENDING["add_counters"],
+                [key[0] for key in keys],
+                [key[1] for key in keys],
+                [key[2] for key in keys],
+                [writes.counters[key] for key in keys],
+            )
+        if writes.postings:
+            await insert_postings(connection, writes.postings)
+        await insert_system_messages(connection, writes.messages)
+        await insert_events(connection, writes.events)
+
+    async def _write_rows(self, writes: InboundWrites) -> None:
+        rows = writes.rows
+        await self._connection.execute(
+            SQL["insert_inbound"],
+            [row.merchant_id for row in rows],
+            [row.inbound_id for row in rows],
+            [row.mo.carrier_id for row in rows],
+            [row.mo.msisdn for row in rows],
+            [row.mo.destination for row in rows],
+            [row.mo.text for row in rows],
+            [row.mo.raw for row in rows],
+            [row.mo.data_coding for row in rows],
+            [row.subscriber_id for row in rows],
+            [row.campaign_id for row in rows],
+            [row.message_id for row in rows],
+            [row.order_id for row in rows],
+            [row.label for row in rows],
+            [row.quantity for row in rows],
+            [row.outcome for row in rows],
+            [row.reason for row in rows],
+            [row.rules_version for row in rows],
+            [row.mo.received_at for row in rows],
+        )
+
+    async def _write_consents(self, writes: InboundWrites) -> None:
+        rows = writes.consents
+        if not rows:
+            return
+        await self._connection.execute(
+            SQL["insert_consents"],
+            [row.merchant_id for row in rows],
+            [row.consent_id for row in rows],
+            [row.subscriber_id for row in rows],
+            [row.msisdn for row in rows],
+            [row.event for row in rows],
+            [row.state_after for row in rows],
+            [row.inbound_id for row in rows],
+            [row.at for row in rows],
+        )
+        last = {(row.merchant_id, row.subscriber_id): row for row in rows}
+        for merchant_id in sorted({row.merchant_id for row in rows}):
+            mine = [row for key, row in last.items() if key[0] == merchant_id]
+            await self._connection.execute(
+                SQL["set_consent"],
+                merchant_id,
+                [row.subscriber_id for row in mine],
+                [row.state_after for row in mine],
+                [row.at for row in mine],
+            )
+
+    async def _write_orders(self, writes: InboundWrites) -> None:
+        orders, steps = writes.orders, writes.order_steps
+        if orders:
+            await self._connection.execute(
+                SQL["insert_orders"],
+                [row.merchant_id for row in orders],
+                [row.order_id for row in orders],
+                [row.number for row in orders],
+                [row.nth for row in orders],
+                [row.offer.offer_id for row in orders],
+                [row.offer.version for row in orders],
+                [row.campaign_id for row in orders],
+                [row.message_id for row in orders],
+                [row.subscriber_id for row in orders],
+                [row.msisdn for row in orders],
+                [row.inbound_id for row in orders],
+                [row.sender for row in orders],
+                [row.quantity for row in orders],
+                [row.offer.unit_price_minor for row in orders],
+                [row.total_minor for row in orders],
+                [row.offer.currency for row in orders],
+                [row.state for row in orders],
+                [row.at for row in orders],
+            )
+        if steps:
+            await self._connection.execute(
+                SQL["insert_order_steps"],
+                [row.merchant_id for row in steps],
+                [row.order_id for row in steps],
+                [row.seq for row in steps],
+                [row.event for row in steps],
+                [row.state for row in steps],
+                [row.at for row in steps],
+            )
+            for merchant_id in sorted({row.merchant_id for row in steps}):
+                mine = {row.order_id: row for row in steps if row.merchant_id == merchant_id}
+                await self._connection.execute(
+                    SQL["set_order_states"],
+                    merchant_id,
+                    list(mine),
+                    [row.state for row in mine.values()],
+                    [row.at for row in mine.values()],
+                )
+        for (merchant_id, offer_id), pieces in sorted(writes.stock_taken.items()):
+            await self._connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)

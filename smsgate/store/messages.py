@@ -1,0 +1,146 @@
+"""Messages out and in, as merchants read them: the state of an MT is a join of what was inserted about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from smsgate.campaigns.rendering import field_names
+from smsgate.errors import NotFound
+from smsgate.flows.commerce_records import InboundRecord, MessageRecord, Page, PageAsk
+from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
+from smsgate.protocol.receipt_states import FINAL
+from smsgate.store.catalogue import load
+from smsgate.store.pages import page_rows
+from smsgate.store.pool import Database
+
+_SQL: Final = load("messages")
+_FINAL_STATES: Final = sorted(FINAL)
+
+
+class PgMessages:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, merchant_id: int, message_id: int) -> MessageRecord:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["message"], merchant_id, message_id, _FINAL_STATES)
+        if row is None:
+            raise NotFound("No such object.")
+        return _record(row)
+
+    async def page(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        *,
+        campaign_id: int | None = None,
+        subscriber_id: int | None = None,
+        id_min: int | None = None,
+        id_max: int | None = None,
+    ) -> Page[MessageRecord]:
+        """Return messages, newest first; `id_min` and `id_max` bound when they were made (smsgate.ids)."""
+        async with self._database.transaction(merchant_id) as connection:
+            lo, hi = None, None
+            if campaign_id is not None:
+                row = await connection.fetchrow(_SQL["campaign_message_range"], merchant_id, campaign_id)
+                lo, hi = (None, None) if row is None else (row["lo"], row["hi"])
+                if lo is None:
+                    return Page([], has_more=False)
+            rows, more = await page_rows(
+                connection, _SQL["messages_page"], merchant_id, ask, _FINAL_STATES, campaign_id, lo, hi,
+                subscriber_id, id_min, id_max,
+            )  # fmt: skip
+        return Page([_record(row) for row in rows], more)
+
+    async def get_inbound(self, merchant_id: int, inbound_id: int) -> InboundRecord:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["inbound_message"], merchant_id, inbound_id)
+        if row is None:
+            raise NotFound("No such object.")
+        return _inbound(row)
+
+    async def page_inbound(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        campaign_id: int | None = None,
+        label: str | None = None,
+        outcome: str | None = None,
+    ) -> Page[InboundRecord]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(
+                connection, _SQL["inbound_messages_page"], merchant_id, ask, campaign_id, label, outcome
+            )
+        return Page([_inbound(row) for row in rows], more)
+
+
+def state_of(
+    *, parts: int, segments: int, status_min: int, status_max: int, finals: int, delivered: int
+) -> str:
+    """
+    Return what became of a message, from the outcomes of its segments.
+
+    One segment in doubt leaves the whole in doubt, one refused refuses it; delivered is when all are.
+    """
+    if parts == 0:
+        return "queued"
+    if status_min == STATUS_NOT_SENT:
+        return "not_sent"
+    if status_max > 0:
+        return "refused"
+    if finals > delivered:
+        return "failed"
+    if delivered >= segments:
+        return "delivered"
+    return "unknown" if status_min == STATUS_UNKNOWN else "accepted"
+
+
+def rendered(text: str, values: list[str]) -> str:
+    """Return an offer's text as one person got it; `values` are in the order of the text's field names."""
+    for name, value in zip(field_names(text), values, strict=False):
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _record(row: asyncpg.Record) -> MessageRecord:
+    state = state_of(
+        parts=row["parts"],
+        segments=row["segments"] or 1,
+        status_min=row["status_min"] or 0,
+        status_max=row["status_max"] or 0,
+        finals=row["finals"],
+        delivered=row["delivered"],
+    )
+    return MessageRecord(
+        message_id=row["message_id"],
+        campaign_id=row["campaign_id"],
+        subscriber_id=row["subscriber_id"],
+        msisdn=row["msisdn"],
+        kind=row["kind"],
+        sender=row["sender"],
+        text=row["body"] if row["body"] is not None else rendered(row["text"] or "", row["fields"] or []),
+        order_id=row["order_id"],
+        inbound_id=row["inbound_id"],
+        state=state,
+        reason=_reason(state, row),
+        segments=row["segments"] or 0,
+        sell_item_id=row["sell_item_id"] or 0,
+        sell_micros=row["sell_micros"],
+        currency=row["currency"],
+        sent_at=row["sent_at"],
+        final_at=row["final_at"],
+    )
+
+
+def _reason(state: str, row: asyncpg.Record) -> str | None:
+    """Return why a message did not arrive: our own word, or the carrier's command_status in hexadecimal."""
+    if state == "refused":
+        return f"command_status 0x{row['status_max']:08X}"
+    reason: str | None = row["sent_reason"]
+    return reason
+
+
+def _inbound(row: asyncpg.Record) -> InboundRecord:
+    return InboundRecord(**{name: row[name] for name in InboundRecord.__slots__})

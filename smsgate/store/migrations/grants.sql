@@ -1,0 +1,75 @@
+-- Who may do what. Run after the migrations at every start, so it must say the whole truth each time.
+-- sg_api sees one merchant (row-level security); sg_bulk sees all; sg_report reads; sg_audit adds. DDL is sg_owner's.
+-- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, consent_event, order_event, event;
+-- but for one thing: the flush may put the carrier's late answer in the place of "unknown" (sent.status = -1).
+-- Partitions get no grants of their own: they are reached through their parent.
+
+DO $$
+DECLARE t regclass;
+BEGIN
+    FOR t IN SELECT oid FROM pg_class
+              WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, sg_api, sg_bulk, sg_report, sg_audit', t);
+    END LOOP;
+END $$;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, sg_api, sg_bulk, sg_report, sg_audit;
+
+-- ------------------------------------------------------------------ the API and the portal
+
+GRANT SELECT ON
+    instance_secret, data_key, merchant, api_key, carrier, price_list, price_version, price_item, subscriber,
+    consent_event, import_job, import_error, offer, offer_version, campaign, campaign_chunk, open_offer,
+    campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
+    webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
+    schema_migration
+    TO sg_api;
+
+GRANT INSERT, UPDATE, DELETE ON
+    merchant, api_key, subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer,
+    campaign_counter, interactive_queue, orders, webhook_endpoint, webhook_delivery, trigger_definition,
+    trigger_event, idempotency_key
+    TO sg_api;
+
+-- An offer's versions and published prices are what was promised: added, never changed.
+GRANT INSERT ON
+    instance_secret, data_key, carrier, price_list, price_version, price_item, offer_version,
+    consent_event, message, sent, ledger_entry, order_event, event
+    TO sg_api;
+
+-- Re-wrapping of keys.
+GRANT UPDATE ON instance_secret, data_key TO sg_api;
+
+-- ------------------------------------------------------------------ sending, flush, inbound, webhooks, housekeeping
+
+GRANT SELECT ON
+    instance_secret, data_key, node, merchant, api_key, carrier, price_list, price_version, price_item, subscriber,
+    consent_event, import_job, import_error, offer, offer_version, campaign, campaign_chunk, open_offer,
+    campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
+    mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
+    trigger_event, idempotency_key, ledger_entry, schema_migration
+    TO sg_bulk;
+
+GRANT INSERT, UPDATE, DELETE ON
+    subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer, campaign_counter,
+    receipt_unmatched, interactive_queue, flush_log, mo_seen, mo_part, orders, webhook_endpoint, webhook_delivery,
+    trigger_definition, trigger_event, idempotency_key, api_key
+    TO sg_bulk;
+
+GRANT INSERT ON
+    instance_secret, data_key, merchant, carrier, price_list, price_version, price_item, offer_version,
+    consent_event, message, sent, receipt, inbound_message, ledger_entry, order_event, event
+    TO sg_bulk;
+
+GRANT UPDATE
+    (carrier_id, status, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at)
+    ON sent TO sg_bulk;
+
+GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
+
+-- ------------------------------------------------------------------ reports
+
+GRANT SELECT ON
+    merchant, carrier, price_list, price_version, price_item, subscriber, consent_event, offer, offer_version,
+    campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
+    event, webhook_delivery, ledger_entry
+    TO sg_report;

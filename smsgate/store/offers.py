@@ -1,0 +1,101 @@
+"""Offers and their versions; also what the commerce use cases need to know of a merchant."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from smsgate.errors import Conflict, NotFound, StoreError
+from smsgate.flows.commerce_records import MerchantProfile, OfferRecord, Page, PageAsk
+from smsgate.flows.records import OfferVersion
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+from smsgate.store.pages import page_rows
+from smsgate.store.pool import Database
+
+_SQL: Final = load("offers")
+DUPLICATE_KEY: Final = "23505"
+
+
+class PgOffers:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def merchant(self, merchant_id: int) -> MerchantProfile:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["merchant_profile"], merchant_id)
+        if row is None:
+            raise NotFound("No such object.")
+        return MerchantProfile(*row)
+
+    async def create(self, record: OfferRecord) -> None:
+        """
+        Write an offer with its first version.
+
+        Raises:
+            Conflict: code `external_id_taken`.
+        """
+        try:
+            async with self._database.transaction(record.offer.merchant_id) as connection:
+                await insert_offer(connection, record)
+        except StoreError as exc:
+            raise taken(exc, record.external_id) from exc
+
+    async def get(self, merchant_id: int, offer_id: int, version: int | None = None) -> OfferRecord:
+        async with self._database.transaction(merchant_id) as connection:
+            if version is None:
+                row = await connection.fetchrow(_SQL["offer"], merchant_id, offer_id)
+            else:
+                row = await connection.fetchrow(_SQL["offer_version"], merchant_id, offer_id, version)
+        if row is None:
+            raise NotFound("No such object.")
+        return _record(row)
+
+    async def page(self, merchant_id: int, ask: PageAsk, external_id: str | None = None) -> Page[OfferRecord]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(connection, _SQL["offers_page"], merchant_id, ask, external_id)
+        return Page([_record(row) for row in rows], more)
+
+
+def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
+    """Return what a refused insert means: `external_id` exists already, or `error` itself."""
+    if error.sqlstate == DUPLICATE_KEY and external_id is not None:
+        return Conflict(
+            f"external_id {external_id!r} exists already", code="external_id_taken", pointer="/external_id"
+        )
+    return error
+
+
+async def insert_offer(connection: Connection, record: OfferRecord) -> None:
+    offer = record.offer
+    await connection.execute(
+        _SQL["insert_offer"], offer.merchant_id, offer.offer_id, record.external_id, offer.version,
+        record.state, record.stock_remaining, record.created_at,
+    )  # fmt: skip
+    await connection.execute(
+        _SQL["insert_offer_version"], offer.merchant_id, offer.offer_id, offer.version, offer.text,
+        offer.shop_name, offer.item, offer.unit_price_minor, offer.currency, offer.quantity_max,
+        offer.language, offer.country, offer.sender, offer.expires_at, record.created_at,
+    )  # fmt: skip
+
+
+def _record(row: asyncpg.Record) -> OfferRecord:
+    offer = OfferVersion(
+        merchant_id=row["merchant_id"],
+        offer_id=row["offer_id"],
+        version=row["version"],
+        text=row["text"],
+        shop_name=row["shop_name"],
+        item=row["item"],
+        unit_price_minor=row["unit_price_minor"],
+        currency=row["currency"],
+        quantity_max=row["quantity_max"],
+        language=row["language"],
+        country=row["country"],
+        sender=row["sender"],
+        expires_at=row["expires_at"],
+    )
+    return OfferRecord(
+        offer, row["external_id"], row["state"], row["stock_remaining"], row["offer_created_at"]
+    )

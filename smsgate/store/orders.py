@@ -1,0 +1,115 @@
+"""Orders as merchants see and change them; the inbound flow makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import orjson
+
+from smsgate.errors import NotFound
+from smsgate.flows.commerce_records import (
+    EventColumns,
+    MessageCost,
+    OrderChange,
+    OrderRecord,
+    OrderStep,
+    Page,
+    PageAsk,
+    SystemMessageColumns,
+)
+from smsgate.ids import first_id_at, unix_ms_of
+from smsgate.store.catalogue import load
+from smsgate.store.events import insert_events
+from smsgate.store.pages import page_rows
+from smsgate.store.pool import Database
+from smsgate.store.system_messages import insert_system_messages
+
+_SQL: Final = load("orders")
+# An order is answered within days; its later messages are not looked for beyond.
+SYSTEM_MESSAGES_WITHIN_MS: Final = 45 * 86_400_000
+
+
+class PgOrders:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, merchant_id: int, order_id: int) -> OrderRecord:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["order"], merchant_id, order_id)
+        if row is None:
+            raise NotFound("No such object.")
+        return _record(row)
+
+    async def page(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        state: str | None = None,
+        campaign_id: int | None = None,
+        number: str | None = None,
+    ) -> Page[OrderRecord]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(
+                connection, _SQL["orders_page"], merchant_id, ask, state, campaign_id, number
+            )
+        return Page([_record(row) for row in rows], more)
+
+    async def steps(self, merchant_id: int, order_id: int) -> Sequence[OrderStep]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["order_steps"], merchant_id, order_id)
+        return [
+            OrderStep(r["seq"], r["event"], r["state"], r["actor"], orjson.loads(r["detail"]), r["at"])
+            for r in rows
+        ]
+
+    async def message_costs(self, merchant_id: int, message_id: int) -> Sequence[MessageCost]:
+        """Return what the offer's message cost, one row per price item that its segments were charged by."""
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["message_costs"], merchant_id, message_id)
+        return [
+            MessageCost(
+                r["item_id"], r["network"], r["unit_micros"], r["segments"], r["sell_micros"], r["currency"]
+            )
+            for r in rows
+        ]
+
+    async def system_message_costs(self, merchant_id: int, order_id: int) -> tuple[int, int]:
+        """Return micros and number of the gateway's own messages about an order."""
+        made_ms = unix_ms_of(order_id)
+        oldest, newest = first_id_at(made_ms - 1_000), first_id_at(made_ms + SYSTEM_MESSAGES_WITHIN_MS)
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(
+                _SQL["system_message_costs"], merchant_id, order_id, oldest, newest
+            )
+        assert row is not None
+        return row["sell_micros"], row["messages"]
+
+    async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
+        """
+        Write one step of an order with what it tells buyer and shop, in one transaction.
+
+        Return False, with nothing written, when another step came first.
+        """
+        async with self._database.transaction(change.merchant_id) as connection:
+            key = (change.merchant_id, change.order_id)
+            await connection.execute(_SQL["lock_order"], *key)
+            if await connection.fetchval(_SQL["order_seq"], *key) != change.seq_before:
+                return False
+            await connection.execute(_SQL["change_order"], *key, change.state, change.shop_ref, change.at)
+            await connection.execute(
+                _SQL["insert_order_event"], *key, change.seq_before + 1, change.event, change.state,
+                change.actor, orjson.dumps(change.detail).decode(), change.at,
+            )  # fmt: skip
+            if change.stock_back:
+                await connection.execute(
+                    _SQL["give_stock_back"], change.merchant_id, change.offer_id, change.stock_back
+                )
+            await insert_system_messages(connection, messages)
+            await insert_events(connection, events)
+        return True
+
+
+def _record(row: asyncpg.Record) -> OrderRecord:
+    return OrderRecord(**{name: row[name] for name in OrderRecord.__slots__})

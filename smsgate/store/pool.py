@@ -1,0 +1,222 @@
+"""
+The store's door: one pool per database role, and nothing else in smsgate opens a connection.
+
+    api      sg_api     the API and the portal: row-level security, one merchant per transaction
+    bulk     sg_bulk    sending, flush, inbound: all merchants, statements from the catalogue
+    report   sg_report  reads that may take long
+    control  sg_owner   leases, partitions, LISTEN; always the control server
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import asyncpg
+
+from smsgate.errors import StoreNotReady
+from smsgate.store import migrate as migrations
+from smsgate.store import roles
+from smsgate.store.connection import Connection, translate
+from smsgate.store.dsn import Dsns, Source
+from smsgate.store.embedded import DATABASE
+
+SERVER_MIN: Final = 160_000  # server_version_num: PostgreSQL 16
+ACQUIRE_TIMEOUT_S: Final = (
+    10.0  # a caller that waits longer gets StoreUnavailable: the shop's own time-out is near
+)
+CONNECT_TIMEOUT_S: Final = 10.0
+COMMON_SETTINGS: Final = {
+    "timezone": "UTC",
+    "citus.max_adaptive_executor_pool_size": "1",  # plain PostgreSQL takes it as a placeholder
+}
+# A forgotten transaction holds locks and stops VACUUM: the server ends it.
+ROLE_SETTINGS: Final[dict[str, dict[str, str]]] = {
+    roles.API: {
+        "statement_timeout": "30s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+    roles.BULK: {
+        "statement_timeout": "60s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+    roles.REPORT: {"statement_timeout": "600s", "default_transaction_read_only": "on"},
+    roles.OWNER: {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSizes:
+    """Connections at most, per role; together well under the server's max_connections (100)."""
+
+    api: int = 10
+    bulk: int = 8
+    report: int = 2
+    control: int = 3
+
+
+class _Session(asyncpg.Connection):
+    """A pooled connection whose role is put back between users: RESET ALL leaves a changed one."""
+
+    def get_reset_query(self) -> str:
+        return f"{super().get_reset_query()}\nRESET ROLE;"
+
+
+class Database:
+    """
+    Open with `Database.open`; every method raises StoreUnavailable or StoreError, never the driver's
+    errors.
+    """
+
+    def __init__(self, source: Source, database: str, sizes: PoolSizes, application_name: str) -> None:
+        self._source = source
+        self._database = database
+        self._sizes = sizes
+        self._application_name = application_name
+        self._pools: dict[str, asyncpg.Pool[asyncpg.Record]] = {}
+        self.migrated: Sequence[str] = ()  # what `open` applied
+
+    @classmethod
+    async def open(
+        cls,
+        source: Source,
+        *,
+        database: str | None = None,
+        migrate: bool = True,
+        sizes: PoolSizes | None = None,
+        application_name: str = "smsgate",
+    ) -> Self:
+        """
+        Check the server, migrate (or only check the schema) and return the open database.
+
+        The source is an `EmbeddedPostgres` that runs, or `Dsns`; `database` is for another name than its
+        usual one.
+
+        Raises:
+            StoreNotReady: the server is too old, or the schema is not as it must be.
+            StoreUnavailable: it cannot be reached.
+        """
+        name = ("" if isinstance(source, Dsns) else DATABASE) if database is None else database
+        self = cls(source, name, sizes or PoolSizes(), application_name)
+        connection = await self.connect(roles.ADMIN)
+        try:
+            await _check_version(connection)
+            if migrate:
+                self.migrated = await migrations.migrate(connection, login=not isinstance(source, Dsns))
+            else:
+                await migrations.check(connection)
+        finally:
+            await connection.close()
+        with translate():
+            for role, size in (
+                (roles.API, self._sizes.api),
+                (roles.BULK, self._sizes.bulk),
+                (roles.REPORT, self._sizes.report),
+                (roles.OWNER, self._sizes.control),
+            ):
+                self._pools[role] = await self._make_pool(role, size)
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Wait for what runs and close every connection."""
+        with translate():
+            for pool in self._pools.values():
+                await pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, merchant_id: int) -> AsyncIterator[Connection]:
+        """Open a transaction of the API role that sees and writes this merchant's rows only."""
+        async with self._acquire(roles.API) as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.merchant', $1, true)", str(merchant_id))
+            yield connection
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Connection]:
+        """
+        Lend a connection of the API role outside of any merchant: keys, prices; no merchant's row is
+        seen.
+        """
+        async with self._acquire(roles.API) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[Connection]:
+        """Lend a connection of the bulk role, each statement its own transaction unless you open one."""
+        async with self._acquire(roles.BULK) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def bulk_transaction(self) -> AsyncIterator[Connection]:
+        async with self._acquire(roles.BULK) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def report(self) -> AsyncIterator[Connection]:
+        """Open a read-only transaction with one snapshot, so that sums and lists of a report agree."""
+        async with self._acquire(roles.REPORT) as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+
+    @asynccontextmanager
+    async def control(self) -> AsyncIterator[Connection]:
+        """Lend a connection of the owner role to the control server."""
+        async with self._acquire(roles.OWNER) as connection:
+            yield connection
+
+    async def connect(self, role: str) -> asyncpg.Connection[asyncpg.Record]:
+        """
+        Return a connection outside of the pools, for LISTEN or a long session lock; the caller closes
+        it.
+        """
+        with translate():
+            try:
+                return await asyncpg.connect(**self._arguments(role))
+            except asyncpg.ClientConfigurationError as exc:
+                raise StoreNotReady(f"The DSN of the database cannot be used: {exc}") from exc
+            except ValueError:  # its text may quote what stands where a port should, perhaps a password
+                raise StoreNotReady(
+                    "The DSN of the database cannot be read: quote its special characters."
+                ) from None
+
+    async def _make_pool(self, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
+        arguments = self._arguments(role)
+        return await asyncpg.create_pool(**arguments, connection_class=_Session, min_size=0, max_size=size)
+
+    def _arguments(self, role: str) -> dict[str, Any]:
+        settings = {"application_name": f"{self._application_name} {role}", **COMMON_SETTINGS}
+        if role != roles.ADMIN:
+            # As a start-up setting the role is the session's default, to which `_Session` comes back.
+            settings |= {"role": role, **ROLE_SETTINGS[role]}
+        return {
+            **self._source.connect_args(role, self._database),
+            "timeout": CONNECT_TIMEOUT_S,
+            "server_settings": settings,
+        }
+
+    @asynccontextmanager
+    async def _acquire(self, role: str) -> AsyncIterator[Connection]:
+        with translate():
+            async with self._pools[role].acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                yield connection
+
+
+async def _check_version(connection: Connection) -> None:
+    with translate():
+        number = int(await connection.fetchval("SHOW server_version_num"))
+    if number < SERVER_MIN:
+        raise StoreNotReady(
+            f"The server is PostgreSQL {number // 10_000}, and smsgate needs {SERVER_MIN // 10_000} or later."
+        )

@@ -1,0 +1,116 @@
+"""
+What dead owners and early receipts left, settled set-wise.
+
+A chunk whose owner is gone: messages below its committed allowance without an outcome are in doubt and
+become unknown (offers are never resent); the rest was never written and goes out by its next owner.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from smsgate.flows.records import Recovery
+from smsgate.ids import first_id_at
+from smsgate.protocol.receipt_states import FINAL, ReceiptState
+from smsgate.store import catalogue
+from smsgate.store.pool import Database
+
+SQL = catalogue.load("sending")
+
+# Carriers deliver receipts up to 72 h after the submit; a day more for clocks and queues.
+RECEIPT_AGE_MAX: Final = timedelta(hours=96)
+
+
+async def recover(database: Database, now: datetime) -> Recovery:
+    """Settle what owners without a live lease hold; safe beside other nodes doing the same."""
+    async with database.control() as connection:
+        live = [row["epoch"] for row in await connection.fetch(SQL["live_owners"])]
+    async with database.bulk() as connection:
+        chunks = await connection.fetch(SQL["orphaned_chunks"], live)
+        interactive = await connection.fetch(SQL["orphaned_interactive"], live)
+    resumed = unknown = 0
+    for merchant_id, campaign_id, no in chunks:
+        found = await _return_chunk(database, merchant_id, campaign_id, no, live, now)
+        if found is not None:
+            resumed += 1
+            unknown += found
+    silent = 0
+    for merchant_id, message_ids in interactive:
+        async with database.bulk_transaction() as connection:
+            rows = await connection.fetch(SQL["unknown_interactive"], merchant_id, message_ids, now)
+            await connection.execute(SQL["interactive_done"], merchant_id, message_ids)
+            silent += len(rows)
+    return Recovery(resumed, unknown, silent)
+
+
+async def _return_chunk(
+    database: Database, merchant_id: int, campaign_id: int, no: int, live: list[int], now: datetime
+) -> int | None:
+    async with database.bulk_transaction() as connection:
+        chunk = await connection.fetchrow(SQL["lock_orphaned_chunk"], merchant_id, campaign_id, no, live)
+        if chunk is None:
+            return None
+        unknown = 0
+        if chunk["message_id_base"] is not None:
+            base = chunk["message_id_base"]
+            rows = await connection.fetch(
+                SQL["mark_unknown"], merchant_id, base, base + chunk["allowance"], now
+            )
+            unknown = len(rows)
+        if unknown:
+            await connection.execute(
+                SQL["add_counters"], [merchant_id], [campaign_id], ["unknown"], [unknown]
+            )
+        await connection.execute(SQL["return_chunk"], merchant_id, campaign_id, no)
+        return unknown
+
+
+async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now: datetime) -> int:
+    """Match waiting receipts of one carrier by message id; those without a match wait twice as long."""
+    async with database.bulk_transaction() as connection:
+        waiting = await connection.fetch(SQL["unmatched_due"], carrier_id, now, limit)
+        if not waiting:
+            return 0
+        oldest = first_id_at(int((now - RECEIPT_AGE_MAX).timestamp() * 1000))
+        sent = await connection.fetch(
+            SQL["sent_by_smsc_id"],
+            carrier_id,
+            list({row["smsc_id"] for row in waiting}),
+            oldest,
+            sorted(FINAL),
+        )
+        newest = {row["smsc_id"]: row for row in sorted(sent, key=lambda row: row["message_id"])}
+        matched = [(row, newest[row["smsc_id"]]) for row in waiting if row["smsc_id"] in newest]
+        missed = [row["unmatched_id"] for row in waiting if row["smsc_id"] not in newest]
+        if matched:
+            await connection.execute(
+                SQL["insert_receipts"],
+                [s["merchant_id"] for _, s in matched],
+                [s["message_id"] for _, s in matched],
+                [s["segment"] for _, s in matched],
+                [r["state"] for r, _ in matched],
+                [r["error"] for r, _ in matched],
+                [r["received_at"] for r, _ in matched],
+            )
+            await connection.execute(SQL["matched"], carrier_id, [r["unmatched_id"] for r, _ in matched])
+            counts: dict[tuple[int, int, str], int] = {}
+            settled = {s["message_id"] for _, s in matched if s["settled"]}
+            for r, s in matched:
+                if r["state"] not in FINAL or s["campaign_id"] is None or s["message_id"] in settled:
+                    continue
+                settled.add(s["message_id"])
+                kind = "delivered" if r["state"] == ReceiptState.DELIVRD else "failed"
+                key = (s["merchant_id"], s["campaign_id"], kind)
+                counts[key] = counts.get(key, 0) + 1
+            keys = sorted(counts)
+            await connection.execute(
+                SQL["add_counters"],
+                [key[0] for key in keys],
+                [key[1] for key in keys],
+                [key[2] for key in keys],
+                [counts[key] for key in keys],
+            )
+        if missed:
+            await connection.execute(SQL["not_matched"], carrier_id, missed, now)
+        return len(matched)

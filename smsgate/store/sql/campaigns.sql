@@ -1,0 +1,85 @@
+-- name: insert_campaign
+-- scope: merchant
+INSERT INTO campaign (
+    merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids, trigger_id,
+    created_at, started_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: campaign
+-- scope: merchant
+SELECT * FROM campaign WHERE merchant_id = $1 AND campaign_id = $2;
+
+-- name: campaigns_page
+-- scope: merchant
+SELECT c.*, c.campaign_id AS page_id
+FROM campaign c
+WHERE c.merchant_id = $1 AND c.campaign_id < $2
+    AND ($4::text IS NULL OR c.state = $4)
+    AND ($5::text IS NULL OR c.external_id = $5)
+ORDER BY c.campaign_id DESC
+LIMIT $3;
+
+-- name: change_campaign_state
+-- scope: merchant
+-- The state read before is met again, or nothing changes: two requests that cross cannot both act on one state.
+UPDATE campaign
+SET state = $4,
+    started_at = CASE WHEN $4 = 'sending' THEN coalesce(started_at, $5) ELSE started_at END,
+    finished_at = CASE WHEN $4 = 'cancelled' THEN $5 ELSE finished_at END
+WHERE merchant_id = $1 AND campaign_id = $2 AND state = $3
+RETURNING campaign_id;
+
+-- name: write_chunks
+-- scope: merchant
+-- A chunk is a range of subscriber ids; who of the range may get the offer is decided again by its claim.
+WITH numbered AS (
+    SELECT subscriber_id, (row_number() OVER (ORDER BY subscriber_id) - 1) / $5::int AS no
+    FROM subscriber
+    WHERE merchant_id = $1 AND offers_state = 'subscribed'
+        AND ($3::text[] IS NULL OR tags && $3)
+        AND ($4::bigint[] IS NULL OR subscriber_id = ANY ($4))
+), written AS (
+    INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
+    SELECT $1, $2, no, min(subscriber_id), max(subscriber_id), count(*)
+    FROM numbered
+    GROUP BY no
+    RETURNING size
+)
+SELECT coalesce(sum(size), 0)::bigint AS recipients FROM written;
+
+-- name: set_recipients
+-- scope: merchant
+UPDATE campaign SET recipients = $3 WHERE merchant_id = $1 AND campaign_id = $2;
+
+-- name: audience_groups
+-- scope: merchant
+SELECT country, left(msisdn::text, $4::int) AS prefix, count(*) AS members
+FROM subscriber
+WHERE merchant_id = $1 AND offers_state = 'subscribed'
+    AND ($2::text[] IS NULL OR tags && $2)
+    AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: audience_sample
+-- scope: merchant
+SELECT fields::text AS fields
+FROM subscriber
+WHERE merchant_id = $1 AND offers_state = 'subscribed'
+    AND ($2::text[] IS NULL OR tags && $2)
+    AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+ORDER BY subscriber_id
+LIMIT 1;
+
+-- name: subscribers_by_id
+-- scope: merchant
+SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]);
+
+-- name: subscribers_by_msisdn
+-- scope: merchant
+SELECT subscriber_id, msisdn, offers_state FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]);
+
+-- name: campaign_counters
+-- scope: merchant
+SELECT kind, n FROM campaign_counter WHERE merchant_id = $1 AND campaign_id = $2;

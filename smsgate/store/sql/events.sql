@@ -1,0 +1,34 @@
+-- name: insert_events
+-- scope: merchant
+-- The outbox: an event and what is to be delivered of it stand or fall with the change that it tells of.
+WITH new AS (
+    SELECT *
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        AS n (merchant_id, event_id, type, subject, data, created_at)
+), written AS (
+    INSERT INTO event (merchant_id, event_id, type, subject, data, created_at)
+    SELECT merchant_id, event_id, type, subject, data::jsonb, created_at
+    FROM new
+)
+INSERT INTO webhook_delivery (merchant_id, event_id, endpoint_id, subject, state, next_attempt_at)
+SELECT n.merchant_id, n.event_id, e.endpoint_id, n.subject, 'pending', n.created_at
+FROM new n
+JOIN webhook_endpoint e ON e.merchant_id = n.merchant_id
+WHERE e.state = 'active' AND (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types));
+
+-- name: event
+-- scope: merchant
+SELECT event_id, type, subject, data::text AS data, created_at
+FROM event
+WHERE merchant_id = $1 AND event_id = $2 AND event_id >= $3;
+
+-- name: events_page
+-- scope: merchant
+SELECT e.event_id, e.type, e.subject, e.data::text AS data, e.created_at, e.event_id AS page_id
+FROM event e
+WHERE e.merchant_id = $1 AND e.event_id < $2
+    AND e.event_id >= $4
+    AND ($5::text IS NULL OR e.type = $5)
+    AND ($6::text IS NULL OR e.subject = $6)
+ORDER BY e.event_id DESC
+LIMIT $3;

@@ -1,0 +1,60 @@
+-- Rows that have served their time. `<job>_owners` finds whose, `<job>_delete` deletes a bounded number of one owner's.
+
+-- name: mo_seen_owners
+-- scope: report
+SELECT DISTINCT carrier_id::bigint AS owner FROM mo_seen WHERE seen_at < $1;
+
+-- name: mo_seen_delete
+-- scope: account
+DELETE FROM mo_seen
+ WHERE carrier_id = $1
+   AND fingerprint IN (SELECT fingerprint FROM mo_seen WHERE carrier_id = $1 AND seen_at < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: receipt_unmatched_owners
+-- scope: report
+SELECT DISTINCT carrier_id::bigint AS owner FROM receipt_unmatched WHERE received_at < $1;
+
+-- name: receipt_unmatched_delete
+-- scope: account
+DELETE FROM receipt_unmatched
+ WHERE carrier_id = $1
+   AND unmatched_id IN (SELECT unmatched_id FROM receipt_unmatched
+                         WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: idempotency_key_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM idempotency_key WHERE created_at < $1;
+
+-- name: idempotency_key_delete
+-- scope: merchant
+DELETE FROM idempotency_key
+ WHERE merchant_id = $1
+   AND key IN (SELECT key FROM idempotency_key WHERE merchant_id = $1 AND created_at < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: trigger_event_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM trigger_event WHERE received_at < $1;
+
+-- name: trigger_event_delete
+-- scope: merchant
+DELETE FROM trigger_event
+ WHERE merchant_id = $1
+   AND (trigger_id, webhook_id) IN (SELECT trigger_id, webhook_id FROM trigger_event
+                                     WHERE merchant_id = $1 AND received_at < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: webhook_delivery_owners
+-- scope: report
+-- The border is an id: deliveries go with their events, also those that still wait at a disabled endpoint.
+SELECT DISTINCT merchant_id AS owner FROM webhook_delivery WHERE event_id < $1;
+
+-- name: webhook_delivery_delete
+-- scope: merchant
+DELETE FROM webhook_delivery
+ WHERE merchant_id = $1
+   AND (event_id, endpoint_id) IN (SELECT event_id, endpoint_id FROM webhook_delivery
+                                    WHERE merchant_id = $1 AND event_id < $2 LIMIT $3)
+RETURNING 1;

@@ -1,0 +1,21 @@
+-- name: reserve
+-- scope: merchant
+-- A row comes back when the key is ours now: it was free, or its request died without an answer.
+INSERT INTO idempotency_key AS held (merchant_id, key, fingerprint, status, answer, created_at)
+VALUES ($1, $2, $3, NULL, NULL, $4)
+ON CONFLICT (merchant_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, created_at = excluded.created_at
+WHERE held.status IS NULL AND held.created_at < $5
+RETURNING key;
+
+-- name: stored
+-- scope: merchant
+SELECT fingerprint, status, answer FROM idempotency_key WHERE merchant_id = $1 AND key = $2;
+
+-- name: complete
+-- scope: merchant
+UPDATE idempotency_key SET fingerprint = $3, status = $4, answer = $5
+WHERE merchant_id = $1 AND key = $2;
+
+-- name: release
+-- scope: merchant
+DELETE FROM idempotency_key WHERE merchant_id = $1 AND key = $2 AND status IS NULL;

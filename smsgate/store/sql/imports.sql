@@ -1,0 +1,96 @@
+-- name: start
+-- scope: merchant
+INSERT INTO import_job (merchant_id, import_id, kind, state, validate_only, created_at)
+VALUES ($1, $2, $3, 'running', $4, $5);
+
+-- name: import
+-- scope: merchant
+SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at
+FROM import_job
+WHERE merchant_id = $1 AND import_id = $2;
+
+-- name: imports_page
+-- scope: merchant
+SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at,
+    import_id AS page_id
+FROM import_job
+WHERE merchant_id = $1 AND import_id < $2
+ORDER BY import_id DESC
+LIMIT $3;
+
+-- name: lock_numbers
+-- scope: merchant
+-- In one order, so that two imports of the same numbers wait for each other and never lock each other out.
+SELECT s.msisdn, s.offers_state, (
+    SELECT max(c.occurred_at)
+    FROM consent_event c
+    WHERE c.merchant_id = $1 AND c.subscriber_id = s.subscriber_id AND c.purpose = $3 AND c.event = ANY ($4::text[])
+) AS stopped_at
+FROM subscriber s
+WHERE s.merchant_id = $1 AND s.msisdn = ANY ($2::bigint[])
+ORDER BY s.msisdn
+FOR UPDATE OF s;
+
+-- name: put_subscribers
+-- scope: merchant
+-- Of rows with the same number the last one counts, as if they had come one by one.
+INSERT INTO subscriber AS old (
+    merchant_id, subscriber_id, msisdn, external_id, language, country, tags, fields, offers_state, offers_state_at,
+    created_at, updated_at
+)
+SELECT DISTINCT ON (n.msisdn)
+    $1, $2 + n.place - 1, n.msisdn, n.external_id, coalesce(n.language, m.language), n.country,
+    ARRAY(SELECT jsonb_array_elements_text(n.tags::jsonb)), n.fields::jsonb, n.state, $3, $3, $3
+FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
+    AS n (msisdn, external_id, language, country, tags, fields, state, place)
+JOIN merchant m ON m.merchant_id = $1
+ORDER BY n.msisdn, n.place DESC
+ON CONFLICT (merchant_id, msisdn) DO UPDATE SET
+    external_id = coalesce(excluded.external_id, old.external_id),
+    language = excluded.language,
+    tags = excluded.tags,
+    fields = old.fields || excluded.fields,
+    offers_state = excluded.offers_state,
+    offers_state_at = CASE
+        WHEN old.offers_state = excluded.offers_state THEN old.offers_state_at
+        ELSE excluded.offers_state_at
+    END,
+    updated_at = excluded.updated_at;
+
+-- name: put_consents
+-- scope: merchant
+INSERT INTO consent_event (
+    merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, wording_version, source, evidence,
+    occurred_at, recorded_at
+)
+SELECT $1, $2 + n.place - 1, s.subscriber_id, s.msisdn, $3, $4, n.state, n.wording_version, 'import',
+    jsonb_build_object('source', n.source, 'import', $5::text, 'row', n.row_no), n.occurred_at, $6
+FROM unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[]) WITH ORDINALITY
+    AS n (msisdn, state, wording_version, source, occurred_at, row_no, place)
+JOIN subscriber s ON s.merchant_id = $1 AND s.msisdn = n.msisdn;
+
+-- name: put_errors
+-- scope: merchant
+INSERT INTO import_error (merchant_id, import_id, row_no, code, detail)
+SELECT $1, $2, n.row_no, n.code, n.detail
+FROM unnest($3::bigint[], $4::text[], $5::text[]) AS n (row_no, code, detail)
+ON CONFLICT (merchant_id, import_id, row_no) DO NOTHING;
+
+-- name: count_rows
+-- scope: merchant
+UPDATE import_job SET rows_total = rows_total + $3 + $4, rows_ok = rows_ok + $3, rows_failed = rows_failed + $4
+WHERE merchant_id = $1 AND import_id = $2;
+
+-- name: finish
+-- scope: merchant
+UPDATE import_job SET state = CASE WHEN $3 = '' THEN 'finished' ELSE 'failed' END, problem = $3, finished_at = $4
+WHERE merchant_id = $1 AND import_id = $2
+RETURNING import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at;
+
+-- name: errors
+-- scope: merchant
+SELECT row_no, code, detail
+FROM import_error
+WHERE merchant_id = $1 AND import_id = $2 AND row_no > $3
+ORDER BY row_no
+LIMIT $4;

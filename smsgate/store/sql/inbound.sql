@@ -1,0 +1,141 @@
+-- One transaction for a group of MOs. Look-ups are set-wise; what is decided about is locked.
+
+-- name: first_seen
+-- scope: account
+INSERT INTO mo_seen (carrier_id, fingerprint, seen_at)
+SELECT t.carrier_id, t.fingerprint, t.seen_at
+  FROM unnest($1::smallint[], $2::bytea[], $3::timestamptz[]) AS t (carrier_id, fingerprint, seen_at)
+ ORDER BY 1, 2
+    ON CONFLICT (carrier_id, fingerprint) DO UPDATE SET seen_at = excluded.seen_at
+ WHERE mo_seen.seen_at < excluded.seen_at - $4::interval
+RETURNING carrier_id, fingerprint
+
+-- name: add_part
+-- scope: account
+INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, text, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (carrier_id, source, destination, ref, total, part) DO UPDATE SET text = excluded.text
+
+-- name: parts
+-- scope: account
+SELECT part, text FROM mo_part
+ WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
+ ORDER BY part
+
+-- name: drop_parts
+-- scope: account
+DELETE FROM mo_part WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
+
+-- name: open_offers
+-- scope: msisdn
+-- Not locked here (another distribution): the locks on subscribers and offers that follow keep answers apart.
+SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, answered_at
+  FROM open_offer
+ WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+ ORDER BY msisdn, sender
+
+-- name: people
+-- scope: msisdn
+SELECT merchant_id, subscriber_id, msisdn, language, offers_state FROM subscriber
+ WHERE msisdn = ANY($1::bigint[])
+ ORDER BY merchant_id, subscriber_id
+
+-- name: lock_people
+-- scope: merchant
+-- The state is read again under the lock: an import or the API may have changed it since `people`.
+SELECT subscriber_id, offers_state FROM subscriber
+ WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
+ ORDER BY subscriber_id
+   FOR UPDATE
+
+-- name: merchants
+-- scope: report
+SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE merchant_id = ANY($1::bigint[])
+
+-- name: lock_offers
+-- scope: merchant
+SELECT offer_id, state, stock_remaining FROM offer
+ WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
+ ORDER BY offer_id
+   FOR UPDATE
+
+-- name: offer_versions
+-- scope: merchant
+SELECT offer_id, version AS offer_version, text, shop_name, item, unit_price_minor, currency, quantity_max, language,
+       country, sender, expires_at
+  FROM offer_version WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
+
+-- name: lock_orders
+-- scope: merchant
+SELECT order_id, message_id, number, state, nth, quantity, created_at FROM orders
+ WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
+ ORDER BY order_id
+   FOR UPDATE
+
+-- name: order_steps
+-- scope: merchant
+-- A statement of its own after the lock: the locking one would see the steps as they were before it waited.
+SELECT order_id, max(seq) AS seq FROM order_event WHERE merchant_id = $1 AND order_id = ANY($2::bigint[]) GROUP BY order_id
+
+-- name: insert_inbound
+-- scope: merchant
+INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding,
+                             subscriber_id, campaign_id, message_id, order_id, label, quantity, outcome, reason,
+                             rules_version, received_at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[],
+                     $8::smallint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[],
+                     $14::int[], $15::text[], $16::text[], $17::text[], $18::timestamptz[])
+
+-- name: insert_consents
+-- scope: merchant
+INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
+                           inbound_id, occurred_at)
+SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, 'offers', t.event, t.state, 'sms', t.inbound_id, t.at
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+              $8::timestamptz[])
+    AS t (merchant_id, consent_id, subscriber_id, msisdn, event, state, inbound_id, at)
+
+-- name: set_consent
+-- scope: merchant
+UPDATE subscriber AS s SET offers_state = t.state, offers_state_at = t.at, updated_at = t.at
+  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS t (subscriber_id, state, at)
+ WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+
+-- name: insert_orders
+-- scope: merchant
+INSERT INTO orders (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id,
+                    msisdn, inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state,
+                    created_at, changed_at)
+SELECT t.*, t.at FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::int[],
+                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
+                             $13::int[], $14::bigint[], $15::bigint[], $16::text[], $17::text[], $18::timestamptz[])
+    AS t (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id, msisdn,
+          inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state, at)
+
+-- name: insert_order_steps
+-- scope: merchant
+INSERT INTO order_event (merchant_id, order_id, seq, event, state, actor, at)
+SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, 'customer', t.at
+  FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::timestamptz[])
+    AS t (merchant_id, order_id, seq, event, state, at)
+
+-- name: set_order_states
+-- scope: merchant
+UPDATE orders AS o SET state = t.state, changed_at = t.at
+  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS t (order_id, state, at)
+ WHERE o.merchant_id = $1 AND o.order_id = t.order_id AND o.state <> t.state
+
+-- name: take_stock
+-- scope: merchant
+UPDATE offer SET stock_remaining = stock_remaining - $3 WHERE merchant_id = $1 AND offer_id = $2
+
+-- name: answered
+-- scope: msisdn
+UPDATE open_offer AS o SET answered_at = t.at
+  FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS t (msisdn, sender, at)
+ WHERE o.msisdn = t.msisdn AND o.sender = t.sender
+
+-- name: close_offers
+-- scope: msisdn
+DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::text[]) AS t (msisdn, sender)
+ WHERE o.msisdn = t.msisdn AND o.sender = t.sender

@@ -1,0 +1,96 @@
+-- name: message
+-- scope: merchant
+SELECT m.message_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind, m.sender, m.fields, m.body, m.order_id,
+    m.inbound_id, v.text, s.*, r.*, l.currency
+FROM message m
+LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
+LEFT JOIN offer_version v
+    ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS parts, max(x.segments)::int AS segments, min(x.status) AS status_min,
+        max(x.status) AS status_max, max(x.sell_item_id) AS sell_item_id,
+        coalesce(sum(x.sell_micros), 0)::bigint AS sell_micros, max(x.sent_at) AS sent_at,
+        max(x.reason) AS sent_reason
+    FROM sent x
+    WHERE x.merchant_id = m.merchant_id AND x.message_id = m.message_id
+) s
+-- The first final receipt of a segment counts: later ones do not change what happened.
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS finals, count(*) FILTER (WHERE f.state = 2)::int AS delivered,
+        max(f.received_at) AS final_at
+    FROM (
+        SELECT DISTINCT ON (y.segment) y.segment, y.state, y.received_at
+        FROM receipt y
+        WHERE y.merchant_id = m.merchant_id AND y.message_id = m.message_id AND y.state = ANY ($3::smallint[])
+        ORDER BY y.segment, y.received_at
+    ) f
+) r
+LEFT JOIN price_item i ON i.item_id = s.sell_item_id
+LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
+WHERE m.merchant_id = $1 AND m.message_id = $2;
+
+-- name: messages_page
+-- scope: merchant
+-- The page is cut first; its outcomes are looked up for its rows alone. A campaign's messages are found by
+-- the ranges of ids that its chunks have.
+SELECT p.*, v.text, s.*, r.*, l.currency
+FROM (
+    SELECT m.merchant_id, m.message_id, m.message_id AS page_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind,
+        m.sender, m.fields, m.body, m.order_id, m.inbound_id
+    FROM message m
+    WHERE m.merchant_id = $1 AND m.message_id < $2
+        AND ($5::bigint IS NULL OR (m.campaign_id = $5 AND m.message_id BETWEEN $6 AND $7))
+        AND ($8::bigint IS NULL OR m.subscriber_id = $8)
+        AND ($9::bigint IS NULL OR m.message_id >= $9)
+        AND ($10::bigint IS NULL OR m.message_id <= $10)
+    ORDER BY m.message_id /* page */ DESC
+    LIMIT $3
+) p
+LEFT JOIN campaign c ON c.merchant_id = p.merchant_id AND c.campaign_id = p.campaign_id
+LEFT JOIN offer_version v
+    ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS parts, max(x.segments)::int AS segments, min(x.status) AS status_min,
+        max(x.status) AS status_max, max(x.sell_item_id) AS sell_item_id,
+        coalesce(sum(x.sell_micros), 0)::bigint AS sell_micros, max(x.sent_at) AS sent_at,
+        max(x.reason) AS sent_reason
+    FROM sent x
+    WHERE x.merchant_id = p.merchant_id AND x.message_id = p.message_id
+) s
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS finals, count(*) FILTER (WHERE f.state = 2)::int AS delivered,
+        max(f.received_at) AS final_at
+    FROM (
+        SELECT DISTINCT ON (y.segment) y.segment, y.state, y.received_at
+        FROM receipt y
+        WHERE y.merchant_id = p.merchant_id AND y.message_id = p.message_id AND y.state = ANY ($4::smallint[])
+        ORDER BY y.segment, y.received_at
+    ) f
+) r
+LEFT JOIN price_item i ON i.item_id = s.sell_item_id
+LEFT JOIN price_list l ON l.price_list_id = i.price_list_id;
+
+-- name: campaign_message_range
+-- scope: merchant
+SELECT min(message_id_base) AS lo, max(message_id_base + message_count) AS hi
+FROM campaign_chunk
+WHERE merchant_id = $1 AND campaign_id = $2;
+
+-- name: inbound_message
+-- scope: merchant
+SELECT inbound_id, msisdn, destination, text, subscriber_id, campaign_id, message_id, order_id, label, quantity,
+    outcome, reason, rules_version, received_at
+FROM inbound_message
+WHERE merchant_id = $1 AND inbound_id = $2;
+
+-- name: inbound_messages_page
+-- scope: merchant
+SELECT inbound_id, msisdn, destination, text, subscriber_id, campaign_id, message_id, order_id, label, quantity,
+    outcome, reason, rules_version, received_at, inbound_id AS page_id
+FROM inbound_message
+WHERE merchant_id = $1 AND inbound_id < $2
+    AND ($4::bigint IS NULL OR campaign_id = $4)
+    AND ($5::text IS NULL OR label = $5)
+    AND ($6::text IS NULL OR outcome = $6)
+ORDER BY inbound_id DESC
+LIMIT $3;

@@ -1,0 +1,76 @@
+-- name: order
+-- scope: merchant
+SELECT o.*, v.item, v.shop_name, v.language,
+    coalesce((
+        SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
+    ), 0) AS seq
+FROM orders o
+JOIN offer_version v
+    ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.offer_version
+WHERE o.merchant_id = $1 AND o.order_id = $2;
+
+-- name: orders_page
+-- scope: merchant
+SELECT o.*, v.item, v.shop_name, v.language, o.order_id AS page_id,
+    coalesce((
+        SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
+    ), 0) AS seq
+FROM orders o
+JOIN offer_version v
+    ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.offer_version
+WHERE o.merchant_id = $1 AND o.order_id < $2
+    AND ($4::text IS NULL OR o.state = $4)
+    AND ($5::bigint IS NULL OR o.campaign_id = $5)
+    AND ($6::text IS NULL OR o.number = $6)
+ORDER BY o.order_id DESC
+LIMIT $3;
+
+-- name: order_steps
+-- scope: merchant
+SELECT seq, event, state, actor, detail::text AS detail, at
+FROM order_event
+WHERE merchant_id = $1 AND order_id = $2
+ORDER BY seq;
+
+-- name: lock_order
+-- scope: merchant
+SELECT order_id FROM orders WHERE merchant_id = $1 AND order_id = $2 FOR UPDATE;
+
+-- name: order_seq
+-- scope: merchant
+-- A statement of its own, after the lock: one that waited for it still sees what was before the wait.
+SELECT coalesce(max(seq), 0) FROM order_event WHERE merchant_id = $1 AND order_id = $2;
+
+-- name: change_order
+-- scope: merchant
+UPDATE orders SET state = $3, shop_ref = $4, changed_at = $5 WHERE merchant_id = $1 AND order_id = $2;
+
+-- name: insert_order_event
+-- scope: merchant
+INSERT INTO order_event (merchant_id, order_id, seq, event, state, actor, detail, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8);
+
+-- name: give_stock_back
+-- scope: merchant
+-- An offer without counted stock stays so: NULL plus a number is NULL.
+UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 AND offer_id = $2;
+
+-- name: message_costs
+-- scope: merchant
+SELECT s.sell_item_id AS item_id, i.network, i.unit_micros, count(*)::int AS segments,
+    sum(s.sell_micros)::bigint AS sell_micros, l.currency
+FROM sent s
+JOIN price_item i ON i.item_id = s.sell_item_id
+JOIN price_list l ON l.price_list_id = i.price_list_id
+WHERE s.merchant_id = $1 AND s.message_id = $2
+GROUP BY 1, 2, 3, 6
+ORDER BY 1;
+
+-- name: system_message_costs
+-- scope: merchant
+-- System messages about an order are made after it, so only later partitions are looked at.
+SELECT coalesce(sum(s.sell_micros), 0)::bigint AS sell_micros, count(DISTINCT m.message_id)::int AS messages
+FROM message m
+JOIN sent s ON s.merchant_id = m.merchant_id AND s.message_id = m.message_id
+WHERE m.merchant_id = $1 AND m.order_id = $2 AND m.campaign_id IS NULL AND m.message_id >= $3
+    AND m.message_id < $4;

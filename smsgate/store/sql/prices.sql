@@ -1,0 +1,37 @@
+-- name: insert_list
+-- scope: control
+INSERT INTO price_list (price_list_id, name, side, currency, created_at)
+VALUES ($1, $2, $3, $4, $5);
+
+-- name: price_list
+-- scope: control
+SELECT price_list_id, name, side, currency, created_at FROM price_list WHERE price_list_id = $1;
+
+-- name: lists_page
+-- scope: control
+-- The operator's list: $1 is 0, its own number.
+SELECT price_list_id, name, side, currency, created_at, price_list_id AS page_id
+FROM price_list
+WHERE $1::bigint = 0 AND price_list_id < $2
+ORDER BY price_list_id DESC
+LIMIT $3;
+
+-- name: lock_list
+-- scope: control
+-- Versions are numbered without gaps, one publisher at a time.
+SELECT pg_advisory_xact_lock($1::bigint);
+
+-- name: last_version
+-- scope: control
+SELECT coalesce(max(version), 0) FROM price_version WHERE price_list_id = $1;
+
+-- name: insert_version
+-- scope: control
+INSERT INTO price_version (price_list_id, version, effective_from, source_sha256, published_at)
+VALUES ($1, $2, $3, $4, $5);
+
+-- name: insert_items
+-- scope: control
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
+SELECT $3 + n.place - 1, $1, $2, n.direction, n.network, n.unit_micros
+FROM unnest($4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS n (direction, network, unit_micros, place);

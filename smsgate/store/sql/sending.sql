@@ -1,0 +1,259 @@
+-- The bulk path. All of it runs as sg_bulk, so every statement names its merchant itself.
+
+-- name: sending_states
+-- scope: report
+SELECT merchant_id, campaign_id, state FROM campaign WHERE state = 'sending'
+
+-- name: known_states
+-- scope: report
+SELECT merchant_id, campaign_id, state FROM campaign WHERE campaign_id = ANY($1::bigint[]) AND state <> 'sending'
+
+-- name: take_chunk
+-- scope: merchant
+UPDATE campaign_chunk
+   SET state = 'claimed', owner = $3, fence = fence + 1
+ WHERE merchant_id = $1 AND campaign_id = $2
+   AND no = (SELECT no FROM campaign_chunk
+              WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'ready'
+              ORDER BY no LIMIT 1
+                FOR UPDATE SKIP LOCKED)
+RETURNING no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count, allowance
+
+-- name: campaign_offer
+-- scope: merchant
+-- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
+SELECT c.state, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
+       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at
+  FROM campaign c
+  JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+ WHERE c.merchant_id = $1 AND c.campaign_id = $2
+   FOR SHARE OF c
+
+-- name: candidates
+-- scope: merchant
+SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns
+  FROM (SELECT subscriber_id, msisdn FROM subscriber
+         WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
+           AND ($4::text[] IS NULL OR tags && $4)
+           AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
+         ORDER BY subscriber_id) AS chosen
+
+-- name: candidate_fields
+-- scope: merchant
+SELECT subscriber_id, ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($3::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n) AS fields
+  FROM subscriber
+ WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
+
+-- name: open_offers
+-- scope: msisdn
+-- Rows are taken in the order of the number: two claims that meet never wait for each other in a circle.
+INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
+SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (msisdn, message_id, subscriber_id)
+ ORDER BY t.msisdn
+    ON CONFLICT (msisdn, sender) DO UPDATE
+   SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
+       offer_id = excluded.offer_id, offer_version = excluded.offer_version, subscriber_id = excluded.subscriber_id,
+       expires_at = excluded.expires_at, answered_at = NULL
+ WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $10
+RETURNING message_id
+
+-- name: insert_messages
+-- scope: merchant
+INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender)
+SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3
+  FROM unnest($4::bigint[], $5::bigint[], $6::bigint[]) AS t (message_id, subscriber_id, msisdn)
+
+-- name: insert_personal_messages
+-- scope: merchant
+INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender, fields)
+SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3,
+       ARRAY(SELECT jsonb_array_elements_text(t.fields::jsonb))
+  FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS t (message_id, subscriber_id, msisdn, fields)
+
+-- name: insert_not_sent
+-- scope: merchant
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
+                  cost_item_id, cost_micros, reason, sent_at)
+SELECT $1, message_id, 1, 0, -2, 1, 0, 0, 0, 0, $3, $4 FROM unnest($2::bigint[]) AS t (message_id)
+
+-- name: set_chunk_messages
+-- scope: merchant
+UPDATE campaign_chunk SET message_id_base = $4, message_count = $5, allowance = $6, state = $7
+ WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+
+-- name: unsettled_messages
+-- scope: merchant
+SELECT m.message_id, m.msisdn, m.fields, coalesce(s.offers_state, 'none') AS offers_state
+  FROM message m
+  LEFT JOIN sent x ON x.merchant_id = m.merchant_id AND x.message_id = m.message_id
+                  AND x.message_id >= $2 AND x.message_id < $3
+  LEFT JOIN subscriber s ON s.merchant_id = m.merchant_id AND s.subscriber_id = m.subscriber_id
+ WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3 AND x.message_id IS NULL
+ ORDER BY m.message_id
+
+-- name: release_chunks
+-- scope: merchant
+UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL
+  FROM unnest($2::bigint[], $3::int[], $4::int[]) AS t (campaign_id, no, fence)
+ WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $5
+   AND c.state = 'claimed'
+
+-- name: chunk_progress
+-- scope: merchant
+UPDATE campaign_chunk AS c
+   SET allowance = t.allowance, state = CASE WHEN t.done THEN 'done' ELSE c.state END,
+       done_at = CASE WHEN t.done THEN $7::timestamptz ELSE NULL END
+  FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::boolean[]) AS t (campaign_id, no, fence, allowance, done)
+ WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $8
+
+-- name: finishable
+-- scope: report
+SELECT merchant_id, campaign_id FROM campaign c
+ WHERE state = 'sending'
+   AND NOT EXISTS (SELECT 1 FROM campaign_chunk k
+                    WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state <> 'done')
+
+-- name: finish_campaign
+-- scope: merchant
+UPDATE campaign SET state = 'finished', finished_at = $3
+ WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'sending'
+RETURNING recipients
+
+-- name: add_counters
+-- scope: merchant
+INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n)
+SELECT t.merchant_id, t.campaign_id, t.kind, t.n
+  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) AS t (merchant_id, campaign_id, kind, n)
+ ORDER BY 1, 2, 3
+    ON CONFLICT (merchant_id, campaign_id, kind) DO UPDATE SET n = campaign_counter.n + excluded.n
+
+-- name: log_flush
+-- scope: control
+INSERT INTO flush_log (owner, number) VALUES ($1, $2)
+    ON CONFLICT (owner) DO UPDATE SET number = excluded.number, at = now() WHERE flush_log.number < excluded.number
+RETURNING number
+
+-- name: insert_postings
+-- scope: merchant
+INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amount_micros, direction, item_id,
+                          campaign_id, carrier_id, messages, segments, at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                     $8::bigint[], $9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::timestamptz[])
+
+-- name: upsert_sent
+-- scope: merchant
+-- Only after a COPY met a row that is there: a recovery called it unknown while its owner still lived.
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
+                  cost_item_id, cost_micros, reason, sent_at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[])
+    ON CONFLICT (merchant_id, message_id, segment) DO UPDATE
+   SET carrier_id = excluded.carrier_id, status = excluded.status, smsc_id = excluded.smsc_id,
+       sell_item_id = excluded.sell_item_id, sell_micros = excluded.sell_micros, cost_item_id = excluded.cost_item_id,
+       cost_micros = excluded.cost_micros, reason = excluded.reason, sent_at = excluded.sent_at
+ WHERE sent.status = -1
+
+-- name: interactive_done
+-- scope: merchant
+DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
+
+-- name: close_unsent_offers
+-- scope: msisdn
+DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id)
+ WHERE o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
+
+-- name: interactive_merchants
+-- scope: report
+SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL
+
+-- name: take_interactive
+-- scope: merchant
+WITH taken AS (
+    UPDATE interactive_queue SET owner = $2
+     WHERE merchant_id = $1
+       AND message_id IN (SELECT message_id FROM interactive_queue
+                           WHERE merchant_id = $1 AND owner IS NULL
+                           ORDER BY message_id LIMIT $3
+                             FOR UPDATE SKIP LOCKED)
+    RETURNING message_id, expires_at)
+SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at
+  FROM taken t JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
+ ORDER BY m.message_id
+
+-- name: release_interactive
+-- scope: merchant
+UPDATE interactive_queue SET owner = NULL WHERE merchant_id = $1 AND message_id = ANY($2::bigint[]) AND owner = $3
+
+-- name: unmatched_due
+-- scope: account
+SELECT unmatched_id, smsc_id, state, error, received_at FROM receipt_unmatched
+ WHERE carrier_id = $1 AND next_try_at <= $2
+ ORDER BY unmatched_id LIMIT $3
+
+-- name: sent_by_smsc_id
+-- scope: account
+SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id,
+       EXISTS (SELECT 1 FROM receipt r WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id
+                  AND r.state = ANY($4::smallint[])) AS settled
+  FROM sent s JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id
+ WHERE s.carrier_id = $1 AND s.smsc_id = ANY($2::bytea[]) AND s.status = 0 AND s.message_id >= $3
+
+-- name: matched
+-- scope: account
+DELETE FROM receipt_unmatched WHERE carrier_id = $1 AND unmatched_id = ANY($2::bigint[])
+
+-- name: not_matched
+-- scope: account
+UPDATE receipt_unmatched SET next_try_at = $3::timestamptz + ($3::timestamptz - received_at) WHERE carrier_id = $1 AND unmatched_id = ANY($2::bigint[])
+
+-- name: insert_receipts
+-- scope: merchant
+INSERT INTO receipt (merchant_id, message_id, segment, state, error, received_at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bytea[], $6::timestamptz[])
+
+-- name: live_owners
+-- scope: control
+SELECT epoch FROM node WHERE expires_at > now()
+
+-- name: orphaned_chunks
+-- scope: report
+SELECT merchant_id, campaign_id, no FROM campaign_chunk WHERE state = 'claimed' AND NOT owner = ANY($1::bigint[])
+
+-- name: lock_orphaned_chunk
+-- scope: merchant
+SELECT message_id_base, message_count, allowance FROM campaign_chunk
+ WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'claimed' AND NOT owner = ANY($4::bigint[])
+   FOR UPDATE SKIP LOCKED
+
+-- name: mark_unknown
+-- scope: merchant
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
+                  cost_item_id, cost_micros, reason, sent_at)
+SELECT m.merchant_id, m.message_id, 1, 0, -1, 1, 0, 0, 0, 0, 'owner_lost', $4
+  FROM message m
+ WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3
+   AND NOT EXISTS (SELECT 1 FROM sent x WHERE x.merchant_id = $1 AND x.message_id = m.message_id
+                      AND x.message_id >= $2 AND x.message_id < $3)
+RETURNING message_id
+
+-- name: return_chunk
+-- scope: merchant
+UPDATE campaign_chunk
+   SET state = CASE WHEN allowance >= coalesce(message_count, size) AND message_count IS NOT NULL THEN 'done' ELSE 'ready' END,
+       owner = NULL, fence = fence + 1
+ WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+
+-- name: orphaned_interactive
+-- scope: report
+SELECT merchant_id, array_agg(message_id ORDER BY message_id) AS message_ids FROM interactive_queue
+ WHERE owner IS NOT NULL AND NOT owner = ANY($1::bigint[])
+ GROUP BY merchant_id
+
+-- name: unknown_interactive
+-- scope: merchant
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
+                  cost_item_id, cost_micros, reason, sent_at)
+SELECT $1, message_id, 1, 0, -1, 1, 0, 0, 0, 0, 'owner_lost', $3 FROM unnest($2::bigint[]) AS t (message_id)
+    ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
+RETURNING message_id

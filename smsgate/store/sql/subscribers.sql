@@ -1,0 +1,83 @@
+-- name: insert_subscriber
+-- scope: merchant
+INSERT INTO subscriber (
+    merchant_id, subscriber_id, msisdn, external_id, language, country, tags, fields, created_at, updated_at
+)
+SELECT $1, $2, $3, $4, coalesce($5, m.language), $6, $7, $8::jsonb, $9, $9
+FROM merchant m
+WHERE m.merchant_id = $1
+RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
+    offers_state_at, paused_until, created_at, updated_at;
+
+-- name: subscriber_of_msisdn
+-- scope: merchant
+SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2;
+
+-- name: subscriber
+-- scope: merchant
+SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
+    offers_state_at, paused_until, created_at, updated_at
+FROM subscriber
+WHERE merchant_id = $1 AND subscriber_id = $2;
+
+-- name: subscribers_page
+-- scope: merchant
+SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
+    offers_state_at, paused_until, created_at, updated_at, subscriber_id AS page_id
+FROM subscriber
+WHERE merchant_id = $1 AND subscriber_id < $2
+    AND ($4::bigint IS NULL OR msisdn = $4)
+    AND ($5::text IS NULL OR tags @> ARRAY[$5])
+    AND ($6::text IS NULL OR offers_state = $6)
+ORDER BY subscriber_id DESC
+LIMIT $3;
+
+-- name: change_subscriber
+-- scope: merchant
+UPDATE subscriber
+SET external_id = coalesce($3, external_id), language = coalesce($4, language), tags = coalesce($5, tags),
+    fields = coalesce($6::jsonb, fields), updated_at = $7
+WHERE merchant_id = $1 AND subscriber_id = $2
+RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
+    offers_state_at, paused_until, created_at, updated_at;
+
+-- name: lock_consent
+-- scope: merchant
+SELECT s.msisdn, s.offers_state, (
+    SELECT max(c.occurred_at)
+    FROM consent_event c
+    WHERE c.merchant_id = $1 AND c.subscriber_id = $2 AND c.purpose = $3 AND c.event = ANY ($4::text[])
+) AS stopped_at
+FROM subscriber s
+WHERE s.merchant_id = $1 AND s.subscriber_id = $2
+FOR UPDATE OF s;
+
+-- name: insert_consent
+-- scope: merchant
+INSERT INTO consent_event (
+    merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, wording_version, source, evidence,
+    occurred_at, recorded_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12)
+RETURNING consent_id, subscriber_id, purpose, event, state_after, wording_version, source,
+    evidence::text AS evidence, occurred_at, recorded_at;
+
+-- name: set_offers_state
+-- scope: merchant
+UPDATE subscriber SET offers_state = $3, offers_state_at = $4, updated_at = $4
+WHERE merchant_id = $1 AND subscriber_id = $2;
+
+-- name: close_open_offers
+-- scope: merchant
+-- Who stopped has no offer to say OK to.
+UPDATE open_offer SET answered_at = $3
+WHERE merchant_id = $1 AND msisdn = $2 AND answered_at IS NULL;
+
+-- name: consents_page
+-- scope: merchant
+SELECT consent_id, subscriber_id, purpose, event, state_after, wording_version, source,
+    evidence::text AS evidence, occurred_at, recorded_at, consent_id AS page_id
+FROM consent_event
+WHERE merchant_id = $1 AND consent_id < $2 AND ($4::bigint IS NULL OR subscriber_id = $4)
+ORDER BY consent_id DESC
+LIMIT $3;

@@ -1,0 +1,18 @@
+-- name: insert_system_messages
+-- scope: merchant
+WITH new AS (
+    SELECT *
+    FROM unnest(
+        $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::timestamptz[]
+    ) AS n (
+        merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at
+    )
+), written AS (
+    INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id)
+    SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id
+    FROM new
+)
+INSERT INTO interactive_queue (merchant_id, message_id, expires_at)
+SELECT merchant_id, message_id, expires_at
+FROM new;

@@ -1,0 +1,164 @@
+"""Subscribers and the log of their consents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
+from smsgate.errors import Conflict, DomainError, NotFound, StoreError
+from smsgate.flows.commerce_records import EventColumns, Page
+from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
+from smsgate.store.catalogue import load
+from smsgate.store.events import insert_events
+from smsgate.store.pages import page_rows
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import asyncpg
+
+    from smsgate.flows.commerce_records import PageAsk
+    from smsgate.store.connection import Connection
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("subscribers")
+DUPLICATE_KEY: Final = "23505"
+MISSING: Final = "No such object."
+# What a later opt-in must be newer than.
+STOP_EVENTS: Final = tuple(
+    event.value for event in (ConsentEvent.STOP, ConsentEvent.CARRIER_STOP, ConsentEvent.COMPLAINT)
+)
+REFUSALS: Final = {
+    "stop_is_newer": "The person said STOP after that consent was given; only the person can come back.",
+    "consent_missing": "Wording version, source and time of the consent are needed.",
+    "suppressed": "This number may not be written to any more.",
+}
+
+
+class PgSubscribers:
+    """Implements `ports_api.SubscriberStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, merchant_id: int, draft: SubscriberDraft, now: datetime) -> SubscriberRow:
+        try:
+            async with self._database.transaction(merchant_id) as connection:
+                row = await connection.fetchrow(
+                    _SQL["insert_subscriber"], merchant_id, draft.subscriber_id, draft.msisdn,
+                    draft.external_id, draft.language, draft.country, list(draft.tags), _json(draft.fields),
+                    now,
+                )  # fmt: skip
+        except StoreError as exc:
+            if exc.sqlstate != DUPLICATE_KEY:
+                raise
+            async with self._database.transaction(merchant_id) as connection:
+                known = await connection.fetchval(_SQL["subscriber_of_msisdn"], merchant_id, draft.msisdn)
+            raise Conflict(
+                "This number is a subscriber already.",
+                code="subscriber_exists",
+                pointer="/msisdn",
+                extra={"subscriber_id": known},
+            ) from exc
+        if row is None:
+            raise NotFound(MISSING)
+        return _subscriber(row)
+
+    async def get(self, merchant_id: int, subscriber_id: int) -> SubscriberRow:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["subscriber"], merchant_id, subscriber_id)
+        if row is None:
+            raise NotFound(MISSING)
+        return _subscriber(row)
+
+    async def list(
+        self, merchant_id: int, ask: PageAsk, *, msisdn: int | None, tag: str | None, state: str | None
+    ) -> Page[SubscriberRow]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(
+                connection, _SQL["subscribers_page"], merchant_id, ask, msisdn, tag, state
+            )
+        return Page([_subscriber(row) for row in rows], more)
+
+    async def change(
+        self, merchant_id: int, subscriber_id: int, change: SubscriberChange, now: datetime
+    ) -> SubscriberRow:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(
+                _SQL["change_subscriber"], merchant_id, subscriber_id, change.external_id, change.language,
+                None if change.tags is None else list(change.tags),
+                None if change.fields is None else _json(change.fields), now,
+            )  # fmt: skip
+        if row is None:
+            raise NotFound(MISSING)
+        return _subscriber(row)
+
+    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
+        async with self._database.transaction(merchant_id) as connection:
+            held = await connection.fetchrow(
+                _SQL["lock_consent"], merchant_id, draft.subscriber_id, draft.purpose, list(STOP_EVENTS)
+            )
+            if held is None:
+                raise NotFound(MISSING)
+            event = ConsentEvent.OPT_IN if draft.granted else ConsentEvent.STOP
+            before = ConsentState(held["offers_state"])
+            decision = decide(
+                before, event, evidence_at=draft.occurred_at, last_stop_at=held["stopped_at"],
+                evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
+            )  # fmt: skip
+            if not decision.accepted:
+                raise DomainError(REFUSALS[decision.code], code=decision.code, http_status=409)
+            row = await connection.fetchrow(
+                _SQL["insert_consent"], merchant_id, draft.consent_id, draft.subscriber_id, held["msisdn"],
+                draft.purpose, event.value, decision.state.value, draft.wording_version, draft.source,
+                _json(draft.evidence), draft.occurred_at, now,
+            )  # fmt: skip
+            assert row is not None
+            if decision.state is not before:
+                await connection.execute(
+                    _SQL["set_offers_state"], merchant_id, draft.subscriber_id, decision.state.value, now
+                )
+                await _tell(connection, merchant_id, draft, now)
+            if decision.close_offers:
+                await connection.execute(_SQL["close_open_offers"], merchant_id, held["msisdn"], now)
+        return _consent(row), held["msisdn"]
+
+    async def consents(
+        self, merchant_id: int, ask: PageAsk, *, subscriber_id: int | None
+    ) -> Page[ConsentRow]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(connection, _SQL["consents_page"], merchant_id, ask, subscriber_id)
+        return Page([_consent(row) for row in rows], more)
+
+
+async def _tell(connection: Connection, merchant_id: int, draft: ConsentDraft, now: datetime) -> None:
+    columns = EventColumns()
+    columns.merchant_ids.append(merchant_id)
+    columns.event_ids.append(draft.event_id)
+    columns.types.append("consent.granted" if draft.granted else "consent.revoked")
+    columns.subjects.append(draft.event_subject)
+    columns.data.append(_json(draft.event_data))
+    columns.created_at.append(now)
+    await insert_events(connection, columns)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _subscriber(row: asyncpg.Record) -> SubscriberRow:
+    return SubscriberRow(
+        row["subscriber_id"], row["msisdn"], row["external_id"], row["language"], row["country"],
+        tuple(row["tags"]), orjson.loads(row["fields"]), row["offers_state"], row["offers_state_at"],
+        row["paused_until"], row["created_at"], row["updated_at"],
+    )  # fmt: skip
+
+
+def _consent(row: asyncpg.Record) -> ConsentRow:
+    return ConsentRow(
+        row["consent_id"], row["subscriber_id"], row["purpose"], row["event"], row["state_after"],
+        row["wording_version"], row["source"], orjson.loads(row["evidence"]), row["occurred_at"],
+        row["recorded_at"],
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""What housekeeping deletes, and what it must leave, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smsgate.clock import ManualClock
+from smsgate.flows import housekeeping as flow
+from smsgate.flows.events import first_id_of
+from smsgate.flows.housekeeping import KEPT, Housekeeping, Retention
+from smsgate.store import partitions
+from smsgate.store.housekeeping import PgHousekeeping
+from smsgate.store.pool import Database
+
+NOW = datetime.now(UTC)
+INSERTS = {
+    "mo_seen": "INSERT INTO mo_seen VALUES (1, sha256($1::int::text::bytea), $2)",
+    "idempotency_key": "INSERT INTO idempotency_key VALUES (5, $1::int::text, '\\x', 200, '\\x', $2)",
+    "trigger_event": "INSERT INTO trigger_event VALUES (5, 1, $1::int::text, '\\x', 202, '\\x', NULL, $2)",
+    "webhook_delivery": "INSERT INTO webhook_delivery VALUES (5, $1, 1, 'ord_1', 'pending', 0, $2)",
+    "receipt_unmatched": "INSERT INTO receipt_unmatched VALUES (1, $1, '\\x', 2, NULL, $2, $2)",
+}
+
+
+def a_housekeeping(database: Database, now: datetime = NOW) -> Housekeeping:
+    return Housekeeping(PgHousekeeping(database), Retention(messages_days=30), ManualClock(now))
+
+
+async def put(database: Database, job: str, number: int, at: datetime) -> None:
+    key = first_id_of(at) + number if job == "webhook_delivery" else number
+    async with database.control() as connection:
+        await connection.execute(INSERTS[job], key, at)
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.control() as connection:
+        found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
+    return found
+
+
+@pytest.mark.parametrize("job", sorted(KEPT))
+async def test_rows_go_when_their_time_is_over_and_not_before(job: str, database: Database) -> None:
+    for number, age in enumerate(
+        (timedelta(0), KEPT[job] - timedelta(hours=1), KEPT[job] + timedelta(hours=1))
+    ):
+        await put(database, job, number, NOW - age)
+    assert await a_housekeeping(database).step() is False
+    assert await count(database, job) == 2
+    assert await a_housekeeping(database).step() is False
+    assert await count(database, job) == 2
+
+
+async def test_one_run_deletes_a_bounded_number_and_says_that_there_is_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "ROWS_MAX", 4)
+    monkeypatch.setattr(flow, "STATEMENTS_MAX", 2)
+    for number in range(11):
+        await put(database, "mo_seen", number, NOW - timedelta(days=2))
+    housekeeping = a_housekeeping(database)
+    assert await housekeeping.step() is True
+    assert await count(database, "mo_seen") == 3
+    assert await housekeeping.step() is False
+    assert await count(database, "mo_seen") == 0
+
+
+async def test_partitions_are_made_a_week_ahead_and_dropped_after_the_retention(database: Database) -> None:
+    later = NOW + timedelta(days=40)
+    await a_housekeeping(database).step()
+    await a_housekeeping(database, later).step()
+    async with database.control() as connection:
+        messages = [day for _, day in await partitions.existing(connection, "message")]
+        events = [day for _, day in await partitions.existing(connection, "event")]
+    assert messages[-1] == (later + timedelta(days=7)).date()
+    assert messages[0] >= (later - timedelta(days=30)).date()
+    assert events[0] == (NOW - timedelta(days=1)).date()
+
+
+async def test_two_nodes_may_keep_house_at_once(database: Database) -> None:
+    for number in range(20):
+        await put(database, "trigger_event", number, NOW - timedelta(days=31))
+    await asyncio.gather(*(a_housekeeping(database).step() for _ in range(2)))
+    assert await count(database, "trigger_event") == 0
