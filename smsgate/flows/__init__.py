@@ -1,0 +1,1 @@
+"""The use cases. They see the outside through the Protocols of `ports` only."""

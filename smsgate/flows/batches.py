@@ -1,0 +1,179 @@
+"""
+A claim in memory: the columns of up to 1,000 messages that this node may send, and how far it got.
+
+A slot is `handle << SLOT_BITS | index`: it names one message while its submit_sm waits for an answer and
+its receipt for a match, so no object per message is needed on the way back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from smsgate.flows.records import ChunkKey, Lane
+
+SLOT_BITS: Final = 12
+BATCH_MAX: Final = 1 << SLOT_BITS
+_INDEX_MASK: Final = BATCH_MAX - 1
+# A carrier that says "not now" to the same message so often, at a rate slowed down each time, means no.
+RETRIES_MAX: Final = 50
+
+
+def batch_of(slot: int) -> int:
+    """Return the handle of the batch that `slot` belongs to."""
+    return slot >> SLOT_BITS
+
+
+def index_of(slot: int) -> int:
+    """Return the place of `slot` in the columns of its batch."""
+    return slot & _INDEX_MASK
+
+
+class Batch:
+    """One carrier, one sender, one lane. Every entry ends in exactly one outcome; `settled` counts them."""
+
+    __slots__ = (
+        "allowance",
+        "allowance_asked",
+        "campaign_id",
+        "carrier_id",
+        "cost_currency",
+        "cost_item_ids",
+        "cost_micros",
+        "currency",
+        "data_coding",
+        "expires_at",
+        "handle",
+        "key",
+        "lane",
+        "merchant_id",
+        "message_count",
+        "message_id_base",
+        "message_ids",
+        "msisdns",
+        "next",
+        "paused",
+        "retry",
+        "sell_item_ids",
+        "sell_micros",
+        "sender",
+        "settled",
+        "size",
+        "skip",
+        "texts",
+        "tries",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        *,
+        handle: int,
+        lane: Lane,
+        carrier_id: int,
+        merchant_id: int,
+        campaign_id: int | None,
+        sender: str,
+        expires_at: datetime,
+        message_ids: Sequence[int],
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        sell_item_ids: Sequence[int],
+        sell_micros: Sequence[int],
+        cost_item_ids: Sequence[int],
+        cost_micros: Sequence[int],
+        currency: str,
+        cost_currency: str,
+        key: ChunkKey | None = None,
+        message_id_base: int = 0,
+        message_count: int = 0,
+        allowance: int = 0,
+        data_coding: int = 0,
+    ) -> None:
+        size = len(message_ids)
+        assert size <= BATCH_MAX
+        assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size
+        self.handle = handle
+        self.lane = lane
+        self.carrier_id = carrier_id
+        self.merchant_id = merchant_id
+        self.campaign_id = campaign_id
+        self.sender = sender
+        self.expires_at = expires_at
+        self.message_ids = message_ids
+        self.msisdns = msisdns
+        self.texts = texts
+        self.sell_item_ids = sell_item_ids
+        self.sell_micros = sell_micros
+        self.cost_item_ids = cost_item_ids
+        self.cost_micros = cost_micros
+        self.currency = currency
+        self.cost_currency = cost_currency
+        self.key = key
+        self.message_id_base = message_id_base
+        self.message_count = message_count
+        self.allowance = allowance
+        self.allowance_asked = allowance
+        self.data_coding = data_coding
+        self.size = size
+        self.next = 0
+        self.settled = 0
+        self.retry: deque[int] = deque()
+        self.tries: Counter[int] = Counter()  # index -> how often the carrier said "not now"
+        self.skip: frozenset[int] = frozenset()  # refused when composed: never written
+        self.paused = False
+        self.waiting = False
+
+    def exhausted(self) -> bool:
+        """Return whether nothing is left to write."""
+        return self.next >= self.size and not self.retry
+
+    def written_out(self) -> bool:
+        """Return whether every entry that the committed allowance covers was written."""
+        if self.retry:
+            return False
+        if self.key is None or self.next >= self.size:
+            return self.next >= self.size
+        return self.message_ids[self.next] >= self.message_id_base + self.allowance
+
+    def take(self, count: int) -> list[int]:
+        """Take up to `count` indexes to write now: first those that the carrier did not take before."""
+        indexes = [self.retry.popleft() for _ in range(min(count, len(self.retry)))]
+        left = count - len(indexes)
+        if left <= 0 or self.next >= self.size:
+            return indexes
+        end = min(self.next + left, self.size)
+        if self.key is not None:
+            border = self.message_id_base + self.allowance
+            while end > self.next and self.message_ids[end - 1] >= border:
+                end -= 1
+        indexes.extend(self._unskipped(self.next, end))
+        self.next = end
+        return indexes
+
+    def put_back(self, indexes: Sequence[int]) -> None:
+        """Take back indexes that were not written, oldest first."""
+        self.retry.extendleft(reversed(indexes))
+
+    def may_retry(self, index: int) -> bool:
+        """Count one "not now" of the carrier; False: it was the last."""
+        self.tries[index] += 1
+        return self.tries[index] <= RETRIES_MAX
+
+    def drop_rest(self) -> list[int]:
+        """Give up whatever was not written; the indexes get the outcome "not sent"."""
+        rest = [*self.retry, *self._unskipped(self.next, self.size)]
+        self.retry.clear()
+        self.next = self.size
+        return rest
+
+    def _unskipped(self, start: int, end: int) -> Iterable[int]:
+        if not self.skip:
+            return range(start, end)
+        return [index for index in range(start, end) if index not in self.skip]
+
+    def slots(self, indexes: Sequence[int]) -> list[int]:
+        first = self.handle << SLOT_BITS
+        return [first | index for index in indexes]

@@ -1,0 +1,271 @@
+"""Campaigns: an offer for an audience, previewed, started, paused, resumed, cancelled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.prices import Direction, PriceVersion
+from smsgate.campaigns.campaign_states import CampaignEvent, CampaignState, advance
+from smsgate.campaigns.rendering import field_names
+from smsgate.clock import Clock
+from smsgate.errors import Conflict, DomainError, Invalid, NotFound
+from smsgate.flows.commerce_records import (
+    Audience,
+    AudienceGroup,
+    CampaignRecord,
+    CountryCost,
+    OfferRecord,
+    Page,
+    PageAsk,
+    Preview,
+)
+from smsgate.flows.offers import LIFE_MIN
+from smsgate.flows.ports import Ids, Wakeups
+from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
+from smsgate.flows.pricing import Pricing
+from smsgate.protocol.gsm0338 import measure
+
+SUBSCRIBERS_MAX: Final = 1_000  # named one by one; a larger audience has a tag
+TAGS_MAX: Final = 50
+CHANGE_ATTEMPTS_MAX: Final = 5  # two requests that cross meet once; five times is a quarrel
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What an audience costs by the prices of now; `missing` are networks that have none."""
+
+    currency: str
+    countries: Sequence[CountryCost]
+    missing: Sequence[str]
+
+    @property
+    def recipients(self) -> int:
+        return sum(country.recipients for country in self.countries)
+
+    @property
+    def priced(self) -> int:
+        return sum(country.priced for country in self.countries)
+
+    @property
+    def cost_micros(self) -> int:
+        return sum(country.cost_micros for country in self.countries)
+
+
+class Campaigns:
+    def __init__(
+        self,
+        store: CampaignsStore,
+        offers: OffersStore,
+        pricing: Pricing,
+        networks: NetworkTable,
+        ids: Ids,
+        clock: Clock,
+        wakeups: Wakeups,
+    ) -> None:
+        self._store = store
+        self._offers = offers
+        self._pricing = pricing
+        self._networks = networks
+        self._ids = ids
+        self._clock = clock
+        self._wakeups = wakeups
+
+    async def create(
+        self, merchant_id: int, offer_id: int, audience: Audience, external_id: str | None
+    ) -> CampaignRecord:
+        """
+        Store a draft.
+
+        Raises:
+            NotFound: the offer, or a subscriber of the audience, is not this merchant's.
+            Conflict: code `external_id_taken`.
+        """
+        offer = await self._offers.get(merchant_id, offer_id)
+        await self._check_members(merchant_id, audience)
+        record = CampaignRecord(
+            merchant_id=merchant_id,
+            campaign_id=self._ids.next(),
+            external_id=external_id,
+            offer_id=offer_id,
+            offer_version=offer.offer.version,
+            state=CampaignState.DRAFT,
+            audience=audience,
+            recipients=0,
+            trigger_id=None,
+            created_at=self._clock.now(),
+        )
+        await self._store.create(record)
+        return record
+
+    async def subscriber_ids(self, merchant_id: int, msisdns: Sequence[int]) -> tuple[int, ...]:
+        """
+        Return the subscribers who have these numbers, in order, each once.
+
+        Raises:
+            Invalid: code `subscriber_unknown`; the pointer says which one.
+        """
+        known = await self._store.subscribers_by_msisdn(merchant_id, msisdns)
+        for index, msisdn in enumerate(msisdns):
+            if msisdn not in known:
+                raise Invalid(
+                    "this number is no subscriber",
+                    code="subscriber_unknown",
+                    pointer=f"/audience/subscribers/{index}",
+                )
+        return tuple(dict.fromkeys(known[msisdn][0] for msisdn in msisdns))
+
+    async def get(self, merchant_id: int, campaign_id: int) -> tuple[CampaignRecord, Mapping[str, int]]:
+        """Return the campaign and its counters (smsgate.flows.records.COUNTERS)."""
+        record = await self._store.get(merchant_id, campaign_id)
+        return record, await self._store.counters(merchant_id, campaign_id)
+
+    async def page(
+        self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None
+    ) -> Page[CampaignRecord]:
+        return await self._store.page(merchant_id, ask, state, external_id)
+
+    async def preview(self, merchant_id: int, campaign_id: int) -> Preview:
+        """Return what the campaign would send and cost if it started now."""
+        campaign = await self._store.get(merchant_id, campaign_id)
+        offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
+        groups = await self._store.audience_groups(merchant_id, campaign.audience)
+        rating = await self.rate(merchant_id, groups)
+        fields = await self._store.sample_fields(merchant_id, campaign.audience)
+        text = sample_text(offer.offer.text, fields)
+        air = measure(text)
+        return Preview(
+            encoding=air.encoding,
+            units=air.units,
+            segments=air.segments,
+            text=text,
+            recipients=rating.recipients,
+            priced=rating.priced,
+            currency=rating.currency,
+            cost_micros=rating.cost_micros,
+            countries=rating.countries,
+        )
+
+    async def start(self, merchant_id: int, campaign_id: int) -> CampaignRecord:
+        """
+        Cut the audience into chunks and let sending begin.
+
+        Raises:
+            TransitionRefused: code `campaign_state`; it is no draft.
+            DomainError: `price_missing`, `offer_closed` or `audience_empty`; nothing is changed.
+        """
+        campaign = await self._store.get(merchant_id, campaign_id)
+        advance(CampaignState(campaign.state), CampaignEvent.START)
+        offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
+        now = self._clock.now()
+        check_open(offer, now)
+        await self.check_prices(merchant_id, campaign.audience)
+        recipients = await self._store.start(merchant_id, campaign_id, campaign.audience, now)
+        campaign = await self._store.get(merchant_id, campaign_id)
+        if recipients is None:
+            advance(CampaignState(campaign.state), CampaignEvent.START)
+        self._wakeups.campaigns()
+        return campaign
+
+    async def change(self, merchant_id: int, campaign_id: int, event: CampaignEvent) -> CampaignRecord:
+        """
+        Pause, resume or cancel.
+
+        Raises:
+            TransitionRefused: code `campaign_state`.
+        """
+        for _ in range(CHANGE_ATTEMPTS_MAX):
+            campaign = await self._store.get(merchant_id, campaign_id)
+            after = advance(CampaignState(campaign.state), event)
+            if after == campaign.state:
+                return campaign
+            if await self._store.change_state(
+                merchant_id, campaign_id, campaign.state, after, self._clock.now()
+            ):
+                self._wakeups.campaigns()
+                return await self._store.get(merchant_id, campaign_id)
+        raise Conflict("the campaign is being changed by others; read it, then decide")
+
+    async def check_prices(self, merchant_id: int, audience: Audience) -> None:
+        """
+        Find that every network of the audience has a price, before anything is stored.
+
+        Raises:
+            DomainError: code `price_missing`, with the networks in `extra["networks"]`; or `audience_empty`.
+        """
+        groups = await self._store.audience_groups(merchant_id, audience)
+        if not groups:
+            raise DomainError(
+                "nobody of the audience is subscribed", code="audience_empty", pointer="/audience"
+            )
+        rating = await self.rate(merchant_id, groups)
+        if rating.missing:
+            raise DomainError(
+                f"no price for {', '.join(rating.missing)}: ask the operator, or leave these networks out",
+                code="price_missing",
+                extra={"networks": list(rating.missing)},
+            )
+
+    async def rate(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> Rating:
+        """Price one segment for every member of the groups; what lacks a price is looked up afresh once."""
+        await self._pricing.refresh()
+        rating = self._rate(merchant_id, groups)
+        if rating.missing:
+            self._pricing.invalidate()
+            await self._pricing.refresh()
+            rating = self._rate(merchant_id, groups)
+        return rating
+
+    def _rate(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> Rating:
+        book = self._pricing.book_of(merchant_id)
+        version = None if book is None else book.version_at(self._clock.now())
+        totals: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        missing: set[str] = set()
+        for group in groups:
+            unit_micros, network = self._unit(version, group)
+            total = totals[group.country]
+            total[0] += group.members
+            if unit_micros is None:
+                missing.add(f"{group.country} {network}")
+            else:
+                total[1] += group.members
+                total[2] += group.members * unit_micros
+        currency = self._pricing.merchant(merchant_id)[1] if book is None else book.currency
+        countries = [CountryCost(country, *total) for country, total in sorted(totals.items())]
+        return Rating(currency, countries, sorted(missing))
+
+    def _unit(self, version: PriceVersion | None, group: AudienceGroup) -> tuple[int | None, str]:
+        network = self._networks.network_of(group.prefix).mccmnc
+        item = None if version is None else version.lookup(Direction.MT, network)
+        return (None if item is None else item.unit_micros), network
+
+    async def _check_members(self, merchant_id: int, audience: Audience) -> None:
+        if audience.subscriber_ids is not None:
+            known = await self._store.subscribers_by_id(merchant_id, audience.subscriber_ids)
+            if len(known) != len(set(audience.subscriber_ids)):
+                raise NotFound("No such object.")
+
+
+def check_open(offer: OfferRecord, now: datetime) -> None:
+    """
+    Refuse an offer that nobody could answer any more.
+
+    Raises:
+        DomainError: code `offer_closed`.
+    """
+    if offer.state != "live" or offer.offer.expires_at - now < LIFE_MIN:
+        raise DomainError(
+            "the offer is closed, or ends within 30 minutes", code="offer_closed", http_status=409
+        )
+
+
+def sample_text(text: str, fields: Mapping[str, object]) -> str:
+    """Return the offer's text for one person; a field that is not there stays as written."""
+    for name in field_names(text):
+        if name in fields:
+            text = text.replace(f"{{{name}}}", str(fields[name]))
+    return text

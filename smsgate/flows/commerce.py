@@ -1,0 +1,92 @@
+"""The commerce use cases of one process, wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.clock import Clock
+from smsgate.flows import ports, ports_commerce
+from smsgate.flows.campaigns import Campaigns
+from smsgate.flows.events import Events
+from smsgate.flows.offers import Offers
+from smsgate.flows.orders import Orders
+from smsgate.flows.ports_webhooks import DataKeys
+from smsgate.flows.pricing import Pricing
+from smsgate.flows.triggers import Triggers
+from smsgate.flows.usage import Usage
+from smsgate.flows.webhook_endpoints import WebhookEndpoints
+from smsgate.security.addresses import AddressPolicy
+from smsgate.security.public_ids import PublicIds
+
+
+@dataclass(frozen=True, slots=True)
+class CommerceStores:
+    """What `smsgate.store` implements for the use cases below."""
+
+    offers: ports_commerce.OffersStore
+    campaigns: ports_commerce.CampaignsStore
+    messages: ports_commerce.MessagesStore
+    orders: ports_commerce.OrdersStore
+    events: ports_commerce.EventsStore
+    endpoints: ports_commerce.EndpointsStore
+    triggers: ports_commerce.TriggersStore
+    usage: ports_commerce.UsageStore
+
+
+@dataclass(frozen=True, slots=True)
+class Commerce:
+    offers: Offers
+    campaigns: Campaigns
+    messages: ports_commerce.MessagesStore
+    orders: Orders
+    events: Events
+    endpoints: WebhookEndpoints
+    triggers: Triggers
+    usage: Usage
+    pricing: Pricing
+
+    @classmethod
+    def of(
+        cls,
+        stores: CommerceStores,
+        *,
+        pricing: Pricing,
+        networks: NetworkTable,
+        senders: Mapping[str, ports_commerce.SenderInfo],
+        prover: ports_commerce.EndpointProver,
+        policy: AddressPolicy,
+        secrets: DataKeys,
+        ids: ports.Ids,
+        public_ids: PublicIds,
+        clock: Clock,
+        wakeups: ports.Wakeups,
+    ) -> Self:
+        offers = Offers(stores.offers, ids, clock, senders)
+        campaigns = Campaigns(stores.campaigns, stores.offers, pricing, networks, ids, clock, wakeups)
+        return cls(
+            offers=offers,
+            campaigns=campaigns,
+            messages=stores.messages,
+            orders=Orders(stores.orders, ids, clock, public_ids, wakeups),
+            events=Events(stores.events, clock),
+            endpoints=WebhookEndpoints(
+                stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups
+            ),
+            triggers=Triggers(
+                stores.triggers,
+                stores.offers,
+                stores.campaigns,
+                offers,
+                campaigns,
+                secrets,
+                ids,
+                public_ids,
+                clock,
+                wakeups,
+            ),
+            usage=Usage(stores.usage, stores.offers, public_ids),
+            pricing=pricing,
+        )

@@ -1,0 +1,364 @@
+"""What the commerce use cases and their store hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from smsgate.flows.records import OfferVersion
+
+Row = TypeVar("Row")
+
+# What happens to merchants' things; the `type` of an event, and what an endpoint may subscribe to.
+EVENT_TYPES: Final = (
+    "consent.granted",
+    "consent.revoked",
+    "campaign.finished",
+    "inbound.received",
+    "order.created",
+    "order.cancel_requested",
+    "order.cancelled",
+    "offer.sold_out",
+    "offer.late_reply",
+    "merchant.unreachable",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageAsk:
+    """A page of a list that is newest first: `after` is the id above it, `before` the id below it."""
+
+    limit: int
+    after: int | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    rows: Sequence[Row]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantProfile:
+    """What the use cases need of a merchant."""
+
+    merchant_id: int
+    name: str
+    slug: str
+    country: str
+    language: str
+    timezone: str
+    currency: str
+    price_list_id: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferDraft:
+    """An offer as a merchant or a trigger asks for it; None takes the merchant's own value."""
+
+    text: str
+    item: str
+    unit_price_minor: int
+    sender: str
+    expires_at: datetime
+    currency: str | None = None
+    shop_name: str | None = None
+    language: str | None = None
+    country: str | None = None
+    quantity_max: int = 1
+    stock: int | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRecord:
+    offer: OfferVersion
+    external_id: str | None
+    state: str
+    stock_remaining: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Everybody subscribed; or who has any of `tags`; or exactly `subscriber_ids`."""
+
+    tags: tuple[str, ...] | None = None
+    subscriber_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRecord:
+    merchant_id: int
+    campaign_id: int
+    external_id: str | None
+    offer_id: int
+    offer_version: int
+    state: str
+    audience: Audience
+    recipients: int
+    trigger_id: int | None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceGroup:
+    """Subscribed members of an audience whose numbers share a country and their first digits."""
+
+    country: str
+    prefix: str
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountryCost:
+    country: str
+    recipients: int
+    priced: int
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a campaign would send and cost now; the estimate assumes that nobody changed the operator."""
+
+    encoding: str
+    units: int
+    segments: int
+    text: str
+    recipients: int
+    priced: int
+    currency: str
+    cost_micros: int
+    countries: Sequence[CountryCost]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One MT with its state, joined from what was inserted about it."""
+
+    message_id: int
+    campaign_id: int | None
+    subscriber_id: int | None
+    msisdn: int
+    kind: str
+    sender: str
+    text: str
+    order_id: int | None
+    inbound_id: int | None
+    state: str
+    reason: str | None
+    segments: int
+    sell_item_id: int
+    sell_micros: int
+    currency: str | None
+    sent_at: datetime | None
+    final_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRecord:
+    inbound_id: int
+    msisdn: int
+    destination: str
+    text: str
+    subscriber_id: int | None
+    campaign_id: int | None
+    message_id: int | None
+    order_id: int | None
+    label: str
+    quantity: int | None
+    outcome: str
+    reason: str
+    rules_version: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCost:
+    """Why the message of an order cost what it cost."""
+
+    item_id: int
+    network: str
+    unit_micros: int
+    segments: int
+    sell_micros: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStep:
+    seq: int
+    event: str
+    state: str
+    actor: str
+    detail: Mapping[str, object]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    merchant_id: int
+    order_id: int
+    number: str
+    offer_id: int
+    offer_version: int
+    campaign_id: int
+    message_id: int
+    subscriber_id: int
+    msisdn: int
+    inbound_id: int
+    sender: str
+    item: str
+    shop_name: str
+    language: str
+    quantity: int
+    unit_price_minor: int
+    total_minor: int
+    currency: str
+    state: str
+    shop_ref: str
+    seq: int  # of the last step: the version that a change must meet
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(slots=True)
+class EventColumns:
+    """Events to be written with what they tell of, in one transaction; parallel lists."""
+
+    merchant_ids: list[int] = field(default_factory=list)
+    event_ids: list[int] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    subjects: list[str] = field(default_factory=list)  # public ids
+    data: list[str] = field(default_factory=list)  # JSON objects, as text
+    created_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.event_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    event_id: int
+    type: str
+    subject: str
+    data: Mapping[str, object]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMessage:
+    """A message of the gateway to one person; sent until `expires_at`, ahead of campaigns."""
+
+    merchant_id: int
+    message_id: int
+    msisdn: int
+    kind: str  # smsgate.campaigns.texts.Kind
+    sender: str
+    body: str
+    expires_at: datetime
+    subscriber_id: int | None = None
+    order_id: int | None = None
+    inbound_id: int | None = None
+
+
+@dataclass(slots=True)
+class SystemMessageColumns:
+    merchant_ids: list[int] = field(default_factory=list)
+    message_ids: list[int] = field(default_factory=list)
+    subscriber_ids: list[int | None] = field(default_factory=list)
+    msisdns: list[int] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
+    order_ids: list[int | None] = field(default_factory=list)
+    inbound_ids: list[int | None] = field(default_factory=list)
+    expires_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.message_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """One step of an order, written only if the order still is at `seq_before`."""
+
+    merchant_id: int
+    order_id: int
+    seq_before: int
+    event: str
+    state: str
+    actor: str
+    shop_ref: str
+    detail: Mapping[str, object]
+    at: datetime
+    stock_back: int = 0  # pieces
+    offer_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    merchant_id: int
+    endpoint_id: int
+    url: str
+    event_types: tuple[str, ...]
+    secret: bytes  # sealed
+    previous_secret: bytes | None
+    previous_until: datetime | None
+    state: str
+    disabled_reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    event_id: int
+    endpoint_id: int
+    event_type: str
+    state: str
+    attempts: int
+    next_attempt_at: datetime
+    last_status: int | None
+    last_error: str
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRecord:
+    merchant_id: int
+    trigger_id: int
+    name: str
+    mapping: Mapping[str, object]
+    secret: bytes  # sealed
+    previous_secret: bytes | None
+    previous_until: datetime | None
+    state: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAnswer:
+    """What a trigger answered, kept to be given again; `body_sha256` tells a repetition from a forgery."""
+
+    body_sha256: bytes
+    status: int
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAcceptance:
+    """Everything that one accepted trigger writes, in one transaction."""
+
+    trigger_id: int
+    webhook_id: str
+    answer: TriggerAnswer
+    offer: OfferRecord
+    campaign: CampaignRecord
+    at: datetime

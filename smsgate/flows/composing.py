@@ -1,0 +1,181 @@
+"""
+From a claim to a batch: texts encoded, prices found, the carrier chosen.
+
+Everything is done by columns, once per claim; what cannot be sent is named with its reason and never
+reaches a socket.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import count
+from typing import NamedTuple, Protocol
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.prices import Direction, PriceBook
+from smsgate.billing.rating import rate_columns
+from smsgate.campaigns.rendering import compile_text, render
+from smsgate.clock import Clock
+from smsgate.flows.batches import Batch
+from smsgate.flows.ports import Carrier
+from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane
+from smsgate.protocol.gsm0338 import encode_gsm
+
+# (index in the batch, reason): these entries are never written
+Refused = list[tuple[int, str]]
+
+
+class Prices(Protocol):
+    """Price lists in memory, as fresh as a few seconds."""
+
+    async def refresh(self) -> None:
+        """Load what changed since the last few seconds; call it before a batch of look-ups."""
+        ...
+
+    def book_of(self, merchant_id: int) -> PriceBook | None:
+        """Return what this merchant pays; None: the merchant has no price list."""
+        ...
+
+    def cost_book(self, name: str) -> PriceBook | None:
+        """Return what a carrier charges us, by the name of its list."""
+        ...
+
+
+class _Rates(NamedTuple):
+    sell_item_ids: list[int]
+    sell_micros: list[int]
+    cost_item_ids: list[int]
+    cost_micros: list[int]
+    currency: str
+    cost_currency: str
+    reasons: list[str | None]
+
+
+class Composer:
+    def __init__(
+        self,
+        prices: Prices,
+        networks: NetworkTable,
+        carriers: Mapping[int, Carrier],
+        carrier_of_sender: Mapping[str, int],
+        clock: Clock,
+    ) -> None:
+        self._prices = prices
+        self._networks = networks
+        self._carriers = carriers
+        self._carrier_of_sender = carrier_of_sender
+        self._clock = clock
+        self._handles = count(1)
+
+    async def chunk(self, claim: ChunkClaim) -> tuple[Batch, Refused]:
+        """Return the batch of an offer's chunk, and which of its entries must not be written."""
+        offer = claim.offer
+        carrier_id = self._carrier(offer.sender)
+        parts = compile_text(offer.text, claim.field_names)
+        columns = {
+            name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
+        }
+        rendered = render(parts, columns, len(claim.msisdns))
+        rates = await self._rate(claim.merchant_id, carrier_id, claim.msisdns)
+        batch = Batch(
+            handle=next(self._handles),
+            lane=Lane.BULK,
+            carrier_id=carrier_id or min(self._carriers),
+            merchant_id=claim.merchant_id,
+            campaign_id=claim.campaign_id,
+            sender=offer.sender,
+            expires_at=offer.expires_at,
+            message_ids=_ids(claim.message_ids),
+            msisdns=claim.msisdns,
+            texts=rendered.texts,
+            sell_item_ids=rates.sell_item_ids,
+            sell_micros=rates.sell_micros,
+            cost_item_ids=rates.cost_item_ids,
+            cost_micros=rates.cost_micros,
+            currency=rates.currency,
+            cost_currency=rates.cost_currency,
+            key=ChunkKey(claim.merchant_id, claim.campaign_id, claim.chunk_no, claim.fence),
+            message_id_base=claim.message_id_base,
+            message_count=claim.message_count,
+            allowance=claim.allowance,
+        )
+        return batch, _refusals(carrier_id, rendered.reasons, rates.reasons)
+
+    async def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
+        """Return one batch per sender and moment of expiry."""
+        groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+        for place, key in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
+            groups[key].append(place)
+        return [
+            await self._interactive_group(claim, sender, expires_at, places)
+            for (sender, expires_at), places in groups.items()
+        ]
+
+    async def _interactive_group(
+        self, claim: InteractiveClaim, sender: str, expires_at: datetime, places: Sequence[int]
+    ) -> tuple[Batch, Refused]:
+        carrier_id = self._carrier(sender)
+        msisdns = [claim.msisdns[place] for place in places]
+        rates = await self._rate(claim.merchant_id, carrier_id, msisdns)
+        batch = Batch(
+            handle=next(self._handles),
+            lane=Lane.INTERACTIVE,
+            carrier_id=carrier_id or min(self._carriers),
+            merchant_id=claim.merchant_id,
+            campaign_id=None,
+            sender=sender,
+            expires_at=expires_at,
+            message_ids=_ids([claim.message_ids[place] for place in places]),
+            msisdns=msisdns,
+            texts=[encode_gsm(claim.bodies[place]) for place in places],
+            sell_item_ids=rates.sell_item_ids,
+            sell_micros=rates.sell_micros,
+            cost_item_ids=rates.cost_item_ids,
+            cost_micros=rates.cost_micros,
+            currency=rates.currency,
+            cost_currency=rates.cost_currency,
+        )
+        return batch, _refusals(carrier_id, [None] * len(places), rates.reasons)
+
+    def _carrier(self, sender: str) -> int | None:
+        carrier_id = self._carrier_of_sender.get(sender)
+        return carrier_id if carrier_id in self._carriers else None
+
+    async def _rate(self, merchant_id: int, carrier_id: int | None, msisdns: Sequence[int]) -> _Rates:
+        """Price every recipient; a merchant without a list, or a network without a price, is refused."""
+        now = self._clock.now()
+        networks = self._networks.column([str(msisdn) for msisdn in msisdns])
+        await self._prices.refresh()
+        book = self._prices.book_of(merchant_id)
+        sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, 1)
+        cost_list = None if carrier_id is None else self._carriers[carrier_id].cost_list
+        cost_book = None if cost_list is None else self._prices.cost_book(cost_list)
+        cost = rate_columns(
+            None if cost_book is None else cost_book.version_at(now), Direction.MT, networks, 1
+        )
+        return _Rates(
+            [item or 0 for item in sell.item_ids],
+            sell.micros,
+            [item or 0 for item in cost.item_ids],
+            cost.micros,
+            "" if book is None else book.currency,
+            "" if cost_book is None else cost_book.currency,
+            sell.reasons,
+        )
+
+
+def _refusals(carrier_id: int | None, texts: Sequence[str | None], prices: Sequence[str | None]) -> Refused:
+    if carrier_id is None:
+        return [(index, "sender_unknown") for index in range(len(prices))]
+    pairs = enumerate(zip(texts, prices, strict=True))
+    return [(index, text or price or "") for index, (text, price) in pairs if text or price]
+
+
+def _ids(ids: Sequence[int]) -> Sequence[int]:
+    """Return ids in 8 octets each; a contiguous run costs nothing."""
+    if ids and ids[-1] - ids[0] == len(ids) - 1:
+        return range(ids[0], ids[-1] + 1)
+    return array("q", ids)

@@ -1,0 +1,145 @@
+"""What the inbound flow reads about a group of MOs and what it writes: one transaction each way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.orders import OrderState
+from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
+from smsgate.flows.records import MobileOriginated, OfferVersion, PostingLine
+
+
+@dataclass(slots=True)
+class OpenOffer:
+    """The one offer that a plain OK from this number to this sender number answers."""
+
+    offer: OfferVersion
+    campaign_id: int
+    message_id: int
+    subscriber_id: int
+    offer_live: bool
+    answered_at: datetime | None
+
+
+@dataclass(slots=True)
+class Person:
+    """One merchant's subscriber with this number."""
+
+    merchant_id: int
+    subscriber_id: int
+    language: str
+    offers_state: ConsentState
+
+
+@dataclass(slots=True)
+class PlacedOrder:
+    order_id: int
+    number: str
+    state: OrderState
+    nth: int
+    seq: int
+    quantity: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantCard:
+    """What the texts to a customer say about a merchant."""
+
+    merchant_id: int
+    slug: str
+    name: str
+    language: str
+    contact: str
+    timezone: str
+
+
+@dataclass(slots=True)
+class InboundContext:
+    """Locked for the transaction: nothing here changes but by the decisions of this group."""
+
+    open_offers: dict[tuple[int, str], OpenOffer] = field(default_factory=dict)  # (msisdn, destination)
+    people: dict[int, list[Person]] = field(default_factory=dict)  # msisdn
+    stock: dict[tuple[int, int], int | None] = field(default_factory=dict)  # (merchant, offer)
+    orders: dict[tuple[int, int], list[PlacedOrder]] = field(default_factory=dict)  # (merchant, message)
+    merchants: dict[int, MerchantCard] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRow:
+    merchant_id: int
+    inbound_id: int
+    mo: MobileOriginated
+    subscriber_id: int | None
+    campaign_id: int | None
+    message_id: int | None
+    order_id: int | None
+    label: str
+    quantity: int | None
+    outcome: str
+    reason: str
+    rules_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    merchant_id: int
+    consent_id: int
+    subscriber_id: int
+    msisdn: int
+    event: str
+    state_after: str
+    inbound_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    merchant_id: int
+    order_id: int
+    number: str
+    nth: int
+    offer: OfferVersion
+    campaign_id: int
+    message_id: int
+    subscriber_id: int
+    msisdn: int
+    inbound_id: int
+    sender: str
+    quantity: int
+    total_minor: int
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStepRow:
+    merchant_id: int
+    order_id: int
+    seq: int
+    event: str
+    state: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class InboundWrites:
+    """Everything that a group of MOs changes."""
+
+    rows: list[InboundRow] = field(default_factory=list)
+    consents: list[ConsentRow] = field(default_factory=list)
+    orders: list[OrderRow] = field(default_factory=list)
+    order_steps: list[OrderStepRow] = field(default_factory=list)
+    stock_taken: dict[tuple[int, int], int] = field(default_factory=dict)  # (merchant, offer) -> pieces, net
+    answered: dict[tuple[int, str], datetime] = field(default_factory=dict)  # (msisdn, destination)
+    closed: set[tuple[int, str]] = field(default_factory=set)  # open offers that a STOP ended
+    counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    postings: list[PostingLine] = field(default_factory=list)
+    messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
+    events: EventColumns = field(default_factory=EventColumns)
+    stops: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # (merchant, msisdn), in force after the commit
+    starts: list[tuple[int, int, str]] = field(default_factory=list)  # (merchant, msisdn, sender number)

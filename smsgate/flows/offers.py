@@ -1,0 +1,145 @@
+"""Make an offer: what the merchant asked for, checked, and frozen as its first version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Final
+
+from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Finding, lint
+from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX, compile_text, field_names
+from smsgate.clock import Clock
+from smsgate.errors import DomainError, Invalid, TextError
+from smsgate.flows.commerce_records import MerchantProfile, OfferDraft, OfferRecord, Page, PageAsk
+from smsgate.flows.ports import Ids
+from smsgate.flows.ports_commerce import OffersStore, SenderInfo
+from smsgate.flows.records import OfferVersion
+from smsgate.money import check_currency
+
+LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when it is nearly over
+LIFE_MAX: Final = timedelta(days=366)
+STOCK_MAX: Final = 1_000_000_000  # pieces; above any shop's, far below bigint
+NAME_CHARACTERS_MAX: Final = 60  # shop and item: both stand in one SMS
+_LANGUAGE: Final = re.compile(r"[a-z]{2}")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+
+class Offers:
+    def __init__(self, store: OffersStore, ids: Ids, clock: Clock, senders: Mapping[str, SenderInfo]) -> None:
+        self._store = store
+        self._ids = ids
+        self._clock = clock
+        self._senders = senders
+
+    async def create(self, merchant_id: int, draft: OfferDraft) -> OfferRecord:
+        """
+        Check and store an offer.
+
+        Raises:
+            DomainError: what `check` says.
+            Conflict: code `external_id_taken`.
+        """
+        record = self.check(await self._store.merchant(merchant_id), draft)
+        await self._store.create(record)
+        return record
+
+    async def get(self, merchant_id: int, offer_id: int) -> OfferRecord:
+        return await self._store.get(merchant_id, offer_id)
+
+    async def page(self, merchant_id: int, ask: PageAsk, external_id: str | None = None) -> Page[OfferRecord]:
+        return await self._store.page(merchant_id, ask, external_id)
+
+    def check(self, merchant: MerchantProfile, draft: OfferDraft) -> OfferRecord:
+        """
+        Return the offer as it would be stored, with a new id.
+
+        Raises:
+            DomainError: code `text_too_long`, `charset_ucs2`, `mandatory_info_missing`,
+                `sender_not_reply_capable`, `sender_not_allowed` or `sender_unknown`; `extra["errors"]` has
+                every finding.
+            Invalid: a value is out of its range.
+        """
+        now = self._clock.now()
+        offer = OfferVersion(
+            merchant_id=merchant.merchant_id,
+            offer_id=self._ids.next(),
+            version=1,
+            text=draft.text,
+            shop_name=draft.shop_name or merchant.name,
+            item=draft.item,
+            unit_price_minor=draft.unit_price_minor,
+            currency=check_currency(draft.currency or merchant.currency),
+            quantity_max=draft.quantity_max,
+            language=draft.language or merchant.language,
+            country=draft.country or merchant.country,
+            sender=draft.sender,
+            expires_at=draft.expires_at,
+        )
+        _check_values(offer, draft.stock, now)
+        findings = [*self._sender_findings(offer.sender, merchant), *_text_findings(offer, now)]
+        if findings:
+            raise _refusal(findings)
+        return OfferRecord(offer, draft.external_id, "live", draft.stock, now)
+
+    def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
+        info = self._senders.get(sender)
+        if info is None or (info.merchants and merchant.slug not in info.merchants):
+            # One sentence for both: which numbers other merchants have is nobody's business.
+            message = f"{sender!r} is not one of your sender numbers"
+            return [Finding("sender_unknown", sender, message, pointer="/sender")]
+        if not info.receives:
+            message = f"{sender} cannot receive, so nobody could answer OK"
+            return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
+        return []
+
+
+def _text_findings(offer: OfferVersion, now: datetime) -> Sequence[Finding]:
+    facts = Facts(offer.shop_name, offer.item, offer.unit_price_minor, offer.currency)
+    findings = lint(offer.text, facts, offer.country, offer.sender, on=now.date())
+    if findings:
+        return findings
+    try:
+        compile_text(offer.text, field_names(offer.text))
+    except TextError as exc:
+        return [Finding(exc.code, "".join(exc.characters), str(exc))]
+    return []
+
+
+def _check_values(offer: OfferVersion, stock: int | None, now: datetime) -> None:
+    life = offer.expires_at - now
+    checks = (
+        (len(offer.text) <= TEXT_CHARACTERS_MAX, "text", f"at most {TEXT_CHARACTERS_MAX} characters"),
+        (_is_name(offer.shop_name), "shop_name", f"1 to {NAME_CHARACTERS_MAX} characters"),
+        (_is_name(offer.item), "item", f"1 to {NAME_CHARACTERS_MAX} characters"),
+        (0 < offer.unit_price_minor <= PRICE_MINOR_MAX, "price", "above zero and at most a million"),
+        (1 <= offer.quantity_max <= QUANTITY_MAX, "quantity_max", f"1 to {QUANTITY_MAX}"),
+        (stock is None or 0 < stock <= STOCK_MAX, "stock", f"1 to {STOCK_MAX}"),
+        (_LANGUAGE.fullmatch(offer.language), "language", "an ISO 639-1 code such as fr"),
+        (_COUNTRY.fullmatch(offer.country), "country", "an ISO 3166 code such as FR"),
+    )
+    for holds, name, range_ in checks:
+        if not holds:
+            raise Invalid(f"{name} must be {range_}", pointer=f"/{name}")
+    if not LIFE_MIN <= life <= LIFE_MAX:
+        raise Invalid(
+            "expires_at must be at least 30 minutes and at most 366 days ahead",
+            code="expires_at_invalid",
+            pointer="/expires_at",
+        )
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text.strip()) <= NAME_CHARACTERS_MAX and text.isprintable()
+
+
+def _refusal(findings: Sequence[Finding]) -> DomainError:
+    """Return one refusal with all findings: who mends a text should not have to come back five times."""
+    first = findings[0]
+    same = [finding for finding in findings if finding.code == first.code]
+    detail = "; ".join(f"{finding.what}: {finding.message}" for finding in same)
+    errors = [{"detail": finding.message, **asdict(finding)} for finding in findings]
+    for error in errors:
+        del error["message"]
+    return DomainError(detail, code=first.code, pointer=first.pointer, extra={"errors": errors})

@@ -1,0 +1,190 @@
+"""What the use cases ask of the world: narrow Protocols, implemented by `store` and `links`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from smsgate.flows.records import (
+    Ack,
+    BindStatus,
+    CampaignState,
+    CarrierReceipts,
+    ChunkClaim,
+    ChunkKey,
+    Flush,
+    InteractiveClaim,
+    Lane,
+    MobileOriginated,
+    Recovery,
+)
+
+
+class Carrier(Protocol):
+    """
+    One carrier account: any number of binds behind one window and one rate.
+
+    All methods are synchronous and cheap: they write to sockets' buffers, they never wait.
+    """
+
+    carrier_id: int
+    name: str
+    rate_per_s: int  # segments per second that the carrier allows
+    cost_list: str | None  # name of the price list that says what the carrier charges us
+    retry_statuses: frozenset[int]  # command_status that means: not taken now, try again (throttling)
+
+    def room(self, lane: Lane) -> int:
+        """Return how many segments may be written now: bound, window free, rate tokens, lane's share."""
+        ...
+
+    def room_at(self, lane: Lane) -> float | None:
+        """Return the monotonic second at which the rate gives room again; None: not a question of time."""
+        ...
+
+    def bodies(
+        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        """
+        Return one submit_sm body per recipient, in this carrier's profile (TON, NPI, validity, receipts).
+
+        `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM,
+        unpacked septets) or 8 for UCS-2, and is translated to what the profile says.
+        """
+        ...
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+        """
+        Write submit_sm bodies in order and return how many were taken (the first n).
+
+        `slots` are the caller's integers; each taken slot comes back exactly once, in `answered` or
+        in `in_doubt` of `CarrierEvents`.
+        """
+        ...
+
+    def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
+        """Write deliver_sm_resp for `acks`, one write per session; call it after the commit."""
+        ...
+
+    def stop_submitting(self) -> None:
+        """Give no room from now on: the process is draining."""
+        ...
+
+    def in_flight(self) -> int:
+        """Return how many submit_sm wait for their response."""
+        ...
+
+    def binds(self) -> Sequence[BindStatus]: ...
+
+
+class CarrierEvents(Protocol):
+    """What links tell the flows; called from the event loop, must not block."""
+
+    def answered(
+        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
+    ) -> None:
+        """submit_sm_resp of one read, as columns."""
+        ...
+
+    def in_doubt(self, carrier_id: int, slots: Sequence[int]) -> None:
+        """No answer in time, or the session was lost: whether the SMSC took them is unknown."""
+        ...
+
+    def receipts(self, receipts: CarrierReceipts) -> None: ...
+
+    def delivered(self, mo: MobileOriginated) -> None: ...
+
+    def room_changed(self, carrier_id: int) -> None:
+        """There may be room now: a bind came up, answers freed the window."""
+        ...
+
+
+class SendingStore(Protocol):
+    """The bulk path's statements."""
+
+    async def campaign_states(self, known: Sequence[tuple[int, int]]) -> list[CampaignState]:
+        """Return every campaign in state sending, and the state of the `known` (merchant, campaign)."""
+        ...
+
+    async def claim_chunk(
+        self, merchant_id: int, campaign_id: int, *, owner: int, allowance_step: int, now: datetime
+    ) -> ChunkClaim | None:
+        """Take one ready chunk, write its message rows, commit; None: nothing is ready."""
+        ...
+
+    async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
+        """Give chunks back at an orderly stop; what has no outcome yet is claimed again later."""
+        ...
+
+    async def finish_campaigns(self, now: datetime) -> list[tuple[int, int]]:
+        """Finish sending campaigns with no open chunk, with their event; return (merchant, campaign)."""
+        ...
+
+    async def claim_interactive(self, *, owner: int, limit: int) -> list[InteractiveClaim]:
+        """Take system messages that nobody has taken, at most `limit` of each merchant."""
+        ...
+
+    async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
+        """Give back (merchant, message) that were taken and never written."""
+        ...
+
+    async def flush(self, flush: Flush, *, owner: int) -> None:
+        """Commit everything in one transaction, once per `flush.number` of this owner."""
+        ...
+
+    async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
+        """Match receipts that came before or without their message in memory; return how many."""
+        ...
+
+    async def recover(self, *, now: datetime) -> Recovery:
+        """Settle what dead owners left: in doubt becomes unknown, the rest is ready again."""
+        ...
+
+
+class StopSet(Protocol):
+    """STOPs of the last minutes, looked at after the claim and before the octets exist."""
+
+    def add(self, whose: int | str, msisdn: int, now: float) -> None:
+        """Hold offers of a merchant (id) or from a sender number (text) to this number."""
+        ...
+
+    def remove(self, whose: int | str, msisdn: int) -> None: ...
+
+    def __contains__(self, key: object) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+
+class Wakeups(Protocol):
+    """Nudges between loops of one process; losing one costs a poll interval, never a message."""
+
+    def interactive(self) -> None: ...
+
+    def campaigns(self) -> None: ...
+
+    def deliveries(self) -> None: ...
+
+
+class Secrets(Protocol):
+    """Sealing by merchant and row (smsgate.security.sealing behind it)."""
+
+    def seal(self, plaintext: bytes, *, table: str, merchant_id: int, row_id: int, column: str) -> bytes: ...
+
+    def open(self, sealed: bytes, *, table: str, merchant_id: int, row_id: int, column: str) -> bytes: ...
+
+
+class Ids(Protocol):
+    def next(self) -> int: ...
+
+    def block(self, size: int) -> int: ...
+
+
+class PublicIdText(Protocol):
+    """Opaque public ids (smsgate.security.public_ids)."""
+
+    def encode(self, kind: str, id_: int) -> str: ...
+
+    def decode(self, kind: str, text: str) -> int: ...
+
+
+JsonObject = Mapping[str, object]

@@ -1,0 +1,422 @@
+"""What the HTTP API asks of the store for merchants, keys, prices, subscribers, consents and imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from smsgate.flows.commerce_records import Page, PageAsk
+from smsgate.flows.ports import JsonObject
+
+OPERATOR = 0  # owner of the operator's keys; no merchant has this id
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A key as the store knows it: who calls, and what the key may do."""
+
+    key_id: int
+    public_id: str
+    owner_id: int
+    mac: bytes = field(repr=False)
+    name: str
+    mode: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    suspended: bool  # its merchant is
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDraft:
+    key_id: int
+    public_id: str
+    owner_id: int
+    mac: bytes = field(repr=False)
+    name: str
+    mode: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+
+
+class ApiKeyStore(Protocol):
+    async def find(self, public_id: str) -> Principal | None: ...
+
+    async def touch(self, key_id: int, at: datetime) -> None:
+        """Remember that the key was used."""
+        ...
+
+    async def add(self, draft: KeyDraft, *, per_name_max: int, now: datetime) -> Principal:
+        """
+        Store a key.
+
+        Raises:
+            Conflict: `per_name_max` keys of this owner and name are in force.
+            NotFound: no such merchant.
+        """
+        ...
+
+    async def list(self, owner_id: int, ask: PageAsk) -> Page[Principal]: ...
+
+    async def revoke(self, key_id: int, at: datetime) -> Principal:
+        """
+        End a key; a second time changes nothing.
+
+        Raises:
+            NotFound: no such key.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What was answered to the first request under an Idempotency-Key; status None: it still runs."""
+
+    fingerprint: bytes
+    status: int | None
+    answer: bytes
+
+
+class IdempotencyStore(Protocol):
+    async def reserve(
+        self, owner_id: int, key: str, fingerprint: bytes, *, now: datetime, abandoned_before: datetime
+    ) -> StoredAnswer | None:
+        """
+        Take the key and return None, or return what is there.
+
+        A request that did not end and is older than `abandoned_before` counts as not there.
+        """
+        ...
+
+    async def complete(
+        self, owner_id: int, key: str, fingerprint: bytes, status: int, answer: bytes
+    ) -> None: ...
+
+    async def release(self, owner_id: int, key: str) -> None:
+        """Forget a request that failed on our side, so that it may be repeated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantDraft:
+    merchant_id: int
+    name: str
+    slug: str
+    country: str
+    language: str
+    timezone: str
+    currency: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantRow:
+    merchant_id: int
+    name: str
+    slug: str
+    country: str
+    language: str
+    timezone: str
+    currency: str
+    contact: str
+    price_list_id: int | None
+    state: str
+    created_at: datetime
+
+
+class MerchantStore(Protocol):
+    async def add(self, draft: MerchantDraft) -> MerchantRow:
+        """
+        Store a merchant.
+
+        Raises:
+            Conflict: the slug is taken.
+        """
+        ...
+
+    async def get(self, merchant_id: int) -> MerchantRow: ...
+
+    async def list(self, ask: PageAsk) -> Page[MerchantRow]: ...
+
+    async def set_price_list(self, merchant_id: int, price_list_id: int) -> MerchantRow:
+        """
+        Give a merchant its selling prices.
+
+        Raises:
+            NotFound: no such merchant or list.
+            Conflict: the list is of another currency, or holds costs.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PriceListRow:
+    price_list_id: int
+    name: str
+    side: str
+    currency: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PriceItem:
+    direction: str  # mt, mo
+    network: str  # MCCMNC, MCC or *
+    unit_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceVersionRow:
+    price_list_id: int
+    version: int
+    effective_from: datetime
+    published_at: datetime
+    items: tuple[PriceItem, ...]
+
+
+class PriceStore(Protocol):
+    async def add_list(
+        self, price_list_id: int, name: str, side: str, currency: str, now: datetime
+    ) -> PriceListRow:
+        """
+        Store an empty list.
+
+        Raises:
+            Conflict: the name is taken.
+        """
+        ...
+
+    async def lists(self, ask: PageAsk) -> Page[PriceListRow]: ...
+
+    async def publish(
+        self,
+        price_list_id: int,
+        effective_from: datetime,
+        items: Sequence[PriceItem],
+        *,
+        item_id_base: int,
+        source_sha256: bytes,
+        now: datetime,
+        not_before: datetime,
+    ) -> PriceVersionRow:
+        """
+        Add a version; what was published never changes.
+
+        Raises:
+            NotFound: no such list.
+            Invalid: `effective_from` is before `not_before`, and it is not the list's first version.
+            Conflict: a version from that instant exists.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberDraft:
+    subscriber_id: int
+    msisdn: int
+    external_id: str | None
+    language: str | None  # None: the merchant's
+    country: str
+    tags: tuple[str, ...]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberChange:
+    """None leaves a value as it is."""
+
+    external_id: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] | None = None
+    fields: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRow:
+    subscriber_id: int
+    msisdn: int
+    external_id: str | None
+    language: str
+    country: str
+    tags: tuple[str, ...]
+    fields: Mapping[str, str]
+    offers_state: str
+    offers_state_at: datetime | None
+    paused_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDraft:
+    consent_id: int
+    subscriber_id: int
+    purpose: str
+    granted: bool
+    wording_version: str
+    source: str
+    evidence: JsonObject
+    occurred_at: datetime
+    # The event for the shop, written when the state changes.
+    event_id: int
+    event_subject: str
+    event_data: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    consent_id: int
+    subscriber_id: int
+    purpose: str
+    event: str
+    state_after: str
+    wording_version: str
+    source: str
+    evidence: JsonObject
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class SubscriberStore(Protocol):
+    async def add(self, merchant_id: int, draft: SubscriberDraft, now: datetime) -> SubscriberRow:
+        """
+        Store a subscriber.
+
+        Raises:
+            Conflict: the number is one already; `extra["subscriber_id"]` is its id.
+        """
+        ...
+
+    async def get(self, merchant_id: int, subscriber_id: int) -> SubscriberRow: ...
+
+    async def list(
+        self, merchant_id: int, ask: PageAsk, *, msisdn: int | None, tag: str | None, state: str | None
+    ) -> Page[SubscriberRow]: ...
+
+    async def change(
+        self, merchant_id: int, subscriber_id: int, change: SubscriberChange, now: datetime
+    ) -> SubscriberRow: ...
+
+    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
+        """
+        Append a consent event, move the projection, close what a stop closes; return it and the MSISDN.
+
+        Raises:
+            NotFound: no such subscriber.
+            DomainError: `stop_is_newer`, `consent_missing` or `suppressed`.
+        """
+        ...
+
+    async def consents(
+        self, merchant_id: int, ask: PageAsk, *, subscriber_id: int | None
+    ) -> Page[ConsentRow]: ...
+
+
+@dataclass(slots=True)
+class ImportRows:
+    """Up to 1,000 checked rows of an import; parallel columns."""
+
+    row_nos: list[int] = field(default_factory=list)
+    msisdns: list[int] = field(default_factory=list)
+    external_ids: list[str | None] = field(default_factory=list)
+    languages: list[str | None] = field(default_factory=list)
+    countries: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)  # JSON arrays of texts
+    fields: list[str] = field(default_factory=list)  # JSON objects of texts
+    wording_versions: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    occurred_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.row_nos)
+
+
+@dataclass(slots=True)
+class RowErrors:
+    """What is wrong with which row; parallel columns. `unlisted` more rows failed and are not listed."""
+
+    row_nos: list[int] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    unlisted: int = 0
+
+    @property
+    def total(self) -> int:
+        return len(self.row_nos) + self.unlisted
+
+    def __len__(self) -> int:
+        return len(self.row_nos)
+
+    def add(self, row_no: int, code: str, detail: str) -> None:
+        self.row_nos.append(row_no)
+        self.codes.append(code)
+        self.details.append(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    import_id: int
+    kind: str
+    state: str
+    validate_only: bool
+    rows_total: int
+    rows_ok: int
+    rows_failed: int
+    problem: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportErrorRow:
+    row_no: int
+    code: str
+    detail: str
+
+
+class ImportStore(Protocol):
+    async def start(
+        self, merchant_id: int, import_id: int, kind: str, *, validate_only: bool, now: datetime
+    ) -> None: ...
+
+    async def put(
+        self,
+        merchant_id: int,
+        import_id: int,
+        rows: ImportRows,
+        errors: RowErrors,
+        *,
+        reference: str,
+        id_base: int,
+        validate_only: bool,
+        now: datetime,
+    ) -> None:
+        """
+        Commit a batch: subscribers, their consents, the errors and the job's counts in one transaction.
+
+        `id_base` is the first of 2 ids a row: subscribers, then consents. `reference` is the import's public
+        id, for the evidence. A row older than the number's last stop is refused as `stop_is_newer`.
+        """
+        ...
+
+    async def finish(self, merchant_id: int, import_id: int, *, problem: str, now: datetime) -> ImportRow:
+        """End the job; a `problem` makes it `failed`, and rows committed before stay."""
+        ...
+
+    async def get(self, merchant_id: int, import_id: int) -> ImportRow: ...
+
+    async def list(self, merchant_id: int, ask: PageAsk) -> Page[ImportRow]: ...
+
+    async def errors(
+        self, merchant_id: int, import_id: int, *, after_row: int, limit: int
+    ) -> tuple[Sequence[ImportErrorRow], bool]: ...
+
+
+class HealthStore(Protocol):
+    async def problem(self) -> str:
+        """Return why the store cannot serve now, in one sentence; empty when it can."""
+        ...

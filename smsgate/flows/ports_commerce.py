@@ -1,0 +1,247 @@
+"""What the commerce use cases ask of the world: narrow Protocols, implemented by `store` and `webhooks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from smsgate.flows.commerce_records import (
+    Audience,
+    AudienceGroup,
+    CampaignRecord,
+    DeliveryRecord,
+    EndpointRecord,
+    EventColumns,
+    EventRecord,
+    InboundRecord,
+    MerchantProfile,
+    MessageCost,
+    MessageRecord,
+    OfferRecord,
+    OrderChange,
+    OrderRecord,
+    OrderStep,
+    Page,
+    PageAsk,
+    SystemMessageColumns,
+    TriggerAcceptance,
+    TriggerAnswer,
+    TriggerRecord,
+)
+from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
+
+
+@dataclass(frozen=True, slots=True)
+class SenderInfo:
+    """A sender number as the configuration has it; `merchants` are slugs, empty means every merchant."""
+
+    carrier: str
+    receives: bool
+    merchants: frozenset[str] = frozenset()
+
+
+class OffersStore(Protocol):
+    async def merchant(self, merchant_id: int) -> MerchantProfile: ...
+
+    async def create(self, record: OfferRecord) -> None: ...
+
+    async def get(self, merchant_id: int, offer_id: int, version: int | None = None) -> OfferRecord: ...
+
+    async def page(
+        self, merchant_id: int, ask: PageAsk, external_id: str | None = None
+    ) -> Page[OfferRecord]: ...
+
+
+class CampaignsStore(Protocol):
+    async def create(self, record: CampaignRecord) -> None: ...
+
+    async def get(self, merchant_id: int, campaign_id: int) -> CampaignRecord: ...
+
+    async def page(
+        self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None
+    ) -> Page[CampaignRecord]: ...
+
+    async def counters(self, merchant_id: int, campaign_id: int) -> Mapping[str, int]: ...
+
+    async def change_state(
+        self, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime
+    ) -> bool:
+        """Return whether the campaign was in `before` and is now in `after`."""
+        ...
+
+    async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
+        """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
+        ...
+
+    async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]: ...
+
+    async def sample_fields(self, merchant_id: int, audience: Audience) -> Mapping[str, object]: ...
+
+    async def subscribers_by_id(self, merchant_id: int, ids: Sequence[int]) -> set[int]: ...
+
+    async def subscribers_by_msisdn(
+        self, merchant_id: int, msisdns: Sequence[int]
+    ) -> Mapping[int, tuple[int, str]]:
+        """Return subscriber id and consent state for offers of those numbers that are known."""
+        ...
+
+
+class MessagesStore(Protocol):
+    async def get(self, merchant_id: int, message_id: int) -> MessageRecord: ...
+
+    async def page(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        *,
+        campaign_id: int | None = None,
+        subscriber_id: int | None = None,
+        id_min: int | None = None,
+        id_max: int | None = None,
+    ) -> Page[MessageRecord]: ...
+
+    async def get_inbound(self, merchant_id: int, inbound_id: int) -> InboundRecord: ...
+
+    async def page_inbound(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        campaign_id: int | None = None,
+        label: str | None = None,
+        outcome: str | None = None,
+    ) -> Page[InboundRecord]: ...
+
+
+class OrdersStore(Protocol):
+    async def get(self, merchant_id: int, order_id: int) -> OrderRecord: ...
+
+    async def page(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        state: str | None = None,
+        campaign_id: int | None = None,
+        number: str | None = None,
+    ) -> Page[OrderRecord]: ...
+
+    async def steps(self, merchant_id: int, order_id: int) -> Sequence[OrderStep]: ...
+
+    async def message_costs(self, merchant_id: int, message_id: int) -> Sequence[MessageCost]: ...
+
+    async def system_message_costs(self, merchant_id: int, order_id: int) -> tuple[int, int]: ...
+
+    async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
+        """Write one step with what it tells buyer and shop; False, and nothing, when another came first."""
+        ...
+
+
+class EventsStore(Protocol):
+    async def get(self, merchant_id: int, event_id: int, oldest_id: int) -> EventRecord: ...
+
+    async def page(
+        self,
+        merchant_id: int,
+        ask: PageAsk,
+        oldest_id: int,
+        type_: str | None = None,
+        subject: str | None = None,
+    ) -> Page[EventRecord]: ...
+
+
+class EndpointsStore(Protocol):
+    async def count(self, merchant_id: int) -> int: ...
+
+    async def create(self, record: EndpointRecord, endpoints_max: int) -> None: ...
+
+    async def get(self, merchant_id: int, endpoint_id: int) -> EndpointRecord: ...
+
+    async def page(self, merchant_id: int, ask: PageAsk) -> Page[EndpointRecord]: ...
+
+    async def change(
+        self, merchant_id: int, endpoint_id: int, event_types: tuple[str, ...], state: str, reason: str
+    ) -> None: ...
+
+    async def delete(self, merchant_id: int, endpoint_id: int) -> None: ...
+
+    async def rotate(
+        self,
+        merchant_id: int,
+        endpoint_id: int,
+        *,
+        before: bytes,
+        secret: bytes,
+        previous_secret: bytes,
+        previous_until: datetime,
+    ) -> bool: ...
+
+    async def deliveries(
+        self, merchant_id: int, endpoint_id: int, ask: PageAsk, state: str | None = None
+    ) -> Page[DeliveryRecord]: ...
+
+    async def redeliver(
+        self, merchant_id: int, endpoint_id: int, id_min: int, id_max: int, limit: int, at: datetime
+    ) -> list[int]: ...
+
+
+class EndpointProver(Protocol):
+    """Asks a new endpoint for a sign that its owner wants our events; implemented by `webhooks`."""
+
+    async def prove(self, *, url: str, secret: str, endpoint: str) -> str | None:
+        """
+        Send a POST signed by `secret` with a challenge to `url`, which the receiver must give back.
+
+        Returns None when it did, else one sentence why not, fit to be shown to the merchant. `endpoint` is
+        the public id that the endpoint will have. Never raises for what the other side does.
+        """
+        ...
+
+
+class TriggersStore(Protocol):
+    async def create(self, record: TriggerRecord, triggers_max: int) -> None: ...
+
+    async def get(self, merchant_id: int, trigger_id: int) -> TriggerRecord: ...
+
+    async def find(self, trigger_id: int) -> TriggerRecord | None: ...
+
+    async def page(self, merchant_id: int, ask: PageAsk) -> Page[TriggerRecord]: ...
+
+    async def change(
+        self, merchant_id: int, trigger_id: int, name: str, mapping: Mapping[str, object], state: str
+    ) -> None: ...
+
+    async def delete(self, merchant_id: int, trigger_id: int) -> None: ...
+
+    async def rotate(
+        self,
+        merchant_id: int,
+        trigger_id: int,
+        *,
+        before: bytes,
+        secret: bytes,
+        previous_secret: bytes,
+        previous_until: datetime,
+    ) -> bool: ...
+
+    async def answer(self, merchant_id: int, trigger_id: int, webhook_id: str) -> TriggerAnswer | None: ...
+
+    async def accept(self, acceptance: TriggerAcceptance) -> bool:
+        """Write the webhook-id, offer, campaign and chunks, or nothing; False: a twin was first."""
+        ...
+
+
+class UsageStore(Protocol):
+    async def months(self, merchant_id: int, zone_name: str) -> Sequence[MonthRow]: ...
+
+    async def lines(
+        self, merchant_id: int, starts_at: datetime, ends_at: datetime, currency: str
+    ) -> tuple[Sequence[UsageRow], int]: ...
+
+
+class PriceDataStore(Protocol):
+    async def version(self) -> tuple[object, ...]: ...
+
+    async def merchants(self) -> Sequence[MerchantPrices]: ...
+
+    async def prices(self) -> PriceData: ...

@@ -1,0 +1,30 @@
+"""What the inbound flow asks of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from smsgate.flows.inbound_records import InboundContext, InboundWrites
+from smsgate.flows.records import MobileOriginated
+
+
+class InboundGroup(Protocol):
+    """One transaction for a group of MOs."""
+
+    async def first_seen(self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes]) -> set[int]:
+        """Return the places in `mos` that are no redelivery."""
+        ...
+
+    async def add_part(self, mo: MobileOriginated) -> str | None:
+        """Keep a part of a long MO; return the whole text when it is complete."""
+        ...
+
+    async def context(self, mos: Sequence[MobileOriginated]) -> InboundContext: ...
+
+    async def write(self, writes: InboundWrites) -> None: ...
+
+
+class InboundStore(Protocol):
+    def group(self) -> AbstractAsyncContextManager[InboundGroup]: ...

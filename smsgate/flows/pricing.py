@@ -1,0 +1,87 @@
+"""Price lists and who pays by them, in memory: looked up all the time, changed a few times a year."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
+from smsgate.clock import Clock
+from smsgate.flows.ports_commerce import PriceDataStore
+from smsgate.flows.usage_records import PriceData
+
+REFRESH_S: Final = (
+    5.0  # another node's published price is seen within this; it takes effect by its own instant
+)
+
+
+class Pricing:
+    """Call `refresh` before a batch of work; the look-ups themselves never wait."""
+
+    def __init__(self, store: PriceDataStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._books: dict[int, PriceBook] = {}
+        self._cost_lists: dict[str, int] = {}
+        self._merchants: dict[int, tuple[int | None, str]] = {}
+        self._version: tuple[object, ...] | None = None
+        self._loaded_at: float | None = None
+        self._loading = asyncio.Lock()
+
+    def invalidate(self) -> None:
+        """Have the next `refresh` look: a list was published, or a merchant was given one."""
+        self._loaded_at = None
+
+    async def refresh(self) -> None:
+        """Load what changed, at most every REFRESH_S seconds."""
+        if self._fresh():
+            return
+        async with self._loading:
+            if self._fresh():
+                return
+            asked_at = self._clock.monotonic()
+            version = await self._store.version()
+            merchants = await self._store.merchants()
+            if version != self._version:
+                self._take(await self._store.prices())
+                self._version = version
+            self._merchants = {row.merchant_id: (row.price_list_id, row.currency) for row in merchants}
+            self._loaded_at = asked_at
+
+    def book(self, price_list_id: int) -> PriceBook | None:
+        return self._books.get(price_list_id)
+
+    def cost_book(self, name: str) -> PriceBook | None:
+        """Return a cost list by its name, as carriers' configuration names it."""
+        list_id = self._cost_lists.get(name)
+        return None if list_id is None else self._books.get(list_id)
+
+    def merchant(self, merchant_id: int) -> tuple[int | None, str]:
+        """Return (price_list_id, currency); no list and "" for a merchant that is not known (yet)."""
+        return self._merchants.get(merchant_id, (None, ""))
+
+    def book_of(self, merchant_id: int) -> PriceBook | None:
+        """Return the book that the merchant pays by."""
+        list_id, _currency = self.merchant(merchant_id)
+        return None if list_id is None else self._books.get(list_id)
+
+    def _fresh(self) -> bool:
+        return self._loaded_at is not None and self._clock.monotonic() - self._loaded_at < REFRESH_S
+
+    def _take(self, data: PriceData) -> None:
+        items: defaultdict[tuple[int, int], list[PriceItem]] = defaultdict(list)
+        for row in data.items:
+            item = PriceItem(row.item_id, Direction(row.direction), row.network, row.unit_micros)
+            items[row.price_list_id, row.version].append(item)
+        versions: defaultdict[int, list[PriceVersion]] = defaultdict(list)
+        for version in data.versions:
+            key = (version.price_list_id, version.version)
+            versions[version.price_list_id].append(
+                PriceVersion(version.version, version.effective_from, items[key])
+            )
+        self._books = {
+            row.price_list_id: PriceBook(row.price_list_id, row.currency, versions[row.price_list_id])
+            for row in data.lists
+        }
+        self._cost_lists = {row.name: row.price_list_id for row in data.lists if row.side == "cost"}

@@ -1,0 +1,275 @@
+"""
+What flows and their ports hand to each other.
+
+Bulk records are columns: parallel lists, one entry per message, no object per message. Ids are 64-bit
+integers (smsgate.ids), MSISDNs are integers, money is micros, instants are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
+STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
+
+# Kinds of campaign_counter.
+COUNTERS: Final = (
+    "recipients",  # chosen by a claim: message rows
+    "accepted",  # submit_sm_resp 0
+    "refused",  # another command_status, final
+    "unknown",  # no answer
+    "not_sent",  # stopped, expired, cancelled, no price, another open offer
+    "delivered",  # first final receipt DELIVRD
+    "failed",  # first final receipt of another state
+    "replies",  # inbound messages that answer the campaign's offer
+    "orders",
+    "declines",
+    "stops",
+)
+
+
+class Lane(StrEnum):
+    """Interactive messages never queue behind a campaign."""
+
+    BULK = "bulk"
+    INTERACTIVE = "interactive"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferVersion:
+    """An offer as one campaign sends it: frozen with the text."""
+
+    merchant_id: int
+    offer_id: int
+    version: int
+    text: str
+    shop_name: str
+    item: str
+    unit_price_minor: int
+    currency: str
+    quantity_max: int
+    language: str
+    country: str
+    sender: str
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class ChunkClaim:
+    """
+    Up to 1,000 recipients that this node may send to, durable since the claim's commit; columns.
+
+    Entries are in message id order. Those with `message_id < message_id_base + allowance` may be written
+    now; a later flush commits a larger allowance. Members of the chunk that must not be sent to (another
+    open offer, a STOP since an earlier claim) are not here: the claim wrote their outcome.
+    """
+
+    merchant_id: int
+    campaign_id: int
+    chunk_no: int
+    fence: int
+    offer: OfferVersion
+    message_id_base: int
+    message_count: int
+    allowance: int
+    message_ids: list[int]
+    msisdns: list[int]
+    fields: list[list[str]] | None  # the values of the text's fields, in the order of `field_names`
+    field_names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class InteractiveClaim:
+    """System messages of one merchant that this node may send now; columns."""
+
+    merchant_id: int
+    message_ids: list[int]
+    msisdns: list[int]
+    senders: list[str]
+    bodies: list[str]
+    expires_at: list[datetime]
+
+
+@dataclass(slots=True)
+class SentColumns:
+    """Outcomes of submit_sm; each list has one entry per segment sent (or per message not sent)."""
+
+    merchant_ids: list[int] = field(default_factory=list)
+    message_ids: list[int] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)  # 1-based number of this segment
+    segment_counts: list[int] = field(default_factory=list)
+    carrier_ids: list[int] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    smsc_ids: list[bytes | None] = field(default_factory=list)
+    sell_item_ids: list[int] = field(default_factory=list)
+    sell_micros: list[int] = field(default_factory=list)
+    cost_item_ids: list[int] = field(default_factory=list)
+    cost_micros: list[int] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)
+    sent_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.message_ids)
+
+
+@dataclass(slots=True)
+class ReceiptColumns:
+    """Receipts whose message is known."""
+
+    merchant_ids: list[int] = field(default_factory=list)
+    message_ids: list[int] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    errors: list[bytes] = field(default_factory=list)
+    received_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.message_ids)
+
+
+@dataclass(slots=True)
+class UnmatchedColumns:
+    """Receipts whose message id is not in memory: after a restart, another node, before the response."""
+
+    carrier_ids: list[int] = field(default_factory=list)
+    unmatched_ids: list[int] = field(default_factory=list)
+    smsc_ids: list[bytes] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    errors: list[bytes] = field(default_factory=list)
+    received_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.smsc_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PostingLine:
+    """One line of a ledger posting; the lines of a posting sum to 0 per currency."""
+
+    merchant_id: int
+    posting_id: int
+    line: int
+    account: str
+    currency: str
+    amount_micros: int
+    direction: str
+    item_id: int
+    campaign_id: int | None
+    carrier_id: int
+    messages: int
+    segments: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKey:
+    merchant_id: int
+    campaign_id: int
+    chunk_no: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkProgress:
+    """What a flush commits about one chunk; accepted only while owner and fence still match."""
+
+    key: ChunkKey
+    allowance: int
+    done: bool
+
+
+@dataclass(slots=True)
+class Flush:
+    """
+    One transaction: everything that happened since the last one.
+
+    `number` counts the flushes of one owner: the store applies each once, so a flush whose commit
+    was not seen to succeed is simply given again.
+    """
+
+    number: int
+    sent: SentColumns = field(default_factory=SentColumns)
+    receipts: ReceiptColumns = field(default_factory=ReceiptColumns)
+    unmatched: UnmatchedColumns = field(default_factory=UnmatchedColumns)
+    postings: list[PostingLine] = field(default_factory=list)
+    counters: dict[tuple[int, int, str], int] = field(default_factory=dict)  # (merchant, campaign, kind) -> n
+    chunks: list[ChunkProgress] = field(default_factory=list)
+    interactive_done: list[tuple[int, int]] = field(default_factory=list)  # (merchant_id, message_id)
+    offers_not_opened: list[tuple[int, str, int]] = field(
+        default_factory=list
+    )  # (msisdn, sender, message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignState:
+    merchant_id: int
+    campaign_id: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a start found of owners that are gone."""
+
+    chunks_resumed: int
+    messages_unknown: int
+    interactive_unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierReceipts:
+    """Receipts of one read, as links hand them up; `ack` goes back to the link after the commit."""
+
+    carrier_id: int
+    smsc_ids: list[bytes]
+    states: list[int]
+    errors: list[bytes]
+    ack: Ack
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """
+    deliver_sm that wait for their deliver_sm_resp: one session, many sequence numbers.
+
+    `session` is the link's own token; an ack of a session that is gone is dropped by the link.
+    """
+
+    carrier_id: int
+    session: int
+    sequence_numbers: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class MobileOriginated:
+    """One MO as the carrier delivered it, decoded; a part of a long one carries its place."""
+
+    carrier_id: int
+    msisdn: int  # 0: the source is no E.164 number
+    source: str
+    destination: str
+    text: str
+    raw: bytes
+    data_coding: int
+    received_at: datetime
+    ref: int = 0
+    total: int = 1
+    part: int = 1
+    ack: Ack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BindStatus:
+    """State of one bind, for /v1/carriers, `smsgate check` and metrics."""
+
+    carrier: str
+    bind: str  # "trx-1", "tx-1", "rx-1"
+    host: str
+    state: str  # closed, connecting, binding, bound, unbinding
+    since: datetime
+    window_used: int
+    window_max: int
+    last_error: str

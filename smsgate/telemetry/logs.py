@@ -1,0 +1,134 @@
+"""
+Log lines: one JSON object a line, or coloured text on a terminal; and what may never stand in one.
+
+Values named like a number of a person are masked, values named like a secret or a text are refused, control
+characters are escaped and everything is cut to a bound, so that no peer can forge a line or fill a disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, Final, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from smsgate.msisdn import mask
+
+Level = Literal["debug", "info", "warning", "error"]
+Form = Literal["auto", "json", "console"]
+
+VALUE_MAX: Final = 2_000  # characters of one value
+TRACEBACK_MAX: Final = 16_000
+ENTRIES_MAX: Final = 20  # of a list or mapping
+DEPTH_MAX: Final = 3
+REFUSED: Final = "[refused]"
+_MASKED_NAMES: Final = ("msisdn", "phone")
+_REFUSED_NAMES: Final = (
+    "password",
+    "secret",
+    "token",
+    "authorization",
+    "cookie",
+    "credential",
+    "private_key",
+    "api_key",
+)
+_REFUSED_EXACTLY: Final = frozenset({"text", "body", "message_text", "dsn", "plaintext"})
+_TRACEBACK: Final = "exception"
+# Sentences of libraries, which may quote a row or a request; ids are longer than any number of a person.
+_SENTENCES: Final = frozenset({"error", "reason", "detail", "event", _TRACEBACK})
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z_])\+?[0-9]{9,15}(?![0-9A-Za-z])")
+# Libraries that speak through the standard library's logging; below WARNING they tell about each request.
+_FOREIGN_LEVEL: Final = logging.WARNING
+
+
+def configure_logs(level: Level = "info", form: Form = "auto", stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging for this process; `stream` is standard output."""
+    out = sys.stdout if stream is None else stream
+    as_json = form == "json" or (form == "auto" and not out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        guard,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(serializer=_json)
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_FOREIGN_LEVEL)
+
+
+def guard(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask, refuse, escape and cut; the last processor before a line is written."""
+    return {key: _clean(key, value, 0) for key, value in _first(event.items())}
+
+
+def _clean(key: str, value: Any, depth: int) -> Any:
+    name = key.lower()
+    if name in _REFUSED_EXACTLY or any(part in name for part in _REFUSED_NAMES):
+        return REFUSED
+    if any(part in name for part in _MASKED_NAMES):
+        return _mask(value, depth)
+    if value is None or isinstance(value, bool | int | float) or name.startswith("_"):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return f"[{len(value)} octets]"
+    if isinstance(value, Mapping) and depth < DEPTH_MAX:
+        return {_escape(str(k), VALUE_MAX): _clean(str(k), v, depth + 1) for k, v in _first(value.items())}
+    if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:
+        return [_clean(key, entry, depth + 1) for entry in _first(value)]
+    text = _escape(str(value), TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
+    return _NUMBER.sub(lambda match: mask(match[0]), text) if key in _SENTENCES else text
+
+
+def _mask(value: Any, depth: int) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:
+        return [_mask(entry, depth + 1) for entry in _first(value)]
+    return mask(_escape(str(value), VALUE_MAX))
+
+
+def _first(entries: Iterable[Any]) -> list[Any]:
+    return [entry for _, entry in zip(range(ENTRIES_MAX), entries, strict=False)]
+
+
+def _escape(text: str, limit: int) -> str:
+    """Escape what is not printable; JSON escapes the line ends of a traceback itself."""
+    if len(text) > limit:
+        text = f"{text[:limit]}… ({len(text)} characters)"
+    if text.isprintable():
+        return text
+    lines = limit == TRACEBACK_MAX
+    return "".join(
+        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def _json(event: MutableMapping[str, Any], **_options: Any) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
