@@ -1,0 +1,197 @@
+"""
+Who calls: bearer keys, checked by form first, by memory second, by the store last.
+
+A guess with a wrong check sum never reaches the database. Failures are counted by source address; the holder
+of a key that is in memory is never locked out by them, for such a key is not looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from smsgate.api.buckets import Buckets, Drawn
+from smsgate.api.context import ApiContext, ApiSettings
+from smsgate.api.problems import Refusal
+from smsgate.clock import Clock
+from smsgate.errors import KeyInvalid
+from smsgate.flows.ports_api import OPERATOR, ApiKeyStore, Principal
+from smsgate.security.api_keys import Scope, key_matches, parse_key
+
+TOUCH_INTERVAL_S: Final = 60.0  # last_used_at is a help for people: one write a minute is enough
+REFUSALS_LOG_INTERVAL_S: Final = 1.0  # a flood of guesses is one line a second
+FORWARDED_HOPS_MAX: Final = 16  # addresses of X-Forwarded-For that are read
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="smsgate"'}
+
+_log = structlog.get_logger("smsgate.api")
+
+
+@dataclass(slots=True)
+class _Cached:
+    principal: Principal
+    until: float  # monotonic seconds
+    touched_at: float
+
+
+class Authenticator:
+    def __init__(self, store: ApiKeyStore, mac_key: bytes, clock: Clock, settings: ApiSettings) -> None:
+        self._store = store
+        self._mac_key = mac_key
+        self._clock = clock
+        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._cache_s = settings.key_cache_s
+        self._cache_max = settings.key_cache_max
+        self._failures = Buckets(settings.wrong_keys_per_s)
+        self._look_ups: dict[str, asyncio.Future[Principal | None]] = {}
+        self._refused = 0
+        self._refusals_logged_at = -REFUSALS_LOG_INTERVAL_S
+
+    async def principal(self, authorization: str | None, source: str) -> Principal:
+        """
+        Return the caller.
+
+        Raises:
+            Refusal: `key_missing`, `key_invalid`, or `rate_limited` after too many wrong keys from `source`.
+        """
+        if authorization is None:
+            raise Refusal("key_missing", "This route needs an API key.", headers=_CHALLENGE)
+        scheme, _, text = authorization.partition(" ")
+        try:
+            key = parse_key(text.strip() if scheme.lower() == "bearer" else "")
+        except KeyInvalid:
+            raise self._refusal(source) from None
+        cached = self._cached(key.public_id)
+        found = await self._look_up(key.public_id, source) if cached is None else cached.principal
+        if not key_matches(self._mac_key, key, found.mac if found else None) or not self._in_force(found):
+            raise self._refusal(source)
+        assert found is not None
+        if cached is None:
+            cached = self._remember(found)
+        await self._touch(cached)
+        return found
+
+    async def _look_up(self, public_id: str, source: str) -> Principal | None:
+        """Ask the store, once for all who ask at the same time: a shop's first burst is one look-up."""
+        running = self._look_ups.get(public_id)
+        if running is not None:
+            return await asyncio.shield(running)
+        # Taken before the look-up and given back after it: guesses at the same time count, too.
+        drawn = self._failures.take(source, self._clock.monotonic())
+        if not drawn.allowed:
+            raise self._limited(drawn)
+        task = asyncio.ensure_future(self._store.find(public_id))
+        self._look_ups[public_id] = task
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del self._look_ups[public_id]
+            self._failures.give_back(source, self._clock.monotonic())
+
+    def forget(self, public_id: str) -> None:
+        """Drop a key from memory: it was revoked."""
+        self._cache.pop(public_id, None)
+
+    def _cached(self, public_id: str) -> _Cached | None:
+        cached = self._cache.get(public_id)
+        if cached is not None and cached.until <= self._clock.monotonic():
+            del self._cache[public_id]
+            return None
+        return cached
+
+    def _in_force(self, principal: Principal | None) -> bool:
+        if principal is None or principal.revoked_at is not None:
+            return False
+        return principal.expires_at is None or principal.expires_at > self._clock.now()
+
+    def _remember(self, principal: Principal) -> _Cached:
+        now = self._clock.monotonic()
+        used_at = principal.last_used_at
+        age_s = (self._clock.now() - used_at) / timedelta(seconds=1) if used_at else TOUCH_INTERVAL_S
+        cached = _Cached(principal, now + self._cache_s, now - age_s)
+        self._cache[principal.public_id] = cached
+        if len(self._cache) > self._cache_max:
+            self._cache.popitem(last=False)
+        return cached
+
+    async def _touch(self, cached: _Cached) -> None:
+        now = self._clock.monotonic()
+        if now - cached.touched_at >= TOUCH_INTERVAL_S:
+            cached.touched_at = now
+            await self._store.touch(cached.principal.key_id, self._clock.now())
+
+    def _refusal(self, source: str) -> Refusal:
+        now = self._clock.monotonic()
+        self._refused += 1
+        if now - self._refusals_logged_at >= REFUSALS_LOG_INTERVAL_S:
+            _log.warning("keys_refused", count=self._refused, last_source=source)
+            self._refused, self._refusals_logged_at = 0, now
+        drawn = self._failures.take(source, now)
+        if not drawn.allowed:
+            return self._limited(drawn)
+        return Refusal("key_invalid", "The API key is not accepted.", headers=_CHALLENGE)
+
+    @staticmethod
+    def _limited(drawn: Drawn) -> Refusal:
+        return Refusal(
+            "rate_limited", "Too many wrong API keys.", headers={"Retry-After": str(drawn.retry_after_s)}
+        )
+
+
+def check_scope(principal: Principal, scope: Scope) -> None:
+    """
+    Check that the key may do what the route needs.
+
+    Raises:
+        Refusal: the wrong side (operator, merchant), a suspended merchant, or a missing scope.
+    """
+    operator = principal.owner_id == OPERATOR
+    if scope is Scope.OPERATOR and not (operator and Scope.OPERATOR in principal.scopes):
+        raise Refusal("operator_only", "This route needs a key of the operator.")
+    if scope is not Scope.OPERATOR and operator:
+        raise Refusal("merchant_only", "An operator's key has no merchant: use a key of the merchant itself.")
+    if principal.suspended:
+        raise Refusal("merchant_suspended", "This merchant is suspended.")
+    if scope not in principal.scopes:
+        raise Refusal("scope_missing", f"The key lacks the scope {scope.value}.")
+
+
+def source_of(request: web.Request, context: ApiContext) -> str:
+    """
+    Return the client's address.
+
+    X-Forwarded-For counts only from trusted proxies, read from the right: the first address that is not a
+    trusted proxy is the client, whatever stands to its left.
+    """
+    peer = request.remote or ""
+    trusted = context.settings.trusted_proxies
+    if not trusted or not _is_in(peer, trusted):
+        return peer
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")[-FORWARDED_HOPS_MAX:]
+    for hop in reversed(hops):
+        address = hop.strip()
+        if not _is_in(address, trusted):
+            return address if _is_address(address) else peer
+    return peer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_in(text: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    if not _is_address(text):
+        return False
+    address = ip_address(text)
+    return any(address in network for network in networks)

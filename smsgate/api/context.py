@@ -1,0 +1,70 @@
+"""What the composition root gives to the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from smsgate.clock import Clock
+from smsgate.flows import ports, ports_api
+from smsgate.flows.commerce import Commerce
+from smsgate.security.public_ids import PublicIds
+
+MIB: Final = 1_048_576
+GIB: Final = 1_073_741_824
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Limits of the HTTP side; units last."""
+
+    requests_per_s: int = 100  # per API key; a burst of one second's worth is taken at once
+    wrong_keys_per_s: int = 20  # per source address; more than a human's typing, less than a guess is worth
+    header_timeout_s: float = 10.0  # from the first octet of a request to the end of its header
+    idle_timeout_s: float = 30.0  # a connection without a request
+    body_timeout_s: float = 20.0  # plus one second for every 64 KiB that came
+    handler_timeout_s: float = 30.0  # JSON requests; a stuck statement must not hold its connection for ever
+    import_octets_max: int = 4 * GIB
+    connections_max: int = 5_000
+    connections_per_source_max: int = 200
+    key_cache_s: float = 30.0
+    key_cache_max: int = 10_000
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    metrics_public: bool = False  # False: /metrics answers this machine only
+    documentation: str = "/v1/openapi.json"
+
+
+@dataclass(slots=True)
+class ApiContext:
+    """Everything a route may use. Stores are Protocols of `flows.ports_api` and `flows.ports_commerce`."""
+
+    settings: ApiSettings
+    clock: Clock
+    ids: ports.Ids
+    public_ids: PublicIds
+    secrets: ports.Secrets
+    stops: ports.StopSet
+    wakeups: ports.Wakeups
+    carriers: Sequence[ports.Carrier]
+    metrics: CollectorRegistry
+    key_mac_key: bytes  # under it api_key.mac is made (smsgate.security.api_keys.key_mac)
+
+    api_keys: ports_api.ApiKeyStore
+    idempotency: ports_api.IdempotencyStore
+    merchants: ports_api.MerchantStore
+    prices: ports_api.PriceStore
+    subscribers: ports_api.SubscriberStore
+    imports: ports_api.ImportStore
+    health: ports_api.HealthStore
+
+    draining: Callable[[], bool] = field(default=lambda: False)
+    # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
+    commerce: Commerce | None = None
+
+
+CONTEXT: Final = web.AppKey("context", ApiContext)

@@ -1,0 +1,101 @@
+"""
+`Idempotency-Key` on POST (draft-ietf-httpapi-idempotency-key-header-07).
+
+Same key and same request: the stored answer. Another request: 422. Still running: 409. Answers below 500 are
+kept, at least 24 hours; a request that failed on our side frees its key, so it may be repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from smsgate.api.context import ApiContext
+from smsgate.api.problems import Refusal
+from smsgate.security.compare import same
+
+# A JSON request cannot run longer than `handler_timeout_s` (30 s): one that seems to is of a dead process.
+JSON_ABANDONED_S: Final = 120
+STREAM_ABANDONED_S: Final = 6 * 3600  # an import of 4 GiB over a slow line
+KEEP_STATUSES_BELOW: Final = 500
+NOT_KEPT: Final = frozenset({401, 403, 408, 409, 413, 415, 429})  # about this attempt, not about the request
+_KEY: Final = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer as it is kept: what cannot be told from status and octets is not repeated."""
+
+    status: int
+    octets: bytes
+    replayed: bool = False
+
+
+def key_of(request: web.Request) -> str | None:
+    """
+    Return the key, without the quotes that the draft wants and many clients omit.
+
+    Raises:
+        Refusal: malformed, or sent twice.
+    """
+    values = request.headers.getall("Idempotency-Key", [])
+    if not values:
+        return None
+    match = _KEY.fullmatch(values[0].strip())
+    if match is None or len(values) > 1:
+        raise Refusal(
+            "idempotency_key_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters, once."
+        )
+    return match[1]
+
+
+async def once(
+    context: ApiContext,
+    owner_id: int,
+    key: str,
+    provisional: bytes,
+    *,
+    final: Callable[[], Awaitable[bytes]],
+    run: Callable[[], Awaitable[Outcome]],
+    abandoned_s: int,
+) -> Outcome:
+    """
+    Run a request under a key, or return what its first run answered.
+
+    `provisional` is the fingerprint known before the body was read whole, `final` reads the rest and returns
+    the whole one; for a body in memory both are the same.
+
+    Raises:
+        Refusal: `idempotency_in_flight`, `idempotency_mismatch`.
+    """
+    now = context.clock.now()
+    stored = await context.idempotency.reserve(
+        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=abandoned_s)
+    )
+    if stored is not None:
+        if stored.status is None:
+            raise Refusal(
+                "idempotency_in_flight",
+                "A request with this key is being worked on.",
+                headers={"Retry-After": "1"},
+            )
+        if not same(stored.fingerprint, await final()):
+            raise Refusal("idempotency_mismatch", "This key was used for another request.")
+        return Outcome(stored.status, stored.answer, replayed=True)
+    try:
+        outcome = await run()
+        kept = outcome.status < KEEP_STATUSES_BELOW and outcome.status not in NOT_KEPT
+        fingerprint = await final() if kept else b""
+    except BaseException:
+        await context.idempotency.release(owner_id, key)
+        raise
+    if kept:
+        await context.idempotency.complete(owner_id, key, fingerprint, outcome.status, outcome.octets)
+    else:
+        await context.idempotency.release(owner_id, key)
+    return outcome

@@ -1,0 +1,304 @@
+"""Campaigns: an offer for an audience, from a draft to its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from smsgate import msisdn as msisdns
+from smsgate.api.commerce import commerce
+from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, RequestModel, Tag
+from smsgate.api.problems import ProblemType
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.campaigns.campaign_states import CampaignEvent
+from smsgate.errors import DomainError, Invalid
+from smsgate.flows.campaigns import SUBSCRIBERS_MAX, TAGS_MAX
+from smsgate.flows.commerce_records import Audience, CampaignRecord
+from smsgate.flows.records import COUNTERS
+from smsgate.money import micros_to_text
+from smsgate.security.api_keys import Mode, Scope
+from smsgate.security.public_ids import Kind
+
+PublicId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+CampaignStateName = Literal["draft", "sending", "paused", "cancelled", "finished"]
+
+PROBLEMS: Final = (
+    ProblemType("campaign_state", 409, "The campaign's state does not allow this", "Read its state."),
+    ProblemType(
+        "price_missing",
+        422,
+        "No price for a network of the audience",
+        "`networks` lists them; ask the operator.",
+    ),
+    ProblemType("offer_closed", 409, "The offer is closed", "Make a new offer with a later expires_at."),
+    ProblemType("audience_empty", 422, "Nobody would get the offer", "Nobody of the audience is subscribed."),
+    ProblemType("subscriber_unknown", 422, "A number that is no subscriber", "Import it with its consent."),
+    ProblemType("msisdn_invalid", 422, "Not a mobile number", "Write it as +33612345678."),
+    ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key to start a campaign."),
+)
+
+
+class AudienceModel(RequestModel):
+    """Exactly one of the three. Whoever is not subscribed when a chunk is sent gets nothing."""
+
+    all: Literal[True] | None = None
+    tags: list[Tag] | None = Field(
+        default=None, min_length=1, max_length=TAGS_MAX, description="Any of these."
+    )
+    subscribers: list[PublicId] | None = Field(
+        default=None, min_length=1, max_length=SUBSCRIBERS_MAX, description="Ids, or numbers as +33612345678."
+    )
+
+
+class CreateCampaign(RequestModel):
+    offer: PublicId
+    audience: AudienceModel
+    external_id: ExternalId | None = None
+
+
+class AudienceAnswer(AnswerModel):
+    all: bool
+    tags: list[str] | None
+    subscribers: int | None = Field(description="How many subscribers the list names.")
+
+
+class Progress(AnswerModel):
+    recipients: int = Field(description="Chosen so far: a message exists.")
+    accepted: int
+    refused: int
+    unknown: int = Field(description="No answer came: in doubt, not charged, never sent again.")
+    not_sent: int
+    delivered: int
+    failed: int
+    replies: int
+    orders: int
+    declines: int
+    stops: int
+
+
+class Campaign(AnswerModel):
+    id: str
+    external_id: str | None
+    offer: str
+    offer_version: int
+    state: str
+    audience: AudienceAnswer
+    recipients: int = Field(description="Subscribed members of the audience at the start.")
+    trigger: str | None
+    progress: Progress | None = Field(description="Only when one campaign is read.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class CountryEstimate(AnswerModel):
+    country: str
+    recipients: int
+    priced: int
+    cost: str
+
+
+class PreviewAnswer(AnswerModel):
+    text: str = Field(description="As one member of the audience would get it.")
+    encoding: str
+    septets: int
+    segments: int
+    recipients: int
+    priced: int = Field(description="Recipients whose network has a price; the others would not be sent.")
+    currency: str
+    cost: str = Field(description="Estimate: by the number's block, before number portability.")
+    countries: list[CountryEstimate]
+
+
+class CampaignQuery(PageQuery):
+    state: CampaignStateName | None = None
+    external_id: str | None = Field(default=None, max_length=100)
+
+
+async def create_campaign(call: Call) -> Answer:
+    body = call.body_as(CreateCampaign)
+    audience = await _audience(call, body.audience)
+    record = await commerce(call).campaigns.create(
+        call.merchant_id, call.decode(Kind.OFFER, body.offer), audience, body.external_id
+    )
+    return as_campaign(call, record)
+
+
+async def get_campaign(call: Call) -> Answer:
+    record, counters = await commerce(call).campaigns.get(call.merchant_id, call.path_id(Kind.CAMPAIGN))
+    progress = Progress(**{kind: counters.get(kind, 0) for kind in COUNTERS})
+    return as_campaign(call, record, progress)
+
+
+async def list_campaigns(call: Call) -> Answer:
+    query = call.query_as(CampaignQuery)
+    page = await commerce(call).campaigns.page(
+        call.merchant_id, call.page_ask(Kind.CAMPAIGN), query.state, query.external_id
+    )
+    return call.page_answer(Page[Campaign], [as_campaign(call, row) for row in page.rows], page.has_more)
+
+
+async def preview_campaign(call: Call) -> Answer:
+    preview = await commerce(call).campaigns.preview(call.merchant_id, call.path_id(Kind.CAMPAIGN))
+    return PreviewAnswer(
+        text=preview.text,
+        encoding=preview.encoding,
+        septets=preview.units,
+        segments=preview.segments,
+        recipients=preview.recipients,
+        priced=preview.priced,
+        currency=preview.currency,
+        cost=micros_to_text(preview.cost_micros),
+        countries=[
+            CountryEstimate(
+                country=row.country,
+                recipients=row.recipients,
+                priced=row.priced,
+                cost=micros_to_text(row.cost_micros),
+            )
+            for row in preview.countries
+        ],
+    )
+
+
+async def start_campaign(call: Call) -> Answer:
+    _refuse_test_key(call)
+    record = await commerce(call).campaigns.start(call.merchant_id, call.path_id(Kind.CAMPAIGN))
+    return as_campaign(call, record)
+
+
+async def pause_campaign(call: Call) -> Answer:
+    return await _change(call, CampaignEvent.PAUSE)
+
+
+async def resume_campaign(call: Call) -> Answer:
+    _refuse_test_key(call)
+    return await _change(call, CampaignEvent.RESUME)
+
+
+async def cancel_campaign(call: Call) -> Answer:
+    return await _change(call, CampaignEvent.CANCEL)
+
+
+async def _change(call: Call, event: CampaignEvent) -> Answer:
+    campaign_id = call.path_id(Kind.CAMPAIGN)
+    return as_campaign(call, await commerce(call).campaigns.change(call.merchant_id, campaign_id, event))
+
+
+def _refuse_test_key(call: Call) -> None:
+    if call.key.mode == Mode.TEST:
+        raise DomainError("a test key sends nothing", code="test_mode", http_status=403)
+
+
+async def _audience(call: Call, model: AudienceModel) -> Audience:
+    given = [name for name in ("all", "tags", "subscribers") if getattr(model, name) is not None]
+    if len(given) != 1:
+        raise Invalid("name one of all, tags and subscribers", pointer="/audience")
+    if model.tags is not None:
+        return Audience(tags=tuple(dict.fromkeys(model.tags)))
+    if model.subscribers is None:
+        return Audience()
+    ids = [call.decode(Kind.SUBSCRIBER, text) for text in model.subscribers if text.startswith("sub_")]
+    numbers = [int(_number(text)) for text in model.subscribers if not text.startswith("sub_")]
+    found = await commerce(call).campaigns.subscriber_ids(call.merchant_id, numbers) if numbers else ()
+    return Audience(subscriber_ids=tuple(dict.fromkeys([*ids, *found])))
+
+
+def _number(text: str) -> str:
+    try:
+        return msisdns.normalize(text)
+    except Invalid as exc:
+        raise Invalid(str(exc), code="msisdn_invalid", pointer="/audience/subscribers") from None
+
+
+def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = None) -> Campaign:
+    audience = record.audience
+    return Campaign(
+        id=call.public(Kind.CAMPAIGN, record.campaign_id),
+        external_id=record.external_id,
+        offer=call.public(Kind.OFFER, record.offer_id),
+        offer_version=record.offer_version,
+        state=record.state,
+        audience=AudienceAnswer(
+            all=audience.tags is None and audience.subscriber_ids is None,
+            tags=None if audience.tags is None else list(audience.tags),
+            subscribers=None if audience.subscriber_ids is None else len(audience.subscriber_ids),
+        ),
+        recipients=record.recipients,
+        trigger=None if record.trigger_id is None else call.public(Kind.TRIGGER, record.trigger_id),
+        progress=progress,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/v1/campaigns",
+        create_campaign,
+        "Create a campaign",
+        Scope.SEND,
+        request=CreateCampaign,
+        response=Campaign,
+        status=201,
+        errors=("external_id_taken", "subscriber_unknown", "msisdn_invalid"),
+    ),
+    Route(
+        "GET",
+        "/v1/campaigns",
+        list_campaigns,
+        "List campaigns",
+        Scope.READ,
+        query=CampaignQuery,
+        response=Page[Campaign],
+    ),
+    Route("GET", "/v1/campaigns/{id}", get_campaign, "Read a campaign", Scope.READ, response=Campaign),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/preview",
+        preview_campaign,
+        "See text, reach and cost",
+        Scope.READ,
+        response=PreviewAnswer,
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/start",
+        start_campaign,
+        "Start sending",
+        Scope.SEND,
+        response=Campaign,
+        errors=("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode"),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/pause",
+        pause_campaign,
+        "Pause sending",
+        Scope.SEND,
+        response=Campaign,
+        errors=("campaign_state", "conflict"),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/resume",
+        resume_campaign,
+        "Go on sending",
+        Scope.SEND,
+        response=Campaign,
+        errors=("campaign_state", "conflict", "test_mode"),
+    ),
+    Route(
+        "POST",
+        "/v1/campaigns/{id}/cancel",
+        cancel_campaign,
+        "End a campaign",
+        Scope.SEND,
+        response=Campaign,
+        errors=("campaign_state", "conflict"),
+    ),
+)

@@ -1,0 +1,187 @@
+"""Offers: what is sold by SMS, frozen with its text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from smsgate.api.commerce import commerce, minor_from_text
+from smsgate.api.models import (
+    Amount,
+    AnswerModel,
+    CountryCode,
+    CurrencyCode,
+    ExternalId,
+    Instant,
+    LanguageCode,
+    Line,
+    Page,
+    PageQuery,
+    RequestModel,
+)
+from smsgate.api.problems import ProblemType
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.campaigns.offers import QUANTITY_MAX
+from smsgate.flows.commerce_records import OfferDraft, OfferRecord
+from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
+from smsgate.money import check_currency, minor_to_text
+from smsgate.protocol.gsm0338 import measure
+from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
+
+OfferText = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
+Sender = Annotated[str, StringConstraints(min_length=1, max_length=20)]
+Name = Annotated[Line, StringConstraints(max_length=NAME_CHARACTERS_MAX)]
+
+OFFER_ERRORS: Final = (
+    "text_too_long",
+    "charset_ucs2",
+    "mandatory_info_missing",
+    "sender_not_reply_capable",
+    "sender_not_allowed",
+    "sender_unknown",
+    "expires_at_invalid",
+    "external_id_taken",
+    "currency_unknown",
+    "amount_invalid",
+    "field_unknown",
+)
+
+PROBLEMS: Final = (
+    ProblemType("text_too_long", 422, "The text does not fit in one SMS", "Shorten it to 160 septets."),
+    ProblemType(
+        "charset_ucs2",
+        422,
+        "Characters that would cost 16 bits each",
+        "`errors[].what` names the characters, `errors[].detail` what to write instead.",
+    ),
+    ProblemType(
+        "mandatory_info_missing",
+        422,
+        "The text lacks what the law asks",
+        "`errors[].what` names what is missing: identity, item, price, ok_meaning, withdrawal, stop.",
+    ),
+    ProblemType(
+        "sender_not_reply_capable", 422, "Nobody can answer this sender", "Use a short code that receives."
+    ),
+    ProblemType("sender_not_allowed", 422, "This country refuses this sender", "Use a short code."),
+    ProblemType("sender_unknown", 422, "Not one of your sender numbers", "Ask the operator for one."),
+    ProblemType("expires_at_invalid", 422, "Too short or too long a life", "30 minutes to 366 days ahead."),
+    ProblemType("external_id_taken", 409, "The external_id exists already", "Read the object that has it."),
+    ProblemType("currency_unknown", 422, "A currency we do not bill in", "`detail` names those we do."),
+    ProblemType("amount_invalid", 422, "Not an amount of this currency", "Write it as decimal text: 19.90."),
+    ProblemType("field_unknown", 422, "Too many places in the text", "A text has at most 20 {fields}."),
+)
+
+
+class CreateOffer(RequestModel):
+    text: OfferText = Field(description="One GSM segment; {field} is filled from the subscriber's fields.")
+    item: Name
+    price: Amount = Field(description="Total price of one piece, taxes and delivery included.")
+    sender: Sender
+    expires_at: Instant
+    currency: CurrencyCode | None = Field(default=None, description="The merchant's own when left out.")
+    shop_name: Name | None = None
+    language: LanguageCode | None = None
+    country: CountryCode | None = None
+    quantity_max: int = Field(default=1, ge=1, le=QUANTITY_MAX)
+    stock: int | None = Field(default=None, ge=1, le=STOCK_MAX, description="Left out: not counted here.")
+    external_id: ExternalId | None = None
+
+
+class Offer(AnswerModel):
+    id: str
+    external_id: str | None
+    version: int
+    state: str
+    text: str
+    septets: int
+    shop_name: str
+    item: str
+    price: str
+    currency: str
+    quantity_max: int
+    stock_remaining: int | None
+    language: str
+    country: str
+    sender: str
+    expires_at: datetime
+    created_at: datetime
+
+
+class OfferQuery(PageQuery):
+    external_id: str | None = Field(default=None, max_length=100)
+
+
+async def create_offer(call: Call) -> Answer:
+    body = call.body_as(CreateOffer)
+    currency = body.currency or (await call.context.merchants.get(call.merchant_id)).currency
+    draft = OfferDraft(
+        text=body.text,
+        item=body.item,
+        unit_price_minor=minor_from_text(body.price, check_currency(currency)),
+        sender=body.sender,
+        expires_at=body.expires_at,
+        currency=currency,
+        shop_name=body.shop_name,
+        language=body.language,
+        country=body.country,
+        quantity_max=body.quantity_max,
+        stock=body.stock,
+        external_id=body.external_id,
+    )
+    return as_offer(call, await commerce(call).offers.create(call.merchant_id, draft))
+
+
+async def get_offer(call: Call) -> Answer:
+    return as_offer(call, await commerce(call).offers.get(call.merchant_id, call.path_id(Kind.OFFER)))
+
+
+async def list_offers(call: Call) -> Answer:
+    query = call.query_as(OfferQuery)
+    page = await commerce(call).offers.page(call.merchant_id, call.page_ask(Kind.OFFER), query.external_id)
+    return call.page_answer(Page[Offer], [as_offer(call, row) for row in page.rows], page.has_more)
+
+
+def as_offer(call: Call, record: OfferRecord) -> Offer:
+    offer = record.offer
+    return Offer(
+        id=call.public(Kind.OFFER, offer.offer_id),
+        external_id=record.external_id,
+        version=offer.version,
+        state=record.state,
+        text=offer.text,
+        septets=measure(offer.text).units,
+        shop_name=offer.shop_name,
+        item=offer.item,
+        price=minor_to_text(offer.unit_price_minor, offer.currency),
+        currency=offer.currency,
+        quantity_max=offer.quantity_max,
+        stock_remaining=record.stock_remaining,
+        language=offer.language,
+        country=offer.country,
+        sender=offer.sender,
+        expires_at=offer.expires_at,
+        created_at=record.created_at,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/v1/offers",
+        create_offer,
+        "Create an offer",
+        Scope.SEND,
+        request=CreateOffer,
+        response=Offer,
+        status=201,
+        errors=OFFER_ERRORS,
+    ),
+    Route(
+        "GET", "/v1/offers", list_offers, "List offers", Scope.READ, query=OfferQuery, response=Page[Offer]
+    ),
+    Route("GET", "/v1/offers/{id}", get_offer, "Read an offer", Scope.READ, response=Offer),
+)

@@ -1,0 +1,286 @@
+"""The operator's routes: merchants, their keys, the carriers' binds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from smsgate.api.app_keys import AUTHENTICATOR
+from smsgate.api.models import (
+    AnswerModel,
+    CountryCode,
+    CurrencyCode,
+    Instant,
+    LanguageCode,
+    Line,
+    Page,
+    PageQuery,
+    RequestModel,
+)
+from smsgate.api.problems import ProblemType
+from smsgate.api.routes_prices import check_known_currency
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.errors import Invalid
+from smsgate.flows.ports import Carrier as CarrierPort
+from smsgate.flows.ports_api import (
+    KeyDraft,
+    MerchantDraft,
+    MerchantRow,
+    Principal,
+)
+from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope, key_mac, new_key
+from smsgate.security.public_ids import Kind
+
+KEYS_PER_NAME_MAX: Final = 2  # the old one and the new one while a key is being replaced
+
+PROBLEMS: Final = (
+    ProblemType("name_taken", 409, "The name is taken", "Choose another, or use the object that has it."),
+    ProblemType("keys_of_name_max", 409, "Enough keys of this name", "Revoke one of them first."),
+    ProblemType("currency_unknown", 422, "Currency not billed in", "`detail` lists those that are."),
+    ProblemType("price_list_side", 409, "The list holds costs", "Give the merchant a list of side `sell`."),
+    ProblemType(
+        "price_list_currency", 409, "Other currency than the merchant's", "Use a list in its currency."
+    ),
+)
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found, or no file name at all
+        raise ValueError("no time zone of the IANA database") from None
+    return name
+
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,50}$"), AfterValidator(_timezone)]
+
+
+class CreateMerchant(RequestModel):
+    name: Annotated[Line, StringConstraints(max_length=60)] = Field(description="As buyers know it.")
+    slug: Slug = Field(description="The operator's handle, unique.")
+    country: CountryCode
+    language: LanguageCode
+    timezone: TimeZone
+    currency: CurrencyCode
+    contact: str = Field(default="", max_length=200, description="What CONTACT by SMS is answered with.")
+
+
+class Merchant(AnswerModel):
+    id: str
+    name: str
+    slug: str
+    country: str
+    language: str
+    timezone: str
+    currency: str
+    contact: str
+    price_list: str | None
+    state: str
+    created_at: Instant
+
+
+class CreateApiKey(RequestModel):
+    name: Line
+    mode: Mode = Field(
+        default=Mode.LIVE, strict=False, description="With a test key nothing reaches a carrier."
+    )
+    scopes: list[str] = Field(min_length=1, max_length=len(MERCHANT_SCOPES))
+    expires_at: Instant | None = None
+
+
+class ApiKey(AnswerModel):
+    id: str
+    public_id: str = Field(description="The part of the key that may be shown.")
+    name: str
+    mode: str
+    scopes: list[str]
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    last_used_at: Instant | None
+
+
+class NewApiKey(ApiKey):
+    key: str = Field(description="Shown this once.")
+
+
+class Bind(AnswerModel):
+    bind: str
+    host: str
+    state: str
+    since: Instant
+    window_used: int
+    window_max: int
+    last_error: str
+
+
+class Carrier(AnswerModel):
+    name: str
+    rate_per_s: int = Field(description="Segments a second.")
+    in_flight: int
+    binds: list[Bind]
+
+
+class Carriers(AnswerModel):
+    data: list[Carrier]
+
+
+class SetPriceList(RequestModel):
+    price_list: str = Field(max_length=64)
+
+
+# ---------------------------------------------------------------------- merchants and keys
+
+
+async def create_merchant(call: Call) -> Answer:
+    body = call.body_as(CreateMerchant)
+    check_known_currency(body.currency)
+    draft = MerchantDraft(
+        merchant_id=call.context.ids.next(),
+        name=body.name,
+        slug=body.slug,
+        country=body.country,
+        language=body.language,
+        timezone=body.timezone,
+        currency=body.currency,
+        contact=body.contact,
+    )
+    return _merchant(call, await call.context.merchants.add(draft))
+
+
+async def list_merchants(call: Call) -> Answer:
+    page = await call.context.merchants.list(call.page_ask(Kind.MERCHANT))
+    return call.page_answer(Page[Merchant], [_merchant(call, row) for row in page.rows], page.has_more)
+
+
+async def get_merchant(call: Call) -> Answer:
+    return _merchant(call, await call.context.merchants.get(call.path_id(Kind.MERCHANT)))
+
+
+async def set_price_list(call: Call) -> Answer:
+    price_list_id = call.decode(Kind.PRICE_LIST, call.body_as(SetPriceList).price_list)
+    return _merchant(
+        call, await call.context.merchants.set_price_list(call.path_id(Kind.MERCHANT), price_list_id)
+    )
+
+
+async def create_api_key(call: Call) -> Answer:
+    body = call.body_as(CreateApiKey)
+    context = call.context
+    now = context.clock.now()
+    if unknown := sorted(set(body.scopes) - {scope.value for scope in MERCHANT_SCOPES}):
+        known = ", ".join(sorted(MERCHANT_SCOPES))
+        raise Invalid(f"{', '.join(unknown)[:100]}: a merchant's key may have {known}.", pointer="/scopes")
+    if body.expires_at is not None and body.expires_at <= now:
+        raise Invalid("expires_at is past.", pointer="/expires_at")
+    key = new_key(body.mode)
+    row = await context.api_keys.add(
+        KeyDraft(
+            key_id=context.ids.next(),
+            public_id=key.public_id,
+            owner_id=call.path_id(Kind.MERCHANT),
+            mac=key_mac(context.key_mac_key, key.text),
+            name=body.name,
+            mode=key.mode.value,
+            scopes=tuple(sorted(set(body.scopes))),
+            expires_at=body.expires_at,
+        ),
+        per_name_max=KEYS_PER_NAME_MAX,
+        now=now,
+    )
+    return NewApiKey(**_key(call, row).model_dump(), key=key.text)
+
+
+async def list_api_keys(call: Call) -> Answer:
+    page = await call.context.api_keys.list(call.path_id(Kind.MERCHANT), call.page_ask(Kind.API_KEY))
+    return call.page_answer(Page[ApiKey], [_key(call, row) for row in page.rows], page.has_more)
+
+
+async def revoke_api_key(call: Call) -> Answer:
+    row = await call.context.api_keys.revoke(call.path_id(Kind.API_KEY), call.context.clock.now())
+    call.request.app[AUTHENTICATOR].forget(row.public_id)
+    return _key(call, row)
+
+
+# ---------------------------------------------------------------------- carriers and prices
+
+
+async def list_carriers(call: Call) -> Answer:
+    return Carriers(data=[_carrier(carrier) for carrier in call.context.carriers])
+
+
+# ---------------------------------------------------------------------- rows to answers
+
+
+def _merchant(call: Call, row: MerchantRow) -> Merchant:
+    price_list = None if row.price_list_id is None else call.public(Kind.PRICE_LIST, row.price_list_id)
+    return Merchant(
+        id=call.public(Kind.MERCHANT, row.merchant_id),
+        name=row.name,
+        slug=row.slug,
+        country=row.country,
+        language=row.language,
+        timezone=row.timezone,
+        currency=row.currency,
+        contact=row.contact,
+        price_list=price_list,
+        state=row.state,
+        created_at=row.created_at,
+    )
+
+
+def _key(call: Call, row: Principal) -> ApiKey:
+    return ApiKey(
+        id=call.public(Kind.API_KEY, row.key_id),
+        public_id=row.public_id,
+        name=row.name,
+        mode=row.mode,
+        scopes=sorted(row.scopes),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )
+
+
+def _carrier(carrier: CarrierPort) -> Carrier:
+    binds = [
+        Bind(
+            bind=bind.bind,
+            host=bind.host,
+            state=bind.state,
+            since=bind.since,
+            window_used=bind.window_used,
+            window_max=bind.window_max,
+            last_error=bind.last_error,
+        )
+        for bind in carrier.binds()
+    ]
+    return Carrier(
+        name=carrier.name, rate_per_s=carrier.rate_per_s, in_flight=carrier.in_flight(), binds=binds
+    )
+
+
+_OPERATOR: Final = Scope.OPERATOR
+
+ROUTES: Final = (
+    Route("POST", "/v1/merchants", create_merchant, "Create a merchant", _OPERATOR,
+          request=CreateMerchant, response=Merchant, status=201, errors=("name_taken", "currency_unknown")),
+    Route("GET", "/v1/merchants", list_merchants, "List merchants", _OPERATOR,
+          query=PageQuery, response=Page[Merchant]),
+    Route("GET", "/v1/merchants/{id}", get_merchant, "Read a merchant", _OPERATOR, response=Merchant),
+    Route("PUT", "/v1/merchants/{id}/price_list", set_price_list, "Give a merchant its prices", _OPERATOR,
+          request=SetPriceList, response=Merchant, errors=("price_list_side", "price_list_currency")),
+    # Not idempotent by key: the answer holds a secret, which is kept nowhere.
+    Route("POST", "/v1/merchants/{id}/api_keys", create_api_key, "Create an API key; it is shown this once",
+          _OPERATOR, request=CreateApiKey, response=NewApiKey, status=201, errors=("keys_of_name_max",),
+          idempotent=False),
+    Route("GET", "/v1/merchants/{id}/api_keys", list_api_keys, "List a merchant's API keys", _OPERATOR,
+          query=PageQuery, response=Page[ApiKey]),
+    Route("DELETE", "/v1/api_keys/{id}", revoke_api_key, "Revoke an API key", _OPERATOR, response=ApiKey),
+    Route("GET", "/v1/carriers", list_carriers, "List carriers and the state of their binds", _OPERATOR,
+          response=Carriers),
+)  # fmt: skip

@@ -1,0 +1,172 @@
+"""The operator's price lists."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from smsgate.api.models import Amount, AnswerModel, CurrencyCode, Instant, Line, Page, PageQuery, RequestModel
+from smsgate.api.problems import ProblemType
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.billing import prices as billing
+from smsgate.errors import Invalid
+from smsgate.flows.ports_api import PriceItem, PriceListRow, PriceVersionRow
+from smsgate.money import check_currency, micros_from_text, micros_to_text
+from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
+
+ITEMS_MAX: Final = 5_000  # networks of the world, both directions
+CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
+
+PROBLEMS: Final = (
+    ProblemType(
+        "amount_invalid", 422, "Not an amount", "Decimal text with at most 6 decimals, such as 0.045."
+    ),
+    ProblemType("price_invalid", 422, "Not a price", "A network once per direction, 0 to 1000 units."),
+    ProblemType("effective_from_past", 422, "Prices cannot change in the past", "Choose an instant to come."),
+    ProblemType("effective_from_taken", 409, "A version starts there already", "Choose another instant."),
+)
+
+Network = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9]{3}|[0-9]{5,6})$")]
+
+
+class CreatePriceList(RequestModel):
+    name: Line
+    side: Literal["sell", "cost"] = "sell"
+    currency: CurrencyCode
+
+
+class PriceList(AnswerModel):
+    id: str
+    name: str
+    side: str
+    currency: str
+    created_at: Instant
+
+
+class PriceItemIn(RequestModel):
+    direction: Literal["mt", "mo"]
+    network: Network = Field(description="MCC+MNC, MCC, or * for all others.")
+    unit_price: Amount = Field(description="Per segment, decimal text in the list's currency.")
+
+
+class PublishPrices(RequestModel):
+    effective_from: Instant = Field(description="Not past, but for a list's first version.")
+    items: list[PriceItemIn] = Field(min_length=1, max_length=ITEMS_MAX)
+
+
+class PriceItemOut(AnswerModel):
+    direction: str
+    network: str
+    unit_price: str
+
+
+class PriceVersion(AnswerModel):
+    price_list: str
+    version: int
+    effective_from: Instant
+    published_at: Instant
+    items: list[PriceItemOut]
+
+
+async def create_price_list(call: Call) -> Answer:
+    body = call.body_as(CreatePriceList)
+    check_known_currency(body.currency)
+    context = call.context
+    row = await context.prices.add_list(
+        context.ids.next(), body.name, body.side, body.currency, context.clock.now()
+    )
+    return _price_list(call, row)
+
+
+async def list_price_lists(call: Call) -> Answer:
+    page = await call.context.prices.lists(call.page_ask(Kind.PRICE_LIST))
+    return call.page_answer(Page[PriceList], [_price_list(call, row) for row in page.rows], page.has_more)
+
+
+async def publish_prices(call: Call) -> Answer:
+    body = call.body_as(PublishPrices)
+    context = call.context
+    now = context.clock.now()
+    items = [
+        PriceItem(item.direction, item.network, micros_from_text(item.unit_price)) for item in body.items
+    ]
+    _check_items(items, body)
+    row = await context.prices.publish(
+        call.path_id(Kind.PRICE_LIST),
+        body.effective_from,
+        items,
+        item_id_base=context.ids.block(len(items)),
+        source_sha256=hashlib.sha256(call.octets).digest(),
+        now=now,
+        not_before=now - CLOCK_SKEW,
+    )
+    return _price_version(call, row)
+
+
+def _check_items(items: list[PriceItem], body: PublishPrices) -> None:
+    """Let billing judge what it would read: a price it refuses must never be published."""
+    checked = []
+    for i, item in enumerate(items):
+        try:
+            checked.append(
+                billing.PriceItem(1 + i, billing.Direction(item.direction), item.network, item.unit_micros)
+            )
+        except Invalid as exc:
+            raise Invalid(str(exc), code=exc.code, pointer=f"/items/{i}{exc.pointer or ''}") from None
+    billing.PriceVersion(1, body.effective_from, checked)
+
+
+def check_known_currency(currency: str) -> None:
+    """
+    Check a currency of a body.
+
+    Raises:
+        Invalid: code `currency_unknown`, with its pointer.
+    """
+    try:
+        check_currency(currency)
+    except Invalid as exc:
+        raise Invalid(str(exc), code=exc.code, pointer="/currency") from None
+
+
+def _price_list(call: Call, row: PriceListRow) -> PriceList:
+    return PriceList(
+        id=call.public(Kind.PRICE_LIST, row.price_list_id),
+        name=row.name,
+        side=row.side,
+        currency=row.currency,
+        created_at=row.created_at,
+    )
+
+
+def _price_version(call: Call, row: PriceVersionRow) -> PriceVersion:
+    items = [
+        PriceItemOut(
+            direction=item.direction, network=item.network, unit_price=micros_to_text(item.unit_micros)
+        )
+        for item in row.items
+    ]
+    return PriceVersion(
+        price_list=call.public(Kind.PRICE_LIST, row.price_list_id),
+        version=row.version,
+        effective_from=row.effective_from,
+        published_at=row.published_at,
+        items=items,
+    )
+
+
+_OPERATOR: Final = Scope.OPERATOR
+
+ROUTES: Final = (
+    Route("POST", "/v1/price_lists", create_price_list, "Create a price list", _OPERATOR,
+          request=CreatePriceList, response=PriceList, status=201, errors=("name_taken", "currency_unknown")),
+    Route("GET", "/v1/price_lists", list_price_lists, "List price lists", _OPERATOR,
+          query=PageQuery, response=Page[PriceList]),
+    Route("POST", "/v1/price_lists/{id}/versions", publish_prices, "Publish prices", _OPERATOR,
+          request=PublishPrices, response=PriceVersion, status=201,
+          errors=("amount_invalid", "price_invalid", "effective_from_past", "effective_from_taken")),
+)  # fmt: skip

@@ -1,0 +1,280 @@
+"""A merchant's subscribers and their consents."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from smsgate.api.models import (
+    AnswerModel,
+    CountryCode,
+    ExternalId,
+    Instant,
+    LanguageCode,
+    Line,
+    Page,
+    PageQuery,
+    RequestModel,
+    Tag,
+)
+from smsgate.api.problems import ProblemType
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.campaigns.consent import ConsentState
+from smsgate.errors import Conflict, Invalid
+from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
+from smsgate.msisdn import normalize, region_of
+from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
+
+TAGS_MAX: Final = 20
+FIELDS_MAX: Final = 20
+CLOCK_SKEW: Final = timedelta(minutes=5)  # a shop's clock may be ahead of ours by this
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+FieldValue = Annotated[Line, StringConstraints(max_length=100)]
+Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+PROBLEMS: Final = (
+    ProblemType("msisdn_invalid", 422, "Not a mobile number", "Send it with its country: +33 6 39 98 00 01."),
+    ProblemType(
+        "subscriber_exists", 409, "The number is a subscriber", "`subscriber` in the answer is its id."
+    ),
+    ProblemType("stop_is_newer", 409, "The person said STOP later", "Only the person can come back."),
+    ProblemType(
+        "consent_missing",
+        422,
+        "No consent, or no proof of it",
+        "Send wording_version, source and occurred_at; offer nothing to who has not agreed.",
+    ),
+    ProblemType(
+        "suppressed", 409, "The number may not be written to", "The person complained or was erased."
+    ),
+    ProblemType(
+        "occurred_in_future", 422, "The instant is yet to come", "Check the clock and the time zone."
+    ),
+)
+
+
+class CreateSubscriber(RequestModel):
+    msisdn: Written = Field(description="International, or national together with `country`.")
+    external_id: ExternalId | None = None
+    country: CountryCode | None = Field(default=None, description="Whose national form `msisdn` is in.")
+    language: LanguageCode | None = Field(default=None, description="The merchant's when left out.")
+    tags: list[Tag] = Field(default_factory=list, max_length=TAGS_MAX)
+    fields: dict[FieldName, FieldValue] = Field(
+        default_factory=dict, max_length=FIELDS_MAX, description="Values for an offer's placeholders."
+    )
+
+
+class ChangeSubscriber(RequestModel):
+    """What is left out or null stays as it is."""
+
+    external_id: ExternalId | None = None
+    language: LanguageCode | None = None
+    tags: list[Tag] | None = Field(default=None, max_length=TAGS_MAX)
+    fields: dict[FieldName, FieldValue] | None = Field(default=None, max_length=FIELDS_MAX)
+
+
+class Subscriber(AnswerModel):
+    id: str
+    msisdn: str
+    external_id: str | None
+    language: str
+    country: str
+    tags: list[str]
+    fields: dict[str, str]
+    offers_state: str
+    offers_state_at: Instant | None
+    paused_until: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class SubscriberQuery(PageQuery):
+    msisdn: str | None = Field(default=None, max_length=40, description="International form.")
+    tag: Tag | None = None
+    offers_state: ConsentState | None = None
+
+
+class CreateConsent(RequestModel):
+    subscriber: str = Field(max_length=64)
+    purpose: Literal["offers"] = "offers"
+    event: Literal["granted", "revoked"]
+    wording_version: str = Field(default="", max_length=60, description="Which text the person agreed to.")
+    source: Line = Field(description="Where: a form, a till, a telephone call.")
+    occurred_at: Instant
+    evidence: dict[FieldName, Annotated[str, StringConstraints(max_length=500)]] = Field(
+        default_factory=dict, max_length=FIELDS_MAX
+    )
+
+
+class Consent(AnswerModel):
+    id: str
+    subscriber: str
+    purpose: str
+    event: str
+    state_after: str
+    wording_version: str
+    source: str
+    evidence: dict[str, object]
+    occurred_at: Instant
+    recorded_at: Instant
+
+
+class ConsentQuery(PageQuery):
+    subscriber: str | None = Field(default=None, max_length=64)
+
+
+async def create_subscriber(call: Call) -> Answer:
+    body = call.body_as(CreateSubscriber)
+    msisdn = _msisdn(body.msisdn, body.country)
+    draft = SubscriberDraft(
+        subscriber_id=call.context.ids.next(),
+        msisdn=int(msisdn),
+        external_id=body.external_id,
+        language=body.language,
+        country=region_of(msisdn) or "",
+        tags=tuple(dict.fromkeys(body.tags)),
+        fields=body.fields,
+    )
+    try:
+        row = await call.context.subscribers.add(call.merchant_id, draft, call.context.clock.now())
+    except Conflict as exc:
+        known = exc.extra.pop("subscriber_id", None)
+        if isinstance(known, int):
+            exc.extra["subscriber"] = call.public(Kind.SUBSCRIBER, known)
+        raise
+    return _subscriber(call, row)
+
+
+async def get_subscriber(call: Call) -> Answer:
+    row = await call.context.subscribers.get(call.merchant_id, call.path_id(Kind.SUBSCRIBER))
+    return _subscriber(call, row)
+
+
+async def list_subscribers(call: Call) -> Answer:
+    query = call.query_as(SubscriberQuery)
+    page = await call.context.subscribers.list(
+        call.merchant_id,
+        call.page_ask(Kind.SUBSCRIBER),
+        msisdn=None if query.msisdn is None else int(_msisdn(query.msisdn, None)),
+        tag=query.tag,
+        state=None if query.offers_state is None else query.offers_state.value,
+    )
+    rows = [_subscriber(call, row) for row in page.rows]
+    return call.page_answer(Page[Subscriber], rows, page.has_more)
+
+
+async def change_subscriber(call: Call) -> Answer:
+    body = call.body_as(ChangeSubscriber)
+    change = SubscriberChange(
+        external_id=body.external_id,
+        language=body.language,
+        tags=None if body.tags is None else tuple(dict.fromkeys(body.tags)),
+        fields=body.fields,
+    )
+    row = await call.context.subscribers.change(
+        call.merchant_id, call.path_id(Kind.SUBSCRIBER), change, call.context.clock.now()
+    )
+    return _subscriber(call, row)
+
+
+async def create_consent(call: Call) -> Answer:
+    """Append to the log; a revocation is in force before the answer leaves."""
+    body = call.body_as(CreateConsent)
+    context = call.context
+    now = context.clock.now()
+    if body.occurred_at > now + CLOCK_SKEW:
+        raise Invalid("occurred_at is yet to come.", code="occurred_in_future", pointer="/occurred_at")
+    subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
+    granted = body.event == "granted"
+    draft = ConsentDraft(
+        consent_id=context.ids.next(),
+        subscriber_id=subscriber_id,
+        purpose=body.purpose,
+        granted=granted,
+        wording_version=body.wording_version,
+        source=body.source,
+        evidence=body.evidence,
+        occurred_at=body.occurred_at,
+        event_id=context.ids.next(),
+        event_subject=call.public(Kind.SUBSCRIBER, subscriber_id),
+        event_data={"purpose": body.purpose, "source": body.source},
+    )
+    row, msisdn = await context.subscribers.consent(call.merchant_id, draft, now)
+    if granted:
+        context.stops.remove(call.merchant_id, msisdn)
+    else:
+        context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
+    context.wakeups.deliveries()
+    return _consent(call, row)
+
+
+async def list_consents(call: Call) -> Answer:
+    text = call.query_as(ConsentQuery).subscriber
+    page = await call.context.subscribers.consents(
+        call.merchant_id,
+        call.page_ask(Kind.CONSENT),
+        subscriber_id=None if text is None else call.decode(Kind.SUBSCRIBER, text),
+    )
+    return call.page_answer(Page[Consent], [_consent(call, row) for row in page.rows], page.has_more)
+
+
+def _msisdn(text: str, country: str | None) -> str:
+    try:
+        return normalize(text, country)
+    except Invalid as exc:
+        raise Invalid(str(exc), code=exc.code, pointer="/msisdn") from None
+
+
+def _subscriber(call: Call, row: SubscriberRow) -> Subscriber:
+    return Subscriber(
+        id=call.public(Kind.SUBSCRIBER, row.subscriber_id),
+        msisdn=f"+{row.msisdn}",
+        external_id=row.external_id,
+        language=row.language,
+        country=row.country,
+        tags=list(row.tags),
+        fields=dict(row.fields),
+        offers_state=row.offers_state,
+        offers_state_at=row.offers_state_at,
+        paused_until=row.paused_until,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _consent(call: Call, row: ConsentRow) -> Consent:
+    return Consent(
+        id=call.public(Kind.CONSENT, row.consent_id),
+        subscriber=call.public(Kind.SUBSCRIBER, row.subscriber_id),
+        purpose=row.purpose,
+        event=row.event,
+        state_after=row.state_after,
+        wording_version=row.wording_version,
+        source=row.source,
+        evidence=dict(row.evidence),
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+    )
+
+
+ROUTES: Final = (
+    Route("POST", "/v1/subscribers", create_subscriber, "Create a subscriber", Scope.SUBSCRIBERS,
+          request=CreateSubscriber, response=Subscriber, status=201,
+          errors=("msisdn_invalid", "subscriber_exists")),
+    Route("GET", "/v1/subscribers", list_subscribers, "List subscribers", Scope.READ,
+          query=SubscriberQuery, response=Page[Subscriber], errors=("msisdn_invalid",)),
+    Route("GET", "/v1/subscribers/{id}", get_subscriber, "Read a subscriber", Scope.READ,
+          response=Subscriber),
+    Route("PATCH", "/v1/subscribers/{id}", change_subscriber, "Change a subscriber", Scope.SUBSCRIBERS,
+          request=ChangeSubscriber, response=Subscriber),
+    Route("POST", "/v1/consents", create_consent, "Append a consent or a revocation", Scope.SUBSCRIBERS,
+          request=CreateConsent, response=Consent, status=201,
+          errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future"),
+          description="Nothing is sent to the person. A revocation holds before the answer leaves."),
+    Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ,
+          query=ConsentQuery, response=Page[Consent]),
+)  # fmt: skip

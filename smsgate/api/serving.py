@@ -1,0 +1,184 @@
+"""
+The listening socket: how many connections, and how long each may say nothing.
+
+aiohttp alone holds a half header as long as its keep-alive time and counts no connections, so each of its
+protocols stands behind a `GuardedConnection`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from smsgate.api.context import CONTEXT, ApiSettings
+
+BACKLOG: Final = 1_024  # connections that the kernel holds while the loop is busy
+LINGERING_S: Final = 3.0  # a refused body is read on, so that its sender sees the answer and not a reset
+SHUTDOWN_TIMEOUT_S: Final = 10.0  # for requests that run when the server stops
+
+
+_log = logging.getLogger("smsgate.http")
+# What is no HTTP is answered 400 and is the peer's fault: anybody could fill the log with tracebacks.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+
+
+class Connections:
+    """The open connections, counted in all and by source address."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.total = 0
+        self.by_source: Counter[str] = Counter()
+        self.refused = 0
+
+    def open(self, source: str) -> bool:
+        """Count a connection in, unless a limit is reached."""
+        if self.total >= self.settings.connections_max or (
+            self.by_source[source] >= self.settings.connections_per_source_max
+        ):
+            self.refused += 1
+            return False
+        self.total += 1
+        self.by_source[source] += 1
+        return True
+
+    def close(self, source: str) -> None:
+        self.total -= 1
+        self.by_source[source] -= 1
+        if not self.by_source[source]:
+            del self.by_source[source]
+
+
+class GuardedConnection(asyncio.Protocol):
+    """One connection: aiohttp's protocol inside, deadlines for silence and for a header outside."""
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self._inner = inner
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._source: str | None = None  # set once it is counted
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_header = False
+        self._requests = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        source = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._connections.open(source):
+            transport.abort()
+            return
+        self._source = source
+        self._transport = transport
+        self._inner.connection_made(transport)
+        self._arm(self._connections.settings.idle_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._source is None:
+            return
+        if not self._requests and not self._in_header:
+            self._in_header = True
+            self._arm(self._connections.settings.header_timeout_s)
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._source is not None else None
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._source is None:
+            return
+        self._disarm()
+        self._connections.close(self._source)
+        self._inner.connection_lost(exc)
+
+    def request_began(self) -> None:
+        """A header is complete: from here the request's own deadlines count."""
+        self._requests += 1
+        self._in_header = False
+        self._disarm()
+
+    def request_ended(self) -> None:
+        self._requests -= 1
+        if not self._requests and self._transport is not None and not self._transport.is_closing():
+            self._arm(self._connections.settings.idle_timeout_s)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Serving:
+    """A server that listens; `port` is the one it got."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server, connections: Connections) -> None:
+        self._runner = runner
+        self._server = server
+        self.connections = connections
+        self.port: int = server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Take no new connections, let running requests end, close."""
+        self._server.close()
+        with contextlib.suppress(TimeoutError):
+            await self._runner.cleanup()
+
+
+async def serve(app: web.Application, host: str, port: int) -> Serving:
+    """
+    Listen on `host`:`port` (0: any free one) and serve `app`.
+
+    Raises:
+        OSError: the address is in use or not ours.
+    """
+    settings = app[CONTEXT].settings
+    connections = Connections(settings)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=settings.idle_timeout_s,
+        auto_decompress=False,
+        lingering_time=LINGERING_S,
+        logger=_log,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+    )
+    await runner.setup()
+    inner = runner.server
+    assert inner is not None
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(
+            lambda: GuardedConnection(inner(), connections), host, port, backlog=BACKLOG, reuse_address=True
+        )
+    except OSError:
+        await runner.cleanup()
+        raise
+    return Serving(runner, server, connections)
+
+
+def connection_of(request: web.Request) -> GuardedConnection | None:
+    """Return the guard of the request's connection; None when the application is served in another way."""
+    transport = request.transport
+    protocol = transport.get_protocol() if transport is not None else None
+    return protocol if isinstance(protocol, GuardedConnection) else None

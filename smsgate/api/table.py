@@ -1,0 +1,45 @@
+"""All routes and all problem types: one line for each module of routes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from smsgate.api import (
+    health,
+    routes_campaigns,
+    routes_events,
+    routes_imports,
+    routes_messages,
+    routes_offers,
+    routes_operator,
+    routes_orders,
+    routes_prices,
+    routes_subscribers,
+    routes_triggers,
+    routes_usage,
+    routes_webhooks,
+)
+from smsgate.api.problems import COMMON, ProblemType
+from smsgate.api.routing import Route
+
+_MODULES: Final = (
+    health,
+    routes_operator,
+    routes_prices,
+    routes_subscribers,
+    routes_imports,
+    routes_offers,
+    routes_campaigns,
+    routes_messages,
+    routes_orders,
+    routes_events,
+    routes_webhooks,
+    routes_triggers,
+    routes_usage,
+)
+
+ROUTES: Final[tuple[Route, ...]] = tuple(route for module in _MODULES for route in module.ROUTES)
+PROBLEMS: Final[tuple[ProblemType, ...]] = (
+    *COMMON,
+    *(problem for module in _MODULES for problem in module.PROBLEMS),
+)

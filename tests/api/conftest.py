@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from api_server import Api, a_context, running
+from commerce_setup import Shop, an_open_shop
+
+from smsgate.store.pool import Database
+
+
+@pytest.fixture
+async def api(database: Database) -> AsyncIterator[Api]:
+    """Run the API on a database of the test's own."""
+    async with running(a_context(database, requests_per_s=10_000)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    """Run the API with the commerce use cases and one shop whose prices are known."""
+    async with an_open_shop(database) as opened:
+        yield opened

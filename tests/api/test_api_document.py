@@ -1,0 +1,122 @@
+"""The table of routes, the document made from it, and what monitors ask."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_server import Api, a_context, running
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator import validate as validate_document
+
+import smsgate
+from smsgate.api.app import build_app
+from smsgate.api.openapi import document, problem_codes
+from smsgate.api.problems import COMMON, Problems
+from smsgate.api.table import PROBLEMS, ROUTES
+from smsgate.errors import StoreUnavailable
+from smsgate.store.health import PgHealth
+from smsgate.store.pool import Database
+
+
+async def test_the_router_holds_exactly_the_table(database: Database) -> None:
+    app = build_app(a_context(database))
+    routed = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    assert routed == {(route.method, route.path) for route in ROUTES}
+    assert len(routed) == len(ROUTES)
+
+
+async def test_the_served_document_is_valid_and_names_every_route(api: Api) -> None:
+    answer = await api.anybody.get("/v1/openapi.json")
+    assert answer.status == 200
+    validate_document(answer.body, cls=OpenAPIV31SpecValidator)
+    assert answer.body["openapi"].startswith("3.1")
+    named = {(method.upper(), path) for path, item in answer.body["paths"].items() for method in item}
+    assert named == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    made = document(ROUTES, PROBLEMS)
+    names = [operation["operationId"] for item in made["paths"].values() for operation in item.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_problem_of_every_route_is_documented_with_one_status() -> None:
+    known = Problems(PROBLEMS).types
+    for route in ROUTES:
+        for code in problem_codes(route):
+            assert code in known, (route.path, code)
+    assert {problem.code for problem in COMMON} <= set(known)
+
+
+def test_every_code_that_the_api_and_its_stores_raise_is_documented() -> None:
+    known = set(Problems(PROBLEMS).types) | {"row_invalid", "row_too_long"}  # these stand in an import's list
+    root = Path(smsgate.__file__).parent
+    files = [*(root / "api").glob("*.py"), *(root / "store").glob("*.py")]
+    raised = {
+        code
+        for file in files
+        for code in re.findall(r'\bcode="([a-z0-9_]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert raised <= known, raised - known
+
+
+async def test_every_problem_has_its_page(api: Api) -> None:
+    for problem in PROBLEMS:
+        page = await api.anybody.get(f"/problems/{problem.code}")
+        assert page.status == 200
+        assert page.headers["Content-Type"].startswith("text/plain")
+    assert (await api.anybody.get("/problems/nonsense")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz", "/"])
+async def test_monitors_need_no_key(api: Api, path: str) -> None:
+    answer = await api.anybody.get(path)
+    assert answer.status == 200
+    assert answer.headers["Server"] == "smsgate"
+
+
+async def test_ready_says_why_not(database: Database) -> None:
+    class Away(PgHealth):
+        async def problem(self) -> str:
+            raise StoreUnavailable("refused")
+
+    context = a_context(database)
+    draining = False
+    context.draining = lambda: draining
+    async with running(context) as api:
+        draining = True
+        answer = await api.anybody.get("/readyz")
+        assert (answer.status, answer.body["status"]) == (503, "draining")
+        draining = False
+        context.health = Away(database)
+        answer = await api.anybody.get("/readyz")
+        assert (answer.status, answer.body["status"]) == (503, "unready")
+        assert (await api.anybody.get("/livez")).status == 200
+
+
+async def test_an_older_schema_makes_the_node_unready(api: Api, database: Database) -> None:
+    async with database.control() as connection:
+        await connection.execute("DELETE FROM schema_migration")
+    answer = await api.anybody.get("/readyz")
+    assert answer.status == 503
+    assert "migrate" in answer.body["detail"]
+
+
+async def test_metrics_count_requests_by_pattern_and_not_by_path(api: Api) -> None:
+    merchant = await api.merchant()
+    for id_ in ("a", "b"):
+        await merchant.get(f"/v1/subscribers/{id_}")
+    await api.anybody.get("/no/such/route")
+    text = (await api.anybody.get("/metrics")).body
+    line = 'smsgate_http_requests_total{method="GET",route="/v1/subscribers/{id}",status="404"} 2.0'
+    assert line in text
+    assert 'route="none"' in text
+    assert "/no/such/route" not in text
+
+
+async def test_metrics_are_for_this_machine_unless_opened(api: Api) -> None:
+    forwarded: dict[str, Any] = {"headers": {"X-Forwarded-For": "192.0.2.1"}}
+    assert (await api.anybody.get("/metrics", **forwarded)).status == 404

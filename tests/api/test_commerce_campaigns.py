@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from commerce_setup import Shop
+
+from smsgate.security.public_ids import Kind
+
+
+async def chunks_of(shop: Shop, campaign: dict[str, Any]) -> list[Any]:
+    return await shop.fetch(
+        "SELECT no, subscriber_lo, subscriber_hi, size, state FROM campaign_chunk "
+        "WHERE campaign_id = $1 ORDER BY no",
+        shop.id_of(Kind.CAMPAIGN, campaign["id"]),
+    )
+
+
+async def test_a_start_cuts_2500_subscribers_into_three_ranges_that_hold_each_once(shop: Shop) -> None:
+    ids = await shop.subscribers(2_000) + await shop.subscribers(500)
+    await shop.subscribers(40, state="unsubscribed")
+    campaign = await shop.campaign()
+    started = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert started.status == 200, started
+    assert (started.body["state"], started.body["recipients"]) == ("sending", 2_500)
+    chunks = await chunks_of(shop, campaign)
+    assert [(row["no"], row["size"], row["state"]) for row in chunks] == [
+        (0, 1_000, "ready"), (1, 1_000, "ready"), (2, 500, "ready"),
+    ]  # fmt: skip
+    covered = [id_ for row in chunks for id_ in ids if row["subscriber_lo"] <= id_ <= row["subscriber_hi"]]
+    assert covered == ids
+    assert chunks[0]["subscriber_lo"] == ids[0]
+    assert chunks[-1]["subscriber_hi"] == ids[-1]
+    assert await shop.value("SELECT count(*) FROM message") == 0
+
+
+async def test_tags_choose_who_has_any_of_them(shop: Shop) -> None:
+    await shop.subscribers(3, tags=("rock",))
+    await shop.subscribers(2, tags=("pop", "new"))
+    await shop.subscribers(4)
+    campaign = await shop.campaign({"tags": ["rock", "pop"]})
+    started = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert started.body["recipients"] == 5
+
+
+async def test_a_list_takes_ids_and_numbers_and_only_the_subscribed_of_them(shop: Shop) -> None:
+    [first, second] = await shop.subscribers(2)
+    [gone] = await shop.subscribers(1, state="unsubscribed")
+    number = await shop.value("SELECT msisdn FROM subscriber WHERE subscriber_id = $1", second)
+    named = [shop.public(Kind.SUBSCRIBER, first), f"+{number}", shop.public(Kind.SUBSCRIBER, gone)]
+    campaign = await shop.campaign({"subscribers": named})
+    assert campaign["audience"] == {"all": False, "tags": None, "subscribers": 3}
+    started = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert started.body["recipients"] == 2
+
+
+@pytest.mark.parametrize(
+    ("audience", "status", "code"),
+    [
+        ({}, 422, "invalid"),
+        ({"all": True, "tags": ["a"]}, 422, "invalid"),
+        ({"all": False}, 422, "invalid"),
+        ({"tags": []}, 422, "invalid"),
+        ({"subscribers": ["+33612999999"]}, 422, "subscriber_unknown"),
+        ({"subscribers": ["hello"]}, 422, "msisdn_invalid"),
+        ({"subscribers": ["sub_0000000000000000000000"]}, 404, "not_found"),
+        ({"subscribers": ["+33612000001"] * 1001}, 422, "invalid"),
+    ],
+)
+async def test_an_audience_that_is_none_is_refused(
+    shop: Shop, audience: dict[str, Any], status: int, code: str
+) -> None:
+    offer = await shop.offer()
+    answer = await shop.caller.post("/v1/campaigns", {"offer": offer["id"], "audience": audience})
+    assert (answer.status, answer.code) == (status, code)
+
+
+async def test_another_merchants_subscriber_cannot_be_named(shop: Shop) -> None:
+    [mine] = await shop.subscribers(1)
+    stranger = await shop.api.merchant()
+    offer = await stranger.post("/v1/offers", shop.an_offer())
+    answer = await stranger.post(
+        "/v1/campaigns",
+        {"offer": offer.body["id"], "audience": {"subscribers": [shop.public(Kind.SUBSCRIBER, mine)]}},
+    )
+    assert answer.status == 404
+
+
+async def test_a_preview_says_reach_and_cost_by_country(shop: Shop) -> None:
+    await shop.subscribers(20)
+    [swede] = await shop.subscribers(1)
+    await shop.execute(
+        "UPDATE subscriber SET country = 'SE', msisdn = 46701234567 WHERE subscriber_id = $1", swede
+    )
+    campaign = await shop.campaign()
+    preview = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/preview")
+    assert preview.status == 200, preview
+    body = preview.body
+    assert (body["encoding"], body["septets"], body["segments"]) == ("gsm7", 138, 1)
+    assert (body["recipients"], body["priced"], body["cost"], body["currency"]) == (21, 20, "0.90", "EUR")
+    assert body["countries"] == [
+        {"country": "FR", "recipients": 20, "priced": 20, "cost": "0.90"},
+        {"country": "SE", "recipients": 1, "priced": 0, "cost": "0.00"},
+    ]
+
+
+async def test_the_preview_renders_one_persons_fields(shop: Shop) -> None:
+    [id_] = await shop.subscribers(1)
+    await shop.execute('UPDATE subscriber SET fields = \'{"name": "Zoé"}\' WHERE subscriber_id = $1', id_)
+    offer = shop.an_offer()["text"].replace("Infos bxm.fr/m1", "{name}")
+    campaign = await shop.campaign(text=offer)
+    preview = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/preview")
+    assert "Zoé STOP" in preview.body["text"]
+
+
+async def test_a_network_without_price_keeps_the_whole_campaign_from_starting(shop: Shop) -> None:
+    await shop.subscribers(5)
+    [swede] = await shop.subscribers(1)
+    await shop.execute(
+        "UPDATE subscriber SET country = 'SE', msisdn = 46701234567 WHERE subscriber_id = $1", swede
+    )
+    campaign = await shop.campaign()
+    answer = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert (answer.status, answer.code) == (422, "price_missing")
+    assert all(network.startswith("SE ") for network in answer.body["networks"])
+    assert await chunks_of(shop, campaign) == []
+    assert (await shop.caller.get(f"/v1/campaigns/{campaign['id']}")).body["state"] == "draft"
+
+
+async def test_nobody_to_send_to_is_said(shop: Shop) -> None:
+    campaign = await shop.campaign()
+    answer = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert (answer.status, answer.code) == (422, "audience_empty")
+
+
+async def test_an_offer_that_is_nearly_over_is_not_sent(shop: Shop) -> None:
+    await shop.subscribers(1)
+    campaign = await shop.campaign()
+    shop.clock.advance(timedelta(hours=9, minutes=31).total_seconds())
+    answer = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
+    assert (answer.status, answer.code) == (409, "offer_closed")
+
+
+async def test_pause_resume_and_cancel_follow_the_table(shop: Shop) -> None:
+    await shop.subscribers(1)
+    campaign = await shop.campaign()
+    path = f"/v1/campaigns/{campaign['id']}"
+    assert (await shop.caller.post(f"{path}/pause")).code == "campaign_state"
+    assert (await shop.caller.post(f"{path}/start")).body["state"] == "sending"
+    assert (await shop.caller.post(f"{path}/start")).code == "campaign_state"
+    for step, state in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "sending"),
+        ("cancel", "cancelled"),
+    ):
+        answer = await shop.caller.post(f"{path}/{step}")
+        assert (answer.status, answer.body["state"]) == (200, state)
+    ended = await shop.caller.get(path)
+    assert ended.body["finished_at"] is not None
+    assert (await shop.caller.post(f"{path}/resume")).code == "campaign_state"
+
+
+async def test_twenty_starts_at_once_make_one_set_of_chunks(shop: Shop) -> None:
+    await shop.subscribers(1_500)
+    campaign = await shop.campaign()
+    path = f"/v1/campaigns/{campaign['id']}/start"
+    answers = await asyncio.gather(*(shop.caller.post(path) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 19
+    assert [row["size"] for row in await chunks_of(shop, campaign)] == [1_000, 500]
+
+
+async def test_progress_comes_from_the_counters(shop: Shop) -> None:
+    campaign = await shop.campaign()
+    await shop.execute(
+        "INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n) VALUES ($1, $2, 'accepted', 7)",
+        shop.merchant_id, shop.id_of(Kind.CAMPAIGN, campaign["id"]),
+    )  # fmt: skip
+    read = await shop.caller.get(f"/v1/campaigns/{campaign['id']}")
+    assert (read.body["progress"]["accepted"], read.body["progress"]["delivered"]) == (7, 0)
+
+
+async def test_a_test_key_starts_nothing(shop: Shop) -> None:
+    await shop.subscribers(1)
+    campaign = await shop.campaign()
+    key = await shop.api.operator.post(
+        f"/v1/merchants/{shop.caller.merchant_id}/api_keys",
+        {"name": "try", "mode": "test", "scopes": ["send", "read"]},
+    )
+    answer = await shop.api.with_key(key.body["key"]).post(f"/v1/campaigns/{campaign['id']}/start")
+    assert (answer.status, answer.code) == (403, "test_mode")
+
+
+async def test_every_change_of_a_foreign_campaign_is_404(shop: Shop) -> None:
+    campaign = await shop.campaign()
+    stranger = await shop.api.merchant()
+    for step in ("start", "pause", "resume", "cancel", "preview"):
+        assert (await stranger.post(f"/v1/campaigns/{campaign['id']}/{step}")).status == 404
+    assert (await stranger.get(f"/v1/campaigns/{campaign['id']}")).status == 404
+
+
+async def test_a_price_published_a_moment_ago_counts(shop: Shop) -> None:
+    [swede] = await shop.subscribers(1)
+    await shop.execute(
+        "UPDATE subscriber SET country = 'SE', msisdn = 46701234567 WHERE subscriber_id = $1", swede
+    )
+    campaign = await shop.campaign()
+    path = f"/v1/campaigns/{campaign['id']}"
+    assert (await shop.caller.post(f"{path}/start")).code == "price_missing"
+    lists = await shop.api.operator.get("/v1/price_lists")
+    shop.clock.advance(1)
+    published = await shop.api.operator.post(
+        f"/v1/price_lists/{lists.body['data'][0]['id']}/versions",
+        {
+            "effective_from": (shop.clock.now() + timedelta(seconds=1)).isoformat(),
+            "items": [{"direction": "mt", "network": "*", "unit_price": "0.08"}],
+        },
+    )
+    assert published.status == 201, published
+    shop.clock.advance(2)
+    assert (await shop.caller.post(f"{path}/preview")).body["cost"] == "0.08"
+    assert (await shop.caller.post(f"{path}/start")).status == 200

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from commerce_setup import SENDER, TEXT, Shop
+
+
+async def test_an_offer_is_stored_frozen_with_the_merchants_own_values(shop: Shop) -> None:
+    made = await shop.offer(stock=10, external_id="madonna-1")
+    assert made["id"].startswith("ofr_")
+    assert made["text"] == TEXT
+    assert made["price"] == "19.90"
+    assert (made["shop_name"], made["language"], made["country"], made["currency"]) == (
+        "Boxman",
+        "fr",
+        "FR",
+        "EUR",
+    )
+    assert (made["version"], made["state"], made["stock_remaining"]) == (1, "live", 10)
+    assert made["septets"] == 138
+    read = await shop.caller.get(f"/v1/offers/{made['id']}")
+    assert read.body == made
+    found = await shop.caller.get("/v1/offers?external_id=madonna-1")
+    assert found.body == {"data": [made], "has_more": False}
+
+
+async def test_an_external_id_is_given_once(shop: Shop) -> None:
+    await shop.offer(external_id="madonna-1")
+    again = await shop.caller.post("/v1/offers", shop.an_offer(external_id="madonna-1"))
+    assert (again.status, again.code) == (409, "external_id_taken")
+    assert await shop.value("SELECT count(*) FROM offer_version") == 1
+
+
+async def test_one_costly_character_is_named_with_what_to_write_instead(shop: Shop) -> None:
+    answer = await shop.caller.post(
+        "/v1/offers", shop.an_offer(text=TEXT.replace("Répondez", "Vous avez reçu"))
+    )
+    assert (answer.status, answer.code) == (422, "charset_ucs2")
+    [error] = [error for error in answer.body["errors"] if error["code"] == "charset_ucs2"]
+    assert error["what"] == "ç"
+    assert "'c'" in error["detail"]
+    assert error["pointer"] == "/text"
+
+
+@pytest.mark.parametrize(
+    ("cut", "missing"),
+    [
+        ("STOP 36111", "stop"),
+        ("19,90€", "price"),
+        ("Rétractation 14 j.", "withdrawal"),
+        ("Boxman:", "identity"),
+        ("commande avec obligation de paiement", "ok_meaning"),
+    ],
+)
+async def test_what_the_law_asks_and_the_text_lacks_is_named(shop: Shop, cut: str, missing: str) -> None:
+    answer = await shop.caller.post("/v1/offers", shop.an_offer(text=TEXT.replace(cut, "")))
+    assert (answer.status, answer.code) == (422, "mandatory_info_missing")
+    assert [error["what"] for error in answer.body["errors"]] == [missing]
+
+
+async def test_a_text_of_161_septets_is_too_long(shop: Shop) -> None:
+    fits = TEXT + " " + "a" * (160 - 138 - 1)
+    assert (await shop.offer(text=fits))["septets"] == 160
+    answer = await shop.caller.post("/v1/offers", shop.an_offer(text=fits + "b"))
+    assert (answer.status, answer.code) == (422, "text_too_long")
+
+
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [
+        ("36222", "sender_unknown"),  # another merchant's
+        ("36999", "sender_unknown"),  # nobody's
+        ("36333", "sender_not_reply_capable"),
+        ("Boxman", "sender_unknown"),
+    ],
+)
+async def test_a_sender_that_cannot_carry_the_offer_is_refused(shop: Shop, sender: str, code: str) -> None:
+    answer = await shop.caller.post("/v1/offers", shop.an_offer(sender=sender))
+    assert (answer.status, answer.code) == (422, code)
+    assert answer.body["errors"][0]["pointer"] == "/sender"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "pointer"),
+    [
+        ({"price": "19.901"}, "amount_invalid", "/price"),
+        ({"price": "0"}, "invalid", "/price"),
+        ({"price": 19.9}, "invalid", "/price"),
+        ({"quantity_max": 0}, "invalid", "/quantity_max"),
+        ({"currency": "XXX"}, "currency_unknown", None),
+        ({"unheard_of": 1}, "invalid", "/unheard_of"),
+        ({"item": ""}, "invalid", "/item"),
+    ],
+)
+async def test_a_wrong_value_is_named(
+    shop: Shop, fields: dict[str, Any], code: str, pointer: str | None
+) -> None:
+    answer = await shop.caller.post("/v1/offers", shop.an_offer(**fields))
+    assert (answer.status, answer.code) == (422, code)
+    if pointer is not None:
+        assert answer.body["errors"][0]["pointer"] == pointer
+    assert await shop.value("SELECT count(*) FROM offer") == 0
+
+
+async def test_an_offer_lives_for_thirty_minutes_at_least(shop: Shop) -> None:
+    now = shop.clock.now()
+    soon = await shop.caller.post(
+        "/v1/offers", shop.an_offer(expires_at=(now + timedelta(minutes=29)).isoformat())
+    )
+    assert (soon.status, soon.code) == (422, "expires_at_invalid")
+    late = await shop.caller.post(
+        "/v1/offers", shop.an_offer(expires_at=(now + timedelta(minutes=31)).isoformat())
+    )
+    assert late.status == 201
+
+
+async def test_another_merchants_offer_is_not_there(shop: Shop) -> None:
+    made = await shop.offer()
+    stranger = await shop.api.merchant()
+    for path in (f"/v1/offers/{made['id']}", f"/v1/offers/{made['id'][:-1]}x", "/v1/offers/ofr_"):
+        assert (await stranger.get(path)).status == 404
+    assert (await stranger.get("/v1/offers")).body["data"] == []
+    campaign = await stranger.post("/v1/campaigns", {"offer": made["id"], "audience": {"all": True}})
+    assert (campaign.status, campaign.code) == (404, "not_found")
+
+
+async def test_pages_go_forth_and_back_without_gap_or_repetition(shop: Shop) -> None:
+    ids = [(await shop.offer(external_id=f"o{n}"))["id"] for n in range(5)][::-1]
+    first = await shop.caller.get("/v1/offers?limit=2")
+    assert ([row["id"] for row in first.body["data"]], first.body["has_more"]) == (ids[:2], True)
+    second = await shop.caller.get(f"/v1/offers?limit=2&starting_after={ids[1]}")
+    assert ([row["id"] for row in second.body["data"]], second.body["has_more"]) == (ids[2:4], True)
+    back = await shop.caller.get(f"/v1/offers?limit=2&ending_before={ids[2]}")
+    assert ([row["id"] for row in back.body["data"]], back.body["has_more"]) == (ids[:2], False)
+    assert first.body["data"][0]["sender"] == SENDER

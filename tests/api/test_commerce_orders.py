@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from commerce_setup import SENDER, Shop
+
+from smsgate.flows.orders import ShopAnswer
+from smsgate.protocol.gsm0338 import measure
+from smsgate.security.public_ids import Kind
+
+
+async def told(shop: Shop) -> list[tuple[str, str, str]]:
+    rows = await shop.fetch(
+        "SELECT m.kind, m.sender, m.body FROM message m "
+        "JOIN interactive_queue q USING (merchant_id, message_id)"
+    )
+    return [(row["kind"], row["sender"], row["body"]) for row in rows]
+
+
+async def test_a_confirmation_is_the_shops_word_and_the_buyer_is_not_written_to(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(stock=5), buyer)
+    confirmed = await shop.caller.post(f"/v1/orders/{order}/confirm", {"order_ref": "B-889"})
+    assert confirmed.status == 200, confirmed
+    assert (confirmed.body["state"], confirmed.body["order_ref"]) == ("confirmed", "B-889")
+    assert (confirmed.body["total"], confirmed.body["currency"]) == ("19.90", "EUR")
+    assert await told(shop) == []
+    again = await shop.caller.post(f"/v1/orders/{order}/confirm", {"order_ref": "B-889"})
+    assert (again.status, again.body["sequence"]) == (200, 2)
+    other = await shop.caller.post(f"/v1/orders/{order}/confirm", {"order_ref": "B-890"})
+    assert (other.status, other.code) == (409, "order_state")
+    steps = (await shop.caller.get(f"/v1/orders/{order}")).body["steps"]
+    assert [(step["event"], step["actor"]) for step in steps] == [
+        ("customer_ok", "customer"), ("shop_confirm", "shop"),
+    ]  # fmt: skip
+
+
+async def test_a_rejection_gives_stock_back_once_and_tells_the_buyer_once(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    campaign = await shop.campaign(stock=5, quantity_max=5)
+    order = await shop.order(campaign, buyer, quantity=3)
+    for _ in range(2):
+        answer = await shop.caller.post(f"/v1/orders/{order}/reject", {"reason": "rupture de stock"})
+        assert (answer.status, answer.body["state"]) == (200, "rejected")
+    assert await shop.value("SELECT stock_remaining FROM offer") == 8
+    [(kind, sender, body)] = await told(shop)
+    assert (kind, sender) == ("order_rejected", SENDER)
+    assert "Boxman" in body
+    assert "rupture de stock" in body
+    assert measure(body).segments == 1
+    assert await shop.value("SELECT count(*) FROM order_event WHERE event = 'shop_reject'") == 1
+
+
+async def test_a_reason_too_long_for_the_text_stays_with_the_order(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    reason = "le fournisseur ne livre plus cet article avant le printemps"
+    await shop.caller.post(f"/v1/orders/{order}/reject", {"reason": reason})
+    read = await shop.caller.get(f"/v1/orders/{order}")
+    assert read.body["steps"][-1]["detail"] == {"reason": reason}
+    [(_, _, body)] = await told(shop)
+    assert reason[:10] not in body
+
+
+async def test_a_confirmed_order_can_be_cancelled_and_the_buyer_is_told(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(stock=5), buyer)
+    await shop.caller.post(f"/v1/orders/{order}/confirm", {})
+    cancelled = await shop.caller.post(f"/v1/orders/{order}/cancel", {"reason": "broken in transport"})
+    assert cancelled.body["state"] == "cancelled"
+    assert await shop.value("SELECT stock_remaining FROM offer") == 6
+    assert [kind for kind, _, _ in await told(shop)] == ["order_cancelled"]
+    late = await shop.caller.post(f"/v1/orders/{order}/confirm", {})
+    assert (late.status, late.code) == (409, "order_state")
+
+
+async def test_confirm_and_reject_at_once_have_one_winner(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(stock=5), buyer)
+    paths = [f"/v1/orders/{order}/{step}" for step in ("confirm", "reject") * 5]
+    answers = await asyncio.gather(*(shop.caller.post(path, {}) for path in paths))
+    state = (await shop.caller.get(f"/v1/orders/{order}")).body["state"]
+    won, lost = ("confirm", "reject") if state == "confirmed" else ("reject", "confirm")
+    for path, answer in zip(paths, answers, strict=True):
+        assert answer.status == (200 if path.endswith(won) else 409), (won, lost, answer)
+    assert await shop.value("SELECT count(*) FROM order_event") == 2
+    assert await shop.value("SELECT stock_remaining FROM offer") == (5 if state == "confirmed" else 6)
+
+
+async def test_an_order_shows_what_its_messages_cost_and_why(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    await shop.caller.post(f"/v1/orders/{order}/reject", {})
+    system_id = await shop.value("SELECT message_id FROM interactive_queue")
+    await shop.execute(
+        "INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, "
+        "sell_micros, cost_item_id, cost_micros, sent_at) VALUES ($1, $2, 1, 1, 0, 1, $3, 45000, 0, 0, $4)",
+        shop.merchant_id, system_id, shop.item_id, shop.clock.now(),
+    )  # fmt: skip
+    cost = (await shop.caller.get(f"/v1/orders/{order}")).body["message_cost"]
+    assert cost == {
+        "offer_message": [
+            {
+                "direction": "mt", "network": "208", "price_item": str(shop.item_id), "unit_price": "0.045",
+                "segments": 1, "amount": "0.045", "currency": "EUR",
+            }
+        ],
+        "system_messages": 1,
+        "system_amount": "0.045",
+        "total": "0.09",
+    }  # fmt: skip
+
+
+async def test_orders_are_listed_by_state_and_campaign(shop: Shop) -> None:
+    first, second = await shop.subscribers(2)
+    campaign = await shop.campaign()
+    one, two = await shop.order(campaign, first), await shop.order(campaign, second)
+    await shop.caller.post(f"/v1/orders/{one}/confirm", {})
+
+    async def listed(query: str) -> list[str]:
+        answer = await shop.caller.get(f"/v1/orders?{query}")
+        return [row["id"] for row in answer.body["data"]]
+
+    assert await listed("limit=10") == [two, one]
+    assert await listed("state=confirmed") == [one]
+    assert await listed(f"campaign={campaign['id']}&state=placed") == [two]
+    assert (await shop.caller.get("/v1/orders?state=unheard_of")).status == 422
+
+
+async def test_another_merchant_sees_and_moves_nothing(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    stranger = await shop.api.merchant()
+    assert (await stranger.get(f"/v1/orders/{order}")).status == 404
+    for step in ("confirm", "reject", "cancel"):
+        assert (await stranger.post(f"/v1/orders/{order}/{step}", {})).status == 404
+    assert (await stranger.get("/v1/orders")).body["data"] == []
+    assert (await shop.caller.get(f"/v1/orders/{order}")).body["state"] == "placed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "state"),
+    [
+        ({"decision": "confirm", "order_ref": "B-1"}, ShopAnswer.APPLIED, "confirmed"),
+        ({"decision": "confirm", "order_ref": 889}, ShopAnswer.APPLIED, "confirmed"),
+        ({"decision": "reject", "reason": "sold"}, ShopAnswer.APPLIED, "rejected"),
+        ({"decision": "perhaps"}, ShopAnswer.REFUSED, "placed"),
+        ({"decision": "confirm", "order_ref": ["B"]}, ShopAnswer.REFUSED, "placed"),
+        ({"decision": "confirm", "order_ref": "x" * 101}, ShopAnswer.REFUSED, "placed"),
+        ({"decision": None}, ShopAnswer.REFUSED, "placed"),
+        ({}, ShopAnswer.NONE, "placed"),
+        ("OK", ShopAnswer.NONE, "placed"),
+        (None, ShopAnswer.NONE, "placed"),
+    ],
+)
+async def test_a_decision_in_the_shops_answer_is_applied(
+    shop: Shop, answer: object, result: ShopAnswer, state: str
+) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    orders = shop.commerce.orders
+    assert await orders.apply_shop_answer(shop.merchant_id, order, answer) is result
+    assert (await shop.caller.get(f"/v1/orders/{order}")).body["state"] == state
+
+
+async def test_a_decision_that_comes_too_late_is_refused_without_an_error(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    await shop.caller.post(f"/v1/orders/{order}/cancel", {})
+    orders = shop.commerce.orders
+    late = await orders.apply_shop_answer(
+        shop.merchant_id, shop.id_of(Kind.ORDER, order), {"decision": "confirm"}
+    )
+    assert late is ShopAnswer.REFUSED
+
+
+async def test_a_foreign_a_missing_and_a_senseless_id_get_the_same_words(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    stranger = await shop.api.merchant()
+    answers = [
+        await stranger.get(f"/v1/orders/{order}"),
+        await stranger.get(f"/v1/orders/{shop.public(Kind.ORDER, shop.next_id())}"),
+        await stranger.get("/v1/orders/ord_senseless"),
+        await stranger.get(f"/v1/orders/{shop.public(Kind.OFFER, 1)}"),
+    ]
+    told = [{name: a.body[name] for name in a.body if name != "request_id"} for a in answers]
+    assert told == [told[0]] * 4
+    assert told[0]["status"] == 404
