@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup demo run test interop check bench format lock clean
+.PHONY: setup runtime demo run test interop check bench format lock clean
 
 setup: $(STAMP)
+
+runtime: $(RUNTIME_STAMP)
 
 $(RUNTIME_STAMP): requirements/runtime.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,0 +1,205 @@
+"""The gateway role: carriers, the pump, the flush, the intake, and the loops that move them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.clock import Clock
+from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.composing import Composer
+from smsgate.flows.flushing import Flushing
+from smsgate.flows.inbound import Intake
+from smsgate.flows.inbound_desk import DeskTools
+from smsgate.flows.loops import Loop
+from smsgate.flows.outcomes import Outcomes
+from smsgate.flows.ports import Carrier, Wakeups
+from smsgate.flows.pricing import Pricing
+from smsgate.flows.records import CarrierReceipts, MobileOriginated
+from smsgate.flows.sending import Pump, SendingLimits
+from smsgate.flows.stops import RecentStops
+from smsgate.ids import IdMaker
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.switchboard import Switchboard
+from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.store.inbound import StoredInbound
+from smsgate.store.pool import Database
+from smsgate.store.sending import StoredSending
+
+log = structlog.get_logger(__name__)
+
+RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end and this
+UNMATCHED_INTERVAL_S = 1.0
+UNMATCHED_MAX = 5_000  # receipts matched by one hash join
+DRAIN_LOOK_S = 0.01
+INTERACTIVE_POLL_S = 0.25  # messages that another process wrote wait this long at most
+
+
+class _Events:
+    """What links tell, to whom it concerns."""
+
+    def __init__(self, pump: Pump, intake: Intake) -> None:
+        self._pump = pump
+        self._intake = intake
+
+    def answered(
+        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
+    ) -> None:
+        self._pump.answered(carrier_id, slots, statuses, smsc_ids)
+
+    def in_doubt(self, carrier_id: int, slots: Sequence[int]) -> None:
+        self._pump.in_doubt(carrier_id, slots)
+
+    def receipts(self, receipts: CarrierReceipts) -> None:
+        self._pump.receipts(receipts)
+
+    def delivered(self, mo: MobileOriginated) -> None:
+        self._intake.put(mo)
+
+    def room_changed(self, carrier_id: int) -> None:
+        self._pump.room_changed(carrier_id)
+
+
+class Gateway:
+    """Start it with the database open and a lease held; `drain` leaves carriers and claims in order."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        carriers: Sequence[tuple[int, CarrierProfile]],
+        ids: IdMaker,
+        public_ids: PublicIds,
+        pricing: Pricing,
+        networks: NetworkTable,
+        stops: RecentStops,
+        wakeups: Wakeups,
+        clock: Clock,
+        owner: int,
+        limits: SendingLimits,
+    ) -> None:
+        self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
+        accounts: Mapping[int, Carrier] = {carrier.carrier_id: carrier for carrier in self.switchboard}
+        self._store = StoredSending(
+            database, ids, lambda campaign_id: public_ids.encode(Kind.CAMPAIGN, campaign_id)
+        )
+        self.outcomes = Outcomes(ids.next)
+        senders = {
+            sender.number.removeprefix("+"): carrier_id
+            for carrier_id, profile in carriers
+            for sender in profile.senders
+        }
+        composer = Composer(pricing, networks, accounts, senders, clock)
+        self.pump = Pump(
+            self._store, accounts, composer, self.outcomes, stops, clock, owner=owner, limits=limits
+        )
+        self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
+        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use)
+        self.intake = Intake(
+            StoredInbound(database),
+            accounts,
+            pricing,
+            networks,
+            tools,
+            stops,
+            wakeups,
+            clock,
+            busy_status=lambda carrier_id: self.switchboard.by_id(carrier_id).mo_busy_status,
+        )
+        self._clock = clock
+        self._carrier_ids = list(accounts)
+        self.loops = [
+            Loop(
+                "claims",
+                self.pump.claim_once,
+                clock,
+                interval_s=limits.poll_s,
+                wake=self.pump.wake_claims,
+            ),
+            Loop(
+                "interactive",
+                self.pump.interactive_once,
+                clock,
+                interval_s=INTERACTIVE_POLL_S,
+                wake=self.pump.wake_interactive,
+            ),
+            Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
+            Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
+        ]
+        self._loop_tasks: list[asyncio.Task[None]] = []
+        self._flush_task: asyncio.Task[None] | None = None
+        self._intake_task: asyncio.Task[None] | None = None
+
+    def _may_use(self, sender: str, slug: str) -> bool:
+        return self.switchboard.may_send(slug, sender)
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Begin to bind and to work; a task that ends by itself is a reason to end the process."""
+        self._flush_task = asyncio.create_task(self.flushing.run(), name="flush")
+        self._intake_task = asyncio.create_task(self.intake.run(), name="intake")
+        self._loop_tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
+        self.switchboard.start(_Events(self.pump, self.intake))
+        return [self._flush_task, self._intake_task, *self._loop_tasks]
+
+    async def drain(self, timeout_s: float) -> None:
+        """
+        Leave in order: no new submits, open answers awaited, everything committed, binds unbound both ways.
+
+        Chunks and messages that were claimed and not written are given back for the next start.
+        """
+        self.pump.drain()
+        self.switchboard.stop_submitting()
+        for loop in self.loops:
+            loop.stop()
+        await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+        deadline = self._clock.monotonic() + timeout_s
+        await self._answered(deadline)
+        # Receipts and MOs that came so far are committed and answered while the binds still stand.
+        await self._settle(deadline)
+        await self.switchboard.drain(max(0.1, deadline - self._clock.monotonic()))
+        self.intake.close()
+        self.flushing.close()
+        for task in (self._intake_task, self._flush_task):
+            if task is not None:
+                await asyncio.wait([task], timeout=timeout_s)
+        await self.pump.release()
+        log.info("gateway_drained", in_flight=self.switchboard.in_flight())
+
+    async def _answered(self, deadline: float) -> None:
+        """Wait until no submit_sm waits for its response."""
+        for _ in range(max(1, int((deadline - self._clock.monotonic()) / DRAIN_LOOK_S))):
+            if not self.switchboard.in_flight():
+                return
+            await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _settle(self, deadline: float) -> None:
+        """Wait until everything that came is committed."""
+        for _ in range(max(1, int((deadline - self._clock.monotonic()) / DRAIN_LOOK_S))):
+            waiting = not self.outcomes.empty() or self.intake.backlog()
+            if not (waiting or self.flushing.busy or self.intake.busy):
+                return
+            await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _resolve_unmatched(self) -> bool:
+        now = self._clock.now()
+        found = [
+            await self._store.resolve_unmatched(carrier_id, UNMATCHED_MAX, now)
+            for carrier_id in self._carrier_ids
+        ]
+        return any(count == UNMATCHED_MAX for count in found)
+
+    async def _recover(self) -> bool:
+        recovery = await self._store.recover(now=self._clock.now())
+        if recovery.chunks_resumed or recovery.interactive_unknown:
+            log.warning(
+                "recovered",
+                chunks=recovery.chunks_resumed,
+                unknown=recovery.messages_unknown,
+                interactive_unknown=recovery.interactive_unknown,
+            )
+            self.pump.wake_claims.set()
+        return False

@@ -1,0 +1,316 @@
+"""One process of smsgate with its roles: started in order, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from smsgate.api.app import build_app
+from smsgate.api.context import ApiContext
+from smsgate.api.serving import Serving, serve
+from smsgate.billing.networks import default_table
+from smsgate.clock import Clock, SystemClock
+from smsgate.config import Settings
+from smsgate.daemon.gateway import Gateway
+from smsgate.daemon.services import LeaseKeeper, Services, open_services
+from smsgate.errors import ConfigError, SmsgateError
+from smsgate.flows.commerce import Commerce
+from smsgate.flows.housekeeping import Housekeeping
+from smsgate.flows.loops import Loop
+from smsgate.flows.ports_commerce import SenderInfo
+from smsgate.flows.pricing import Pricing
+from smsgate.flows.stops import RecentStops
+from smsgate.store.carriers import register_carriers
+from smsgate.store.commerce import commerce_stores
+from smsgate.store.deliveries import PgDeliveries
+from smsgate.store.health import PgHealth
+from smsgate.store.housekeeping import PgHousekeeping
+from smsgate.store.idempotency import PgIdempotency
+from smsgate.store.imports import PgImports
+from smsgate.store.merchants import PgApiKeys, PgMerchants
+from smsgate.store.prices import PgPrices
+from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.usage import PgPriceData
+from smsgate.telemetry.loop_lag import LoopLag
+from smsgate.telemetry.metrics import Metrics, watch_carriers, watch_deliveries, watch_flushing, watch_loops
+from smsgate.webhooks.client import WebhookClient
+from smsgate.webhooks.courier import Courier
+from smsgate.webhooks.delivery import Deliveries
+from smsgate.webhooks.prover import ChallengeProver
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
+WEBHOOK_GRACE_S = 5.0
+HOUSEKEEPING_INTERVAL_S = 3600.0
+
+
+class LoopDied(SmsgateError):
+    """A loop ended that never ends: the supervisor starts the process anew."""
+
+    code = "loop_died"
+
+
+class _Wakeups:
+    """Nudges between the roles of this process; what is missing here polls."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+        self.webhooks: Deliveries | None = None
+
+    def interactive(self) -> None:
+        if self.gateway is not None:
+            self.gateway.pump.wake_interactive.set()
+
+    def campaigns(self) -> None:
+        if self.gateway is not None:
+            self.gateway.pump.wake_claims.set()
+
+    def deliveries(self) -> None:
+        if self.webhooks is not None:
+            self.webhooks.wake.set()
+
+
+class Process:
+    """What runs; made by `running`."""
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self.settings = settings
+        self.services = services
+        self.metrics = Metrics()
+        self.draining = False
+        self.gateway: Gateway | None = None
+        self.webhooks: Deliveries | None = None
+        self.api: Serving | None = None
+        self.pricing = Pricing(PgPriceData(services.database), services.clock)
+        self.stops = RecentStops()
+        self._wakeups = _Wakeups()
+        self._lease = LeaseKeeper(services)
+        self._lag = LoopLag(services.clock)
+        self._lag_task: asyncio.Task[None] | None = None
+        self._client = WebhookClient(settings.webhooks.policy())
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[Loop] = []
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Begin what the roles say; the API listens last, when everything behind it stands."""
+        settings, services = self.settings, self.services
+        roles = settings.node.roles
+        await self._stack.enter_async_context(self._client)
+        self._tasks.append(asyncio.create_task(self._lease.run(), name="lease"))
+        ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
+        if "gateway" in roles and settings.carriers:
+            self._start_gateway(ids)
+        commerce = self._commerce()
+        if "webhooks" in roles:
+            self._start_webhooks(commerce)
+        if "gateway" in roles:
+            self._start_housekeeping()
+        self._watch()
+        if "api" in roles:
+            app = build_app(self._api_context(commerce))
+            self.api = await serve(app, settings.http.host, settings.http.port)
+        log.info("started", roles=sorted(roles), port=self.api.port if self.api else None)
+
+    def _start_gateway(self, carrier_ids: Mapping[str, int]) -> None:
+        settings, services = self.settings, self.services
+        self.gateway = Gateway(
+            services.database,
+            carriers=[(carrier_ids[profile.name], profile) for profile in settings.carriers],
+            ids=services.ids,
+            public_ids=services.public_ids,
+            pricing=self.pricing,
+            networks=default_table(),
+            stops=self.stops,
+            wakeups=self._wakeups,
+            clock=services.clock,
+            owner=services.lease.epoch,
+            limits=settings.sending.limits(),
+        )
+        self._wakeups.gateway = self.gateway
+        self._tasks += self.gateway.start()
+
+    def _commerce(self) -> Commerce:
+        services = self.services
+        return Commerce.of(
+            commerce_stores(services.database),
+            pricing=self.pricing,
+            networks=default_table(),
+            senders=sender_table(self.settings),
+            prover=ChallengeProver(self._client, services.clock),
+            policy=self.settings.webhooks.policy(),
+            secrets=services.keyring,
+            ids=services.ids,
+            public_ids=services.public_ids,
+            clock=services.clock,
+            wakeups=self._wakeups,
+        )
+
+    def _start_webhooks(self, commerce: Commerce) -> None:
+        services = self.services
+        courier = Courier(
+            self._client,
+            services.keyring,
+            commerce.orders,
+            services.public_ids,
+            services.clock,
+            random.SystemRandom().random,
+        )
+        self.webhooks = Deliveries(
+            PgDeliveries(services.database),
+            courier,
+            self.settings.webhooks.policy(),
+            services.clock,
+            owner=services.lease.epoch,
+            settings=self.settings.webhooks.delivery(),
+        )
+        self._wakeups.webhooks = self.webhooks
+        self._tasks.append(asyncio.create_task(self.webhooks.run(), name="webhooks"))
+
+    def _start_housekeeping(self) -> None:
+        clock = self.services.clock
+        retention = self.settings.retention.kept()
+        housekeeping = Housekeeping(PgHousekeeping(self.services.database), retention, clock)
+        loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
+        self._loops.append(loop)
+        self._tasks.append(asyncio.create_task(loop.run(), name=loop.name))
+
+    def _watch(self) -> None:
+        """Have the metrics read what runs here."""
+        gateway, metrics, clock = self.gateway, self.metrics, self.services.clock
+        self._lag_task = asyncio.create_task(self._lag.run(), name="loop-lag")
+        loops = [*self._loops, *(gateway.loops if gateway else [])]
+        watch_loops(metrics, self._lag, loops, clock)
+        if self.webhooks is not None:
+            watch_deliveries(metrics, self.webhooks)
+        if gateway is None:
+            return
+        watch_carriers(metrics, gateway.switchboard)
+        watch_flushing(metrics, gateway.flushing)
+        pump, intake = gateway.pump, gateway.intake
+        metrics.gauge(
+            "uncommitted", "Messages written whose outcome is not durable", lambda: pump.uncommitted
+        )
+        metrics.counter("submitted", "submit_sm written", lambda: pump.submitted)
+        metrics.counter("inbound", "MOs committed", lambda: intake.taken)
+        metrics.counter(
+            "inbound_turned_away", "MOs that the carrier was told to keep", lambda: intake.turned_away
+        )
+        metrics.gauge("inbound_backlog", "MOs that wait for their transaction", intake.backlog)
+        metrics.counter(
+            "inbound_outcomes",
+            "What MOs came to",
+            lambda: {(outcome,): count for outcome, count in intake.outcomes.items()},
+            "outcome",
+        )
+
+    def _api_context(self, commerce: Commerce) -> ApiContext:
+        services = self.services
+        database = services.database
+        return ApiContext(
+            settings=self.settings.http.api(),
+            clock=services.clock,
+            ids=services.ids,
+            public_ids=services.public_ids,
+            secrets=services.keyring,
+            stops=self.stops,
+            wakeups=self._wakeups,
+            carriers=list(self.gateway.switchboard) if self.gateway else [],
+            metrics=self.metrics.registry,
+            key_mac_key=services.key_mac_key,
+            api_keys=PgApiKeys(database),
+            idempotency=PgIdempotency(database),
+            merchants=PgMerchants(database),
+            prices=PgPrices(database),
+            subscribers=PgSubscribers(database),
+            imports=PgImports(database),
+            health=PgHealth(database),
+            draining=lambda: self.draining,
+            commerce=commerce,
+        )
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """
+        Return when `stop` is set.
+
+        Raises:
+            LoopDied: a loop ended by itself, or the node's lease was lost.
+        """
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        for task in done - {stopping}:
+            cause = task.exception()
+            log.error("loop_died", loop=task.get_name(), error=repr(cause))
+            raise LoopDied(f"the loop {task.get_name()} ended: {cause!r}") from cause
+
+    async def stop(self) -> None:
+        """
+        Stop in order: no new requests, no new submits, answers awaited, all committed, unbound, parked.
+
+        What was taken and not sent is given back; nothing is sent twice and nothing is missing after it.
+        """
+        self.draining = True
+        if self.api is not None:
+            await self.api.stop()
+        if self.gateway is not None:
+            await self.gateway.drain(DRAIN_S)
+        if self.webhooks is not None:
+            await self.webhooks.stop(WEBHOOK_GRACE_S)
+        for loop in self._loops:
+            loop.stop()
+        self._lease.stop()
+        if self._lag_task is not None:
+            self._lag_task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=WEBHOOK_GRACE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        log.info("stopped")
+
+
+def sender_table(settings: Settings) -> dict[str, SenderInfo]:
+    """Return every sender number of every carrier: who may use it, and whether people can answer it."""
+    table: dict[str, SenderInfo] = {}
+    for carrier in settings.carriers:
+        for sender in carrier.senders:
+            number = sender.number.removeprefix("+")
+            if number in table:
+                raise ConfigError(
+                    f"sender {number} stands at two carriers",
+                    where=f"carriers.{carrier.name}.senders",
+                    mend="keep it with one carrier",
+                )
+            merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
+            table[number] = SenderInfo(carrier.name, sender.receives, merchants)
+    return table
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    clock: Clock | None = None,
+    database_name: str | None = None,
+) -> AsyncIterator[Process]:
+    """Run a process of smsgate; leaving stops it in order. `database_name` is another than the usual one."""
+    clock = clock or SystemClock()
+    async with open_services(
+        settings.node.state_dir, settings.database.dsns(), clock, say, database_name=database_name
+    ) as services:
+        process = Process(settings, services)
+        try:
+            await process.start()
+            yield process
+        finally:
+            await process.stop()

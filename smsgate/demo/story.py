@@ -1,0 +1,89 @@
+"""The story in numbers, and the checks that they agree: each side counted alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from smsgate.demo.scene import Cast
+from smsgate.money import micros_from_text, micros_to_text
+from smsgate.simulator.serve import Simulator
+from smsgate.simulator.shop import Shop
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the gateway's own tables hold about the demonstration's merchant."""
+
+    accepted: int  # sent rows with status 0, offers and answers
+    offers_accepted: int
+    delivered: int  # offers with a final receipt DELIVRD
+    ledger_messages: int  # revenue lines, messages to phones
+    ledger_micros: int
+    cost_micros: int
+    replies: dict[str, int]  # label -> inbound messages
+    orders: int
+    confirmed: int
+    stops: int
+    events_pending: int
+    open_receipts: int
+
+
+async def tell(cast: Cast, campaign: str, simulator: Simulator, shop: Shop, books: Books) -> dict[str, Any]:
+    """Return the numbers and the checks as one JSON object."""
+    statement = await current_statement(cast)
+    csv_micros, csv_messages = csv_sums(await cast.merchant.call("GET", f"{statement['path']}.csv"))
+    progress = (await cast.merchant.call("GET", f"/v1/campaigns/{campaign}"))["progress"]
+    log, phones = simulator.smsc.log, simulator.phones
+    statement_micros = micros_from_text(statement["amount"])
+    checks = [
+        ("submits seen by the SMSC = messages accepted", log.accepted == books.accepted),
+        ("messages accepted = messages in the ledger", books.accepted == books.ledger_messages),
+        ("every subscriber got the offer once", books.offers_accepted == len(cast.msisdns)),
+        ("orders = phones that said yes", books.orders == len(phones.buyers)),
+        ("the shop verified each order event exactly once", _each_once(shop, books.orders)),
+        ("the shop confirmed every order", books.confirmed == books.orders == shop.confirmed),
+        ("nobody got an offer after STOP", simulator.smsc.judge.offers_after_stop == 0),
+        ("every STOP is in force", books.stops == len(phones.stopped)),
+        ("statement = ledger", statement_micros == books.ledger_micros),
+        ("CSV = statement", csv_micros == statement_micros and csv_messages == statement["messages"]),
+    ]
+    return {
+        "subscribers": len(cast.msisdns),
+        "submitted": log.submits,
+        "accepted": books.accepted,
+        "offers": progress,
+        "delivered": books.delivered,
+        "replies": books.replies,
+        "orders": books.orders,
+        "confirmed": books.confirmed,
+        "stops": books.stops,
+        "currency": statement["currency"],
+        "cost": micros_to_text(books.cost_micros),
+        "charge": micros_to_text(books.ledger_micros),
+        "statement": statement["total"],
+        "checks": [{"name": name, "ok": ok} for name, ok in checks],
+    }
+
+
+async def current_statement(cast: Cast) -> dict[str, Any]:
+    """Return the statement of the one month there is, with its path."""
+    months = (await cast.merchant.call("GET", "/v1/usage/statements"))["data"]
+    path = f"/v1/usage/statements/{months[0]['month']}"
+    statement: dict[str, Any] = await cast.merchant.call("GET", path)
+    return {**statement, "path": path}
+
+
+def csv_sums(octets: bytes) -> tuple[int, int]:
+    """Return (micros, messages) of a statement's CSV."""
+    rows = list(csv.DictReader(io.StringIO(octets.decode("utf-8-sig"))))
+    return (
+        sum(micros_from_text(row["amount"]) for row in rows),
+        sum(int(row["messages"]) for row in rows),
+    )
+
+
+def _each_once(shop: Shop, orders: int) -> bool:
+    return shop.verified_once == orders and shop.verified_more == 0 and shop.forged == 0
