@@ -11,6 +11,7 @@ from smsgate import msisdn as msisdns
 from smsgate.api.commerce import commerce
 from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, RequestModel, Tag
 from smsgate.api.problems import ProblemType
+from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.campaign_states import CampaignEvent
 from smsgate.errors import DomainError, Invalid
@@ -39,6 +40,8 @@ PROBLEMS: Final = (
     ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key to start a campaign."),
 )
 
+START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode")
+
 
 class AudienceModel(RequestModel):
     """Exactly one of the three. Whoever is not subscribed when a chunk is sent gets nothing."""
@@ -53,9 +56,12 @@ class AudienceModel(RequestModel):
 
 
 class CreateCampaign(RequestModel):
-    offer: PublicId
+    offer: PublicId | CreateOffer = Field(description="An offer's id, or the offer itself.")
     audience: AudienceModel
     external_id: ExternalId | None = None
+    start: bool = Field(
+        default=False, description="Start at once. When the start is refused the draft stays, to be mended."
+    )
 
 
 class AudienceAnswer(AnswerModel):
@@ -119,10 +125,18 @@ class CampaignQuery(PageQuery):
 
 async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
+    if body.start:
+        _refuse_test_key(call)
     audience = await _audience(call, body.audience)
-    record = await commerce(call).campaigns.create(
-        call.merchant_id, call.decode(Kind.OFFER, body.offer), audience, body.external_id
-    )
+    if isinstance(body.offer, CreateOffer):
+        draft = await offer_draft(call, body.offer, "/offer")
+        offer_id = (await commerce(call).offers.create(call.merchant_id, draft)).offer.offer_id
+    else:
+        offer_id = call.decode(Kind.OFFER, body.offer)
+    campaigns = commerce(call).campaigns
+    record = await campaigns.create(call.merchant_id, offer_id, audience, body.external_id)
+    if body.start:
+        record = await campaigns.start(call.merchant_id, record.campaign_id)
     return as_campaign(call, record)
 
 
@@ -245,7 +259,7 @@ ROUTES: Final = (
         request=CreateCampaign,
         response=Campaign,
         status=201,
-        errors=("external_id_taken", "subscriber_unknown", "msisdn_invalid"),
+        errors=("subscriber_unknown", "msisdn_invalid", *START_ERRORS, *OFFER_ERRORS),
     ),
     Route(
         "GET",
@@ -272,7 +286,7 @@ ROUTES: Final = (
         "Start sending",
         Scope.SEND,
         response=Campaign,
-        errors=("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode"),
+        errors=START_ERRORS,
     ),
     Route(
         "POST",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
@@ -24,6 +24,7 @@ from smsgate.api.models import (
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.offers import QUANTITY_MAX
+from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
 from smsgate.money import check_currency, minor_to_text
@@ -81,7 +82,10 @@ class CreateOffer(RequestModel):
     item: Name
     price: Amount = Field(description="Total price of one piece, taxes and delivery included.")
     sender: Sender
-    expires_at: Instant
+    expires_at: Instant | None = Field(default=None, description="This, or expires_in_s.")
+    expires_in_s: int | None = Field(
+        default=None, ge=1, le=366 * 86_400, description="From now: at least 1,800, at most 366 days."
+    )
     currency: CurrencyCode | None = Field(default=None, description="The merchant's own when left out.")
     shop_name: Name | None = None
     language: LanguageCode | None = None
@@ -116,14 +120,26 @@ class OfferQuery(PageQuery):
 
 
 async def create_offer(call: Call) -> Answer:
-    body = call.body_as(CreateOffer)
+    draft = await offer_draft(call, call.body_as(CreateOffer))
+    return as_offer(call, await commerce(call).offers.create(call.merchant_id, draft))
+
+
+async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> OfferDraft:
+    """Return what `body` asks for; `pointer` leads to it when it is a part of another request."""
+    if (body.expires_at is None) == (body.expires_in_s is None):
+        raise Invalid(
+            "give either expires_at or expires_in_s",
+            code="expires_at_invalid",
+            pointer=f"{pointer}/expires_at",
+        )
+    expires_at = body.expires_at or call.context.clock.now() + timedelta(seconds=body.expires_in_s or 0)
     currency = body.currency or (await call.context.merchants.get(call.merchant_id)).currency
-    draft = OfferDraft(
+    return OfferDraft(
         text=body.text,
         item=body.item,
-        unit_price_minor=minor_from_text(body.price, check_currency(currency)),
+        unit_price_minor=minor_from_text(body.price, check_currency(currency), f"{pointer}/price"),
         sender=body.sender,
-        expires_at=body.expires_at,
+        expires_at=expires_at,
         currency=currency,
         shop_name=body.shop_name,
         language=body.language,
@@ -132,7 +148,6 @@ async def create_offer(call: Call) -> Answer:
         stock=body.stock,
         external_id=body.external_id,
     )
-    return as_offer(call, await commerce(call).offers.create(call.merchant_id, draft))
 
 
 async def get_offer(call: Call) -> Answer:

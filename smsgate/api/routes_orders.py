@@ -11,6 +11,7 @@ from smsgate.api.commerce import commerce, id_or_none
 from smsgate.api.models import AnswerModel, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OrderRecord
 from smsgate.flows.orders import REASON_CHARACTERS_MAX, REF_CHARACTERS_MAX, OrderDetails
 from smsgate.money import micros_to_text, minor_to_text
@@ -116,14 +117,23 @@ class OrderInFull(Order):
     message_cost: MessageCostAnswer
 
 
+OrderPage = Page[OrderInFull | Order]
+FULL_MAX: Final = 20  # four statements an order
+
+
 class OrderQuery(PageQuery):
     state: OrderStateName | None = None
     campaign: str | None = Field(default=None, max_length=64)
     number: str | None = Field(default=None, max_length=40)
+    full: bool = Field(
+        default=False, description="With steps and message cost; at most 20 orders a page then."
+    )
 
 
 async def list_orders(call: Call) -> Answer:
     query = call.query_as(OrderQuery)
+    if query.full and query.limit > FULL_MAX:
+        raise Invalid(f"at most {FULL_MAX} orders a page with full", pointer="/limit")
     page = await commerce(call).orders.page(
         call.merchant_id,
         call.page_ask(Kind.ORDER),
@@ -131,7 +141,11 @@ async def list_orders(call: Call) -> Answer:
         id_or_none(call, Kind.CAMPAIGN, query.campaign),
         query.number,
     )
-    return call.page_answer(Page[Order], [as_order(call, row) for row in page.rows], page.has_more)
+    if not query.full:
+        return call.page_answer(OrderPage, [as_order(call, row) for row in page.rows], page.has_more)
+    orders = commerce(call).orders
+    rows = [as_order_in_full(call, await orders.details(call.merchant_id, row.order_id)) for row in page.rows]
+    return call.page_answer(OrderPage, rows, page.has_more)
 
 
 async def get_order(call: Call) -> Answer:
@@ -225,9 +239,7 @@ def as_order_in_full(call: Call, details: OrderDetails) -> OrderInFull:
 _CHANGE_ERRORS: Final = ("order_state", "conflict")
 
 ROUTES: Final = (
-    Route(
-        "GET", "/v1/orders", list_orders, "List orders", Scope.READ, query=OrderQuery, response=Page[Order]
-    ),
+    Route("GET", "/v1/orders", list_orders, "List orders", Scope.READ, query=OrderQuery, response=OrderPage),
     Route(
         "GET", "/v1/orders/{id}", get_order, "Read an order and its cost", Scope.READ, response=OrderInFull
     ),

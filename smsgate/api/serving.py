@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -68,14 +68,14 @@ class GuardedConnection(asyncio.Protocol):
         self._requests = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        peer = transport.get_extra_info("peername")
+        ours = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        peer = ours.get_extra_info("peername")
         source = str(peer[0]) if isinstance(peer, tuple) else ""
         if not self._connections.open(source):
-            transport.abort()
+            ours.abort()
             return
         self._source = source
-        self._transport = transport
+        self._transport = ours
         self._inner.connection_made(transport)
         self._arm(self._connections.settings.idle_timeout_s)
 

@@ -67,6 +67,10 @@ class NetworkTable:
     def __len__(self) -> int:
         return len(self._networks)
 
+    def mccmncs(self, country: str) -> list[str]:
+        """Return every network of a country that a number can have, in order."""
+        return sorted({network.mccmnc for network in self._networks.values() if network.country == country})
+
     def network_of(self, msisdn: str) -> Network:
         for length in self._lengths:
             network = self._networks.get(msisdn[:length])

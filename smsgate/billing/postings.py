@@ -83,9 +83,7 @@ def post_columns(
 
 
 def posting(key: PostingKey, messages: int, segments: int, sell_micros: int, cost_micros: int) -> Posting:
-    """
-    Return the balanced posting of one aggregate; amounts of zero still have their lines, they are counted.
-    """
+    """Return the balanced posting of one aggregate; amounts of zero have lines too, they are counted."""
     lines = [
         PostingLine(Account.UNBILLED, key.merchant_id, key.sell_currency, sell_micros),
         PostingLine(Account.REVENUE, key.merchant_id, key.sell_currency, -sell_micros),

@@ -76,9 +76,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def month_bounds(month: Month, zone_name: str) -> tuple[datetime, datetime]:
-    """
-    Return (starts_at, ends_at) in UTC; a month may have an hour more or less.
-    """
+    """Return (starts_at, ends_at) in UTC; a month may have an hour more or less."""
     local = zone(zone_name)
     following = month.next()
     start = datetime(month.year, month.month, 1, tzinfo=local)

@@ -28,7 +28,9 @@ PRICE_MINOR_MAX: Final = 100_000_000  # a million units of a currency with cents
 
 _ALPHANUMERIC: Final = re.compile(r"[0-9A-Za-z .&_-]{1,11}", re.ASCII)
 _AMOUNT: Final = re.compile(r"(?<![\d.,])(\d{1,3}(?:[ .,]\d{3})+|\d{1,9})(?:[.,](\d{1,3}))?(?!\d)")
-_DAYS: Final = re.compile(r"(?<![\d.,])([1-9]\d?)(?![\d.,])")
+_DAYS: Final = re.compile(
+    r"(?<![\w.,/])[1-9]\d? ?(?:j|jours?|d|days?|dag|dagars?|dagen|t|tage?n?|dias?|g|gg|giorni)(?!\w)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def _stop(text: TakenApart, words: Vocabulary) -> Reading | None:
         word = find(kept, words.stop_short) or near_stop(kept, words)
         if word:
             others = [w for w in blank(clause, harmless).split() if w not in {word, "¤", "#"}]
-            if len(others) <= SHORT_WORDS_MAX and not (text.question and len(text.flat.split()) > 6):
+            if len(others) <= SHORT_WORDS_MAX:
                 return Reading(Label.STOP, "stop_word", f"{word!r} stands nearly alone in its clause.")
     rest = blank(searched, harmless).strip()
     cancels_order = any(
@@ -173,7 +173,7 @@ def _stop(text: TakenApart, words: Vocabulary) -> Reading | None:
 def _classify(
     text: TakenApart, words: Vocabulary, names: Iterable[str]
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the phrases found per category, longest first at each place, and the words that nothing explains."""
+    """Return the phrases found per category, longest first, and the words that nothing explains."""
     named = {word for name in names for word in re.findall(r"\w+", plain(name))}
     found: dict[str, list[str]] = {}
     unknown: list[str] = []

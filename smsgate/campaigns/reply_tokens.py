@@ -40,7 +40,7 @@ _WROTE: Final = re.compile(
 
 @dataclass(slots=True)
 class TakenApart:
-    """A reply taken apart: `flat` has one space between words, "#" for numbers, "¤" for numbers that are none."""
+    """A reply taken apart: `flat` has single spaces, "#" for numbers and "¤" for numbers that are none."""
 
     flat: str
     clauses: list[str]

@@ -11,6 +11,7 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.clock import Clock
 from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
 from smsgate.flows.flushing import Flushing
 from smsgate.flows.inbound import Intake
@@ -94,8 +95,16 @@ class Gateway:
             for sender in profile.senders
         }
         composer = Composer(pricing, networks, accounts, senders, clock)
-        self.pump = Pump(
-            self._store, accounts, composer, self.outcomes, stops, clock, owner=owner, limits=limits
+        self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
+        self.claiming = Claiming(
+            self._store,
+            self.pump,
+            composer,
+            stops,
+            clock,
+            carriers=accounts,
+            carrier_of_sender=senders,
+            owner=owner,
         )
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
         tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use)
@@ -115,14 +124,14 @@ class Gateway:
         self.loops = [
             Loop(
                 "claims",
-                self.pump.claim_once,
+                self.claiming.claim_once,
                 clock,
                 interval_s=limits.poll_s,
                 wake=self.pump.wake_claims,
             ),
             Loop(
                 "interactive",
-                self.pump.interactive_once,
+                self.claiming.interactive_once,
                 clock,
                 interval_s=INTERACTIVE_POLL_S,
                 wake=self.pump.wake_interactive,
@@ -155,18 +164,22 @@ class Gateway:
         self.switchboard.stop_submitting()
         for loop in self.loops:
             loop.stop()
-        await asyncio.gather(*self._loop_tasks, return_exceptions=True)
         deadline = self._clock.monotonic() + timeout_s
+        await _end(self._loop_tasks, timeout_s)
         await self._answered(deadline)
         # Receipts and MOs that came so far are committed and answered while the binds still stand.
         await self._settle(deadline)
         await self.switchboard.drain(max(0.1, deadline - self._clock.monotonic()))
         self.intake.close()
         self.flushing.close()
-        for task in (self._intake_task, self._flush_task):
-            if task is not None:
-                await asyncio.wait([task], timeout=timeout_s)
-        await self.pump.release()
+        settled = await _end([self._flush_task] if self._flush_task else [], timeout_s)
+        await _end([self._intake_task] if self._intake_task else [], timeout_s)
+        if settled:
+            await self.claiming.release()
+        else:
+            # What was written may have outcomes that are not durable: given back, it would be sent again.
+            # The end of the lease settles it: unknown where it is in doubt, the rest is sent by the next owner.
+            log.error("gateway_not_settled", uncommitted=self.pump.uncommitted)
         log.info("gateway_drained", in_flight=self.switchboard.in_flight())
 
     async def _answered(self, deadline: float) -> None:
@@ -194,6 +207,8 @@ class Gateway:
 
     async def _recover(self) -> bool:
         recovery = await self._store.recover(now=self._clock.now())
+        if recovery.chunks_cancelled:
+            log.info("cancelled_chunks_ended", chunks=recovery.chunks_cancelled)
         if recovery.chunks_resumed or recovery.interactive_unknown:
             log.warning(
                 "recovered",
@@ -203,3 +218,14 @@ class Gateway:
             )
             self.pump.wake_claims.set()
         return False
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:
+    """Wait for tasks that were told to end, then cancel them; return whether all of them ended by themselves."""
+    if not tasks:
+        return True
+    done, late = await asyncio.wait(tasks, timeout=timeout_s)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    return not late and all(not task.cancelled() and task.exception() is None for task in done)

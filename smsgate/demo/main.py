@@ -190,6 +190,7 @@ async def watch(scene: Stage, campaign: str, say: Callable[[str], None]) -> None
     deadline = loop.time() + STORY_LIMIT_S
     last: tuple[object, ...] = ()
     moved_at = loop.time()
+    line = LiveLine(say)
     while True:
         found = await scene.cast.merchant.call("GET", f"/v1/campaigns/{campaign}")
         books = await read_books(scene.process.services.database)
@@ -198,13 +199,42 @@ async def watch(scene: Stage, campaign: str, say: Callable[[str], None]) -> None
         state = (found["state"], *progress.values(), books.orders, books.confirmed, books.accepted)
         if state != last:
             last, moved_at = state, now
-            say(progress_line(progress, books.confirmed, len(scene.cast.msisdns)))
+            line.show(progress_line(progress, books.confirmed, len(scene.cast.msisdns)))
         waiting = books.events_pending + books.open_receipts + under_way(scene.simulator)
         if found["state"] == "finished" and not waiting and now - moved_at >= QUIET_S:
+            line.end()
             return
         if now >= deadline:
             raise DemoFailed(f"the story did not end in {STORY_LIMIT_S:.0f} s; still waiting for {waiting}")
         await asyncio.sleep(0.2)
+
+
+class LiveLine:
+    """One line that changes in place on a terminal; elsewhere a line a second."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._live = sys.stderr.isatty()
+        self._last = ""
+        self._said_at = 0.0
+
+    def show(self, text: str) -> None:
+        self._last = text
+        if self._live:
+            sys.stderr.write(f"\r{text}")
+            sys.stderr.flush()
+            return
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= 1.0:
+            self._said_at = now
+            self._say(text)
+            self._last = ""
+
+    def end(self) -> None:
+        if self._live:
+            sys.stderr.write("\n")
+        elif self._last:
+            self._say(self._last)
 
 
 def under_way(simulator: Simulator) -> int:

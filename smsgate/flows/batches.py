@@ -7,7 +7,7 @@ its receipt for a match, so no object per message is needed on the way back.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -17,8 +17,10 @@ from smsgate.flows.records import ChunkKey, Lane
 SLOT_BITS: Final = 12
 BATCH_MAX: Final = 1 << SLOT_BITS
 _INDEX_MASK: Final = BATCH_MAX - 1
-# A carrier that says "not now" to the same message so often, at a rate slowed down each time, means no.
-RETRIES_MAX: Final = 50
+# A carrier that says "not now" to the same message for so long, at a rate slowed down each time, means no.
+RETRY_MAX_S: Final = 600.0
+# `Batch.ended` of a chunk that another owner took over: its outcomes are that owner's.
+FENCED_OFF: Final = "fenced_off"
 
 
 def batch_of(slot: int) -> int:
@@ -44,6 +46,7 @@ class Batch:
         "cost_micros",
         "currency",
         "data_coding",
+        "ended",
         "expires_at",
         "handle",
         "key",
@@ -63,7 +66,7 @@ class Batch:
         "size",
         "skip",
         "texts",
-        "tries",
+        "throttled_at",
         "waiting",
     )
 
@@ -121,9 +124,10 @@ class Batch:
         self.next = 0
         self.settled = 0
         self.retry: deque[int] = deque()
-        self.tries: Counter[int] = Counter()  # index -> how often the carrier said "not now"
+        self.throttled_at: dict[int, float] = {}  # index -> when the carrier first said "not now"
         self.skip: frozenset[int] = frozenset()  # refused when composed: never written
         self.paused = False
+        self.ended: str | None = None  # why nothing of it is written any more
         self.waiting = False
 
     def exhausted(self) -> bool:
@@ -137,6 +141,11 @@ class Batch:
         if self.key is None or self.next >= self.size:
             return self.next >= self.size
         return self.message_ids[self.next] >= self.message_id_base + self.allowance
+
+    def allowance_left(self) -> int:
+        """Return how many messages the committed allowance still covers, holes counted."""
+        reached = self.message_ids[self.next - 1] - self.message_id_base + 1 if self.next else 0
+        return self.allowance - reached
 
     def take(self, count: int) -> list[int]:
         """Take up to `count` indexes to write now: first those that the carrier did not take before."""
@@ -157,10 +166,9 @@ class Batch:
         """Take back indexes that were not written, oldest first."""
         self.retry.extendleft(reversed(indexes))
 
-    def may_retry(self, index: int) -> bool:
-        """Count one "not now" of the carrier; False: it was the last."""
-        self.tries[index] += 1
-        return self.tries[index] <= RETRIES_MAX
+    def may_retry(self, index: int, now: float) -> bool:
+        """Take one "not now" of the carrier at `now` (monotonic seconds); False: it was the last."""
+        return now - self.throttled_at.setdefault(index, now) < RETRY_MAX_S
 
     def drop_rest(self) -> list[int]:
         """Give up whatever was not written; the indexes get the outcome "not sent"."""

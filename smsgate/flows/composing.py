@@ -17,8 +17,9 @@ from typing import NamedTuple, Protocol
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction, PriceBook
 from smsgate.billing.rating import rate_columns
-from smsgate.campaigns.rendering import compile_text, render
+from smsgate.campaigns.rendering import Rendered, compile_text, render
 from smsgate.clock import Clock
+from smsgate.errors import Invalid, TextError
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane
@@ -70,16 +71,16 @@ class Composer:
         self._clock = clock
         self._handles = count(1)
 
-    async def chunk(self, claim: ChunkClaim) -> tuple[Batch, Refused]:
+    async def refresh(self) -> None:
+        """Have prices at hand: what is claimed after it needs the database no more."""
+        await self._prices.refresh()
+
+    def chunk(self, claim: ChunkClaim) -> tuple[Batch, Refused]:
         """Return the batch of an offer's chunk, and which of its entries must not be written."""
         offer = claim.offer
         carrier_id = self._carrier(offer.sender)
-        parts = compile_text(offer.text, claim.field_names)
-        columns = {
-            name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
-        }
-        rendered = render(parts, columns, len(claim.msisdns))
-        rates = await self._rate(claim.merchant_id, carrier_id, claim.msisdns)
+        rendered = _rendered(claim)
+        rates = self._rate(claim.merchant_id, carrier_id, claim.msisdns)
         batch = Batch(
             handle=next(self._handles),
             lane=Lane.BULK,
@@ -104,22 +105,20 @@ class Composer:
         )
         return batch, _refusals(carrier_id, rendered.reasons, rates.reasons)
 
-    async def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
-        """Return one batch per sender and moment of expiry."""
+    def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
+        """Return one batch per sender and minute of expiry: the earliest of them holds for all."""
         groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
-        for place, key in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
-            groups[key].append(place)
-        return [
-            await self._interactive_group(claim, sender, expires_at, places)
-            for (sender, expires_at), places in groups.items()
-        ]
+        for place, (sender, expires_at) in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
+            groups[sender, expires_at.replace(second=0, microsecond=0)].append(place)
+        return [self._interactive_group(claim, sender, places) for (sender, _), places in groups.items()]
 
-    async def _interactive_group(
-        self, claim: InteractiveClaim, sender: str, expires_at: datetime, places: Sequence[int]
+    def _interactive_group(
+        self, claim: InteractiveClaim, sender: str, places: Sequence[int]
     ) -> tuple[Batch, Refused]:
         carrier_id = self._carrier(sender)
         msisdns = [claim.msisdns[place] for place in places]
-        rates = await self._rate(claim.merchant_id, carrier_id, msisdns)
+        texts, reasons = _encoded([claim.bodies[place] for place in places])
+        rates = self._rate(claim.merchant_id, carrier_id, msisdns)
         batch = Batch(
             handle=next(self._handles),
             lane=Lane.INTERACTIVE,
@@ -127,10 +126,10 @@ class Composer:
             merchant_id=claim.merchant_id,
             campaign_id=None,
             sender=sender,
-            expires_at=expires_at,
+            expires_at=min(claim.expires_at[place] for place in places),
             message_ids=_ids([claim.message_ids[place] for place in places]),
             msisdns=msisdns,
-            texts=[encode_gsm(claim.bodies[place]) for place in places],
+            texts=texts,
             sell_item_ids=rates.sell_item_ids,
             sell_micros=rates.sell_micros,
             cost_item_ids=rates.cost_item_ids,
@@ -138,17 +137,16 @@ class Composer:
             currency=rates.currency,
             cost_currency=rates.cost_currency,
         )
-        return batch, _refusals(carrier_id, [None] * len(places), rates.reasons)
+        return batch, _refusals(carrier_id, reasons, rates.reasons)
 
     def _carrier(self, sender: str) -> int | None:
         carrier_id = self._carrier_of_sender.get(sender)
         return carrier_id if carrier_id in self._carriers else None
 
-    async def _rate(self, merchant_id: int, carrier_id: int | None, msisdns: Sequence[int]) -> _Rates:
+    def _rate(self, merchant_id: int, carrier_id: int | None, msisdns: Sequence[int]) -> _Rates:
         """Price every recipient; a merchant without a list, or a network without a price, is refused."""
         now = self._clock.now()
         networks = self._networks.column([str(msisdn) for msisdn in msisdns])
-        await self._prices.refresh()
         book = self._prices.book_of(merchant_id)
         sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, 1)
         cost_list = None if carrier_id is None else self._carriers[carrier_id].cost_list
@@ -165,6 +163,33 @@ class Composer:
             "" if cost_book is None else cost_book.currency,
             sell.reasons,
         )
+
+
+def _rendered(claim: ChunkClaim) -> Rendered:
+    """Render an offer for everybody; a text that cannot be one (no linter saw it) refuses everybody."""
+    count = len(claim.msisdns)
+    columns = {
+        name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
+    }
+    try:
+        parts = compile_text(claim.offer.text, claim.field_names)
+    except (Invalid, TextError) as exc:
+        return Rendered([b""] * count, [exc.code] * count)
+    return render(parts, columns, count)
+
+
+def _encoded(bodies: Sequence[str]) -> tuple[list[bytes], list[str | None]]:
+    """Return system texts in the GSM alphabet, and why one cannot be."""
+    texts: list[bytes] = []
+    reasons: list[str | None] = []
+    for body in bodies:
+        try:
+            texts.append(encode_gsm(body))
+            reasons.append(None)
+        except TextError as exc:
+            texts.append(b"")
+            reasons.append(exc.code)
+    return texts, reasons
 
 
 def _refusals(carrier_id: int | None, texts: Sequence[str | None], prices: Sequence[str | None]) -> Refused:

@@ -13,6 +13,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.ports import Carrier, SendingStore
+from smsgate.flows.records import Ack
 from smsgate.flows.sending import Pump
 
 log = structlog.get_logger(__name__)
@@ -66,20 +67,23 @@ class Flushing:
         self._pump.work.set()
 
     async def _flush(self) -> None:
-        flush, acks, settled, touched = self._outcomes.cut(self._pump.allowance_step, self._clock.now())
+        cut = self._outcomes.cut(self._pump.allowance_step, self._clock.now())
         delay = 0.1
         started = self._clock.monotonic()
         while True:
             try:
-                await self._store.flush(flush, owner=self._owner)
+                taken_over = await self._store.flush(cut.flush, owner=self._owner)
                 break
             except StoreUnavailable as exc:
                 self.failures += 1
-                log.error("flush_waits", error=str(exc), rows=len(flush.sent), retry_s=delay)
+                log.error("flush_waits", error=str(exc), rows=len(cut.flush.sent), retry_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MAX_S)
         self.flushes += 1
         self.durations_s.append(self._clock.monotonic() - started)
-        for carrier_id in {ack.carrier_id for ack in acks}:
-            self._carriers[carrier_id].acknowledge([ack for ack in acks if ack.carrier_id == carrier_id])
-        self._pump.committed(settled, touched)
+        acks: dict[int, list[Ack]] = {}
+        for ack in cut.acks:
+            acks.setdefault(ack.carrier_id, []).append(ack)
+        for carrier_id, group in acks.items():
+            self._carriers[carrier_id].acknowledge(group)
+        self._pump.committed(cut, taken_over)

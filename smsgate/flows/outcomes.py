@@ -100,6 +100,15 @@ class References:
             del self._origins[slot >> SLOT_BITS]
 
 
+class Cut(NamedTuple):
+    """A flush that is closed, and what its commit sets free."""
+
+    flush: Flush
+    acks: list[Ack]
+    settled: int  # written messages whose outcome it holds: so much of the cap
+    touched: list[Batch]  # whose allowance or end it commits
+
+
 class Outcomes:
     """The next flush in the making."""
 
@@ -204,13 +213,8 @@ class Outcomes:
         """Have the next flush commit this chunk's allowance."""
         self._touched[batch.handle] = batch
 
-    def cut(self, allowance_step: int, at: datetime) -> tuple[Flush, list[Ack], int, list[Batch]]:
-        """
-        Close the flush in the making and begin the next.
-
-        Returns it with the acks that may leave after its commit, how many written messages it settles,
-        and the batches whose allowance or end it commits.
-        """
+    def cut(self, allowance_step: int, at: datetime) -> Cut:
+        """Close the flush in the making and begin the next."""
         flush, acks, settled, touched = (
             self.flush,
             self._acks,
@@ -226,7 +230,7 @@ class Outcomes:
                 flush.chunks.append(_progress(batch, batch.key, allowance_step))
         self.flush, self._acks, self._written_settled = Flush(number=0), [], 0
         self._charges, self._touched = Counter(), {}
-        return flush, acks, settled, touched
+        return Cut(flush, acks, settled, touched)
 
     def _sent(
         self,
@@ -276,14 +280,17 @@ class Outcomes:
 
 def by_batch(
     slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-) -> list[tuple[int, list[int], list[int], list[bytes]]]:
+) -> list[tuple[int, list[int], Sequence[int], Sequence[bytes]]]:
     """Split the columns of one read into runs of one batch: (handle, indexes, statuses, smsc ids)."""
-    runs = []
+    if len({slot >> SLOT_BITS for slot in slots}) == 1:
+        first = (slots[0] >> SLOT_BITS) << SLOT_BITS
+        return [(slots[0] >> SLOT_BITS, [slot - first for slot in slots], statuses, smsc_ids)]
+    runs: list[tuple[int, list[int], Sequence[int], Sequence[bytes]]] = []
     start = 0
     for handle, run in groupby(slots, key=lambda slot: slot >> SLOT_BITS):
         indexes = [index_of(slot) for slot in run]
         end = start + len(indexes)
-        runs.append((handle, indexes, list(statuses[start:end]), list(smsc_ids[start:end])))
+        runs.append((handle, indexes, statuses[start:end], smsc_ids[start:end]))
         start = end
     return runs
 

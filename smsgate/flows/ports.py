@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
 
@@ -112,6 +113,12 @@ class SendingStore(Protocol):
         """Take one ready chunk, write its message rows, commit; None: nothing is ready."""
         ...
 
+    async def recent_consents(
+        self, merchant_ids: Sequence[int], since_id: int
+    ) -> list[tuple[int, int, bool]]:
+        """Return (merchant, msisdn, may get offers) of consents that changed, made with ids from `since_id`."""
+        ...
+
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
         """Give chunks back at an orderly stop; what has no outcome yet is claimed again later."""
         ...
@@ -120,16 +127,32 @@ class SendingStore(Protocol):
         """Finish sending campaigns with no open chunk, with their event; return (merchant, campaign)."""
         ...
 
-    async def claim_interactive(self, *, owner: int, limit: int) -> list[InteractiveClaim]:
-        """Take system messages that nobody has taken, at most `limit` of each merchant."""
+    async def claim_interactive(
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+    ) -> list[InteractiveClaim]:
+        """Take up to `limit` system messages from `senders` that nobody has taken; or of any, past their time."""
         ...
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
         """Give back (merchant, message) that were taken and never written."""
         ...
 
-    async def flush(self, flush: Flush, *, owner: int) -> None:
-        """Commit everything in one transaction, once per `flush.number` of this owner."""
+    async def release_forgotten(
+        self, chunks: AbstractSet[ChunkKey], messages: AbstractSet[tuple[int, int]], *, owner: int
+    ) -> tuple[int, int]:
+        """
+        Give back what `owner` holds by the database and not by its own books: a claim whose commit was not seen.
+
+        Nothing of it was written. Returns how many chunks and system messages these were.
+        """
+        ...
+
+    async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
+        """
+        Commit everything in one transaction, once per `flush.number` of this owner.
+
+        Returns those of `flush.chunks` that another owner took over: their allowance did not grow.
+        """
         ...
 
     async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
@@ -137,7 +160,7 @@ class SendingStore(Protocol):
         ...
 
     async def recover(self, *, now: datetime) -> Recovery:
-        """Settle what dead owners left: in doubt becomes unknown, the rest is ready again."""
+        """Settle what dead owners left (in doubt becomes unknown, the rest is ready again) and cancels."""
         ...
 
 
@@ -150,9 +173,9 @@ class StopSet(Protocol):
 
     def remove(self, whose: int | str, msisdn: int) -> None: ...
 
-    def __contains__(self, key: object) -> bool: ...
-
-    def __len__(self) -> int: ...
+    def held(self, whose: int | str) -> AbstractSet[int]:
+        """Return the numbers that a merchant (id) or a sender number (text) must not write to."""
+        ...
 
 
 class Wakeups(Protocol):

@@ -208,6 +208,8 @@ class CampaignState:
     merchant_id: int
     campaign_id: int
     state: str
+    sender: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ class Recovery:
     chunks_resumed: int
     messages_unknown: int
     interactive_unknown: int
+    chunks_cancelled: int
 
 
 @dataclass(frozen=True, slots=True)

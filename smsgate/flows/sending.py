@@ -1,15 +1,16 @@
 """
-The pump: claims become submit_sm, answers become outcomes.
+The pump: batches become submit_sm, answers become outcomes.
 
 One instance serves all carriers of the process. Its writes happen inside the event loop's callbacks
-(`fill`); its waits are three loops: claims, interactive messages, flush (`flushing.py`).
+(`fill`); what waits are the loops around it: claims and system messages (`claiming.py`), flush (`flushing.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,24 +18,21 @@ from typing import Final
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.flows.batches import Batch
-from smsgate.flows.composing import Composer
-from smsgate.flows.outcomes import Outcomes, by_batch
-from smsgate.flows.ports import Carrier, SendingStore, StopSet
-from smsgate.flows.records import CampaignState, CarrierReceipts, ChunkClaim, ChunkKey, InteractiveClaim, Lane
+from smsgate.errors import BodyError, TextError
+from smsgate.flows.batches import FENCED_OFF, Batch
+from smsgate.flows.outcomes import Cut, Outcomes, by_batch
+from smsgate.flows.ports import Carrier, StopSet
+from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
 
 log = structlog.get_logger(__name__)
 
 SLICE_MAX: Final = 200  # messages of one campaign before the next campaign's turn: fairness
-PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
-BATCHES_MAX: Final = 200  # batches in memory: 200 x 1,000 x ~300 octets = 60 MB
-INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
 
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
     in_doubt_max: int = 4_000  # messages written and not yet committed: what a crash can leave in doubt
-    poll_s: float = 0.25  # pause, resume and cancel of another process are seen within this
+    poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
     allowance_s: float = 0.5  # how many seconds of a carrier's rate one allowance step covers
     allowance_min: int = 50
     allowance_max: int = 1_000
@@ -45,30 +43,31 @@ class Pump:
 
     def __init__(
         self,
-        store: SendingStore,
         carriers: Mapping[int, Carrier],
-        composer: Composer,
         outcomes: Outcomes,
         stops: StopSet,
         clock: Clock,
         *,
-        owner: int,
         limits: SendingLimits,
     ) -> None:
-        self._store = store
         self._carriers = carriers
-        self._composer = composer
         self._outcomes = outcomes
         self._stops = stops
         self._clock = clock
-        self._owner = owner
         self._limits = limits
         self._batches: dict[int, Batch] = {}
         self._queues: dict[tuple[int, Lane], deque[Batch]] = {
             (carrier_id, lane): deque() for carrier_id in carriers for lane in Lane
         }
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._draining = False
+        # What the database says is ours, until the flush that settles it is durable.
+        self.held_chunks: set[ChunkKey] = set()
+        self.held_messages: set[tuple[int, int]] = set()
+        rate = max((carrier.rate_per_s for carrier in carriers.values()), default=0)
+        self.allowance_step = int(
+            min(limits.allowance_max, max(limits.allowance_min, rate * limits.allowance_s))
+        )
+        self.draining = False
         self.uncommitted = 0
         self.work = asyncio.Event()  # there is something to flush
         self.wake_claims = asyncio.Event()
@@ -92,22 +91,31 @@ class Pump:
         self.fill(carrier_id)
 
     def _mixed(
-        self, batch: Batch, indexes: list[int], codes: list[int], ids: list[bytes], at: datetime
+        self,
+        batch: Batch,
+        indexes: Sequence[int],
+        codes: Sequence[int],
+        ids: Sequence[bytes],
+        at: datetime,
     ) -> None:
-        retry = self._carriers[batch.carrier_id].retry_statuses
+        retry, now = self._carriers[batch.carrier_id].retry_statuses, self._clock.monotonic()
         good = [n for n, code in enumerate(codes) if code == 0]
         if good:
             self._outcomes.accepted(batch, [indexes[n] for n in good], [ids[n] for n in good], at)
         again = []
         for index, code in zip(indexes, codes, strict=True):
-            if code in retry and batch.may_retry(index):
+            if code in retry and batch.may_retry(index, now):
                 again.append(index)
             elif code:
                 self._outcomes.refused(batch, index, code, at)
-        if again:
+        if not again:
+            return
+        self.uncommitted -= len(again)
+        if batch.ended is None:
             batch.put_back(again)
-            self.uncommitted -= len(again)
             self._enqueue(batch)
+        else:
+            self._never(batch, again, batch.ended, at)
 
     def in_doubt(self, carrier_id: int, slots: Sequence[int]) -> None:
         at = self._clock.now()
@@ -135,7 +143,8 @@ class Pump:
             queue = self._queues[carrier_id, lane]
             while queue and self._fill_from(carrier, lane, queue):
                 pass
-            if queue and (at := carrier.room_at(lane)) is not None:
+            # What waits for a commit is woken by it; a timer would only spin until then.
+            if queue and carrier.room(lane) <= 0 and (at := carrier.room_at(lane)) is not None:
                 self._fill_at(carrier_id, at)
 
     def _fill_from(self, carrier: Carrier, lane: Lane, queue: deque[Batch]) -> bool:
@@ -143,7 +152,7 @@ class Pump:
         batch = queue[0]
         now = self._clock.now()
         if now >= batch.expires_at and not batch.exhausted():
-            self._give_up(batch, "expired", now)
+            self.give_up(batch, "expired", now)
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
@@ -153,61 +162,129 @@ class Pump:
         room = min(carrier.room(lane), SLICE_MAX)
         if lane is Lane.BULK:
             room = min(room, self._limits.in_doubt_max - self.uncommitted)
-        if room <= 0:
+        if room <= 0 or not self._write(carrier, lane, batch, room, now):
             return False
-        self._write(carrier, lane, batch, room, now)
         queue.rotate(-1)
         return True
 
-    def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> None:
+    def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> bool:
+        """Write up to `room` messages of a batch; False: the carrier took less than it had room for."""
         indexes = batch.take(room)
-        if lane is Lane.BULK and len(self._stops):
-            merchant_id, sender, msisdns, stops = batch.merchant_id, batch.sender, batch.msisdns, self._stops
-            stopped = [
-                i for i in indexes if (merchant_id, msisdns[i]) in stops or (sender, msisdns[i]) in stops
-            ]
-            if stopped:
-                indexes = [i for i in indexes if i not in set(stopped)]
-                self._outcomes.not_sent(batch, stopped, "stopped", now)
-                self._after_outcome(batch)
-                self.work.set()
+        if lane is Lane.BULK:
+            indexes = self._without_stops(batch, indexes, now)
+        indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
-            return
+            return True
         if batch.key is not None:
             self._ask_ahead(batch)
-        bodies = carrier.bodies(
-            batch.sender,
-            [batch.msisdns[i] for i in indexes],
-            [batch.texts[i] for i in indexes],
-            batch.data_coding,
-        )
         taken = carrier.submit(bodies, batch.slots(indexes), lane)
         if taken < len(indexes):
             batch.put_back(indexes[taken:])
         self.uncommitted += taken
         self.submitted += taken
+        return taken == len(indexes)
+
+    def _without_stops(self, batch: Batch, indexes: list[int], now: datetime) -> list[int]:
+        """Keep whom the merchant may write to at this last moment before the octets exist."""
+        merchant, sender = self._stops.held(batch.merchant_id), self._stops.held(batch.sender)
+        if not merchant and not sender:
+            return indexes
+        msisdns = batch.msisdns
+        stopped = [i for i in indexes if msisdns[i] in merchant or msisdns[i] in sender]
+        if not stopped:
+            return indexes
+        self._never(batch, stopped, "stopped", now)
+        self._after_outcome(batch)
+        gone = set(stopped)
+        return [i for i in indexes if i not in gone]
+
+    def _bodies(
+        self, carrier: Carrier, batch: Batch, indexes: list[int], now: datetime
+    ) -> tuple[list[int], list[bytes]]:
+        """Return submit_sm bodies and whose they are; what this carrier cannot carry gets its outcome here."""
+        try:
+            return indexes, self._bodies_of(carrier, batch, indexes)
+        except (TextError, BodyError):
+            pass  # one text is enough to refuse the slice: now one by one
+        good: list[int] = []
+        bodies: list[bytes] = []
+        for index in indexes:
+            try:
+                bodies += self._bodies_of(carrier, batch, [index])
+            except (TextError, BodyError) as exc:
+                self._never(batch, [index], exc.code, now)
+            else:
+                good.append(index)
+        self._after_outcome(batch)
+        return good, bodies
+
+    def _bodies_of(self, carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[bytes]:
+        msisdns, texts = batch.msisdns, batch.texts
+        return carrier.bodies(
+            batch.sender, [msisdns[i] for i in indexes], [texts[i] for i in indexes], batch.data_coding
+        )
 
     def _ask_ahead(self, batch: Batch) -> None:
         """Have the allowance grow before it is used up, so that the writing does not wait for a commit."""
-        left = batch.allowance - (batch.message_ids[batch.next - 1] - batch.message_id_base + 1)
-        if batch.allowance < batch.message_count and left <= self.allowance_step // 2:
+        if batch.allowance < batch.message_count and batch.allowance_left() <= self.allowance_step // 2:
             self._outcomes.touch(batch)
             self.work.set()
 
     def _fill_at(self, carrier_id: int, at: float) -> None:
-        if carrier_id in self._timers:
-            return
         loop = asyncio.get_running_loop()
-        delay = max(0.001, at - self._clock.monotonic())
-        self._timers[carrier_id] = loop.call_later(delay, self._timed_fill, carrier_id)
+        when = loop.time() + max(0.001, at - self._clock.monotonic())
+        timer = self._timers.get(carrier_id)
+        if timer is not None:
+            if timer.when() <= when:
+                return
+            timer.cancel()
+        self._timers[carrier_id] = loop.call_at(when, self._timed_fill, carrier_id)
 
     def _timed_fill(self, carrier_id: int) -> None:
         del self._timers[carrier_id]
         self.fill(carrier_id)
 
-    def _give_up(self, batch: Batch, reason: str, at: datetime) -> None:
-        self._outcomes.not_sent(batch, batch.drop_rest(), reason, at)
-        self._after_outcome(batch)
+    # ------------------------------------------------------------ batches
+
+    def batches(self) -> Collection[Batch]:
+        return self._batches.values()
+
+    def add(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
+        """Take a claim over; `refused` are (index, reason) of entries that must not be written."""
+        at = self._clock.now()
+        self._batches[batch.handle] = batch
+        if batch.key is not None:
+            self.held_chunks.add(batch.key)
+        else:
+            self.held_messages.update((batch.merchant_id, message_id) for message_id in batch.message_ids)
+        if refused:
+            batch.skip = frozenset(index for index, _ in refused)
+            for reason in sorted({reason for _, reason in refused}):
+                self._never(batch, [i for i, why in refused if why == reason], reason, at)
+            self._after_outcome(batch)
+        if not self.draining and batch.settled < batch.size:
+            self._enqueue(batch)
+            self.fill(batch.carrier_id)
+
+    def resume(self, batch: Batch) -> None:
+        if batch.paused:
+            batch.paused = False
+            self._enqueue(batch)
+            self.fill(batch.carrier_id)
+
+    def give_up(self, batch: Batch, reason: str, at: datetime) -> None:
+        """Write no more of this batch; what is in flight still gets its answer."""
+        if batch.ended is None or not batch.exhausted():
+            batch.ended = reason
+            self._never(batch, batch.drop_rest(), reason, at)
+            self._after_outcome(batch)
+
+    def _never(self, batch: Batch, indexes: Sequence[int], reason: str, at: datetime) -> None:
+        """Settle entries that were not written and never will be by us."""
+        if reason == FENCED_OFF:
+            batch.settled += len(indexes)
+        else:
+            self._outcomes.not_sent(batch, indexes, reason, at)
         self.work.set()
 
     def _after_outcome(self, batch: Batch) -> None:
@@ -216,133 +293,52 @@ class Pump:
             self.wake_claims.set()
 
     def _enqueue(self, batch: Batch) -> None:
-        if not batch.waiting and not batch.paused and not self._draining:
+        if not batch.waiting and not batch.paused and not self.draining:
             batch.waiting = True
             self._queues[batch.carrier_id, batch.lane].append(batch)
 
     # ------------------------------------------------------------ after a commit (called by flushing)
 
-    def committed(self, settled: int, batches: Sequence[Batch]) -> None:
+    def committed(self, cut: Cut, taken_over: AbstractSet[ChunkKey]) -> None:
         """A flush is durable: release the cap, and write on where the allowance grew."""
-        self.uncommitted -= settled
-        for batch in batches:
+        self.uncommitted -= cut.settled
+        self.held_messages.difference_update(cut.flush.interactive_done)
+        for progress in cut.flush.chunks:
+            if progress.done or progress.key in taken_over:
+                self.held_chunks.discard(progress.key)
+        for batch in cut.touched:
+            if batch.key in taken_over:
+                log.error("chunk_taken_over", campaign_id=batch.campaign_id, rest=batch.size - batch.settled)
+                batch.ended = FENCED_OFF
+                self.give_up(batch, FENCED_OFF, self._clock.now())
+                continue
             batch.allowance = batch.allowance_asked
             if not batch.exhausted():
                 self._enqueue(batch)
         for carrier_id in self._carriers:
             self.fill(carrier_id)
 
-    # ------------------------------------------------------------ claims
-
-    async def claim_once(self) -> bool:
-        """One round over the campaigns that send; True: something was claimed."""
-        if self._draining:
-            return False
-        known = {(b.merchant_id, b.campaign_id) for b in self._batches.values() if b.campaign_id and b.key}
-        states = await self._store.campaign_states([(m, c) for m, c in known if c is not None])
-        self._apply(states)
-        claimed = False
-        for state in states:
-            if state.state == "sending":
-                claimed |= await self._claim_for(state)
-        for merchant_id, campaign_id in await self._store.finish_campaigns(self._clock.now()):
-            log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
-        return claimed
-
-    async def _claim_for(self, state: CampaignState) -> bool:
-        held = sum(
-            1
-            for b in self._batches.values()
-            if b.campaign_id == state.campaign_id and b.merchant_id == state.merchant_id and not b.exhausted()
-        )
-        if held >= PREFETCH or len(self._batches) >= BATCHES_MAX:
-            return False
-        claim = await self._store.claim_chunk(
-            state.merchant_id,
-            state.campaign_id,
-            owner=self._owner,
-            allowance_step=self.allowance_step,
-            now=self._clock.now(),
-        )
-        if claim is None:
-            return False
-        await self._add_chunk(claim)
-        return True
-
-    @property
-    def allowance_step(self) -> int:
-        limits = self._limits
-        rate = max((carrier.rate_per_s for carrier in self._carriers.values()), default=0)
-        return int(min(limits.allowance_max, max(limits.allowance_min, rate * limits.allowance_s)))
-
-    async def _add_chunk(self, claim: ChunkClaim) -> None:
-        batch, refused = await self._composer.chunk(claim)
-        if batch.size:
-            self._add(batch, refused)
-
-    def _apply(self, states: Sequence[CampaignState]) -> None:
-        by_key = {(s.merchant_id, s.campaign_id): s.state for s in states}
-        for batch in list(self._batches.values()):
-            if batch.key is None or batch.campaign_id is None:
-                continue
-            state = by_key.get((batch.merchant_id, batch.campaign_id))
-            if state == "cancelled":
-                self._give_up(batch, "cancelled", self._clock.now())
-            elif state == "paused":
-                batch.paused = True
-            elif batch.paused:
-                batch.paused = False
-                self._enqueue(batch)
-                self.fill(batch.carrier_id)
-
-    async def interactive_once(self) -> bool:
-        """Take system messages that wait; True: there may be more."""
-        if self._draining:
-            return False
-        claims = await self._store.claim_interactive(owner=self._owner, limit=INTERACTIVE_MAX)
-        for claim in claims:
-            await self._add_interactive(claim)
-        return any(len(claim.message_ids) == INTERACTIVE_MAX for claim in claims)
-
-    async def _add_interactive(self, claim: InteractiveClaim) -> None:
-        for batch, refused in await self._composer.interactive(claim):
-            self._add(batch, refused)
-
-    def _add(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
-        at = self._clock.now()
-        self._batches[batch.handle] = batch
-        if refused:
-            batch.skip = frozenset(index for index, _ in refused)
-            for reason in {reason for _, reason in refused}:
-                self._outcomes.not_sent(batch, [i for i, why in refused if why == reason], reason, at)
-            self.work.set()
-            self._after_outcome(batch)
-        if not self._draining:
-            self._enqueue(batch)
-            self.fill(batch.carrier_id)
-
     # ------------------------------------------------------------ stopping
 
     def drain(self) -> None:
         """Write nothing more; answers are still taken."""
-        self._draining = True
+        self.draining = True
         for queue in self._queues.values():
             queue.clear()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
-    async def release(self) -> None:
-        """After the last flush: give back what was never written, for the next start or another node."""
-        chunks: list[ChunkKey] = []
-        messages: list[tuple[int, int]] = []
-        for batch in self._batches.values():
-            if batch.key is not None:
-                chunks.append(batch.key)
-            else:
-                rest = batch.drop_rest()
-                messages += [(batch.merchant_id, batch.message_ids[i]) for i in rest]
-        await self._store.release_chunks(chunks, owner=self._owner)
-        await self._store.release_interactive(messages, owner=self._owner)
-        log.info("sending_released", chunks=len(chunks), interactive=len(messages))
+    def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
+        """After the last flush: return what was never written, chunks and (merchant, message), to be given back."""
+        chunks = [batch.key for batch in self._batches.values() if batch.key is not None]
+        messages = [
+            (batch.merchant_id, batch.message_ids[index])
+            for batch in self._batches.values()
+            if batch.key is None
+            for index in batch.drop_rest()
+        ]
         self._batches.clear()
+        self.held_chunks.clear()
+        self.held_messages.clear()
+        return chunks, messages

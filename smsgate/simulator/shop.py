@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict, deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 import aiohttp
@@ -18,7 +18,7 @@ from aiohttp import web
 
 from smsgate.clock import Clock, SystemClock
 from smsgate.errors import SignatureInvalid
-from smsgate.security.webhook_signatures import new_secret, verify
+from smsgate.security.webhook_signatures import check_secret, verify
 
 PATH: Final = "/webhooks"
 BODY_OCTETS_MAX: Final = 1024 * 1024  # an event has some KiB
@@ -48,11 +48,12 @@ class ShopSettings:
     """
     `decision`: orders are confirmed in the webhook's answer, by the gateway's API later, or not at all.
 
-    `secrets` verify webhooks; an empty list gets a new one. "later" needs `api_url` and `api_key`. All but
-    host and port may be set while the shop runs.
+    `secrets` verify webhooks. While there are none the shop is about to register: it answers a challenge that
+    it cannot verify yet, and nothing else. "later" needs `api_url` and `api_key`. All but host and port may
+    be set while the shop runs.
     """
 
-    secrets: list[str]
+    secrets: list[str] = field(default_factory=list)
     decision: Decision = "in_response"
     api_url: str = ""
     api_key: str = ""
@@ -69,12 +70,10 @@ class ShopEvent(NamedTuple):
 
 
 class Shop:
-    """Start it, register `url` and `secret` at the gateway, read the counts, stop it."""
+    """Start it, register `url` at the gateway, `learn` the secret, read the counts, stop it."""
 
     def __init__(self, settings: ShopSettings | None = None, *, clock: Clock | None = None) -> None:
-        self.settings = settings or ShopSettings([])
-        if not self.settings.secrets:
-            self.settings.secrets.append(new_secret())
+        self.settings = settings or ShopSettings()
         self.received: deque[ShopEvent] = deque(maxlen=RECEIVED_MAX)  # verified, without repetitions
         self.events: Counter[tuple[str, str]] = Counter()  # (type, subject) -> distinct webhooks verified
         self.by_type: Counter[str] = Counter()
@@ -125,9 +124,15 @@ class Shop:
     def url(self) -> str:
         return f"http://{self.settings.host}:{self._runner.addresses[0][1]}{PATH}"
 
-    @property
-    def secret(self) -> str:
-        return self.settings.secrets[0]
+    def learn(self, secret: str) -> None:
+        """
+        Verify webhooks with this secret too: after registration, and after a rotation.
+
+        Raises:
+            ConfigError: it is no webhook secret.
+        """
+        check_secret(secret)
+        self.settings.secrets.append(secret)
 
     # -- what a test or a story asks
 
@@ -180,6 +185,10 @@ class Shop:
         try:
             webhook_id = verify(self.settings.secrets, request.headers, body, self._clock.now().timestamp())
         except SignatureInvalid as exc:
+            challenge = None if self.settings.secrets else _challenge(body)
+            if challenge is not None:
+                self.challenges += 1
+                return _json(200, {"challenge": challenge})
             self.forged += 1
             self.forged_reasons[exc.reason] += 1
             return _json(401, {"reason": exc.reason})
@@ -199,12 +208,13 @@ class Shop:
 
     def _take(self, webhook_id: str, body: bytes) -> tuple[int, bytes]:
         """Take a verified webhook that is new; return status and body of the answer."""
+        challenge = _challenge(body)
+        if challenge is not None:
+            self.challenges += 1
+            return 200, orjson.dumps({"challenge": challenge})
         try:
             event = orjson.loads(body)
-            type_, data = str(event["type"]), event["data"]
-            if type_ == CHALLENGE:
-                self.challenges += 1
-                return 200, orjson.dumps({"challenge": data["challenge"]})
+            type_, _ = str(event["type"]), event["data"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             self.unreadable += 1
             return 400, b"{}"
@@ -277,6 +287,15 @@ def _subject(event: dict[str, Any]) -> str:
     data = event["data"]
     named = data.get("order") if isinstance(data, dict) else None
     return str(event.get("subject") or named or "")
+
+
+def _challenge(body: bytes) -> str | None:
+    """Return what a new endpoint must give back to prove that it is ours; None for any other body."""
+    try:
+        event = orjson.loads(body)
+        return str(event["data"]["challenge"]) if event["type"] == CHALLENGE else None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def _json(status: int, value: dict[str, Any]) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from smsgate.errors import ConfigError
@@ -53,7 +53,7 @@ class SmscSettings:
     deliver_window: int = DELIVER_WINDOW
     deliver_timeout_s: float = DELIVER_TIMEOUT_S
     enquire_link_s: float = 0.0  # 0: the SMSC never asks
-    first_message_id: int | None = field(default=None)  # None: from the clock, so that a restart repeats none
+    first_message_id: int | None = None  # None: from the clock, so that a restart repeats none
 
     def check(self) -> None:
         """

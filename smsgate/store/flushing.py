@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from smsgate.errors import StoreError
-from smsgate.flows.records import Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
+from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
@@ -57,48 +57,53 @@ FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is o
 _DUPLICATE: Final = frozenset({"23505", "XX000"})
 
 
-async def commit(database: Database, flush: Flush, *, owner: int) -> None:
+async def commit(database: Database, flush: Flush, *, owner: int) -> set[ChunkKey]:
     """
-    Commit one flush.
+    Commit one flush; return its chunks that another owner took over.
 
     Raises:
         StoreUnavailable: give the same flush again.
     """
     try:
-        await _commit(database, flush, owner=owner, copy=True)
+        return await _commit(database, flush, owner=owner, copy=True)
     except StoreError as exc:
         if exc.sqlstate not in _DUPLICATE:
             raise
         # A recovery settled some of these while their owner still lived: merge row by row.
-        await _commit(database, flush, owner=owner, copy=False)
+        return await _commit(database, flush, owner=owner, copy=False)
 
 
-async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -> None:
+async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -> set[ChunkKey]:
     async with database.bulk_transaction() as connection:
         if await connection.fetchval(SQL["log_flush"], owner, flush.number) is None:
-            return
+            return await _chunks(connection, flush, owner, statement="owned_chunks")
+        counters = flush.counters
         if len(flush.sent):
-            await (_copy_sent if copy else _upsert_sent)(connection, flush.sent)
+            if copy:
+                await _copy_sent(connection, flush.sent)
+            else:
+                counters = await _merge_sent(connection, flush)
         if len(flush.receipts):
             await _copy_receipts(connection, flush.receipts)
         if len(flush.unmatched):
             await _copy_unmatched(connection, flush.unmatched)
         if flush.postings:
             await insert_postings(connection, flush.postings)
-        if flush.counters:
-            keys = sorted(flush.counters)
+        await _interactive(connection, flush)
+        taken_over = await _chunks(connection, flush, owner, statement="chunk_progress")
+        if flush.offers_not_opened:
+            msisdns, senders, message_ids = zip(*flush.offers_not_opened, strict=True)
+            await connection.execute(SQL["close_unsent_offers"], msisdns, senders, message_ids)
+        if counters:  # last, as claims and inbound groups do it: no two wait for each other in a circle
+            keys = sorted(counters)
             await connection.execute(
                 SQL["add_counters"],
                 [key[0] for key in keys],
                 [key[1] for key in keys],
                 [key[2] for key in keys],
-                [flush.counters[key] for key in keys],
+                [counters[key] for key in keys],
             )
-        await _chunks(connection, flush, owner)
-        await _interactive(connection, flush)
-        if flush.offers_not_opened:
-            msisdns, senders, message_ids = zip(*flush.offers_not_opened, strict=True)
-            await connection.execute(SQL["close_unsent_offers"], msisdns, senders, message_ids)
+    return taken_over
 
 
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
@@ -120,7 +125,14 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
     await copy_binary(connection, "sent", _SENT.columns, data)
 
 
-async def _upsert_sent(connection: Connection, sent: SentColumns) -> None:
+async def _merge_sent(connection: Connection, flush: Flush) -> dict[tuple[int, int, str], int]:
+    """Write outcomes over "unknown"; return the counters without what was counted as unknown before."""
+    sent, counters = flush.sent, dict(flush.counters)
+    for row in await connection.fetch(
+        SQL["called_unknown"], sent.merchant_ids, sent.message_ids, sent.segments
+    ):
+        key = (row["merchant_id"], row["campaign_id"], "unknown")
+        counters[key] = counters.get(key, 0) - row["n"]
     await connection.execute(
         SQL["upsert_sent"],
         sent.merchant_ids,
@@ -137,6 +149,7 @@ async def _upsert_sent(connection: Connection, sent: SentColumns) -> None:
         sent.reasons,
         sent.sent_at,
     )
+    return counters
 
 
 async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:
@@ -185,25 +198,34 @@ async def insert_postings(connection: Connection, lines: Sequence[PostingLine]) 
     )
 
 
-async def _chunks(connection: Connection, flush: Flush, owner: int) -> None:
-    if not flush.chunks:
-        return
+async def _chunks(connection: Connection, flush: Flush, owner: int, *, statement: str) -> set[ChunkKey]:
+    """Commit the progress of chunks, or only look whose they are; return those that are not ours any more."""
     by_merchant = defaultdict(list)
     for progress in flush.chunks:
         by_merchant[progress.key.merchant_id].append(progress)
     at = max(flush.sent.sent_at, default=None)
+    taken_over: set[ChunkKey] = set()
     for merchant_id, chunks in sorted(by_merchant.items()):
-        await connection.execute(
-            SQL["chunk_progress"],
-            merchant_id,
+        keys: list[Sequence[object]] = [
             [chunk.key.campaign_id for chunk in chunks],
             [chunk.key.chunk_no for chunk in chunks],
             [chunk.key.fence for chunk in chunks],
-            [chunk.allowance for chunk in chunks],
-            [chunk.done for chunk in chunks],
-            at,
-            owner,
-        )
+        ]
+        if statement == "chunk_progress":
+            rows = await connection.fetch(
+                SQL[statement],
+                merchant_id,
+                *keys,
+                [chunk.allowance for chunk in chunks],
+                [chunk.done for chunk in chunks],
+                at,
+                owner,
+            )
+        else:
+            rows = await connection.fetch(SQL[statement], merchant_id, *keys, owner)
+        ours = {(row["campaign_id"], row["no"]) for row in rows}
+        taken_over |= {c.key for c in chunks if (c.key.campaign_id, c.key.chunk_no) not in ours}
+    return taken_over
 
 
 async def _interactive(connection: Connection, flush: Flush) -> None:

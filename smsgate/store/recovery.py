@@ -15,11 +15,13 @@ from smsgate.ids import first_id_at
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store import catalogue
 from smsgate.store.pool import Database
+from smsgate.store.unsent import add_counters, settle_unsent
 
 SQL = catalogue.load("sending")
 
 # Carriers deliver receipts up to 72 h after the submit; a day more for clocks and queues.
 RECEIPT_AGE_MAX: Final = timedelta(hours=96)
+CANCELLED_MAX: Final = 500  # chunks of cancelled campaigns ended by one call; the rest by the next
 
 
 async def recover(database: Database, now: datetime) -> Recovery:
@@ -41,7 +43,24 @@ async def recover(database: Database, now: datetime) -> Recovery:
             rows = await connection.fetch(SQL["unknown_interactive"], merchant_id, message_ids, now)
             await connection.execute(SQL["interactive_done"], merchant_id, message_ids)
             silent += len(rows)
-    return Recovery(resumed, unknown, silent)
+    cancelled = await _end_cancelled(database, now)
+    return Recovery(resumed, unknown, silent, cancelled)
+
+
+async def _end_cancelled(database: Database, now: datetime) -> int:
+    """End the chunks of cancelled campaigns that nobody holds; what they had chosen is not sent."""
+    async with database.bulk() as connection:
+        chunks = await connection.fetch(SQL["cancelled_chunks"], CANCELLED_MAX)
+    for merchant_id, campaign_id, no in chunks:
+        async with database.bulk_transaction() as connection:
+            chunk = await connection.fetchrow(SQL["end_chunk"], merchant_id, campaign_id, no, now)
+            if chunk is None or chunk["message_id_base"] is None:
+                continue
+            base, count = chunk["message_id_base"], chunk["message_count"]
+            rows = await connection.fetch(SQL["unsettled_messages"], merchant_id, base, base + count)
+            if rows:
+                await settle_unsent(connection, merchant_id, campaign_id, rows, "cancelled", now)
+    return len(chunks)
 
 
 async def _return_chunk(
@@ -58,11 +77,9 @@ async def _return_chunk(
                 SQL["mark_unknown"], merchant_id, base, base + chunk["allowance"], now
             )
             unknown = len(rows)
+        await connection.execute(SQL["return_chunk"], merchant_id, campaign_id, no, now)
         if unknown:
-            await connection.execute(
-                SQL["add_counters"], [merchant_id], [campaign_id], ["unknown"], [unknown]
-            )
-        await connection.execute(SQL["return_chunk"], merchant_id, campaign_id, no)
+            await add_counters(connection, merchant_id, campaign_id, {"unknown": unknown})
         return unknown
 
 

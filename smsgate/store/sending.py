@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,6 +31,7 @@ from smsgate.store import catalogue, flushing, recovery
 from smsgate.store.connection import Connection
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
+from smsgate.store.unsent import add_counters, settle_unsent
 
 SQL = catalogue.load("sending")
 
@@ -49,8 +51,19 @@ class StoredSending:
         async with self._database.bulk() as connection:
             rows = await connection.fetch(SQL["sending_states"])
             if known:
-                rows += await connection.fetch(SQL["known_states"], [campaign_id for _, campaign_id in known])
-        return [CampaignState(row["merchant_id"], row["campaign_id"], row["state"]) for row in rows]
+                rows += await connection.fetch(
+                    SQL["known_states"],
+                    [merchant_id for merchant_id, _ in known],
+                    [campaign_id for _, campaign_id in known],
+                )
+        return [CampaignState(**dict(row)) for row in rows]
+
+    async def recent_consents(
+        self, merchant_ids: Sequence[int], since_id: int
+    ) -> list[tuple[int, int, bool]]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(SQL["recent_consents"], merchant_ids, since_id)
+        return [(row["merchant_id"], row["msisdn"], row["granted"]) for row in rows]
 
     async def claim_chunk(
         self, merchant_id: int, campaign_id: int, *, owner: int, allowance_step: int, now: datetime
@@ -105,13 +118,21 @@ class StoredSending:
             finished.append((merchant_id, campaign_id))
         return finished
 
-    async def claim_interactive(self, *, owner: int, limit: int) -> list[InteractiveClaim]:
+    async def claim_interactive(
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+    ) -> list[InteractiveClaim]:
         claims: list[InteractiveClaim] = []
         async with self._database.bulk() as connection:
-            merchants = await connection.fetch(SQL["interactive_merchants"])
-            for (merchant_id,) in merchants:
-                rows = await connection.fetch(SQL["take_interactive"], merchant_id, owner, limit)
+            merchants = [row["merchant_id"] for row in await connection.fetch(SQL["interactive_merchants"])]
+            for turn, merchant_id in enumerate(merchants):
+                share = -(-limit // (len(merchants) - turn))  # an even part of what is left
+                if share <= 0:
+                    break
+                rows = await connection.fetch(
+                    SQL["take_interactive"], merchant_id, owner, share, senders, now
+                )
                 if rows:
+                    limit -= len(rows)
                     claims.append(_interactive(merchant_id, rows))
         return claims
 
@@ -123,8 +144,20 @@ class StoredSending:
             for merchant_id, message_ids in by_merchant.items():
                 await connection.execute(SQL["release_interactive"], merchant_id, message_ids, owner)
 
-    async def flush(self, flush: Flush, *, owner: int) -> None:
-        await flushing.commit(self._database, flush, owner=owner)
+    async def release_forgotten(
+        self, chunks: AbstractSet[ChunkKey], messages: AbstractSet[tuple[int, int]], *, owner: int
+    ) -> tuple[int, int]:
+        async with self._database.bulk() as connection:
+            mine = await connection.fetch(SQL["chunks_of_owner"], owner)
+            queued = await connection.fetch(SQL["interactive_of_owner"], owner)
+        lost_chunks = [key for row in mine if (key := ChunkKey(*row)) not in chunks]
+        lost_messages = [key for row in queued if (key := (row[0], row[1])) not in messages]
+        await self.release_chunks(lost_chunks, owner=owner)
+        await self.release_interactive(lost_messages, owner=owner)
+        return len(lost_chunks), len(lost_messages)
+
+    async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
+        return await flushing.commit(self._database, flush, owner=owner)
 
     async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
         return await recovery.resolve_unmatched(self._database, carrier_id, limit, now)
@@ -186,13 +219,18 @@ class _Claim:
             allowance,
             "claimed" if opened else "done",
         )
-        await self._count({"recipients": count})
+        counts = {"recipients": count}
         if len(opened) < count:
-            await self._not_sent([i for i in message_ids if i not in opened], "open_offer")
+            closed = [message_id for message_id in message_ids if message_id not in opened]
+            await self._connection.execute(
+                SQL["insert_not_sent"], merchant_id, closed, "open_offer", self._now
+            )
+            counts["not_sent"] = len(closed)
             keep = [n for n, message_id in enumerate(message_ids) if message_id in opened]
             message_ids = [message_ids[n] for n in keep]
             msisdns = [msisdns[n] for n in keep]
             fields = None if fields is None else [fields[n] for n in keep]
+        await add_counters(self._connection, merchant_id, self._campaign_id, counts)
         return self._result(base, count, allowance, message_ids, msisdns, fields)
 
     async def again(self, allowance_step: int) -> ChunkClaim:
@@ -200,9 +238,11 @@ class _Claim:
         chunk = self._chunk
         base, count = chunk["message_id_base"], chunk["message_count"]
         rows = await self._connection.fetch(SQL["unsettled_messages"], self._merchant_id, base, base + count)
-        left = [row["message_id"] for row in rows if row["offers_state"] != "subscribed"]
+        left = [row for row in rows if row["offers_state"] != "subscribed"]
         if left:
-            await self._not_sent(left, "stopped")
+            await settle_unsent(
+                self._connection, self._merchant_id, self._campaign_id, left, "stopped", self._now
+            )
         rows = [row for row in rows if row["offers_state"] == "subscribed"]
         allowance = min(count, chunk["allowance"] + allowance_step)
         await self._connection.execute(
@@ -290,22 +330,6 @@ class _Claim:
             self._now - LATE_ANSWER_GRACE,
         )
         return {row["message_id"] for row in rows}
-
-    async def _not_sent(self, message_ids: list[int], reason: str) -> None:
-        await self._connection.execute(
-            SQL["insert_not_sent"], self._merchant_id, message_ids, reason, self._now
-        )
-        await self._count({"not_sent": len(message_ids)})
-
-    async def _count(self, counts: dict[str, int]) -> None:
-        size = len(counts)
-        await self._connection.execute(
-            SQL["add_counters"],
-            [self._merchant_id] * size,
-            [self._campaign_id] * size,
-            list(counts),
-            list(counts.values()),
-        )
 
 
 def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:

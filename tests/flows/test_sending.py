@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from smsgate.flows.sending import SendingLimits
+from smsgate.links.profile import Host
 from smsgate.simulator.phones import Behaviour
 from smsgate.store.pool import Database
 from tests.flows.world import (
@@ -86,11 +87,10 @@ async def test_a_name_that_fits_no_message_is_named_and_the_neighbours_get_their
 
 async def test_a_text_that_no_linter_saw_stops_its_campaign_and_not_the_gateway(database: Database) -> None:
     async with a_world(database, subscribers=3) as world:
-        bad = await world.campaign(text="x" * 161)
-        worse = await world.campaign(text="Привет, OK")
         async with world.gateway():
-            await eventually(lambda: world.finished(bad))
-            await eventually(lambda: world.finished(worse))
+            for text in ("x" * 161, "Привет, OK"):
+                bad = await world.campaign(text=text)
+                await eventually(lambda bad=bad: world.finished(bad))
             good = await world.campaign()
             await eventually(lambda: world.finished(good))
         assert await reasons(world) == {"text_too_long": 3, "charset_ucs2": 3}
@@ -184,7 +184,7 @@ async def test_an_offer_that_expires_while_it_waits_is_never_written(database: D
 
 async def test_an_offer_expires_even_when_no_carrier_is_there(database: Database) -> None:
     async with a_world(database, subscribers=30) as world:
-        await world.simulator.stop(0.0)
+        world.profile_changes = {"hosts": (Host("127.0.0.1", 1),)}
         campaign_id = await world.campaign(expires_in=timedelta(seconds=0.3))
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
@@ -270,9 +270,11 @@ async def test_system_messages_wait_in_the_database_while_the_carrier_is_away(da
     async with a_world(database, subscribers=5) as world:
         gateway, lease = await world.make()
         message_id = await world.system_message(1, "Boxman: bonjour")
-        claims = await gateway.pump.interactive_once()
+        claims = await gateway.claiming.interactive_once()
         assert not claims
-        assert await world.value("SELECT owner FROM interactive_queue WHERE message_id = $1", message_id) is None
+        assert (
+            await world.value("SELECT owner FROM interactive_queue WHERE message_id = $1", message_id) is None
+        )
         await world.release(lease)
         async with world.gateway():
             await eventually(lambda: world.texts_to(1) == ["Boxman: bonjour"])

@@ -29,6 +29,7 @@ from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store import node_lease
 from smsgate.store.pool import Database
+from smsgate.store.roles import ADMIN
 from smsgate.store.usage import PgPriceData
 
 SENDER = "36111"
@@ -126,8 +127,8 @@ class World:
                 COST_MICROS,
             )
             await connection.execute(
-                "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, contact, "
-                "price_list_id) VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR', "
+                "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, "
+                "contact, price_list_id) VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR', "
                 "'bxm.fr 0800 123 456', 1)",
                 MERCHANT,
             )
@@ -288,11 +289,14 @@ class World:
 
     async def kill_bulk_connections(self) -> int:
         """Cut the bulk role's connections off at the server, as a failover does; return how many worked."""
-        async with self.database.control() as connection:
+        connection = await self.database.connect(ADMIN)
+        try:
             rows = await connection.fetch(
                 "SELECT pg_terminate_backend(pid), state FROM pg_stat_activity "
                 "WHERE datname = current_database() AND application_name = 'smsgate sg_bulk'"
             )
+        finally:
+            await connection.close()
         return sum(row["state"] != "idle" for row in rows)
 
     async def execute(self, sql: str, *args: object) -> None:

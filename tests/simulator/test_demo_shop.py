@@ -10,17 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 from smsc_peers import eventually
 from standardwebhooks.webhooks import Webhook
 
+from smsgate.errors import ConfigError
 from smsgate.security.webhook_signatures import new_secret
 from smsgate.simulator.shop import Decision, Shop, ShopSettings
 
 
 @asynccontextmanager
 async def running_shop(decision: Decision = "in_response", **settings: Any) -> AsyncIterator[Shop]:
-    shop = Shop(ShopSettings([], decision, **settings))
+    shop = Shop(ShopSettings([new_secret()], decision, **settings))
     await shop.start()
     try:
         yield shop
@@ -54,7 +56,7 @@ async def post(
     headers = {
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret or shop.secret).sign(webhook_id, at, body),
+        "webhook-signature": Webhook(secret or shop.settings.secrets[-1]).sign(webhook_id, at, body),
         "content-type": "application/json",
     }
     timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -115,6 +117,23 @@ async def test_a_signed_challenge_is_answered_and_a_forged_one_is_not() -> None:
         assert not shop.received
 
 
+async def test_a_shop_that_registers_answers_a_challenge_and_nothing_else_until_it_learns_its_secret() -> (
+    None
+):
+    secret = new_secret()
+    challenge = {"type": "endpoint.challenge", "data": {"challenge": "c-123", "endpoint": "whe_a"}}
+    shop = Shop()
+    await shop.start()
+    assert await post(shop, challenge, secret=secret) == (200, {"challenge": "c-123"})
+    assert (await post(shop, order_created("ord_a"), secret=secret))[0] == 401
+    shop.learn(secret)
+    assert (await post(shop, order_created("ord_a"), secret=secret))[0] == 200
+    assert (shop.challenges, shop.forged, shop.verified_once) == (1, 1, 1)
+    with pytest.raises(ConfigError):
+        shop.learn("whsec_short")
+    await shop.stop()
+
+
 async def test_a_failing_shop_takes_nothing_until_it_recovers() -> None:
     async with running_shop() as shop:
         shop.fail("error", for_s=600.0)
@@ -168,7 +187,7 @@ async def test_orders_are_confirmed_later_by_the_api_with_retries_under_one_idem
 
 
 async def test_stopping_does_not_wait_for_webhooks_that_hang() -> None:
-    shop = Shop()
+    shop = Shop(ShopSettings([new_secret()]))
     await shop.start()
     shop.fail("hang", for_s=600.0)
     task = asyncio.create_task(post(shop, order_created("ord_a")))

@@ -2,11 +2,26 @@
 
 -- name: sending_states
 -- scope: report
-SELECT merchant_id, campaign_id, state FROM campaign WHERE state = 'sending'
+SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
+  FROM campaign c
+  JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+ WHERE c.state = 'sending'
+ ORDER BY c.campaign_id
 
 -- name: known_states
 -- scope: report
-SELECT merchant_id, campaign_id, state FROM campaign WHERE campaign_id = ANY($1::bigint[]) AND state <> 'sending'
+SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
+  FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
+  JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id AND c.state <> 'sending'
+  JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+
+-- name: recent_consents
+-- scope: report
+-- A few rows at the end of each merchant's log; the newest of a number counts.
+SELECT DISTINCT ON (e.merchant_id, e.msisdn) e.merchant_id, e.msisdn, e.state_after = 'subscribed' AS granted
+  FROM unnest($1::bigint[]) AS t (merchant_id)
+  JOIN consent_event e ON e.merchant_id = t.merchant_id AND e.consent_id >= $2
+ ORDER BY e.merchant_id, e.msisdn, e.consent_id DESC
 
 -- name: take_chunk
 -- scope: merchant
@@ -84,7 +99,7 @@ UPDATE campaign_chunk SET message_id_base = $4, message_count = $5, allowance = 
 
 -- name: unsettled_messages
 -- scope: merchant
-SELECT m.message_id, m.msisdn, m.fields, coalesce(s.offers_state, 'none') AS offers_state
+SELECT m.message_id, m.msisdn, m.sender, m.fields, coalesce(s.offers_state, 'none') AS offers_state
   FROM message m
   LEFT JOIN sent x ON x.merchant_id = m.merchant_id AND x.message_id = m.message_id
                   AND x.message_id >= $2 AND x.message_id < $3
@@ -99,6 +114,22 @@ UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $5
    AND c.state = 'claimed'
 
+-- name: chunks_of_owner
+-- scope: report
+SELECT merchant_id, campaign_id, no, fence FROM campaign_chunk WHERE owner = $1 AND state = 'claimed'
+
+-- name: interactive_of_owner
+-- scope: report
+SELECT merchant_id, message_id FROM interactive_queue WHERE owner = $1
+
+-- name: owned_chunks
+-- scope: merchant
+SELECT c.campaign_id, c.no
+  FROM campaign_chunk c
+  JOIN unnest($2::bigint[], $3::int[], $4::int[]) AS t (campaign_id, no, fence)
+    ON c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence
+ WHERE c.merchant_id = $1 AND c.owner = $5
+
 -- name: chunk_progress
 -- scope: merchant
 UPDATE campaign_chunk AS c
@@ -106,6 +137,7 @@ UPDATE campaign_chunk AS c
        done_at = CASE WHEN t.done THEN $7::timestamptz ELSE NULL END
   FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::boolean[]) AS t (campaign_id, no, fence, allowance, done)
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $8
+RETURNING c.campaign_id, c.no
 
 -- name: finishable
 -- scope: report
@@ -154,28 +186,48 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[],
        cost_micros = excluded.cost_micros, reason = excluded.reason, sent_at = excluded.sent_at
  WHERE sent.status = -1
 
+-- name: called_unknown
+-- scope: merchant
+-- The same rows, before the merge: how many of each campaign a recovery had counted as unknown.
+SELECT m.merchant_id, m.campaign_id, count(*) AS n
+  FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
+  JOIN sent s ON s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment
+             AND s.status = -1
+  JOIN message m ON m.merchant_id = t.merchant_id AND m.message_id = t.message_id
+ WHERE m.campaign_id IS NOT NULL
+ GROUP BY m.merchant_id, m.campaign_id
+
 -- name: interactive_done
 -- scope: merchant
 DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
 
 -- name: close_unsent_offers
 -- scope: msisdn
-DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id)
- WHERE o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
+-- Locked in the order of the number first, as claims do.
+WITH gone AS (
+    SELECT o.msisdn, o.sender
+      FROM open_offer o
+      JOIN unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id)
+        ON o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
+     ORDER BY o.msisdn, o.sender
+       FOR UPDATE OF o)
+DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender = g.sender
 
 -- name: interactive_merchants
 -- scope: report
-SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL
+SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL ORDER BY merchant_id
 
 -- name: take_interactive
 -- scope: merchant
 WITH taken AS (
     UPDATE interactive_queue SET owner = $2
      WHERE merchant_id = $1
-       AND message_id IN (SELECT message_id FROM interactive_queue
-                           WHERE merchant_id = $1 AND owner IS NULL
-                           ORDER BY message_id LIMIT $3
-                             FOR UPDATE SKIP LOCKED)
+       AND message_id IN (SELECT q.message_id FROM interactive_queue q
+                             JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
+                            WHERE q.merchant_id = $1 AND q.owner IS NULL
+                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
+                            ORDER BY q.message_id LIMIT $3
+                              FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)
 SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at
   FROM taken t JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
@@ -195,8 +247,9 @@ SELECT unmatched_id, smsc_id, state, error, received_at FROM receipt_unmatched
 -- scope: account
 SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id,
        EXISTS (SELECT 1 FROM receipt r WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id
-                  AND r.state = ANY($4::smallint[])) AS settled
-  FROM sent s JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id
+                  AND r.message_id >= $3 AND r.state = ANY($4::smallint[])) AS settled
+  FROM sent s
+  JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
  WHERE s.carrier_id = $1 AND s.smsc_id = ANY($2::bytea[]) AND s.status = 0 AND s.message_id >= $3
 
 -- name: matched
@@ -241,8 +294,23 @@ RETURNING message_id
 -- scope: merchant
 UPDATE campaign_chunk
    SET state = CASE WHEN allowance >= coalesce(message_count, size) AND message_count IS NOT NULL THEN 'done' ELSE 'ready' END,
+       done_at = CASE WHEN allowance >= coalesce(message_count, size) AND message_count IS NOT NULL THEN $4::timestamptz END,
        owner = NULL, fence = fence + 1
  WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+
+-- name: cancelled_chunks
+-- scope: report
+SELECT k.merchant_id, k.campaign_id, k.no
+  FROM campaign_chunk k
+  JOIN campaign c ON c.merchant_id = k.merchant_id AND c.campaign_id = k.campaign_id AND c.state = 'cancelled'
+ WHERE k.state = 'ready'
+ ORDER BY k.merchant_id, k.campaign_id, k.no LIMIT $1
+
+-- name: end_chunk
+-- scope: merchant
+UPDATE campaign_chunk SET state = 'done', done_at = $4, fence = fence + 1
+ WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'ready'
+RETURNING message_id_base, message_count
 
 -- name: orphaned_interactive
 -- scope: report

@@ -26,9 +26,23 @@ def test_numbers_as_people_write_them_become_e164(text: str, region: str | None,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "+33 1 23 45 67 89", "36111", "+33 6 12", "1-800-FLOWERS", "+8816123456789", "+33612345678;ext=5",
-     "+33612345678\x00", "9" * 41, "++33612345678", "+999123456789", "+", "()"],
-)  # fmt: skip
+    [
+        "",
+        "abc",
+        "+33 1 23 45 67 89",
+        "36111",
+        "+33 6 12",
+        "1-800-FLOWERS",
+        "+8816123456789",
+        "+33612345678;ext=5",
+        "+33612345678\x00",
+        "9" * 41,
+        "++33612345678",
+        "+999123456789",
+        "+",
+        "()",
+    ],
+)
 def test_what_cannot_get_an_sms_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         normalize(text)

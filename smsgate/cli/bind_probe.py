@@ -1,0 +1,148 @@
+"""A short-lived bind at a carrier, with the real credentials, by the links' own code."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from smsgate.clock import Clock
+from smsgate.errors import ConfigError
+from smsgate.links.connection import Connection
+from smsgate.links.link import Link, tls_context
+from smsgate.links.profile import CarrierProfile, Host
+from smsgate.protocol.commands import Status, status_name
+from smsgate.protocol.session_states import BindKind, BindRefused, Bound, Delivered, Event, Receipts
+
+POLL_S: Final = 0.02
+UNBIND_S: Final = 5.0
+_CREDENTIALS: Final = frozenset({Status.INVPASWD, Status.INVSYSID, Status.BINDFAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """`mend` is empty when the host is as it must be; `in_use` when all sessions of the account are taken."""
+
+    host: str
+    detail: str
+    mend: str = ""
+    in_use: bool = False
+
+
+class _Owner:
+    """Takes nothing: what the carrier delivers meanwhile is answered "later", so that nothing is lost."""
+
+    def __init__(self, busy_status: int) -> None:
+        self._busy_status = busy_status
+        self.bound: Bound | None = None
+        self.refused: BindRefused | None = None
+
+    def take(self, _link: Link, connection: Connection, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Bound):
+                self.bound = event
+            elif isinstance(event, BindRefused):
+                self.refused = event
+            elif isinstance(event, Receipts):
+                connection.acknowledge(event.sequence_numbers, self._busy_status)
+            elif isinstance(event, Delivered):
+                connection.acknowledge([event.pdu.sequence_number], self._busy_status)
+
+    def writable(self, _connection: Connection) -> None:
+        return
+
+
+async def probe_bind(profile: CarrierProfile, host: Host, clock: Clock) -> Probe:
+    """Bind once at `host`, transmitter only where the profile has pairs, and unbind."""
+    one = profile.model_copy(update={"hosts": (host,)})
+    owner = _Owner(profile.mo_busy_status)
+    try:
+        tls = tls_context(profile)
+    except ConfigError as exc:
+        return Probe(str(host), str(exc), exc.mend)
+    kind = BindKind.TRANSCEIVER if profile.bind == "trx" else BindKind.TRANSMITTER
+    link = Link(
+        "check",
+        kind,
+        one,
+        owner,
+        tls=tls,
+        clock=clock,
+        random=lambda: 0.0,
+        next_token=itertools.count(1).__next__,
+    )
+    link.start()
+    try:
+        deadline = clock.monotonic() + 2 * profile.bind_timeout_s + 1.0
+        while owner.bound is None and not link.setbacks and clock.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        return _judge(profile, host, link, owner)
+    finally:
+        await link.stop(UNBIND_S)
+
+
+def _judge(profile: CarrierProfile, host: Host, link: Link, owner: _Owner) -> Probe:
+    where = f"carriers.{profile.name}"
+    if owner.bound is not None:
+        smsc = owner.bound.system_id.decode("ascii", "replace")
+        return Probe(
+            str(host), f"bound at {host} as {profile.system_id} (the SMSC calls itself {smsc or 'nothing'})"
+        )
+    if owner.refused is None:
+        return Probe(
+            str(host), f"{host}: {link.last_error or 'no answer in time'}", _mend_of_connection(where, link)
+        )
+    status = owner.refused.status
+    detail = f"{host} refused the bind: {status_name(status)}"
+    if status == Status.ALYBND:
+        return Probe(
+            str(host),
+            f"{detail}: all sessions of the account are taken",
+            "nothing, if the gateway runs now and holds them; else wait two minutes",
+            in_use=True,
+        )
+    if status in _CREDENTIALS:
+        return Probe(
+            str(host),
+            detail,
+            f"compare {where}.system_id, password and system_type with what the carrier gave you",
+        )
+    return Probe(
+        str(host), detail, "ask the carrier what this status means, and whether it knows our address"
+    )
+
+
+def _mend_of_connection(where: str, link: Link) -> str:
+    if link.last_error.startswith("certificate refused"):
+        return (
+            f"set {where}.ca_file if the authority is the carrier's own, and check the name in {where}.hosts"
+        )
+    return f"check {where}.hosts and {where}.tls, and whether the carrier lets this machine's address in"
+
+
+async def probe_connection(profile: CarrierProfile, host: Host) -> Probe:
+    """Connect and shake hands over TLS, without a word of SMPP."""
+    try:
+        tls = tls_context(profile)
+        async with asyncio.timeout(profile.bind_timeout_s):
+            _, writer = await asyncio.open_connection(
+                host.name, host.port, ssl=tls, server_hostname=None if tls is None else host.name
+            )
+    except ConfigError as exc:
+        return Probe(str(host), str(exc), exc.mend)
+    except (OSError, TimeoutError) as exc:
+        where = f"carriers.{profile.name}"
+        words = (
+            exc.verify_message
+            if isinstance(exc, ssl.SSLCertVerificationError)
+            else str(exc) or "no answer in time"
+        )
+        return Probe(
+            str(host),
+            f"{host}: no connection: {words}",
+            f"check {where}.hosts, tls and ca_file, and the network",
+        )
+    writer.close()
+    return Probe(str(host), f"{host} answers{'' if tls is None else ' over TLS'}; not bound, as asked")

@@ -1,0 +1,110 @@
+"""Commands that work on the database: with the daemon beside them or without it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import structlog
+import typer
+
+from smsgate.cli.exits import Exit
+from smsgate.cli.output import say
+from smsgate.clock import SystemClock
+from smsgate.config import Settings, load_settings
+from smsgate.daemon.services import Services, open_services
+from smsgate.errors import NotFound
+from smsgate.flows.commerce_records import Page, PageAsk
+from smsgate.flows.ports_api import MerchantRow
+from smsgate.store.merchants import PgMerchants
+from smsgate.store.pool import Database
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+PAGE: Final = 100  # rows read at once
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="SMSGATE_CONFIG",
+        show_default="conf/smsgate.toml if it is there",
+        help="TOML file.",
+    ),
+]
+
+
+def with_services(config: Path | None, work: Callable[[Services], Awaitable[T]]) -> T:
+    """Open the configured database, starting the embedded one if nobody has, do the work and leave again."""
+    return with_settings(load_settings(config), work)
+
+
+def with_settings(settings: Settings, work: Callable[[Services], Awaitable[T]]) -> T:
+    async def session() -> T:
+        clock = SystemClock()
+        async with open_services(settings.node.state_dir, settings.database.dsns(), clock, say) as services:
+            return await work(services)
+
+    return run_to_end(session())
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """
+    Run `work` in a loop of its own, without log lines.
+
+    SIGTERM cancels it as Ctrl-C does: what it opened is closed, a database that it started is stopped.
+    """
+    silence_logs()
+
+    async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(Exit.TERMINATED) from None
+
+
+def silence_logs() -> None:
+    """Say nothing in log lines: a command tells what matters as sentences."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger().setLevel(logging.CRITICAL)
+
+
+async def merchant_of(services: Services, slug: str) -> MerchantRow:
+    """
+    Return the merchant.
+
+    Raises:
+        NotFound: nobody has this slug.
+    """
+    found = await PgMerchants(services.database).by_slug(slug)
+    if found is None:
+        raise NotFound(f"No merchant has the slug {slug!r}: `smsgate merchant list` shows those that exist.")
+    return found
+
+
+async def all_rows(
+    page: Callable[[PageAsk], Awaitable[Page[Row]]], id_of: Callable[[Row], int]
+) -> Sequence[Row]:
+    """Return every row of a list of the store, newest first."""
+    rows: list[Row] = []
+    while True:
+        found = await page(PageAsk(PAGE, after=id_of(rows[-1]) if rows else None))
+        rows += found.rows
+        if not found.has_more:
+            return rows
+
+
+async def all_merchants(database: Database) -> Sequence[MerchantRow]:
+    return await all_rows(PgMerchants(database).list, lambda row: row.merchant_id)

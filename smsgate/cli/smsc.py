@@ -1,0 +1,169 @@
+"""`smsgate smsc`: an SMSC with phones behind it, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import typer
+
+from smsgate.cli.examples import examples
+from smsgate.cli.exits import Exit, UsageRefused
+from smsgate.cli.output import JsonOption, say, show, show_json
+from smsgate.cli.sessions import silence_logs
+from smsgate.errors import SmsgateError
+from smsgate.simulator.phones import Behaviour
+from smsgate.simulator.serve import Simulator, SimulatorSettings, run_simulator
+from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
+
+PORT: Final = 2775  # of SMPP, registered with IANA
+CONTROL_PORT: Final = 2776  # the next one
+PASSWORD: Final = "secret"  # noqa: S105  # the public default of a simulator
+DELAY_MAX_S: Final = 86_400.0
+
+Share = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of phones, 0 to 1.")]
+
+EPILOG: Final = examples(
+    "smsgate smsc",
+    "smsgate smsc --ok 0.2 --quantity 0.05 --stop 0.04 --reply-delay-s 1,5",
+    "smsgate smsc --port 2780 --rate 100 --latency-ms 50 --receipt-delay-s 0.5,3 --undelivered 0.02",
+)
+
+
+def smsc(
+    host: Annotated[str, typer.Option(help="Listen here; 0.0.0.0 is every interface.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="SMPP; 0 takes a free one.")] = PORT,
+    control_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="For `smsgate phone`, on loopback; 0 takes a free one.")
+    ] = CONTROL_PORT,
+    system_id: Annotated[str, typer.Option(help="What an ESME binds with.")] = "smsgate",
+    password: Annotated[
+        str, typer.Option(envvar="SMSGATE_SMSC_PASSWORD", help="What an ESME binds with.")
+    ] = PASSWORD,
+    ok: Share = 0.0,
+    quantity: Share = 0.0,
+    stop: Share = 0.0,
+    question: Share = 0.0,
+    decline: Share = 0.0,
+    auto: Share = 0.0,
+    reply_delay_s: Annotated[str, typer.Option(metavar="LO,HI", help="From reading to answering.")] = "0,0",
+    latency_ms: Annotated[float, typer.Option(min=0.0, help="Until a submit_sm is answered.")] = 0.0,
+    receipt_delay_s: Annotated[
+        str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it.")
+    ] = "0,0",
+    undelivered: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of messages that no phone gets.")
+    ] = 0.0,
+    rate: Annotated[int, typer.Option(min=0, help="submit_sm a second; more is throttled. 0: no limit.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same fates.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    settings = SimulatorSettings(
+        host=host,
+        port=port,
+        control_port=control_port,
+        seed=seed,
+        smsc=SmscSettings(
+            accounts=(SmscAccount(system_id, password, rate_per_s=rate),),
+            response_latency_s=latency_ms / 1000,
+            receipt_delay_s=seconds_range(receipt_delay_s, "--receipt-delay-s"),
+            undelivered_share=undelivered,
+        ),
+        behaviour=Behaviour(
+            ok=ok,
+            quantity=quantity,
+            stop=stop,
+            question=question,
+            decline=decline,
+            auto=auto,
+            delay_s=seconds_range(reply_delay_s, "--reply-delay-s"),
+        ),
+    )
+    silence_logs()
+
+    def ready(simulator: Simulator) -> None:
+        if as_json:
+            show_json({"event": "listening", **simulator.describe()})
+        else:
+            for line in how_to_bind(simulator):
+                show(line)
+
+    try:
+        simulator = asyncio.run(_until_signal(settings, ready))
+    except OSError as exc:
+        raise ListenRefused(
+            f"Ports {port} and {control_port} of {host} cannot be had: {exc.strerror or exc}. "
+            "Choose others by --port and --control-port."
+        ) from exc
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    if as_json:
+        show_json({"event": "stopped", **simulator.stats()})
+    else:
+        log = simulator.smsc.log
+        say(f"Stopped: {log.submits} submits seen, {log.accepted} accepted, {log.delivered} delivered.")
+
+
+class ListenRefused(SmsgateError):
+    code = "listen_refused"
+
+
+async def _until_signal(settings: SimulatorSettings, ready: Callable[[Simulator], None]) -> Simulator:
+    """The first signal ends in order; a second one, while it does so, ends at once."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def on_signal() -> None:
+        if stop.is_set():
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await run_simulator(settings, stop, ready)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def seconds_range(text: str, option: str) -> tuple[float, float]:
+    """
+    Read "0.5,3" or "2".
+
+    Raises:
+        UsageRefused: no such range.
+    """
+    low, comma, high = text.partition(",")
+    try:
+        found = float(low), float(high if comma else low)
+    except ValueError:
+        found = (1.0, 0.0)
+    if not 0.0 <= found[0] <= found[1] <= DELAY_MAX_S:
+        raise UsageRefused(f"{option}: {text[:40]!r} is no range of seconds such as 0.5,3.")
+    return found
+
+
+def how_to_bind(simulator: Simulator) -> list[str]:
+    """Return what a person needs to bind, as configuration of the gateway."""
+    account = simulator.settings.smsc.accounts[0]
+    password = account.password if account.password == PASSWORD else "..."
+    address = f"{simulator.settings.host}:{simulator.smpp_port}"
+    return [
+        f"SMSC simulator: SMPP on {address}, phones at {simulator.control_url}. Bind with:",
+        "",
+        "  [[carriers]]",
+        '  name = "sim"',
+        f'  hosts = ["{address}"]',
+        f'  system_id = "{account.system_id}"',
+        f'  password = "{password}"',
+        '  tls = "none"',
+        "  insecure_plaintext = true",
+        '  senders = [{ number = "36111", receives = true }]',
+        "",
+        f"  export SMSGATE_PHONES={simulator.control_url}",
+        "",
+        "Ctrl-C ends.",
+    ]

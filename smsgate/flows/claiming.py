@@ -1,0 +1,178 @@
+"""
+Claims: what this node may send comes from the database, batch by batch, as fast as the carriers take it.
+
+A claim is durable before it is in memory. One whose commit was not seen (the connection broke) is found by
+comparing the database's list with ours, and given back: nothing of it was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from smsgate.clock import Clock
+from smsgate.errors import StoreUnavailable
+from smsgate.flows.composing import Composer
+from smsgate.flows.ports import Carrier, SendingStore, StopSet
+from smsgate.flows.records import CampaignState, Lane
+from smsgate.flows.sending import Pump
+from smsgate.ids import first_id_at
+
+log = structlog.get_logger(__name__)
+
+PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
+BATCHES_MAX: Final = 200  # chunks in memory: 200 x 1,000 x ~300 octets = 60 MB
+INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
+# Ids of consents that another process makes may be so much older than what we see: clocks, long transactions.
+CONSENTS_OVERLAP: Final = timedelta(seconds=10)
+
+
+class Claiming:
+    def __init__(
+        self,
+        store: SendingStore,
+        pump: Pump,
+        composer: Composer,
+        stops: StopSet,
+        clock: Clock,
+        *,
+        carriers: Mapping[int, Carrier],
+        carrier_of_sender: Mapping[str, int],
+        owner: int,
+    ) -> None:
+        self._store = store
+        self._pump = pump
+        self._composer = composer
+        self._stops = stops
+        self._clock = clock
+        self._carriers = carriers
+        self._carrier_of_sender = carrier_of_sender
+        self._owner = owner
+        self._forgotten = False  # a claim's commit was not seen
+        # From the question to the database until the answer is in the pump's books: two claims, or a claim
+        # and the search for forgotten ones, must not overlap.
+        self._lock = asyncio.Lock()
+
+    async def claim_once(self) -> bool:
+        """One round over the campaigns that send; True: something was claimed."""
+        if self._pump.draining:
+            return False
+        await self._give_back_forgotten()
+        now = self._clock.now()
+        held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
+        states = await self._store.campaign_states([(m, c) for m, c in held if c is not None])
+        await self._take_consents(sorted({merchant_id for merchant_id, _ in held}))
+        self._apply(states)
+        claimed = False
+        await self._composer.refresh()
+        for state in states:
+            # What no process can send is settled by anyone once nobody may send it any more.
+            mine = state.sender in self._carrier_of_sender or now >= state.expires_at
+            if state.state == "sending" and mine:
+                claimed |= await self._claim_for(state)
+        for merchant_id, campaign_id in await self._store.finish_campaigns(now):
+            log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
+        return claimed
+
+    async def _claim_for(self, state: CampaignState) -> bool:
+        chunks = [batch for batch in self._pump.batches() if batch.key is not None]
+        mine = sum(
+            batch.campaign_id == state.campaign_id
+            and batch.merchant_id == state.merchant_id
+            and not batch.exhausted()
+            for batch in chunks
+        )
+        if mine >= PREFETCH or len(chunks) >= BATCHES_MAX or self._pump.draining:
+            return False
+        async with self._lock:
+            try:
+                claim = await self._store.claim_chunk(
+                    state.merchant_id,
+                    state.campaign_id,
+                    owner=self._owner,
+                    allowance_step=self._pump.allowance_step,
+                    now=self._clock.now(),
+                )
+            except StoreUnavailable:
+                self._forgotten = True
+                raise
+            if claim is None:
+                return False
+            batch, refused = self._composer.chunk(claim)
+            if batch.size:
+                self._pump.add(batch, refused)
+            return True
+
+    async def _take_consents(self, merchant_ids: Sequence[int]) -> None:
+        """Hold whom another process heard a STOP from since the claim."""
+        if not merchant_ids:
+            return
+        since = self._clock.now() - CONSENTS_OVERLAP
+        found = await self._store.recent_consents(merchant_ids, first_id_at(int(since.timestamp() * 1000)))
+        for merchant_id, msisdn, granted in found:
+            if granted:
+                self._stops.remove(merchant_id, msisdn)
+            else:
+                self._stops.add(merchant_id, msisdn, self._clock.monotonic())
+
+    def _apply(self, states: Sequence[CampaignState]) -> None:
+        """Pause, resume, cancel and expire what is in memory."""
+        now = self._clock.now()
+        by_key = {(state.merchant_id, state.campaign_id): state.state for state in states}
+        for batch in list(self._pump.batches()):
+            if now >= batch.expires_at:
+                self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
+                continue
+            if batch.campaign_id is None or batch.key is None:
+                continue
+            state = by_key.get((batch.merchant_id, batch.campaign_id))
+            if state == "cancelled":
+                self._pump.give_up(batch, "cancelled", now)
+            elif state == "paused":
+                batch.paused = True
+            else:
+                self._pump.resume(batch)
+
+    async def interactive_once(self) -> bool:
+        """Take as many waiting system messages as there is room for; True: there may be more."""
+        if self._pump.draining:
+            return False
+        rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
+        senders = [sender for sender, carrier_id in self._carrier_of_sender.items() if rooms.get(carrier_id)]
+        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0)) or 1
+        await self._composer.refresh()
+        async with self._lock:
+            try:
+                claims = await self._store.claim_interactive(
+                    owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
+                )
+            except StoreUnavailable:
+                self._forgotten = True
+                raise
+            for claim in claims:
+                for batch, refused in self._composer.interactive(claim):
+                    self._pump.add(batch, refused)
+        return sum(len(claim.message_ids) for claim in claims) >= limit
+
+    async def _give_back_forgotten(self) -> None:
+        if not self._forgotten:
+            return
+        async with self._lock:
+            chunks, messages = await self._store.release_forgotten(
+                self._pump.held_chunks, self._pump.held_messages, owner=self._owner
+            )
+            self._forgotten = False
+        if chunks or messages:
+            log.warning("claims_given_back", chunks=chunks, interactive=messages)
+
+    async def release(self) -> None:
+        """After the last flush: give back what was never written, for the next start or another node."""
+        chunks, messages = self._pump.forget()
+        await self._store.release_chunks(chunks, owner=self._owner)
+        await self._store.release_interactive(messages, owner=self._owner)
+        await self._store.release_forgotten(set(), set(), owner=self._owner)
+        log.info("sending_released", chunks=len(chunks), interactive=len(messages))

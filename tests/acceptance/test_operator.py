@@ -1,0 +1,149 @@
+"""
+What the operator sees: life, readiness, metrics, binds.
+
+The database away makes the node unready, and it comes back by itself; a carrier away does not. A node that stops
+says so. Binds that the SMSC drops are made again. Counters agree with what the SMSC saw.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from acceptance.town import Ground, Town, a_town, eventually
+from acceptance.wire import socket_wire
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """Make a directory whose path leaves room for a socket's name: a Unix socket's may have 107 octets."""
+    directory = Path(tempfile.mkdtemp(prefix="sg-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+async def test_the_database_away_makes_the_node_unready_and_it_comes_back(ground: Ground, short_dir: Path) -> None:
+    parts = urlsplit(ground.dsn)
+    query = parse_qs(parts.query)
+    (host,), (port,) = query["host"], query["port"]
+    name = f".s.PGSQL.{port}"
+    async with socket_wire(f"{host}/{name}", str(short_dir / name)) as wire:
+        dsn = f"postgresql://{parts.username}@/{parts.path[1:]}?host={short_dir}&port={port}"
+        async with a_town(ground, subscribers=2, dsn=dsn) as town:
+            assert await statuses(town) == {"/healthz": 200, "/livez": 200, "/readyz": 200}
+            wire.cut()
+            assert await statuses(town) == {"/healthz": 200, "/livez": 200, "/readyz": 503}
+            away = await town.merchant.ask("GET", "/v1/campaigns")
+            assert (away.status, away.code) == (503, "store_unavailable")
+            assert int(away.headers["Retry-After"]) >= 1
+            refused = await town.emit({"for": "music"})
+            assert (refused.status, refused.code) == (503, "store_unavailable")
+            wire.mend()
+
+            async def ready() -> bool:
+                return (await statuses(town))["/readyz"] == 200
+
+            await eventually(ready)
+            await town.finished(await town.new_record())
+            assert [town.offers_to(msisdn) for msisdn in town.msisdns] == [1, 1]
+
+
+async def test_a_carrier_away_leaves_the_node_ready_and_shows_in_its_binds(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        (bind,) = await binds(town)
+        assert (bind["state"], bind["window_used"], bind["last_error"]) == ("bound", 0, "")
+        assert bind["host"].endswith(f":{town.simulator.smpp_port}")
+        port = town.simulator.smpp_port
+        await town.simulator.smsc.stop(0.2)
+
+        async def seen_down() -> bool:
+            (bind,) = await binds(town)
+            return bind["state"] != "bound" and bool(bind["last_error"])
+
+        await eventually(seen_down)
+        assert (await statuses(town))["/readyz"] == 200
+        assert (await metrics(town))["smsgate_bind_up"] == 0.0
+        campaign = await town.new_record()  # taken, and sent when the carrier is back
+        await town.simulator.smsc.start(port=port)
+        await eventually(town.bound)
+        await town.finished(campaign)
+        assert town.offers_to(town.msisdns[0]) == 1
+        assert (await metrics(town))["smsgate_bind_up"] == 1.0
+
+
+async def test_a_bind_that_the_smsc_drops_is_made_again(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        (before,) = await binds(town)
+        town.simulator.smsc.drop_connections()
+        await eventually(lambda: town.simulator.smsc.log.binds == 2 and town.bound())
+        (after,) = await binds(town)
+        assert (after["bind"], after["state"]) == (before["bind"], "bound")
+        assert after["since"] > before["since"]
+
+
+async def test_a_node_that_stops_says_so(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        town.process.draining = True  # as the first step of a stop does; the port closes with the next
+        answer = await town.anybody.ask("GET", "/readyz")
+        assert (answer.status, answer.body["status"]) == (503, "draining")
+        assert (await town.anybody.ask("GET", "/livez")).status == 200
+
+
+async def test_the_counters_agree_with_what_the_smsc_saw(ground: Ground) -> None:
+    async with a_town(ground, subscribers=20) as town:
+        await town.finished(await town.new_record())
+        await town.answer(town.msisdns[0], "OK")
+        await eventually(lambda: len(town.texts(town.msisdns[0])) == 2)
+        log = town.simulator.smsc.log
+        await eventually(lambda: log.receipts_acknowledged == 21)
+        found = await metrics(town)
+        assert found["smsgate_submitted_total"] == log.submits == 21
+        assert found["smsgate_inbound_total"] == log.mos_acknowledged == 1
+        assert found["smsgate_uncommitted"] == 0
+        assert found["smsgate_bind_up"] == 1
+        assert found["smsgate_flushes_total"] >= 1
+        assert found["smsgate_flush_failures_total"] == 0
+        assert found["smsgate_metrics_failures_total"] == 0
+        assert found["smsgate_http_requests_total"] > 5
+        (carrier,) = (await town.operator.get("/v1/carriers"))["data"]
+        assert (carrier["name"], carrier["rate_per_s"], carrier["in_flight"]) == ("sim", 500, 0)
+
+
+async def test_the_operators_routes_are_the_operators_alone(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        for method, path in (("GET", "/v1/carriers"), ("GET", "/v1/merchants"), ("POST", "/v1/price_lists")):
+            body = {} if method == "POST" else None
+            assert (await town.merchant.ask(method, path, body)).code == "operator_only"
+            assert (await town.anybody.ask(method, path, body)).code == "key_missing"
+        assert (await town.operator.ask("GET", "/v1/orders")).code == "merchant_only"
+        keys = await town.operator.all(f"/v1/merchants/{town.merchant_id}/api_keys")
+        assert "key" not in keys[0]
+        await town.operator.ask("DELETE", f"/v1/api_keys/{keys[0]['id']}")
+        revoked = await town.merchant.ask("GET", "/v1/orders")
+        assert (revoked.status, revoked.code) == (401, "key_invalid")
+
+
+async def statuses(town: Town) -> dict[str, int]:
+    paths = ("/healthz", "/livez", "/readyz")
+    return {path: (await town.anybody.ask("GET", path)).status for path in paths}
+
+
+async def binds(town: Town) -> list[dict[str, str]]:
+    (carrier,) = (await town.operator.get("/v1/carriers"))["data"]
+    found: list[dict[str, str]] = carrier["binds"]
+    return found
+
+
+async def metrics(town: Town) -> dict[str, float]:
+    """Return the sum of every family's samples, by the sample's name."""
+    text = (await town.anybody.get("/metrics")).decode()
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    return found

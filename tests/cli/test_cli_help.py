@@ -1,0 +1,62 @@
+"""What a person finds by --help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from command_shell import Shell
+
+from smsgate.cli.main import app
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if subcommands := getattr(command, "commands", None):
+        for name, each in subcommands.items():
+            yield from commands(each, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_of_itself(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert f"\n  smsgate {name}" in command.epilog.replace("SMSGATE_STATE_DIR=/var/lib/smsgate ", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_the_exit_codes_stand_in_the_help(tmp_path: Path) -> None:
+    found = Shell(tmp_path).ok("--help")
+    for line in (
+        "0    done",
+        "1    failed",
+        "2    the command line or the configuration",
+        "3    the database",
+    ):
+        assert line in found.out
+
+
+def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    found = Shell(tmp_path).run("version", "--nonsense")
+    assert found.code == 2
+    assert "--nonsense" in found.err
+    assert found.out == ""
+
+
+def test_version_and_openapi_need_no_database(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    assert shell.ok("version", "--json").json() == {"version": shell.ok("--version").out.split()[-1]}
+    assert shell.ok("openapi").json()["openapi"] == "3.1.0"
+    assert not list(tmp_path.iterdir())

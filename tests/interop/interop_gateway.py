@@ -1,0 +1,196 @@
+"""`smsgate run` as an operator has it, and its HTTP API as a shop's developer uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
+
+from smsgate.store.embedded import EmbeddedPostgres
+
+SENDER = "36111"
+TEXT = (
+    "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
+    "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
+)
+SYSTEM_ID, PASSWORD = "boxman", "changeit"
+PRICES = "direction,network,unit_price\nmt,208,0.045\nmo,*,0\n"
+PHONES = [f"336120{i:05}" for i in range(1, 201)]
+
+
+@contextmanager
+def an_npm_smsc() -> Iterator[Child]:
+    with Child(node_command("npm_smsc.js", SYSTEM_ID, PASSWORD)) as smsc:
+        smsc.wait_for("listening")
+        yield smsc
+
+
+def offers(smsc: Child) -> list[dict[str, Any]]:
+    """Return the offers that the SMSC accepted."""
+    return smsc.seen("submit", status=0, text=TEXT)
+
+
+def times_offered(smsc: Child) -> Counter[str]:
+    return Counter(offer["destination"][2] for offer in offers(smsc))
+
+
+class Api:
+    def __init__(self, base_url: str, key: str) -> None:
+        self._base_url = base_url
+        self._key = key
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def call(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Any:
+        octets = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": content_type}
+        request = urllib.request.Request(self._base_url + path, octets, headers, method=method)
+        try:
+            with self._opener.open(request, timeout=DEADLINE_S) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                raise AssertionError(f"{method} {path}: {refusal.code} {refusal.read()!r}") from None
+
+    def import_subscribers(self, msisdns: Iterable[str]) -> None:
+        agreed_at = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+        consent = {"consent_at": agreed_at, "consent_source": "form", "wording_version": "2026-11"}
+        person = {"language": "fr", "country": "FR", "tags": ["music"], **consent}
+        rows = "\n".join(json.dumps({"msisdn": f"+{msisdn}", **person}) for msisdn in msisdns)
+        job = self.call("POST", "/v1/imports", rows.encode(), "application/x-ndjson")
+        job = until(lambda: self._ended(job["id"]), "the import ends")
+        assert (job["state"], job["rows_failed"]) == ("finished", 0), job
+
+    def _ended(self, job_id: str) -> Any:
+        job = self.call("GET", f"/v1/imports/{job_id}")
+        return None if job["state"] == "running" else job
+
+    def start_campaign(self) -> str:
+        offer = {
+            "text": TEXT,
+            "item": "CD Madonna",
+            "price": "19.90",
+            "sender": SENDER,
+            "expires_in_s": 36_000,
+            "quantity_max": 5,
+        }
+        body = {"offer": offer, "audience": {"tags": ["music"]}, "start": True}
+        return str(self.call("POST", "/v1/campaigns", body)["id"])
+
+    def wait_until_finished(self, campaign: str, **progress: int) -> Any:
+        """Wait until it is finished and its progress has come to these numbers; return the progress."""
+
+        def come() -> Any:
+            found = self.call("GET", f"/v1/campaigns/{campaign}")
+            arrived = progress.items() <= found["progress"].items()
+            return found["progress"] if found["state"] == "finished" and arrived else None
+
+        return until(come, f"{campaign} finished with {progress}")
+
+    def orders(self) -> list[Any]:
+        return list(self.call("GET", "/v1/orders")["data"])
+
+    def offers_state(self, msisdn: str) -> str:
+        (row,) = self.call("GET", f"/v1/subscribers?msisdn=%2B{msisdn}")["data"]
+        return str(row["offers_state"])
+
+
+class Gateway:
+    """A configuration file and a state directory of its own; the shop `boxman` has prices and a key."""
+
+    def __init__(self, directory: Path, smsc: Child, **carrier: object) -> None:
+        self._state_dir = directory / "state"
+        self._directory = directory
+        self._config = directory / "smsgate.toml"
+        self._config.touch(mode=0o600)
+        self._config.write_text(self._toml(smsc, carrier), encoding="utf-8")
+        self._key = ""
+
+    def _toml(self, smsc: Child, carrier: dict[str, object]) -> str:
+        (listening,) = smsc.seen("listening")
+        settings = {
+            "name": "npm",
+            "hosts": [f"127.0.0.1:{listening['port']}"],
+            "system_id": SYSTEM_ID,
+            "password": PASSWORD,
+            "tls": "none",
+            "insecure_plaintext": True,
+            "rate_per_s": 200,
+            "window_max": 20,
+            **carrier,
+        }
+        return "\n".join(
+            (
+                f"[node]\nstate_dir = {json.dumps(str(self._state_dir))}",
+                '[http]\nport = 0\n[log]\nform = "json"',
+                "[[carriers]]",
+                *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
+                f'senders = [{{ number = "{SENDER}", receives = true }}]',
+            )
+        )
+
+    def command(self, *args: str, given: str | None = None) -> Any:
+        """Run one command of smsgate; return the JSON that it wrote."""
+        done = subprocess.run(
+            [SMSGATE, *args, "--config", str(self._config), "--json"],
+            input=given,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=self._directory,
+            env=environment(),
+            timeout=2 * DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def open_shop(self) -> None:
+        """Do what an operator does before a shop's first offer."""
+        self.command("prices", "publish", "france", "-", given=PRICES)
+        self.command("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR")
+        self.command("merchant", "price-list", "boxman", "france")
+        self._key = self.command("key", "add", "boxman", "--name", "shop")["key"]
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[Child, Api]]:
+        with Child([SMSGATE, "run", "--config", str(self._config)], cwd=self._directory) as process:
+            line = process.wait_for_line("The API is at ")
+            found = re.search(r"http://[\d.]+:\d+", line)
+            assert found is not None, line
+            yield process, Api(found[0], self._key)
+
+    def end(self) -> None:
+        """Stop the database if a killed process has left it running."""
+        if (self._state_dir / "postgres" / "postmaster.pid").exists():
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _enter_and_leave(self._state_dir)).result()
+
+
+async def _enter_and_leave(state_dir: Path) -> None:
+    """The last one to leave stops the server."""
+    async with EmbeddedPostgres(state_dir):
+        pass
+
+
+@contextmanager
+def a_gateway(directory: Path, smsc: Child, **carrier: object) -> Iterator[Gateway]:
+    gateway = Gateway(directory, smsc, **carrier)
+    try:
+        gateway.open_shop()
+        yield gateway
+    finally:
+        gateway.end()

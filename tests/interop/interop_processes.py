@@ -1,0 +1,139 @@
+"""Processes of a test: their lines read as they come, and none of them left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+SMSGATE = str(Path(sys.executable).with_name("smsgate"))  # the console command, as people start it
+DEADLINE_S = 30.0
+POLL_S = 0.03  # an API key may ask 100 times a second
+TAIL_LINES = 20  # of a child's output, in a failure
+
+
+def node_command(script: str, *args: str) -> list[str]:
+    node = shutil.which("node")
+    assert node is not None, "Node.js is missing: run tests/interop/install"
+    assert (HERE / "node_modules" / "smpp").is_dir(), "the npm packages are missing: run tests/interop/install"
+    return [node, str(HERE / script), *args]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return our own environment without what would configure smsgate."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SMSGATE_")}
+    return {**ours, **more}
+
+
+def until(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """Return the first true value of `condition`; fail after `deadline_s`."""
+    ends_at = time.monotonic() + deadline_s
+    while not (found := condition()):
+        assert time.monotonic() < ends_at, f"not within {deadline_s:.0f} s: {what}"
+        time.sleep(POLL_S)
+    return found
+
+
+class Child:
+    """
+    A child process, killed with all its group when its `with` ends.
+
+    Every line that it writes is in `lines`; those that are a JSON object with "event" are in `events` too.
+    """
+
+    def __init__(self, command: Sequence[str], *, cwd: Path | None = None, **env: str) -> None:
+        self.lines: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self._command = command
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            cwd=cwd,
+            env=environment(**env),
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        if exc is not None:
+            told = [line for line in self.lines if "http_request" not in line]
+            exc.add_note("\n".join([f"-- {' '.join(self._command)}", *told[-TAIL_LINES:]]))
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("{"):
+                found = json.loads(line)
+                if "event" in found:
+                    self.events.append(found)
+
+    def tell(self, do: str, **facts: object) -> None:
+        """Write one order to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **facts}) + "\n")
+        self._process.stdin.flush()
+
+    def seen(self, event: str, **facts: object) -> list[dict[str, Any]]:
+        """Return its events of that kind, with these facts."""
+        return [
+            found
+            for found in list(self.events)
+            if found["event"] == event and all(found.get(key) == value for key, value in facts.items())
+        ]
+
+    def wait_for(self, event: str, count: int = 1, **facts: object) -> list[dict[str, Any]]:
+        """Wait until it has told `count` such events; return them."""
+
+        def enough() -> bool:
+            assert self._process.poll() is None or self.seen(event, **facts), f"it ended without {event}"
+            return len(self.seen(event, **facts)) >= count
+
+        until(enough, f"{count} x {event} {facts}")
+        return self.seen(event, **facts)
+
+    def wait_for_line(self, text: str) -> str:
+        """Wait until it has written a line with `text` in it; return that line."""
+
+        def line() -> str | None:
+            found = next((line for line in list(self.lines) if text in line), None)
+            assert found or self._process.poll() is None, f"it ended without saying {text!r}"
+            return found
+
+        return until(line, text) or ""
+
+    def terminate(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
+        return code

@@ -1,0 +1,133 @@
+"""`smsgate run` with its embedded database, bound to an SMSC that we did not write: npm's smpp."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from interop_gateway import (
+    PHONES,
+    SENDER,
+    TEXT,
+    Api,
+    a_gateway,
+    an_npm_smsc,
+    offers,
+    times_offered,
+)
+from interop_processes import Child, until
+
+pytestmark = pytest.mark.interop
+
+ONCE_EACH = Counter(PHONES)
+
+
+def test_two_hundred_offers_arrive_once_each_and_ok_becomes_an_order_and_stop_is_obeyed(
+    reachable_dir: Path,
+) -> None:
+    with an_npm_smsc() as smsc, a_gateway(reachable_dir, smsc) as gateway, gateway.running() as (process, shop):
+        (bound,) = smsc.wait_for("bind")
+        assert (bound["mode"], bound["status"]) == ("bind_transceiver", 0)
+        shop.import_subscribers(PHONES)
+        campaign = shop.start_campaign()
+        progress = shop.wait_until_finished(campaign, delivered=200)
+        assert (progress["accepted"], progress["unknown"], progress["failed"]) == (200, 0, 0)
+        check_the_offers(smsc)
+        check_an_order(smsc, shop)
+        check_a_stop(smsc, shop)
+        assert process.terminate() == 0
+        assert smsc.wait_for("closed")
+        assert len(smsc.seen("unbind")) == 1
+        assert not smsc.seen("error")
+
+
+def check_the_offers(smsc: Child) -> None:
+    assert times_offered(smsc) == ONCE_EACH
+    assert len(smsc.seen("submit")) == 200
+    for offer in offers(smsc):
+        assert offer["source"] == [3, 0, SENDER]
+        assert offer["destination"][:2] == [1, 1]
+        assert (offer["data_coding"], offer["esm_class"], offer["registered_delivery"]) == (0, 0, 1)
+    assert len(smsc.wait_for("deliver_answered", 200, what="receipt", status=0)) == 200
+
+
+def check_an_order(smsc: Child, shop: Api) -> None:
+    buyer = PHONES[0]
+    smsc.tell("mo", to=SENDER, text="OK", **{"from": buyer})
+    (order,) = until(shop.orders, "an order")
+    assert (order["msisdn"], order["quantity"], order["total"]) == (f"+{buyer}", 1, "19.90")
+    smsc.wait_for("deliver_answered", what="mo", id="OK", status=0)
+    answer = until(lambda: texts_to(smsc, buyer)[1:], "the receipt of the order")
+    assert answer == [text for text in answer if text.startswith("Boxman: votre OK est bien recu: 1 CD Madonna")]
+    assert order["number"] in answer[0]
+    # From a second buyer in 16-bit words: phones choose the alphabet, and some choose the long one.
+    smsc.tell("mo", to=SENDER, text="OK 2", data_coding=8, **{"from": PHONES[1]})
+    newest = until(lambda: shop.orders()[:-1], "a second order")
+    assert [(row["msisdn"], row["quantity"]) for row in newest] == [(f"+{PHONES[1]}", 2)]
+
+
+def check_a_stop(smsc: Child, shop: Api) -> None:
+    stopped = PHONES[2]
+    smsc.tell("mo", to=SENDER, text="STOP", **{"from": stopped})
+    until(lambda: shop.offers_state(stopped) == "revoked", "the consent is revoked")
+    until(lambda: texts_to(smsc, stopped)[1:], "STOP is confirmed")
+    shop.wait_until_finished(shop.start_campaign(), delivered=199)
+    assert times_offered(smsc) == Counter(PHONES * 2) - Counter([stopped])
+
+
+def texts_to(smsc: Child, msisdn: str) -> list[str]:
+    return [seen["text"] for seen in smsc.seen("submit", status=0) if seen["destination"][2] == msisdn]
+
+
+def test_sigterm_amid_a_campaign_unbinds_both_binds_and_after_restart_nothing_is_sent_twice_or_missing(
+    reachable_dir: Path,
+) -> None:
+    with (
+        an_npm_smsc() as smsc,
+        a_gateway(reachable_dir, smsc, bind="tx+rx", rate_per_s=60) as gateway,
+    ):
+        with gateway.running() as (process, shop):
+            smsc.wait_for("bind", 2, status=0)
+            assert {bind["mode"] for bind in smsc.seen("bind")} == {"bind_transmitter", "bind_receiver"}
+            shop.import_subscribers(PHONES)
+            campaign = shop.start_campaign()
+            until(lambda: len(offers(smsc)) >= 50, "a part of the campaign is out")
+            assert process.terminate() == 0
+        smsc.wait_for("closed", 2)
+        assert {unbind["mode"] for unbind in smsc.seen("unbind")} == {"bind_transmitter", "bind_receiver"}
+        before = times_offered(smsc)
+        assert 50 <= before.total() < 200
+        with gateway.running() as (process, shop):
+            progress = shop.wait_until_finished(campaign, delivered=200)
+            assert (progress["accepted"], progress["unknown"]) == (200, 0)
+            assert process.terminate() == 0
+        with gateway.running() as (process, shop):
+            smsc.wait_for("bind", 6, status=0)
+            assert shop.call("GET", f"/v1/campaigns/{campaign}")["progress"]["accepted"] == 200
+            assert process.terminate() == 0
+        assert times_offered(smsc) == ONCE_EACH
+        assert {submit["text"] for submit in smsc.seen("submit")} == {TEXT}
+
+
+def test_throttled_offers_are_sent_again_and_a_cut_line_never_makes_an_offer_arrive_twice(
+    reachable_dir: Path,
+) -> None:
+    with (
+        an_npm_smsc() as smsc,
+        a_gateway(reachable_dir, smsc, rate_per_s=60) as gateway,
+        gateway.running() as (process, shop),
+    ):
+        smsc.wait_for("bind", status=0)
+        shop.import_subscribers(PHONES)
+        smsc.tell("throttle", count=10)
+        campaign = shop.start_campaign()
+        until(lambda: len(offers(smsc)) >= 50, "a part of the campaign is out")
+        assert len(smsc.seen("submit", status=0x58)) == 10
+        smsc.tell("cut")
+        smsc.wait_for("bind", 2, status=0)
+        progress = shop.wait_until_finished(campaign)
+        assert progress["accepted"] + progress["unknown"] == 200
+        until(lambda: shop.wait_until_finished(campaign)["delivered"] == times_offered(smsc).total(), "receipts")
+        assert max(times_offered(smsc).values()) == 1
+        assert process.terminate() == 0

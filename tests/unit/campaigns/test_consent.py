@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from smsgate.campaigns.consent import (
+    TRANSITIONS,
+    ConsentEvent,
+    ConsentState,
+    decide,
+    may_market,
+    question_open,
+)
+from smsgate.campaigns.texts import kinds
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+S, E = ConsentState, ConsentEvent
+# One row per event, one column per state in the order of the enumeration: the whole automaton at a glance.
+GRID = {
+    #                     none pend subs paus unsu expi eras bloc
+    E.OPT_IN:           "subs subs subs paus subs subs !    !",
+    E.OPT_IN_DOUBLE:    "pend pend subs paus pend pend !    !",
+    E.IMPORT:           "subs subs subs paus subs subs !    !",
+    E.YES:              "none subs subs paus unsu expi eras bloc",
+    E.START:            "subs subs subs subs subs subs subs !",
+    E.STOP:             "unsu unsu unsu unsu unsu unsu eras bloc",
+    E.CARRIER_STOP:     "unsu unsu unsu unsu unsu unsu eras bloc",
+    E.COMPLAINT:        "bloc bloc bloc bloc bloc bloc bloc bloc",
+    E.PAUSE:            "none pend paus paus unsu expi eras bloc",
+    E.RESUME:           "none pend subs subs unsu expi eras bloc",
+    E.QUESTION_EXPIRED: "none none subs paus unsu expi eras bloc",
+    E.IDLE:             "none none expi expi unsu expi eras bloc",
+    E.REASSIGNED:       "none expi expi expi expi expi eras expi",
+    E.ERASE:            "eras eras eras eras eras eras eras eras",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(S, E)))
+def test_every_state_answers_every_event_as_the_grid_says(state: ConsentState, event: ConsentEvent) -> None:
+    expected = GRID[event].split()[list(S).index(state)]
+    decision = decide(state, event, evidence_at=NOW)
+    if expected == "!":
+        assert (decision.accepted, decision.code, decision.state) == (False, "suppressed", state)
+    else:
+        assert decision.accepted
+        assert decision.state.value.startswith(expected)
+    assert decision.tell is None or decision.tell in kinds()
+
+
+def test_the_table_is_whole() -> None:
+    assert set(TRANSITIONS) == set(product(S, E))
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_stop_is_taken_in_every_state_and_nothing_is_marketed_after_it(state: ConsentState) -> None:
+    decision = decide(state, E.STOP, evidence_at=NOW)
+    assert decision.accepted
+    assert not may_market(decision.state)
+
+
+def test_two_stops_give_one_confirmation() -> None:
+    first = decide(S.SUBSCRIBED, E.STOP, evidence_at=NOW)
+    second = decide(first.state, E.STOP, evidence_at=NOW)
+    assert (first.tell, first.close_offers) == ("stop_confirmation", True)
+    assert second.tell is None
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(S, [E.IMPORT, E.OPT_IN, E.OPT_IN_DOUBLE])))
+def test_an_import_or_opt_in_older_than_a_stop_never_revives(
+    state: ConsentState, event: ConsentEvent
+) -> None:
+    for older in (timedelta(0), timedelta(days=1)):
+        decision = decide(state, event, evidence_at=NOW - older, last_stop_at=NOW)
+        assert (decision.accepted, decision.code, decision.state) == (False, "stop_is_newer", state)
+
+
+def test_a_newer_opt_in_revives_and_the_persons_own_start_always_does() -> None:
+    assert (
+        decide(S.UNSUBSCRIBED, E.IMPORT, evidence_at=NOW + timedelta(seconds=1), last_stop_at=NOW).state
+        is S.SUBSCRIBED
+    )
+    assert decide(S.UNSUBSCRIBED, E.START, evidence_at=NOW, last_stop_at=NOW).state is S.SUBSCRIBED
+
+
+def test_evidence_must_be_complete() -> None:
+    decision = decide(S.NONE, E.IMPORT, evidence_at=NOW, evidence_complete=False)
+    assert (decision.accepted, decision.code) == (False, "consent_missing")
+
+
+def test_only_subscribed_may_get_offers() -> None:
+    assert [state for state in S if may_market(state)] == [S.SUBSCRIBED]
+
+
+def test_the_question_is_open_for_seven_days() -> None:
+    assert question_open(NOW, NOW + timedelta(days=7))
+    assert not question_open(NOW, NOW + timedelta(days=7, seconds=1))

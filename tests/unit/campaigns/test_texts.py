@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from smsgate.campaigns.replies import Label, read_reply
+from smsgate.campaigns.tables import table
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX, LANGUAGES, kinds, system_text
+from smsgate.errors import Invalid
+from smsgate.protocol.gsm0338 import measure
+
+USUAL: dict[str, str | int] = {
+    "shop": "Boxman",
+    "item": "CD Madonna",
+    "quantity": 1,
+    "total": "19,90€",
+    "order": "4711",
+    "until": "20h",
+    "maximum": 5,
+    "contact": "aide@boxman.fr",
+    "link": "bxm.fr/c/8Hq2",
+    "at": "21.11 14:03",
+    "reason": "rupture",
+}
+WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30}
+for _name, _limit in FIELD_CHARACTERS_MAX.items():
+    WORST[_name] = "€" * (_limit // 2) + "8" * (_limit - _limit // 2)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", kinds())
+def test_every_text_fits_one_gsm_segment_in_its_worst_case(kind: str, language: str) -> None:
+    worst: dict[str, str | int] = {
+        **WORST,
+        "total": "8" * 13 + "€",
+        "order": "8" * 12,
+        "quantity": "8888",
+        "maximum": "8888",
+    }
+    for fields in (USUAL, worst):
+        air = measure(system_text(kind, language, **fields))
+        assert (air.encoding, air.segments) == ("gsm7", 1)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", kinds())
+def test_amounts_and_numbers_are_never_cut(kind: str, language: str) -> None:
+    fields: dict[str, str | int] = {
+        **USUAL,
+        "shop": "S" * 90,
+        "item": "I" * 200,
+        "total": "123456,78 EUR",
+        "order": "990000004711",
+    }
+    text = system_text(kind, language, **fields)
+    template = re.sub(r"\[[^\]]*\]", "", table("texts.toml")[language][kind])
+    for name in ("total", "order", "quantity", "maximum"):
+        assert f"{{{name}}}" not in template or str(fields[name]) in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_text_with_the_same_fields(language: str) -> None:
+    texts, reference = table("texts.toml")[language], table("texts.toml")["en"]
+    assert list(texts) == list(reference)
+    for kind in reference:
+        assert set(re.findall(r"\{\w+\}", texts[kind])) == set(re.findall(r"\{\w+\}", reference[kind]))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_but_the_shops_confirmation_says_confirmed_or_paid(language: str) -> None:
+    claim = re.compile(r"confirm|bekräft|bestätigt|charged$|débitée|paid|payé", re.IGNORECASE)
+    for kind in kinds():
+        if kind != "order_confirmed":
+            assert not claim.search(system_text(kind, language, **USUAL)), kind
+
+
+def test_the_receipt_tells_item_number_total_order_and_how_to_cancel() -> None:
+    text = system_text("order_receipt", "fr", **USUAL)
+    assert text == (
+        "Boxman: votre OK est bien recu: 1 CD Madonna 19,90€. Commande 4711 transmise. "
+        "Pour annuler avant 20h: NON 4711. bxm.fr/c/8Hq2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "word"),
+    [("fr", "NON"), ("en", "NO"), ("sv", "NEJ"), ("de", "NEIN"), ("es", "NO"), ("it", "NO")],
+)
+def test_the_words_that_texts_tell_to_use_are_understood(language: str, word: str) -> None:
+    assert f"{word} 4711" in system_text("order_receipt", language, **USUAL)
+    assert read_reply(f"{word} 4711", language).reference == "4711"
+    stop = re.findall(r"(STOPP?|BAJA) =", system_text("unclear", language, **USUAL))
+    assert [read_reply(w, language).label for w in stop] == [Label.STOP]
+    assert "START" in system_text("stop_confirmation", language, **USUAL)
+
+
+def test_optional_parts_are_left_out_without_their_field() -> None:
+    text = system_text("order_receipt", "en", shop="B", item="CD", quantity=1, total="1£", order="7")
+    assert text == "B: we got your OK: 1 CD 1£. Order 7 is passed on."
+
+
+def test_names_are_replaced_by_gsm_characters_and_unknown_languages_get_english() -> None:
+    assert (
+        system_text("late", "pt-BR", shop="Françoise", item="Noël’s 你")
+        == "Francoise: the offer Noel's  has ended. Nothing was ordered."
+    )
+
+
+def test_missing_and_overlong_fields_are_refused() -> None:
+    with pytest.raises(Invalid) as missing:
+        system_text("late", "fr", shop="B")
+    with pytest.raises(Invalid) as overlong:
+        system_text("late", "fr", shop="B", item="C", order="1" * 13)
+    assert (missing.value.code, overlong.value.code) == ("field_missing", "field_too_long")
