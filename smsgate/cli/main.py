@@ -35,9 +35,7 @@ app.command(
 )(demo.demo)
 app.command(
     "smsc",
-    help="Run an SMSC simulator with phones that receive and answer.\n\n"
-    "The shares say what phones do with an offer: order by OK, order a quantity, say STOP, ask a question, "
-    "decline, let a machine answer; the rest is silent.",
+    help="Run an SMSC simulator with phones that receive, and answer offers by shares; the rest is silent.",
     epilog=smsc.EPILOG,
 )(smsc.smsc)
 app.add_typer(phone.app, name="phone")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -23,6 +25,8 @@ from smsgate.telemetry.logs import configure_logs
 
 STOP_LIMIT_S: Final = 25.0  # an orderly stop that takes longer is cut: supervisors kill after 30 s or later
 CUT_LIMIT_S: Final = 4.0  # and what does not let itself be cut ends hard; the next start settles it
+
+ADDRESS_ERRORS: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
 EPILOG: Final = examples(
     "smsgate run",
@@ -108,12 +112,16 @@ class _Daemon:
                 raise Cut("Stopped without waiting; the next start settles what was in flight.") from None
             say("Stopped before the start was complete.")
         except OSError as exc:
-            host, port = self._settings.http.host, self._settings.http.port
-            raise SmsgateError(
-                f"{exc.strerror or exc}. If {host}:{port} is in use, set another http.port."
-            ) from exc
+            raise self._refused_by_system(exc) from exc
         else:
             say("Stopped in order.")
+
+    def _refused_by_system(self, exc: OSError) -> SmsgateError:
+        words = exc.strerror or str(exc)
+        if exc.errno in ADDRESS_ERRORS or isinstance(exc, socket.gaierror):
+            host, port = self._settings.http.host, self._settings.http.port
+            return SmsgateError(f"{words}. {host}:{port} cannot be had: set another http.host or http.port.")
+        return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
 
     def _on_signal(self) -> None:
         assert self._task is not None

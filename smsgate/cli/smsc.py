@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -23,7 +23,10 @@ CONTROL_PORT: Final = 2776  # the next one
 PASSWORD: Final = "secret"  # noqa: S105  # the public default of a simulator
 DELAY_MAX_S: Final = 86_400.0
 
-Share = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of phones, 0 to 1.")]
+
+def _share(what: str) -> Any:
+    return typer.Option(min=0.0, max=1.0, metavar="SHARE", help=f"Of phones, 0 to 1, that {what}.")
+
 
 EPILOG: Final = examples(
     "smsgate smsc",
@@ -42,19 +45,20 @@ def smsc(
     password: Annotated[
         str, typer.Option(envvar="SMSGATE_SMSC_PASSWORD", help="What an ESME binds with.")
     ] = PASSWORD,
-    ok: Share = 0.0,
-    quantity: Share = 0.0,
-    stop: Share = 0.0,
-    question: Share = 0.0,
-    decline: Share = 0.0,
-    auto: Share = 0.0,
+    ok: Annotated[float, _share("order one piece")] = 0.0,
+    quantity: Annotated[float, _share("order two or three")] = 0.0,
+    stop: Annotated[float, _share("say STOP")] = 0.0,
+    question: Annotated[float, _share("ask a question")] = 0.0,
+    decline: Annotated[float, _share("say no")] = 0.0,
+    auto: Annotated[float, _share("let a machine answer")] = 0.0,
     reply_delay_s: Annotated[str, typer.Option(metavar="LO,HI", help="From reading to answering.")] = "0,0",
     latency_ms: Annotated[float, typer.Option(min=0.0, help="Until a submit_sm is answered.")] = 0.0,
     receipt_delay_s: Annotated[
         str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it.")
     ] = "0,0",
     undelivered: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of messages that no phone gets.")
+        float,
+        typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Of messages, 0 to 1, that no phone gets."),
     ] = 0.0,
     rate: Annotated[int, typer.Option(min=0, help="submit_sm a second; more is throttled. 0: no limit.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed draws the same fates.")] = 1,
@@ -81,6 +85,14 @@ def smsc(
             delay_s=seconds_range(reply_delay_s, "--reply-delay-s"),
         ),
     )
+    _serve(settings, as_json=as_json)
+
+
+class ListenRefused(SmsgateError):
+    code = "listen_refused"
+
+
+def _serve(settings: SimulatorSettings, *, as_json: bool) -> None:
     silence_logs()
 
     def ready(simulator: Simulator) -> None:
@@ -94,8 +106,8 @@ def smsc(
         simulator = asyncio.run(_until_signal(settings, ready))
     except OSError as exc:
         raise ListenRefused(
-            f"Ports {port} and {control_port} of {host} cannot be had: {exc.strerror or exc}. "
-            "Choose others by --port and --control-port."
+            f"Ports {settings.port} and {settings.control_port} of {settings.host} cannot be had: "
+            f"{exc.strerror or exc}. Choose others by --port and --control-port."
         ) from exc
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
@@ -104,10 +116,6 @@ def smsc(
     else:
         log = simulator.smsc.log
         say(f"Stopped: {log.submits} submits seen, {log.accepted} accepted, {log.delivered} delivered.")
-
-
-class ListenRefused(SmsgateError):
-    code = "listen_refused"
 
 
 async def _until_signal(settings: SimulatorSettings, ready: Callable[[Simulator], None]) -> Simulator:

@@ -12,7 +12,7 @@ from command_shell import Running, Shell
 
 from smsgate.store.embedded import EmbeddedPostgres
 
-FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+SMALL = {"shared_buffers": "32MB"}
 MEMORY_DISK = Path("/dev/shm")
 MEMORY_DISK_FREE_MIN = 1 << 30  # octets
 
@@ -31,7 +31,7 @@ def directory() -> Iterator[Path]:
 def shell(directory: Path) -> Iterator[Shell]:
     """Give a shell whose database runs all the time, as beside a daemon: commands find it and are quick."""
     found = Shell(directory)
-    server = EmbeddedPostgres(found.state_dir, settings=FAST)
+    server = EmbeddedPostgres(found.state_dir, settings=SMALL)
     with ThreadPoolExecutor(1) as thread:  # the loops of the tests are not touched
         thread.submit(asyncio.run, server.start()).result()
         try:
