@@ -27,7 +27,8 @@ def check_currency(code: str) -> str:
         Invalid: any other text.
     """
     if code not in MINOR_DIGITS:
-        raise Invalid(f"currency {code!r} is not one of {', '.join(sorted(MINOR_DIGITS))}", code="currency_unknown")
+        known = ", ".join(sorted(MINOR_DIGITS))
+        raise Invalid(f"currency {code!r} is not one of {known}", code="currency_unknown")
     return code
 
 

@@ -22,12 +22,13 @@ from smsgate.api.models import (
     RequestModel,
 )
 from smsgate.api.problems import ProblemType
+from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.offers import QUANTITY_MAX
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
-from smsgate.money import check_currency, minor_to_text
+from smsgate.money import minor_to_text
 from smsgate.protocol.gsm0338 import measure
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -134,10 +135,11 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         )
     expires_at = body.expires_at or call.context.clock.now() + timedelta(seconds=body.expires_in_s or 0)
     currency = body.currency or (await call.context.merchants.get(call.merchant_id)).currency
+    check_known_currency(currency, f"{pointer}/currency")
     return OfferDraft(
         text=body.text,
         item=body.item,
-        unit_price_minor=minor_from_text(body.price, check_currency(currency), f"{pointer}/price"),
+        unit_price_minor=minor_from_text(body.price, currency, f"{pointer}/price"),
         sender=body.sender,
         expires_at=expires_at,
         currency=currency,

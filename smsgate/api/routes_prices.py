@@ -120,7 +120,7 @@ def _check_items(items: list[PriceItem], body: PublishPrices) -> None:
     billing.PriceVersion(1, body.effective_from, checked)
 
 
-def check_known_currency(currency: str) -> None:
+def check_known_currency(currency: str, pointer: str = "/currency") -> None:
     """
     Check a currency of a body.
 
@@ -130,7 +130,7 @@ def check_known_currency(currency: str) -> None:
     try:
         check_currency(currency)
     except Invalid as exc:
-        raise Invalid(str(exc), code=exc.code, pointer="/currency") from None
+        raise Invalid(str(exc), code=exc.code, pointer=pointer) from None
 
 
 def _price_list(call: Call, row: PriceListRow) -> PriceList:

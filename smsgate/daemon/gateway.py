@@ -15,7 +15,7 @@ from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
 from smsgate.flows.flushing import Flushing
 from smsgate.flows.inbound import Intake
-from smsgate.flows.inbound_desk import DeskTools
+from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.ports import Carrier, Wakeups
@@ -178,7 +178,7 @@ class Gateway:
             await self.claiming.release()
         else:
             # What was written may have outcomes that are not durable: given back, it would be sent again.
-            # The end of the lease settles it: unknown where it is in doubt, the rest is sent by the next owner.
+            # The end of the lease settles it: unknown where in doubt, the rest goes to the next owner.
             log.error("gateway_not_settled", uncommitted=self.pump.uncommitted)
         log.info("gateway_drained", in_flight=self.switchboard.in_flight())
 
@@ -221,7 +221,7 @@ class Gateway:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:
-    """Wait for tasks that were told to end, then cancel them; return whether all of them ended by themselves."""
+    """Wait for tasks that were told to end, then cancel them; return whether all ended by themselves."""
     if not tasks:
         return True
     done, late = await asyncio.wait(tasks, timeout=timeout_s)

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
+from aiohttp import web
 
 from smsgate.api.app import build_app
+from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.context import ApiContext
 from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
@@ -32,6 +34,7 @@ from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.idempotency import PgIdempotency
 from smsgate.store.imports import PgImports
 from smsgate.store.merchants import PgApiKeys, PgMerchants
+from smsgate.store.notices import Notices
 from smsgate.store.prices import PgPrices
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.usage import PgPriceData
@@ -47,6 +50,7 @@ log = structlog.get_logger(__name__)
 DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
 WEBHOOK_GRACE_S = 5.0
 HOUSEKEEPING_INTERVAL_S = 3600.0
+HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
 
 
 class LoopDied(SmsgateError):
@@ -86,12 +90,21 @@ class Process:
         self.gateway: Gateway | None = None
         self.webhooks: Deliveries | None = None
         self.api: Serving | None = None
+        self._app: web.Application | None = None
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
         self._wakeups = _Wakeups()
         self._lease = LeaseKeeper(services)
         self._lag = LoopLag(services.clock)
         self._lag_task: asyncio.Task[None] | None = None
+        self._notices = Notices(
+            services.database,
+            services.clock,
+            on_stop=self._on_stop,
+            on_start=self.stops.remove,
+            on_key=self._on_key,
+        )
+        self._notices_task: asyncio.Task[None] | None = None
         self._client = WebhookClient(settings.webhooks.policy())
         self._tasks: list[asyncio.Task[None]] = []
         self._loops: list[Loop] = []
@@ -103,6 +116,8 @@ class Process:
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
         self._tasks.append(asyncio.create_task(self._lease.run(), name="lease"))
+        self._notices_task = asyncio.create_task(self._notices.run(), name="notices")
+        await self._hear()
         ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
         if "gateway" in roles and settings.carriers:
             self._start_gateway(ids)
@@ -113,9 +128,25 @@ class Process:
             self._start_housekeeping()
         self._watch()
         if "api" in roles:
-            app = build_app(self._api_context(commerce))
-            self.api = await serve(app, settings.http.host, settings.http.port)
+            self._app = build_app(self._api_context(commerce))
+            self.api = await serve(self._app, settings.http.host, settings.http.port)
         log.info("started", roles=sorted(roles), port=self.api.port if self.api else None)
+
+    async def _hear(self) -> None:
+        """Claim nothing before STOPs of other processes are heard."""
+        assert self._notices_task is not None
+        hearing = asyncio.create_task(self._notices.connected.wait())
+        await asyncio.wait(
+            {hearing, self._notices_task}, timeout=HEAR_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        hearing.cancel()
+
+    def _on_stop(self, merchant_id: int, msisdn: int) -> None:
+        self.stops.add(merchant_id, msisdn, self.services.clock.monotonic())
+
+    def _on_key(self, public_id: str) -> None:
+        if self._app is not None:
+            self._app[AUTHENTICATOR].forget(public_id)
 
     def _start_gateway(self, carrier_ids: Mapping[str, int]) -> None:
         settings, services = self.settings, self.services
@@ -248,6 +279,8 @@ class Process:
             stopping.cancel()
         for task in done - {stopping}:
             cause = task.exception()
+            if task.get_name() == "lease" and cause is None:
+                raise LoopDied("the node's lease was lost to another or ran out: start again")
             log.error("loop_died", loop=task.get_name(), error=repr(cause))
             raise LoopDied(f"the loop {task.get_name()} ended: {cause!r}") from cause
 
@@ -267,8 +300,9 @@ class Process:
         for loop in self._loops:
             loop.stop()
         self._lease.stop()
-        if self._lag_task is not None:
-            self._lag_task.cancel()
+        for task in (self._lag_task, self._notices_task):
+            if task is not None:
+                task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=WEBHOOK_GRACE_S)
         for task in self._tasks:

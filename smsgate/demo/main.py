@@ -33,6 +33,7 @@ from smsgate.store.embedded import EmbeddedPostgres
 STATE_DIR: Final = Path("var")
 DATABASE: Final = "smsgate_demo"  # made anew at each start; `smsgate run` has its own beside it
 DEFAULT_PORT: Final = 8080
+SERVING: Final = "demo-serving"  # the task's name once a signal means: stop in order
 QUIET_S: Final = 0.5  # nothing moved for so long: the story is over
 STORY_LIMIT_S: Final = 120.0
 BEHAVIOUR: Final = Behaviour(
@@ -64,20 +65,29 @@ class Stage:
 async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> int:
     """Play the demonstration; return the exit code: 0 only if every check holds."""
     stop = asyncio.Event()
+    performing = asyncio.create_task(perform(options, say, stop))
+
+    def on_signal() -> None:
+        stop.set()
+        if performing.get_name() != SERVING:
+            performing.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await performing
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        say("Stopped before the end of the story.")
+        return 1
+
+
+async def perform(options: DemoOptions, say: Callable[[str], None], stop: asyncio.Event) -> int:
+    """Build, play, check; then serve until `stop` unless it is for once."""
     async with stage(options, say) as scene:
-        playing = asyncio.create_task(play(scene, say))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not playing.done():
-            playing.cancel()
-            stopping.cancel()
-            say("Stopped before the end of the story.")
-            return 1
-        story = await playing
-        ok = all(check["ok"] for check in story["checks"])
+        story = await play(scene, say)
         if not options.as_json:
             for line in story_lines(story):
                 say(line)
@@ -85,11 +95,13 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> int:
             write_notes(scene, options)
             for line in invitation(scene, options):
                 say(line)
+            task = asyncio.current_task()
+            assert task is not None
+            task.set_name(SERVING)
             await scene.process.wait(stop)
-        stopping.cancel()
     if options.as_json:
         sys.stdout.write(orjson.dumps(story).decode() + "\n")
-    return 0 if ok else 1
+    return 0 if all(check["ok"] for check in story["checks"]) else 1
 
 
 @asynccontextmanager

@@ -20,16 +20,14 @@ class AnswerLimit:
     def __init__(self) -> None:
         self._counts: OrderedDict[int, tuple[date, int]] = OrderedDict()
 
-    def take(self, msisdn: int, at: datetime) -> bool:
-        """Return whether one more answer may go to this person today, and count it."""
-        day = at.date()
-        last, count = self._counts.get(msisdn, (day, 0))
-        if last != day:
-            count = 0
-        if count >= ANSWERS_A_DAY:
-            return False
-        self._counts[msisdn] = (day, count + 1)
+    def left(self, msisdn: int, at: datetime) -> int:
+        """Return how many more answers may go to this person today."""
+        day, count = self._counts.get(msisdn, (None, 0))
+        return ANSWERS_A_DAY - (count if day == at.date() else 0)
+
+    def count(self, msisdn: int, at: datetime) -> None:
+        """Count one answer, once it is certain to go out."""
+        self._counts[msisdn] = (at.date(), ANSWERS_A_DAY - self.left(msisdn, at) + 1)
         self._counts.move_to_end(msisdn)
         if len(self._counts) > PERSONS_MAX:
             self._counts.popitem(last=False)
-        return True

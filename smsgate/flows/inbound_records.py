@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import OrderState
@@ -20,7 +21,6 @@ class OpenOffer:
     message_id: int
     subscriber_id: int
     offer_live: bool
-    answered_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -65,6 +65,16 @@ class InboundContext:
     stock: dict[tuple[int, int], int | None] = field(default_factory=dict)  # (merchant, offer)
     orders: dict[tuple[int, int], list[PlacedOrder]] = field(default_factory=dict)  # (merchant, message)
     merchants: dict[int, MerchantCard] = field(default_factory=dict)
+    # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
+    named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
+
+
+class ConsentChange(NamedTuple):
+    """What a STOP or START does to offers in memory, once it is committed."""
+
+    merchant_id: int
+    msisdn: int
+    stopped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +143,12 @@ class InboundWrites:
     orders: list[OrderRow] = field(default_factory=list)
     order_steps: list[OrderStepRow] = field(default_factory=list)
     stock_taken: dict[tuple[int, int], int] = field(default_factory=dict)  # (merchant, offer) -> pieces, net
-    answered: dict[tuple[int, str], datetime] = field(default_factory=dict)  # (msisdn, destination)
-    closed: set[tuple[int, str]] = field(default_factory=set)  # open offers that a STOP ended
+    # (msisdn, destination) -> the offer message that was answered, and when
+    answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
+    closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
     events: EventColumns = field(default_factory=EventColumns)
-    stops: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # (merchant, msisdn), in force after the commit
-    starts: list[tuple[int, int, str]] = field(default_factory=list)  # (merchant, msisdn, sender number)
+    consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
+    answers: list[tuple[int, datetime]] = field(default_factory=list)  # count towards the AnswerLimit

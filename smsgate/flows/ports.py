@@ -116,7 +116,7 @@ class SendingStore(Protocol):
     async def recent_consents(
         self, merchant_ids: Sequence[int], since_id: int
     ) -> list[tuple[int, int, bool]]:
-        """Return (merchant, msisdn, may get offers) of consents that changed, made with ids from `since_id`."""
+        """Return (merchant, msisdn, may get offers) of consents that changed with ids from `since_id`."""
         ...
 
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
@@ -130,7 +130,7 @@ class SendingStore(Protocol):
     async def claim_interactive(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
     ) -> list[InteractiveClaim]:
-        """Take up to `limit` system messages from `senders` that nobody has taken; or of any, past their time."""
+        """Take up to `limit` waiting system messages from `senders`, or from any past their time."""
         ...
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
@@ -141,7 +141,7 @@ class SendingStore(Protocol):
         self, chunks: AbstractSet[ChunkKey], messages: AbstractSet[tuple[int, int]], *, owner: int
     ) -> tuple[int, int]:
         """
-        Give back what `owner` holds by the database and not by its own books: a claim whose commit was not seen.
+        Give back what `owner` holds by the database and not by its books: a commit was not seen.
 
         Nothing of it was written. Returns how many chunks and system messages these were.
         """

@@ -2,7 +2,7 @@
 The pump: batches become submit_sm, answers become outcomes.
 
 One instance serves all carriers of the process. Its writes happen inside the event loop's callbacks
-(`fill`); what waits are the loops around it: claims and system messages (`claiming.py`), flush (`flushing.py`).
+(`fill`); what waits are the loops around it: claims (`claiming.py`) and flush (`flushing.py`).
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Pump:
     def _bodies(
         self, carrier: Carrier, batch: Batch, indexes: list[int], now: datetime
     ) -> tuple[list[int], list[bytes]]:
-        """Return submit_sm bodies and whose they are; what this carrier cannot carry gets its outcome here."""
+        """Return submit_sm bodies and whose they are; what the carrier cannot carry gets its outcome."""
         try:
             return indexes, self._bodies_of(carrier, batch, indexes)
         except (TextError, BodyError):
@@ -330,7 +330,7 @@ class Pump:
         self._timers.clear()
 
     def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
-        """After the last flush: return what was never written, chunks and (merchant, message), to be given back."""
+        """After the last flush: return what was never written, chunks and (merchant, message)."""
         chunks = [batch.key for batch in self._batches.values() if batch.key is not None]
         messages = [
             (batch.merchant_id, batch.message_ids[index])

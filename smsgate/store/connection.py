@@ -54,7 +54,9 @@ def translate() -> Iterator[None]:
     except asyncpg.DataError as exc:
         raise _with_state(StoreError(str(exc)), "22000") from exc
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as exc:
-        raise _with_state(_of_interface(exc), CONNECTION_LOST if "clos" in str(exc) else "") from exc
+        error = _of_interface(exc)
+        lost = isinstance(error, StoreUnavailable)
+        raise _with_state(error, CONNECTION_LOST if lost else "") from exc
     except OSError as exc:  # connection refused or reset, socket gone, TimeoutError
         raise _with_state(
             StoreUnavailable(f"The database cannot be reached: {exc}"), CONNECTION_LOST
@@ -62,8 +64,14 @@ def translate() -> Iterator[None]:
 
 
 def _of_interface(exc: Exception) -> StoreError:
-    """Tell a connection that is gone from a mistake of ours in using it."""
-    return StoreUnavailable(str(exc)) if "clos" in str(exc) else StoreError(str(exc))
+    """
+    Tell a connection that is gone from a mistake of ours in using it.
+
+    A connection that broke in the middle of a COPY leaves the driver with "another operation" in progress.
+    """
+    text = str(exc)
+    gone = "clos" in text or "another operation" in text or isinstance(exc, asyncpg.InternalClientError)
+    return StoreUnavailable(text) if gone else StoreError(text)
 
 
 def _with_state(error: StoreError, sqlstate: str) -> StoreError:

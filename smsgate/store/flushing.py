@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from smsgate.errors import StoreError
@@ -106,6 +107,12 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
     return taken_over
 
 
+def _micros(instants: Sequence[datetime]) -> list[int]:
+    """Return a column of instants as PostgreSQL counts them; what came in one read has one instant."""
+    known = {at: micros_since_2000(at) for at in set(instants)}
+    return [known[at] for at in instants]
+
+
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
     data = _SENT.pack(
         sent.merchant_ids,
@@ -118,7 +125,7 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.sell_micros,
         sent.cost_item_ids,
         sent.cost_micros,
-        [micros_since_2000(at) for at in sent.sent_at],
+        _micros(sent.sent_at),
         sent.smsc_ids,
         sent.reasons,
     )
@@ -128,13 +135,7 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
 async def _merge_sent(connection: Connection, flush: Flush) -> dict[tuple[int, int, str], int]:
     """Write outcomes over "unknown"; return the counters without what was counted as unknown before."""
     sent, counters = flush.sent, dict(flush.counters)
-    for row in await connection.fetch(
-        SQL["called_unknown"], sent.merchant_ids, sent.message_ids, sent.segments
-    ):
-        key = (row["merchant_id"], row["campaign_id"], "unknown")
-        counters[key] = counters.get(key, 0) - row["n"]
-    await connection.execute(
-        SQL["upsert_sent"],
+    columns: list[Sequence[object]] = [
         sent.merchant_ids,
         sent.message_ids,
         sent.segments,
@@ -148,7 +149,20 @@ async def _merge_sent(connection: Connection, flush: Flush) -> dict[tuple[int, i
         sent.cost_micros,
         sent.reasons,
         sent.sent_at,
+    ]
+    inserted = {tuple(row) for row in await connection.fetch(SQL["insert_sent"], *columns)}
+    keys = zip(sent.merchant_ids, sent.message_ids, sent.segments, strict=True)
+    there = [place for place, key in enumerate(keys) if key not in inserted]
+    merged = await connection.fetch(
+        SQL["merge_sent"], *([column[place] for place in there] for column in columns)
     )
+    for row in await connection.fetch(
+        SQL["called_unknown"],
+        [row["merchant_id"] for row in merged],
+        [row["message_id"] for row in merged],
+    ):
+        key = (row["merchant_id"], row["campaign_id"], "unknown")
+        counters[key] = counters.get(key, 0) - row["n"]
     return counters
 
 
@@ -158,14 +172,14 @@ async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> No
         receipts.message_ids,
         receipts.segments,
         receipts.states,
-        [micros_since_2000(at) for at in receipts.received_at],
+        _micros(receipts.received_at),
         receipts.errors,
     )
     await copy_binary(connection, "receipt", _RECEIPT.columns, data)
 
 
 async def _copy_unmatched(connection: Connection, unmatched: UnmatchedColumns) -> None:
-    received = [micros_since_2000(at) for at in unmatched.received_at]
+    received = _micros(unmatched.received_at)
     data = _UNMATCHED.pack(
         unmatched.carrier_ids,
         unmatched.unmatched_ids,

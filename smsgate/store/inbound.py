@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+import asyncpg
+
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.inbound_records import (
@@ -73,7 +75,9 @@ class StoredGroup:
         await self._connection.execute(SQL["drop_parts"], *key)
         return "".join(row["text"] for row in rows)
 
-    async def context(self, mos: Sequence[MobileOriginated]) -> InboundContext:
+    async def context(
+        self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]
+    ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext()
         opened = await self._connection.fetch(
@@ -93,12 +97,37 @@ class StoredGroup:
             ):
                 states[merchant_id, row["subscriber_id"]] = row["offers_state"]
         for row in people:
-            state = ConsentState(states[row["merchant_id"], row["subscriber_id"]])
-            person = Person(row["merchant_id"], row["subscriber_id"], row["language"], state)
-            context.people.setdefault(row["msisdn"], []).append(person)
+            found = states.get((row["merchant_id"], row["subscriber_id"]))
+            if found is not None:  # else deleted since
+                person = Person(
+                    row["merchant_id"], row["subscriber_id"], row["language"], ConsentState(found)
+                )
+                context.people.setdefault(row["msisdn"], []).append(person)
+        named = await self._named(sorted(subscribers), order_numbers)
+        await self._answerable(context, opened, named)
+        return context
+
+    async def _named(
+        self, merchant_ids: Sequence[int], order_numbers: Sequence[tuple[int, str]]
+    ) -> list[asyncpg.Record]:
+        """Return the orders that texts may name; each only to the number that placed it."""
+        rows: list[asyncpg.Record] = []
+        for merchant_id in merchant_ids if order_numbers else ():
+            rows += await self._connection.fetch(
+                SQL["named_orders"],
+                merchant_id,
+                [msisdn for msisdn, _ in order_numbers],
+                [number for _, number in order_numbers],
+            )
+        return rows
+
+    async def _answerable(
+        self, context: InboundContext, opened: Sequence[asyncpg.Record], named: Sequence[asyncpg.Record]
+    ) -> None:
+        """Lock the offers and orders that these open offers and named orders concern."""
         by_merchant: dict[int, list[int]] = defaultdict(list)
         messages: dict[int, list[int]] = defaultdict(list)
-        for row in opened:
+        for row in (*opened, *named):
             by_merchant[row["merchant_id"]].append(row["offer_id"])
             messages[row["merchant_id"]].append(row["message_id"])
         live: dict[tuple[int, int], bool] = {}
@@ -106,17 +135,22 @@ class StoredGroup:
         for merchant_id in sorted(by_merchant):
             await self._offers(context, merchant_id, by_merchant[merchant_id], live, versions)
             await self._orders(context, merchant_id, messages[merchant_id])
-        for row in opened:
-            merchant_id = row["merchant_id"]
-            context.open_offers[row["msisdn"], row["sender"]] = OpenOffer(
-                offer=versions[merchant_id, row["offer_id"], row["offer_version"]],
+        offers = [
+            OpenOffer(
+                offer=versions[row["merchant_id"], row["offer_id"], row["offer_version"]],
                 campaign_id=row["campaign_id"],
                 message_id=row["message_id"],
                 subscriber_id=row["subscriber_id"],
-                offer_live=live[merchant_id, row["offer_id"]],
-                answered_at=row["answered_at"],
+                offer_live=live[row["merchant_id"], row["offer_id"]],
             )
-        return context
+            for row in (*opened, *named)
+        ]
+        for row, offer in zip(opened, offers, strict=False):
+            context.open_offers[row["msisdn"], row["sender"]] = offer
+        for row, offer in zip(named, offers[len(opened) :], strict=True):
+            for order in context.orders[row["merchant_id"], row["message_id"]]:
+                if order.number == row["number"]:
+                    context.named[row["msisdn"], row["number"]] = (offer, order)
 
     async def _offers(
         self,
@@ -163,15 +197,20 @@ class StoredGroup:
                 SQL["answered"],
                 [msisdn for msisdn, _ in writes.answered],
                 [sender for _, sender in writes.answered],
-                list(writes.answered.values()),
+                [message_id for message_id, _ in writes.answered.values()],
+                [at for _, at in writes.answered.values()],
             )
         if writes.closed:
             await connection.execute(
                 SQL["close_offers"],
-                [msisdn for msisdn, _ in writes.closed],
-                [sender for _, sender in writes.closed],
+                [merchant_id for merchant_id, _ in writes.closed],
+                [msisdn for _, msisdn in writes.closed],
             )
-        if writes.counters:
+        if writes.postings:
+            await insert_postings(connection, writes.postings)
+        await insert_system_messages(connection, writes.messages)
+        await insert_events(connection, writes.events)
+        if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
             await connection.execute(
                 SENDING["add_counters"],
@@ -180,10 +219,6 @@ class StoredGroup:
                 [key[2] for key in keys],
                 [writes.counters[key] for key in keys],
             )
-        if writes.postings:
-            await insert_postings(connection, writes.postings)
-        await insert_system_messages(connection, writes.messages)
-        await insert_events(connection, writes.events)
 
     async def _write_rows(self, writes: InboundWrites) -> None:
         rows = writes.rows

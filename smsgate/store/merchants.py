@@ -9,6 +9,7 @@ from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, KeyDraft, MerchantDraft, MerchantRow, Principal
 from smsgate.store.catalogue import load
+from smsgate.store.notices import publish_key
 from smsgate.store.pages import page_rows
 
 if TYPE_CHECKING:
@@ -74,10 +75,11 @@ class PgApiKeys:
         return Page([_principal(row) for row in rows], more)
 
     async def revoke(self, key_id: int, at: datetime) -> Principal:
-        async with self._database.api() as connection:
+        async with self._database.api() as connection, connection.transaction():
             row = await connection.fetchrow(_SQL["revoke_key"], key_id, at)
-        if row is None:
-            raise NotFound(MISSING)
+            if row is None:
+                raise NotFound(MISSING)
+            await publish_key(connection, row["public_id"])
         return _principal(row)
 
 

@@ -151,7 +151,7 @@ class StoredSending:
             mine = await connection.fetch(SQL["chunks_of_owner"], owner)
             queued = await connection.fetch(SQL["interactive_of_owner"], owner)
         lost_chunks = [key for row in mine if (key := ChunkKey(*row)) not in chunks]
-        lost_messages = [key for row in queued if (key := (row[0], row[1])) not in messages]
+        lost_messages = [pair for row in queued if (pair := (row[0], row[1])) not in messages]
         await self.release_chunks(lost_chunks, owner=owner)
         await self.release_interactive(lost_messages, owner=owner)
         return len(lost_chunks), len(lost_messages)

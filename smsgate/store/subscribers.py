@@ -12,6 +12,7 @@ from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
 from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
+from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pages import page_rows
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class PgSubscribers:
                 await _tell(connection, merchant_id, draft, now)
             if decision.close_offers:
                 await connection.execute(_SQL["close_open_offers"], merchant_id, held["msisdn"], now)
+                await publish_stop(connection, merchant_id, held["msisdn"])
+            elif decision.state is ConsentState.SUBSCRIBED:
+                await publish_start(connection, merchant_id, held["msisdn"])
         return _consent(row), held["msisdn"]
 
     async def consents(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from acceptance.town import (
+from smsgate.money import micros_from_text, micros_to_text
+from tests.acceptance.town import (
     OFFER_TEXT,
     SELL_MICROS,
     SENDER,
@@ -19,8 +20,6 @@ from acceptance.town import (
     an_offer,
     eventually,
 )
-
-from smsgate.money import micros_from_text, micros_to_text
 
 RATE_PER_S = 100
 SUBSCRIBERS = 300

@@ -1,8 +1,8 @@
 """
 STOP.
 
-It holds before the next message is submitted, and is confirmed once. Later campaigns skip the person, an import
-with an older consent cannot bring the person back, and START from the phone itself can.
+It holds before the next message is submitted, and is confirmed once. Later campaigns skip the person, an
+import with an older consent cannot bring the person back, and START from the phone itself can.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import orjson
-from acceptance.town import OFFER_TEXT, SENDER, Ground, a_record, a_row, a_town, eventually
+
+from tests.acceptance.town import OFFER_TEXT, SENDER, Ground, a_record, a_row, a_town, eventually
 
 NDJSON = "application/x-ndjson"
 
@@ -46,7 +47,7 @@ async def test_stop_in_the_middle_of_a_campaign_holds_before_the_next_submit(gro
     """
     Whoever says STOP while their offer still waits for its turn gets the confirmation and no offer.
 
-    The phones with the highest numbers are served last here or there; whichever had none yet say STOP.
+    They are claimed already: the last look before the octets exist is what keeps the offer back.
     """
     async with a_town(ground, subscribers=300, carrier={"rate_per_s": 60}) as town:
         campaign = await town.new_record()

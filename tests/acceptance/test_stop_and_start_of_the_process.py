@@ -1,15 +1,17 @@
 """
 An orderly stop in the middle of a campaign, and a second process on the same database.
 
-After SIGTERM no new submit leaves, open responses are awaited, the bind is left by unbind and unbind_resp, and
-what was claimed and not sent is given back. The next process goes on: every phone has its offer once, no phone
-twice, none is missing.
+After SIGTERM no new submit leaves, open responses are awaited, the bind is left by unbind and unbind_resp,
+and what was claimed and not sent is given back. The next process goes on: every phone has its offer once, no
+phone twice, none is missing.
 """
 
 from __future__ import annotations
 
-from acceptance.town import Ground, a_carrier, an_empty_town, eventually
-from acceptance.wire import commands_of, smpp_wire
+from typing import Any
+
+from tests.acceptance.town import SENDER, Ground, a_carrier, an_empty_town, eventually
+from tests.acceptance.wire import commands_of, smpp_wire
 
 SUBMIT_SM, SUBMIT_SM_RESP = 0x4, 0x8000_0004
 UNBIND, UNBIND_RESP = 0x6, 0x8000_0006
@@ -22,7 +24,9 @@ async def test_a_campaign_survives_the_stop_of_its_process_without_loss_or_repet
         an_empty_town(ground, smsc={"response_latency_s": 0.05, "receipt_delay_s": (0.0, 0.3)}) as town,
         smpp_wire(town.simulator.smpp_port) as (wire, port),
     ):
-        town.settings = town.settings.model_copy(update={"carriers": (a_carrier(port, rate_per_s=RATE_PER_S),)})
+        town.settings = town.settings.model_copy(
+            update={"carriers": (a_carrier(port, rate_per_s=RATE_PER_S),)}
+        )
         log = town.simulator.smsc.log
         async with town.gateway() as first:
             await town.settle(SUBSCRIBERS)
@@ -73,7 +77,7 @@ async def test_answers_and_events_that_wait_at_the_stop_are_not_lost(ground: Gro
             await town.settle(20)
             await town.finished(await town.new_record())
             town.shop.fail("error", 600.0)
-            mos = [town.simulator.smsc.send_mo(msisdn, "36111", "OK") for msisdn in town.msisdns]
+            mos = [town.simulator.smsc.send_mo(msisdn, SENDER, "OK") for msisdn in town.msisdns]
             await eventually(lambda: all(mo.taken for mo in mos))
         town.shop.recover()
         town.clock.skip(6.0)  # the second attempt comes 5 s after the first
@@ -81,5 +85,10 @@ async def test_answers_and_events_that_wait_at_the_stop_are_not_lost(ground: Gro
             await eventually(lambda: town.shop.confirmed_in_response == 20)
             assert (town.shop.verified_once, town.shop.verified_more) == (20, 0)
             await eventually(lambda: all(len(town.texts(msisdn)) == 2 for msisdn in town.msisdns))
-            orders = await town.merchant.all("/v1/orders?state=confirmed")
+
+            async def all_confirmed() -> Any:
+                orders = await town.merchant.all("/v1/orders?state=confirmed")
+                return orders if len(orders) == 20 else None
+
+            orders = await eventually(all_confirmed)
             assert sorted(order["msisdn"] for order in orders) == [f"+{msisdn}" for msisdn in town.msisdns]

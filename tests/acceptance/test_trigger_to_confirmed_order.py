@@ -1,14 +1,18 @@
 """
 From a webhook to a confirmed order, and what it cost.
 
-The shop emits its own JSON, signed. The gateway answers 202 and the offers reach the phones. One customer answers
-OK and gets a receipt by SMS; the shop gets a signed order.created and confirms. The merchant reads the order
-with what its messages cost, and statement, ledger and CSV say the same.
+The shop emits its own JSON, signed. The gateway answers 202 and the offers reach the phones. One customer
+answers OK and gets a receipt by SMS; the shop gets a signed order.created and confirms. The merchant reads
+the order with what its messages cost, and statement, ledger and CSV say the same.
 """
 
 from __future__ import annotations
 
-from acceptance.town import (
+from typing import Any
+
+from smsgate.money import micros_from_text, micros_to_text
+from smsgate.simulator.shop import ORDER_CREATED
+from tests.acceptance.town import (
     COST_MICROS,
     OFFER_TEXT,
     SELL_MICROS,
@@ -19,11 +23,10 @@ from acceptance.town import (
     eventually,
 )
 
-from smsgate.money import micros_from_text, micros_to_text
-from smsgate.simulator.shop import ORDER_CREATED
 
-
-async def test_a_webhook_of_the_shop_becomes_an_order_that_the_shop_confirms_in_its_answer(ground: Ground) -> None:
+async def test_a_webhook_of_the_shop_becomes_an_order_that_the_shop_confirms_in_its_answer(
+    ground: Ground,
+) -> None:
     async with a_town(ground, subscribers=3) as town:
         campaign = await town.new_record()
         await eventually(lambda: all(town.texts(msisdn) == [OFFER_TEXT] for msisdn in town.msisdns))
@@ -31,7 +34,7 @@ async def test_a_webhook_of_the_shop_becomes_an_order_that_the_shop_confirms_in_
         buyer = town.msisdns[1]
         await town.answer(buyer, "Ok !")
         await eventually(lambda: town.shop.confirmed_in_response == 1)
-        order = await confirmed_order(town)
+        order = await town.confirmed_order()
 
         assert town.shop.verified_once == 1
         assert town.shop.forged == town.shop.repeated == 0
@@ -56,7 +59,7 @@ async def test_the_customer_may_order_two_and_the_shop_may_confirm_later_by_the_
         await town.answer(town.msisdns[0], "2")
 
         await eventually(lambda: town.shop.confirmed_by_api == 1)
-        order = await confirmed_order(town)
+        order = await town.confirmed_order()
         assert (order["quantity"], order["total"], order["order_ref"]) == (2, "39.80", "B-1")
         assert town.shop.confirm_failures == []
         await the_books_agree(town, campaign, order, messages=2)
@@ -71,7 +74,7 @@ async def test_a_second_ok_orders_nothing_more(ground: Ground) -> None:
         await eventually(lambda: len(town.texts(customer)) == 2)
         await town.answer(customer, "ok")
         await eventually(lambda: len(town.texts(customer)) == 3)  # "you have ordered already"
-        order = await confirmed_order(town)
+        order = await town.confirmed_order()
         assert order["number"] in town.texts(customer)[2]
         assert town.shop.by_type[ORDER_CREATED] == 1
 
@@ -82,7 +85,7 @@ async def test_the_merchant_reads_what_went_out_and_what_came_in(ground: Ground)
         customer = town.msisdns[0]
         await eventually(lambda: town.texts(customer))
         await town.answer(customer, "OK")
-        order = await confirmed_order(town)
+        order = await town.confirmed_order()
 
         async def both_delivered() -> bool:
             messages = await town.merchant.all("/v1/messages")
@@ -107,18 +110,7 @@ async def test_the_merchant_reads_what_went_out_and_what_came_in(ground: Ground)
         }
 
 
-async def confirmed_order(town: Town) -> dict[str, object]:
-    """Wait until the one order is confirmed; return it in full."""
-    order_id = (await town.only_order())["id"]
-
-    async def confirmed() -> dict[str, object] | None:
-        order: dict[str, object] = await town.merchant.get(f"/v1/orders/{order_id}")
-        return order if order["state"] == "confirmed" else None
-
-    return await eventually(confirmed)  # type: ignore[return-value]
-
-
-async def the_books_agree(town: Town, campaign: str, order: dict[str, object], messages: int) -> None:
+async def the_books_agree(town: Town, campaign: str, order: Any, messages: int) -> None:
     """Every side has counted for itself: phones, SMSC, ledger, statement, CSV, and the order's own cost."""
     await town.finished(campaign)
 

@@ -17,14 +17,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import aiohttp
 import orjson
 from pydantic import SecretStr
 
 from smsgate.clock import SystemClock
-from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, SendingSettings, Settings, WebhookSettings
+from smsgate.config import (
+    DatabaseSettings,
+    HttpSettings,
+    NodeSettings,
+    SendingSettings,
+    Settings,
+    WebhookSettings,
+)
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
 from smsgate.demo.books import read_books
@@ -42,8 +49,6 @@ from smsgate.simulator.shop import Shop, ShopEvent
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store.keyring import MASTER_KEY_FILE
 
-T = TypeVar("T")
-
 PATIENCE_S: Final = 15.0
 SELL_MICROS: Final = micros_from_text(SELL)
 COST_MICROS: Final = micros_from_text(COST)
@@ -52,13 +57,14 @@ SEED: Final = 7
 __all__ = ["COST_MICROS", "OFFER_TEXT", "PROBLEM", "SELL_MICROS", "SENDER", "YOUR_PHONE"]
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], within_s: float = PATIENCE_S) -> T:
-    """Wait until `condition` (plain or async) holds, and return what it said; the failure shows the last word."""
+async def eventually(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+    """Wait until `condition` (plain or async) holds, and return its last word."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     while True:
-        said = condition()
-        found: T = await said if isinstance(said, Awaitable) else said
+        found = condition()
+        if isinstance(found, Awaitable):
+            found = await found
         if found:
             return found
         assert loop.time() < deadline, f"still {found!r} after {within_s} s"
@@ -114,7 +120,10 @@ class Caller:
     async def ask(self, method: str, path: str, body: object = None, /, **headers: str) -> Answer:
         """Call a route and return whatever it answers. A body of octets goes as it is, any other as JSON."""
         data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
-        given = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
+        given = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {self.key}"} if self.key else {}),
+        }
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.request(method, self.base_url + path, data=data, headers=given) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
@@ -196,7 +205,7 @@ class Town:
             yield process
 
     async def settle(self, subscribers: int) -> None:
-        """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
+        """Do what operator and merchant do once: prices, key, subscribers, webhook, trigger."""
         key = await add_operator_key(self.process.services, "stories")
         api = Api(self.base_url, key, self.session)
         cast: Cast = await set_up(api, self.shop, subscribers, self.clock, SEED)
@@ -297,6 +306,16 @@ class Town:
             return orders[0] if orders else None
 
         return await eventually(the_order)
+
+    async def confirmed_order(self) -> Any:
+        """Wait until the one order is confirmed; return it in full."""
+        order_id = (await self.only_order())["id"]
+
+        async def confirmed() -> Any:
+            order = await self.merchant.get(f"/v1/orders/{order_id}")
+            return order if order["state"] == "confirmed" else None
+
+        return await eventually(confirmed)
 
     async def subscriber(self, msisdn: int) -> Any:
         return (await self.merchant.get(f"/v1/subscribers?msisdn=%2B{msisdn}"))["data"][0]

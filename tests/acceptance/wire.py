@@ -85,8 +85,8 @@ async def socket_wire(target: str, path: str) -> AsyncIterator[Wire]:
         wire.cut()
 
 
-def commands_of(octets: bytes) -> list[tuple[int, int]]:
-    """Return (command_id, command_status) of every PDU in a stream; SMPP 3.4 3.2: length, id, status, sequence."""
+def commands_of(octets: bytes | bytearray) -> list[tuple[int, int]]:
+    """Return (command_id, command_status) of every PDU in a stream (header: SMPP 3.4 §3.2)."""
     found, at = [], 0
     while at + 16 <= len(octets):
         length, command_id, status, _ = struct.unpack_from(">4I", octets, at)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api_server import Api, Caller, a_context, running
+from tests.api.api_server import Api, Caller, a_context, running
 
 from smsgate.billing.networks import default_table
 from smsgate.clock import ManualClock

@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from api_server import MAC_KEY, Answer, Api, a_context, a_merchant, running
-from commerce_setup import Shop
+from tests.api.api_server import MAC_KEY, Answer, Api, a_context, a_merchant, running
+from tests.api.commerce_setup import Shop
 
 from smsgate.api.routing import Body, Route
 from smsgate.api.table import ROUTES

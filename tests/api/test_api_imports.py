@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from api_server import Answer, Api, Caller, a_context, running
+from tests.api.api_server import Answer, Api, Caller, a_context, running
 
 from smsgate.store.pool import Database
 

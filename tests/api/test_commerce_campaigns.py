@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from commerce_setup import Shop
+from tests.api.commerce_setup import Shop
 
 from smsgate.security.public_ids import Kind
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from commerce_setup import SENDER, TEXT, Shop
+from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 from smsgate.security.public_ids import Kind
 from smsgate.store.messages import state_of

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from commerce_setup import SENDER, TEXT, Shop
+from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 
 async def test_an_offer_is_stored_frozen_with_the_merchants_own_values(shop: Shop) -> None:

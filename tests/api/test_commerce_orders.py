@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from commerce_setup import SENDER, Shop
+from tests.api.commerce_setup import SENDER, Shop
 
 from smsgate.flows.orders import ShopAnswer
 from smsgate.protocol.gsm0338 import measure

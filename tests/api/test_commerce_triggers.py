@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from api_server import Answer
-from commerce_setup import SENDER, TEXT, Shop
+from tests.api.api_server import Answer
+from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 from smsgate.security.public_ids import Kind
 from smsgate.security.webhook_signatures import new_secret, signed_headers

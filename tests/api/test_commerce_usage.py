@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from commerce_setup import Shop
+from tests.api.commerce_setup import Shop
 
 from smsgate.security.public_ids import Kind
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from commerce_setup import Shop
+from tests.api.commerce_setup import Shop
 
 from smsgate.flows.commerce_records import EVENT_TYPES, EventColumns
 from smsgate.flows.events import add_event

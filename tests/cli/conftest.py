@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from command_shell import Running, Shell
+from tests.cli.command_shell import Running, Shell
 
 from smsgate.store.embedded import EmbeddedPostgres
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_shell import Shell
+from tests.cli.command_shell import Shell
 
 from smsgate.cli.prices import read_prices
 from smsgate.errors import Invalid

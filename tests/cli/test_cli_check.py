@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from carriers import write_config
-from command_shell import Running, Shell, free_ports
+from tests.cli.carriers import write_config
+from tests.cli.command_shell import Running, Shell, free_ports
 
 PRICES = "direction,network,unit_price\nmt,208,0.045\nmo,*,0.01\n"
 

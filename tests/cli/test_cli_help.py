@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from command_shell import Shell
+from tests.cli.command_shell import Shell
 
 from smsgate.cli.main import app
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from carriers import SENDER, write_config
-from command_shell import Running, Shell, free_ports, until
+from tests.cli.carriers import SENDER, write_config
+from tests.cli.command_shell import Running, Shell, free_ports, until
 
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database

@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 
-from command_shell import Running, Shell, free_ports
+from tests.cli.command_shell import Running, Shell, free_ports
 
 PHONE = "+33639980001"
 

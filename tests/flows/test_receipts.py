@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from smsgate.simulator.submits import Submits, receipt_bodies
 from smsgate.store.pool import Database
@@ -101,7 +102,7 @@ async def test_two_carriers_may_give_the_same_message_ids(database: Database) ->
         second = await world.campaign(tags=["b"], sender=OTHER_SENDER)
         async with world.gateway():
             for campaign_id in (first, second):
-                await eventually(lambda campaign_id=campaign_id: world.finished(campaign_id))
+                await eventually(partial(world.finished, campaign_id))
             send_receipts(world, list(range(1, 21)), 2)
             await eventually(lambda: world.value("SELECT count(*) = 40 FROM receipt"))
         assert (await world.counters(first)) == {"recipients": 20, "accepted": 20, "delivered": 20}

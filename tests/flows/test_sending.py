@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from smsgate.flows.sending import SendingLimits
 from smsgate.links.profile import Host
@@ -90,7 +91,7 @@ async def test_a_text_that_no_linter_saw_stops_its_campaign_and_not_the_gateway(
         async with world.gateway():
             for text in ("x" * 161, "Привет, OK"):
                 bad = await world.campaign(text=text)
-                await eventually(lambda bad=bad: world.finished(bad))
+                await eventually(partial(world.finished, bad))
             good = await world.campaign()
             await eventually(lambda: world.finished(good))
         assert await reasons(world) == {"text_too_long": 3, "charset_ucs2": 3}
@@ -158,7 +159,7 @@ async def test_connections_that_break_in_the_middle_leave_a_known_doubt_and_nobo
         campaign_id = await world.campaign(chunk=100)
         async with world.gateway():
             for accepted in (60, 150, 300):
-                await eventually(lambda accepted=accepted: world.log.submits > accepted)
+                await eventually(partial(world.submitted, accepted))
                 world.simulator.smsc.drop_connections()
             await eventually(lambda: world.finished(campaign_id))
         assert set(world.log.by_destination.values()) == {1}
@@ -227,7 +228,7 @@ async def test_two_campaigns_share_the_carrier(database: Database) -> None:
         async with world.gateway():
             await eventually(lambda: world.log.submits == 800)
             for campaign_id in campaigns:
-                await eventually(lambda campaign_id=campaign_id: world.finished(campaign_id))
+                await eventually(partial(world.finished, campaign_id))
         order = [(msisdn - FIRST_MSISDN) // 400 for msisdn in world.log.by_destination]
         first_half = order[:400]
         assert 100 <= sum(first_half) <= 300

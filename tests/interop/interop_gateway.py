@@ -16,14 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
+from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
 
 from smsgate.store.embedded import EmbeddedPostgres
 
-SENDER = "36111"
+SENDER, OTHER_SENDER = "36111", "36222"
 TEXT = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
-    "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
+    "Rétractation 14 j. Infos bxm.fr/m1 STOP au numéro"
 )
 SYSTEM_ID, PASSWORD = "boxman", "changeit"
 PRICES = "direction,network,unit_price\nmt,208,0.045\nmo,*,0\n"
@@ -37,13 +37,13 @@ def an_npm_smsc() -> Iterator[Child]:
         yield smsc
 
 
-def offers(smsc: Child) -> list[dict[str, Any]]:
-    """Return the offers that the SMSC accepted."""
-    return smsc.seen("submit", status=0, text=TEXT)
+def offers(smsc: Child, sender: str = SENDER) -> list[dict[str, Any]]:
+    """Return the offers from that sender that the SMSC accepted."""
+    return [seen for seen in smsc.seen("submit", status=0, text=TEXT) if seen["source"] == [3, 0, sender]]
 
 
-def times_offered(smsc: Child) -> Counter[str]:
-    return Counter(offer["destination"][2] for offer in offers(smsc))
+def times_offered(smsc: Child, sender: str = SENDER) -> Counter[str]:
+    return Counter(offer["destination"][2] for offer in offers(smsc, sender))
 
 
 class Api:
@@ -78,12 +78,12 @@ class Api:
         job = self.call("GET", f"/v1/imports/{job_id}")
         return None if job["state"] == "running" else job
 
-    def start_campaign(self) -> str:
+    def start_campaign(self, sender: str = SENDER) -> str:
         offer = {
             "text": TEXT,
             "item": "CD Madonna",
             "price": "19.90",
-            "sender": SENDER,
+            "sender": sender,
             "expires_in_s": 36_000,
             "quantity_max": 5,
         }
@@ -93,12 +93,15 @@ class Api:
     def wait_until_finished(self, campaign: str, **progress: int) -> Any:
         """Wait until it is finished and its progress has come to these numbers; return the progress."""
 
-        def come() -> Any:
-            found = self.call("GET", f"/v1/campaigns/{campaign}")
-            arrived = progress.items() <= found["progress"].items()
-            return found["progress"] if found["state"] == "finished" and arrived else None
+        found: Any = None
 
-        return until(come, f"{campaign} finished with {progress}")
+        def come() -> bool:
+            nonlocal found
+            found = self.call("GET", f"/v1/campaigns/{campaign}")
+            return bool(found["state"] == "finished" and progress.items() <= found["progress"].items())
+
+        until(come, lambda: f"{progress} in {found}")
+        return found["progress"]
 
     def orders(self) -> list[Any]:
         return list(self.call("GET", "/v1/orders")["data"])
@@ -138,7 +141,10 @@ class Gateway:
                 '[http]\nport = 0\n[log]\nform = "json"',
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
-                f'senders = [{{ number = "{SENDER}", receives = true }}]',
+                *(
+                    f'[[carriers.senders]]\nnumber = "{number}"\nreceives = true'
+                    for number in (SENDER, OTHER_SENDER)
+                ),
             )
         )
 

@@ -27,7 +27,9 @@ TAIL_LINES = 20  # of a child's output, in a failure
 def node_command(script: str, *args: str) -> list[str]:
     node = shutil.which("node")
     assert node is not None, "Node.js is missing: run tests/interop/install"
-    assert (HERE / "node_modules" / "smpp").is_dir(), "the npm packages are missing: run tests/interop/install"
+    assert (HERE / "node_modules" / "smpp").is_dir(), (
+        "the npm packages are missing: run tests/interop/install"
+    )
     return [node, str(HERE / script), *args]
 
 
@@ -37,11 +39,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**ours, **more}
 
 
-def until(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """Return the first true value of `condition`; fail after `deadline_s`."""
-    ends_at = time.monotonic() + deadline_s
+def until(condition: Callable[[], T], what: str | Callable[[], str]) -> T:
+    """Return the first true value of `condition`; fail after DEADLINE_S, saying `what`."""
+    ends_at = time.monotonic() + DEADLINE_S
     while not (found := condition()):
-        assert time.monotonic() < ends_at, f"not within {deadline_s:.0f} s: {what}"
+        if time.monotonic() >= ends_at:
+            missing = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {DEADLINE_S:.0f} s: {missing}")
         time.sleep(POLL_S)
     return found
 
@@ -131,9 +135,15 @@ class Child:
 
         return until(line, text) or ""
 
-    def terminate(self) -> int:
-        """Send SIGTERM and return the exit code."""
+    def send_sigterm(self) -> None:
         self._process.send_signal(signal.SIGTERM)
+
+    def exit_code(self) -> int:
+        """Wait until it has ended, and until all that it wrote is read."""
         code = self._process.wait(DEADLINE_S)
         self._reader.join(DEADLINE_S)
         return code
+
+    def terminate(self) -> int:
+        self.send_sigterm()
+        return self.exit_code()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from interop_processes import DEADLINE_S, SMSGATE, Child, environment
+from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment
 
 SYSTEM_ID, PASSWORD = "smsgate", "secret"  # what the command takes when nothing is said
 SENDER = "36111"
@@ -19,7 +19,7 @@ class Smsc:
     def __init__(self, process: Child) -> None:
         (ready,) = process.wait_for("listening")
         self.port = int(ready["smpp"].rpartition(":")[2])
-        self._process = process
+        self.process = process
         self._control = ready["control"]
 
     def phone(self, command: str, *args: str) -> Any:
@@ -38,8 +38,8 @@ class Smsc:
 
     def stop(self) -> dict[str, Any]:
         """End it by SIGTERM; return what its SMSC counted."""
-        assert self._process.terminate() == 0
-        (stopped,) = self._process.seen("stopped")
+        assert self.process.terminate() == 0
+        (stopped,) = self.process.seen("stopped")
         return dict(stopped["smsc"])
 
 

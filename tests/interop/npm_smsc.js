@@ -7,6 +7,7 @@
  * Standard output: one JSON object a line, what it saw. Standard input: one JSON object a line, what it is to do:
  *   {"do": "mo", "from": "33612000001", "to": "36111", "text": "OK", "data_coding": 0}
  *   {"do": "throttle", "count": 10}   refuse the next submit_sm
+ *   {"do": "enquire_link"}, {"do": "unbind"}   ask that of every bind
  *   {"do": "cut"}                     drop every connection without a word
  * It ends with its standard input.
  */
@@ -116,7 +117,10 @@ const server = smpp.createServer((session) => {
         session.on(mode, (pdu) => bind(session, mode, pdu));
     }
     session.on('submit_sm', (pdu) => submitted(session, pdu));
-    session.on('enquire_link', (pdu) => session.send(pdu.response()));
+    session.on('enquire_link', (pdu) => {
+        tell('enquire_link', { session: session.number });
+        session.send(pdu.response());
+    });
     session.on('unbind', (pdu) => {
         tell('unbind', { session: session.number, mode: session.mode });
         session.send(pdu.response());
@@ -129,6 +133,14 @@ const server = smpp.createServer((session) => {
         tell('closed', { session: session.number });
     });
 });
+
+function ask(command) {
+    sessions.forEach((session) =>
+        session[command]((answer) => {
+            tell(answer.command, { session: session.number, status: answer.command_status });
+        }),
+    );
+}
 
 const ORDERS = {
     mo: ({ from, to, text, data_coding = GSM }) =>
@@ -149,6 +161,8 @@ const ORDERS = {
     throttle: ({ count }) => {
         throttleNext = count;
     },
+    enquire_link: () => ask('enquire_link'),
+    unbind: () => ask('unbind'),
     cut: () => sessions.forEach((session) => session.destroy()),
 };
 

@@ -11,8 +11,8 @@ import pytest
 import smpplib.client
 import smpplib.exceptions
 import smpplib.smpp
-from interop_processes import until
-from interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
+from tests.interop.interop_processes import until
+from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
 
 pytestmark = pytest.mark.interop
 
@@ -31,9 +31,15 @@ class Esme:
         self.client = smpplib.client.Client(
             "127.0.0.1", smsc.port, timeout=TIMEOUT_S, allow_unknown_opt_params=True
         )
-        self.client.set_message_sent_handler(lambda pdu: self.answers.append(pdu))
-        self.client.set_message_received_handler(lambda pdu: self.delivered.append(pdu))
+        self.client.set_message_sent_handler(self._answered)
+        self.client.set_message_received_handler(self._delivered)
         self.client.set_error_pdu_handler(lambda pdu: None)
+
+    def _answered(self, pdu: Any) -> None:
+        self.answers.append(pdu)
+
+    def _delivered(self, pdu: Any) -> None:
+        self.delivered.append(pdu)
 
     def submit(self, destination: str = PHONE) -> None:
         self.client.send_message(
@@ -56,9 +62,11 @@ class Esme:
         return arrived
 
     def ask(self, command: str) -> Any:
-        """Send a request that has no body; return the next PDU."""
+        """Send a request that has no body; return its answer."""
         self.client.send_pdu(smpplib.smpp.make_pdu(command, client=self.client))
-        return self.client.read_pdu()
+        while (pdu := self.client.read_pdu()).command == "enquire_link":  # the SMSC asks too, after a STOP
+            self.client._enquire_link_received(pdu)
+        return pdu
 
 
 @contextmanager
@@ -139,11 +147,11 @@ def test_beyond_the_rate_submits_are_throttled_and_those_have_no_receipt() -> No
 
 def test_sigterm_unbinds_the_esme() -> None:
     with an_smsc() as smsc, bound(smsc) as esme:
-        smsc.terminate_soon()
+        smsc.process.send_sigterm()
         until(lambda: select.select([esme.client._socket], [], [], 0)[0], "unbind")
         request = esme.client.read_pdu()
         assert request.command == "unbind"
         answer = smpplib.smpp.make_pdu("unbind_resp", client=esme.client)
         answer.sequence = request.sequence
         esme.client.send_pdu(answer)
-        assert smsc.ended() == 0
+        assert smsc.process.exit_code() == 0

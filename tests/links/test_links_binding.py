@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
+from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
 from structlog.testing import capture_logs
 
 from smsgate.clock import SystemClock

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fake_smsc import a_profile
+from tests.links.fake_smsc import a_profile
 
 from smsgate.clock import ManualClock
 from smsgate.errors import TextError

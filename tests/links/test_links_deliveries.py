@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
+from tests.links.fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
 
 import smsgate.links.connection
 from smsgate.flows.records import Ack

@@ -7,7 +7,7 @@ import socket
 from itertools import count
 
 import pytest
-from fake_smsc import Peer, Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until, writes_of
+from tests.links.fake_smsc import Peer, Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until, writes_of
 
 import smsgate.links.connection
 from smsgate.clock import SystemClock

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from fake_smsc import Recorder, a_profile, an_account, fake_smsc, until
+from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, until
 from structlog.testing import capture_logs
 
 from smsgate.clock import SystemClock

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from smsc_peers import eventually
+from tests.simulator.smsc_peers import eventually
 from standardwebhooks.webhooks import Webhook
 
 from smsgate.errors import ConfigError

@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp
 import pytest
-from smsc_peers import OFFER, bound, eventually, running
+from tests.simulator.smsc_peers import OFFER, bound, eventually, running
 
 from smsgate.errors import ConfigError, Invalid, NotFound
 from smsgate.protocol.gsm0338 import encode_gsm

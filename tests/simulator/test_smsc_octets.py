@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from smsc_peers import RawEsme, bind_body, eventually, raw, running, submit_body
+from tests.simulator.smsc_peers import RawEsme, bind_body, eventually, raw, running, submit_body
 
 from smsgate.simulator.serve import SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings

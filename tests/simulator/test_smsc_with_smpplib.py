@@ -6,7 +6,7 @@ import re
 
 import pytest
 import smpplib.exceptions
-from smsc_peers import OFFER, SmpplibEsme, bound, eventually, running
+from tests.simulator.smsc_peers import OFFER, SmpplibEsme, bound, eventually, running
 
 from smsgate.simulator.serve import SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from embedded_clusters import a_server, execute, until
+from tests.store.embedded_clusters import a_server, execute, until
 
 from smsgate.errors import StoreNotReady
 from smsgate.store import embedded, embedded_server

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from embedded_clusters import SMALL, a_server, execute, modes
+from tests.store.embedded_clusters import SMALL, a_server, execute, modes
 
 from smsgate.errors import StoreNotReady
 from smsgate.store import embedded_server

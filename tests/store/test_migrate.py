@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import asyncpg
 import pytest
-from embedded_clusters import a_server
+from tests.store.embedded_clusters import a_server
 
 from smsgate.errors import StoreNotReady
 from smsgate.store.embedded import EmbeddedPostgres

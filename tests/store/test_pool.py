@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from embedded_clusters import a_server
+from tests.store.embedded_clusters import a_server
 
 from smsgate.errors import StoreError, StoreNotReady, StoreUnavailable
 from smsgate.store import pool

@@ -134,6 +134,9 @@ CREATE TABLE consent_event (
     PRIMARY KEY (merchant_id, consent_id)
 );
 CREATE INDEX consent_event_subscriber ON consent_event (merchant_id, subscriber_id, consent_id);
+-- What a gateway process missed while it could not listen (smsgate.store.notices).
+CREATE INDEX consent_event_ended ON consent_event (recorded_at)
+    WHERE state_after IN ('unsubscribed', 'blocked', 'erased', 'expired');
 
 CREATE TABLE import_job (
     merchant_id    bigint NOT NULL,

@@ -29,7 +29,7 @@ DELETE FROM mo_part WHERE carrier_id = $1 AND source = $2 AND destination = $3 A
 -- name: open_offers
 -- scope: msisdn
 -- Not locked here (another distribution): the locks on subscribers and offers that follow keep answers apart.
-SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, answered_at
+SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id
   FROM open_offer
  WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
  ORDER BY msisdn, sender
@@ -64,6 +64,13 @@ SELECT offer_id, state, stock_remaining FROM offer
 SELECT offer_id, version AS offer_version, text, shop_name, item, unit_price_minor, currency, quantity_max, language,
        country, sender, expires_at
   FROM offer_version WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
+
+-- name: named_orders
+-- scope: merchant
+SELECT o.merchant_id, o.number, o.msisdn, o.message_id, o.campaign_id, o.offer_id, o.offer_version, o.subscriber_id
+  FROM orders o
+  JOIN unnest($2::bigint[], $3::text[]) AS t (msisdn, number) ON o.number = t.number AND o.msisdn = t.msisdn
+ WHERE o.merchant_id = $1
 
 -- name: lock_orders
 -- scope: merchant
@@ -132,10 +139,10 @@ UPDATE offer SET stock_remaining = stock_remaining - $3 WHERE merchant_id = $1 A
 -- name: answered
 -- scope: msisdn
 UPDATE open_offer AS o SET answered_at = t.at
-  FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS t (msisdn, sender, at)
- WHERE o.msisdn = t.msisdn AND o.sender = t.sender
+  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[]) AS t (msisdn, sender, message_id, at)
+ WHERE o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
 
 -- name: close_offers
 -- scope: msisdn
-DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::text[]) AS t (msisdn, sender)
- WHERE o.msisdn = t.msisdn AND o.sender = t.sender
+DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
+ WHERE o.msisdn = t.msisdn AND o.merchant_id = t.merchant_id

@@ -173,26 +173,34 @@ INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amou
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
                      $8::bigint[], $9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::timestamptz[])
 
--- name: upsert_sent
+-- name: insert_sent
 -- scope: merchant
 -- Only after a COPY met a row that is there: a recovery called it unknown while its owner still lived.
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
                   cost_item_id, cost_micros, reason, sent_at)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
                      $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[])
-    ON CONFLICT (merchant_id, message_id, segment) DO UPDATE
-   SET carrier_id = excluded.carrier_id, status = excluded.status, smsc_id = excluded.smsc_id,
-       sell_item_id = excluded.sell_item_id, sell_micros = excluded.sell_micros, cost_item_id = excluded.cost_item_id,
-       cost_micros = excluded.cost_micros, reason = excluded.reason, sent_at = excluded.sent_at
- WHERE sent.status = -1
+    ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
+RETURNING merchant_id, message_id, segment
+
+-- name: merge_sent
+-- scope: merchant
+UPDATE sent AS s
+   SET carrier_id = t.carrier_id, status = t.status, smsc_id = t.smsc_id, sell_item_id = t.sell_item_id,
+       sell_micros = t.sell_micros, cost_item_id = t.cost_item_id, cost_micros = t.cost_micros, reason = t.reason,
+       sent_at = t.sent_at
+  FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[])
+    AS t (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
+          cost_item_id, cost_micros, reason, sent_at)
+ WHERE s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment AND s.status = -1
+RETURNING s.merchant_id, s.message_id
 
 -- name: called_unknown
 -- scope: merchant
--- The same rows, before the merge: how many of each campaign a recovery had counted as unknown.
+-- How many of the merged rows each campaign had counted as unknown.
 SELECT m.merchant_id, m.campaign_id, count(*) AS n
-  FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
-  JOIN sent s ON s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment
-             AND s.status = -1
+  FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, message_id)
   JOIN message m ON m.merchant_id = t.merchant_id AND m.message_id = t.message_id
  WHERE m.campaign_id IS NOT NULL
  GROUP BY m.merchant_id, m.campaign_id
@@ -288,6 +296,7 @@ SELECT m.merchant_id, m.message_id, 1, 0, -1, 1, 0, 0, 0, 0, 'owner_lost', $4
  WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3
    AND NOT EXISTS (SELECT 1 FROM sent x WHERE x.merchant_id = $1 AND x.message_id = m.message_id
                       AND x.message_id >= $2 AND x.message_id < $3)
+    ON CONFLICT (merchant_id, message_id, segment) DO NOTHING  -- the owner lives after all, and was first
 RETURNING message_id
 
 -- name: return_chunk

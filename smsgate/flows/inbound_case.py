@@ -1,0 +1,246 @@
+"""One MO on the desk: whom it concerns, and what is written and told because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState
+from smsgate.campaigns.orders import OrderEvent, OrderState
+from smsgate.campaigns.replies import Reading
+from smsgate.campaigns.texts import system_text
+from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.inbound_records import (
+    ConsentRow,
+    InboundContext,
+    InboundRow,
+    InboundWrites,
+    OpenOffer,
+    OrderStepRow,
+    Person,
+    PlacedOrder,
+)
+from smsgate.flows.ports import Ids
+from smsgate.flows.records import MobileOriginated
+from smsgate.security.public_ids import Kind, PublicIds
+
+ANSWER_VALID: Final = timedelta(hours=6)  # an answer that comes later explains nothing any more
+LIVE: Final = frozenset({OrderState.PLACED, OrderState.CONFIRMED})  # a customer may still cancel
+_GATEWAY: Final = 0  # inbound rows that concern no merchant
+
+
+@dataclass(frozen=True, slots=True)
+class DeskTools:
+    ids: Ids
+    public_ids: PublicIds
+    limit: AnswerLimit
+    may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
+
+
+class Case:
+    """Collects effects; nothing is done yet."""
+
+    def __init__(
+        self,
+        context: InboundContext,
+        tools: DeskTools,
+        writes: InboundWrites,
+        mo: MobileOriginated,
+        reading: Reading,
+    ) -> None:
+        self._context = context
+        self._tools = tools
+        self._writes = writes
+        self._mo = mo
+        self._reading = reading
+        self._inbound_id = tools.ids.next()
+        self._open = context.open_offers.get((mo.msisdn, mo.destination))
+        self._people = [
+            person
+            for person in context.people.get(mo.msisdn, [])
+            if (self._open is not None and self._open.offer.merchant_id == person.merchant_id)
+            or tools.may_use(mo.destination, context.merchants[person.merchant_id].slug)
+        ]
+
+    def record(
+        self,
+        outcome: str,
+        *,
+        found: OpenOffer | None = None,
+        person: Person | None = None,
+        order_id: int | None = None,
+    ) -> None:
+        """Write the MO for the merchant that it concerns, and tell the shop."""
+        reading = self._reading
+        if found is None and person is None and self._open is not None:
+            found = self._open
+        merchant_id = found.offer.merchant_id if found else person.merchant_id if person else _GATEWAY
+        mine = found
+        if mine is None and self._open and self._open.offer.merchant_id == merchant_id:
+            mine = self._open
+        subscriber_id = found.subscriber_id if found else person.subscriber_id if person else None
+        self._writes.rows.append(
+            InboundRow(
+                merchant_id=merchant_id,
+                inbound_id=self._inbound_id,
+                mo=self._mo,
+                subscriber_id=subscriber_id,
+                campaign_id=mine.campaign_id if mine else None,
+                message_id=mine.message_id if mine else None,
+                order_id=order_id,
+                label=reading.label.value,
+                quantity=reading.quantity,
+                outcome=outcome,
+                reason=reading.reason,
+                rules_version=reading.rules_version,
+            )
+        )
+        if merchant_id == _GATEWAY:
+            return
+        if mine:
+            self._count(merchant_id, "replies", mine.campaign_id)
+        self._event(
+            merchant_id,
+            "inbound.received",
+            Kind.INBOUND_MESSAGE,
+            self._inbound_id,
+            {
+                "text": self._mo.text,
+                "msisdn": f"+{self._mo.msisdn}",
+                "label": reading.label.value,
+                "quantity": reading.quantity,
+                "outcome": outcome,
+                "reason": reading.reason,
+            },
+        )
+
+    def _consent(self, person: Person, event: ConsentEvent, state: ConsentState) -> None:
+        if state is not person.offers_state or event is ConsentEvent.STOP:
+            self._writes.consents.append(
+                ConsentRow(
+                    person.merchant_id,
+                    self._tools.ids.next(),
+                    person.subscriber_id,
+                    self._mo.msisdn,
+                    event.value,
+                    state.value,
+                    self._inbound_id,
+                    self._mo.received_at,
+                )
+            )
+        if state is not person.offers_state:
+            granted = state is ConsentState.SUBSCRIBED
+            self._event(
+                person.merchant_id,
+                "consent.granted" if granted else "consent.revoked",
+                Kind.SUBSCRIBER,
+                person.subscriber_id,
+                {"msisdn": f"+{self._mo.msisdn}", "purpose": "offers", "source": "sms"},
+            )
+        person.offers_state = state
+
+    def _tell_about(
+        self, found: OpenOffer, kind: str, order_id: int | None = None, /, **fields: str | int
+    ) -> None:
+        text = system_text(kind, found.offer.language, shop=found.offer.shop_name, **fields)
+        self._message(found.offer.merchant_id, found.subscriber_id, kind, text, order_id)
+
+    def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
+        card = self._context.merchants[merchant_id]
+        text = system_text(kind, person.language or card.language, shop=card.name, **fields)
+        self._message(merchant_id, person.subscriber_id, kind, text, None)
+
+    def _message(
+        self, merchant_id: int, subscriber_id: int, kind: str, text: str, order_id: int | None
+    ) -> None:
+        messages = self._writes.messages
+        messages.merchant_ids.append(merchant_id)
+        messages.message_ids.append(self._tools.ids.next())
+        messages.subscriber_ids.append(subscriber_id)
+        messages.msisdns.append(self._mo.msisdn)
+        messages.kinds.append(kind)
+        messages.senders.append(self._mo.destination)
+        messages.bodies.append(text)
+        messages.order_ids.append(order_id)
+        messages.inbound_ids.append(self._inbound_id)
+        messages.expires_at.append(self._mo.received_at + ANSWER_VALID)
+
+    def _event(
+        self, merchant_id: int, type_: str, kind: Kind, subject_id: int, data: dict[str, object]
+    ) -> None:
+        events = self._writes.events
+        events.merchant_ids.append(merchant_id)
+        events.event_ids.append(self._tools.ids.next())
+        events.types.append(type_)
+        events.subjects.append(self._tools.public_ids.encode(kind, subject_id))
+        events.data.append(orjson.dumps(data).decode())
+        events.created_at.append(self._mo.received_at)
+
+    def _count(self, merchant_id: int, kind: str, campaign_id: int | None = None) -> None:
+        if campaign_id is None and self._open and self._open.offer.merchant_id == merchant_id:
+            campaign_id = self._open.campaign_id
+        if campaign_id is not None:
+            key = (merchant_id, campaign_id, kind)
+            self._writes.counters[key] = self._writes.counters.get(key, 0) + 1
+
+    def _answered(self, found: OpenOffer) -> None:
+        """The next offer may take its place; nothing happens to a place that another offer has by now."""
+        key = (self._mo.msisdn, self._mo.destination)
+        self._writes.answered[key] = (found.message_id, self._mo.received_at)
+
+    def _may_answer(self) -> bool:
+        """Return whether one more answer may go to this person today, and count it with the commit."""
+        msisdn, at = self._mo.msisdn, self._mo.received_at
+        spent = sum(each == msisdn for each, _ in self._writes.answers)
+        if self._tools.limit.left(msisdn, at) <= spent:
+            return False
+        self._writes.answers.append((msisdn, at))
+        return True
+
+    def _first_person(self) -> Person | None:
+        return self._people[0] if self._people else None
+
+    def _last_order(self, merchant_id: int) -> str:
+        """Return the number of the order that stays after a STOP; "" when there is none."""
+        found = self._open
+        if found is None or found.offer.merchant_id != merchant_id:
+            return ""
+        orders = self._context.orders.get((merchant_id, found.message_id), [])
+        live = [order for order in orders if order.state in {OrderState.PLACED, OrderState.CONFIRMED}]
+        return live[-1].number if live else ""
+
+    def _clock_text(self, merchant_id: int, at: datetime) -> str:
+        return f"{at.astimezone(ZoneInfo(self._context.merchants[merchant_id].timezone)):%H:%M}"
+
+    def _step(self, merchant_id: int, order: PlacedOrder, event: OrderEvent) -> None:
+        self._writes.order_steps.append(
+            OrderStepRow(
+                merchant_id, order.order_id, order.seq, event.value, order.state.value, self._mo.received_at
+            )
+        )
+
+    def _order_data(self, found: OpenOffer, order: PlacedOrder, total: int) -> dict[str, object]:
+        offer, encode = found.offer, self._tools.public_ids.encode
+        return {
+            "order": encode(Kind.ORDER, order.order_id),
+            "number": order.number,
+            "offer": encode(Kind.OFFER, offer.offer_id),
+            "offer_version": offer.version,
+            "campaign": encode(Kind.CAMPAIGN, found.campaign_id),
+            "message": encode(Kind.MESSAGE, found.message_id),
+            "subscriber": encode(Kind.SUBSCRIBER, found.subscriber_id),
+            "msisdn": f"+{self._mo.msisdn}",
+            "item": offer.item,
+            "quantity": order.quantity,
+            "unit_price_minor": offer.unit_price_minor,
+            "total_minor": total,
+            "currency": offer.currency,
+            "state": order.state.value,
+            "placed_at": order.created_at.isoformat(),
+            "sequence": order.seq,
+        }

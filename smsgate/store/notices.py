@@ -1,0 +1,119 @@
+"""
+What one process must know of another's commits at once: STOPs and revoked keys.
+
+NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
+listening connection is away nothing is heard: after it is back the STOPs of the gap are read from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+
+from smsgate.clock import Clock
+from smsgate.errors import StoreError
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection, translate
+from smsgate.store.pool import Database
+from smsgate.store.roles import OWNER
+
+log = structlog.get_logger(__name__)
+
+CHANNEL: Final = "smsgate"
+STOP: Final = "stop"
+START: Final = "start"
+KEY: Final = "key"
+PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
+GAP_MARGIN: Final = timedelta(seconds=5)  # clocks of nodes differ, and a commit takes its time
+_SQL: Final = load("notices")
+
+
+async def publish_stop(connection: Connection, merchant_id: int, msisdn: int) -> None:
+    """Tell every gateway process, with the commit of this transaction, to hold offers to this number."""
+    await connection.execute(_SQL["notify"], f"{STOP} {merchant_id} {msisdn}")
+
+
+async def publish_start(connection: Connection, merchant_id: int, msisdn: int) -> None:
+    """Tell every gateway process, with the commit, that this number may get offers again."""
+    await connection.execute(_SQL["notify"], f"{START} {merchant_id} {msisdn}")
+
+
+async def publish_key(connection: Connection, public_id: str) -> None:
+    """Tell every API process, with the commit of this transaction, to forget what it knows of a key."""
+    await connection.execute(_SQL["notify"], f"{KEY} {public_id}")
+
+
+class Notices:
+    """Listen until cancelled; a lost connection is made anew."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        on_stop: Callable[[int, int], None],
+        on_start: Callable[[int, int], None],
+        on_key: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._on_stop = on_stop
+        self._on_start = on_start
+        self._on_key = on_key
+        self._heard_until: datetime = clock.now()
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except StoreError as exc:
+                log.warning("notices_interrupted", error=str(exc)[:200])
+            self.connected.clear()
+            await asyncio.sleep(PROBE_INTERVAL_S)
+
+    async def _listen(self) -> None:
+        connection = await self._database.connect(OWNER)
+        try:
+            with translate():
+                await connection.add_listener(CHANNEL, self._heard)
+                await self._catch_up(connection)
+                self.connected.set()
+                while True:
+                    await asyncio.sleep(PROBE_INTERVAL_S)
+                    at = self._clock.now()
+                    await connection.execute(_SQL["probe"])
+                    self._heard_until = at
+        finally:
+            with suppress(Exception):  # it may be gone already
+                await connection.close(timeout=1.0)
+
+    async def _catch_up(self, connection: Connection) -> None:
+        """Read the STOPs that were committed while nobody listened."""
+        rows = await connection.fetch(_SQL["stops_since"], self._heard_until - GAP_MARGIN)
+        for row in rows:
+            self._on_stop(row["merchant_id"], row["msisdn"])
+
+    def _heard(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
+        pid: int,
+        channel: str,
+        payload: object,
+    ) -> None:
+        del connection, pid, channel
+        match str(payload).split():
+            case [kind, merchant_id, msisdn] if kind == STOP:
+                self._on_stop(int(merchant_id), int(msisdn))
+            case [kind, merchant_id, msisdn] if kind == START:
+                self._on_start(int(merchant_id), int(msisdn))
+            case [kind, public_id] if kind == KEY:
+                self._on_key(public_id)
+            case _:
+                log.warning("notice_not_understood", payload=str(payload)[:80])

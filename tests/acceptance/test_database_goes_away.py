@@ -1,0 +1,101 @@
+"""
+The database goes away, as in a failover, and comes back.
+
+While it is away the node says that it is not ready, and refuses politely. What phones say meanwhile stays
+with the carrier. Afterwards everything goes on by itself: no offer is lost, none is sent twice, and the books
+agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.acceptance.town import SENDER, Ground, Town, a_record, a_town, eventually
+from tests.acceptance.wire import Wire, socket_wire
+
+SUBSCRIBERS = 300
+RATE_PER_S = 150
+AWAY_S = 1.5
+
+
+async def test_the_node_is_unready_while_the_database_is_away_and_says_so(
+    ground: Ground, short_dir: Path
+) -> None:
+    async with a_town_on_a_wire(ground, short_dir, subscribers=2) as (town, wire):
+        assert await statuses(town) == {"/healthz": 200, "/livez": 200, "/readyz": 200}
+        wire.cut()
+        assert await statuses(town) == {"/healthz": 200, "/livez": 200, "/readyz": 503}
+        away = await town.merchant.ask("GET", "/v1/campaigns")
+        assert (away.status, away.code) == (503, "store_unavailable")
+        assert int(away.headers["Retry-After"]) >= 1
+        refused = await town.emit(a_record(), webhook_id="evt-1")
+        assert (refused.status, refused.code) == (503, "store_unavailable")
+        wire.mend()
+        await eventually(lambda: ready(town))
+        # The shop sends its webhook again, as it must after a 503: now it starts the one campaign.
+        again = await town.emit(a_record(), webhook_id="evt-1")
+        assert again.status == 202
+        await town.finished(again.body["campaign"])
+        assert [town.offers_to(msisdn) for msisdn in town.msisdns] == [1, 1]
+        assert len(await town.merchant.all("/v1/campaigns")) == 1
+
+
+async def test_a_campaign_outlives_the_absence_and_every_phone_gets_its_offer_once(
+    ground: Ground, short_dir: Path
+) -> None:
+    parts = {"subscribers": SUBSCRIBERS, "carrier": {"rate_per_s": RATE_PER_S}}
+    async with a_town_on_a_wire(ground, short_dir, **parts) as (town, wire):
+        log = town.simulator.smsc.log
+        campaign = await town.new_record()
+        await eventually(lambda: log.accepted >= SUBSCRIBERS // 4)
+        buyer = next(msisdn for msisdn in town.msisdns if town.texts(msisdn))
+        wire.cut()
+        reply = town.simulator.smsc.send_mo(buyer, SENDER, "OK")
+        await asyncio.sleep(AWAY_S)  # the absence itself
+        assert not reply.taken, "nothing may be acknowledged that is not stored"
+        wire.mend()
+
+        done = await town.finished(campaign)
+        await eventually(lambda: reply.taken)
+        order = await town.only_order()
+        assert order["msisdn"] == f"+{buyer}"
+        await eventually(lambda: len(town.texts(buyer)) == 2)
+        progress = done["progress"]
+        assert (progress["accepted"], progress["unknown"], progress["not_sent"]) == (SUBSCRIBERS, 0, 0)
+        assert {town.offers_to(msisdn) for msisdn in town.msisdns} == {1}
+        assert log.submits == log.accepted == SUBSCRIBERS + 1
+
+        async def booked() -> bool:
+            books = await town.books()
+            return books.accepted == books.ledger_messages == SUBSCRIBERS + 1 and not books.open_receipts
+
+        await eventually(booked)
+        await eventually(lambda: town.shop.confirmed == 1)
+        assert (town.shop.verified_once, town.shop.verified_more) == (1, 0)
+
+
+@asynccontextmanager
+async def a_town_on_a_wire(ground: Ground, directory: Path, **parts: Any) -> AsyncIterator[tuple[Town, Wire]]:
+    """Start a town whose way to the database can be cut."""
+    dsn = urlsplit(ground.dsn)
+    query = parse_qs(dsn.query)
+    (host,), (port,) = query["host"], query["port"]
+    name = f".s.PGSQL.{port}"
+    async with socket_wire(f"{host}/{name}", str(directory / name)) as wire:
+        over_the_wire = f"postgresql://{dsn.username}@/{dsn.path[1:]}?host={directory}&port={port}"
+        async with a_town(ground, dsn=over_the_wire, **parts) as town:
+            yield town, wire
+
+
+async def statuses(town: Town) -> dict[str, int]:
+    paths = ("/healthz", "/livez", "/readyz")
+    return {path: (await town.anybody.ask("GET", path)).status for path in paths}
+
+
+async def ready(town: Town) -> bool:
+    return (await statuses(town))["/readyz"] == 200

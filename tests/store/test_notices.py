@@ -1,0 +1,91 @@
+"""What one process commits, another hears: STOPs at once, and those of a gap after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from smsgate.clock import SystemClock
+from smsgate.store.notices import Notices, publish_key, publish_start, publish_stop
+from smsgate.store.pool import Database
+
+
+@dataclass
+class Heard:
+    stops: set[tuple[int, int]] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)
+
+    def on_stop(self, merchant_id: int, msisdn: int) -> None:
+        self.stops.add((merchant_id, msisdn))
+
+    def on_start(self, merchant_id: int, msisdn: int) -> None:
+        self.stops.discard((merchant_id, msisdn))
+
+
+@asynccontextmanager
+async def listening(database: Database) -> AsyncIterator[tuple[Notices, Heard]]:
+    heard = Heard()
+    notices = Notices(
+        database, SystemClock(), on_stop=heard.on_stop, on_start=heard.on_start, on_key=heard.keys.append
+    )
+    task = asyncio.create_task(notices.run())
+    await asyncio.wait_for(notices.connected.wait(), 5)
+    try:
+        yield notices, heard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: object, heard: Heard, timeout_s: float = 5.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while condition != heard.stops:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stop_is_heard_with_its_commit_and_not_without_it(database: Database) -> None:
+    async with listening(database) as (_, heard):
+        async with database.bulk() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await publish_stop(connection, 7, 33612345678)
+            await transaction.rollback()
+        async with database.transaction(8) as connection:
+            await publish_stop(connection, 8, 33612345679)
+        await until({(8, 33612345679)}, heard)
+
+
+async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(database: Database) -> None:
+    async with listening(database) as (_, heard):
+        async with database.bulk_transaction() as connection:
+            await publish_stop(connection, 7, 33612345678)
+            await publish_key(connection, "AbCdEfGh12")
+        await until({(7, 33612345678)}, heard)
+        async with database.bulk_transaction() as connection:
+            await publish_start(connection, 7, 33612345678)
+        await until(set(), heard)
+        assert heard.keys == ["AbCdEfGh12"]
+
+
+async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(database: Database) -> None:
+    async with listening(database) as (notices, heard):
+        async with database.bulk_transaction() as connection:
+            await connection.execute(
+                "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, "
+                "state_after, source, occurred_at) VALUES (7, 1, 2, 33612345678, 'offers', 'stop', "
+                "'unsubscribed', 'sms', $1)",
+                datetime.now(UTC),
+            )
+        admin = await database.connect("sg_admin")
+        try:
+            notices.connected.clear()
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name LIKE '%sg_owner'"
+            )
+        finally:
+            await admin.close()
+        await until({(7, 33612345678)}, heard, 10)

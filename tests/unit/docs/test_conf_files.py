@@ -1,0 +1,50 @@
+"""The files in conf/ load, and the example of a carrier shows every key that there is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from smsgate.config import load_settings
+from smsgate.links.profile import CarrierProfile, RebindDelays, SenderNumber
+
+CONF: Final = Path(__file__).parents[3] / "conf"
+KEY: Final = re.compile(r"^#?([a-z_]+) = ", re.MULTILINE)
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """Return a directory for copies of mode 0600: a file that holds a password must not be open to others."""
+    return tmp_path
+
+
+def loaded(name: str, private: Path) -> Path:
+    copy = private / name
+    shutil.copyfile(CONF / name, copy)
+    copy.chmod(0o600)
+    return copy
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.toml")))
+def test_every_file_in_conf_loads(name: str, private: Path) -> None:
+    load_settings(loaded(name, private), {})
+
+
+def test_the_container_listens_everywhere_and_keeps_its_state_in_the_volume(private: Path) -> None:
+    settings = load_settings(loaded("container.toml", private), {})
+    assert (settings.node.state_dir, settings.http.host, settings.http.port) == (
+        Path("/var/lib/smsgate"),
+        "0.0.0.0",
+        8080,
+    )
+
+
+def test_the_example_of_a_carrier_shows_every_key() -> None:
+    shown = set(KEY.findall((CONF / "carrier-example.toml").read_text(encoding="utf-8")))
+    tables = {"senders", "rebind"}
+    expected = {*CarrierProfile.model_fields, *SenderNumber.model_fields, *RebindDelays.model_fields} - tables
+    assert shown == expected

@@ -1,0 +1,53 @@
+"""What the pages name exists: files, headings, metrics, environment variables, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+from typer.testing import CliRunner
+
+from smsgate.cli.main import app
+
+ROOT: Final = Path(__file__).parents[3]
+PAGES: Final = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
+LINK: Final = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+METRIC: Final = re.compile(
+    r"metrics?\.(?:gauge|counter)\(\s*\"([a-z_]+)\"|self\.(?:gauge|counter)\(\"([a-z_]+)\""
+)
+COMMAND: Final = re.compile(r"(?<![\w/-])smsgate ([a-z]+(?:-[a-z]+)?)(?: ([a-z]+(?:-[a-z]+)?))?")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the headings as GitHub makes anchors of them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for name, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), name
+        assert not anchor or anchor in anchors(target), f"{name}#{anchor}"
+
+
+def test_every_metric_of_ours_is_explained_and_no_other() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "smsgate").rglob("*.py"))
+    made = {f"smsgate_{first or second}" for first, second in METRIC.findall(sources)}
+    assert len(made) > 15
+    shown = set(re.findall(r"smsgate_[a-z_]+", (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")))
+    shown = {name.removesuffix("_total") for name in shown if not name.startswith("smsgate_http_")}
+    assert shown == made
+
+
+def test_every_command_that_the_operators_page_shows_exists() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    groups = {group.name for group in app.registered_groups}
+    found = {(name, below) if name in groups else (name,) for name, below in COMMAND.findall(lines)}
+    assert len(found) >= 6
+    for words in found:
+        assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0, words
