@@ -122,7 +122,7 @@ def as_message(call: Call, record: MessageRecord) -> Message:
             "segments": record.segments,
             "price": micros_to_text(record.sell_micros),
             "currency": record.currency,
-            "price_item": str(record.sell_item_id) if record.sell_item_id else None,
+            "price_item": call.public(Kind.PRICE_ITEM, record.sell_item_id) if record.sell_item_id else None,
             "sent_at": record.sent_at,
             "final_at": record.final_at,
         }

@@ -221,7 +221,7 @@ def as_order_in_full(call: Call, details: OrderDetails) -> OrderInFull:
             offer_message=[
                 PriceLine(
                     network=cost.network,
-                    price_item=str(cost.item_id),
+                    price_item=call.public(Kind.PRICE_ITEM, cost.item_id),
                     unit_price=micros_to_text(cost.unit_micros),
                     segments=cost.segments,
                     amount=micros_to_text(cost.sell_micros),

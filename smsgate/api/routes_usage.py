@@ -104,7 +104,7 @@ def as_statement(usage: UsageStatement) -> Statement:
             StatementLine(
                 direction=line.direction,
                 network=line.network,
-                price_item=str(line.item_id),
+                price_item=line.price_item,
                 messages=line.messages,
                 segments=line.segments,
                 unit_price=micros_to_text(line.unit_micros),

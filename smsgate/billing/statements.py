@@ -97,7 +97,7 @@ class StatementLine:
     campaign: str  # the merchant's name for it; "" for messages outside any campaign
     direction: str
     network: str
-    item_id: int
+    price_item: str  # public id
     unit_micros: int
     messages: int
     segments: int
@@ -138,11 +138,11 @@ def build_statement(
         Invalid: code `ledger_mismatch`; a line is not unit price x segments, so the ledger and the prices
         disagree.
     """
-    ordered = sorted(lines, key=lambda line: (line.campaign, line.direction, line.network, line.item_id))
+    ordered = sorted(lines, key=lambda line: (line.campaign, line.direction, line.network, line.price_item))
     for line in ordered:
         if line.amount_micros != line.unit_micros * line.segments:
             raise Invalid(
-                f"item {line.item_id}: {line.segments} x {line.unit_micros} is not {line.amount_micros}",
+                f"item {line.price_item}: {line.segments} x {line.unit_micros} is not {line.amount_micros}",
                 code="ledger_mismatch",
             )
     exact = sum(line.amount_micros for line in ordered)
@@ -189,7 +189,7 @@ def statement_csv(statement: Statement) -> str:
                 safe_cell(line.campaign),
                 line.direction,
                 line.network,
-                line.item_id,
+                line.price_item,
                 line.messages,
                 line.segments,
                 micros_to_text(line.unit_micros),

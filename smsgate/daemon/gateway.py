@@ -121,27 +121,31 @@ class Gateway:
         )
         self._clock = clock
         self._carrier_ids = list(accounts)
-        self.loops = [
+        self.loops = self._make_loops(limits.poll_s)
+        self._loop_tasks: list[asyncio.Task[None]] = []
+        self._flush_task: asyncio.Task[None] | None = None
+        self._intake_task: asyncio.Task[None] | None = None
+
+    def _make_loops(self, poll_s: float) -> list[Loop]:
+        pump, claiming, clock = self.pump, self.claiming, self._clock
+        return [
             Loop(
                 "claims",
-                self.claiming.claim_once,
+                claiming.claim_once,
                 clock,
-                interval_s=limits.poll_s,
-                wake=self.pump.wake_claims,
+                interval_s=poll_s,
+                wake=pump.wake_claims,
             ),
             Loop(
                 "interactive",
-                self.claiming.interactive_once,
+                claiming.interactive_once,
                 clock,
                 interval_s=INTERACTIVE_POLL_S,
-                wake=self.pump.wake_interactive,
+                wake=pump.wake_interactive,
             ),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
-        self._loop_tasks: list[asyncio.Task[None]] = []
-        self._flush_task: asyncio.Task[None] | None = None
-        self._intake_task: asyncio.Task[None] | None = None
 
     def _may_use(self, sender: str, slug: str) -> bool:
         return self.switchboard.may_send(slug, sender)

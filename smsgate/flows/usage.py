@@ -72,7 +72,7 @@ class Usage:
             campaign=campaign,
             direction=row.direction,
             network=row.network,
-            item_id=row.item_id,
+            price_item=self._public_ids.encode(Kind.PRICE_ITEM, row.item_id),
             unit_micros=row.unit_micros,
             messages=row.messages,
             segments=row.segments,
@@ -97,9 +97,9 @@ class Usage:
 
 def _folded(lines: Sequence[StatementLine]) -> list[StatementLine]:
     """Add lines up over campaigns: what a bill shows is prices and quantities."""
-    totals: defaultdict[tuple[str, str, int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    totals: defaultdict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for line in lines:
-        total = totals[line.direction, line.network, line.item_id, line.unit_micros]
+        total = totals[line.direction, line.network, line.price_item, line.unit_micros]
         total[0] += line.messages
         total[1] += line.segments
         total[2] += line.amount_micros

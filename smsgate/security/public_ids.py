@@ -50,6 +50,7 @@ class Kind(StrEnum):
     DELIVERY = "dlv"
     TRIGGER = "trg"
     PRICE_LIST = "prl"
+    PRICE_ITEM = "pri"
     STATEMENT = "stm"
     CARRIER = "car"
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.api.api_server import Api, Caller, a_context, running
-
 from smsgate.billing.networks import default_table
 from smsgate.clock import ManualClock
 from smsgate.flows.commerce import Commerce
@@ -23,6 +21,7 @@ from smsgate.store.commerce import commerce_stores
 from smsgate.store.keyring import StoredKeyring
 from smsgate.store.pool import Database
 from smsgate.store.usage import PgPriceData
+from tests.api.api_server import Api, Caller, a_context, running
 
 SENDER = "36111"
 TEXT = (

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.api.api_server import Api, a_context, running
-from tests.api.commerce_setup import Shop, an_open_shop
 
 from smsgate.store.pool import Database
+from tests.api.api_server import Api, a_context, running
+from tests.api.commerce_setup import Shop, an_open_shop
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.api.api_server import MAC_KEY, Answer, Api, a_context, a_merchant, running
-from tests.api.commerce_setup import Shop
 
 from smsgate.api.routing import Body, Route
 from smsgate.api.table import ROUTES
@@ -22,6 +20,8 @@ from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope, new_key
 from smsgate.security.public_ids import Kind
 from smsgate.store.merchants import PgApiKeys
 from smsgate.store.pool import Database
+from tests.api.api_server import MAC_KEY, Answer, Api, a_context, a_merchant, running
+from tests.api.commerce_setup import Shop
 
 NUMBER = "+33639980012"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.api_server import Api, a_context, running
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from openapi_spec_validator import validate as validate_document
 
@@ -19,6 +18,7 @@ from smsgate.api.table import PROBLEMS, ROUTES
 from smsgate.errors import StoreUnavailable
 from smsgate.store.health import PgHealth
 from smsgate.store.pool import Database
+from tests.api.api_server import Api, a_context, running
 
 
 async def test_the_router_holds_exactly_the_table(database: Database) -> None:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.api.api_server import Answer, Api, Caller, a_context, running
 
 from smsgate.store.pool import Database
+from tests.api.api_server import Answer, Api, Caller, a_context, running
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 CSV = {"Content-Type": "text/csv"}

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.api.api_server import Api, Caller, a_merchant
 
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
+from tests.api.api_server import Api, Caller, a_merchant
 
 NUMBER = "+33639980012"
 

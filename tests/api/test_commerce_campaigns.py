@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.api.commerce_setup import Shop
 
 from smsgate.security.public_ids import Kind
+from tests.api.commerce_setup import Shop
 
 
 async def chunks_of(shop: Shop, campaign: dict[str, Any]) -> list[Any]:

@@ -4,10 +4,10 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 from smsgate.security.public_ids import Kind
 from smsgate.store.messages import state_of
+from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.api.commerce_setup import SENDER, Shop
 
 from smsgate.flows.orders import ShopAnswer
 from smsgate.protocol.gsm0338 import measure
 from smsgate.security.public_ids import Kind
+from tests.api.commerce_setup import SENDER, Shop
 
 
 async def told(shop: Shop) -> list[tuple[str, str, str]]:
@@ -102,7 +102,7 @@ async def test_an_order_shows_what_its_messages_cost_and_why(shop: Shop) -> None
     assert cost == {
         "offer_message": [
             {
-                "direction": "mt", "network": "208", "price_item": str(shop.item_id), "unit_price": "0.045",
+                "direction": "mt", "network": "208", "price_item": shop.public(Kind.PRICE_ITEM, shop.item_id), "unit_price": "0.045",
                 "segments": 1, "amount": "0.045", "currency": "EUR",
             }
         ],

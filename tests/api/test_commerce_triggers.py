@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.api.api_server import Answer
-from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 from smsgate.security.public_ids import Kind
 from smsgate.security.webhook_signatures import new_secret, signed_headers
+from tests.api.api_server import Answer
+from tests.api.commerce_setup import SENDER, TEXT, Shop
 
 PATH = "/v1/triggers"
 MAPPING: dict[str, Any] = {

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.api.commerce_setup import Shop
 
 from smsgate.security.public_ids import Kind
+from tests.api.commerce_setup import Shop
 
 PATH = "/v1/usage/statements"
 NOVEMBER = datetime(2026, 11, 15, 12, tzinfo=UTC)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.api.commerce_setup import Shop
 
 from smsgate.flows.commerce_records import EVENT_TYPES, EventColumns
 from smsgate.flows.events import add_event
 from smsgate.security.public_ids import Kind
 from smsgate.security.webhook_signatures import check_secret
 from smsgate.store.events import insert_events
+from tests.api.commerce_setup import Shop
 
 PATH = "/v1/webhook_endpoints"
 URL = "https://shop.example.com/hook?shop=1"

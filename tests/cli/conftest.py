@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.cli.command_shell import Running, Shell
 
 from smsgate.store.embedded import EmbeddedPostgres
+from tests.cli.command_shell import Running, Shell
 
 SMALL = {"shared_buffers": "32MB"}
 MEMORY_DISK = Path("/dev/shm")

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.command_shell import Shell
 
 from smsgate.cli.prices import read_prices
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import PriceItem
 from smsgate.security.api_keys import Mode, parse_key
+from tests.cli.command_shell import Shell
 
 PRICES = "direction,network,unit_price\nmt,208,0.045\nmo,*,0.01\n"
 _numbers = itertools.count(1)

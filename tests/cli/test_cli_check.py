@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cli.carriers import write_config
 from tests.cli.command_shell import Running, Shell, free_ports
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from tests.cli.command_shell import Shell
 
 from smsgate.cli.main import app
+from tests.cli.command_shell import Shell
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.carriers import SENDER, write_config
-from tests.cli.command_shell import Running, Shell, free_ports, until
 
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
+from tests.cli.carriers import SENDER, write_config
+from tests.cli.command_shell import Running, Shell, free_ports, until
 
 TEXT = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "

@@ -16,9 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
-
 from smsgate.store.embedded import EmbeddedPostgres
+from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
 
 SENDER, OTHER_SENDER = "36111", "36222"
 TEXT = (

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from tests.interop.interop_gateway import (
     OTHER_SENDER,
     PHONES,

@@ -13,6 +13,7 @@ import pytest
 from aiosmpplib import ESME, NPI, TON, AbstractHook, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
 from aiosmpplib.protocol import EnquireLinkResp
 from aiosmpplib.state import BindMode, SmppCommandStatus
+
 from tests.interop.interop_processes import DEADLINE_S
 from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
 

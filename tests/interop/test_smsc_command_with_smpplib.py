@@ -11,6 +11,7 @@ import pytest
 import smpplib.client
 import smpplib.exceptions
 import smpplib.smpp
+
 from tests.interop.interop_processes import until
 from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
 

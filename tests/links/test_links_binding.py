@@ -6,7 +6,6 @@ import asyncio
 import socket
 
 import pytest
-from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
 from structlog.testing import capture_logs
 
 from smsgate.clock import SystemClock
@@ -16,6 +15,7 @@ from smsgate.links.link import Link, Setback
 from smsgate.links.profile import CarrierProfile
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.session_states import BindKind
+from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
 
 
 def an_unused_port() -> int:

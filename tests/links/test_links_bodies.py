@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.links.fake_smsc import a_profile
 
 from smsgate.clock import ManualClock
 from smsgate.errors import TextError
@@ -15,6 +14,7 @@ from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
 from smsgate.protocol.pdus import decode_pdu
+from tests.links.fake_smsc import a_profile
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

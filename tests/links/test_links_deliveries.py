@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.links.fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
 
 import smsgate.links.connection
 from smsgate.flows.records import Ack
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.tlvs import Tag
+from tests.links.fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
 
 
 async def settled(peer: Peer) -> None:

@@ -7,7 +7,6 @@ import socket
 from itertools import count
 
 import pytest
-from tests.links.fake_smsc import Peer, Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until, writes_of
 
 import smsgate.links.connection
 from smsgate.clock import SystemClock
@@ -16,6 +15,17 @@ from smsgate.links.carrier import CarrierAccount
 from smsgate.links.connection import Connection
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
+from tests.links.fake_smsc import (
+    Peer,
+    Recorder,
+    a_profile,
+    an_account,
+    fake_smsc,
+    some_bodies,
+    states,
+    until,
+    writes_of,
+)
 
 
 class Sender:

@@ -15,12 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, until
 from structlog.testing import capture_logs
 
 from smsgate.clock import SystemClock
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile import CarrierProfile
+from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, until
 
 
 class Issued(NamedTuple):

@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.simulator.smsc_peers import eventually
 from standardwebhooks.webhooks import Webhook
 
 from smsgate.errors import ConfigError
 from smsgate.security.webhook_signatures import new_secret
 from smsgate.simulator.shop import Decision, Shop, ShopSettings
+from tests.simulator.smsc_peers import eventually
 
 
 @asynccontextmanager

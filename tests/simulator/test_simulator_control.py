@@ -6,7 +6,6 @@ import asyncio
 
 import aiohttp
 import pytest
-from tests.simulator.smsc_peers import OFFER, bound, eventually, running
 
 from smsgate.errors import ConfigError, Invalid, NotFound
 from smsgate.protocol.gsm0338 import encode_gsm
@@ -14,6 +13,7 @@ from smsgate.simulator.control_client import fetch_inbox, fetch_stats, send_repl
 from smsgate.simulator.phones import Behaviour
 from smsgate.simulator.serve import Simulator, SimulatorSettings, run_simulator
 from smsgate.simulator.smsc_settings import SmscSettings
+from tests.simulator.smsc_peers import OFFER, bound, eventually, running
 
 PHONE = "33639980001"
 

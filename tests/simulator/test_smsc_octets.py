@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.simulator.smsc_peers import RawEsme, bind_body, eventually, raw, running, submit_body
 
 from smsgate.simulator.serve import SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
+from tests.simulator.smsc_peers import RawEsme, bind_body, eventually, raw, running, submit_body
 
 SUBMIT, SUBMIT_RESP, DELIVER, DELIVER_RESP = 0x04, 0x8000_0004, 0x05, 0x8000_0005
 UNBIND, UNBIND_RESP, ENQUIRE, ENQUIRE_RESP = 0x06, 0x8000_0006, 0x15, 0x8000_0015

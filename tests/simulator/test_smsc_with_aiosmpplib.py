@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiosmpplib import ESME, NPI, TON, AbstractHook, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
+
 from tests.simulator.smsc_peers import eventually, running
 
 

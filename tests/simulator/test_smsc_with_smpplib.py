@@ -6,10 +6,10 @@ import re
 
 import pytest
 import smpplib.exceptions
-from tests.simulator.smsc_peers import OFFER, SmpplibEsme, bound, eventually, running
 
 from smsgate.simulator.serve import SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
+from tests.simulator.smsc_peers import OFFER, SmpplibEsme, bound, eventually, running
 
 TEXT = b"hello"
 

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.store.embedded_clusters import a_server, execute, until
 
 from smsgate.errors import StoreNotReady
 from smsgate.store import embedded, embedded_server
@@ -24,6 +23,7 @@ from smsgate.store.embedded_paths import (
     make_private_dir,
     plan,
 )
+from tests.store.embedded_clusters import a_server, execute, until
 
 
 async def test_data_survive_a_restart_and_the_last_one_stops_the_server(reachable_dir: Path) -> None:

@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.store.embedded_clusters import SMALL, a_server, execute, modes
 
 from smsgate.errors import StoreNotReady
 from smsgate.store import embedded_server
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.embedded_paths import POINTER_NAME, wheel_bin_dir
+from tests.store.embedded_clusters import SMALL, a_server, execute, modes
 
 
 async def test_another_local_user_cannot_connect(reachable_dir: Path) -> None:

@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 import asyncpg
 import pytest
-from tests.store.embedded_clusters import a_server
 
 from smsgate.errors import StoreNotReady
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.migrate import check, migrate, shipped
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN, ROLES, ensure_roles
+from tests.store.embedded_clusters import a_server
 
 Admin: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 FIRST = "CREATE TABLE a (n int PRIMARY KEY);"

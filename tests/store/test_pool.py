@@ -7,7 +7,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.store.embedded_clusters import a_server
 
 from smsgate.errors import StoreError, StoreNotReady, StoreUnavailable
 from smsgate.store import pool
@@ -15,6 +14,7 @@ from smsgate.store.connection import RETRY_DELAYS_S, retry_transaction, translat
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database, PoolSizes
+from tests.store.embedded_clusters import a_server
 
 
 class Naps:

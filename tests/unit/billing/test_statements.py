@@ -27,9 +27,9 @@ from smsgate.money import micros_from_text
 
 
 def a_line(
-    unit: int = 44_925, segments: int = 3, campaign: str = "Madonna", item_id: int = 1
+    unit: int = 44_925, segments: int = 3, campaign: str = "Madonna", price_item: str = "1"
 ) -> StatementLine:
-    return StatementLine(campaign, "mt", "20801", item_id, unit, segments, segments, unit * segments)
+    return StatementLine(campaign, "mt", "20801", price_item, unit, segments, segments, unit * segments)
 
 
 def a_statement(*lines: StatementLine, currency: str = "EUR") -> Statement:
@@ -102,7 +102,7 @@ def test_halves_go_away_from_zero(micros: int, minor: int) -> None:
 
 
 def test_the_total_is_exact_and_rounded_once_with_the_difference_shown() -> None:
-    statement = a_statement(a_line(44_925, 3), a_line(1, 1, item_id=2), a_line(4_999, 1, item_id=3))
+    statement = a_statement(a_line(44_925, 3), a_line(1, 1, price_item="2"), a_line(4_999, 1, price_item="3"))
     assert statement.exact_micros == 139_775
     assert (statement.total_minor, statement.rounding_micros) == (14, 225)
     assert (statement.messages, statement.segments) == (5, 5)
@@ -116,7 +116,7 @@ def test_currencies_have_their_own_decimals() -> None:
 
 def test_a_ledger_that_disagrees_with_its_prices_gives_no_statement() -> None:
     with pytest.raises(Invalid) as caught:
-        a_statement(StatementLine("c", "mt", "*", 1, 100, 1, 2, 199))
+        a_statement(StatementLine("c", "mt", "*", "1", 100, 1, 2, 199))
     assert caught.value.code == "ledger_mismatch"
 
 
@@ -128,7 +128,7 @@ amounts = st.lists(
 @given(amounts)
 def test_the_sums_of_the_csv_are_those_of_the_statement(rows: list[tuple[int, int, str]]) -> None:
     statement = a_statement(
-        *(a_line(unit, segments, name, i) for i, (unit, segments, name) in enumerate(rows))
+        *(a_line(unit, segments, name, str(i)) for i, (unit, segments, name) in enumerate(rows))
     )
     text = statement_csv(statement)
     header, *lines = list(csv.reader(io.StringIO(text, newline="")))

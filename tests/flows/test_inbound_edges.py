@@ -1,0 +1,164 @@
+"""Texts in parts, odd octets, a database that goes away, a decision that raises: no answer is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from smsgate.flows.inbound_desk import order_number
+from smsgate.simulator.mobile_originated import Mo, MoPart
+from smsgate.store.pool import Database
+from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
+from tests.flows.world import FIRST_MSISDN, SENDER, a_world, eventually
+
+
+async def test_a_stop_by_another_process_holds_what_waits_here(database: Database) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=150) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits >= 1)
+            async with database.bulk_transaction() as connection:
+                now_ms = await connection.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+                await connection.execute(
+                    "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, "
+                    "event, state_after, source, occurred_at) VALUES (7, $1, 10290, $2, 'offers', 'stop', "
+                    "'unsubscribed', 'api', now())",
+                    (now_ms - 1_735_689_600_000) << 22,
+                    FIRST_MSISDN + 290,
+                )
+            await eventually(lambda: bool(gateway.pump._stops.held(7)))
+            assert world.log.submits < 250
+            await eventually(lambda: world.finished(campaign_id))
+        assert world.texts_to(290) == []
+
+
+async def test_a_number_that_nobody_knows_is_kept_and_charged_to_nobody(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 77, "OK", answers=0)
+        await say(world, 77, "STOP", answers=0)
+        rows = await world.rows("SELECT merchant_id, outcome FROM inbound_message")
+        assert [tuple(row) for row in rows] == [(0, "nobody"), (0, "nobody")]
+        assert await world.value("SELECT count(*) FROM ledger_entry WHERE direction = 'mo'") == 0
+
+
+async def test_a_long_text_is_one_message_once_all_its_parts_are_there(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        text = "Bonjour, " + "je voudrais bien savoir quelque chose " * 5 + "quand est-ce livré?"
+        mo = world.answer(1, text)
+        assert len(mo.bodies) == 2
+        await eventually(lambda: mo.taken)
+        rows = await world.rows("SELECT text FROM inbound_message")
+        assert [row["text"] for row in rows] == [text]
+        assert await world.value("SELECT count(*) FROM mo_part") == 0
+
+
+async def test_a_long_text_may_begin_with_its_end(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        text = "x" * 160 + " fin"
+        mo = world.simulator.smsc.send_mo(FIRST_MSISDN + 5, SENDER, "wegen nichts", "smsgate")
+        await eventually(lambda: mo.taken)
+        account = world.simulator.smsc._accounts[b"smsgate"]
+        long = Mo(FIRST_MSISDN + 1, SENDER.encode(), text, b"\0\1", 9)
+        for body in reversed(long.bodies):
+            account._mos.append(MoPart(long, body))
+            account.pump()
+            await eventually(lambda: not account._mos)
+        await eventually(lambda: long.taken)
+        assert (
+            await world.value("SELECT text FROM inbound_message WHERE msisdn = $1", FIRST_MSISDN + 1) == text
+        )
+
+
+async def test_strange_octets_are_kept_and_answered_like_any_text(database: Database) -> None:
+    async with an_open_offer(database, subscribers=4) as (world, _):
+        (told,) = await say(world, 1, "OK\x00😀")
+        (receipt,) = await say(world, 2, "OK 👍")
+        assert "19,90€" in receipt
+        texts = [
+            row["text"] for row in await world.rows("SELECT text FROM inbound_message ORDER BY inbound_id")
+        ]
+        assert texts == ["OK�😀", "OK 👍"]
+        assert told
+        raw = await world.value("SELECT raw FROM inbound_message ORDER BY inbound_id LIMIT 1")
+        assert raw == "OK\x00😀".encode("utf-16-be")
+
+
+async def test_an_automatic_reply_is_not_answered(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "Réponse automatique: je suis absent jusqu'au 3 janvier. OK", answers=0)
+        assert await outcomes(world) == {"ignored": 1}
+        assert await order_numbers(world) == []
+
+
+async def test_an_unclear_answer_is_asked_about_at_most_twice_a_day(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "peut-être un jour")
+        await say(world, 1, "qui sait ma foi")
+        await say(world, 1, "bof bof et rebof", answers=0)
+        assert await outcomes(world) == {"asked": 3}
+        assert len(world.texts_to(1)) == 3
+
+
+async def test_an_mo_is_acknowledged_after_the_commit_and_not_before(database: Database) -> None:
+    async with an_open_offer(database) as (world, gateway):
+        async with world.locked("inbound_message"):
+            mo = world.answer(1, "OK")
+            await eventually(lambda: gateway.intake.busy)
+            await asyncio.sleep(0.05)  # an absence has no condition to poll
+            assert mo.statuses == []
+        await eventually(lambda: mo.taken)
+        assert len(await order_numbers(world)) == 1
+
+
+async def test_while_the_database_is_away_the_carrier_keeps_the_mo(database: Database) -> None:
+    async with an_open_offer(database, stock=5) as (world, gateway):
+        async with world.locked("orders"):
+            mo = world.answer(1, "OK")
+            await eventually(lambda: gateway.intake.busy)
+            await eventually(world.kill_bulk_connections)
+            await eventually(lambda: not gateway.intake.busy)
+        assert not mo.taken
+        await eventually(lambda: mo.taken)  # the SMSC brings it again
+        assert len(await order_numbers(world)) == 1
+        assert await stock(world) == 4
+
+
+async def test_a_decision_that_fails_costs_its_neighbours_nothing(database: Database) -> None:
+    """A merchant whose timezone does not exist: its own texts cannot be made, those of others can."""
+    async with an_open_offer(database, subscribers=9) as (world, gateway):
+        await world.execute(
+            "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, contact, "
+            "price_list_id) VALUES (8, 'Kaputt', 'kaputt', 'FR', 'fr', 'Nowhere/At_All', 'EUR', '', 1)"
+        )
+        await world.execute("INSERT INTO offer (merchant_id, offer_id, version) VALUES (8, 88, 1); ")
+        await world.execute(
+            "INSERT INTO offer_version SELECT 8, 88, 1, text, shop_name, item, unit_price_minor, currency, "
+            "quantity_max, language, country, sender, expires_at, created_at FROM offer_version"
+        )
+        await world.execute(
+            "UPDATE open_offer SET merchant_id = 8, offer_id = 88 WHERE msisdn = $1", FIRST_MSISDN + 4
+        )
+        async with world.locked("mo_seen"):
+            world.answer(0, "hm?")
+            await eventually(lambda: gateway.intake.busy)
+            mos = [world.answer(number, "OK") for number in range(1, 9)]
+            await eventually(lambda: gateway.intake.backlog() == 8)
+        good = [mo for number, mo in enumerate(mos, 1) if number != 4]
+        await eventually(lambda: all(mo.taken for mo in good))
+        assert not mos[3].taken
+        assert len(await order_numbers(world)) == 7
+        await world.execute("UPDATE merchant SET timezone = 'Europe/Paris' WHERE merchant_id = 8")
+        await eventually(lambda: mos[3].taken)
+        assert len(await order_numbers(world)) == 8
+
+
+async def test_two_orders_that_come_to_one_number_get_two(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "OK")
+        message_id = await world.value(
+            "SELECT message_id FROM open_offer WHERE msisdn = $1", FIRST_MSISDN + 2
+        )
+        await world.execute("UPDATE orders SET number = $1", order_number(7, message_id, 1, 0))
+        (receipt,) = await say(world, 2, "OK")
+        taken, fresh = await order_numbers(world)
+        assert taken != fresh
+        assert fresh in receipt
