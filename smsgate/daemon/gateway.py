@@ -117,6 +117,7 @@ class Gateway:
             stops,
             wakeups,
             clock,
+            owner=owner,
             busy_status=lambda carrier_id: self.switchboard.by_id(carrier_id).mo_busy_status,
         )
         self._clock = clock

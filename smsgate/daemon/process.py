@@ -103,6 +103,7 @@ class Process:
             on_stop=self._on_stop,
             on_start=self.stops.remove,
             on_key=self._on_key,
+            on_prices=self.pricing.invalidate,
         )
         self._notices_task: asyncio.Task[None] | None = None
         self._client = WebhookClient(settings.webhooks.policy())
@@ -286,17 +287,17 @@ class Process:
 
     async def stop(self) -> None:
         """
-        Stop in order: no new requests, no new submits, answers awaited, all committed, unbound, parked.
+        Stop in order: unready, no new submits, answers awaited, all committed, unbound, parked, closed.
 
         What was taken and not sent is given back; nothing is sent twice and nothing is missing after it.
         """
-        self.draining = True
-        if self.api is not None:
-            await self.api.stop()
+        self.draining = True  # /readyz says so until the end: the API is closed last
         if self.gateway is not None:
             await self.gateway.drain(DRAIN_S)
         if self.webhooks is not None:
             await self.webhooks.stop(WEBHOOK_GRACE_S)
+        if self.api is not None:
+            await self.api.stop()
         for loop in self._loops:
             loop.stop()
         self._lease.stop()

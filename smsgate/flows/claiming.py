@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.composing import Composer
 from smsgate.flows.ports import Carrier, SendingStore, StopSet
 from smsgate.flows.records import CampaignState, Lane
 from smsgate.flows.sending import Pump
-from smsgate.ids import first_id_at
 
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
 BATCHES_MAX: Final = 200  # chunks in memory: 200 x 1,000 x ~300 octets = 60 MB
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
-# Ids of consents that another process makes may be so much older than what we see: clocks, long transactions.
-CONSENTS_OVERLAP: Final = timedelta(seconds=10)
 
 
 class Claiming:
@@ -65,7 +62,6 @@ class Claiming:
         now = self._clock.now()
         held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
         states = await self._store.campaign_states([(m, c) for m, c in held if c is not None])
-        await self._take_consents(sorted({merchant_id for merchant_id, _ in held}))
         self._apply(states)
         claimed = False
         await self._composer.refresh()
@@ -103,21 +99,16 @@ class Claiming:
             if claim is None:
                 return False
             batch, refused = self._composer.chunk(claim)
+            if any(reason == REASON_NO_PRICE for _, reason in refused):
+                try:
+                    await self._composer.reload()
+                except StoreUnavailable:
+                    self._forgotten = True
+                    raise
+                batch, refused = self._composer.chunk(claim)
             if batch.size:
                 self._pump.add(batch, refused)
             return True
-
-    async def _take_consents(self, merchant_ids: Sequence[int]) -> None:
-        """Hold whom another process heard a STOP from since the claim."""
-        if not merchant_ids:
-            return
-        since = self._clock.now() - CONSENTS_OVERLAP
-        found = await self._store.recent_consents(merchant_ids, first_id_at(int(since.timestamp() * 1000)))
-        for merchant_id, msisdn, granted in found:
-            if granted:
-                self._stops.remove(merchant_id, msisdn)
-            else:
-                self._stops.add(merchant_id, msisdn, self._clock.monotonic())
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""

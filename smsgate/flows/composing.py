@@ -36,6 +36,10 @@ class Prices(Protocol):
         """Load what changed since the last few seconds; call it before a batch of look-ups."""
         ...
 
+    def invalidate(self) -> None:
+        """Have the next `refresh` look, however young the copy is."""
+        ...
+
     def book_of(self, merchant_id: int) -> PriceBook | None:
         """Return what this merchant pays; None: the merchant has no price list."""
         ...
@@ -73,6 +77,11 @@ class Composer:
 
     async def refresh(self) -> None:
         """Have prices at hand: what is claimed after it needs the database no more."""
+        await self._prices.refresh()
+
+    async def reload(self) -> None:
+        """Look again: a price that is missing may have been published a moment ago, by another process."""
+        self._prices.invalidate()
         await self._prices.refresh()
 
     def chunk(self, claim: ChunkClaim) -> tuple[Batch, Refused]:

@@ -29,6 +29,7 @@ KEPT: Final = {
     ),  # a shop may repeat a webhook-id for so long and gets the first answer
     "webhook_delivery": EVENTS_KEPT,
     "receipt_unmatched": timedelta(days=14),  # no SMSC keeps a message for longer
+    "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 
 

@@ -55,6 +55,7 @@ class Intake:
         wakeups: Wakeups,
         clock: Clock,
         *,
+        owner: int,
         busy_status: Callable[[int], int],
     ) -> None:
         self._store = store
@@ -65,6 +66,7 @@ class Intake:
         self._stops = stops
         self._wakeups = wakeups
         self._clock = clock
+        self._owner = owner
         self._busy_status = busy_status
         self._closing = False
         # STOPs that wait for their commit, by (sender number, msisdn): they hold the sender number meanwhile.
@@ -146,7 +148,7 @@ class Intake:
     async def _one_transaction(self, mos: list[MobileOriginated], attempt: int) -> InboundWrites:
         await self._prices.refresh()
         async with self._store.group() as group:
-            fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos])
+            fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
             whole: list[tuple[MobileOriginated, bool]] = []
             for place, mo in enumerate(mos):
                 if place not in fresh:

@@ -277,8 +277,8 @@ class _Decision(Case):
             order.state, OrderEvent.CUSTOMER_CANCEL, at=at, cancel_until=order.created_at + CANCEL_WINDOW
         )
         total = offer.unit_price_minor * order.quantity
-        data = self._order_data(found, order, total)
         if step.state is order.state:
+            data = self._order_data(found, order, total)
             self._event(offer.merchant_id, step.notify or "", Kind.ORDER, order.order_id, data)
             self.record("cancel_requested", found=found, order_id=order.order_id)
             return
@@ -289,6 +289,7 @@ class _Decision(Case):
         if step.stock_back and (stock := self._context.stock.get(key)) is not None:
             self._context.stock[key] = stock + order.quantity
             self._writes.stock_taken[key] = self._writes.stock_taken.get(key, 0) - order.quantity
+        data = self._order_data(found, order, total)
         self._event(offer.merchant_id, step.notify or "", Kind.ORDER, order.order_id, data)
         self._tell_about(
             found,

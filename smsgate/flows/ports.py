@@ -113,12 +113,6 @@ class SendingStore(Protocol):
         """Take one ready chunk, write its message rows, commit; None: nothing is ready."""
         ...
 
-    async def recent_consents(
-        self, merchant_ids: Sequence[int], since_id: int
-    ) -> list[tuple[int, int, bool]]:
-        """Return (merchant, msisdn, may get offers) of consents that changed with ids from `since_id`."""
-        ...
-
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
         """Give chunks back at an orderly stop; what has no outcome yet is claimed again later."""
         ...

@@ -13,8 +13,10 @@ from smsgate.flows.records import MobileOriginated
 class InboundGroup(Protocol):
     """One transaction for a group of MOs."""
 
-    async def first_seen(self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes]) -> set[int]:
-        """Return the places in `mos` that are no redelivery."""
+    async def first_seen(
+        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
+    ) -> set[int]:
+        """Return the places in `mos` that are no redelivery; `process` is this node's epoch."""
         ...
 
     async def add_part(self, mo: MobileOriginated) -> str | None:

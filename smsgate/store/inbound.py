@@ -25,6 +25,7 @@ from smsgate.store import catalogue
 from smsgate.store.connection import Connection
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
+from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
 from smsgate.store.sending import offer_of
 from smsgate.store.system_messages import insert_system_messages
@@ -32,8 +33,15 @@ from smsgate.store.system_messages import insert_system_messages
 SQL = catalogue.load("inbound")
 SENDING = catalogue.load("sending")
 
-# The carrier sends a deliver_sm again until it is answered; a person may well say OK again later.
+# The carrier sends a deliver_sm again until it is answered: over a new connection, or after our restart.
 SEEN_WINDOW: Final = timedelta(minutes=10)
+# On the very session that took our answer the same text is a person's again, but for a handset that repeats
+# what its network did not acknowledge. Source: docs/decisions/0009.
+SEEN_WINDOW_SESSION: Final = timedelta(seconds=60)
+
+
+def _session(mo: MobileOriginated, process: int) -> str:
+    return "" if mo.ack is None else f"{process}:{mo.ack.session}"
 
 
 class StoredInbound:
@@ -51,7 +59,9 @@ class StoredGroup:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def first_seen(self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes]) -> set[int]:
+    async def first_seen(
+        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
+    ) -> set[int]:
         """Return the places in `mos` that were not seen in the last minutes, nor earlier in the group."""
         places: dict[tuple[int, bytes], int] = {}
         for place, (mo, fingerprint) in enumerate(zip(mos, fingerprints, strict=True)):
@@ -60,7 +70,9 @@ class StoredGroup:
             SQL["first_seen"],
             [carrier_id for carrier_id, _ in places],
             [fingerprint for _, fingerprint in places],
+            [_session(mos[place], process) for place in places.values()],
             [mos[place].received_at for place in places.values()],
+            SEEN_WINDOW_SESSION,
             SEEN_WINDOW,
         )
         return {places[row["carrier_id"], row["fingerprint"]] for row in rows}
@@ -208,6 +220,8 @@ class StoredGroup:
             )
         if writes.postings:
             await insert_postings(connection, writes.postings)
+        for merchant_id, msisdn, stopped in writes.consent_changes:
+            await (publish_stop if stopped else publish_start)(connection, merchant_id, msisdn)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
         if writes.counters:  # last, as flushes and claims do it

@@ -9,7 +9,7 @@ from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, KeyDraft, MerchantDraft, MerchantRow, Principal
 from smsgate.store.catalogue import load
-from smsgate.store.notices import publish_key
+from smsgate.store.notices import publish_key, publish_prices
 from smsgate.store.pages import page_rows
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class PgMerchants:
                     code="price_list_currency",
                 )
             row = await connection.fetchrow(_SQL["set_price_list"], merchant_id, price_list_id)
+            await publish_prices(connection)
         assert row is not None
         return _merchant(row)
 

@@ -1,5 +1,5 @@
 """
-What one process must know of another's commits at once: STOPs and revoked keys.
+What one process must know of another's commits at once: STOPs, revoked keys, prices.
 
 NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
 listening connection is away nothing is heard: after it is back the STOPs of the gap are read from the log.
@@ -29,6 +29,7 @@ CHANNEL: Final = "smsgate"
 STOP: Final = "stop"
 START: Final = "start"
 KEY: Final = "key"
+PRICES: Final = "prices"
 PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
 GAP_MARGIN: Final = timedelta(seconds=5)  # clocks of nodes differ, and a commit takes its time
 _SQL: Final = load("notices")
@@ -49,6 +50,11 @@ async def publish_key(connection: Connection, public_id: str) -> None:
     await connection.execute(_SQL["notify"], f"{KEY} {public_id}")
 
 
+async def publish_prices(connection: Connection) -> None:
+    """Tell every process, with the commit, that price lists are not what they were."""
+    await connection.execute(_SQL["notify"], PRICES)
+
+
 class Notices:
     """Listen until cancelled; a lost connection is made anew."""
 
@@ -60,12 +66,14 @@ class Notices:
         on_stop: Callable[[int, int], None],
         on_start: Callable[[int, int], None],
         on_key: Callable[[str], None],
+        on_prices: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._on_stop = on_stop
         self._on_start = on_start
         self._on_key = on_key
+        self._on_prices = on_prices
         self._heard_until: datetime = clock.now()
         self.connected = asyncio.Event()
 
@@ -99,6 +107,7 @@ class Notices:
         rows = await connection.fetch(_SQL["stops_since"], self._heard_until - GAP_MARGIN)
         for row in rows:
             self._on_stop(row["merchant_id"], row["msisdn"])
+        self._on_prices()
 
     def _heard(
         self,
@@ -115,5 +124,7 @@ class Notices:
                 self._on_start(int(merchant_id), int(msisdn))
             case [kind, public_id] if kind == KEY:
                 self._on_key(public_id)
+            case [kind] if kind == PRICES:
+                self._on_prices()
             case _:
                 log.warning("notice_not_understood", payload=str(payload)[:80])

@@ -8,6 +8,7 @@ from smsgate.errors import Conflict, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, PriceItem, PriceListRow, PriceVersionRow
 from smsgate.store.catalogue import load
+from smsgate.store.notices import publish_prices
 from smsgate.store.pages import page_rows
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class PgPrices:
                     [item.direction for item in items], [item.network for item in items],
                     [item.unit_micros for item in items],
                 )  # fmt: skip
+                await publish_prices(connection)
         except StoreError as exc:
             if exc.sqlstate == DUPLICATE_KEY:
                 raise Conflict(

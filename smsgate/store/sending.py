@@ -58,13 +58,6 @@ class StoredSending:
                 )
         return [CampaignState(**dict(row)) for row in rows]
 
-    async def recent_consents(
-        self, merchant_ids: Sequence[int], since_id: int
-    ) -> list[tuple[int, int, bool]]:
-        async with self._database.bulk() as connection:
-            rows = await connection.fetch(SQL["recent_consents"], merchant_ids, since_id)
-        return [(row["merchant_id"], row["msisdn"], row["granted"]) for row in rows]
-
     async def claim_chunk(
         self, merchant_id: int, campaign_id: int, *, owner: int, allowance_step: int, now: datetime
     ) -> ChunkClaim | None:

@@ -102,7 +102,8 @@ async def test_an_order_shows_what_its_messages_cost_and_why(shop: Shop) -> None
     assert cost == {
         "offer_message": [
             {
-                "direction": "mt", "network": "208", "price_item": shop.public(Kind.PRICE_ITEM, shop.item_id), "unit_price": "0.045",
+                "direction": "mt", "network": "208", "unit_price": "0.045",
+                "price_item": shop.public(Kind.PRICE_ITEM, shop.item_id),
                 "segments": 1, "amount": "0.045", "currency": "EUR",
             }
         ],

@@ -8,27 +8,7 @@ from smsgate.flows.inbound_desk import order_number
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, SENDER, a_world, eventually
-
-
-async def test_a_stop_by_another_process_holds_what_waits_here(database: Database) -> None:
-    async with a_world(database, subscribers=300, rate_per_s=150) as world:
-        campaign_id = await world.campaign()
-        async with world.gateway() as gateway:
-            await eventually(lambda: world.log.submits >= 1)
-            async with database.bulk_transaction() as connection:
-                now_ms = await connection.fetchval("SELECT (extract(epoch FROM now()) * 1000)::bigint")
-                await connection.execute(
-                    "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, "
-                    "event, state_after, source, occurred_at) VALUES (7, $1, 10290, $2, 'offers', 'stop', "
-                    "'unsubscribed', 'api', now())",
-                    (now_ms - 1_735_689_600_000) << 22,
-                    FIRST_MSISDN + 290,
-                )
-            await eventually(lambda: bool(gateway.pump._stops.held(7)))
-            assert world.log.submits < 250
-            await eventually(lambda: world.finished(campaign_id))
-        assert world.texts_to(290) == []
+from tests.flows.world import FIRST_MSISDN, SENDER, eventually
 
 
 async def test_a_number_that_nobody_knows_is_kept_and_charged_to_nobody(database: Database) -> None:

@@ -79,8 +79,10 @@ def test_a_value_out_of_range_is_refused_and_not_cut(kind: Kind, value: int) -> 
 async def test_a_duplicate_key_refuses_the_whole_copy(database: Database) -> None:
     from smsgate.errors import StoreError
 
-    rows = RowFormat(carrier_id=Kind.INT2, fingerprint=Kind.BYTEA, seen_at=Kind.TIMESTAMPTZ)
-    data = rows.pack(1, [b"a", b"b", b"a"], micros_since_2000(AT))
+    rows = RowFormat(
+        carrier_id=Kind.INT2, fingerprint=Kind.BYTEA, session=Kind.TEXT, seen_at=Kind.TIMESTAMPTZ
+    )
+    data = rows.pack(1, [b"a", b"b", b"a"], ["1:1"] * 3, micros_since_2000(AT))
     with pytest.raises(StoreError) as caught:
         async with database.bulk() as connection:
             await copy_binary(connection, "mo_seen", rows.columns, data)

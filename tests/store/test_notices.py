@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from smsgate.clock import SystemClock
-from smsgate.store.notices import Notices, publish_key, publish_start, publish_stop
+from smsgate.store.notices import Notices, publish_key, publish_prices, publish_start, publish_stop
 from smsgate.store.pool import Database
 
 
@@ -17,9 +17,13 @@ from smsgate.store.pool import Database
 class Heard:
     stops: set[tuple[int, int]] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
+    prices: int = 0
 
     def on_stop(self, merchant_id: int, msisdn: int) -> None:
         self.stops.add((merchant_id, msisdn))
+
+    def on_prices(self) -> None:
+        self.prices += 1
 
     def on_start(self, merchant_id: int, msisdn: int) -> None:
         self.stops.discard((merchant_id, msisdn))
@@ -29,7 +33,12 @@ class Heard:
 async def listening(database: Database) -> AsyncIterator[tuple[Notices, Heard]]:
     heard = Heard()
     notices = Notices(
-        database, SystemClock(), on_stop=heard.on_stop, on_start=heard.on_start, on_key=heard.keys.append
+        database,
+        SystemClock(),
+        on_stop=heard.on_stop,
+        on_start=heard.on_start,
+        on_key=heard.keys.append,
+        on_prices=heard.on_prices,
     )
     task = asyncio.create_task(notices.run())
     await asyncio.wait_for(notices.connected.wait(), 5)
@@ -63,11 +72,13 @@ async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(databas
         async with database.bulk_transaction() as connection:
             await publish_stop(connection, 7, 33612345678)
             await publish_key(connection, "AbCdEfGh12")
+            await publish_prices(connection)
         await until({(7, 33612345678)}, heard)
         async with database.bulk_transaction() as connection:
             await publish_start(connection, 7, 33612345678)
         await until(set(), heard)
         assert heard.keys == ["AbCdEfGh12"]
+        assert heard.prices == 2, "once when the listening began, once for the notice"
 
 
 async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(database: Database) -> None:

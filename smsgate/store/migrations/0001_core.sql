@@ -338,6 +338,7 @@ CREATE TABLE flush_log (
 CREATE TABLE mo_seen (
     carrier_id   smallint NOT NULL,
     fingerprint  bytea NOT NULL,
+    session      text NOT NULL,             -- which connection of which process brought it
     seen_at      timestamptz NOT NULL,
     PRIMARY KEY (carrier_id, fingerprint)
 );

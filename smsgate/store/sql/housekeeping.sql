@@ -23,6 +23,19 @@ DELETE FROM receipt_unmatched
                          WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
 RETURNING 1;
 
+-- name: mo_part_owners
+-- scope: report
+SELECT DISTINCT carrier_id::bigint AS owner FROM mo_part WHERE received_at < $1;
+
+-- name: mo_part_delete
+-- scope: account
+DELETE FROM mo_part
+ WHERE carrier_id = $1
+   AND (source, destination, ref, total, part) IN (
+        SELECT source, destination, ref, total, part FROM mo_part
+         WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
+RETURNING 1;
+
 -- name: idempotency_key_owners
 -- scope: report
 SELECT DISTINCT merchant_id AS owner FROM idempotency_key WHERE created_at < $1;

@@ -2,12 +2,13 @@
 
 -- name: first_seen
 -- scope: account
-INSERT INTO mo_seen (carrier_id, fingerprint, seen_at)
-SELECT t.carrier_id, t.fingerprint, t.seen_at
-  FROM unnest($1::smallint[], $2::bytea[], $3::timestamptz[]) AS t (carrier_id, fingerprint, seen_at)
+-- $5 within one session, where the answer to the first surely arrived; $6 after a new connection or a restart.
+INSERT INTO mo_seen (carrier_id, fingerprint, session, seen_at)
+SELECT t.carrier_id, t.fingerprint, t.session, t.seen_at
+  FROM unnest($1::smallint[], $2::bytea[], $3::text[], $4::timestamptz[]) AS t (carrier_id, fingerprint, session, seen_at)
  ORDER BY 1, 2
-    ON CONFLICT (carrier_id, fingerprint) DO UPDATE SET seen_at = excluded.seen_at
- WHERE mo_seen.seen_at < excluded.seen_at - $4::interval
+    ON CONFLICT (carrier_id, fingerprint) DO UPDATE SET seen_at = excluded.seen_at, session = excluded.session
+ WHERE mo_seen.seen_at < excluded.seen_at - CASE WHEN mo_seen.session = excluded.session THEN $5::interval ELSE $6 END
 RETURNING carrier_id, fingerprint
 
 -- name: add_part

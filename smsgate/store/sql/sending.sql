@@ -15,14 +15,6 @@ SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id AND c.state <> 'sending'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
 
--- name: recent_consents
--- scope: report
--- A few rows at the end of each merchant's log; the newest of a number counts.
-SELECT DISTINCT ON (e.merchant_id, e.msisdn) e.merchant_id, e.msisdn, e.state_after = 'subscribed' AS granted
-  FROM unnest($1::bigint[]) AS t (merchant_id)
-  JOIN consent_event e ON e.merchant_id = t.merchant_id AND e.consent_id >= $2
- ORDER BY e.merchant_id, e.msisdn, e.consent_id DESC
-
 -- name: take_chunk
 -- scope: merchant
 UPDATE campaign_chunk

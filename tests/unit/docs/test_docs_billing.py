@@ -92,7 +92,9 @@ def test_sums_rounding_and_csv_are_the_statements_own() -> None:
 def test_the_postings_balance_and_have_the_signs_of_the_page() -> None:
     lines = statement_lines()
     keys = [
-        PostingKey(MERCHANT, CAMPAIGN if line.campaign else None, int(line.price_item), "EUR", None, None, None)
+        PostingKey(
+            MERCHANT, CAMPAIGN if line.campaign else None, int(line.price_item), "EUR", None, None, None
+        )
         for line in lines
     ]
     postings = post_columns(
