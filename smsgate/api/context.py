@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from smsgate.clock import Clock
-from smsgate.flows import ports, ports_api
+from smsgate.flows import ports, ports_api, ports_imports
 from smsgate.flows.commerce import Commerce
 from smsgate.security.public_ids import PublicIds
 
@@ -59,7 +59,7 @@ class ApiContext:
     merchants: ports_api.MerchantStore
     prices: ports_api.PriceStore
     subscribers: ports_api.SubscriberStore
-    imports: ports_api.ImportStore
+    imports: ports_imports.ImportStore
     health: ports_api.HealthStore
 
     draining: Callable[[], bool] = field(default=lambda: False)

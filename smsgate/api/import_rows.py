@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from smsgate.errors import Invalid
-from smsgate.flows.ports_api import ImportRows, RowErrors
+from smsgate.flows.ports_imports import ImportRows, RowErrors
 from smsgate.msisdn import normalize, region_of
 
 ROW_OCTETS_MAX: Final = 4_096  # a number, its evidence and 20 fields of 100 characters

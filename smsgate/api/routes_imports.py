@@ -14,7 +14,7 @@ from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Body, Call, Route
 from smsgate.errors import Invalid, SmsgateError
-from smsgate.flows.ports_api import ImportRow
+from smsgate.flows.ports_imports import ImportRow
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 

@@ -157,7 +157,9 @@ def ready_sentence(process: Process) -> str:
         if process.api is None
         else f" The API is at http://{process.settings.http.host}:{process.api.port}."
     )
-    return f"smsgate runs as {roles}.{api} {len(process.settings.carriers)} carriers. Ctrl-C ends in order."
+    count = len(process.settings.carriers)
+    carriers = f"{count} carrier{'' if count == 1 else 's'}"
+    return f"smsgate runs as {roles}.{api} {carriers}. Ctrl-C ends in order."
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

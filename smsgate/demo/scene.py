@@ -91,8 +91,8 @@ def phone_numbers(count: int, seed: int) -> list[int]:
     return sorted(found)
 
 
-async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:
-    """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
+async def publish_prices(operator: Api, clock: Clock) -> str:
+    """Publish what the merchant pays and what the carrier costs; return the selling list."""
     sell = await operator.call(
         "POST", "/v1/price_lists", {"name": "france", "side": "sell", "currency": "EUR"}
     )
@@ -117,6 +117,12 @@ async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed
         f"/v1/price_lists/{cost['id']}/versions",
         {"effective_from": since, "items": [{"direction": "mt", "network": "*", "unit_price": COST}]},
     )
+    return str(sell["id"])
+
+
+async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:
+    """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
+    sell = await publish_prices(operator, clock)
     merchant = await operator.call(
         "POST",
         "/v1/merchants",
@@ -130,7 +136,7 @@ async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed
             "contact": "bxm.fr ou 0800 123 456",
         },
     )
-    await operator.call("PUT", f"/v1/merchants/{merchant['id']}/price_list", {"price_list": sell["id"]})
+    await operator.call("PUT", f"/v1/merchants/{merchant['id']}/price_list", {"price_list": sell})
     scopes = ["send", "read", "subscribers", "orders", "billing.read", "webhooks.manage"]
     key = await operator.call(
         "POST", f"/v1/merchants/{merchant['id']}/api_keys", {"name": "demo", "mode": "live", "scopes": scopes}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_api import ImportErrorRow, ImportRow, ImportRows, RowErrors
+from smsgate.flows.ports_imports import ImportErrorRow, ImportRow, ImportRows, RowErrors
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
@@ -30,7 +30,7 @@ PURPOSE: Final = "offers"
 
 
 class PgImports:
-    """Implements `ports_api.ImportStore`."""
+    """Implements `ports_imports.ImportStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from datetime import UTC
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import orjson
 
 from smsgate.clock import Clock
+from smsgate.security.compare import same
 from smsgate.security.webhook_signatures import signed_headers
 from smsgate.webhooks.client import NoAnswer, WebhookClient
 
@@ -46,6 +46,6 @@ class ChallengeProver:
         except ValueError:
             given = None
         value = given.get("challenge") if isinstance(given, dict) else None
-        if not isinstance(value, str) or not hmac.compare_digest(value.encode(), challenge.encode()):
+        if not isinstance(value, str) or not same(value.encode(), challenge.encode()):
             return 'The endpoint must answer the challenge with JSON: {"challenge": "<data.challenge>"}.'
         return None

@@ -212,4 +212,4 @@ def test_a_process_that_lost_its_lease_ends_so_that_its_supervisor_starts_it_ane
     finally:
         shell.extra = {}
     assert daemon.process.returncode == 1
-    assert "The loop lease ended" in daemon.err
+    assert "The node's lease was lost" in daemon.err
