@@ -13,7 +13,7 @@ from smsgate.errors import ConfigError
 from smsgate.links.connection import Connection
 from smsgate.links.link import Link, tls_context
 from smsgate.links.profile import CarrierProfile, Host
-from smsgate.protocol.commands import Status, status_name
+from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session_states import BindKind, BindRefused, Bound, Delivered, Event, Receipts
 
 POLL_S: Final = 0.02
@@ -95,7 +95,7 @@ def _judge(profile: CarrierProfile, host: Host, link: Link, owner: _Owner) -> Pr
             str(host), f"{host}: {link.last_error or 'no answer in time'}", _mend_of_connection(where, link)
         )
     status = owner.refused.status
-    detail = f"{host} refused the bind: {status_name(status)}"
+    detail = f"{host} refused the bind: {status_text(status)}"
     if status == Status.ALYBND:
         return Probe(
             str(host),

@@ -12,7 +12,7 @@ import structlog
 from smsgate.errors import ConfigError
 from smsgate.flows.records import BindStatus
 from smsgate.links.connection import Connection
-from smsgate.protocol.commands import Status, status_name
+from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session import Session
 from smsgate.protocol.session_states import (
     BindKind,
@@ -177,7 +177,7 @@ class Link:
                 self._change("bound", smsc=event.system_id.decode("ascii", "replace"))
             elif isinstance(event, BindRefused):
                 self._setback = _BY_STATUS.get(event.status, Setback.LOST)
-                self.last_error = f"bind refused: {status_name(event.status)}"
+                self.last_error = f"bind refused: {status_text(event.status)}"
             elif isinstance(event, PeerUnbound):
                 self._change("unbinding", by="carrier")
             elif isinstance(event, Closed):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from smpplib.consts import DESCRIPTIONS
+
 RESPONSE_BIT: Final = 0x8000_0000
 
 
@@ -94,6 +96,9 @@ class Status:
     UNKNOWNERR: Final = 0xFF
 
 
+_NO_MEANING: Final = "<Desc Not Set>"  # smpplib's word for statuses that it only names
+
+
 def _names(numbers: type) -> dict[int, str]:
     return {number: name for name, number in vars(numbers).items() if isinstance(number, int)}
 
@@ -110,3 +115,10 @@ def status_name(status: int) -> str:
     """Return the name and the number, as logs and operators want it; a vendor's number stays a number."""
     name = STATUS_NAMES.get(status)
     return f"0x{status:x}" if name is None else f"{name} (0x{status:02x})"
+
+
+def status_text(status: int) -> str:
+    """Return name, number and what it means (smpplib's dictionary of SMPP 3.4 §5.1.3), for people."""
+    meaning = DESCRIPTIONS.get(status, "")
+    known = meaning and meaning != _NO_MEANING
+    return f"{status_name(status)}: {meaning}" if known else status_name(status)

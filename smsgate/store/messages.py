@@ -10,6 +10,7 @@ from smsgate.campaigns.rendering import field_names
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord, Page, PageAsk
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
+from smsgate.protocol.commands import status_text
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
 from smsgate.store.pages import page_rows
@@ -135,9 +136,9 @@ def _record(row: asyncpg.Record) -> MessageRecord:
 
 
 def _reason(state: str, row: asyncpg.Record) -> str | None:
-    """Return why a message did not arrive: our own word, or the carrier's command_status in hexadecimal."""
+    """Return why a message did not arrive: our own word, or the carrier's command_status."""
     if state == "refused":
-        return f"command_status 0x{row['status_max']:08X}"
+        return status_text(row["status_max"])
     reason: str | None = row["sent_reason"]
     return reason
 

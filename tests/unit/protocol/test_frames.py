@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smsgate.errors import FramingError
 from smsgate.protocol.columns import Columns, walk
-from smsgate.protocol.commands import CommandId, command_name, status_name
+from smsgate.protocol.commands import CommandId, command_name, status_name, status_text
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, Frame, FrameDecoder
 
 UINT32 = st.integers(0, 0xFFFF_FFFF)
@@ -90,5 +90,8 @@ def test_a_message_of_64_kib_passes_and_the_limit_is_a_setting() -> None:
 def test_numbers_have_the_names_of_the_specification_and_vendors_numbers_stay_numbers() -> None:
     assert status_name(0x58) == "ESME_RTHROTTLED (0x58)"
     assert status_name(0x4A1) == "0x4a1"
+    assert status_text(0x0E) == "ESME_RINVPASWD (0x0e): Invalid Password"
+    assert status_text(0x07) == "ESME_RINVREGDLVFLG (0x07)"
+    assert status_text(0x4A1) == "0x4a1"
     assert command_name(CommandId.SUBMIT_SM_RESP) == "submit_sm_resp"
     assert command_name(0x1234) == "0x00001234"
