@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end and this
 UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
+PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
 INTERACTIVE_POLL_S = 0.25  # messages that another process wrote wait this long at most
 
@@ -145,6 +146,7 @@ class Gateway:
                 wake=pump.wake_interactive,
             ),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
+            Loop("mo-parts", self.intake.settle_parts, clock, interval_s=PARTS_INTERVAL_S),
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
 

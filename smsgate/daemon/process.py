@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -96,7 +98,6 @@ class Process:
         self._wakeups = _Wakeups()
         self._lease = LeaseKeeper(services)
         self._lag = LoopLag(services.clock)
-        self._lag_task: asyncio.Task[None] | None = None
         self._notices = Notices(
             services.database,
             services.clock,
@@ -104,10 +105,11 @@ class Process:
             on_start=self.stops.remove,
             on_key=self._on_key,
             on_prices=self.pricing.invalidate,
+            on_gap=self._on_gap,
         )
-        self._notices_task: asyncio.Task[None] | None = None
         self._client = WebhookClient(settings.webhooks.policy())
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []  # end by themselves in `stop`
+        self._endless: list[asyncio.Task[None]] = []  # have to be cancelled
         self._loops: list[Loop] = []
         self._stack = AsyncExitStack()
 
@@ -117,10 +119,12 @@ class Process:
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
         self._tasks.append(asyncio.create_task(self._lease.run(), name="lease"))
-        self._notices_task = asyncio.create_task(self._notices.run(), name="notices")
+        self._endless.append(asyncio.create_task(self._notices.run(), name="notices"))
         await self._hear()
         ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
         if "gateway" in roles and settings.carriers:
+            if settings.database.dsns() is None:
+                self._stack.enter_context(one_gateway(settings.node.state_dir))
             self._start_gateway(ids)
         commerce = self._commerce()
         if "webhooks" in roles:
@@ -135,12 +139,8 @@ class Process:
 
     async def _hear(self) -> None:
         """Claim nothing before STOPs of other processes are heard."""
-        assert self._notices_task is not None
-        hearing = asyncio.create_task(self._notices.connected.wait())
-        await asyncio.wait(
-            {hearing, self._notices_task}, timeout=HEAR_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        hearing.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._notices.connected.wait(), HEAR_LIMIT_S)
 
     def _on_stop(self, merchant_id: int, msisdn: int) -> None:
         self.stops.add(merchant_id, msisdn, self.services.clock.monotonic())
@@ -148,6 +148,10 @@ class Process:
     def _on_key(self, public_id: str) -> None:
         if self._app is not None:
             self._app[AUTHENTICATOR].forget(public_id)
+
+    def _on_gap(self) -> None:
+        if self._app is not None:
+            self._app[AUTHENTICATOR].forget_all()
 
     def _start_gateway(self, carrier_ids: Mapping[str, int]) -> None:
         settings, services = self.settings, self.services
@@ -215,7 +219,7 @@ class Process:
     def _watch(self) -> None:
         """Have the metrics read what runs here."""
         gateway, metrics, clock = self.gateway, self.metrics, self.services.clock
-        self._lag_task = asyncio.create_task(self._lag.run(), name="loop-lag")
+        self._endless.append(asyncio.create_task(self._lag.run(), name="loop-lag"))
         loops = [*self._loops, *(gateway.loops if gateway else [])]
         watch_loops(metrics, self._lag, loops, clock)
         if self.webhooks is not None:
@@ -275,11 +279,13 @@ class Process:
         """
         stopping = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {stopping, *self._tasks, *self._endless}, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             stopping.cancel()
         for task in done - {stopping}:
-            cause = task.exception()
+            cause = None if task.cancelled() else task.exception()
             if task.get_name() == "lease" and cause is None:
                 raise LoopDied("the node's lease was lost to another or ran out: start again")
             log.error("loop_died", loop=task.get_name(), error=repr(cause))
@@ -301,16 +307,35 @@ class Process:
         for loop in self._loops:
             loop.stop()
         self._lease.stop()
-        for task in (self._lag_task, self._notices_task):
-            if task is not None:
-                task.cancel()
+        for task in self._endless:
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=WEBHOOK_GRACE_S)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._endless, return_exceptions=True)
         await self._stack.aclose()
         log.info("stopped")
+
+
+@contextmanager
+def one_gateway(state_dir: Path) -> Iterator[None]:
+    """
+    Keep a second gateway out of a machine's own database: each would use the carriers' whole rate.
+
+    Raises:
+        ConfigError: another process has the role here.
+    """
+    with (state_dir / "gateway.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"another process runs the gateway role on {state_dir}",
+                where="node.roles",
+                mend="stop it first, or give this one other roles: --roles api,webhooks",
+            ) from None
+        yield
 
 
 def sender_table(settings: Settings) -> dict[str, SenderInfo]:

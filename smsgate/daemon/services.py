@@ -46,15 +46,26 @@ class Services:
 
 @asynccontextmanager
 async def open_database(
-    state_dir: Path, dsns: Dsns | None, say: Callable[[str], None], *, name: str | None = None
+    state_dir: Path,
+    dsns: Dsns | None,
+    say: Callable[[str], None],
+    *,
+    name: str | None = None,
+    guarded: bool = False,
 ) -> AsyncIterator[Database]:
-    """Start or find the server, and migrate; `name` is another database than the usual one."""
+    """
+    Start or find the server, and migrate; `name` is another database than the usual one.
+
+    `guarded`: an embedded server that dies meanwhile is started again.
+    """
     async with AsyncExitStack() as stack:
         source: Dsns | EmbeddedPostgres
         if dsns is not None:
             source = dsns
         else:
             source = await stack.enter_async_context(EmbeddedPostgres(state_dir, on_progress=say))
+            if guarded:
+                await stack.enter_async_context(source.guarded())
         database = await stack.enter_async_context(await Database.open(source, database=name))
         for migration in database.migrated:
             say(f"Migration {migration} applied")
@@ -71,7 +82,7 @@ async def open_services(
     database_name: str | None = None,
 ) -> AsyncIterator[Services]:
     """Open the database and take a node slot; leaving gives the slot back at once."""
-    async with open_database(state_dir, dsns, say, name=database_name) as database:
+    async with open_database(state_dir, dsns, say, name=database_name, guarded=True) as database:
         async with database.control() as connection:
             await make_ahead(connection, clock.now(), PARTITIONS_AHEAD_DAYS)
             lease = await node_lease.take_slot(connection, f"{socket.gethostname()}:{os.getpid()}")
@@ -87,8 +98,11 @@ async def open_services(
                 clock=clock,
             )
         finally:
-            async with database.control() as connection:
-                await node_lease.release(connection, lease)
+            try:
+                async with database.control() as connection:
+                    await node_lease.release(connection, lease)
+            except StoreUnavailable as exc:  # it runs out by itself, and why we end must not be hidden
+                log.warning("lease_not_released", slot=lease.slot, error=str(exc))
 
 
 async def add_operator_key(services: Services, name: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,11 +30,13 @@ from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.shop import Shop
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.embedded_paths import make_state_dir
 
 STATE_DIR: Final = Path("var")
 DATABASE: Final = "smsgate_demo"  # made anew at each start; `smsgate run` has its own beside it
 DEFAULT_PORT: Final = 8080
 SERVING: Final = "demo-serving"  # the task's name once a signal means: stop in order
+NOTES: Final = ("demo.env", "demo.json")
 QUIET_S: Final = 0.5  # nothing moved for so long: the story is over
 STORY_LIMIT_S: Final = 120.0
 BEHAVIOUR: Final = Behaviour(
@@ -86,6 +89,11 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> int:
 
 async def perform(options: DemoOptions, say: Callable[[str], None], stop: asyncio.Event) -> int:
     """Build, play, check; then serve until `stop` unless it is for once."""
+    with only_one(options.state_dir):
+        return await perform_alone(options, say, stop)
+
+
+async def perform_alone(options: DemoOptions, say: Callable[[str], None], stop: asyncio.Event) -> int:
     async with stage(options, say) as scene:
         story = await play(scene, say)
         if not options.as_json:
@@ -98,10 +106,33 @@ async def perform(options: DemoOptions, say: Callable[[str], None], stop: asynci
             task = asyncio.current_task()
             assert task is not None
             task.set_name(SERVING)
-            await scene.process.wait(stop)
+            try:
+                await scene.process.wait(stop)
+            finally:
+                remove_notes(options)
+            say("Stopping in order.")
     if options.as_json:
         sys.stdout.write(orjson.dumps(story).decode() + "\n")
     return 0 if all(check["ok"] for check in story["checks"]) else 1
+
+
+@contextmanager
+def only_one(state_dir: Path) -> Iterator[None]:
+    """
+    Keep other demonstrations out of this directory: each begins with an empty database of the same name.
+
+    Raises:
+        DemoFailed: one runs here already.
+    """
+    make_state_dir(state_dir)
+    with (state_dir / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DemoFailed(
+                f"a demo runs in {state_dir.absolute()} already: end it first, or start this one elsewhere"
+            ) from None
+        yield
 
 
 @asynccontextmanager
@@ -289,14 +320,21 @@ def write_notes(scene: Stage, options: DemoOptions) -> None:
         "SMSGATE_KEY": scene.cast.merchant.key,
         "SMSGATE_PHONES": scene.simulator.control_url,
     }
-    for name, text in (
-        ("demo.env", "".join(f"export {key}={value}\n" for key, value in notes.items())),
-        ("demo.json", orjson.dumps({**notes, "phone": YOUR_PHONE}).decode() + "\n"),
-    ):
+    texts = (
+        "".join(f"export {key}={value}\n" for key, value in notes.items()),
+        orjson.dumps({**notes, "phone": YOUR_PHONE}).decode() + "\n",
+    )
+    for name, text in zip(NOTES, texts, strict=True):
         path = options.state_dir / name
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text(text)
+
+
+def remove_notes(options: DemoOptions) -> None:
+    """Take the keys away again: they end with the demonstration's database."""
+    for name in NOTES:
+        (options.state_dir / name).unlink(missing_ok=True)
 
 
 def invitation(scene: Stage, options: DemoOptions) -> list[str]:

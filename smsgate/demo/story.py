@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from smsgate.demo.scene import Cast
@@ -33,11 +34,9 @@ class Books:
 
 async def tell(cast: Cast, campaign: str, simulator: Simulator, shop: Shop, books: Books) -> dict[str, Any]:
     """Return the numbers and the checks as one JSON object."""
-    statement = await current_statement(cast)
-    csv_micros, csv_messages = csv_sums(await cast.merchant.call("GET", f"{statement['path']}.csv"))
+    statement = await all_statements(cast)
     progress = (await cast.merchant.call("GET", f"/v1/campaigns/{campaign}"))["progress"]
     log, phones = simulator.smsc.log, simulator.phones
-    statement_micros = micros_from_text(statement["amount"])
     checks = [
         ("submits seen by the SMSC = messages accepted", log.accepted == books.accepted),
         ("messages accepted = messages in the ledger", books.accepted == books.ledger_messages),
@@ -47,8 +46,11 @@ async def tell(cast: Cast, campaign: str, simulator: Simulator, shop: Shop, book
         ("the shop confirmed every order", books.confirmed == books.orders == shop.confirmed),
         ("nobody got an offer after STOP", simulator.smsc.judge.offers_after_stop == 0),
         ("every STOP is in force", books.stops == len(phones.stopped)),
-        ("statement = ledger", statement_micros == books.ledger_micros),
-        ("CSV = statement", csv_micros == statement_micros and csv_messages == statement["messages"]),
+        ("statement = ledger", statement.micros == books.ledger_micros),
+        (
+            "CSV = statement",
+            (statement.csv_micros, statement.csv_messages) == (statement.micros, statement.messages),
+        ),
     ]
     return {
         "subscribers": len(cast.msisdns),
@@ -60,20 +62,39 @@ async def tell(cast: Cast, campaign: str, simulator: Simulator, shop: Shop, book
         "orders": books.orders,
         "confirmed": books.confirmed,
         "stops": books.stops,
-        "currency": statement["currency"],
+        "currency": statement.currency,
         "cost": micros_to_text(books.cost_micros),
         "charge": micros_to_text(books.ledger_micros),
-        "statement": statement["total"],
+        "statement": str(statement.total),
         "checks": [{"name": name, "ok": ok} for name, ok in checks],
     }
 
 
-async def current_statement(cast: Cast) -> dict[str, Any]:
-    """Return the statement of the one month there is, with its path."""
-    months = (await cast.merchant.call("GET", "/v1/usage/statements"))["data"]
-    path = f"/v1/usage/statements/{months[0]['month']}"
-    statement: dict[str, Any] = await cast.merchant.call("GET", path)
-    return {**statement, "path": path}
+@dataclass(slots=True)
+class Statements:
+    """Sums over months: a demonstration around a month's midnight has two."""
+
+    currency: str = ""
+    micros: int = 0
+    messages: int = 0
+    total: Decimal = Decimal()  # rounded month by month
+    csv_micros: int = 0
+    csv_messages: int = 0
+
+
+async def all_statements(cast: Cast) -> Statements:
+    sums = Statements()
+    for month in (await cast.merchant.call("GET", "/v1/usage/statements"))["data"]:
+        path = f"/v1/usage/statements/{month['month']}"
+        statement = await cast.merchant.call("GET", path)
+        micros, messages = csv_sums(await cast.merchant.call("GET", f"{path}.csv"))
+        sums.currency = statement["currency"]
+        sums.micros += micros_from_text(statement["amount"])
+        sums.messages += statement["messages"]
+        sums.total += Decimal(statement["total"])
+        sums.csv_micros += micros
+        sums.csv_messages += messages
+    return sums
 
 
 def csv_sums(octets: bytes) -> tuple[int, int]:

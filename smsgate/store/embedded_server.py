@@ -109,9 +109,10 @@ def configure(layout: Layout, overrides: Mapping[str, str]) -> None:
     if not (layout.data_dir / "local.conf").exists():
         _write(layout, "local.conf", "# Your own PostgreSQL settings; they win over smsgate's.\n")
     _write(layout, "pg_hba.conf", f"local all all peer map={IDENT_MAP}\n")
-    # Root can become anyone, so naming it opens nothing. `nobody` is shared with strangers, so it is not
-    # named.
-    users = dict.fromkeys(["root", layout.user.name] if layout.user.name != "nobody" else ["root"])
+    # Root can become anyone, so naming it opens nothing. `nobody` is shared with strangers: it is named only
+    # when it starts smsgate itself, not when root lends it the data.
+    lent = layout.user.name == "nobody" and os.geteuid() == 0
+    users = dict.fromkeys(["root"] if lent else ["root", layout.user.name])
     pairs = [f'{IDENT_MAP} "{user}" {role}' for user in users for role in (ADMIN, *ROLES)]
     _write(layout, "pg_ident.conf", "\n".join([*pairs, ""]))
 
