@@ -2,7 +2,7 @@
 Who calls: bearer keys, checked by form first, by memory second, by the store last.
 
 A guess with a wrong check sum never reaches the database. Failures are counted by source address; the holder
-of a key that is in memory is never locked out by them, for such a key is not looked up.
+of a key that is in memory is never locked out by them, for it is not looked up, or not on their account.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Authenticator:
         self._cache_max = settings.key_cache_max
         self._failures = Buckets(settings.wrong_keys_per_s)
         self._look_ups: dict[str, asyncio.Future[Principal | None]] = {}
+        self._forgotten = 0  # calls of `forget` and `forget_all`
         self._refused = 0
         self._refusals_logged_at = -REFUSALS_LOG_INTERVAL_S
 
@@ -68,55 +69,73 @@ class Authenticator:
             key = parse_key(text.strip() if scheme.lower() == "bearer" else "")
         except KeyInvalid:
             raise self._refusal(source) from None
-        cached = self._cached(key.public_id)
-        found = await self._look_up(key.public_id, source) if cached is None else cached.principal
-        if not key_matches(self._mac_key, key, found.mac if found else None) or not self._in_force(found):
+        known = self._cache.get(key.public_id)
+        cached = known if known is not None and known.until > self._clock.monotonic() else None
+        forgotten = self._forgotten
+        if cached is not None:
+            found: Principal | None = cached.principal
+        else:
+            proven = known is not None and key_matches(self._mac_key, key, known.principal.mac)
+            found = await self._look_up(key.public_id, source, proven=proven)
+        if not key_matches(self._mac_key, key, found.mac if found else None):
+            raise self._refusal(source)
+        if not self._in_force(found):
+            self._cache.pop(key.public_id, None)  # its next look-up counts as a guess
             raise self._refusal(source)
         assert found is not None
         if cached is None:
-            cached = self._remember(found)
+            # A look-up that a revocation overtook may have read the key before it: it counts this once only.
+            cached = self._remember(found, keep=forgotten == self._forgotten)
         await self._touch(cached)
         return found
 
-    async def _look_up(self, public_id: str, source: str) -> Principal | None:
-        """Ask the store, once for all who ask at the same time: a shop's first burst is one look-up."""
+    async def _look_up(self, public_id: str, source: str, *, proven: bool) -> Principal | None:
+        """
+        Ask the store, once for all who ask at the same time: a shop's first burst is one look-up.
+
+        `proven`: the key was right when it was last looked up; whoever guesses beside its holder, from the
+        same address (a proxy, a company's one), does not keep it out.
+        """
         running = self._look_ups.get(public_id)
         if running is not None:
             return await asyncio.shield(running)
-        # Taken before the look-up and given back after it: guesses at the same time count, too.
-        drawn = self._failures.take(source, self._clock.monotonic())
-        if not drawn.allowed:
-            raise self._limited(drawn)
+        if not proven:
+            # Taken before the look-up and given back after it: guesses at the same time count, too.
+            drawn = self._failures.take(source, self._clock.monotonic())
+            if not drawn.allowed:
+                raise self._limited(drawn)
         task = asyncio.ensure_future(self._store.find(public_id))
         self._look_ups[public_id] = task
         try:
             return await asyncio.shield(task)
         finally:
             del self._look_ups[public_id]
-            self._failures.give_back(source, self._clock.monotonic())
+            if not proven:
+                self._failures.give_back(source, self._clock.monotonic())
 
     def forget(self, public_id: str) -> None:
         """Drop a key from memory: it was revoked."""
+        self._forgotten += 1
         self._cache.pop(public_id, None)
 
-    def _cached(self, public_id: str) -> _Cached | None:
-        cached = self._cache.get(public_id)
-        if cached is not None and cached.until <= self._clock.monotonic():
-            del self._cache[public_id]
-            return None
-        return cached
+    def forget_all(self) -> None:
+        """Drop all keys from memory: which of them were revoked is not known."""
+        self._forgotten += 1
+        self._cache.clear()
 
     def _in_force(self, principal: Principal | None) -> bool:
         if principal is None or principal.revoked_at is not None:
             return False
         return principal.expires_at is None or principal.expires_at > self._clock.now()
 
-    def _remember(self, principal: Principal) -> _Cached:
+    def _remember(self, principal: Principal, *, keep: bool) -> _Cached:
         now = self._clock.monotonic()
         used_at = principal.last_used_at
         age_s = (self._clock.now() - used_at) / timedelta(seconds=1) if used_at else TOUCH_INTERVAL_S
         cached = _Cached(principal, now + self._cache_s, now - age_s)
-        self._cache[principal.public_id] = cached
+        if keep:
+            self._cache[principal.public_id] = cached
+            self._cache.move_to_end(principal.public_id)
         if len(self._cache) > self._cache_max:
             self._cache.popitem(last=False)
         return cached

@@ -14,7 +14,7 @@ from smsgate.api.auth import Authenticator, check_scope, source_of
 from smsgate.api.body import BodyStream, check_media_type
 from smsgate.api.buckets import Buckets
 from smsgate.api.context import ApiContext
-from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcome, key_of, once
+from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcome, is_uncertain, key_of, once
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Reply, Route, Text
@@ -138,6 +138,7 @@ async def _run_once(
     gate: Gate, route: Route, call: Call, key: str, body: BodyStream | None
 ) -> web.StreamResponse:
     request = call.request
+    streams = route.takes is Body.STREAM
 
     async def run() -> Outcome:
         try:
@@ -145,18 +146,19 @@ async def _run_once(
         except Exception as exc:  # noqa: BLE001  # a refusal is an answer, too, and is kept
             problem = gate.problems.of(exc, call.request_id)
             call.headers.update(problem.headers)
-            return Outcome(problem.status, gate.problems.octets(problem, call.request_id))
+            octets = gate.problems.octets(problem, call.request_id)
+            # An import is done row by row, each once however often it comes: it may be sent again at once.
+            return Outcome(problem.status, octets, uncertain=not streams and is_uncertain(exc))
         assert isinstance(answer, web.Response)
         assert isinstance(answer.body, bytes)
         return Outcome(answer.status, answer.body)
 
     async def final() -> bytes:
-        if body is not None and route.takes is Body.STREAM:
+        if body is not None and streams:
             await body.drain()
             return fingerprint(request.method, request.raw_path, body.digest())
         return fingerprint(request.method, request.raw_path, call.octets)
 
-    streams = route.takes is Body.STREAM
     provisional = fingerprint(request.method, request.raw_path, b"") if streams else await final()
     outcome = await once(
         gate.context,

@@ -2,11 +2,14 @@
 `Idempotency-Key` on POST (draft-ietf-httpapi-idempotency-key-header-07).
 
 Same key and same request: the stored answer. Another request: 422. Still running: 409. Answers below 500 are
-kept, at least 24 hours; a request that failed on our side frees its key, so it may be repeated.
+kept, at least 24 hours; a request that failed on our side frees its key, so it may be repeated. If what it
+did may have been committed all the same, the key stays taken until its request counts as abandoned: answer
+and effect are two transactions, so nothing else keeps a quick repetition from doing the work a second time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from aiohttp import web
 
 from smsgate.api.context import ApiContext
 from smsgate.api.problems import Refusal
+from smsgate.errors import StoreUnavailable
 from smsgate.security.compare import same
 
 # A JSON request cannot run longer than `handler_timeout_s` (30 s): one that seems to is of a dead process.
@@ -24,6 +28,8 @@ JSON_ABANDONED_S: Final = 120
 STREAM_ABANDONED_S: Final = 6 * 3600  # an import of 4 GiB over a slow line
 KEEP_STATUSES_BELOW: Final = 500
 NOT_KEPT: Final = frozenset({401, 403, 408, 409, 413, 415, 429})  # about this attempt, not about the request
+# The connection went, or the server did: the commit may have come through (PostgreSQL, appendix A).
+UNCERTAIN_SQLSTATES: Final = ("08", "57P", "40003")
 _KEY: Final = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
 
 
@@ -34,6 +40,14 @@ class Outcome:
     status: int
     octets: bytes
     replayed: bool = False
+    uncertain: bool = False  # an error after which the work may be done all the same
+
+
+def is_uncertain(error: Exception) -> bool:
+    """Return whether the work may have been committed although it ended with this error."""
+    if isinstance(error, StoreUnavailable):
+        return error.sqlstate.startswith(UNCERTAIN_SQLSTATES)
+    return isinstance(error, TimeoutError)  # `handler_timeout_s` may have cut a commit short
 
 
 def key_of(request: web.Request) -> str | None:
@@ -91,11 +105,13 @@ async def once(
         outcome = await run()
         kept = outcome.status < KEEP_STATUSES_BELOW and outcome.status not in NOT_KEPT
         fingerprint = await final() if kept else b""
-    except BaseException:
+    except BaseException as exc:
+        if isinstance(exc, asyncio.CancelledError) and abandoned_s <= JSON_ABANDONED_S:
+            raise  # perhaps in the middle of a commit: the key stays taken; an import's would for hours
         await context.idempotency.release(owner_id, key)
         raise
     if kept:
         await context.idempotency.complete(owner_id, key, fingerprint, outcome.status, outcome.octets)
-    else:
+    elif not outcome.uncertain:
         await context.idempotency.release(owner_id, key)
     return outcome

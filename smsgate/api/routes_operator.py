@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -26,6 +26,7 @@ from smsgate.errors import Invalid
 from smsgate.flows.ports import Carrier as CarrierPort
 from smsgate.flows.ports_api import (
     KeyDraft,
+    MerchantChange,
     MerchantDraft,
     MerchantRow,
     Principal,
@@ -58,14 +59,27 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,50}$"), AfterValidator(_timezone)]
 
 
+MerchantName = Annotated[Line, StringConstraints(max_length=60)]
+
+
 class CreateMerchant(RequestModel):
-    name: Annotated[Line, StringConstraints(max_length=60)] = Field(description="As buyers know it.")
+    name: MerchantName = Field(description="As buyers know it.")
     slug: Slug = Field(description="The operator's handle, unique.")
     country: CountryCode
     language: LanguageCode
     timezone: TimeZone
     currency: CurrencyCode
     contact: str = Field(default="", max_length=200, description="What CONTACT by SMS is answered with.")
+
+
+class ChangeMerchant(RequestModel):
+    """What is left out or null stays as it is."""
+
+    name: MerchantName | None = None
+    contact: str | None = Field(default=None, max_length=200)
+    state: Literal["active", "suspended"] | None = Field(
+        default=None, description="`suspended`: its keys are refused with `merchant_suspended`."
+    )
 
 
 class Merchant(AnswerModel):
@@ -158,6 +172,15 @@ async def list_merchants(call: Call) -> Answer:
 
 async def get_merchant(call: Call) -> Answer:
     return _merchant(call, await call.context.merchants.get(call.path_id(Kind.MERCHANT)))
+
+
+async def change_merchant(call: Call) -> Answer:
+    body = call.body_as(ChangeMerchant)
+    change = MerchantChange(name=body.name, contact=body.contact, state=body.state)
+    row = await call.context.merchants.change(call.path_id(Kind.MERCHANT), change)
+    if body.state is not None:
+        call.request.app[AUTHENTICATOR].forget_all()  # its keys; the others are looked up once more
+    return _merchant(call, row)
 
 
 async def set_price_list(call: Call) -> Answer:
@@ -272,6 +295,8 @@ ROUTES: Final = (
     Route("GET", "/v1/merchants", list_merchants, "List merchants", _OPERATOR,
           query=PageQuery, response=Page[Merchant]),
     Route("GET", "/v1/merchants/{id}", get_merchant, "Read a merchant", _OPERATOR, response=Merchant),
+    Route("PATCH", "/v1/merchants/{id}", change_merchant, "Change, suspend or resume a merchant", _OPERATOR,
+          request=ChangeMerchant, response=Merchant),
     Route("PUT", "/v1/merchants/{id}/price_list", set_price_list, "Give a merchant its prices", _OPERATOR,
           request=SetPriceList, response=Merchant, errors=("price_list_side", "price_list_currency")),
     # Not idempotent by key: the answer holds a secret, which is kept nowhere.

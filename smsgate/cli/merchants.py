@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -14,7 +15,7 @@ from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, all_merchants, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
-from smsgate.flows.ports_api import MerchantDraft, MerchantRow
+from smsgate.flows.ports_api import MerchantChange, MerchantDraft, MerchantRow
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency
 from smsgate.security.public_ids import Kind
@@ -22,7 +23,7 @@ from smsgate.store.merchants import PgMerchants
 from smsgate.store.usage import PgPriceData
 
 app: Final = typer.Typer(
-    help="Merchants: add, list, give prices.", no_args_is_help=True, rich_markup_mode=None
+    help="Merchants: add, list, give prices, suspend.", no_args_is_help=True, rich_markup_mode=None
 )
 
 FORMS: Final = {
@@ -125,6 +126,44 @@ def price_list(
         show_json(changed)
     else:
         say(f"{slug} pays by {name} from now on.")
+
+
+@app.command(
+    "suspend",
+    help="Stop a merchant: its keys are refused until it is resumed. Nothing is deleted.",
+    epilog=examples("smsgate merchant suspend boxman"),
+)
+def suspend(slug: SlugArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    changed = _set_state(slug, "suspended", config)
+    if as_json:
+        show_json(changed)
+    else:
+        say(f"{slug} is suspended. To let it go on: smsgate merchant resume {slug}")
+
+
+@app.command(
+    "resume",
+    help="Let a suspended merchant go on.",
+    epilog=examples("smsgate merchant resume boxman"),
+)
+def resume(slug: SlugArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    changed = _set_state(slug, "active", config)
+    if as_json:
+        show_json(changed)
+    else:
+        say(f"{slug} is active.")
+
+
+def _set_state(slug: str, state: str, config: Path | None) -> dict[str, object]:
+    async def work(services: Services) -> dict[str, object]:
+        merchant = await merchant_of(services, slug)
+        changed = await PgMerchants(services.database).change(
+            merchant.merchant_id, MerchantChange(state=state)
+        )
+        lists = {row.price_list_id: row.name for row in (await PgPriceData(services.database).prices()).lists}
+        return as_dict(services, changed, lists.get(changed.price_list_id or 0))
+
+    return with_services(config, work)
 
 
 async def price_list_of(services: Services, name: str) -> PriceListData:

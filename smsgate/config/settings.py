@@ -235,15 +235,20 @@ class WebhookSettings(BaseModel):
         return networks
 
 
+# An OK is judged by the message that it answers: the longest offer lives 366 days (flows.offers.LIFE_MAX), an
+# OK is taken 15 minutes longer, and the last receipts come days later.
+MESSAGES_DAYS_MIN: Final = 370
+
+
 class RetentionSettings(BaseModel):
     model_config = _TABLE
 
     messages_days: int = Field(
         strict=True,
         default=_RETENTION.messages_days,
-        ge=1,
+        ge=MESSAGES_DAYS_MIN,
         le=4_000,
-        description="days that messages and receipts are kept, 1 to 4000",
+        description=f"days that messages and receipts are kept, {MESSAGES_DAYS_MIN} to 4000",
     )
 
     def kept(self) -> Retention:

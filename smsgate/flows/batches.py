@@ -41,6 +41,7 @@ class Batch:
         "allowance_asked",
         "campaign_id",
         "carrier_id",
+        "consent_read",
         "cost_currency",
         "cost_item_ids",
         "cost_micros",
@@ -59,6 +60,7 @@ class Batch:
         "next",
         "paused",
         "retry",
+        "returned",
         "sell_item_ids",
         "sell_micros",
         "sender",
@@ -96,8 +98,7 @@ class Batch:
         data_coding: int = 0,
     ) -> None:
         size = len(message_ids)
-        assert size <= BATCH_MAX
-        assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size
+        assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
         self.handle = handle
         self.lane = lane
         self.carrier_id = carrier_id
@@ -129,6 +130,8 @@ class Batch:
         self.paused = False
         self.ended: str | None = None  # why nothing of it is written any more
         self.waiting = False
+        self.returned = False  # to be given back by the next flush: another claim goes on with it
+        self.consent_read = (0.0, 0)  # monotonic second of it, and the stop set's overflows by then
 
     def exhausted(self) -> bool:
         """Return whether nothing is left to write."""
@@ -144,8 +147,18 @@ class Batch:
 
     def allowance_left(self) -> int:
         """Return how many messages the committed allowance still covers, holes counted."""
-        reached = self.message_ids[self.next - 1] - self.message_id_base + 1 if self.next else 0
-        return self.allowance - reached
+        return self.allowance - self.reached()
+
+    def reached(self) -> int:
+        """Return where in its chunk the next first write stands; allowance beyond it lets it leave."""
+        if self.next >= self.size:
+            return self.message_count
+        return self.message_ids[self.next] - self.message_id_base
+
+    def in_flight(self) -> int:
+        """Return how many entries were written and have no outcome yet."""
+        skipped = sum(index >= self.next for index in self.skip)
+        return self.next + skipped - len(self.retry) - self.settled
 
     def take(self, count: int) -> list[int]:
         """Take up to `count` indexes to write now: first those that the carrier did not take before."""

@@ -2,13 +2,15 @@
 Claims: what this node may send comes from the database, batch by batch, as fast as the carriers take it.
 
 A claim is durable before it is in memory. One whose commit was not seen (the connection broke) is found by
-comparing the database's list with ours, and given back: nothing of it was written.
+comparing the database's list with ours, and given back: nothing of it was written. A chunk that waits
+(paused, or its look at consent too old) is given back too: whoever claims it again sees who left since.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from traceback import extract_tb
 from typing import Final
 
 import structlog
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
 BATCHES_MAX: Final = 200  # chunks in memory: 200 x 1,000 x ~300 octets = 60 MB
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
+FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
 
 
 class Claiming:
@@ -50,6 +53,8 @@ class Claiming:
         self._carrier_of_sender = carrier_of_sender
         self._owner = owner
         self._forgotten = False  # a claim's commit was not seen
+        # (merchant, campaign) whose claim failed -> monotonic second of the next try
+        self._failed: dict[tuple[int, int], float] = {}
         # From the question to the database until the answer is in the pump's books: two claims, or a claim
         # and the search for forgotten ones, must not overlap.
         self._lock = asyncio.Lock()
@@ -69,10 +74,36 @@ class Claiming:
             # What no process can send is settled by anyone once nobody may send it any more.
             mine = state.sender in self._carrier_of_sender or now >= state.expires_at
             if state.state == "sending" and mine:
-                claimed |= await self._claim_for(state)
+                claimed |= await self._claim_safely(state)
         for merchant_id, campaign_id in await self._store.finish_campaigns(now):
             log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
         return claimed
+
+    async def _claim_safely(self, state: CampaignState) -> bool:
+        """Claim for one campaign; what is wrong with it alone stops neither the others nor the process."""
+        key, now = (state.merchant_id, state.campaign_id), self._clock.monotonic()
+        if self._failed.get(key, now) > now:
+            return False
+        self._failed.pop(key, None)
+        try:
+            return await self._claim_for(state)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it is this campaign's
+            self._forgotten = True  # it may have failed after the commit
+            self._failed = {key: until for key, until in self._failed.items() if until > now}
+            self._failed[key] = now + FAILED_WAIT_S
+            # No message of the error: a database's names the row, and so people's numbers.
+            frame = extract_tb(exc.__traceback__)[-1]
+            log.error(
+                "campaign_claim_failed",
+                merchant_id=state.merchant_id,
+                campaign_id=state.campaign_id,
+                error=type(exc).__name__,
+                where=f"{frame.name}:{frame.lineno}",
+                retry_s=FAILED_WAIT_S,
+            )
+            return False
 
     async def _claim_for(self, state: CampaignState) -> bool:
         chunks = [batch for batch in self._pump.batches() if batch.key is not None]
@@ -85,6 +116,8 @@ class Claiming:
         if mine >= PREFETCH or len(chunks) >= BATCHES_MAX or self._pump.draining:
             return False
         async with self._lock:
+            # Before the claim: what happens between its look at consent and ours at STOPs counts as missed.
+            consent_read = (self._clock.monotonic(), self._stops.overflowed)
             try:
                 claim = await self._store.claim_chunk(
                     state.merchant_id,
@@ -106,6 +139,7 @@ class Claiming:
                     self._forgotten = True
                     raise
                 batch, refused = self._composer.chunk(claim)
+            batch.consent_read = consent_read
             if batch.size:
                 self._pump.add(batch, refused)
             return True
@@ -123,8 +157,8 @@ class Claiming:
             state = by_key.get((batch.merchant_id, batch.campaign_id))
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
-            elif state == "paused":
-                batch.paused = True
+            elif state == "paused" or self._pump.is_stale(batch):
+                self._pump.give_back(batch)
             else:
                 self._pump.resume(batch)
 

@@ -12,7 +12,6 @@ from smsgate.clock import Clock
 from smsgate.flows.commerce_records import EventColumns, EventRecord, OrderRecord, Page, PageAsk
 from smsgate.flows.ports_commerce import EventsStore
 from smsgate.ids import first_id_at
-from smsgate.money import minor_to_text
 from smsgate.security.public_ids import ID_MAX, Kind, PublicIds
 
 RETENTION: Final = timedelta(days=90)
@@ -81,22 +80,25 @@ def cloud_event_body(event: EventRecord, merchant_id: int, public_ids: PublicIds
     return orjson.dumps(cloud_event(event, merchant_id, public_ids), option=orjson.OPT_SORT_KEYS)
 
 
-def order_data(order: OrderRecord, sequence: int, public_ids: PublicIds) -> dict[str, object]:
-    """Return the `data` of an event about an order; `sequence` orders the events of one order."""
+def order_data(order: OrderRecord, public_ids: PublicIds) -> dict[str, object]:
+    """Return the `data` of every event about an order; `sequence` orders the events of one order."""
+    encode = public_ids.encode
     return {
-        "order": public_ids.encode(Kind.ORDER, order.order_id),
+        "order": encode(Kind.ORDER, order.order_id),
         "number": order.number,
-        "sequence": sequence,
+        "sequence": order.seq,
         "state": order.state,
-        "offer": public_ids.encode(Kind.OFFER, order.offer_id),
-        "campaign": public_ids.encode(Kind.CAMPAIGN, order.campaign_id),
-        "subscriber": public_ids.encode(Kind.SUBSCRIBER, order.subscriber_id),
+        "offer": encode(Kind.OFFER, order.offer_id),
+        "offer_version": order.offer_version,
+        "campaign": encode(Kind.CAMPAIGN, order.campaign_id),
+        "message": encode(Kind.MESSAGE, order.message_id),
+        "subscriber": encode(Kind.SUBSCRIBER, order.subscriber_id),
         "msisdn": f"+{order.msisdn}",
         "item": order.item,
         "quantity": order.quantity,
-        "unit_price": minor_to_text(order.unit_price_minor, order.currency),
-        "total": minor_to_text(order.total_minor, order.currency),
+        "unit_price_minor": order.unit_price_minor,
+        "total_minor": order.total_minor,
         "currency": order.currency,
         "order_ref": order.shop_ref,
-        "created_at": order.created_at.astimezone(UTC).isoformat(),
+        "placed_at": order.created_at.astimezone(UTC).isoformat(),
     }

@@ -13,14 +13,16 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from datetime import timedelta
+from typing import Final, NamedTuple
 
 import structlog
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.billing.prices import Direction
-from smsgate.campaigns.replies import Label, read_reply
+from smsgate.campaigns.replies import Label, Reading, read_reply
+from smsgate.campaigns.reply_words import LANGUAGE_FILES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.composing import Prices
@@ -29,7 +31,7 @@ from smsgate.flows.inbound_desk import Desk, order_numbers_in
 from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
-from smsgate.flows.ports_inbound import InboundStore
+from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.msisdn import mask
 
@@ -39,6 +41,41 @@ QUEUE_MAX: Final = 20_000  # MOs waiting: ~1 kB each; beyond it the carrier is t
 GROUP_MAX: Final = 200  # MOs of one transaction: bounds its locks to some tens of milliseconds
 # A deadlock, or two orders with the same eight digits; three times over it is something else.
 ATTEMPTS: Final = 3
+READ_IN_A_ROW: Final = 20  # a reading takes about a millisecond; links' answers must not wait for 200 of them
+# A phone sends its parts within seconds. Longer, and a STOP waits; shorter, and a text is torn.
+PARTS_WAIT: Final = timedelta(seconds=30)
+PARTS_MAX: Final = 200  # long MOs settled in one step of the loop
+# What a part alone held is decided by then, here or by another process that had the rest.
+PART_HOLD_S: Final = 3 * PARTS_WAIT.total_seconds()
+
+
+class Heard(NamedTuple):
+    """An MO and what its octets say alone; language and offer may change that, but make no STOP another."""
+
+    mo: MobileOriginated
+    reading: Reading
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The sender number and the person, as a STOP holds them."""
+        return self.mo.destination, self.mo.msisdn
+
+    @property
+    def stop(self) -> bool:
+        return bool(self.mo.msisdn) and self.reading.label is Label.STOP
+
+    @property
+    def whole(self) -> bool:
+        return self.mo.total == 1 or not self.mo.msisdn
+
+
+class _Said(NamedTuple):
+    """What goes to the desk."""
+
+    mo: MobileOriginated
+    reading: Reading | None = None  # None: to be read
+    repeated: bool = False
+    complete: bool = True
 
 
 class Intake:
@@ -71,7 +108,12 @@ class Intake:
         self._closing = False
         # STOPs that wait for their commit, by (sender number, msisdn): they hold the sender number meanwhile.
         self._pending_stops: Counter[tuple[str, int]] = Counter()
-        self._queue: asyncio.Queue[MobileOriginated | None] = asyncio.Queue(QUEUE_MAX)
+        # The same by a part of a long text, and since when (monotonic seconds); oldest first.
+        self._part_holds: dict[tuple[str, int], float] = {}
+        self._queue: asyncio.Queue[Heard | None] = asyncio.Queue(QUEUE_MAX)
+        self._deciding = asyncio.Lock()  # one desk at a time: both count towards one answer limit
+        for language in ("und", *LANGUAGE_FILES):
+            vocabulary(language)  # ~50 ms each: not under the first reply
         self.busy = False  # a group is being committed
         self.taken = 0
         self.turned_away = 0
@@ -81,15 +123,20 @@ class Intake:
         """Take one MO; when the queue is full the carrier keeps it and tries again."""
         if "\0" in mo.text:
             mo = replace(mo, text=mo.text.replace("\0", "\ufffd"))  # PostgreSQL has no such character
-        if _is_stop(mo):
+        heard = Heard(mo, read_reply(mo.text))
+        if heard.stop:
             # In force from now on, whatever waits before it: the commit follows, or the carrier repeats it.
-            self._stops.add(mo.destination, mo.msisdn, self._clock.monotonic())
-            self._pending_stops[mo.destination, mo.msisdn] += 1
+            now = self._clock.monotonic()
+            self._stops.add(*heard.key, now)
+            if heard.whole:
+                self._pending_stops[heard.key] += 1
+            else:
+                self._hold_by_part(heard.key, now)
         try:
-            self._queue.put_nowait(mo)
+            self._queue.put_nowait(heard)
         except asyncio.QueueFull:
             self.turned_away += 1
-            self._busy([mo])
+            self._busy([heard])
 
     def backlog(self) -> int:
         return self._queue.qsize()
@@ -106,15 +153,61 @@ class Intake:
             while len(entries) < GROUP_MAX and not self._queue.empty():
                 entries.append(self._queue.get_nowait())
             self.busy = True
-            await self._commit([entry for entry in entries if entry is not None])
+            async with self._deciding:
+                await self._commit([entry for entry in entries if entry is not None])
             self.busy = False
 
-    async def _commit(self, mos: list[MobileOriginated]) -> None:
+    async def settle_parts(self) -> bool:
+        """
+        Decide long MOs of which no further part comes, or whose parts two processes took at once.
+
+        One step of a loop; return whether there may be more. One that cannot be decided keeps its place
+        until housekeeping drops it, and holds up no other.
+        """
+        more = False
+        for carrier_id in self._carriers:
+            failed = 0
+            for settled in range(PARTS_MAX):
+                async with self._deciding:
+                    found = await self._settle_one(carrier_id, failed)
+                if found is None:
+                    break
+                failed += not found
+                more = more or settled + 1 == PARTS_MAX
+        self._end_part_holds()
+        return more
+
+    async def _settle_one(self, carrier_id: int, skip: int) -> bool | None:
+        """Return whether one was decided; None when none is due."""
+        mo: MobileOriginated | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._prices.refresh()
+                async with self._store.group() as group:
+                    joined = await group.take_parts(carrier_id, self._clock.now() - PARTS_WAIT, skip)
+                    if joined is None:
+                        return None
+                    mo = joined.mo
+                    writes = await self._decide(group, [_Said(mo, complete=joined.complete)], attempt)
+            except StoreUnavailable:
+                raise
+            except Exception as exc:  # one text that cannot be decided must not end the process
+                if mo is None:
+                    raise
+                self._log_failure(mo, exc, attempt)
+            else:
+                self._in_force(writes)
+                self._end_part_hold((mo.destination, mo.msisdn))
+                log.info("inbound_parts_settled", complete=joined.complete, outcomes=_tally(writes.rows))
+                return True
+        return False
+
+    async def _commit(self, mos: list[Heard]) -> None:
         if not mos:
             return
         for attempt in range(ATTEMPTS):
             try:
-                writes = await self._one_transaction(mos, attempt)
+                writes, joined = await self._one_transaction(mos, attempt)
             except StoreUnavailable as exc:
                 if exc.sqlstate.startswith("40") and attempt + 1 < ATTEMPTS:
                     continue  # a deadlock: the other one has gone on
@@ -127,9 +220,9 @@ class Intake:
                     await self._commit(mos[:middle])
                     await self._commit(mos[middle:])
                     return
-                self._log_failure(mos[0], exc, attempt)
+                self._log_failure(mos[0].mo, exc, attempt)
             else:
-                self._after(mos, writes)
+                self._after(mos, writes, joined)
                 return
         self._busy(mos)
 
@@ -145,32 +238,48 @@ class Intake:
             attempt=attempt,
         )
 
-    async def _one_transaction(self, mos: list[MobileOriginated], attempt: int) -> InboundWrites:
+    async def _one_transaction(
+        self, entries: list[Heard], attempt: int
+    ) -> tuple[InboundWrites, list[tuple[str, int]]]:
+        """Return what was written, and (sender number, msisdn) of the texts that became whole."""
         await self._prices.refresh()
+        joined: list[tuple[str, int]] = []
         async with self._store.group() as group:
+            mos = [entry.mo for entry in entries]
             fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
-            whole: list[tuple[MobileOriginated, bool]] = []
-            for place, mo in enumerate(mos):
+            said: list[_Said] = []
+            for place, heard in enumerate(entries):
+                known = heard.reading if heard.stop else None
                 if place not in fresh:
                     # A STOP is taken however often it is said: the person may have come back meanwhile.
-                    if _is_stop(mo):
-                        whole.append((mo, True))
-                elif mo.total == 1 or not mo.msisdn:
-                    whole.append((mo, False))
-                elif (text := await group.add_part(mo)) is not None:
-                    whole.append((replace(mo, text=text, total=1, part=1), False))
-            if not whole:
-                return InboundWrites()
-            numbers = [(mo.msisdn, number) for mo, _ in whole for number in order_numbers_in(mo.text)]
-            context = await group.context([mo for mo, _ in whole], numbers)
-            desk = Desk(context, self._tools, attempt=attempt)
-            for mo, repeated in whole:
+                    if heard.stop and heard.whole:
+                        said.append(_Said(heard.mo, known, repeated=True))
+                elif heard.whole:
+                    said.append(_Said(heard.mo, known))
+                elif (whole := await group.add_part(heard.mo)) is not None:
+                    said.append(_Said(whole))
+                    joined.append(heard.key)
+            writes = await self._decide(group, said, attempt)
+        return writes, joined
+
+    async def _decide(self, group: InboundGroup, said: list[_Said], attempt: int) -> InboundWrites:
+        """Read, decide and write; nothing is in force before the group's commit."""
+        if not said:
+            return InboundWrites()
+        numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
+        context = await group.context([each.mo for each in said], numbers)
+        desk = Desk(context, self._tools, attempt=attempt)
+        for place, (mo, known, repeated, complete) in enumerate(said):
+            if place % READ_IN_A_ROW == READ_IN_A_ROW - 1:
+                await asyncio.sleep(0)
+            reading = known
+            if reading is None:
                 found = context.open_offers.get((mo.msisdn, mo.destination))
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
                 reading = read_reply(mo.text, _language(context, mo), names=names)
-                desk.take(mo, reading, repeated=repeated)
-            self._charge(desk.writes)
-            await group.write(desk.writes)
+            desk.take(mo, reading, repeated=repeated, complete=complete)
+        self._charge(desk.writes)
+        await group.write(desk.writes)
         return desk.writes
 
     def _charge(self, writes: InboundWrites) -> None:
@@ -192,59 +301,79 @@ class Intake:
             )  # fmt: skip
             writes.postings += ledger_lines(made, self._tools.ids.next(), "mo", carrier_id, now)
 
-    def _after(self, mos: Sequence[MobileOriginated], writes: InboundWrites) -> None:
+    def _after(
+        self, entries: Sequence[Heard], writes: InboundWrites, joined: Sequence[tuple[str, int]]
+    ) -> None:
         """The group is durable: STOPs are in force before the next submit, then everything may leave."""
+        self._in_force(writes)
+        # The merchants that these concern are held by now.
+        for key in self._settle_stops(entries):
+            if key not in self._part_holds:
+                self._stops.remove(*key)
+        for key in joined:
+            self._end_part_hold(key)
+        self._acknowledge(entries, 0)
+        self.taken += len(entries)
+        log.info("inbound_committed", messages=len(entries), outcomes=_tally(writes.rows))
+
+    def _in_force(self, writes: InboundWrites) -> None:
         now = self._clock.monotonic()
         for merchant_id, msisdn, stopped in writes.consent_changes:
             if stopped:
                 self._stops.add(merchant_id, msisdn, now)
             else:
                 self._stops.remove(merchant_id, msisdn)
-        for key in self._settle_stops(mos):
-            self._stops.remove(*key)  # the merchants that it concerns are held by now
         for msisdn, at in writes.answers:
             self._tools.limit.count(msisdn, at)
-        self._acknowledge(mos, 0)
         if len(writes.messages):
             self._wakeups.interactive()
         if len(writes.events):
             self._wakeups.deliveries()
-        self.taken += len(mos)
         self.outcomes.update(row.outcome for row in writes.rows)
-        log.info("inbound_committed", messages=len(mos), outcomes=_tally(writes.rows))
 
-    def _settle_stops(self, mos: Sequence[MobileOriginated]) -> list[tuple[str, int]]:
+    def _settle_stops(self, entries: Sequence[Heard]) -> list[tuple[str, int]]:
         """Return the (sender number, msisdn) for which no STOP waits any more."""
         settled = []
-        for mo in mos:
-            key = (mo.destination, mo.msisdn)
-            if key in self._pending_stops and _is_stop(mo):
+        for heard in entries:
+            key = heard.key
+            if heard.stop and heard.whole and key in self._pending_stops:
                 self._pending_stops[key] -= 1
                 if not self._pending_stops[key]:
                     del self._pending_stops[key]
                     settled.append(key)
         return settled
 
-    def _busy(self, mos: Sequence[MobileOriginated]) -> None:
-        self._settle_stops(mos)  # the hold stays: the person has said it, and the carrier says it again
-        by_carrier: dict[int, list[MobileOriginated]] = {}
-        for mo in mos:
-            by_carrier.setdefault(mo.carrier_id, []).append(mo)
+    def _hold_by_part(self, key: tuple[str, int], now: float) -> None:
+        self._part_holds.pop(key, None)
+        self._part_holds[key] = now
+        if len(self._part_holds) > QUEUE_MAX:  # its hold then lasts as long as `stops` keep it
+            del self._part_holds[next(iter(self._part_holds))]
+
+    def _end_part_hold(self, key: tuple[str, int]) -> None:
+        if self._part_holds.pop(key, None) is not None and key not in self._pending_stops:
+            self._stops.remove(*key)
+
+    def _end_part_holds(self) -> None:
+        """End the holds whose long texts another process has decided."""
+        until = self._clock.monotonic() - PART_HOLD_S
+        for key in [key for key, since in self._part_holds.items() if since < until]:
+            self._end_part_hold(key)
+
+    def _busy(self, entries: Sequence[Heard]) -> None:
+        self._settle_stops(entries)  # the hold stays: the person has said it, and the carrier says it again
+        by_carrier: dict[int, list[Heard]] = {}
+        for heard in entries:
+            by_carrier.setdefault(heard.mo.carrier_id, []).append(heard)
         for carrier_id, group in by_carrier.items():
             self._acknowledge(group, self._busy_status(carrier_id))
 
-    def _acknowledge(self, mos: Sequence[MobileOriginated], status: int) -> None:
+    def _acknowledge(self, entries: Sequence[Heard], status: int) -> None:
         acks: dict[int, list[Ack]] = {}
-        for mo in mos:
+        for mo, _ in entries:
             if mo.ack is not None:
                 acks.setdefault(mo.carrier_id, []).append(mo.ack)
         for carrier_id, group in acks.items():
             self._carriers[carrier_id].acknowledge(group, status)
-
-
-def _is_stop(mo: MobileOriginated) -> bool:
-    """Return whether a text is a STOP in any language; a part of a long text is not read alone."""
-    return bool(mo.msisdn) and mo.total == 1 and read_reply(mo.text).label is Label.STOP
 
 
 def fingerprint(mo: MobileOriginated) -> bytes:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from smsgate.campaigns.consent import ConsentEvent, ConsentState
 from smsgate.campaigns.orders import OrderEvent, OrderState
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import system_text
 from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.commerce_records import OrderRecord
+from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
     ConsentRow,
     InboundContext,
@@ -173,13 +173,15 @@ class Case:
     def _event(
         self, merchant_id: int, type_: str, kind: Kind, subject_id: int, data: dict[str, object]
     ) -> None:
-        events = self._writes.events
-        events.merchant_ids.append(merchant_id)
-        events.event_ids.append(self._tools.ids.next())
-        events.types.append(type_)
-        events.subjects.append(self._tools.public_ids.encode(kind, subject_id))
-        events.data.append(orjson.dumps(data).decode())
-        events.created_at.append(self._mo.received_at)
+        add_event(
+            self._writes.events,
+            merchant_id=merchant_id,
+            event_id=self._tools.ids.next(),
+            type_=type_,
+            subject=self._tools.public_ids.encode(kind, subject_id),
+            data=data,
+            at=self._mo.received_at,
+        )
 
     def _count(self, merchant_id: int, kind: str, campaign_id: int | None = None) -> None:
         if campaign_id is None and self._open and self._open.offer.merchant_id == merchant_id:
@@ -224,23 +226,32 @@ class Case:
             )
         )
 
-    def _order_data(self, found: OpenOffer, order: PlacedOrder, total: int) -> dict[str, object]:
-        offer, encode = found.offer, self._tools.public_ids.encode
-        return {
-            "order": encode(Kind.ORDER, order.order_id),
-            "number": order.number,
-            "offer": encode(Kind.OFFER, offer.offer_id),
-            "offer_version": offer.version,
-            "campaign": encode(Kind.CAMPAIGN, found.campaign_id),
-            "message": encode(Kind.MESSAGE, found.message_id),
-            "subscriber": encode(Kind.SUBSCRIBER, found.subscriber_id),
-            "msisdn": f"+{self._mo.msisdn}",
-            "item": offer.item,
-            "quantity": order.quantity,
-            "unit_price_minor": offer.unit_price_minor,
-            "total_minor": total,
-            "currency": offer.currency,
-            "state": order.state.value,
-            "placed_at": order.created_at.isoformat(),
-            "sequence": order.seq,
-        }
+    def _order_event(self, found: OpenOffer, order: PlacedOrder, type_: str) -> None:
+        offer = found.offer
+        record = OrderRecord(
+            merchant_id=offer.merchant_id,
+            order_id=order.order_id,
+            number=order.number,
+            offer_id=offer.offer_id,
+            offer_version=offer.version,
+            campaign_id=found.campaign_id,
+            message_id=found.message_id,
+            subscriber_id=found.subscriber_id,
+            msisdn=self._mo.msisdn,
+            inbound_id=self._inbound_id,
+            sender=self._mo.destination,
+            item=offer.item,
+            shop_name=offer.shop_name,
+            language=offer.language,
+            quantity=order.quantity,
+            unit_price_minor=offer.unit_price_minor,
+            total_minor=offer.unit_price_minor * order.quantity,
+            currency=offer.currency,
+            state=order.state.value,
+            shop_ref=order.shop_ref,
+            seq=order.seq,
+            created_at=order.created_at,
+            changed_at=self._mo.received_at,
+        )
+        data = order_data(record, self._tools.public_ids)
+        self._event(offer.merchant_id, type_, Kind.ORDER, order.order_id, data)

@@ -33,6 +33,9 @@ CANCEL_WINDOW: Final = timedelta(hours=1)  # the receipt names the time: "NON 74
 ORDER_NUMBER_MIN: Final = 10_000_000  # eight digits, and none of them is lost when a phone reads a number
 ORDER_NUMBERS: Final = 90_000_000
 _ORDER_NUMBER: Final = re.compile(r"(?<!\d)[1-9]\d{7}(?!\d)", re.ASCII)
+# What a text says that lacks a part; whatever else it seems to say may hang on what is missing.
+BELIEVED_INCOMPLETE: Final = frozenset({Label.STOP, Label.DECLINE, Label.HELP})
+INCOMPLETE: Final = Reading(Label.UNCLEAR, "incomplete", "A part of the text never came.")
 # An order that came to nothing is no reason to refuse the next one.
 _ENDED: Final = frozenset(
     {OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED, OrderState.WITHDRAWN}
@@ -46,12 +49,18 @@ class Desk:
         self.attempt = attempt  # changes the order numbers, should one have met another's
         self.writes = InboundWrites()
 
-    def take(self, mo: MobileOriginated, reading: Reading, *, repeated: bool = False) -> None:
+    def take(
+        self, mo: MobileOriginated, reading: Reading, *, repeated: bool = False, complete: bool = True
+    ) -> None:
         """
         Decide one MO; `reading` is what the text says, the context what it answers.
 
         `repeated` is a STOP with the octets of an earlier one: a redelivery, unless the person had come back.
+        Of a text that is not `complete` only what binds nobody is believed: it never orders.
         """
+        if not complete and reading.label not in BELIEVED_INCOMPLETE:
+            _Decision(self, mo, INCOMPLETE).record("incomplete")
+            return
         case = _Decision(self, mo, reading)
         match reading.label:
             case Label.STOP:
@@ -255,9 +264,7 @@ class _Decision(Case):
         self._step(offer.merchant_id, placed, OrderEvent.CUSTOMER_OK)
         self._answered(found)
         self._count(offer.merchant_id, "orders", found.campaign_id)
-        self._event(
-            offer.merchant_id, "order.created", Kind.ORDER, order_id, self._order_data(found, placed, total)
-        )
+        self._order_event(found, placed, "order.created")
         self._tell_about(
             found,
             "order_receipt",
@@ -276,10 +283,9 @@ class _Decision(Case):
         step = advance(
             order.state, OrderEvent.CUSTOMER_CANCEL, at=at, cancel_until=order.created_at + CANCEL_WINDOW
         )
-        total = offer.unit_price_minor * order.quantity
         if step.state is order.state:
-            data = self._order_data(found, order, total)
-            self._event(offer.merchant_id, step.notify or "", Kind.ORDER, order.order_id, data)
+            self._order_event(found, order, step.notify or "")
+            self._tell_about(found, "cancel_requested", order.order_id, order=order.number)
             self.record("cancel_requested", found=found, order_id=order.order_id)
             return
         order.state = step.state
@@ -289,8 +295,7 @@ class _Decision(Case):
         if step.stock_back and (stock := self._context.stock.get(key)) is not None:
             self._context.stock[key] = stock + order.quantity
             self._writes.stock_taken[key] = self._writes.stock_taken.get(key, 0) - order.quantity
-        data = self._order_data(found, order, total)
-        self._event(offer.merchant_id, step.notify or "", Kind.ORDER, order.order_id, data)
+        self._order_event(found, order, step.notify or "")
         self._tell_about(
             found,
             step.tell or "",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.records import MobileOriginated, OfferVersion, PostingLine
+
+MISSING: Final = "..."  # reads as hesitation: beside it no yes is a plain yes
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class PlacedOrder:
     seq: int
     quantity: int
     created_at: datetime
+    shop_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,13 @@ class InboundContext:
     merchants: dict[int, MerchantCard] = field(default_factory=dict)
     # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
+
+
+class Joined(NamedTuple):
+    """A long MO from its parts; an incomplete one has MISSING in their place."""
+
+    mo: MobileOriginated
+    complete: bool
 
 
 class ConsentChange(NamedTuple):
@@ -152,3 +163,13 @@ class InboundWrites:
     events: EventColumns = field(default_factory=EventColumns)
     consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
     answers: list[tuple[int, datetime]] = field(default_factory=list)  # count towards the AnswerLimit
+
+
+def joined_text(parts: Mapping[int, str], total: int) -> str:
+    """Return the text of the parts (from 1) that are there, with MISSING where one or more are not."""
+    pieces: list[str] = []
+    for part in range(1, total + 1):
+        piece = parts.get(part, MISSING)
+        if part in parts or pieces[-1:] != [MISSING]:
+            pieces.append(piece)
+    return "".join(pieces)

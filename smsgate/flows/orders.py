@@ -177,7 +177,7 @@ class Orders:
                 event_id=self._ids.next(),
                 type_=step.notify,
                 subject=self._public_ids.encode(Kind.ORDER, order.order_id),
-                data=order_data(order, order.seq, self._public_ids),
+                data=order_data(order, self._public_ids),
                 at=now,
             )
         return columns

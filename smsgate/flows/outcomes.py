@@ -245,6 +245,8 @@ class Outcomes:
         at: datetime,
     ) -> None:
         count, sent, message_ids = len(indexes), self.flush.sent, batch.message_ids
+        if batch.key is not None:
+            self.flush.chunk_rows.append((batch.key, len(sent), count))
         zeros = [0] * count
         sell_items, sells = sell or (zeros, zeros)
         cost_items, costs = cost or (zeros, zeros)
@@ -297,9 +299,12 @@ def by_batch(
 
 def _progress(batch: Batch, key: ChunkKey, allowance_step: int) -> ChunkProgress:
     """Ask for what was written and one step more: the step bounds what a crash leaves in doubt."""
-    reached = batch.message_ids[batch.next - 1] - batch.message_id_base + 1 if batch.next else 0
-    batch.allowance_asked = min(batch.message_count, max(batch.allowance_asked, reached + allowance_step))
-    return ChunkProgress(key, batch.allowance_asked, done=batch.settled >= batch.size)
+    done = batch.settled >= batch.size
+    if batch.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
+        return ChunkProgress(key, batch.reached(), done=done, released=True)
+    asked = max(batch.allowance_asked, batch.reached() + allowance_step)
+    batch.allowance_asked = min(batch.message_count, asked)
+    return ChunkProgress(key, batch.allowance_asked, done=done)
 
 
 def _posting_lines(posting_id: int, charge: _Charge, count: int, at: datetime) -> list[PostingLine]:

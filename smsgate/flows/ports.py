@@ -145,7 +145,8 @@ class SendingStore(Protocol):
         """
         Commit everything in one transaction, once per `flush.number` of this owner.
 
-        Returns those of `flush.chunks` that another owner took over: their allowance did not grow.
+        Returns those of `flush.chunks` that another owner took over: their allowance did not grow, and
+        what was not sent of them is the other owner's to decide.
         """
         ...
 
@@ -159,7 +160,9 @@ class SendingStore(Protocol):
 
 
 class StopSet(Protocol):
-    """STOPs of the last minutes, looked at after the claim and before the octets exist."""
+    """STOPs of the last hours, looked at after the claim and before the octets exist."""
+
+    overflowed: int  # grows when STOPs were forgotten before their time: consent read earlier is void
 
     def add(self, whose: int | str, msisdn: int, now: float) -> None:
         """Hold offers of a merchant (id) or from a sender number (text) to this number."""

@@ -128,6 +128,15 @@ class MerchantRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class MerchantChange:
+    """What is None stays as it is."""
+
+    name: str | None = None
+    contact: str | None = None
+    state: str | None = None  # active | suspended
+
+
 class MerchantStore(Protocol):
     async def add(self, draft: MerchantDraft) -> MerchantRow:
         """
@@ -141,6 +150,15 @@ class MerchantStore(Protocol):
     async def get(self, merchant_id: int) -> MerchantRow: ...
 
     async def list(self, ask: PageAsk) -> Page[MerchantRow]: ...
+
+    async def change(self, merchant_id: int, change: MerchantChange) -> MerchantRow:
+        """
+        Change a merchant; whoever remembers its keys is told, with the commit, to forget them.
+
+        Raises:
+            NotFound: no such merchant.
+        """
+        ...
 
     async def set_price_list(self, merchant_id: int, price_list_id: int) -> MerchantRow:
         """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
-from smsgate.flows.inbound_records import InboundContext, InboundWrites
+from smsgate.flows.inbound_records import InboundContext, InboundWrites, Joined
 from smsgate.flows.records import MobileOriginated
 
 
@@ -19,8 +20,12 @@ class InboundGroup(Protocol):
         """Return the places in `mos` that are no redelivery; `process` is this node's epoch."""
         ...
 
-    async def add_part(self, mo: MobileOriginated) -> str | None:
-        """Keep a part of a long MO; return the whole text when it is complete."""
+    async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:
+        """Keep a part of a long MO; return the whole one when it is complete."""
+        ...
+
+    async def take_parts(self, carrier_id: int, newest_before: datetime, skip: int) -> Joined | None:
+        """Take one long MO: its parts are all there, or none has come since `newest_before`."""
         ...
 
     async def context(

@@ -179,6 +179,7 @@ class ChunkProgress:
     key: ChunkKey
     allowance: int
     done: bool
+    released: bool = False  # given back: what has no outcome by this flush is claimed again
 
 
 @dataclass(slots=True)
@@ -194,6 +195,8 @@ class Flush:
     sent: SentColumns = field(default_factory=SentColumns)
     receipts: ReceiptColumns = field(default_factory=ReceiptColumns)
     unmatched: UnmatchedColumns = field(default_factory=UnmatchedColumns)
+    # Whose rows those of `sent` are: (chunk, first row, rows). Rows in no chunk are system messages.
+    chunk_rows: list[tuple[ChunkKey, int, int]] = field(default_factory=list)
     postings: list[PostingLine] = field(default_factory=list)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)  # (merchant, campaign, kind) -> n
     chunks: list[ChunkProgress] = field(default_factory=list)

@@ -23,6 +23,7 @@ from smsgate.flows.batches import FENCED_OFF, Batch
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
+from smsgate.flows.stops import HOLD_MAX_S
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,8 @@ SLICE_MAX: Final = 200  # messages of one campaign before the next campaign's tu
 class SendingLimits:
     in_doubt_max: int = 4_000  # messages written and not yet committed: what a crash can leave in doubt
     poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
-    allowance_s: float = 0.5  # how many seconds of a carrier's rate one allowance step covers
-    allowance_min: int = 50
+    allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
+    allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
     allowance_max: int = 1_000
 
 
@@ -59,7 +60,7 @@ class Pump:
         self._queues: dict[tuple[int, Lane], deque[Batch]] = {
             (carrier_id, lane): deque() for carrier_id in carriers for lane in Lane
         }
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers: dict[int, tuple[float, asyncio.TimerHandle]] = {}  # loop's second, what rings at it
         # What the database says is ours, until the flush that settles it is durable.
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
@@ -153,6 +154,9 @@ class Pump:
         now = self._clock.now()
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
+        if self.is_stale(batch):
+            batch.paused = True
+            self.wake_claims.set()
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
@@ -233,12 +237,12 @@ class Pump:
     def _fill_at(self, carrier_id: int, at: float) -> None:
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.001, at - self._clock.monotonic())
-        timer = self._timers.get(carrier_id)
-        if timer is not None:
-            if timer.when() <= when:
+        if carrier_id in self._timers:
+            due, timer = self._timers[carrier_id]  # uvloop's handle of what is due at once tells no instant
+            if due <= when:
                 return
             timer.cancel()
-        self._timers[carrier_id] = loop.call_at(when, self._timed_fill, carrier_id)
+        self._timers[carrier_id] = when, loop.call_at(when, self._timed_fill, carrier_id)
 
     def _timed_fill(self, carrier_id: int) -> None:
         del self._timers[carrier_id]
@@ -267,10 +271,31 @@ class Pump:
             self.fill(batch.carrier_id)
 
     def resume(self, batch: Batch) -> None:
-        if batch.paused:
+        if batch.paused and not batch.returned:
             batch.paused = False
             self._enqueue(batch)
             self.fill(batch.carrier_id)
+
+    def is_stale(self, batch: Batch) -> bool:
+        """Return whether STOPs may be forgotten that came after this chunk's consent was read."""
+        if batch.key is None:
+            return False
+        read_at, overflowed = batch.consent_read
+        return self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
+
+    def give_back(self, batch: Batch) -> None:
+        """
+        Write no more of this chunk, and once nothing of it is in flight have the next flush release it.
+
+        The same transaction has its last outcomes, so nobody claims again what was written.
+        """
+        batch.paused = True
+        if batch.in_flight():
+            return
+        batch.returned = True
+        del self._batches[batch.handle]
+        self._outcomes.touch(batch)
+        self.work.set()
 
     def give_up(self, batch: Batch, reason: str, at: datetime) -> None:
         """Write no more of this batch; what is in flight still gets its answer."""
@@ -304,9 +329,12 @@ class Pump:
         self.uncommitted -= cut.settled
         self.held_messages.difference_update(cut.flush.interactive_done)
         for progress in cut.flush.chunks:
-            if progress.done or progress.key in taken_over:
+            if progress.done or progress.released or progress.key in taken_over:
                 self.held_chunks.discard(progress.key)
         for batch in cut.touched:
+            if batch.returned:
+                self.wake_claims.set()
+                continue
             if batch.key in taken_over:
                 log.error("chunk_taken_over", campaign_id=batch.campaign_id, rest=batch.size - batch.settled)
                 batch.ended = FENCED_OFF
@@ -325,7 +353,7 @@ class Pump:
         self.draining = True
         for queue in self._queues.values():
             queue.clear()
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 

@@ -1,21 +1,28 @@
 """
-STOPs of the last minutes.
+STOPs of the last hours.
 
 A claim reads consent when it commits; a STOP can come between that and the write to the socket. So
 every STOP is put here once it is committed, and the sending flow looks here before the octets exist.
-Older STOPs need no entry: a claim made after them does not choose the number.
+Older STOPs need no entry: a claim made after them does not choose the number, and no claim is written from
+for longer than `HOLD_MAX_S`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Final
 
-# A chunk can wait this long in memory between its claim and its last write (slow carrier, link down).
-KEEP_S: Final = 24 * 3600
-# 150 octets an entry: 75 MB at most; when full the oldest goes, and `overflowed` tells the operator.
+# A chunk is written from for so long after consent was read; then (slow carrier, link down, database away)
+# it is given back, and whoever claims it reads consent anew.
+HOLD_MAX_S: Final = 3600.0
+# Longer than the hold, so that every STOP since a claim is here as long as the claim is written from.
+KEEP_S: Final = 2 * HOLD_MAX_S
+# 150 octets an entry: 75 MB at most.
 ENTRIES_MAX: Final = 500_000
+# What goes when it is full, oldest first. All at once, for each time voids every claim in memory.
+OVERFLOW_DROP: Final = ENTRIES_MAX // 10
 _NOBODY: Final[frozenset[int]] = frozenset()
 
 
@@ -30,7 +37,7 @@ class RecentStops:
     def __init__(self) -> None:
         self._entries: OrderedDict[tuple[int | str, int], float] = OrderedDict()
         self._held: dict[int | str, set[int]] = {}
-        self.overflowed = 0
+        self.overflowed = 0  # how often STOPs were forgotten before their time
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -48,11 +55,13 @@ class RecentStops:
         self._entries[key] = now
         self._held.setdefault(whose, set()).add(msisdn)
         self._entries.move_to_end(key)
+        if len(self._entries) > ENTRIES_MAX:
+            self.overflowed += 1
+            for oldest in list(islice(self._entries, OVERFLOW_DROP)):
+                self.remove(*oldest)
         while self._entries:
             oldest = next(iter(self._entries))
-            if len(self._entries) > ENTRIES_MAX:
-                self.overflowed += 1
-            elif self._entries[oldest] > now - KEEP_S:
+            if self._entries[oldest] > now - KEEP_S:
                 return
             self.remove(*oldest)
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from smsgate.errors import StoreNotReady
+from smsgate.errors import StoreError, StoreNotReady
 from smsgate.store import embedded_server as steps
 from smsgate.store.connection import translate
 from smsgate.store.embedded_paths import SYSTEM_DIR, Layout, make_state_dir, plan
@@ -35,6 +35,8 @@ STALL_LIMIT_S: Final = 120.0  # log and control file silent for so long: it no l
 LAUNCH_GRACE_S: Final = 5.0  # between pg_ctl's return and postmaster.pid
 REPORT_INTERVAL_S: Final = 2.0
 POLL_INTERVAL_S: Final = 0.02
+# Between two looks whether the server lives: found dead and recovered, it is back before a node's lease ends.
+GUARD_INTERVAL_S: Final = 0.5
 
 OnProgress = Callable[[str], None]
 
@@ -151,6 +153,45 @@ class EmbeddedPostgres:
             return True
         finally:
             os.close(users_lock)
+            os.close(start_lock)
+
+    @asynccontextmanager
+    async def guarded(self) -> AsyncIterator[None]:
+        """
+        Start the server again when it dies (the kernel was out of memory, somebody killed it) meanwhile.
+
+        Else whoever works with the database must end, and what it knew of the carriers' answers is lost.
+        """
+        guard = asyncio.create_task(self._guard(), name="database-guard")
+        try:
+            yield
+        finally:
+            guard.cancel()
+            await asyncio.gather(guard, return_exceptions=True)
+
+    async def _guard(self) -> None:
+        while True:
+            await asyncio.sleep(GUARD_INTERVAL_S)
+            try:
+                await self._revive()
+            except (StoreError, OSError) as exc:
+                self._on_progress(f"The database could not be started again: {exc}")
+
+    async def _revive(self) -> None:
+        """Bring a dead server up; one whose data are gone stays dead: an empty one is no replacement."""
+        layout = self._layout
+        assert layout is not None
+        if await asyncio.to_thread(steps.find, layout.data_dir) is not None:
+            return
+        start_lock = await self._lock("postgres.start.lock", fcntl.LOCK_EX)
+        try:
+            if not await asyncio.to_thread((layout.data_dir / "PG_VERSION").is_file):
+                raise StoreNotReady(f"{layout.data_dir} is gone.")
+            if await asyncio.to_thread(steps.find, layout.data_dir) is None:
+                self._on_progress("The database server has died; starting it again")
+                await self._ensure_running(layout)
+                self._on_progress("The database server runs again")
+        finally:
             os.close(start_lock)
 
     async def _lock(self, name: str, kind: int) -> int:

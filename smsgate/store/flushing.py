@@ -17,6 +17,7 @@ from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, 
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
+from smsgate.store.merging import Booked, merge
 from smsgate.store.pool import Database
 
 SQL = catalogue.load("sending")
@@ -77,24 +78,27 @@ async def commit(database: Database, flush: Flush, *, owner: int) -> set[ChunkKe
 async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -> set[ChunkKey]:
     async with database.bulk_transaction() as connection:
         if await connection.fetchval(SQL["log_flush"], owner, flush.number) is None:
-            return await _chunks(connection, flush, owner, statement="owned_chunks")
-        counters = flush.counters
-        if len(flush.sent):
-            if copy:
-                await _copy_sent(connection, flush.sent)
-            else:
-                counters = await _merge_sent(connection, flush)
+            ours = await _ours(connection, flush, owner)
+            return {chunk.key for chunk in flush.chunks if not chunk.released} - ours
+        ours = await _ours(connection, flush, owner)
+        foreign = {key for key, _, _ in flush.chunk_rows} - ours
+        booked = Booked(flush.counters, flush.postings, flush.offers_not_opened)
+        if foreign or not copy:
+            booked = await merge(connection, flush, foreign)
+        elif len(flush.sent):
+            await _copy_sent(connection, flush.sent)
         if len(flush.receipts):
             await _copy_receipts(connection, flush.receipts)
         if len(flush.unmatched):
             await _copy_unmatched(connection, flush.unmatched)
-        if flush.postings:
-            await insert_postings(connection, flush.postings)
+        if booked.postings:
+            await insert_postings(connection, booked.postings)
         await _interactive(connection, flush)
-        taken_over = await _chunks(connection, flush, owner, statement="chunk_progress")
-        if flush.offers_not_opened:
-            msisdns, senders, message_ids = zip(*flush.offers_not_opened, strict=True)
+        await _progress(connection, flush, owner)
+        if booked.offers_not_opened:
+            msisdns, senders, message_ids = zip(*booked.offers_not_opened, strict=True)
             await connection.execute(SQL["close_unsent_offers"], msisdns, senders, message_ids)
+        counters = booked.counters
         if counters:  # last, as claims and inbound groups do it: no two wait for each other in a circle
             keys = sorted(counters)
             await connection.execute(
@@ -104,7 +108,7 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
                 [key[2] for key in keys],
                 [counters[key] for key in keys],
             )
-    return taken_over
+    return {chunk.key for chunk in flush.chunks} - ours
 
 
 def _micros(instants: Sequence[datetime]) -> list[int]:
@@ -130,40 +134,6 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.reasons,
     )
     await copy_binary(connection, "sent", _SENT.columns, data)
-
-
-async def _merge_sent(connection: Connection, flush: Flush) -> dict[tuple[int, int, str], int]:
-    """Write outcomes over "unknown"; return the counters without what was counted as unknown before."""
-    sent, counters = flush.sent, dict(flush.counters)
-    columns: list[Sequence[object]] = [
-        sent.merchant_ids,
-        sent.message_ids,
-        sent.segments,
-        sent.carrier_ids,
-        sent.statuses,
-        sent.segment_counts,
-        sent.smsc_ids,
-        sent.sell_item_ids,
-        sent.sell_micros,
-        sent.cost_item_ids,
-        sent.cost_micros,
-        sent.reasons,
-        sent.sent_at,
-    ]
-    inserted = {tuple(row) for row in await connection.fetch(SQL["insert_sent"], *columns)}
-    keys = zip(sent.merchant_ids, sent.message_ids, sent.segments, strict=True)
-    there = [place for place, key in enumerate(keys) if key not in inserted]
-    merged = await connection.fetch(
-        SQL["merge_sent"], *([column[place] for place in there] for column in columns)
-    )
-    for row in await connection.fetch(
-        SQL["called_unknown"],
-        [row["merchant_id"] for row in merged],
-        [row["message_id"] for row in merged],
-    ):
-        key = (row["merchant_id"], row["campaign_id"], "unknown")
-        counters[key] = counters.get(key, 0) - row["n"]
-    return counters
 
 
 async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:
@@ -212,34 +182,44 @@ async def insert_postings(connection: Connection, lines: Sequence[PostingLine]) 
     )
 
 
-async def _chunks(connection: Connection, flush: Flush, owner: int, *, statement: str) -> set[ChunkKey]:
-    """Commit the progress of chunks, or only look whose they are; return those that are not ours any more."""
+async def _ours(connection: Connection, flush: Flush, owner: int) -> set[ChunkKey]:
+    """Lock the chunks that this flush is about, and return those that are still its owner's."""
+    by_merchant: dict[int, set[ChunkKey]] = defaultdict(set)
+    for key in {chunk.key for chunk in flush.chunks} | {key for key, _, _ in flush.chunk_rows}:
+        by_merchant[key.merchant_id].add(key)
+    ours: set[ChunkKey] = set()
+    for merchant_id, keys in sorted(by_merchant.items()):
+        rows = await connection.fetch(
+            SQL["owned_chunks"],
+            merchant_id,
+            [key.campaign_id for key in keys],
+            [key.chunk_no for key in keys],
+            [key.fence for key in keys],
+            owner,
+        )
+        ours |= {ChunkKey(merchant_id, row["campaign_id"], row["no"], row["fence"]) for row in rows}
+    return ours
+
+
+async def _progress(connection: Connection, flush: Flush, owner: int) -> None:
+    """Commit the progress of chunks; those that are not ours any more stay as they are."""
     by_merchant = defaultdict(list)
     for progress in flush.chunks:
         by_merchant[progress.key.merchant_id].append(progress)
     at = max(flush.sent.sent_at, default=None)
-    taken_over: set[ChunkKey] = set()
     for merchant_id, chunks in sorted(by_merchant.items()):
-        keys: list[Sequence[object]] = [
+        await connection.execute(
+            SQL["chunk_progress"],
+            merchant_id,
             [chunk.key.campaign_id for chunk in chunks],
             [chunk.key.chunk_no for chunk in chunks],
             [chunk.key.fence for chunk in chunks],
-        ]
-        if statement == "chunk_progress":
-            rows = await connection.fetch(
-                SQL[statement],
-                merchant_id,
-                *keys,
-                [chunk.allowance for chunk in chunks],
-                [chunk.done for chunk in chunks],
-                at,
-                owner,
-            )
-        else:
-            rows = await connection.fetch(SQL[statement], merchant_id, *keys, owner)
-        ours = {(row["campaign_id"], row["no"]) for row in rows}
-        taken_over |= {c.key for c in chunks if (c.key.campaign_id, c.key.chunk_no) not in ours}
-    return taken_over
+            [chunk.allowance for chunk in chunks],
+            [chunk.done for chunk in chunks],
+            at,
+            owner,
+            [chunk.released for chunk in chunks],
+        )
 
 
 async def _interactive(connection: Connection, flush: Flush) -> None:

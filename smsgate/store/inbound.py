@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -15,19 +16,21 @@ from smsgate.campaigns.orders import OrderState
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
+    Joined,
     MerchantCard,
     OpenOffer,
     Person,
     PlacedOrder,
+    joined_text,
 )
 from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.store import catalogue
+from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
-from smsgate.store.sending import offer_of
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
@@ -77,28 +80,45 @@ class StoredGroup:
         )
         return {places[row["carrier_id"], row["fingerprint"]] for row in rows}
 
-    async def add_part(self, mo: MobileOriginated) -> str | None:
-        """Keep one part of a long MO; return the whole text when this was the last one missing."""
+    async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:
+        """Keep one part of a long MO; return the whole one when this was the last part missing."""
         key = (mo.carrier_id, mo.msisdn, mo.destination, mo.ref, mo.total)
-        await self._connection.execute(SQL["add_part"], *key, mo.part, mo.text, mo.received_at)
+        await self._connection.execute(
+            SQL["add_part"], *key, mo.part, mo.text, mo.received_at, mo.raw, mo.data_coding
+        )
         rows = await self._connection.fetch(SQL["parts"], *key)
         if [row["part"] for row in rows] != list(range(1, mo.total + 1)):
             return None
-        await self._connection.execute(SQL["drop_parts"], *key)
-        return "".join(row["text"] for row in rows)
+        await self._connection.execute(SQL["take_parts"], *key)
+        text = "".join(row["text"] for row in rows)
+        return replace(mo, text=text, raw=b"".join(row["raw"] for row in rows), total=1, part=1)
+
+    async def take_parts(self, carrier_id: int, newest_before: datetime, skip: int) -> Joined | None:
+        """Take one set of parts that is complete, or whose newest part is older; `skip` the oldest sets."""
+        due = await self._connection.fetchrow(SQL["due_parts"], carrier_id, newest_before, skip)
+        if due is None:
+            return None
+        rows = await self._connection.fetch(SQL["take_parts"], carrier_id, *due.values())
+        parts = {row["part"]: row for row in rows}
+        newest = max(rows, key=lambda row: row["received_at"])
+        mo = MobileOriginated(
+            carrier_id=carrier_id,
+            msisdn=due["source"],
+            source=str(due["source"]),
+            destination=due["destination"],
+            text=joined_text({part: row["text"] for part, row in parts.items()}, due["total"]),
+            raw=b"".join(parts[part]["raw"] for part in sorted(parts)),
+            data_coding=newest["data_coding"],
+            received_at=newest["received_at"],
+        )
+        return Joined(mo, complete=parts.keys() == set(range(1, due["total"] + 1)))
 
     async def context(
         self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext()
-        opened = await self._connection.fetch(
-            SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
-        )
         people = await self._connection.fetch(SQL["people"], list({mo.msisdn for mo in mos}))
-        merchants = {row["merchant_id"] for row in opened} | {row["merchant_id"] for row in people}
-        for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
-            context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
         subscribers: dict[int, list[int]] = defaultdict(list)
         for row in people:
             subscribers[row["merchant_id"]].append(row["subscriber_id"])
@@ -115,6 +135,13 @@ class StoredGroup:
                     row["merchant_id"], row["subscriber_id"], row["language"], ConsentState(found)
                 )
                 context.people.setdefault(row["msisdn"], []).append(person)
+        # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
+        opened = await self._connection.fetch(
+            SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
+        )
+        merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
+        for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
+            context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
         named = await self._named(sorted(subscribers), order_numbers)
         await self._answerable(context, opened, named)
         return context
@@ -195,6 +222,7 @@ class StoredGroup:
                     seqs[row["order_id"]],
                     row["quantity"],
                     row["created_at"],
+                    row["shop_ref"],
                 )
             )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_api import OPERATOR, KeyDraft, MerchantDraft, MerchantRow, Principal
+from smsgate.flows.ports_api import OPERATOR, KeyDraft, MerchantChange, MerchantDraft, MerchantRow, Principal
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_key, publish_prices
 from smsgate.store.pages import page_rows
@@ -122,6 +122,18 @@ class PgMerchants:
         async with self._database.bulk() as connection:  # the operator's view: no single merchant's
             rows, more = await page_rows(connection, _SQL["merchants_page"], OPERATOR, ask)
         return Page([_merchant(row) for row in rows], more)
+
+    async def change(self, merchant_id: int, change: MerchantChange) -> MerchantRow:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(
+                _SQL["change_merchant"], merchant_id, change.name, change.contact, change.state
+            )
+            if row is None:
+                raise NotFound(MISSING)
+            if change.state is not None:
+                for key in await connection.fetch(_SQL["public_ids_in_force"], merchant_id):
+                    await publish_key(connection, key["public_id"])
+        return _merchant(row)
 
     async def set_price_list(self, merchant_id: int, price_list_id: int) -> MerchantRow:
         async with self._database.transaction(merchant_id) as connection:

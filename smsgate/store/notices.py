@@ -2,7 +2,8 @@
 What one process must know of another's commits at once: STOPs, revoked keys, prices.
 
 NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
-listening connection is away nothing is heard: after it is back the STOPs of the gap are read from the log.
+listening connection is away nothing is heard: after it is back the STOPs of the gap are read from the log,
+and keys and prices are forgotten, to be read anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import asyncpg
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import StoreError
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
 from smsgate.store.pool import Database
@@ -56,7 +56,11 @@ async def publish_prices(connection: Connection) -> None:
 
 
 class Notices:
-    """Listen until cancelled; a lost connection is made anew."""
+    """
+    Listen until cancelled; a lost connection is made anew.
+
+    `on_gap` is called whenever the listening begins: keys may have been revoked while nobody listened.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Notices:
         on_start: Callable[[int, int], None],
         on_key: Callable[[str], None],
         on_prices: Callable[[], None],
+        on_gap: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
@@ -74,6 +79,7 @@ class Notices:
         self._on_start = on_start
         self._on_key = on_key
         self._on_prices = on_prices
+        self._on_gap = on_gap
         self._heard_until: datetime = clock.now()
         self.connected = asyncio.Event()
 
@@ -81,8 +87,8 @@ class Notices:
         while True:
             try:
                 await self._listen()
-            except StoreError as exc:
-                log.warning("notices_interrupted", error=str(exc)[:200])
+            except Exception as exc:  # noqa: BLE001  # whatever it is: who does not listen sends after a STOP
+                log.warning("notices_interrupted", error=repr(exc)[:200])
             self.connected.clear()
             await asyncio.sleep(PROBE_INTERVAL_S)
 
@@ -108,6 +114,7 @@ class Notices:
         for row in rows:
             self._on_stop(row["merchant_id"], row["msisdn"])
         self._on_prices()
+        self._on_gap()
 
     def _heard(
         self,

@@ -94,6 +94,8 @@ class PgOrders:
         """
         async with self._database.transaction(change.merchant_id) as connection:
             key = (change.merchant_id, change.order_id)
+            if change.stock_back:  # the offer first, as a customer's answer locks them
+                await connection.execute(_SQL["lock_offer"], change.merchant_id, change.offer_id)
             await connection.execute(_SQL["lock_order"], *key)
             if await connection.fetchval(_SQL["order_seq"], *key) != change.seq_before:
                 return False

@@ -30,6 +30,12 @@ def name_of(table: str, day: date) -> str:
     return NAME.format(table=table, day=day)
 
 
+def first_id_of_name(name: str) -> int:
+    """Return the first id that a daily partition, given by its name, can hold."""
+    day = datetime.strptime(name.rpartition("_p")[2], "%Y%m%d").replace(tzinfo=UTC).date()
+    return _first_id(day)
+
+
 def borders(day: date) -> tuple[int, int]:
     """Return the first id of a UTC day and of the day after."""
     return _first_id(day), _first_id(day + timedelta(days=1))

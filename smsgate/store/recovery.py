@@ -7,13 +7,17 @@ become unknown (offers are never resent); the rest was never written and goes ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+
+import asyncpg
 
 from smsgate.flows.records import Recovery
 from smsgate.ids import first_id_at
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store import catalogue
+from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 from smsgate.store.unsent import add_counters, settle_unsent
 
@@ -21,6 +25,13 @@ SQL = catalogue.load("sending")
 
 # Carriers deliver receipts up to 72 h after the submit; a day more for clocks and queues.
 RECEIPT_AGE_MAX: Final = timedelta(hours=96)
+# How far back a receipt's message is looked for, by how long the receipt has waited: nearly all come within
+# the hour, so the wide scans are for the few that are left. Seconds waited -> how long before the receipt.
+LOOK_BACK: Final = (
+    (0.0, timedelta(hours=1)),
+    (10.0, timedelta(hours=6)),
+    (60.0, RECEIPT_AGE_MAX),
+)
 CANCELLED_MAX: Final = 500  # chunks of cancelled campaigns ended by one call; the rest by the next
 
 
@@ -89,15 +100,7 @@ async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now
         waiting = await connection.fetch(SQL["unmatched_due"], carrier_id, now, limit)
         if not waiting:
             return 0
-        oldest = first_id_at(int((now - RECEIPT_AGE_MAX).timestamp() * 1000))
-        sent = await connection.fetch(
-            SQL["sent_by_smsc_id"],
-            carrier_id,
-            list({row["smsc_id"] for row in waiting}),
-            oldest,
-            sorted(FINAL),
-        )
-        newest = {row["smsc_id"]: row for row in sorted(sent, key=lambda row: row["message_id"])}
+        newest = await _newest_by_smsc_id(connection, carrier_id, waiting, now)
         matched = [(row, newest[row["smsc_id"]]) for row in waiting if row["smsc_id"] in newest]
         missed = [row["unmatched_id"] for row in waiting if row["smsc_id"] not in newest]
         if matched:
@@ -111,15 +114,7 @@ async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now
                 [r["received_at"] for r, _ in matched],
             )
             await connection.execute(SQL["matched"], carrier_id, [r["unmatched_id"] for r, _ in matched])
-            counts: dict[tuple[int, int, str], int] = {}
-            settled = {s["message_id"] for _, s in matched if s["settled"]}
-            for r, s in matched:
-                if r["state"] not in FINAL or s["campaign_id"] is None or s["message_id"] in settled:
-                    continue
-                settled.add(s["message_id"])
-                kind = "delivered" if r["state"] == ReceiptState.DELIVRD else "failed"
-                key = (s["merchant_id"], s["campaign_id"], kind)
-                counts[key] = counts.get(key, 0) + 1
+            counts = _first_finals(matched)
             keys = sorted(counts)
             await connection.execute(
                 SQL["add_counters"],
@@ -131,3 +126,44 @@ async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now
         if missed:
             await connection.execute(SQL["not_matched"], carrier_id, missed, now)
         return len(matched)
+
+
+async def _newest_by_smsc_id(
+    connection: Connection, carrier_id: int, waiting: Sequence[asyncpg.Record], now: datetime
+) -> dict[bytes, asyncpg.Record]:
+    """Return the newest accepted message of each waiting receipt's id, as far as one is found."""
+    newest: dict[bytes, asyncpg.Record] = {}
+    for waited_s, look_back in LOOK_BACK:
+        left = [
+            row
+            for row in waiting
+            if row["smsc_id"] not in newest and (now - row["received_at"]).total_seconds() >= waited_s
+        ]
+        if not left:
+            break
+        since = min(row["received_at"] for row in left) - look_back
+        sent = await connection.fetch(
+            SQL["sent_by_smsc_id"],
+            carrier_id,
+            list({row["smsc_id"] for row in left}),
+            first_id_at(int(since.timestamp() * 1000)),
+            sorted(FINAL),
+        )
+        newest |= {row["smsc_id"]: row for row in sorted(sent, key=lambda row: row["message_id"])}
+    return newest
+
+
+def _first_finals(
+    matched: Sequence[tuple[asyncpg.Record, asyncpg.Record]],
+) -> dict[tuple[int, int, str], int]:
+    """Count messages of campaigns by their first final receipt: (merchant, campaign, kind) -> n."""
+    counts: dict[tuple[int, int, str], int] = {}
+    settled = {s["message_id"] for _, s in matched if s["settled"]}
+    for r, s in matched:
+        if r["state"] not in FINAL or s["campaign_id"] is None or s["message_id"] in settled:
+            continue
+        settled.add(s["message_id"])
+        kind = "delivered" if r["state"] == ReceiptState.DELIVRD else "failed"
+        key = (s["merchant_id"], s["campaign_id"], kind)
+        counts[key] = counts.get(key, 0) + 1
+    return counts

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import asyncpg
 import orjson
 
-from smsgate.campaigns.rendering import field_names
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.ports import Ids
 from smsgate.flows.records import (
@@ -23,20 +21,14 @@ from smsgate.flows.records import (
     ChunkKey,
     Flush,
     InteractiveClaim,
-    OfferVersion,
     Recovery,
 )
-from smsgate.ids import BLOCK_MAX
 from smsgate.store import catalogue, flushing, recovery
-from smsgate.store.connection import Connection
+from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
-from smsgate.store.unsent import add_counters, settle_unsent
 
 SQL = catalogue.load("sending")
-
-# A late answer still belongs to the offer it answers: its place is not given away before this is over.
-LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
 
 
 class StoredSending:
@@ -68,7 +60,7 @@ class StoredSending:
             chunk = await connection.fetchrow(SQL["take_chunk"], merchant_id, campaign_id, owner)
             if chunk is None:
                 return None
-            claim = _Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, now)
+            claim = Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, now)
             if chunk["message_id_base"] is None:
                 return await claim.first(allowance_step)
             return await claim.again(allowance_step)
@@ -157,191 +149,6 @@ class StoredSending:
 
     async def recover(self, *, now: datetime) -> Recovery:
         return await recovery.recover(self._database, now)
-
-
-class _Claim:
-    """One claim in its transaction."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        ids: Ids,
-        merchant_id: int,
-        campaign_id: int,
-        campaign: asyncpg.Record,
-        chunk: asyncpg.Record,
-        now: datetime,
-    ) -> None:
-        self._connection = connection
-        self._ids = ids
-        self._merchant_id = merchant_id
-        self._campaign_id = campaign_id
-        self._campaign = campaign
-        self._chunk = chunk
-        self._now = now
-        self._names = field_names(campaign["text"])
-
-    async def first(self, allowance_step: int) -> ChunkClaim:
-        """Choose the recipients, open their offers, write their message rows: the durable intent to send."""
-        merchant_id, chunk, campaign = self._merchant_id, self._chunk, self._campaign
-        row = await self._connection.fetchrow(
-            SQL["candidates"],
-            merchant_id,
-            chunk["subscriber_lo"],
-            chunk["subscriber_hi"],
-            campaign["audience_tags"],
-            campaign["audience_ids"],
-        )
-        assert row is not None
-        subscriber_ids, msisdns = list(row["subscriber_ids"]), list(row["msisdns"])
-        count = len(msisdns)
-        assert count <= BLOCK_MAX
-        base = self._ids.block(max(count, 1))
-        message_ids = list(range(base, base + count))
-        fields = await self._fields(subscriber_ids) if self._names and count else None
-        await self._insert_messages(message_ids, subscriber_ids, msisdns, fields)
-        opened = await self._open(message_ids, subscriber_ids, msisdns)
-        allowance = min(count, allowance_step)
-        await self._connection.execute(
-            SQL["set_chunk_messages"],
-            merchant_id,
-            self._campaign_id,
-            chunk["no"],
-            base,
-            count,
-            allowance,
-            "claimed" if opened else "done",
-        )
-        counts = {"recipients": count}
-        if len(opened) < count:
-            closed = [message_id for message_id in message_ids if message_id not in opened]
-            await self._connection.execute(
-                SQL["insert_not_sent"], merchant_id, closed, "open_offer", self._now
-            )
-            counts["not_sent"] = len(closed)
-            keep = [n for n, message_id in enumerate(message_ids) if message_id in opened]
-            message_ids = [message_ids[n] for n in keep]
-            msisdns = [msisdns[n] for n in keep]
-            fields = None if fields is None else [fields[n] for n in keep]
-        await add_counters(self._connection, merchant_id, self._campaign_id, counts)
-        return self._result(base, count, allowance, message_ids, msisdns, fields)
-
-    async def again(self, allowance_step: int) -> ChunkClaim:
-        """Go on with a chunk that an earlier owner gave back: what has no outcome, less who left since."""
-        chunk = self._chunk
-        base, count = chunk["message_id_base"], chunk["message_count"]
-        rows = await self._connection.fetch(SQL["unsettled_messages"], self._merchant_id, base, base + count)
-        left = [row for row in rows if row["offers_state"] != "subscribed"]
-        if left:
-            await settle_unsent(
-                self._connection, self._merchant_id, self._campaign_id, left, "stopped", self._now
-            )
-        rows = [row for row in rows if row["offers_state"] == "subscribed"]
-        allowance = min(count, chunk["allowance"] + allowance_step)
-        await self._connection.execute(
-            SQL["set_chunk_messages"],
-            self._merchant_id,
-            self._campaign_id,
-            chunk["no"],
-            base,
-            count,
-            allowance,
-            "claimed" if rows else "done",
-        )
-        fields = [list(row["fields"] or ()) for row in rows] if self._names else None
-        return self._result(
-            base,
-            count,
-            allowance,
-            [row["message_id"] for row in rows],
-            [row["msisdn"] for row in rows],
-            fields,
-        )
-
-    def _result(
-        self,
-        base: int,
-        count: int,
-        allowance: int,
-        message_ids: list[int],
-        msisdns: list[int],
-        fields: list[list[str]] | None,
-    ) -> ChunkClaim:
-        return ChunkClaim(
-            merchant_id=self._merchant_id,
-            campaign_id=self._campaign_id,
-            chunk_no=self._chunk["no"],
-            fence=self._chunk["fence"],
-            offer=offer_of(self._merchant_id, self._campaign),
-            message_id_base=base,
-            message_count=count,
-            allowance=allowance,
-            message_ids=message_ids,
-            msisdns=msisdns,
-            fields=fields,
-            field_names=self._names,
-        )
-
-    async def _fields(self, subscriber_ids: list[int]) -> list[list[str]]:
-        rows = await self._connection.fetch(
-            SQL["candidate_fields"], self._merchant_id, subscriber_ids, list(self._names)
-        )
-        by_id = {row["subscriber_id"]: list(row["fields"]) for row in rows}
-        return [by_id[subscriber_id] for subscriber_id in subscriber_ids]
-
-    async def _insert_messages(
-        self,
-        message_ids: list[int],
-        subscriber_ids: list[int],
-        msisdns: list[int],
-        fields: list[list[str]] | None,
-    ) -> None:
-        head = (self._merchant_id, self._campaign_id, self._campaign["sender"])
-        if fields is None:
-            await self._connection.execute(
-                SQL["insert_messages"], *head, message_ids, subscriber_ids, msisdns
-            )
-            return
-        texts = [orjson.dumps(values).decode() for values in fields]
-        await self._connection.execute(
-            SQL["insert_personal_messages"], *head, message_ids, subscriber_ids, msisdns, texts
-        )
-
-    async def _open(self, message_ids: list[int], subscriber_ids: list[int], msisdns: list[int]) -> set[int]:
-        campaign = self._campaign
-        rows = await self._connection.fetch(
-            SQL["open_offers"],
-            msisdns,
-            message_ids,
-            subscriber_ids,
-            campaign["sender"],
-            self._merchant_id,
-            self._campaign_id,
-            campaign["offer_id"],
-            campaign["offer_version"],
-            campaign["expires_at"],
-            self._now - LATE_ANSWER_GRACE,
-        )
-        return {row["message_id"] for row in rows}
-
-
-def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:
-    """Return the offer version of a row that has the columns of offer_version."""
-    return OfferVersion(
-        merchant_id=merchant_id,
-        offer_id=row["offer_id"],
-        version=row["offer_version"],
-        text=row["text"],
-        shop_name=row["shop_name"],
-        item=row["item"],
-        unit_price_minor=row["unit_price_minor"],
-        currency=row["currency"],
-        quantity_max=row["quantity_max"],
-        language=row["language"],
-        country=row["country"],
-        sender=row["sender"],
-        expires_at=row["expires_at"],
-    )
 
 
 def _interactive(merchant_id: int, rows: Sequence[asyncpg.Record]) -> InteractiveClaim:

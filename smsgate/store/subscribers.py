@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from smsgate.store.pool import Database
 
 _SQL: Final = load("subscribers")
+_INBOUND: Final = load("inbound")  # a STOP closes offers in one way, whoever takes it
 DUPLICATE_KEY: Final = "23505"
 MISSING: Final = "No such object."
 # What a later opt-in must be newer than.
@@ -123,7 +124,7 @@ class PgSubscribers:
                 )
                 await _tell(connection, merchant_id, draft, now)
             if decision.close_offers:
-                await connection.execute(_SQL["close_open_offers"], merchant_id, held["msisdn"], now)
+                await connection.execute(_INBOUND["close_offers"], [merchant_id], [held["msisdn"]])
                 await publish_stop(connection, merchant_id, held["msisdn"])
             elif decision.state is ConsentState.SUBSCRIBED:
                 await publish_start(connection, merchant_id, held["msisdn"])

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import AddressRefused, StoreError, StoreUnavailable
+from smsgate.errors import AddressRefused, SmsgateError, StoreError, StoreUnavailable
 from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveriesStore, DueEndpoint
 from smsgate.security.addresses import AddressPolicy, check_url
 from smsgate.webhooks.courier import Courier, Outcome, Verdict
@@ -93,19 +93,23 @@ class Deliveries:
     # ------------------------------------------------------------ claims
 
     async def run(self) -> None:
-        """Deliver until `stop` is done."""
+        """
+        Deliver until `stop` is done.
+
+        Raises:
+            SmsgateError: no results are written any more; every slot would stay taken, in silence.
+        """
         settling = asyncio.create_task(self._settle_all(), name="webhook-settling")
         self._no_more_claims.clear()
         try:
-            await self._claim_all()
+            await _beside(settling, self._claim_all())
             self._no_more_claims.set()
-            await self._stopped.wait()
+            await _beside(settling, self._stopped.wait())
         finally:
             self._no_more_claims.set()
             for task in (settling, *self._attempts):
                 task.cancel()
-            with suppress(asyncio.CancelledError):
-                await settling
+            await asyncio.gather(settling, return_exceptions=True)
 
     async def _claim_all(self) -> None:
         orphans_at = 0.0
@@ -264,3 +268,23 @@ class Deliveries:
             log.warning("webhooks_not_released", error=str(exc)[:200])
         log.info("webhooks_parked", deliveries=len(parked))
         self._stopped.set()
+
+
+async def _beside(settling: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:
+    """
+    Do `work` while `settling` lives.
+
+    Raises:
+        SmsgateError: `settling`, which is endless, ended before the work did.
+    """
+    working = asyncio.create_task(work, name="webhook-claiming")
+    try:
+        done, _ = await asyncio.wait({working, settling}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        # Its error is raised below; one that comes of the cancellation is nobody's.
+        await asyncio.gather(working, return_exceptions=True)
+    if settling in done:
+        cause = None if settling.cancelled() else settling.exception()
+        raise SmsgateError(f"the writing of webhook results ended: {cause!r}") from cause
+    working.result()

@@ -15,6 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+from pydantic import SecretStr
+
+from smsgate.clock import SystemClock
+from smsgate.config import DatabaseSettings
+from smsgate.daemon.process import LoopDied
+from smsgate.daemon.services import open_services
 from tests.acceptance.town import SENDER, Ground, Town, a_record, a_town, eventually
 from tests.acceptance.wire import Wire, socket_wire
 
@@ -79,17 +86,38 @@ async def test_a_campaign_outlives_the_absence_and_every_phone_gets_its_offer_on
         assert (town.shop.verified_once, town.shop.verified_more) == (1, 0)
 
 
+async def test_why_a_process_ends_is_not_hidden_by_a_database_that_is_away(
+    ground: Ground, short_dir: Path
+) -> None:
+    """A lost lease ends with its own sentence and exit code; the lease that cannot be given back runs out."""
+    async with a_wire(ground, short_dir) as (wire, dsn):
+        dsns = DatabaseSettings(dsn=SecretStr(dsn)).dsns()
+
+        async def end_while_it_is_away() -> None:
+            async with open_services(ground.state_dir, dsns, SystemClock(), print):
+                wire.cut()
+                raise LoopDied("the lease was lost")
+
+        with pytest.raises(LoopDied, match="the lease was lost"):
+            await end_while_it_is_away()
+
+
 @asynccontextmanager
 async def a_town_on_a_wire(ground: Ground, directory: Path, **parts: Any) -> AsyncIterator[tuple[Town, Wire]]:
     """Start a town whose way to the database can be cut."""
+    async with a_wire(ground, directory) as (wire, dsn), a_town(ground, dsn=dsn, **parts) as town:
+        yield town, wire
+
+
+@asynccontextmanager
+async def a_wire(ground: Ground, directory: Path) -> AsyncIterator[tuple[Wire, str]]:
+    """Lay a wire before the database; return it with the DSN that leads over it."""
     dsn = urlsplit(ground.dsn)
     query = parse_qs(dsn.query)
     (host,), (port,) = query["host"], query["port"]
     name = f".s.PGSQL.{port}"
     async with socket_wire(f"{host}/{name}", str(directory / name)) as wire:
-        over_the_wire = f"postgresql://{dsn.username}@/{dsn.path[1:]}?host={directory}&port={port}"
-        async with a_town(ground, dsn=over_the_wire, **parts) as town:
-            yield town, wire
+        yield wire, f"postgresql://{dsn.username}@/{dsn.path[1:]}?host={directory}&port={port}"
 
 
 async def statuses(town: Town) -> dict[str, int]:

@@ -91,6 +91,19 @@ async def test_after_twenty_wrong_keys_the_source_is_slowed_and_a_known_key_is_n
         assert (await merchant.get("/v1/subscribers")).status == 200
 
 
+async def test_a_key_that_was_right_is_looked_up_again_beside_a_flood_of_wrong_ones(
+    database: Database,
+) -> None:
+    """A company's shop and somebody who guesses may share an address, or a proxy that nobody trusts."""
+    async with running(a_context(database, wrong_keys_per_s=1, key_cache_s=0.0)) as api:
+        merchant = await api.merchant()
+        assert (await merchant.get("/v1/subscribers")).status == 200
+        guesses = [api.with_key(new_key(Mode.LIVE).text) for _ in range(5)]
+        statuses = [(await guess.get("/v1/subscribers")).status for guess in guesses]
+        assert statuses[-1] == 429
+        assert (await merchant.get("/v1/subscribers")).status == 200
+
+
 async def test_a_key_is_looked_up_once_and_its_use_noted_once(database: Database) -> None:
     context = a_context(database)
     keys = CountingKeys(database)

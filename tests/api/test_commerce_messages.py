@@ -46,7 +46,11 @@ async def test_the_state_of_a_message_is_what_was_inserted_about_it(
     assert (read.body["text"], read.body["sender"], read.body["kind"]) == (TEXT, SENDER, "offer")
     charged = status == 0
     assert (read.body["price"], read.body["currency"]) == (("0.045", "EUR") if charged else ("0.00", None))
-    assert read.body["reason"] == ("ESME_RTHROTTLED (0x58): Throttling error (ESME has exceeded allowed message limits)" if status == 88 else None)
+    assert read.body["reason"] == (
+        "ESME_RTHROTTLED (0x58): Throttling error (ESME has exceeded allowed message limits)"
+        if status == 88
+        else None
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def test_a_merchant_is_added_priced_and_listed(shell: Shell) -> None:
     assert slug in shell.ok("merchant", "list").out
 
 
+def test_a_merchant_is_suspended_and_resumed(shell: Shell) -> None:
+    slug = a_merchant(shell)
+
+    def state() -> str:
+        (found,) = [row for row in shell.ok("merchant", "list", "--json").json() if row["slug"] == slug]
+        return str(found["state"])
+
+    assert f"smsgate merchant resume {slug}" in shell.ok("merchant", "suspend", slug).err
+    assert state() == "suspended"
+    assert shell.ok("merchant", "resume", slug, "--json").json()["state"] == "active"
+    assert state() == "active"
+
+
 def test_a_taken_slug_is_a_failure_and_a_bad_one_a_usage_error(shell: Shell) -> None:
     slug = a_merchant(shell)
     taken = shell.run("merchant", "add", slug, "--name", "B", "--country", "FR")
@@ -72,6 +85,7 @@ def test_a_bad_option_is_named(shell: Shell, option: str, value: str) -> None:
         ("billing", "export", "nobody", "2026-11"),
         ("key", "add", "nobody", "--name", "x"),
         ("merchant", "price-list", "nobody", "x"),
+        ("merchant", "suspend", "nobody"),
     ],
 )
 def test_an_unknown_merchant_is_named_with_the_way_to_the_known_ones(

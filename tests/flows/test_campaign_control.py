@@ -1,12 +1,18 @@
-"""Pause, resume and cancel reach a running campaign through the database alone."""
+"""Pause, resume, cancel and who counts as audience reach a running campaign through the database alone."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
+import pytest
+
+from smsgate.flows import stops
 from smsgate.store.pool import Database
+from smsgate.store.sending import StoredSending
+from tests.flows.test_recovery import books
 from tests.flows.test_sending import reasons
-from tests.flows.world import a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, a_world, eventually
 
 
 async def test_pause_stops_within_a_second_and_resume_goes_on(database: Database) -> None:
@@ -96,3 +102,160 @@ async def test_a_paused_campaign_can_be_cancelled(database: Database) -> None:
             )
         counters = await world.counters(campaign_id)
         assert counters["accepted"] + counters["not_sent"] == 200
+
+
+async def test_who_comes_or_consents_after_the_start_gets_nothing(database: Database) -> None:
+    async with a_world(database, subscribers=20) as world:
+        await world.execute("UPDATE subscriber SET offers_state = 'none' WHERE subscriber_id = 10005")
+        await world.execute("DELETE FROM subscriber WHERE subscriber_id = 10006")
+        campaign_id = await world.campaign()
+        await world.execute(
+            "UPDATE subscriber SET offers_state = 'subscribed', offers_state_at = now() "
+            "WHERE subscriber_id = 10005"
+        )
+        await world.execute(
+            "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state, "
+            "offers_state_at) VALUES ($1, 10006, 33699999999, 'fr', 'FR', 'subscribed', "
+            "now() - interval '1 day')",
+            MERCHANT,
+        )
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        assert (await books(world, campaign_id))["recipients"] == 18
+        assert not {FIRST_MSISDN + 5, FIRST_MSISDN + 6, 33_699_999_999} & set(world.log.by_destination)
+
+
+async def test_a_tag_given_to_many_after_the_start_makes_more_chunks_and_never_a_larger_one(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=2_500) as world:
+        await world.execute(
+            "UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id IN (10000, 12400, 12499)"
+        )
+        campaign_id = await world.campaign(tags=["vip"])
+        assert await world.value("SELECT count(*) FROM campaign_chunk") == 1
+        await world.execute("UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id < 12499")
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        rows = await world.rows("SELECT message_count FROM campaign_chunk ORDER BY no")
+        assert [row["message_count"] for row in rows] == [1_000, 1_000, 500]
+        assert Counter(world.log.by_destination.values()) == {1: 2_500}
+        assert (await books(world, campaign_id))["accepted"] == 2_500
+
+
+class _OneIsBroken(StoredSending):
+    """A campaign whose claim meets what nobody thought of."""
+
+    broken = 0
+    tries = 0
+
+    async def claim_chunk(self, merchant_id, campaign_id, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202
+        claim = await super().claim_chunk(merchant_id, campaign_id, **kwargs)
+        if campaign_id == _OneIsBroken.broken:
+            _OneIsBroken.tries += 1
+            raise AssertionError("a row that cannot be")
+        return claim
+
+
+async def test_a_campaign_whose_claim_fails_waits_and_the_others_go_on(database: Database) -> None:
+    async with a_world(database, subscribers=20) as world:
+        await world.execute(
+            "UPDATE subscriber SET tags = ARRAY[CASE WHEN subscriber_id < 10010 THEN 'a' ELSE 'b' END]"
+        )
+        _OneIsBroken.broken, _OneIsBroken.tries = await world.campaign(tags=["a"]), 0
+        good = await world.campaign(tags=["b"])
+        async with world.gateway() as gateway:  # leaving checks that its loops live
+            gateway.claiming._store.__class__ = _OneIsBroken
+            await eventually(lambda: world.finished(good))
+            # What the failed claim had committed is given back.
+            await eventually(
+                lambda: world.value("SELECT count(*) = 0 FROM campaign_chunk WHERE state = 'claimed'")
+            )
+        assert _OneIsBroken.tries == 1
+        assert len(world.log.by_destination) == 10
+
+
+async def test_a_paused_chunk_is_given_back_and_who_left_meanwhile_gets_nothing(database: Database) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=300) as world:
+        campaign_id = await world.campaign(chunk=100)
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits > 50)
+            await world.set_state(campaign_id, "paused")
+            await eventually(
+                lambda: world.value("SELECT count(*) = 0 FROM campaign_chunk WHERE state = 'claimed'")
+            )
+            await eventually(lambda: not gateway.pump.batches() and not gateway.pump.held_chunks)
+            written = world.log.submits
+            assert written < 300
+            left = [number for number in range(300) if FIRST_MSISDN + number not in world.log.by_destination]
+            # Behind the back of the set of STOPs in memory: only a claim can see it.
+            await world.execute(
+                "UPDATE subscriber SET offers_state = 'unsubscribed' WHERE subscriber_id = ANY($1::bigint[])",
+                [10_000 + number for number in left[:20]],
+            )
+            await world.set_state(campaign_id, "sending")
+            await eventually(lambda: world.finished(campaign_id))
+        assert Counter(world.log.by_destination.values()) == {1: 280}
+        counters = await books(world, campaign_id)
+        assert counters["accepted"] == 280
+        assert counters["unknown"] == 0
+
+
+async def test_a_chunk_held_for_long_is_given_back_and_goes_on_with_consent_read_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stops.KEEP_S > stops.HOLD_MAX_S
+    monkeypatch.setattr("smsgate.flows.sending.HOLD_MAX_S", 0.2)
+    async with a_world(database, subscribers=300, rate_per_s=300, response_latency_s=0.02) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.log.submits > 20)
+            await world.execute(
+                "UPDATE subscriber SET offers_state = 'unsubscribed' WHERE subscriber_id = 10299"
+            )
+            await eventually(lambda: world.finished(campaign_id))
+        assert Counter(world.log.by_destination.values()) == {1: 299}
+        assert await reasons(world) == {"stopped": 1}
+        assert (await books(world, campaign_id))["accepted"] == 299
+        assert await world.value("SELECT fence FROM campaign_chunk") > 1
+
+
+async def test_stops_forgotten_before_their_time_void_the_claims_in_memory(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stops, "ENTRIES_MAX", 10)
+    monkeypatch.setattr(stops, "OVERFLOW_DROP", 5)
+    async with a_world(database, subscribers=300, rate_per_s=300) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits > 20)
+            await world.execute(
+                "UPDATE subscriber SET offers_state = 'unsubscribed' WHERE subscriber_id = 10299"
+            )
+            gateway.claiming._stops.add(MERCHANT, FIRST_MSISDN + 299, 0.0)
+            for other in range(11):
+                gateway.claiming._stops.add(MERCHANT + 1, FIRST_MSISDN + other, 0.0)
+            assert FIRST_MSISDN + 299 not in gateway.claiming._stops.held(MERCHANT)
+            await eventually(lambda: world.finished(campaign_id))
+        assert Counter(world.log.by_destination.values()) == {1: 299}
+        assert await reasons(world) == {"stopped": 1}
+        assert (await books(world, campaign_id))["accepted"] == 299
+
+
+async def test_a_suspended_merchant_sends_no_offer_and_its_system_messages_still_go(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=300) as world:
+        campaign_id = await world.campaign(chunk=100)
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits > 50)
+            await world.execute("UPDATE merchant SET state = 'suspended'")
+            await eventually(lambda: not gateway.pump.held_chunks)
+            before = world.log.submits
+            assert before < 300
+            await world.system_message(3, "Boxman: STOP enregistré")
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            assert world.log.submits == before + 1
+            await world.execute("UPDATE merchant SET state = 'active'")
+            await eventually(lambda: world.finished(campaign_id))
+        assert (await books(world, campaign_id))["accepted"] == 300

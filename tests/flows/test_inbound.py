@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+from smsgate.clock import SystemClock
+from smsgate.flows.events import order_data
+from smsgate.flows.orders import Orders
+from smsgate.ids import IdMaker
+from smsgate.security.public_ids import PublicIds
+from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, MO_MICROS, SENDER, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, Nudges, eventually
 
 
 async def test_an_ok_is_an_order_with_receipt_event_stock_and_charge(database: Database) -> None:
@@ -118,6 +126,48 @@ async def test_no_with_the_number_cancels_and_gives_the_stock_back(database: Dat
         assert await stock(world) == 10
         assert await world.value("SELECT state FROM orders") == "cancelled"
         assert len(await events(world, "order.cancelled")) == 1
+
+
+async def test_a_no_after_the_window_asks_the_shop_and_tells_the_customer(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK 2")
+        (number,) = await order_numbers(world)
+        await world.execute("UPDATE orders SET created_at = created_at - interval '61 minutes'")
+        (told,) = await say(world, 1, f"NON {number}")
+        assert told == f"Boxman: votre demande d'annuler la commande {number} est transmise à la boutique."
+        assert await world.value("SELECT state FROM orders") == "placed"
+        assert await stock(world) == 8
+        assert len(await events(world, "order.cancel_requested")) == 1
+        assert await outcomes(world) == {"ordered": 1, "cancel_requested": 1}
+
+
+async def test_every_event_about_an_order_has_the_same_fields(database: Database) -> None:
+    """Whether a customer's answer makes it or the shop's; amounts are whole minor units."""
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK 2")
+        await say(world, 2, "OK")
+        await say(world, 2, "NON")
+        ids = IdMaker(40, lambda: int(time.time() * 1000))
+        orders = Orders(PgOrders(database), ids, SystemClock(), PublicIds(bytes(32)), Nudges())
+        order_id = await world.value("SELECT min(order_id) FROM orders")
+        await orders.confirm(MERCHANT, order_id, "B-1")
+        await world.execute("UPDATE orders SET created_at = created_at - interval '61 minutes'")
+        await say(world, 1, "NON")
+        created, *_ = await events(world, "order.created")
+        (cancelled,) = await events(world, "order.cancelled")
+        (requested,) = await events(world, "order.cancel_requested")
+        shops = order_data(await PgOrders(database).get(MERCHANT, order_id), PublicIds(bytes(32)))
+        assert created.keys() == cancelled.keys() == requested.keys() == shops.keys()
+        assert (created["unit_price_minor"], created["total_minor"], created["currency"]) == (
+            1990,
+            3980,
+            "EUR",
+        )
+        assert (created["order_ref"], requested["order_ref"], shops["order_ref"]) == ("", "B-1", "B-1")
+        assert (created["sequence"], requested["sequence"], cancelled["sequence"]) == (1, 2, 2)
+        changing = {"state", "sequence", "order_ref", "placed_at"}  # the last was set back above
+        for key in created.keys() - changing:
+            assert created[key] == requested[key] == shops[key], key
 
 
 async def test_no_with_the_number_cancels_after_a_newer_offer_took_the_place(database: Database) -> None:

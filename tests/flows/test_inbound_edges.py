@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+from smsgate.campaigns.replies import read_reply
 from smsgate.flows.inbound_desk import order_number
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.pool import Database
@@ -129,6 +131,34 @@ async def test_a_decision_that_fails_costs_its_neighbours_nothing(database: Data
         await world.execute("UPDATE merchant SET timezone = 'Europe/Paris' WHERE merchant_id = 8")
         await eventually(lambda: mos[3].taken)
         assert len(await order_numbers(world)) == 8
+
+
+async def test_a_large_group_lets_everybody_else_work_in_between(database: Database) -> None:
+    """Two hundred readings in a row would hold every window and timer of the process for their time."""
+    people, text = 201, "peut-être bien un autre jour, je ne sais pas trop"
+    spent: list[float] = []
+
+    async def take_turns() -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            spent.append(now - last)
+            last = now
+
+    async with an_open_offer(database, subscribers=people) as (world, gateway):
+        async with world.locked("mo_seen"):
+            world.answer(0, "hm?")
+            await eventually(lambda: gateway.intake.busy)
+            mos = [world.answer(number, text) for number in range(1, people)]
+            await eventually(lambda: gateway.intake.backlog() == people - 1)
+        turns = asyncio.create_task(take_turns())
+        await eventually(lambda: all(mo.taken for mo in mos))
+        turns.cancel()
+    began = time.thread_time()
+    for _ in mos:
+        read_reply(text, "fr", names=("Boxman", "CD Madonna"))
+    assert max(spent) < (time.thread_time() - began) / 2
 
 
 async def test_two_orders_that_come_to_one_number_get_two(database: Database) -> None:

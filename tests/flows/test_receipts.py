@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pytest
+
+from smsgate.ids import first_id_at
 from smsgate.simulator.submits import Submits, receipt_bodies
 from smsgate.store.pool import Database
-from tests.flows.world import OTHER_SENDER, World, a_simulator, a_world, eventually
+from smsgate.store.recovery import resolve_unmatched
+from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, World, a_simulator, a_world, eventually
 
 DATE = b"2611231200"
 
@@ -122,3 +127,63 @@ async def test_receipts_are_acknowledged_after_the_commit_and_not_before(databas
                 assert world.log.receipts_acknowledged == 0
             await eventually(lambda: world.log.receipts_acknowledged == 30)
         assert await receipt_states(world) == {2: 30}
+
+
+async def a_waiting_receipt(world: World, number: int, sent_at: datetime, received_at: datetime) -> None:
+    """Write an accepted message and a receipt for it that nobody matched yet."""
+    message_id = first_id_at(int(sent_at.timestamp() * 1000)) + number
+    await world.execute(
+        "INSERT INTO message (merchant_id, message_id, campaign_id, msisdn, kind, sender) "
+        "VALUES ($1, $2, 1, $3, 'offer', '36111')",
+        MERCHANT,
+        message_id,
+        FIRST_MSISDN + number,
+    )
+    await world.execute(
+        "INSERT INTO sent VALUES ($1, $2, 1, 1, 0, 1, $3, 11, 45000, 21, 30000, NULL, $4)",
+        MERCHANT,
+        message_id,
+        b"%d" % number,
+        sent_at,
+    )
+    await world.execute(
+        "INSERT INTO receipt_unmatched VALUES (1, $1, $2, 2, '', $3, $3)",
+        number,
+        b"%d" % number,
+        received_at,
+    )
+
+
+async def test_two_processes_that_match_at_once_count_every_receipt_once(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        now = datetime.now(UTC)
+        for number in range(20):
+            await a_waiting_receipt(world, number, now, now)
+        async with world.locked("receipt"):
+            tasks = [asyncio.create_task(resolve_unmatched(database, 1, 100, now)) for _ in range(2)]
+
+            async def both_got_as_far_as_they_can() -> bool:
+                waiting = await world.value("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return bool(waiting + sum(task.done() for task in tasks) == 2)
+
+            await eventually(both_got_as_far_as_they_can)
+        assert sum(await asyncio.gather(*tasks)) == 20
+        assert await receipt_states(world) == {2: 20}
+        assert await world.counters(1) == {"delivered": 20}
+
+
+@pytest.mark.parametrize(
+    ("sent_before", "found_after_s"),
+    [(timedelta(minutes=30), 1), (timedelta(hours=3), 11), (timedelta(hours=20), 61)],
+)
+async def test_a_receipt_is_looked_for_the_further_back_the_longer_it_waits(
+    database: Database, sent_before: timedelta, found_after_s: int
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        now = datetime.now(UTC)
+        await a_waiting_receipt(world, 1, now - sent_before, now)
+        if found_after_s > 1:
+            early = now + timedelta(seconds=found_after_s // 2 - 1)
+            assert await resolve_unmatched(database, 1, 100, early) == 0
+        assert await resolve_unmatched(database, 1, 100, now + timedelta(seconds=found_after_s)) == 1
+        assert await receipt_states(world) == {2: 1}

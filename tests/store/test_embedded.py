@@ -77,6 +77,29 @@ async def test_a_killed_server_recovers_and_says_how_far_it_is(
         assert any("The database is starting: " in sentence for sentence in said)
 
 
+async def test_a_guarded_server_that_is_killed_runs_again_with_its_data(reachable_dir: Path) -> None:
+    said: list[str] = []
+    async with a_server(reachable_dir, on_progress=said.append) as server, server.guarded():
+        await execute(server, "CREATE TABLE t AS SELECT 42 AS n")
+        before = embedded_server.find(server.data_dir)
+        assert before is not None
+        os.kill(before.pid, signal.SIGKILL)
+        await until(lambda: "The database server runs again" in said)
+        assert await execute(server, "SELECT n FROM t") == 42
+    assert embedded_server.find(server.data_dir) is None, "the last one to leave still stops it"
+
+
+async def test_a_guard_makes_no_empty_database_where_the_data_are_gone(reachable_dir: Path) -> None:
+    said: list[str] = []
+    async with a_server(reachable_dir, on_progress=said.append) as server, server.guarded():
+        before = embedded_server.find(server.data_dir)
+        assert before is not None
+        server.data_dir.rename(server.data_dir.with_name("moved"))
+        os.kill(before.pid, signal.SIGKILL)
+        await until(lambda: any("is gone" in sentence for sentence in said))
+        assert not server.data_dir.exists()
+
+
 async def test_a_server_that_outlived_its_gateway_is_found_and_used(reachable_dir: Path) -> None:
     """kill -9 of the gateway leaves PostgreSQL running."""
     script = (

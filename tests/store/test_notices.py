@@ -18,6 +18,8 @@ class Heard:
     stops: set[tuple[int, int]] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
     prices: int = 0
+    gaps: int = 0
+    broken: bool = False
 
     def on_stop(self, merchant_id: int, msisdn: int) -> None:
         self.stops.add((merchant_id, msisdn))
@@ -25,13 +27,19 @@ class Heard:
     def on_prices(self) -> None:
         self.prices += 1
 
+    def on_gap(self) -> None:
+        self.gaps += 1
+        if self.broken:
+            self.broken = False
+            raise RuntimeError("a mistake of ours")
+
     def on_start(self, merchant_id: int, msisdn: int) -> None:
         self.stops.discard((merchant_id, msisdn))
 
 
 @asynccontextmanager
-async def listening(database: Database) -> AsyncIterator[tuple[Notices, Heard]]:
-    heard = Heard()
+async def listening(database: Database, *, broken: bool = False) -> AsyncIterator[tuple[Notices, Heard]]:
+    heard = Heard(broken=broken)
     notices = Notices(
         database,
         SystemClock(),
@@ -39,6 +47,7 @@ async def listening(database: Database) -> AsyncIterator[tuple[Notices, Heard]]:
         on_start=heard.on_start,
         on_key=heard.keys.append,
         on_prices=heard.on_prices,
+        on_gap=heard.on_gap,
     )
     task = asyncio.create_task(notices.run())
     await asyncio.wait_for(notices.connected.wait(), 5)
@@ -100,3 +109,14 @@ async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(
         finally:
             await admin.close()
         await until({(7, 33612345678)}, heard, 10)
+        async with asyncio.timeout(10):
+            await notices.connected.wait()
+        assert heard.gaps == 2, "once when the listening began, once after the gap"
+
+
+async def test_no_mistake_ends_the_listening(database: Database) -> None:
+    async with listening(database, broken=True) as (_, heard):
+        assert heard.gaps == 2, "the first attempt broke, the second listens"
+        async with database.bulk_transaction() as connection:
+            await publish_stop(connection, 7, 33612345678)
+        await until({(7, 33612345678)}, heard)

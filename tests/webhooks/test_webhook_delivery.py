@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 from aiohttp import web
 
 from smsgate.clock import ManualClock
-from smsgate.errors import SignatureInvalid, StoreUnavailable
+from smsgate.errors import SignatureInvalid, SmsgateError, StoreUnavailable
 from smsgate.flows.commerce_records import EndpointRecord, EventColumns
 from smsgate.flows.events import add_event
 from smsgate.flows.orders import ShopAnswer
+from smsgate.flows.ports_webhooks import DeliveryResult
 from smsgate.ids import IdMaker
 from smsgate.security.addresses import AddressPolicy
 from smsgate.security.public_ids import Kind, PublicIds
@@ -404,6 +405,20 @@ async def test_the_loop_delivers_what_it_is_woken_for_and_parks_the_rest_when_st
     assert (await gateway.row(first))["state"] == "delivered"
     row = await gateway.row(second)
     assert (row["state"], row["attempts"], row["owner"]) == ("pending", 0, None)
+
+
+async def test_the_loop_ends_loudly_when_no_results_can_be_written_any_more(
+    gateway: Gateway, shop: Any
+) -> None:
+    class Broken(PgDeliveries):
+        async def settle(self, results: Sequence[DeliveryResult], *, owner: int) -> None:
+            raise RuntimeError("a mistake of ours")
+
+    gateway.deliveries._store = Broken(gateway.database)
+    await gateway.endpoint(shop.url())
+    await gateway.event()
+    with pytest.raises(SmsgateError, match="a mistake of ours"):
+        await asyncio.wait_for(gateway.deliveries.run(), 5)
 
 
 async def test_a_merchant_whose_receivers_never_answer_does_not_slow_the_others(

@@ -352,6 +352,8 @@ CREATE TABLE mo_part (
     part         smallint NOT NULL,
     text         text NOT NULL,
     received_at  timestamptz NOT NULL,
+    raw          bytea NOT NULL DEFAULT '',
+    data_coding  smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (carrier_id, source, destination, ref, total, part)
 );
 
@@ -377,6 +379,9 @@ CREATE TABLE inbound_message (
     received_at    timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, inbound_id)
 );
+-- For the API's lists, each newest first; so are those of orders and event.
+CREATE INDEX inbound_message_campaign ON inbound_message (merchant_id, campaign_id, inbound_id)
+    WHERE campaign_id IS NOT NULL;
 
 CREATE TABLE orders (
     merchant_id       bigint NOT NULL,
@@ -403,6 +408,8 @@ CREATE TABLE orders (
     UNIQUE (merchant_id, message_id, nth),  -- whatever is redelivered or repeated, an acceptance makes one order
     UNIQUE (merchant_id, number)
 );
+CREATE INDEX orders_state ON orders (merchant_id, state, order_id);
+CREATE INDEX orders_campaign ON orders (merchant_id, campaign_id, order_id);
 
 CREATE TABLE order_event (
     merchant_id  bigint NOT NULL,
@@ -427,6 +434,8 @@ CREATE TABLE event (
     created_at   timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, event_id)
 ) PARTITION BY RANGE (event_id);
+CREATE INDEX event_type ON event (merchant_id, type, event_id);
+CREATE INDEX event_subject ON event (merchant_id, subject, event_id);
 
 CREATE TABLE webhook_endpoint (
     merchant_id       bigint NOT NULL,

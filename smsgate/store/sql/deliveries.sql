@@ -2,12 +2,16 @@
 
 -- name: due_endpoints
 -- scope: report
+-- One look into webhook_delivery_due for each active endpoint: what piles up for disabled ones is not read.
 SELECT e.merchant_id, e.endpoint_id, e.url, e.secret, e.previous_secret, e.previous_until
-  FROM (SELECT merchant_id, endpoint_id, min(next_attempt_at) AS since
-          FROM webhook_delivery
-         WHERE state = 'pending' AND owner IS NULL AND next_attempt_at <= $1
-         GROUP BY merchant_id, endpoint_id) AS d
-  JOIN webhook_endpoint e ON e.merchant_id = d.merchant_id AND e.endpoint_id = d.endpoint_id
+  FROM webhook_endpoint e
+ CROSS JOIN LATERAL (
+        SELECT w.next_attempt_at AS since
+          FROM webhook_delivery w
+         WHERE w.merchant_id = e.merchant_id AND w.endpoint_id = e.endpoint_id AND w.state = 'pending'
+           AND w.owner IS NULL AND w.next_attempt_at <= $1
+         ORDER BY w.next_attempt_at
+         LIMIT 1) AS d
  WHERE e.state = 'active'
  ORDER BY d.since
  LIMIT $2;

@@ -13,23 +13,41 @@ RETURNING carrier_id, fingerprint
 
 -- name: add_part
 -- scope: account
-INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, text, received_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    ON CONFLICT (carrier_id, source, destination, ref, total, part) DO UPDATE SET text = excluded.text
+INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, text, received_at, raw, data_coding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (carrier_id, source, destination, ref, total, part)
+    DO UPDATE SET text = excluded.text, raw = excluded.raw, data_coding = excluded.data_coding
 
 -- name: parts
 -- scope: account
-SELECT part, text FROM mo_part
+-- Locked: a part that another process settles at this moment is its text's, not this one's.
+SELECT part, text, raw FROM mo_part
  WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
  ORDER BY part
+   FOR UPDATE
 
--- name: drop_parts
+-- name: due_parts
+-- scope: account
+-- Complete (its parts were taken in two transactions at once), or nothing came for a while. The lock on the first
+-- part stands for the set: of two processes that lock row by row, each could get half.
+SELECT p.source, p.destination, p.ref, p.total
+  FROM mo_part p
+  JOIN (SELECT source, destination, ref, total, min(part) AS part FROM mo_part
+         WHERE carrier_id = $1
+         GROUP BY source, destination, ref, total
+        HAVING count(*) = total OR max(received_at) < $2
+         ORDER BY max(received_at) OFFSET $3 LIMIT 1) AS due USING (source, destination, ref, total, part)
+ WHERE p.carrier_id = $1
+   FOR UPDATE OF p SKIP LOCKED
+
+-- name: take_parts
 -- scope: account
 DELETE FROM mo_part WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
+RETURNING part, text, raw, data_coding, received_at
 
 -- name: open_offers
 -- scope: msisdn
--- Not locked here (another distribution): the locks on subscribers and offers that follow keep answers apart.
+-- Not locked here (another distribution), so read after `lock_people`: who stops or answers holds the subscriber.
 SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id
   FROM open_offer
  WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
@@ -75,7 +93,7 @@ SELECT o.merchant_id, o.number, o.msisdn, o.message_id, o.campaign_id, o.offer_i
 
 -- name: lock_orders
 -- scope: merchant
-SELECT order_id, message_id, number, state, nth, quantity, created_at FROM orders
+SELECT order_id, message_id, number, state, nth, quantity, created_at, shop_ref FROM orders
  WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
  ORDER BY order_id
    FOR UPDATE

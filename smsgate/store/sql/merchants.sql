@@ -65,6 +65,16 @@ WHERE $1::bigint = 0 AND merchant_id < $2
 ORDER BY merchant_id DESC
 LIMIT $3;
 
+-- name: change_merchant
+-- scope: control
+UPDATE merchant SET name = coalesce($2, name), contact = coalesce($3, contact), state = coalesce($4, state)
+WHERE merchant_id = $1
+RETURNING *;
+
+-- name: public_ids_in_force
+-- scope: control
+SELECT public_id FROM api_key WHERE owner_id = $1 AND revoked_at IS NULL;
+
 -- name: set_price_list
 -- scope: control
 UPDATE merchant SET price_list_id = $2

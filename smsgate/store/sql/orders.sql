@@ -32,6 +32,10 @@ FROM order_event
 WHERE merchant_id = $1 AND order_id = $2
 ORDER BY seq;
 
+-- name: lock_offer
+-- scope: merchant
+SELECT offer_id FROM offer WHERE merchant_id = $1 AND offer_id = $2 FOR UPDATE;
+
 -- name: lock_order
 -- scope: merchant
 SELECT order_id FROM orders WHERE merchant_id = $1 AND order_id = $2 FOR UPDATE;

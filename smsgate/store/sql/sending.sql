@@ -4,16 +4,21 @@
 -- scope: report
 SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
   FROM campaign c
+  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE c.state = 'sending'
  ORDER BY c.campaign_id
 
 -- name: known_states
 -- scope: report
-SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
+-- What a suspended merchant was sending waits as if paused, until the merchant is active again.
+SELECT c.merchant_id, c.campaign_id, CASE c.state WHEN 'sending' THEN 'paused' ELSE c.state END AS state,
+       v.sender, v.expires_at
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
-  JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id AND c.state <> 'sending'
+  JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
+  JOIN merchant k ON k.merchant_id = c.merchant_id
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+ WHERE c.state <> 'sending' OR k.state = 'suspended'
 
 -- name: take_chunk
 -- scope: merchant
@@ -29,21 +34,34 @@ RETURNING no, subscriber_lo, subscriber_hi, fence, message_id_base, message_coun
 -- name: campaign_offer
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
-SELECT c.state, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
+SELECT c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
        v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at
   FROM campaign c
+  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE c.merchant_id = $1 AND c.campaign_id = $2
    FOR SHARE OF c
 
 -- name: candidates
 -- scope: merchant
+-- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns
   FROM (SELECT subscriber_id, msisdn FROM subscriber
          WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
-         ORDER BY subscriber_id) AS chosen
+           AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
+         ORDER BY subscriber_id LIMIT $7) AS chosen
+
+-- name: shorten_chunk
+-- scope: merchant
+UPDATE campaign_chunk SET subscriber_hi = $4, size = $5 WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+
+-- name: insert_rest_chunk
+-- scope: merchant
+-- Its number is its own whoever claims beside us: each chunk of the start has its own row of them.
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
+VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: candidate_fields
 -- scope: merchant
@@ -99,6 +117,14 @@ SELECT m.message_id, m.msisdn, m.sender, m.fields, coalesce(s.offers_state, 'non
  WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3 AND x.message_id IS NULL
  ORDER BY m.message_id
 
+-- name: oldest_partitions
+-- scope: report
+SELECT min(child.relname) AS name
+  FROM pg_catalog.pg_inherits
+  JOIN pg_catalog.pg_class child ON child.oid = inhrelid
+ WHERE inhparent IN ('message'::regclass, 'sent'::regclass) AND child.relname ~ '_p[0-9]+$'
+ GROUP BY inhparent
+
 -- name: release_chunks
 -- scope: merchant
 UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL
@@ -116,20 +142,24 @@ SELECT merchant_id, message_id FROM interactive_queue WHERE owner = $1
 
 -- name: owned_chunks
 -- scope: merchant
-SELECT c.campaign_id, c.no
+-- Locked until the flush is durable: nobody takes a chunk over between this look and the outcomes' rows.
+SELECT c.campaign_id, c.no, c.fence
   FROM campaign_chunk c
   JOIN unnest($2::bigint[], $3::int[], $4::int[]) AS t (campaign_id, no, fence)
     ON c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence
  WHERE c.merchant_id = $1 AND c.owner = $5
+ ORDER BY c.campaign_id, c.no
+   FOR UPDATE OF c
 
 -- name: chunk_progress
 -- scope: merchant
 UPDATE campaign_chunk AS c
-   SET allowance = t.allowance, state = CASE WHEN t.done THEN 'done' ELSE c.state END,
-       done_at = CASE WHEN t.done THEN $7::timestamptz ELSE NULL END
-  FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::boolean[]) AS t (campaign_id, no, fence, allowance, done)
+   SET allowance = t.allowance, state = CASE WHEN t.done THEN 'done' WHEN t.released THEN 'ready' ELSE c.state END,
+       done_at = CASE WHEN t.done THEN $7::timestamptz ELSE NULL END,
+       owner = CASE WHEN t.released AND NOT t.done THEN NULL ELSE c.owner END
+  FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::boolean[], $9::boolean[])
+    AS t (campaign_id, no, fence, allowance, done, released)
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $8
-RETURNING c.campaign_id, c.no
 
 -- name: finishable
 -- scope: report
@@ -186,7 +216,7 @@ UPDATE sent AS s
     AS t (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
           cost_item_id, cost_micros, reason, sent_at)
  WHERE s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment AND s.status = -1
-RETURNING s.merchant_id, s.message_id
+RETURNING s.merchant_id, s.message_id, s.segment
 
 -- name: called_unknown
 -- scope: merchant
@@ -239,9 +269,11 @@ UPDATE interactive_queue SET owner = NULL WHERE merchant_id = $1 AND message_id 
 
 -- name: unmatched_due
 -- scope: account
+-- Locked: two processes that match at once never take the same receipt.
 SELECT unmatched_id, smsc_id, state, error, received_at FROM receipt_unmatched
  WHERE carrier_id = $1 AND next_try_at <= $2
  ORDER BY unmatched_id LIMIT $3
+   FOR UPDATE SKIP LOCKED
 
 -- name: sent_by_smsc_id
 -- scope: account

@@ -67,12 +67,6 @@ RETURNING consent_id, subscriber_id, purpose, event, state_after, wording_versio
 UPDATE subscriber SET offers_state = $3, offers_state_at = $4, updated_at = $4
 WHERE merchant_id = $1 AND subscriber_id = $2;
 
--- name: close_open_offers
--- scope: merchant
--- Who stopped has no offer to say OK to.
-UPDATE open_offer SET answered_at = $3
-WHERE merchant_id = $1 AND msisdn = $2 AND answered_at IS NULL;
-
 -- name: consents_page
 -- scope: merchant
 SELECT consent_id, subscriber_id, purpose, event, state_after, wording_version, source,

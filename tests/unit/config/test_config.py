@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pytest
 
 from smsgate.api.context import ApiSettings
 from smsgate.config import Settings, load_configuration, load_settings, settings_of
+from smsgate.config.settings import MESSAGES_DAYS_MIN
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
+from smsgate.flows.offers import LIFE_MAX
 from smsgate.flows.sending import SendingLimits
 from smsgate.links.profile import CarrierProfile, RebindDelays, SenderNumber
 from smsgate.security.addresses import PUBLIC_ONLY
+from smsgate.store.claims import LATE_ANSWER_GRACE
 from smsgate.webhooks.delivery import DeliverySettings
 
 SHIPPED = Path(__file__).parents[3] / "conf" / "smsgate.toml"
@@ -170,7 +174,7 @@ def test_what_is_not_toml_is_told_with_its_place(octets: bytes, tmp_path: Path) 
         ("[sending]\npoll_s = nan", "sending.poll_s", "seconds"),
         ("[webhooks]\nports = [0]", "webhooks.ports.0", "ports besides 443"),
         ('[webhooks]\nallow_networks = ["10.1.2.3/8"]', "webhooks.allow_networks", "127.0.0.0/8"),
-        ("[retention]\nmessages_days = 0", "retention.messages_days", "1 to 4000"),
+        ("[retention]\nmessages_days = 369", "retention.messages_days", "370 to 4000"),
         ('[database]\ndsn = "mysql://x"', "database.dsn", "postgresql://"),
         ('[database]\ndsn = "postgresql://db.example.com/x"', "database.dsn", "sslmode=verify-full"),
         ('[database]\ncontrol_dsn = "postgresql://localhost/x"', "database.dsn", "set database.dsn"),
@@ -198,6 +202,13 @@ def test_one_sender_belongs_to_one_carrier(write: Write) -> None:
     sender = 'password = "secret"\n[[carriers.senders]]\nnumber = "38123"\nreceives = true\n'
     text = CARRIER + sender + CARRIER.replace("sms-fr", "sms-de") + sender
     assert refusal_of(write(text)).where == "carriers.sms-de.senders"
+
+
+def test_messages_are_kept_longer_than_any_offer_lives() -> None:
+    for_receipts = timedelta(days=3)
+    assert timedelta(days=MESSAGES_DAYS_MIN) > LIFE_MAX + LATE_ANSWER_GRACE + for_receipts
+    kept = settings_of({"retention": {"messages_days": MESSAGES_DAYS_MIN}}).retention.kept()
+    assert kept.messages_days == MESSAGES_DAYS_MIN
 
 
 # ------------------------------------------------------------ secrets

@@ -1,0 +1,164 @@
+"""Long texts whose parts are late, lost, or taken by two processes at the same moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+from smsgate.daemon.gateway import Gateway
+from smsgate.flows.records import MobileOriginated
+from smsgate.simulator.mobile_originated import Mo, MoPart
+from smsgate.store.inbound import StoredInbound
+from smsgate.store.pool import Database
+from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, stock
+from tests.flows.world import FIRST_MSISDN, SENDER, World, eventually
+
+FILLER = "je vous en prie, cela fait des semaines que je vous le demande par tous les moyens. " * 2
+STOP_FIRST = "STOP je ne veux plus recevoir vos messages, " + FILLER
+
+
+async def hear_parts(world: World, gateway: Gateway, number: int, text: str, parts: list[int]) -> None:
+    """Let a phone's long text come in these of its parts (from 1), and no others."""
+    account = world.simulator.smsc._accounts[b"smsgate"]
+    long = Mo(FIRST_MSISDN + number, SENDER.encode(), text, b"\0\1", 40 + number)
+    for part in parts:
+        taken = gateway.intake.taken + 1
+        account._mos.append(MoPart(long, long.bodies[part - 1]))
+        account.pump()
+        await eventually(partial(_has_taken, gateway, taken))
+
+
+def _has_taken(gateway: Gateway, count: int) -> bool:
+    return gateway.intake.taken == count
+
+
+def a_part(number: int, part: int, text: str) -> MobileOriginated:
+    """Return one of two parts, as another process may take it."""
+    msisdn = FIRST_MSISDN + number
+    return MobileOriginated(
+        1, msisdn, str(msisdn), SENDER, text, text.encode(), 0, datetime.now(UTC), 9, 2, part
+    )
+
+
+async def grow_old(world: World) -> None:
+    """Let the last part of every text have come half a minute ago."""
+    await world.execute("UPDATE mo_part SET received_at = received_at - interval '31 s'")
+
+
+async def settled(world: World) -> bool:
+    return bool(await world.value("SELECT count(*) = 0 FROM mo_part"))
+
+
+async def test_a_stop_whose_end_never_comes_stops(database: Database) -> None:
+    async with an_open_offer(database) as (world, gateway):
+        await hear_parts(world, gateway, 1, STOP_FIRST, [1])
+        assert await outcomes(world) == {}
+        assert FIRST_MSISDN + 1 in gateway.pump._stops.held(SENDER)  # at once, though nothing is decided
+        await grow_old(world)
+        await eventually(lambda: settled(world))
+        state = await world.value("SELECT offers_state FROM subscriber WHERE subscriber_id = 10001")
+        assert state == "unsubscribed"
+        assert await outcomes(world) == {"stopped": 1}
+        (heard,) = await world.rows("SELECT text, raw, label FROM inbound_message")
+        assert heard["text"].startswith("STOP je ne veux plus")
+        assert heard["text"].endswith("...")
+        assert heard["raw"].startswith(b"STOP je")
+        assert heard["label"] == "stop"
+        assert len(await events(world, "consent.revoked")) == 1
+        assert FIRST_MSISDN + 1 in gateway.pump._stops.held(7)
+
+
+async def test_a_text_with_a_hole_never_orders_and_is_kept(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, gateway):
+        padding = " " * 160
+        await hear_parts(world, gateway, 0, "OK" + padding, [1])
+        await hear_parts(world, gateway, 1, padding + "OK 2", [2])
+        await hear_parts(world, gateway, 2, "OK" + " " * 310 + "merci", [1, 3])
+        await grow_old(world)
+        await eventually(lambda: settled(world))
+        assert await outcomes(world) == {"incomplete": 3}
+        assert await order_numbers(world) == []
+        assert await stock(world) == 10
+        rows = await world.rows("SELECT DISTINCT label FROM inbound_message")
+        assert [row["label"] for row in rows] == ["unclear"]
+        assert len(await events(world, "inbound.received")) == 3
+
+
+async def test_a_no_with_a_hole_declines(database: Database) -> None:
+    async with an_open_offer(database) as (world, gateway):
+        await hear_parts(world, gateway, 1, "Non merci" + " " * 160, [1])
+        await grow_old(world)
+        await eventually(lambda: settled(world))
+        assert await outcomes(world) == {"declined": 1}
+
+
+async def test_parts_that_still_may_be_followed_are_waited_for(database: Database) -> None:
+    async with an_open_offer(database) as (world, gateway):
+        await hear_parts(world, gateway, 1, "OK" + " " * 160 + "merci", [1])
+        await gateway.intake.settle_parts()
+        assert not await settled(world)
+        assert await outcomes(world) == {}
+        await hear_parts(world, gateway, 1, "OK" + " " * 160 + "merci", [2])
+        assert await settled(world)
+        assert await outcomes(world) == {"ordered": 1}
+        raw = await world.value("SELECT raw FROM inbound_message")
+        assert raw == ("OK" + " " * 160 + "merci").encode()
+
+
+async def test_parts_that_two_processes_take_at_once_are_one_text(database: Database) -> None:
+    """Neither transaction sees the other's part; nobody waits half a minute for what is there."""
+
+    async with an_open_offer(database, stock=10) as (world, _):
+        store = StoredInbound(database)
+        async with store.group() as one, store.group() as other:
+            assert await one.add_part(a_part(1, 1, "OK ")) is None
+            assert await other.add_part(a_part(1, 2, "2")) is None
+        await eventually(lambda: settled(world))
+        assert await outcomes(world) == {"ordered": 1}
+        assert await world.value("SELECT text FROM inbound_message") == "OK 2"
+        assert await stock(world) == 8
+
+
+async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Database) -> None:
+    """A timezone that does not exist: no receipt can be made, a STOP can be taken."""
+    async with an_open_offer(database) as (world, _):
+        await world.execute("UPDATE merchant SET timezone = 'Nowhere/At_All'")
+        store = StoredInbound(database)
+        async with store.group() as one, store.group() as other:
+            await one.add_part(a_part(1, 1, "O"))
+            await other.add_part(a_part(1, 2, "K"))
+        async with store.group() as group:
+            await group.add_part(a_part(2, 1, "STOP "))
+        await grow_old(world)
+        await eventually(lambda: world.value("SELECT count(*) = 1 FROM inbound_message"))
+        assert await outcomes(world) == {"stopped": 1}
+        assert await world.value("SELECT count(*) FROM mo_part") == 2
+        await world.execute("UPDATE merchant SET timezone = 'Europe/Paris'")
+        await eventually(lambda: settled(world))
+        assert await outcomes(world) == {"stopped": 1, "ordered": 1}
+
+
+async def test_one_set_is_settled_by_one_process(database: Database) -> None:
+    at = datetime.now(UTC)
+    store = StoredInbound(database)
+    for part in (1, 2):
+        async with store.group() as group:
+            await group.add_part(MobileOriginated(1, 33, "33", SENDER, "x", b"x", 0, at, 9, 3, part))
+    async with store.group() as one, store.group() as other:
+        found = await one.take_parts(1, newest_before=datetime.max.replace(tzinfo=UTC), skip=0)
+        assert found is not None
+        assert (found.mo.text, found.complete, found.mo.total) == ("xx...", False, 1)
+        assert await other.take_parts(1, newest_before=datetime.max.replace(tzinfo=UTC), skip=0) is None
+
+
+async def test_a_hold_ends_with_a_text_that_is_no_stop_after_all(database: Database) -> None:
+    async with an_open_offer(database) as (world, gateway):
+        text = "Bonjour, " + "une question sur la livraison de la semaine " * 4
+        text = text[:153] + "STOP"
+        await hear_parts(world, gateway, 1, text + " " * 10, [2])
+        assert FIRST_MSISDN + 1 in gateway.pump._stops.held(SENDER)
+        await hear_parts(world, gateway, 1, text + " " * 10, [1])
+        (row,) = await world.rows("SELECT label FROM inbound_message")
+        held = FIRST_MSISDN + 1 in gateway.pump._stops.held(SENDER)
+        assert not held
+        assert (row["label"] == "stop") is (FIRST_MSISDN + 1 in gateway.pump._stops.held(7))

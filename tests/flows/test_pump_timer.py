@@ -1,0 +1,116 @@
+"""The pump waits for a rate on whatever loop it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import uvloop
+
+from smsgate.clock import SystemClock
+from smsgate.flows.batches import Batch
+from smsgate.flows.outcomes import Outcomes
+from smsgate.flows.records import Ack, BindStatus, Lane
+from smsgate.flows.sending import Pump, SendingLimits
+from smsgate.flows.stops import RecentStops
+
+CARRIER = 1
+LOOKS = 5
+
+
+class _SpentRate:
+    """A carrier whose rate never has room, and always says that it will have some in a moment."""
+
+    carrier_id = CARRIER
+    name = "spent"
+    rate_per_s = 10
+    cost_list: str | None = None
+    retry_statuses: frozenset[int] = frozenset()
+
+    def __init__(self, clock: SystemClock) -> None:
+        self._clock = clock
+        self.looks = 0
+        self.looked_often = asyncio.Event()
+
+    def room(self, lane: Lane) -> int:
+        self.looks += 1
+        if self.looks >= LOOKS:
+            self.looked_often.set()
+        return 0
+
+    def room_at(self, lane: Lane) -> float | None:
+        return self._clock.monotonic()
+
+    def bodies(
+        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        raise NotImplementedError
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+        raise NotImplementedError
+
+    def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
+        raise NotImplementedError
+
+    def stop_submitting(self) -> None:
+        raise NotImplementedError
+
+    def in_flight(self) -> int:
+        return 0
+
+    def binds(self) -> Sequence[BindStatus]:
+        return []
+
+
+class _BusyMachine(SystemClock):
+    """Two milliseconds pass whenever one asks for the time."""
+
+    def monotonic(self) -> float:
+        time.sleep(0.002)
+        return super().monotonic()
+
+
+def test_a_wait_that_is_over_before_it_is_set_on_uvloop_does_not_break_the_next_one() -> None:
+    """uvloop returns a plain Handle, without an instant, for what is due at once."""
+
+    async def fill_again_and_again() -> None:
+        clock = _BusyMachine()
+        carrier = _SpentRate(clock)
+        pump = Pump(
+            {CARRIER: carrier},
+            Outcomes(iter(range(99)).__next__),
+            RecentStops(),
+            clock,
+            limits=SendingLimits(),
+        )
+        pump.add(
+            Batch(
+                handle=1,
+                lane=Lane.INTERACTIVE,
+                carrier_id=CARRIER,
+                merchant_id=1,
+                campaign_id=None,
+                sender="36111",
+                expires_at=clock.now() + timedelta(hours=1),
+                message_ids=[1],
+                msisdns=[33612345678],
+                texts=[b"x"],
+                sell_item_ids=[0],
+                sell_micros=[0],
+                cost_item_ids=[0],
+                cost_micros=[0],
+                currency="EUR",
+                cost_currency="EUR",
+            ),
+            (),
+        )
+        for _ in range(3):
+            pump.room_changed(CARRIER)
+        async with asyncio.timeout(5.0):
+            await carrier.looked_often.wait()
+        pump.drain()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(fill_again_and_again())

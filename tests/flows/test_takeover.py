@@ -1,0 +1,153 @@
+"""Chunks that change hands: two owners' outcomes, chunks out of retention, allowances over gaps."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from smsgate.flows.batches import Batch
+from smsgate.flows.outcomes import Outcomes
+from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
+from smsgate.flows.sending import SendingLimits
+from smsgate.ids import IdMaker
+from smsgate.store.partitions import borders
+from smsgate.store.pool import Database
+from smsgate.store.sending import StoredSending
+from tests.flows.test_recovery import a_claimed_chunk, books
+from tests.flows.world import MERCHANT, World, a_world, eventually
+
+
+def a_batch(claim: ChunkClaim) -> Batch:
+    size = len(claim.message_ids)
+    return Batch(
+        handle=claim.fence,
+        lane=Lane.BULK,
+        carrier_id=1,
+        merchant_id=MERCHANT,
+        campaign_id=claim.campaign_id,
+        sender=claim.offer.sender,
+        expires_at=claim.offer.expires_at,
+        message_ids=claim.message_ids,
+        msisdns=claim.msisdns,
+        texts=[b"x"] * size,
+        sell_item_ids=[11] * size,
+        sell_micros=[45_000] * size,
+        cost_item_ids=[21] * size,
+        cost_micros=[30_000] * size,
+        currency="EUR",
+        cost_currency="EUR",
+        key=ChunkKey(MERCHANT, claim.campaign_id, claim.chunk_no, claim.fence),
+        message_id_base=claim.message_id_base,
+        message_count=claim.message_count,
+        allowance=claim.allowance,
+    )
+
+
+class _Owner:
+    """One process's claim and the flush that it will make of it."""
+
+    def __init__(self, world: World, epoch: int) -> None:
+        ids = IdMaker(epoch, lambda: int(datetime.now(UTC).timestamp() * 1000))
+        self.store = StoredSending(world.database, ids, str)
+        self.epoch = epoch
+        self.outcomes = Outcomes(ids.next)
+
+    async def claim(self, campaign_id: int) -> Batch:
+        claim = await self.store.claim_chunk(
+            MERCHANT, campaign_id, owner=self.epoch, allowance_step=50, now=datetime.now(UTC)
+        )
+        assert claim is not None
+        return a_batch(claim)
+
+    def ends(self, batch: Batch, accepted: int) -> None:
+        """The carrier took the first ones; the rest is given up, whatever the allowance says."""
+        now, size = datetime.now(UTC), batch.size
+        ids = [b"%d-%d" % (self.epoch, n) for n in range(accepted)]
+        if accepted:
+            self.outcomes.accepted(batch, range(accepted), ids, now)
+        self.outcomes.not_sent(batch, range(accepted, size), "expired", now)
+
+    async def flush(self) -> set[ChunkKey]:
+        return await self.store.flush(self.outcomes.cut(50, datetime.now(UTC)).flush, owner=self.epoch)
+
+
+@pytest.mark.parametrize("flushes", ["before the recovery", "after the recovery", "after the other owner"])
+async def test_an_owner_taken_for_dead_and_its_successor_keep_the_books_in_any_order(
+    database: Database, flushes: str
+) -> None:
+    async with a_world(database, subscribers=100) as world:
+        campaign_id = await world.campaign()
+        old, new = _Owner(world, 5), _Owner(world, 6)
+        batch = await old.claim(campaign_id)
+        old.ends(batch, accepted=6)
+        if flushes == "before the recovery":
+            assert await old.flush() == set()
+            await new.store.recover(now=datetime.now(UTC))
+            assert (await books(world, campaign_id))["not_sent"] == 94
+            return
+        await new.store.recover(now=datetime.now(UTC))
+        if flushes == "after the recovery":
+            assert await old.flush() == {batch.key}
+            await books(world, campaign_id)
+        rest = await new.claim(campaign_id)
+        new.ends(rest, accepted=rest.size)
+        assert await new.flush() == set()
+        if flushes == "after the other owner":
+            assert await old.flush() == {batch.key}
+        counters = await books(world, campaign_id)
+        assert (counters["accepted"], counters["unknown"], counters["not_sent"]) == (56, 44, 0)
+        assert await world.value("SELECT count(*) FROM open_offer") == 100
+        assert await world.value("SELECT sum(amount_micros)::bigint FROM ledger_entry") == 0
+
+
+async def test_an_outcome_that_another_owner_wrote_first_is_neither_counted_nor_charged_twice(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=10) as world:
+        campaign_id = await world.campaign()
+        first, second = _Owner(world, 5), _Owner(world, 6)
+        batch = await first.claim(campaign_id)
+        first.ends(batch, accepted=10)
+        second.ends(copy.copy(batch), accepted=7)
+        await first.flush()
+        await second.flush()
+        counters = await books(world, campaign_id)
+        assert (counters["accepted"], counters["not_sent"]) == (10, 0)
+        assert await world.value("SELECT sum(amount_micros)::bigint FROM ledger_entry") == 0
+
+
+async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(database: Database) -> None:
+    async with a_world(database, subscribers=10) as world:
+        store, campaign_id, key, ids = await a_claimed_chunk(world, owner=5)
+        await store.release_chunks([key], owner=5)
+        day = date.today() - timedelta(days=200)  # noqa: DTZ011  # any day long ago
+        low, high = borders(day)
+        await world.execute(
+            f'CREATE TABLE "message_p{day:%Y%m%d}" PARTITION OF message FOR VALUES FROM ({low}) TO ({high})'
+        )
+        await world.execute("UPDATE message SET message_id = message_id - $1", ids[0] - low)
+        await world.execute("UPDATE campaign_chunk SET message_id_base = $1", low)
+        claim = await store.claim_chunk(
+            MERCHANT, campaign_id, owner=5, allowance_step=50, now=datetime.now(UTC)
+        )
+        assert claim is not None
+        assert claim.message_ids == []
+        assert await world.value("SELECT state FROM campaign_chunk") == "done"
+
+
+async def test_an_allowance_reaches_over_any_number_of_people_who_have_another_open_offer(
+    database: Database,
+) -> None:
+    """The step counts messages, not places: whoever stands behind a gap is reached."""
+    limits = SendingLimits(poll_s=0.02, allowance_min=20, allowance_s=0.001)
+    async with a_world(database, subscribers=200, rate_per_s=10_000, limits=limits) as world:
+        await world.execute("UPDATE subscriber SET tags = ARRAY['a'] WHERE subscriber_id < 10100")
+        first = await world.campaign(tags=["a"])
+        async with world.gateway():
+            await eventually(lambda: world.finished(first))
+            second = await world.campaign()
+            await eventually(lambda: world.finished(second))
+        counters = await books(world, second)
+        assert (counters["accepted"], counters["not_sent"]) == (100, 100)
