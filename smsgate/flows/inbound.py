@@ -8,7 +8,6 @@ the event to the shop stand or fall together.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.composing import Prices
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
-from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites
+from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites, fingerprint
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
@@ -251,8 +250,7 @@ class Intake:
             for place, heard in enumerate(entries):
                 known = heard.reading if heard.stop else None
                 if place not in fresh:
-                    # A STOP is taken however often it is said: the person may have come back meanwhile.
-                    if heard.stop and heard.whole:
+                    if heard.whole:
                         said.append(_Said(heard.mo, known, repeated=True))
                 elif heard.whole:
                     said.append(_Said(heard.mo, known))
@@ -287,6 +285,8 @@ class Intake:
         now = self._clock.now()
         charges: Counter[tuple[int, int | None, int, int, int, str]] = Counter()
         for row in writes.rows:
+            if row.outcome == "repetition":
+                continue  # what the carrier says twice is not charged twice
             book = self._prices.book_of(row.merchant_id)
             version = None if book is None else book.version_at(now)
             network = self._networks.network_of(str(row.mo.msisdn)).mccmnc
@@ -374,12 +374,6 @@ class Intake:
                 acks.setdefault(mo.carrier_id, []).append(mo.ack)
         for carrier_id, group in acks.items():
             self._carriers[carrier_id].acknowledge(group, status)
-
-
-def fingerprint(mo: MobileOriginated) -> bytes:
-    """Return what makes a redelivered deliver_sm the same: who, to whom, what, and which part."""
-    head = f"{mo.source}|{mo.destination}|{mo.data_coding}|{mo.ref}|{mo.total}|{mo.part}|".encode()
-    return hashlib.blake2b(head + mo.raw, digest_size=16).digest()
 
 
 def _language(context: InboundContext, mo: MobileOriginated) -> str:

@@ -194,6 +194,7 @@ class Case:
         """The next offer may take its place; nothing happens to a place that another offer has by now."""
         key = (self._mo.msisdn, self._mo.destination)
         self._writes.answered[key] = (found.message_id, self._mo.received_at)
+        found.answered_at = self._mo.received_at
 
     def _may_answer(self) -> bool:
         """Return whether one more answer may go to this person today, and count it with the commit."""

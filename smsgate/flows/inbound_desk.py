@@ -55,13 +55,17 @@ class Desk:
         """
         Decide one MO; `reading` is what the text says, the context what it answers.
 
-        `repeated` is a STOP with the octets of an earlier one: a redelivery, unless the person had come back.
+        `repeated` is a text with the octets of an earlier one: a redelivery, unless the person had come back
+        (STOP), or another offer has come between (docs/decisions/0009).
         Of a text that is not `complete` only what binds nobody is believed: it never orders.
         """
         if not complete and reading.label not in BELIEVED_INCOMPLETE:
             _Decision(self, mo, INCOMPLETE).record("incomplete")
             return
         case = _Decision(self, mo, reading)
+        if repeated and reading.label is not Label.STOP:
+            case.repetition()
+            return
         match reading.label:
             case Label.STOP:
                 case.stop(repeated=repeated)
@@ -174,11 +178,27 @@ class _Decision(Case):
                 self.record("over_maximum", found=found)
             case Outcome.SOLD_OUT:
                 self._tell_about(found, "sold_out", item=offer.item)
+                self._answered(found)  # the next offer need not wait for this one's end
                 self.record("sold_out", found=found)
             case _:
                 self._tell_about(found, "late", item=offer.item)
                 self._event(offer.merchant_id, "offer.late_reply", Kind.OFFER, offer.offer_id, {})
                 self.record("late", found=found)
+
+    def repetition(self) -> None:
+        """
+        The carrier's repetition, or the same word said to another offer: who can tell orders nothing.
+
+        Where a live offer waits for its answer the person is asked; otherwise there is nothing to say.
+        """
+        found = self._open
+        waits = found is not None and found.answered_at is None and found.offer_live
+        if found is None or not waits or self._mo.received_at > found.offer.expires_at:
+            return
+        if self._reading.label in {Label.ACCEPT, Label.QUANTITY, Label.DECLINE}:
+            if self._may_answer():
+                self._tell_about(found, "unclear")
+            self.record("repetition", found=found)
 
     def decline(self) -> None:
         if number := self._order_named():

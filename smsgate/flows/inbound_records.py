@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ class OpenOffer:
     message_id: int
     subscriber_id: int
     offer_live: bool
+    answered_at: datetime | None = None  # ordered, declined or told "sold out"
 
 
 @dataclass(slots=True)
@@ -173,3 +175,9 @@ def joined_text(parts: Mapping[int, str], total: int) -> str:
         if part in parts or pieces[-1:] != [MISSING]:
             pieces.append(piece)
     return "".join(pieces)
+
+
+def fingerprint(mo: MobileOriginated) -> bytes:
+    """Return what makes a redelivered deliver_sm the same: who, to whom, what, and which part."""
+    head = f"{mo.source}|{mo.destination}|{mo.data_coding}|{mo.ref}|{mo.total}|{mo.part}|".encode()
+    return hashlib.blake2b(head + mo.raw, digest_size=16).digest()

@@ -185,6 +185,7 @@ class StoredGroup:
             for row in (*opened, *named)
         ]
         for row, offer in zip(opened, offers, strict=False):
+            offer.answered_at = row["answered_at"]
             context.open_offers[row["msisdn"], row["sender"]] = offer
         for row, offer in zip(named, offers[len(opened) :], strict=True):
             for order in context.orders[row["merchant_id"], row["message_id"]]:

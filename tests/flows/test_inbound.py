@@ -12,7 +12,7 @@ from smsgate.security.public_ids import PublicIds
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, Nudges, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, Nudges, a_world, eventually
 
 
 async def test_an_ok_is_an_order_with_receipt_event_stock_and_charge(database: Database) -> None:
@@ -263,3 +263,22 @@ async def test_an_ok_before_a_stop_orders_and_one_after_it_does_not(database: Da
         await eventually(lambda: world.log.mos_acknowledged == 5)
         rows = await world.rows("SELECT msisdn FROM orders")
         assert [row["msisdn"] for row in rows] == [FIRST_MSISDN + 1]
+
+
+async def test_the_same_ok_to_the_next_offer_is_asked_about_and_never_lost_in_silence(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        first = await world.campaign()
+        await eventually(lambda: world.finished(first))
+        await say(world, 0, "OK")
+        second = await world.campaign()
+        await eventually(lambda: world.finished(second))
+        await say(world, 0, "OK")
+        assert await world.value("SELECT count(*) FROM orders") == 1
+        outcomes = await world.rows("SELECT outcome FROM inbound_message ORDER BY inbound_id")
+        assert [row["outcome"] for row in outcomes] == ["ordered", "repetition"]
+        assert "rien n'est encore" in world.texts_to(0)[-1]
+        assert await world.value("SELECT count(*) FROM ledger_entry WHERE direction = 'mo'") == 2
+        await say(world, 0, "oui")
+        assert await world.value("SELECT count(*) FROM orders") == 2

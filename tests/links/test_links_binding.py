@@ -80,7 +80,10 @@ async def test_a_refused_bind_comes_back_later_and_says_why() -> None:
             first, second, third = (at for at, _, _ in smsc.binds)
             assert second - first >= 0.1
             assert third - second >= 0.2
-            assert account.binds()[0].last_error == "bind refused: ESME_RALYBND (0x05): ESME Already in Bound State"
+            assert (
+                account.binds()[0].last_error
+                == "bind refused: ESME_RALYBND (0x05): ESME Already in Bound State"
+            )
 
 
 async def test_a_wrong_password_raises_an_alarm_and_is_not_hammered() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smsgate.flows.inbound import fingerprint
+from smsgate.flows.inbound_records import fingerprint
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database

@@ -48,7 +48,7 @@ RETURNING part, text, raw, data_coding, received_at
 -- name: open_offers
 -- scope: msisdn
 -- Not locked here (another distribution), so read after `lock_people`: who stops or answers holds the subscriber.
-SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id
+SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, answered_at
   FROM open_offer
  WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
  ORDER BY msisdn, sender
