@@ -11,6 +11,7 @@ Every error that smsgate raises on purpose.
     * StoreError                 the database refused one row or statement
         * StoreUnavailable       the database is away; retryable, the outcome may be unknown
         * StoreNotReady          schema, role or data directory is not as it must be
+            * SchemaOutdated     migrations are missing; the next start applies them
     * ConfigError                settings that cannot work; says where and how to mend it
     * SecurityError
         * KeyInvalid             an API key that is not one of ours, or not any more
@@ -101,6 +102,14 @@ class StoreUnavailable(StoreError):
 class StoreNotReady(StoreError):
     code = "store_not_ready"
     http_status = 503
+
+
+class SchemaOutdated(StoreNotReady):
+    """Migrations are missing, which the next start applies; `empty`: there is no schema at all."""
+
+    def __init__(self, message: str, *, empty: bool) -> None:
+        super().__init__(message)
+        self.empty = empty
 
 
 class ConfigError(SmsgateError):

@@ -65,8 +65,10 @@ class Authenticator:
         if authorization is None:
             raise Refusal("key_missing", "This route needs an API key.", headers=_CHALLENGE)
         scheme, _, text = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise self._refusal(source, 'Write "Authorization: Bearer sgk_...".')
         try:
-            key = parse_key(text.strip() if scheme.lower() == "bearer" else "")
+            key = parse_key(text.strip())
         except KeyInvalid:
             raise self._refusal(source) from None
         known = self._cache.get(key.public_id)
@@ -146,7 +148,7 @@ class Authenticator:
             cached.touched_at = now
             await self._store.touch(cached.principal.key_id, self._clock.now())
 
-    def _refusal(self, source: str) -> Refusal:
+    def _refusal(self, source: str, detail: str = "The API key is not accepted.") -> Refusal:
         now = self._clock.monotonic()
         self._refused += 1
         if now - self._refusals_logged_at >= REFUSALS_LOG_INTERVAL_S:
@@ -155,7 +157,7 @@ class Authenticator:
         drawn = self._failures.take(source, now)
         if not drawn.allowed:
             return self._limited(drawn)
-        return Refusal("key_invalid", "The API key is not accepted.", headers=_CHALLENGE)
+        return Refusal("key_invalid", detail, headers=_CHALLENGE)
 
     @staticmethod
     def _limited(drawn: Drawn) -> Refusal:

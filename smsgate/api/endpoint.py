@@ -18,6 +18,7 @@ from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcom
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Reply, Route, Text
+from smsgate.api.validation import no_such_member, validated
 from smsgate.flows.ports_api import Principal
 from smsgate.security.request_fingerprint import fingerprint
 
@@ -92,11 +93,12 @@ def _read_query(route: Route, request: web.Request) -> BaseModel | None:
         raise Refusal("invalid", "A name stands twice in the query.")
     if any("\0" in text for text in values.values()):
         raise Refusal("invalid", "A value of the query holds the character U+0000.")
-    return route.query.model_validate(values)
+    model = route.query
+    return validated(model, lambda: model.model_validate(values))
 
 
 def _unknown(names: object) -> list[dict[str, object]]:
-    return [{"pointer": f"/{name}", "detail": "not known here"} for name in list(names)[:10]]  # type: ignore[call-overload]
+    return [{"pointer": f"/{name}", "detail": no_such_member(str(name), ())} for name in list(names)[:10]]  # type: ignore[call-overload]
 
 
 async def _read_body(route: Route, call: Call) -> BodyStream | None:
@@ -117,7 +119,8 @@ async def _read_body(route: Route, call: Call) -> BodyStream | None:
     if takes is Body.JSON:
         assert route.request is not None
         parse_json(call.octets)
-        call.model = route.request.model_validate_json(call.octets)
+        model, octets = route.request, call.octets
+        call.model = validated(model, lambda: model.model_validate_json(octets))
     elif takes is Body.NONE and call.octets.strip() and parse_json(call.octets) != {}:
         raise Refusal("invalid", "This route takes no body.")
     return body

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
@@ -45,6 +56,19 @@ def _no_control(text: str) -> str:
     return text
 
 
+def written_as(sentence: str) -> WrapValidator:
+    """Say `sentence` to whoever writes another form: nobody should have to read a regular expression."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError as exc:
+            kind = exc.errors(include_url=False, include_context=False, include_input=False)[0]["type"]
+        raise PydanticCustomError(kind, "{sentence}", {"sentence": sentence})
+
+    return WrapValidator(check)
+
+
 # An instant in RFC 3339 with its offset; arrives as UTC.
 Instant = Annotated[AwareDatetime, AfterValidator(_near)]
 # Patterns are of the Rust engine: `$` is the end of the text there, no line break before it.
@@ -52,12 +76,26 @@ Instant = Annotated[AwareDatetime, AfterValidator(_near)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
 # The caller's own key of an object.
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,40}$")]
+Tag = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,40}$"),
+    written_as("write 1 to 40 letters, digits, dots, colons, dashes and underscores"),
+]
 # Money as decimal text ("0.045"), never as a JSON number; smsgate.money.micros_from_text reads it.
-Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$")]
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
+Amount = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$"),
+    written_as('write it as decimal text with a point: "19.90"'),
+]
+CurrencyCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), written_as("write three capital letters of ISO 4217: EUR")
+]
+CountryCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), written_as("write two capital letters of ISO 3166: FR")
+]
+LanguageCode = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{2}$"), written_as("write two small letters of ISO 639: fr")
+]
 
 
 class PageQuery(QueryModel):

@@ -14,7 +14,6 @@ from typing import Any, Final
 import orjson
 import structlog
 from aiohttp import web
-from pydantic import ValidationError
 
 from smsgate.errors import DomainError, SmsgateError, TextError
 
@@ -138,8 +137,6 @@ class Problems:
     def of(self, exc: Exception, request_id: str) -> Problem:
         """Return what the caller is told about `exc`; logs it when it is our fault."""
         match exc:
-            case ValidationError():
-                return _of_validation(exc)
             case Refusal():
                 return Problem(exc.code, exc.http_status, str(exc), exc.errors, exc.extra, exc.headers)
             case DomainError():
@@ -191,25 +188,8 @@ class Problems:
         return known.status if known else exc.http_status
 
 
-def pointer_of(location: Sequence[str | int]) -> str:
-    """Return the JSON pointer (RFC 6901) of a pydantic location."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
-
-
 def _retry() -> dict[str, str]:
     return {"Retry-After": str(RETRY_AFTER_S)}
-
-
-def _of_validation(exc: ValidationError) -> Problem:
-    found = exc.errors(include_url=False, include_context=False, include_input=False)
-    errors: list[Mapping[str, object]] = [
-        {"pointer": pointer_of(error["loc"]), "detail": error["msg"], "code": error["type"]}
-        for error in found
-    ]
-    first = errors[0] if errors else {"pointer": "", "detail": "invalid"}
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    where = first["pointer"] or "the body"
-    return Problem("invalid", 422, f"{where}: {first['detail']}{more}.", errors)
 
 
 _HTTP_CODES: Final = {

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from smsgate.api.commerce import commerce, id_or_none, public_or_none
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery
+from smsgate.api.problems import Refusal
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord
 from smsgate.flows.events import first_id_of
@@ -37,7 +38,7 @@ class Message(AnswerModel):
     price: str = Field(description="What it was charged; only accepted messages are.")
     currency: str | None
     price_item: str | None
-    sent_at: datetime | None
+    sent_at: datetime | None = Field(description="null: it was never written to the carrier.")
     final_at: datetime | None = Field(description="When the carrier said how it ended.")
 
 
@@ -60,6 +61,9 @@ class InboundMessage(AnswerModel):
 
 class MessageQuery(PageQuery):
     campaign: str | None = Field(default=None, max_length=64)
+    state: Literal["unknown", "refused", "not_sent"] | None = Field(
+        default=None, description="Of one campaign's messages: name it in `campaign`."
+    )
     subscriber: str | None = Field(default=None, max_length=64)
     made_from: Instant | None = None
     made_to: Instant | None = None
@@ -73,6 +77,9 @@ class InboundQuery(PageQuery):
 
 async def list_messages(call: Call) -> Answer:
     query = call.query_as(MessageQuery)
+    if query.state is not None and query.campaign is None:
+        detail = "name the campaign whose messages are meant"
+        raise Refusal("invalid", f"/campaign: {detail}.", errors=[{"pointer": "/campaign", "detail": detail}])
     page = await commerce(call).messages.page(
         call.merchant_id,
         call.page_ask(Kind.MESSAGE),
@@ -80,6 +87,7 @@ async def list_messages(call: Call) -> Answer:
         subscriber_id=id_or_none(call, Kind.SUBSCRIBER, query.subscriber),
         id_min=None if query.made_from is None else first_id_of(query.made_from),
         id_max=None if query.made_to is None else first_id_of(query.made_to) - 1,
+        state=query.state,
     )
     return call.page_answer(Page[Message], [as_message(call, row) for row in page.rows], page.has_more)
 

@@ -18,6 +18,7 @@ from smsgate.api.models import (
     Page,
     PageQuery,
     RequestModel,
+    written_as,
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
@@ -55,8 +56,17 @@ def _timezone(name: str) -> str:
     return name
 
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,50}$"), AfterValidator(_timezone)]
+Slug = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$"),
+    written_as("write 2 to 40 small letters, digits and dashes, a letter first"),
+]
+TimeZone = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,50}$"),
+    written_as("write a name of the IANA database: Europe/Paris"),
+    AfterValidator(_timezone),
+]
 
 
 MerchantName = Annotated[Line, StringConstraints(max_length=60)]

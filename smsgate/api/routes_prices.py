@@ -8,7 +8,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smsgate.api.models import Amount, AnswerModel, CurrencyCode, Instant, Line, Page, PageQuery, RequestModel
+from smsgate.api.models import (
+    Amount,
+    AnswerModel,
+    CurrencyCode,
+    Instant,
+    Line,
+    Page,
+    PageQuery,
+    RequestModel,
+    written_as,
+)
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.billing import prices as billing
@@ -30,7 +40,11 @@ PROBLEMS: Final = (
     ProblemType("effective_from_taken", 409, "A version starts there already", "Choose another instant."),
 )
 
-Network = Annotated[str, StringConstraints(pattern=r"^(\*|[0-9]{3}|[0-9]{5,6})$")]
+Network = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\*|[0-9]{3}|[0-9]{5,6})$"),
+    written_as("write MCC and MNC (20801), MCC alone (208), or *"),
+]
 
 
 class CreatePriceList(RequestModel):

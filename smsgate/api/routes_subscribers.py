@@ -18,6 +18,7 @@ from smsgate.api.models import (
     PageQuery,
     RequestModel,
     Tag,
+    written_as,
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
@@ -32,7 +33,11 @@ TAGS_MAX: Final = 20
 FIELDS_MAX: Final = 20
 CLOCK_SKEW: Final = timedelta(minutes=5)  # a shop's clock may be ahead of ours by this
 
-FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+FieldName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$"),
+    written_as("write 1 to 30 small letters, digits and underscores, a letter first"),
+]
 FieldValue = Annotated[Line, StringConstraints(max_length=100)]
 Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 

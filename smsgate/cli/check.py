@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,9 +18,17 @@ from smsgate.cli.output import JsonOption, say
 from smsgate.cli.sessions import ConfigOption, run_to_end
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings, load_configuration
-from smsgate.errors import ConfigError, SealBroken, SmsgateError, StoreNotReady, StoreUnavailable
+from smsgate.errors import (
+    ConfigError,
+    SchemaOutdated,
+    SealBroken,
+    SmsgateError,
+    StoreNotReady,
+    StoreUnavailable,
+)
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.embedded_paths import has_data
 from smsgate.store.inspection import inspect
 from smsgate.store.keyring import MASTER_KEY_ENV, StoredKeyring, open_master_key
 from smsgate.store.pool import Database
@@ -83,6 +92,9 @@ async def _open(findings: Findings, settings: Settings, stack: AsyncExitStack) -
     try:
         if dsns is not None:
             source = dsns
+        elif not await asyncio.to_thread(has_data, state_dir):
+            _warn_of_no_database(findings)
+            return None
         else:
             source = await stack.enter_async_context(EmbeddedPostgres(state_dir, on_progress=say))
     except StoreNotReady as exc:
@@ -92,11 +104,24 @@ async def _open(findings: Findings, settings: Settings, stack: AsyncExitStack) -
         return await stack.enter_async_context(await Database.open(source, migrate=False))
     except StoreUnavailable as exc:
         findings.fail("database", str(exc), "check database.dsn, and whether the server runs and lets us in")
+    except SchemaOutdated as exc:
+        if dsns is not None:
+            findings.fail("database schema", str(exc), "smsgate migrate")
+        elif exc.empty:
+            _warn_of_no_database(findings)
+        else:
+            findings.warn(
+                "database schema", "it is older than this smsgate", "smsgate run brings it up to date"
+            )
     except StoreNotReady as exc:
-        findings.fail("database schema", str(exc), "smsgate migrate, or start the newer smsgate")
+        findings.fail("database schema", str(exc), "start the newer smsgate")
     except SmsgateError as exc:
         findings.fail("database", str(exc), "check database.dsn: user, password and name of the database")
     return None
+
+
+def _warn_of_no_database(findings: Findings) -> None:
+    findings.warn("database", "no database yet", "smsgate run makes it")
 
 
 async def _check_database(findings: Findings, settings: Settings, database: Database, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, all_merchants, merchant_of, with_services
 from smsgate.daemon.services import Services
-from smsgate.errors import NotFound
+from smsgate.errors import Conflict, NotFound
 from smsgate.flows.ports_api import MerchantChange, MerchantDraft, MerchantRow
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency
@@ -77,7 +77,11 @@ def add(
 
     async def work(services: Services) -> dict[str, object]:
         draft = MerchantDraft(merchant_id=services.ids.next(), **asked.model_dump())
-        return as_dict(services, await PgMerchants(services.database).add(draft), None)
+        try:
+            row = await PgMerchants(services.database).add(draft)
+        except Conflict as exc:
+            raise Conflict(f"{str(exc).rstrip('.')}: choose another, or see smsgate merchant list") from None
+        return as_dict(services, row, None)
 
     added = with_services(config, work)
     if as_json:

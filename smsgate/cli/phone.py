@@ -16,6 +16,7 @@ from smsgate.cli.output import JsonOption, say, show, show_json
 from smsgate.cli.sessions import run_to_end
 from smsgate.cli.smsc import CONTROL_PORT
 from smsgate.demo.main import STATE_DIR
+from smsgate.errors import NotFound
 from smsgate.simulator.control_client import fetch_inbox, send_reply
 
 app: Final = typer.Typer(
@@ -75,7 +76,10 @@ def reply(
     as_json: JsonOption = False,
 ) -> None:
     _check(msisdn)
-    went_to = run_to_end(send_reply(control_url(control), msisdn, text, to))
+    try:
+        went_to = run_to_end(send_reply(control_url(control), msisdn, text, to))
+    except NotFound as exc:
+        raise NotFound(f"{exc}, with --to 36111") from None
     if as_json:
         show_json({"msisdn": msisdn, "to": went_to, "text": text})
     else:

@@ -51,10 +51,12 @@ def smsc(
     question: Annotated[float, _share("ask a question")] = 0.0,
     decline: Annotated[float, _share("say no")] = 0.0,
     auto: Annotated[float, _share("let a machine answer")] = 0.0,
-    reply_delay_s: Annotated[str, typer.Option(metavar="LO,HI", help="From reading to answering.")] = "0,0",
+    reply_delay_s: Annotated[
+        str, typer.Option(metavar="LO,HI", help="From reading to answering; one number is both.")
+    ] = "0,0",
     latency_ms: Annotated[float, typer.Option(min=0.0, help="Until a submit_sm is answered.")] = 0.0,
     receipt_delay_s: Annotated[
-        str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it.")
+        str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it; one number is both.")
     ] = "0,0",
     undelivered: Annotated[
         float,
@@ -145,7 +147,7 @@ def seconds_range(text: str, option: str) -> tuple[float, float]:
         UsageRefused: no such range.
     """
     low, comma, high = text.partition(",")
-    try:
+    try:  # one number is both: always so long
         found = float(low), float(high if comma else low)
     except ValueError:
         found = (1.0, 0.0)

@@ -181,7 +181,9 @@ def _secret_from_file(file: object, where: str) -> str:
         text = octets.decode("utf-8").rstrip("\r\n")
     except OSError as exc:
         raise ConfigError(
-            f"{where}: {file} cannot be read: {exc.strerror}", where, "make it readable for this user alone"
+            f"{where}: {file} cannot be read: {exc.strerror}",
+            where,
+            "make the file, readable for this user alone",
         ) from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{where}: {file} is not text", where, "one line of text, the password") from exc
@@ -206,7 +208,8 @@ def _check_senders(carriers: tuple[CarrierProfile, ...]) -> None:
 
 def _refusal(detail: ErrorDetails) -> ConfigError:
     steps = [str(step) for step in detail["loc"]]
-    where = ".".join(steps)
+    # Beyond a table and its key, texts are the names of pydantic's branches; numbers are places of a list.
+    where = ".".join([*steps[:2], *(step for step in steps[2:] if step.isdecimal())])
     message = f"{where}: {detail['msg'].removeprefix('Value error, ')}"
     model, key = _table_of(steps)
     if detail["type"] == "extra_forbidden":

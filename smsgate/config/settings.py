@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
@@ -135,6 +135,16 @@ class HttpSettings(BaseModel):
             trusted_proxies=self.trusted_proxies,
             metrics_public=self.metrics_public,
         )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _are_networks(cls, networks: object) -> object:
+        for network in networks if isinstance(networks, list | tuple) else ():
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{str(network)[:60]} is no network") from None
+        return networks
 
     @property
     def on_loopback(self) -> bool:

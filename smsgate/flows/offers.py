@@ -134,11 +134,16 @@ def _is_name(text: str) -> bool:
     return 0 < len(text.strip()) <= NAME_CHARACTERS_MAX and text.isprintable()
 
 
+def _said(finding: Finding) -> str:
+    """Return the sentence, and what it is about where it does not say so itself."""
+    return finding.message if finding.what in finding.message else f"{finding.what}: {finding.message}"
+
+
 def _refusal(findings: Sequence[Finding]) -> DomainError:
     """Return one refusal with all findings: who mends a text should not have to come back five times."""
     first = findings[0]
     same = [finding for finding in findings if finding.code == first.code]
-    detail = "; ".join(f"{finding.what}: {finding.message}" for finding in same)
+    detail = "; ".join(_said(finding) for finding in same)
     errors = [{"detail": finding.message, **asdict(finding)} for finding in findings]
     for error in errors:
         del error["message"]

@@ -100,6 +100,7 @@ class MessagesStore(Protocol):
         subscriber_id: int | None = None,
         id_min: int | None = None,
         id_max: int | None = None,
+        state: str | None = None,
     ) -> Page[MessageRecord]: ...
 
     async def get_inbound(self, merchant_id: int, inbound_id: int) -> InboundRecord: ...

@@ -7,6 +7,7 @@ manual; TOML knows 0x58.
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self
 
@@ -140,7 +141,8 @@ class CarrierProfile(BaseModel):
     model_config = _FROZEN
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description='lower case letters and digits, "sms-fr"'
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description='lower case letters, digits, - and _, 32 at most, "sms-fr"',
     )
     hosts: tuple[Annotated[Host, BeforeValidator(_read_host)], ...] = Field(
         min_length=1, max_length=16, description='one or more of "host:port", tried in turn'
@@ -268,6 +270,10 @@ class CarrierProfile(BaseModel):
         )
 
 
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {"senders": SenderNumber, "rebind": RebindDelays}
+_KEYS: Final = {*CarrierProfile.model_fields, *SenderNumber.model_fields, *RebindDelays.model_fields}
+
+
 def read_profile(settings: Mapping[str, Any], where: str = "carriers") -> CarrierProfile:
     """
     Return the profile that `settings` describe; `where` is the key of the table they come from.
@@ -282,21 +288,30 @@ def read_profile(settings: Mapping[str, Any], where: str = "carriers") -> Carrie
 
 
 def _config_error(detail: ErrorDetails, where: str) -> ConfigError:
-    path = ".".join(str(step) for step in detail["loc"])
+    unknown = detail["type"] == "extra_forbidden"
+    path = ".".join(str(step) for step in detail["loc"] if unknown or isinstance(step, int) or step in _KEYS)
     mend = f"write {_description(detail['loc'])}"
-    if detail["type"] == "extra_forbidden":
-        mend = f"remove it; known keys are {', '.join(CarrierProfile.model_fields)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if unknown:
+        known = list(_table_of(detail["loc"]).model_fields)
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, 1)
+        hint = f"did you mean {near[0]}?" if near else "remove it;"
+        message, mend = "unknown key", f"{hint} known keys are {', '.join(known)}"
     elif detail["type"] == "missing":
         mend = f"add it: {_description(detail['loc'])}"
-    message = detail["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{where}.{path}: {message}", where=f"{where}.{path}", mend=mend)
+    elif detail["type"] == "string_pattern_mismatch":
+        message = "it holds characters that cannot stand there"
+    where = f"{where}.{path}" if path else where
+    return ConfigError(f"{where}: {message}", where=where, mend=mend)
+
+
+def _table_of(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    return _TABLES.get(str(loc[0]), CarrierProfile) if len(loc) > 1 else CarrierProfile
 
 
 def _description(loc: tuple[int | str, ...]) -> str:
-    models: dict[str, type[BaseModel]] = {"senders": SenderNumber, "rebind": RebindDelays}
-    model = models.get(str(loc[0])) if len(loc) > 1 else None
+    model = _table_of(loc)
     keys = [step for step in loc if isinstance(step, str)]
-    fields = (model or CarrierProfile).model_fields
-    field = fields.get(keys[1] if model is not None and len(keys) > 1 else keys[0])
+    field = model.model_fields.get(keys[1] if model is not CarrierProfile and len(keys) > 1 else keys[0])
     field = field or CarrierProfile.model_fields.get(keys[0])
     return (field.description if field is not None else None) or "a value of its documented form"

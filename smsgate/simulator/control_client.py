@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,6 +56,14 @@ async def fetch_stats(base_url: str) -> dict[str, Any]:
     return await _ask("GET", base_url, "/stats")
 
 
+def _reason(exc: Exception) -> str:
+    """Return what the system said, without the client's own words about certificates that nobody uses."""
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        errno = exc.os_error.errno
+        return f" ({os.strerror(errno) if errno and errno > 0 else 'no connection'})"
+    return f" ({str(exc) or type(exc).__name__})"
+
+
 async def _ask(method: str, base_url: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
@@ -62,7 +71,7 @@ async def _ask(method: str, base_url: str, path: str, body: dict[str, str] | Non
                 answer = await response.json()
     except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
         raise ConfigError(
-            f"no simulator answers at {base_url} ({exc or type(exc).__name__})",
+            f"no simulator answers at {base_url}{_reason(exc)}",
             "control",
             "start one with `smsgate smsc`, or give the address that it printed",
         ) from exc

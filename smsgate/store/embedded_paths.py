@@ -77,6 +77,14 @@ def plan(state_dir: Path, system_dir: Path = SYSTEM_DIR) -> Layout:
     return Layout(base / "postgres", _socket_dir(base, user), bin_dir, user, tuple(notices))
 
 
+def has_data(state_dir: Path, system_dir: Path = SYSTEM_DIR) -> bool:
+    """Return whether a database was made here; True, too, where that may not be looked at."""
+    try:
+        return (_base_dir(state_dir, system_dir) / "postgres" / "PG_VERSION").is_file()
+    except (OSError, StoreNotReady):  # the start says what is wrong
+        return True
+
+
 def make_state_dir(state_dir: Path) -> None:
     """Make the state directory when it is missing; root's may be traversed, so that PostgreSQL gets in."""
     if not state_dir.is_dir():

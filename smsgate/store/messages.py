@@ -13,7 +13,7 @@ from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
 from smsgate.protocol.commands import status_text
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
-from smsgate.store.pages import page_rows
+from smsgate.store.pages import ID_END, page_rows
 from smsgate.store.pool import Database
 
 _SQL: Final = load("messages")
@@ -40,8 +40,13 @@ class PgMessages:
         subscriber_id: int | None = None,
         id_min: int | None = None,
         id_max: int | None = None,
+        state: str | None = None,
     ) -> Page[MessageRecord]:
-        """Return messages, newest first; `id_min` and `id_max` bound when they were made (smsgate.ids)."""
+        """
+        Return messages, newest first; `id_min` and `id_max` bound when they were made (smsgate.ids).
+
+        `state` (refused, unknown, not_sent) needs a campaign: its range of ids bounds what is read.
+        """
         async with self._database.transaction(merchant_id) as connection:
             lo, hi = None, None
             if campaign_id is not None:
@@ -49,10 +54,23 @@ class PgMessages:
                 lo, hi = (None, None) if row is None else (row["lo"], row["hi"])
                 if lo is None:
                     return Page([], has_more=False)
-            rows, more = await page_rows(
-                connection, _SQL["messages_page"], merchant_id, ask, _FINAL_STATES, campaign_id, lo, hi,
-                subscriber_id, id_min, id_max,
-            )  # fmt: skip
+            if state is None:
+                rows, more = await page_rows(
+                    connection, _SQL["messages_page"], merchant_id, ask, _FINAL_STATES, campaign_id, lo, hi,
+                    subscriber_id, id_min, id_max, None,
+                )  # fmt: skip
+            else:
+                assert campaign_id is not None
+                found, more = await page_rows(
+                    connection, _SQL["campaign_messages_in_state_page"], merchant_id, ask, campaign_id, lo,
+                    hi, state, _FINAL_STATES, id_min, id_max, subscriber_id,
+                )  # fmt: skip
+                ids = [row["page_id"] for row in found]
+                rows = await connection.fetch(
+                    _SQL["messages_page"], merchant_id, ID_END, len(ids), _FINAL_STATES, campaign_id, lo, hi,
+                    None, None, None, ids,
+                )  # fmt: skip
+                rows.sort(key=lambda row: ids.index(row["page_id"]))
         return Page([_record(row) for row in rows], more)
 
     async def get_inbound(self, merchant_id: int, inbound_id: int) -> InboundRecord:
@@ -130,7 +148,7 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         sell_item_id=row["sell_item_id"] or 0,
         sell_micros=row["sell_micros"],
         currency=row["currency"],
-        sent_at=row["sent_at"],
+        sent_at=None if state == "not_sent" else row["sent_at"],  # when it was decided, for those
         final_at=row["final_at"],
     )
 

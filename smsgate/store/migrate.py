@@ -16,7 +16,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from smsgate.errors import StoreNotReady, StoreUnavailable
+from smsgate.errors import SchemaOutdated, StoreNotReady, StoreUnavailable
 from smsgate.store.connection import Connection, retry_transaction, translate
 from smsgate.store.roles import OWNER, ROLES, ensure_roles
 
@@ -117,11 +117,12 @@ async def check(connection: Connection, *, directory: Traversable | None = None)
     """
     with translate():
         if not await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL"):
-            raise StoreNotReady("The database has no smsgate schema yet: run smsgate migrate.")
+            raise SchemaOutdated("The database has no smsgate schema yet: run smsgate migrate.", empty=True)
         if pending := await _pending(connection, shipped(directory)):
             names = ", ".join(f"{migration.version:04}_{migration.name}" for migration in pending)
-            raise StoreNotReady(
-                f"The database schema is older than this smsgate (missing: {names}): run smsgate migrate."
+            raise SchemaOutdated(
+                f"The database schema is older than this smsgate (missing: {names}): run smsgate migrate.",
+                empty=False,
             )
 
 

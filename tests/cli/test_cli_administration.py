@@ -62,7 +62,9 @@ def test_a_taken_slug_is_a_failure_and_a_bad_one_a_usage_error(shell: Shell) -> 
     slug = a_merchant(shell)
     taken = shell.run("merchant", "add", slug, "--name", "B", "--country", "FR")
     assert taken.code == 1
-    assert taken.err == f"smsgate: The slug '{slug}' is taken.\n"
+    assert (
+        taken.err == f"smsgate: The slug '{slug}' is taken: choose another, or see smsgate merchant list.\n"
+    )
     bad = shell.run("merchant", "add", "Bad Slug", "--name", "B", "--country", "FR")
     assert bad.code == 2
     assert "SLUG: write 2 to 40 lower-case letters" in bad.err

@@ -19,7 +19,7 @@ PAGED = {
     "campaigns": ("campaigns_page",),
     "orders": ("orders_page",),
     "events": ("events_page",),
-    "messages": ("messages_page", "inbound_messages_page"),
+    "messages": ("messages_page", "campaign_messages_in_state_page", "inbound_messages_page"),
     "webhook_endpoints": ("endpoints_page", "deliveries_page"),
     "triggers": ("triggers_page",),
 }

@@ -43,6 +43,7 @@ FROM (
         AND ($8::bigint IS NULL OR m.subscriber_id = $8)
         AND ($9::bigint IS NULL OR m.message_id >= $9)
         AND ($10::bigint IS NULL OR m.message_id <= $10)
+        AND ($11::bigint[] IS NULL OR m.message_id = ANY ($11))
     ORDER BY m.message_id /* page */ DESC
     LIMIT $3
 ) p
@@ -75,6 +76,32 @@ LEFT JOIN price_list l ON l.price_list_id = i.price_list_id;
 SELECT min(message_id_base) AS lo, max(message_id_base + message_count) AS hi
 FROM campaign_chunk
 WHERE merchant_id = $1 AND campaign_id = $2;
+
+-- name: campaign_messages_in_state_page
+-- scope: merchant
+-- One pass over the outcomes of a campaign's range of ids, in the order of the primary key; the states are
+-- those of smsgate.store.messages.state_of. Without a receipt: one may have come though the answer did not.
+SELECT x.message_id AS page_id
+FROM sent x
+WHERE x.merchant_id = $1 AND x.message_id < $2 AND x.message_id BETWEEN $5 AND $6
+    AND ($9::bigint IS NULL OR x.message_id >= $9)
+    AND ($10::bigint IS NULL OR x.message_id <= $10)
+    AND EXISTS (
+        SELECT FROM message m
+        WHERE m.merchant_id = $1 AND m.message_id = x.message_id AND m.campaign_id = $4
+            AND ($11::bigint IS NULL OR m.subscriber_id = $11)
+    )
+GROUP BY x.message_id
+HAVING $7::text IS NULL OR CASE
+        WHEN min(x.status) = -2 THEN 'not_sent'
+        WHEN max(x.status) > 0 THEN 'refused'
+        WHEN min(x.status) = -1 AND NOT EXISTS (
+            SELECT FROM receipt y
+            WHERE y.merchant_id = $1 AND y.message_id = x.message_id AND y.state = ANY ($8::smallint[])
+        ) THEN 'unknown'
+    END = $7::text
+ORDER BY x.message_id /* page */ DESC
+LIMIT $3;
 
 -- name: inbound_message
 -- scope: merchant
