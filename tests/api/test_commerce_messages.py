@@ -127,6 +127,43 @@ async def test_messages_are_listed_by_campaign_subscriber_and_time(shop: Shop) -
     assert await listed("made_to=2000-01-01T00:00:00Z") == []
 
 
+async def test_a_campaigns_messages_are_listed_by_what_became_of_them(shop: Shop) -> None:
+    buyers = await shop.subscribers(7)
+    campaign = await shop.campaign()
+    sent = [
+        await shop.sent_message(campaign, buyer, status=status)
+        for buyer, status in zip(buyers, (0, -1, -2, 88, -1, -1, None), strict=True)
+    ]
+    await shop.execute(
+        "INSERT INTO receipt (merchant_id, message_id, segment, state, received_at) "
+        "VALUES ($1, $2, 1, 2, $3)",
+        shop.merchant_id, sent[5], shop.clock.now(),
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+        "message_id_base, message_count) VALUES ($1, $2, 0, $3, $4, 7, $5, $6)",
+        shop.merchant_id, shop.id_of(Kind.CAMPAIGN, campaign["id"]), buyers[0], buyers[-1], sent[0],
+        min(sent[-1] - sent[0] + 1, 2**31 - 1),
+    )  # fmt: skip
+
+    async def listed(query: str) -> list[int]:
+        answer = await shop.caller.get(f"/v1/messages?campaign={campaign['id']}&{query}")
+        assert answer.status == 200, answer
+        for row in answer.body["data"]:
+            assert row["state"] in query
+            assert (row["sent_at"] is None) == (row["state"] == "not_sent")
+        return [shop.id_of(Kind.MESSAGE, row["id"]) for row in answer.body["data"]]
+
+    assert await listed("state=unknown") == [sent[4], sent[1]]
+    assert await listed("state=not_sent") == [sent[2]]
+    assert await listed("state=refused") == [sent[3]]
+    newer = shop.public(Kind.MESSAGE, sent[4])
+    assert await listed("state=unknown&limit=1") == [sent[4]]
+    assert await listed(f"state=unknown&limit=1&starting_after={newer}") == [sent[1]]
+    alone = await shop.caller.get("/v1/messages?state=unknown")
+    assert (alone.status, alone.body["errors"][0]["pointer"]) == (422, "/campaign")
+
+
 async def test_replies_are_listed_as_they_were_read(shop: Shop) -> None:
     [buyer] = await shop.subscribers(1)
     campaign = await shop.campaign()

@@ -101,3 +101,11 @@ def test_another_master_key_is_found_out(shell: Shell) -> None:
     found = shell.run("check", "--json", env=other)
     assert found.code == 1
     assert "restore the right one" in finding(found, "master key", "failed")["mend"]
+
+
+def test_a_gateway_that_never_ran_is_warned_of_its_missing_database(shell: Shell, tmp_path: Path) -> None:
+    found = shell.run("check", "--json", env={"SMSGATE_STATE_DIR": str(tmp_path / "new")})
+    assert found.code == 0, found.out
+    assert finding(found, "database", "warning")["detail"] == "no database yet"
+    assert finding(found, "database", "warning")["mend"] == "smsgate run makes it"
+    assert not (tmp_path / "new").exists()
