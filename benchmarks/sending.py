@@ -27,7 +27,9 @@ from benchmarks.smsc import PASSWORD, SYSTEM_ID
 from benchmarks.stage import FIRST_MSISDN, SENDER, TEXT, Meter, an_smsc, figures, throw_away_database, until
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
 from smsgate.daemon.process import Process, running
-from smsgate.links.profile import CarrierProfile, Host, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_values import Host
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from smsgate.telemetry.logs import configure_logs

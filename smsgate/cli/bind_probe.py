@@ -12,7 +12,8 @@ from smsgate.clock import Clock
 from smsgate.errors import ConfigError
 from smsgate.links.connection import Connection
 from smsgate.links.link import Link, tls_context
-from smsgate.links.profile import CarrierProfile, Host
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_values import Host
 from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session_states import BindKind, BindRefused, Bound, Delivered, Event, Receipts
 

@@ -24,7 +24,9 @@ from smsgate.daemon.services import add_operator_key
 from smsgate.demo.books import read_books
 from smsgate.demo.scene import SENDER, YOUR_PHONE, Api, Cast, DemoFailed, set_up, shop_emits
 from smsgate.demo.story import tell
-from smsgate.links.profile import CarrierProfile, Host, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_values import Host
 from smsgate.simulator.phones import Behaviour
 from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.shop import Shop

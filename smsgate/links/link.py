@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from smsgate.clock import Clock
-    from smsgate.links.profile import CarrierProfile, Host
+    from smsgate.links.profile import CarrierProfile
+    from smsgate.links.profile_values import Host
     from smsgate.protocol.session_states import Event
 
 JITTER_SHARE: Final = 0.5  # of a delay: binds that were lost together do not come back together

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from smsgate.clock import Clock
     from smsgate.flows.ports import CarrierEvents
     from smsgate.flows.records import BindStatus
-    from smsgate.links.profile import CarrierProfile, SenderNumber
+    from smsgate.links.profile import CarrierProfile
+    from smsgate.links.profile_senders import SenderNumber
 
 
 class Switchboard:

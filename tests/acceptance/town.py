@@ -38,7 +38,10 @@ from smsgate.demo.books import read_books
 from smsgate.demo.scene import COST, OFFER_TEXT, SELL, SENDER, YOUR_PHONE, Api, Cast, phone_numbers, set_up
 from smsgate.demo.story import Books
 from smsgate.errors import NotFound
-from smsgate.links.profile import CarrierProfile, Host, RebindDelays, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_session import RebindDelays
+from smsgate.links.profile_values import Host
 from smsgate.money import micros_from_text
 from smsgate.security.master_key_file import load_master_key
 from smsgate.security.webhook_signatures import signed_headers

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from smsgate.flows.sending import SendingLimits
-from smsgate.links.profile import Host
+from smsgate.links.profile_values import Host
 from smsgate.simulator.phones import Behaviour
 from smsgate.store.pool import Database
 from tests.flows.world import (

@@ -20,7 +20,10 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.sending import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
-from smsgate.links.profile import CarrierProfile, Host, RebindDelays, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_session import RebindDelays
+from smsgate.links.profile_values import Host
 from smsgate.security.public_ids import PublicIds
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.simulator.phones import SILENT, Behaviour

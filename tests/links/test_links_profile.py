@@ -11,7 +11,9 @@ from smsgate.clock import SystemClock
 from smsgate.errors import ConfigError
 from smsgate.flows.ports import Carrier
 from smsgate.links.link import tls_context
-from smsgate.links.profile import Address, CarrierProfile, Host, read_profile
+from smsgate.links.profile import CarrierProfile, read_profile
+from smsgate.links.profile_senders import Address
+from smsgate.links.profile_values import Host
 from smsgate.links.switchboard import Switchboard
 
 

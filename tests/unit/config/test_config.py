@@ -16,7 +16,9 @@ from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
 from smsgate.flows.offers import LIFE_MAX
 from smsgate.flows.sending import SendingLimits
-from smsgate.links.profile import CarrierProfile, RebindDelays, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_session import RebindDelays
 from smsgate.security.addresses import PUBLIC_ONLY
 from smsgate.store.claims import LATE_ANSWER_GRACE
 from smsgate.webhooks.delivery import DeliverySettings

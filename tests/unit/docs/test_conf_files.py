@@ -10,7 +10,9 @@ from typing import Final
 import pytest
 
 from smsgate.config import load_settings
-from smsgate.links.profile import CarrierProfile, RebindDelays, SenderNumber
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_session import RebindDelays
 
 CONF: Final = Path(__file__).parents[3] / "conf"
 KEY: Final = re.compile(r"^#?([a-z_]+) = ", re.MULTILINE)

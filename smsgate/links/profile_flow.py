@@ -1,0 +1,36 @@
+"""Keys of a carrier's profile: how much may wait for an answer, how fast, what means slower."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from smsgate.links.profile_values import FROZEN, CommandStatus
+from smsgate.protocol.commands import Status
+
+WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
+RATE_LIMIT_PER_S: Final = 100_000  # segments; above any carrier's contract
+BURST_S: Final = 0.1  # what the bucket holds, as a time at full rate: longer than a slow turn of the loop
+BURST_MIN: Final = 2  # segments: one for the interactive lane and one for the bulk lane
+
+
+class FlowKeys(BaseModel):
+    model_config = FROZEN
+
+    window_max: int = Field(default=10, ge=1, le=WINDOW_LIMIT, description="unanswered submits per session")
+    rate_per_s: int = Field(
+        default=10, ge=1, le=RATE_LIMIT_PER_S, description="segments a second, of the contract"
+    )
+    interactive_share: float = Field(
+        default=0.1, ge=0, le=0.9, description="share of window and rate that campaigns leave free, 0 to 0.9"
+    )
+    throttle_statuses: tuple[CommandStatus, ...] = Field(
+        default=(Status.THROTTLED, Status.MSGQFUL, Status.SUBMITFAIL),
+        description="command_status numbers that mean: slower",
+    )
+
+    @property
+    def burst(self) -> int:
+        """Return how many segments may leave at once when nothing was sent for a while."""
+        return max(BURST_MIN, round(self.rate_per_s * BURST_S))

@@ -1,0 +1,55 @@
+"""Keys of a carrier's profile: what submit_sm carries besides the text, and in which alphabet."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
+from smsgate.links.profile_values import FROZEN, Ascii, Octet
+
+VALIDITY_MAX_S: Final = 30 * 86_400  # the relative form is read safely in days; SMSCs keep a message for days
+
+
+class TextKeys(BaseModel):
+    model_config = FROZEN
+
+    service_type: Ascii = Field(
+        default="", max_length=5, description="empty, or what the carrier's manual says"
+    )
+    default_alphabet: Literal["gsm7", "latin1"] = Field(
+        default="gsm7", description='what the carrier means by data_coding 0: "gsm7" or "latin1"'
+    )
+    gsm_data_coding: Octet = Field(
+        default=0, description="data_coding of texts in the default alphabet: 0 or 1"
+    )
+    alphanumeric_ton_npi: tuple[Octet, Octet] = Field(default=(5, 0), description="[TON, NPI]")
+    short_code_ton_npi: tuple[Octet, Octet] = Field(
+        default=(3, 0), description="[TON, NPI]: [3, 0] or [0, 0]"
+    )
+    msisdn_ton_npi: tuple[Octet, Octet] = Field(
+        default=(1, 1), description="[TON, NPI] of MSISDNs, both sides"
+    )
+    validity: Literal["absolute", "relative", "none"] = Field(
+        default="absolute", description='form of validity_period: "absolute", "relative" or "none"'
+    )
+    validity_s: int = Field(default=86_400, ge=60, le=VALIDITY_MAX_S, description="seconds, 60 to 30 days")
+    registered_delivery: Octet = Field(default=1, description="1 asks for final receipts, 0 for none")
+    senders: tuple[SenderNumber, ...] = Field(default=(), description="numbers and names we may send from")
+
+    def source_address(self, sender: str) -> Address:
+        """Return TON, NPI and octets for `sender`: by its entry, else by its form."""
+        entry = next((each for each in self.senders if each.number == sender), None)
+        if DIGITS.fullmatch(sender):
+            digits = sender.removeprefix("+")
+            short = len(digits) <= SHORT_CODE_DIGITS_MAX
+            ton, npi = self.short_code_ton_npi if short else self.msisdn_ton_npi
+            addr = digits.encode("ascii")
+        else:
+            ton, npi = self.alphanumeric_ton_npi
+            addr = sender.encode("ascii")
+        if entry is not None:
+            ton = ton if entry.ton is None else entry.ton
+            npi = npi if entry.npi is None else entry.npi
+        return Address(ton, npi, addr)
