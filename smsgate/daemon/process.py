@@ -19,6 +19,7 @@ from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
+from smsgate.daemon.control import control_socket
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
 from smsgate.errors import ConfigError, SmsgateError
@@ -126,6 +127,7 @@ class Process:
             if settings.database.dsns() is None:
                 self._stack.enter_context(one_gateway(settings.node.state_dir))
             self._start_gateway(ids)
+            await self._open_control_socket()
         commerce = self._commerce()
         if "webhooks" in roles:
             self._start_webhooks(commerce)
@@ -170,6 +172,14 @@ class Process:
         )
         self._wakeups.gateway = self.gateway
         self._tasks += self.gateway.start()
+
+    async def _open_control_socket(self) -> None:
+        assert self.gateway is not None
+        state_dir, switchboard = self.settings.node.state_dir, self.gateway.switchboard
+        try:
+            await self._stack.enter_async_context(control_socket(state_dir, switchboard))
+        except OSError as exc:  # a directory that takes no socket must not keep messages from leaving
+            log.warning("control_socket_refused", error=str(exc))
 
     def _commerce(self) -> Commerce:
         services = self.services

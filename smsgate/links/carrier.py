@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smsgate.flows.records import BindStatus
     from smsgate.links.connection import Connection
     from smsgate.links.profile import CarrierProfile
+    from smsgate.protocol.pcap import TracedPdu
     from smsgate.protocol.session_states import Event
 
 SUMMARY_INTERVAL_S: Final = 60.0  # a flood of oddities writes one line in this time
@@ -191,6 +192,12 @@ class CarrierAccount:
 
     def binds(self) -> list[BindStatus]:
         return [link.status() for link in self._links]
+
+    def traced(self, bind: str | None = None) -> list[TracedPdu]:
+        """Return the last PDUs of all binds, or of one by its name, oldest first; secrets stand in them."""
+        rings = [link.ring for link in self._links if bind in {None, link.name}]
+        found = [pdu for ring in rings if ring is not None for pdu in ring.pdus()]
+        return sorted(found, key=lambda pdu: pdu.at_s)
 
     def rate_now(self) -> float:
         """Return segments per second at this moment: less than `rate_per_s` after the carrier throttled."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsgate.clock import Clock
+    from smsgate.links.pdu_ring import PduRing
+    from smsgate.protocol.pcap import Endpoint
     from smsgate.protocol.pdus import Pdu
     from smsgate.protocol.session import Session
     from smsgate.protocol.session_states import Event
@@ -23,6 +25,7 @@ WRITE_BUFFER_MAX: Final = 4 << 20
 # deliver_sm of one session that wait for a commit: a carrier's own window is 10 to 100, a flood has none.
 # What comes on top is told "busy" at once and comes again.
 UNACKNOWLEDGED_MAX: Final = 10_000
+NOWHERE: Final = ("", 0)  # the address of a socket that has none
 CLOSE_GRACE_S: Final = 1.0  # for the last octets (an unbind_resp) to leave before the socket is cut
 
 
@@ -44,7 +47,13 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, session: Session, owner: ConnectionOwner, clock: Clock, token: int, busy_status: int
+        self,
+        session: Session,
+        owner: ConnectionOwner,
+        clock: Clock,
+        token: int,
+        busy_status: int,
+        ring: PduRing | None = None,
     ) -> None:
         self.session = session
         self.token = token
@@ -62,6 +71,8 @@ class Connection(asyncio.Protocol):
         self._unacknowledged = 0
         self._data_sms: dict[int, Pdu] = {}  # data_sm are answered by data_sm_resp, not by number alone
         self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._trace = ring
+        self._ends: tuple[Endpoint, Endpoint] = (NOWHERE, NOWHERE)  # local, peer
 
     # What the link asks
 
@@ -106,11 +117,21 @@ class Connection(asyncio.Protocol):
             "asyncio.Transport", transport
         )  # uvloop's is none by class, only by its methods
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        self._ends = (_end(transport, "sockname"), _end(transport, "peername"))
         self.session.start(self._clock.monotonic())
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        self._apply(self.session.receive_data(data, self._clock.monotonic()))
+        if self._trace is None:
+            self._apply(self.session.receive_data(data, self._clock.monotonic()))
+            return
+        whole = self.session.rest + data if self.session.rest else data
+        events = self.session.receive_data(data, self._clock.monotonic())
+        if rest := len(self.session.rest):
+            whole = whole[:-rest]
+        if whole:
+            self._trace.add(self._clock.now().timestamp(), self.token, whole, self._ends, outgoing=False)
+        self._apply(events)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._apply(self.session.lost(self._clock.monotonic()))
@@ -181,6 +202,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if data and transport is not None and not transport.is_closing():
             transport.write(data)
+            if self._trace is not None:
+                self._trace.add(self._clock.now().timestamp(), self.token, data, self._ends, outgoing=True)
             if self._congested and transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
                 transport.pause_reading()
         self._set_timer()
@@ -217,3 +240,8 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
             self._cut_timer = self._loop.call_later(CLOSE_GRACE_S, transport.abort)
+
+
+def _end(transport: asyncio.BaseTransport, which: str) -> Endpoint:
+    name = transport.get_extra_info(which)
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else NOWHERE

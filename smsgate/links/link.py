@@ -12,6 +12,7 @@ import structlog
 from smsgate.errors import ConfigError
 from smsgate.flows.records import BindStatus
 from smsgate.links.connection import Connection
+from smsgate.links.pdu_ring import PduRing
 from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session import Session
 from smsgate.protocol.session_states import (
@@ -108,6 +109,7 @@ class Link:
         self.host = str(profile.hosts[0])
         self.binds_made = 0
         self.setbacks = 0
+        self.ring = PduRing(profile.trace_octets_max) if profile.trace_octets_max else None
         self._profile = profile
         self._owner = owner
         self._tls = tls
@@ -218,7 +220,9 @@ class Link:
         try:
             async with asyncio.timeout(self._profile.bind_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(session, self, self._clock, token, self._profile.mo_busy_status),
+                    lambda: Connection(
+                        session, self, self._clock, token, self._profile.mo_busy_status, self.ring
+                    ),
                     host.name,
                     host.port,
                     ssl=self._tls,

@@ -11,6 +11,7 @@ from smsgate.links.profile_values import FROZEN, Ascii, HostText, Seconds
 SYSTEM_ID_OCTETS_MAX: Final = 64  # SMPP 3.4 says 15; providers use longer ones, 64 keeps a bind PDU small
 PASSWORD_MAX_LIMIT: Final = 64  # what `password_max` may be raised to
 BINDS_MAX: Final = 64  # sessions of one account; carriers allow 2 to 10
+TRACE_OCTETS_LIMIT: Final = 64 << 20  # of one bind: minutes at full speed, and memory that is there
 
 
 class RebindDelays(BaseModel):
@@ -76,3 +77,9 @@ class SessionKeys(BaseModel):
     response_timeout_s: Seconds = Field(default=10.0, description="seconds")
     bind_timeout_s: Seconds = Field(default=5.0, description="seconds to connect, and again to bind")
     rebind: RebindDelays = Field(default_factory=RebindDelays, description="delays between attempts to bind")
+    trace_octets_max: int = Field(
+        default=262_144,
+        ge=0,
+        le=TRACE_OCTETS_LIMIT,
+        description="octets of each bind's last PDUs that `smsgate carrier trace` can show; 0 keeps none",
+    )

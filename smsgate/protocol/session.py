@@ -55,7 +55,7 @@ class Session:
         self._unanswered = 0  # deliver_sm and data_sm that still wait for our response
         self._heard_at = 0.0
         self._now = 0.0
-        self._rest = b""  # the incomplete frame
+        self.rest = b""  # the octets of a frame that is not complete yet
         self._out: list[bytes] = []
 
     # What we do
@@ -172,7 +172,7 @@ class Session:
         if self.is_closed():
             return []
         self._now = self._heard_at = now
-        data = self._rest + data if self._rest else data
+        data = self.rest + data if self.rest else data
         position = 0
         columns = Columns()
         rare: list[Event] = []
@@ -201,7 +201,7 @@ class Session:
             columns, rare = Columns(), []
             if self.is_closed():
                 return events
-        self._rest = data[position:]
+        self.rest = data[position:]
         events += self._flush(columns) + rare
         return events + self._drain(now)
 
@@ -372,7 +372,7 @@ class Session:
         self._move(input_)
         slots, requests = self._window.clear()
         self._enquiry = None
-        self._rest = b""
+        self.rest = b""
         return [Closed(reason, slots, requests, detail)]
 
     def _move(self, input_: Input) -> None:

@@ -1,0 +1,173 @@
+"""
+What an operator on this machine asks the running gateway, over a socket file in the state directory.
+
+Whoever may open the socket (mode 0600, so the gateway's user and root) is the operator: no key is needed at
+night. It gives what no network may have, such as the octets of the last PDUs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from smsgate.errors import LinkError, NotFound
+from smsgate.links.carrier import CarrierAccount
+from smsgate.links.switchboard import Switchboard
+from smsgate.protocol.pcap import MEDIA_TYPE, TracedPdu, pcap_octets
+from smsgate.protocol.pdu_masking import masked
+
+SOCKET_NAME: Final = "gateway.sock"
+SOCKET_MODE: Final = 0o600
+SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long directories exceed
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
+_SWITCHBOARD: Final = web.AppKey("switchboard", Switchboard)
+
+
+@contextmanager
+def _socket_path(state_dir: Path) -> Iterator[str]:
+    """Yield a path of the socket that is short enough for the kernel, however deep the directory is."""
+    path = str(state_dir.absolute() / SOCKET_NAME)
+    if len(os.fsencode(path)) <= SOCKET_PATH_OCTETS_MAX or not sys.platform.startswith("linux"):
+        yield path
+        return
+    directory = os.open(state_dir, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{directory}/{SOCKET_NAME}"
+    finally:
+        os.close(directory)
+
+
+# The gateway's side
+
+
+@asynccontextmanager
+async def control_socket(state_dir: Path, switchboard: Switchboard) -> AsyncIterator[None]:
+    """
+    Answer on the control socket; only the process that holds the directory's gateway lock may.
+
+    Raises:
+        OSError: the directory takes no socket.
+    """
+    app = web.Application()
+    app[_SWITCHBOARD] = switchboard
+    app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    (state_dir / SOCKET_NAME).unlink(missing_ok=True)  # of a process that was killed
+    before = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        with _socket_path(state_dir) as path:
+            await web.UnixSite(runner, path).start()
+    finally:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+
+async def _carriers(request: web.Request) -> web.Response:
+    return web.json_response({"data": [_shown(carrier) for carrier in request.app[_SWITCHBOARD]]})
+
+
+async def _trace(request: web.Request) -> web.Response:
+    """Answer with a capture file; `bind` chooses one bind, `texts` and `numbers` leave those uncovered."""
+    name, query = request.match_info["name"], request.query
+    carrier = request.app[_SWITCHBOARD].by_name(name)
+    if carrier is None:
+        return _problem(f"no carrier is called {name}")
+    binds = [bind.bind for bind in carrier.binds()]
+    bind = query.get("bind")
+    if bind is not None and bind not in binds:
+        return _problem(f"carrier {name} has no bind {bind}: it has {', '.join(binds)}")
+    shown = [
+        _covered(pdu, texts="texts" in query, numbers="numbers" in query) for pdu in carrier.traced(bind)
+    ]
+    headers = {"Smsgate-Pdus": str(len(shown))}
+    return web.Response(body=pcap_octets(shown), content_type=MEDIA_TYPE, headers=headers)
+
+
+def _covered(pdu: TracedPdu, *, texts: bool, numbers: bool) -> TracedPdu:
+    return pdu._replace(octets=masked(pdu.octets, texts=texts, numbers=numbers))
+
+
+def _problem(detail: str) -> web.Response:
+    return web.json_response({"detail": detail}, status=404)
+
+
+def _shown(carrier: CarrierAccount) -> dict[str, Any]:
+    return {
+        "name": carrier.name,
+        "rate_per_s": carrier.rate_per_s,
+        "rate_now": round(carrier.rate_now(), 1),
+        "in_flight": carrier.in_flight(),
+        "binds": [
+            {
+                "bind": bind.bind,
+                "host": bind.host,
+                "state": bind.state,
+                "since": bind.since.isoformat(),
+                "window_used": bind.window_used,
+                "window_max": bind.window_max,
+                "last_error": bind.last_error,
+            }
+            for bind in carrier.binds()
+        ],
+    }
+
+
+# The command line's side
+
+
+async def ask_carriers(state_dir: Path) -> list[dict[str, Any]]:
+    """
+    Return the carriers of the running gateway and the state of their binds.
+
+    Raises:
+        LinkError: no gateway runs on this directory.
+    """
+    async with _asked(state_dir, "/carriers", {}) as response:
+        data: list[dict[str, Any]] = (await response.json())["data"]
+        return data
+
+
+async def ask_trace(
+    state_dir: Path, name: str, *, bind: str | None, texts: bool, numbers: bool
+) -> tuple[bytes, int]:
+    """
+    Return the last PDUs of a carrier's binds as a capture file, and how many they are.
+
+    Raises:
+        NotFound: no such carrier or bind.
+        LinkError: no gateway runs on this directory.
+    """
+    query = {} if bind is None else {"bind": bind}
+    query |= {name: "1" for name, asked in (("texts", texts), ("numbers", numbers)) if asked}
+    async with _asked(state_dir, f"/carriers/{name}/trace", query) as response:
+        if response.status == web.HTTPNotFound.status_code:
+            raise NotFound((await response.json())["detail"])
+        return await response.read(), int(response.headers["Smsgate-Pdus"])
+
+
+@asynccontextmanager
+async def _asked(state_dir: Path, path: str, query: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+    try:
+        with _socket_path(state_dir) as socket_path:
+            connector = aiohttp.UnixConnector(socket_path)
+            async with (
+                aiohttp.ClientSession("http://gateway", connector=connector, timeout=TIMEOUT) as session,
+                session.get(path, params=query) as response,
+            ):
+                yield response
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise LinkError(
+            f"no gateway answers on {state_dir}: start `smsgate run`, or name its configuration by --config"
+        ) from exc

@@ -1,0 +1,69 @@
+"""The last PDUs of one bind, in memory: whole reads and writes are kept, and cut into PDUs when asked."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.errors import FramingError
+from smsgate.protocol.frames import HEADER_SIZE, FrameDecoder
+from smsgate.protocol.pcap import TracedPdu
+
+if TYPE_CHECKING:
+    from smsgate.protocol.pcap import Endpoint
+
+RECORD_OVERHEAD_OCTETS: Final = 200  # what Python spends on a record, so that empty reads count too
+
+
+class _Record(NamedTuple):
+    at_s: float
+    connection: int
+    outgoing: bool
+    octets: bytes
+    local: Endpoint
+    peer: Endpoint
+
+
+class PduRing:
+    """
+    Reads and writes of a bind's connections, each a run of whole PDUs; the oldest make room.
+
+    One call and no copy per read or write: the bulk path does not feel it.
+    """
+
+    def __init__(self, octets_max: int) -> None:
+        assert octets_max > 0
+        self._octets_max = octets_max
+        self._octets = 0
+        self._records: deque[_Record] = deque()
+
+    def add(
+        self, at_s: float, connection: int, octets: bytes, ends: tuple[Endpoint, Endpoint], *, outgoing: bool
+    ) -> None:
+        """Keep a run of whole PDUs; `ends` are (local, peer), `at_s` is Unix time."""
+        self._records.append(_Record(at_s, connection, outgoing, octets, *ends))
+        self._octets += len(octets) + RECORD_OVERHEAD_OCTETS
+        while self._octets > self._octets_max and len(self._records) > 1:
+            self._octets -= len(self._records.popleft().octets) + RECORD_OVERHEAD_OCTETS
+
+    def pdus(self) -> list[TracedPdu]:
+        """Return what is kept, PDU by PDU, oldest first; of a tail that is no SMPP its first octets."""
+        return [
+            TracedPdu(record.at_s, record.connection, record.outgoing, octets, record.local, record.peer)
+            for record in list(self._records)
+            for octets in _cut(record.octets)
+        ]
+
+
+def _cut(octets: bytes) -> list[bytes]:
+    pieces: list[bytes] = []
+    start = 0
+    try:
+        for frame in FrameDecoder(max(len(octets), HEADER_SIZE)).feed(octets):
+            pieces.append(frame.encode())
+            start += len(pieces[-1])
+    except FramingError:
+        pass
+    if start < len(octets):
+        pieces.append(octets[start : start + HEADER_SIZE])
+    return pieces
