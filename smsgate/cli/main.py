@@ -35,7 +35,8 @@ app.command(
 )(demo.demo)
 app.command(
     "smsc",
-    help="Run an SMSC simulator with phones that receive, and answer offers by shares; the rest is silent.",
+    help="Run an SMSC simulator with phones that receive, and answer offers by shares; the rest is silent."
+    "\n\nWith --profile it is faulty as carriers are, for any client; --profiles lists the ways.",
     epilog=smsc.EPILOG,
 )(smsc.smsc)
 app.add_typer(phone.app, name="phone")

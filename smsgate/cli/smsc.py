@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
-from smsgate.cli.output import JsonOption, say, show, show_json
+from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import silence_logs
 from smsgate.errors import SmsgateError
 from smsgate.simulator.phones import Behaviour
+from smsgate.simulator.profiles import PROFILES, find_profile, with_profiles
+from smsgate.simulator.profiles import as_json as as_json_of
 from smsgate.simulator.serve import Simulator, SimulatorSettings, run_simulator
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 
@@ -32,15 +35,40 @@ EPILOG: Final = examples(
     "smsgate smsc",
     "smsgate smsc --ok 0.2 --quantity 0.05 --stop 0.04 --reply-delay-s 1,5",
     "smsgate smsc --port 2780 --rate 100 --latency-ms 50 --receipt-delay-s 0.5,3 --undelivered 0.02",
+    "smsgate smsc --profiles",
+    "smsgate smsc --profile ids-hex-in-response --profile receipt-before-response --seed 7",
 )
+
+
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="SMPP; 0 takes a free one.")]
+ControlPortOption = Annotated[
+    int, typer.Option(min=0, max=65_535, help="For `smsgate phone`, on loopback; 0 takes a free one.")
+]
+ReplyDelayOption = Annotated[
+    str, typer.Option(metavar="LO,HI", help="From reading to answering; one number is both.")
+]
+ReceiptDelayOption = Annotated[
+    str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it; one number is both.")
+]
+UndeliveredOption = Annotated[
+    float, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Of messages, 0 to 1, that no phone gets.")
+]
+ProfileOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Be faulty in this way; may be given several times."),
+]
+ProfilesOption = Annotated[
+    bool, typer.Option("--profiles", help="List the profiles, one sentence each, and end.")
+]
+CaOutOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With a TLS profile: write its CA there, as PEM.")
+]
 
 
 def smsc(
     host: Annotated[str, typer.Option(help="Listen here; 0.0.0.0 is every interface.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="SMPP; 0 takes a free one.")] = PORT,
-    control_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="For `smsgate phone`, on loopback; 0 takes a free one.")
-    ] = CONTROL_PORT,
+    port: PortOption = PORT,
+    control_port: ControlPortOption = CONTROL_PORT,
     system_id: Annotated[str, typer.Option(help="What an ESME binds with.")] = "smsgate",
     password: Annotated[
         str, typer.Option(envvar="SMSGATE_SMSC_PASSWORD", help="What an ESME binds with.")
@@ -51,53 +79,64 @@ def smsc(
     question: Annotated[float, _share("ask a question")] = 0.0,
     decline: Annotated[float, _share("say no")] = 0.0,
     auto: Annotated[float, _share("let a machine answer")] = 0.0,
-    reply_delay_s: Annotated[
-        str, typer.Option(metavar="LO,HI", help="From reading to answering; one number is both.")
-    ] = "0,0",
+    reply_delay_s: ReplyDelayOption = "0,0",
     latency_ms: Annotated[float, typer.Option(min=0.0, help="Until a submit_sm is answered.")] = 0.0,
-    receipt_delay_s: Annotated[
-        str, typer.Option(metavar="LO,HI", help="From the answer to the phone having it; one number is both.")
-    ] = "0,0",
-    undelivered: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Of messages, 0 to 1, that no phone gets."),
-    ] = 0.0,
+    receipt_delay_s: ReceiptDelayOption = "0,0",
+    undelivered: UndeliveredOption = 0.0,
     rate: Annotated[int, typer.Option(min=0, help="submit_sm a second; more is throttled. 0: no limit.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same fates.")] = 1,
+    profile: ProfileOption = None,
+    profiles: ProfilesOption = False,
+    ca_out: CaOutOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same fates and faults.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
+    if profiles:
+        _list_profiles(as_json=as_json)
+        return
+    chosen = [find_profile(name) for name in profile or ()]
+    plain = SmscSettings(
+        accounts=(SmscAccount(system_id, password, rate_per_s=rate),),
+        response_latency_s=latency_ms / 1000,
+        receipt_delay_s=seconds_range(receipt_delay_s, "--receipt-delay-s"),
+        undelivered_share=undelivered,
+    )
+    delay_s = seconds_range(reply_delay_s, "--reply-delay-s")
     settings = SimulatorSettings(
         host=host,
         port=port,
         control_port=control_port,
         seed=seed,
-        smsc=SmscSettings(
-            accounts=(SmscAccount(system_id, password, rate_per_s=rate),),
-            response_latency_s=latency_ms / 1000,
-            receipt_delay_s=seconds_range(receipt_delay_s, "--receipt-delay-s"),
-            undelivered_share=undelivered,
-        ),
-        behaviour=Behaviour(
-            ok=ok,
-            quantity=quantity,
-            stop=stop,
-            question=question,
-            decline=decline,
-            auto=auto,
-            delay_s=seconds_range(reply_delay_s, "--reply-delay-s"),
-        ),
+        smsc=with_profiles(plain, chosen),
+        behaviour=Behaviour(ok, quantity, stop, question, decline, auto, delay_s=delay_s),
+        profiles=tuple(each.name for each in chosen),
     )
-    _serve(settings, as_json=as_json)
+    if ca_out is not None and not settings.smsc.faults.tls:
+        raise UsageRefused("--ca-out needs a TLS profile, such as --profile tls-good.")
+    _serve(settings, ca_out, as_json=as_json)
+
+
+def _list_profiles(*, as_json: bool) -> None:
+    if as_json:
+        for each in PROFILES.values():
+            show_json(as_json_of(each))
+    else:
+        show_table(("PROFILE", "WHAT IT DOES"), [(each.name, each.sentence) for each in PROFILES.values()])
 
 
 class ListenRefused(SmsgateError):
     code = "listen_refused"
 
 
-def _serve(settings: SimulatorSettings, *, as_json: bool) -> None:
+class CaNotWritten(SmsgateError):
+    code = "ca_not_written"
+
+
+def _serve(settings: SimulatorSettings, ca_out: Path | None, *, as_json: bool) -> None:
     silence_logs()
 
     def ready(simulator: Simulator) -> None:
+        if ca_out is not None:
+            _write_ca(ca_out, simulator.ca_pem)
         if as_json:
             show_json({"event": "listening", **simulator.describe()})
         else:
@@ -118,6 +157,13 @@ def _serve(settings: SimulatorSettings, *, as_json: bool) -> None:
     else:
         log = simulator.smsc.log
         say(f"Stopped: {log.submits} submits seen, {log.accepted} accepted, {log.delivered} delivered.")
+
+
+def _write_ca(path: Path, pem: bytes) -> None:
+    try:
+        path.write_bytes(pem)
+    except OSError as exc:
+        raise CaNotWritten(f"{path} cannot be written: {exc.strerror or exc}.") from exc
 
 
 async def _until_signal(settings: SimulatorSettings, ready: Callable[[Simulator], None]) -> Simulator:
@@ -161,7 +207,14 @@ def how_to_bind(simulator: Simulator) -> list[str]:
     account = simulator.settings.smsc.accounts[0]
     password = account.password if account.password == PASSWORD else "..."
     address = f"{simulator.settings.host}:{simulator.smpp_port}"
+    tls = ['  tls = "none"', "  insecure_plaintext = true"]
+    if simulator.settings.smsc.faults.tls:
+        tls = ['  tls = "verify"', '  ca_file = "..."  # what --ca-out wrote']
+    quirks = [
+        f"Faulty: {each.name}. {each.sentence}" for each in map(find_profile, simulator.settings.profiles)
+    ]
     return [
+        *quirks,
         f"SMSC simulator: SMPP on {address}, phones at {simulator.control_url}. Bind with:",
         "",
         "  [[carriers]]",
@@ -169,8 +222,7 @@ def how_to_bind(simulator: Simulator) -> list[str]:
         f'  hosts = ["{address}"]',
         f'  system_id = "{account.system_id}"',
         f'  password = "{password}"',
-        '  tls = "none"',
-        "  insecure_plaintext = true",
+        *tls,
         '  senders = [{ number = "36111", receives = true }]',
         "",
         f"  export SMSGATE_PHONES={simulator.control_url}",

@@ -55,7 +55,10 @@ class Account:
         self.pump()
 
     def put_mo(self, mo: Mo) -> None:
-        self._mos.extend(MoPart(mo, body) for body in mo.bodies)
+        self.put_parts(MoPart(mo, body) for body in mo.bodies)
+
+    def put_parts(self, parts: Iterable[MoPart]) -> None:
+        self._mos.extend(parts)
         self.pump()
 
     def put_back(self, entries: Iterable[Deliver]) -> None:

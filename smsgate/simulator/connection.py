@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -36,6 +36,9 @@ _log = structlog.get_logger(__name__)
 
 class SmscConnection(asyncio.Protocol):
     """`number` names it for ever; all that is still to come was written after STOP number `fence`."""
+
+    _later: Collection[int] = LATER  # answers to a deliver_sm after which it comes again
+    _version: bytes | None = INTERFACE_VERSION  # as the bind's answer says it
 
     def __init__(self, smsc: Smsc, number: int) -> None:
         self.number = number
@@ -102,9 +105,7 @@ class SmscConnection(asyncio.Protocol):
                 if self._closing:
                     return
         except FramingError:
-            self._settle()
-            self.write(Frame(CommandId.GENERIC_NACK, 0, Status.INVCMDLEN).encode())
-            self.close()
+            self._break_off()
             return
         self._settle()
         if answered and self.account is not None:
@@ -181,10 +182,16 @@ class SmscConnection(asyncio.Protocol):
 
     # -- in
 
-    def _request(self, command_id: int) -> int:
+    def _request(self, command_id: int, body: bytes = b"") -> int:
         self._sequence = self._sequence % SEQUENCE_MAX + 1
-        self.write(Frame(command_id, self._sequence).encode())
+        self.write(Frame(command_id, self._sequence, 0, body).encode())
         return self._sequence
+
+    def _break_off(self) -> None:
+        """Say that nothing more can be found in this stream, and close it."""
+        self._settle()
+        self.write(Frame(CommandId.GENERIC_NACK, 0, Status.INVCMDLEN).encode())
+        self.close()
 
     def _settle(self) -> None:
         """Hand the submit_sm read so far to the SMSC, before anything that came after them counts."""
@@ -197,7 +204,7 @@ class SmscConnection(asyncio.Protocol):
         if entry is None or self.account is None:
             return
         log = self._smsc.log
-        if frame.status in LATER:
+        if frame.status in self._later:
             self._smsc.timetable.after(RETRY_DELAY_S, partial(self.account.put_back, [entry]))
             return
         if frame.status:
@@ -257,7 +264,7 @@ class SmscConnection(asyncio.Protocol):
             else:
                 account, status = self._smsc.admit(fields["system_id"], fields["password"])
         fields = {} if status else {"system_id": SYSTEM_ID}
-        tlvs = () if status else ((Tag.SC_INTERFACE_VERSION, INTERFACE_VERSION),)
+        tlvs = () if status or self._version is None else ((Tag.SC_INTERFACE_VERSION, self._version),)
         answer = Pdu(frame.command_id | RESPONSE_BIT, status, frame.sequence_number, fields, tlvs)
         self.write(encode_pdu(answer))
         command = command_name(frame.command_id)

@@ -15,7 +15,7 @@ UNKNOWN_KIND: Final = b"\x00\x01"
 class Mo:
     """One text of a phone; done when all its parts have an answer."""
 
-    __slots__ = ("bodies", "destination", "msisdn", "statuses", "text")
+    __slots__ = ("bodies", "destination", "kind", "msisdn", "reference", "statuses", "text")
 
     def __init__(self, msisdn: int, destination: bytes, text: str, kind: bytes, reference: int) -> None:
         """
@@ -27,6 +27,8 @@ class Mo:
         self.msisdn = msisdn
         self.destination = destination
         self.text = text
+        self.kind = kind
+        self.reference = reference
         self.statuses: list[int] = []  # of deliver_sm_resp, one per part
         segments = segment(text, reference=reference)
         self.bodies = [
@@ -49,8 +51,9 @@ class Mo:
 
     @property
     def taken(self) -> bool:
-        """Whether the ESME answered 0 for every part."""
-        return len(self.statuses) == len(self.bodies) and not any(self.statuses)
+        """Whether the ESME has just answered 0 for every part, or for every part once more."""
+        whole, rest = divmod(len(self.statuses), len(self.bodies))
+        return whole > 0 and not rest and not any(self.statuses)
 
 
 class MoPart:

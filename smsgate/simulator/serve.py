@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from smsgate.clock import Clock
 from smsgate.errors import TextError
+from smsgate.simulator.certificates import tls_server
 from smsgate.simulator.control import Control
+from smsgate.simulator.faults import NO_FAULTS
+from smsgate.simulator.faulty_smsc import FaultySmsc
 from smsgate.simulator.phones import SILENT, Behaviour, Phones, Reply, ScriptStep
 from smsgate.simulator.smsc import STOP_GRACE_S, Smsc
 from smsgate.simulator.smsc_settings import SmscSettings
@@ -25,6 +29,7 @@ class SimulatorSettings:
     Ports of 0 take free ones; the real ones are on `Simulator`.
 
     The same `seed` gives the same draws in the same order of messages. `control_port` None: no control.
+    `profiles` are the names of what makes the SMSC faulty, for `Simulator.describe`; `smsc` holds it.
     """
 
     host: str = "127.0.0.1"
@@ -35,18 +40,22 @@ class SimulatorSettings:
     behaviour: Behaviour = SILENT
     scripts: Mapping[int, Sequence[ScriptStep]] = field(default_factory=dict)
     phones: bool = True  # False: nobody reads; for load
+    profiles: tuple[str, ...] = ()
 
 
 class Simulator:
     """Start it, read `smpp_port` and `control_url`, stop it."""
 
-    def __init__(self, settings: SimulatorSettings) -> None:
+    def __init__(self, settings: SimulatorSettings, *, clock: Clock | None = None) -> None:
         self.settings = settings
+        self.ca_pem = b""  # with TLS, once it listens: what an ESME would have to trust
         # Two generators: what phones do does not depend on how the SMSC fails.
         self.phones = Phones(settings.behaviour, random.Random(settings.seed), settings.scripts)  # noqa: S311 # chance
-        self.smsc = Smsc(
+        kind = Smsc if settings.smsc.faults == NO_FAULTS else FaultySmsc
+        self.smsc = kind(
             settings.smsc,
             random.Random(settings.seed + 1),  # noqa: S311 # chance, no secret
+            clock=clock,
             on_delivered=self._delivered if settings.phones else None,
         )
         self._control = (
@@ -60,7 +69,10 @@ class Simulator:
         Raises:
             OSError: an address is taken or not ours.
         """
-        await self.smsc.start(self.settings.host, self.settings.port)
+        settings, tls = self.settings, None
+        if settings.smsc.faults.tls:
+            tls, self.ca_pem = tls_server(settings.smsc.faults.tls, settings.host)
+        await self.smsc.start(settings.host, settings.port, tls)
         if self._control is not None:
             try:
                 await self._control.start(self.settings.control_port or 0)
@@ -105,6 +117,7 @@ class Simulator:
             "seed": self.settings.seed,
             "replies": {kind.value: share for kind, share in self.settings.behaviour.shares() if share},
             "receipts": self.settings.smsc.receipts,
+            "profiles": list(self.settings.profiles),
         }
 
     def _delivered(self, submits: Submits) -> None:

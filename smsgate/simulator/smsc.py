@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -24,7 +25,7 @@ from smsgate.simulator.account import Account
 from smsgate.simulator.connection import SmscConnection
 from smsgate.simulator.mobile_originated import INTERNATIONAL, UNKNOWN_KIND, Mo
 from smsgate.simulator.seen import SmscLog
-from smsgate.simulator.smsc_settings import SmscSettings
+from smsgate.simulator.smsc_settings import ID_FORMS, SmscSettings
 from smsgate.simulator.stops import StopJudge, is_start, is_stop
 from smsgate.simulator.submits import Submits, receipt_bodies
 from smsgate.simulator.timetable import Timetable
@@ -34,8 +35,6 @@ UNDER_WAY_MAX: Final = 2_000_000  # messages taken and not yet at their phone: s
 SENDERS_MAX: Final = 10_000  # senders whose account is known, to bring MOs back to it
 CHECK_INTERVAL_S: Final = 1.0
 STOP_GRACE_S: Final = 2.0  # an ESME may take so long for its unbind_resp
-
-_FORMATS: Final = {"decimal": "%d", "hex": "%x"}
 
 Delivered = Callable[[Submits], None]  # rows that just reached their phones
 
@@ -74,7 +73,7 @@ class Smsc:
 
     # -- life
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         """
         Listen; port 0 takes a free one.
 
@@ -84,7 +83,7 @@ class Smsc:
         loop = asyncio.get_running_loop()
         self.timetable = Timetable(loop)
         self._server = await loop.create_server(
-            lambda: SmscConnection(self, next(self._connection_numbers)), host, port
+            lambda: self._connection(next(self._connection_numbers)), host, port, ssl=tls
         )
         self.timetable.after(CHECK_INTERVAL_S, self._check)
 
@@ -161,17 +160,10 @@ class Smsc:
         self.log.submits += total
         if len(self.judge):
             self._judge(connection, submits)
-        self._refuse(account, submits)
-        submits.message_ids = list(range(self._next_id, self._next_id + total))
-        self._next_id += total
+        self._refuse(connection, submits)
+        submits.message_ids = self._new_ids(total)
         if settings.answers_submits:
-            form = _FORMATS[settings.message_id_form].encode()
-            ids = [form % message_id for message_id in submits.message_ids]
-            octets = submit_responses(submits.numbers, submits.statuses, ids)
-            if settings.response_latency_s:
-                self.after_answers(partial(connection.write, octets))
-            else:
-                connection.write(octets)
+            self._answer(connection, submits)
         if any(submits.statuses):
             accepted = submits.rows([i for i, status in enumerate(submits.statuses) if not status])
         else:
@@ -181,8 +173,7 @@ class Smsc:
         self.log.count_accepted(accepted.destinations)
         self._remember_senders(account, accepted)
         self._under_way += len(accepted)
-        delay_s = settings.response_latency_s + self._rng.uniform(*settings.receipt_delay_s)
-        self.timetable.after(delay_s, partial(self._deliver, account, accepted))
+        self.timetable.after(self._delivery_delay_s(), partial(self._deliver, account, accepted))
 
     def mo_taken(self, mo: Mo, connection: SmscConnection) -> None:
         """Note what an MO that the ESME took means for the messages to come."""
@@ -217,8 +208,38 @@ class Smsc:
         if number.startswith(b"+"):
             number, kind = number[1:], INTERNATIONAL
         mo = Mo(msisdn, number, text, kind, next(self._references) % 256)
-        account.put_mo(mo)
+        self._bring(account, mo)
         return mo
+
+    # -- inside; what a faulty SMSC does otherwise
+
+    def _connection(self, number: int) -> SmscConnection:
+        return SmscConnection(self, number)
+
+    def _new_ids(self, total: int) -> list[int]:
+        first = self._next_id
+        self._next_id += total
+        return list(range(first, first + total))
+
+    def _answer(self, connection: SmscConnection, submits: Submits) -> None:
+        form = ID_FORMS[self.settings.message_id_form]
+        ids = [form % message_id for message_id in submits.message_ids]
+        octets = submit_responses(submits.numbers, submits.statuses, ids)
+        if self.settings.response_latency_s:
+            self.after_answers(partial(connection.write, octets))
+        else:
+            connection.write(octets)
+
+    def _delivery_delay_s(self) -> float:
+        return self.settings.response_latency_s + self._rng.uniform(*self.settings.receipt_delay_s)
+
+    def _send_receipts(self, account: Account, submits: Submits, states: Sequence[int]) -> None:
+        form = ID_FORMS[self.settings.receipt_id_form or self.settings.message_id_form]
+        date = self._clock.now().strftime("%y%m%d%H%M").encode()
+        account.put_receipts(receipt_bodies(submits, states, form, date, date))
+
+    def _bring(self, account: Account, mo: Mo) -> None:
+        account.put_mo(mo)
 
     # -- inside
 
@@ -230,8 +251,10 @@ class Smsc:
                 text = read_mo(submits.texts[i], submits.data_codings[i], submits.esm_classes[i]).text
                 judge.submitted(msisdn, sender, text, connection.number, connection.fence)
 
-    def _refuse(self, account: Account, submits: Submits) -> None:
+    def _refuse(self, connection: SmscConnection, submits: Submits) -> None:
         """Write the refusals of this batch into `submits.statuses`."""
+        account = connection.account
+        assert account is not None
         statuses, log, total = submits.statuses, self.log, len(submits)
         share, status = self.settings.refuse_share, self.settings.refuse_status
         if share:
@@ -263,9 +286,7 @@ class Smsc:
         log.undelivered += states.count(ReceiptState.UNDELIV)
         log.expired += states.count(ReceiptState.EXPIRED)
         if settings.receipts:
-            form = _FORMATS[settings.receipt_id_form or settings.message_id_form]
-            date = self._clock.now().strftime("%y%m%d%H%M").encode()
-            account.put_receipts(receipt_bodies(submits, states, form, date, date))
+            self._send_receipts(account, submits, states)
         if self.on_delivered is not None and delivered:
             reached = submits
             if delivered < len(submits):

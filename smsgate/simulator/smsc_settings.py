@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from smsgate.errors import ConfigError
 from smsgate.protocol.commands import Status
+from smsgate.simulator.faults import NO_FAULTS, Faults
 
-IdForm = Literal["decimal", "hex"]
+IdForm = Literal[
+    "decimal", "hex", "hex-upper", "hex-16", "decimal-20", "dashes", "underscores", "opaque-64", "empty"
+]
+# % formats of the number that the SMSC gives a message; each must stay apart from every other number's.
+ID_FORMS: Final[Mapping[IdForm, bytes]] = {
+    "decimal": b"%d",
+    "hex": b"%x",
+    "hex-upper": b"%X",
+    "hex-16": b"%016x",
+    "decimal-20": b"%020d",
+    "dashes": b"5a0e-41c7-%d-eu1",
+    "underscores": b"eu1_%d_mt_7",
+    "opaque-64": b"Qz" + b"x" * 30 + b"%032x",
+    "empty": b"%.0a",  # no character of any number
+}
+assert set(ID_FORMS) == set(get_args(IdForm))
 
 DELIVER_WINDOW: Final = 1_000  # unanswered deliver_sm per bind: 50,000/s at an ESME that commits every 20 ms
 DELIVER_TIMEOUT_S: Final = 60.0  # an ESME that answers none of its deliver_sm for so long is cut off
@@ -54,6 +71,7 @@ class SmscSettings:
     deliver_timeout_s: float = DELIVER_TIMEOUT_S
     enquire_link_s: float = 0.0  # 0: the SMSC never asks
     first_message_id: int | None = None  # None: from the clock, so that a restart repeats none
+    faults: Faults = NO_FAULTS  # read once, at the start
 
     def check(self) -> None:
         """
@@ -71,6 +89,7 @@ class SmscSettings:
                 "expired_share",
                 "let both together be at most 1",
             )
+        self.faults.check()
         low, high = self.receipt_delay_s
         if not 0.0 <= low <= high:
             raise ConfigError(

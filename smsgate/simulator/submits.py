@@ -141,22 +141,21 @@ def _status_of(frame: Frame) -> int:
 
 
 def receipt_bodies(
-    submits: Submits, states: Sequence[int], id_format: str, submitted: bytes, done: bytes
+    submits: Submits, states: Sequence[int], id_form: bytes, submitted: bytes, done: bytes
 ) -> list[bytes]:
     """
     Return a deliver_sm body for each message that asked for a receipt of its outcome.
 
-    `id_format` is a % format of the message id; dates are `YYMMDDhhmm` in UTC.
+    `id_form` is a % format of the message id; dates are `YYMMDDhhmm` in UTC.
     """
     bodies: list[bytes] = []
-    form = id_format.encode("ascii")
     dates = b" submit date:%b done date:%b stat:" % (submitted, done)
     for i, state in enumerate(states):
         wanted = submits.registered[i] & 3
         delivered = state == ReceiptState.DELIVRD
         if not wanted or (wanted == 2 and delivered) or (wanted == 3 and not delivered):
             continue
-        message_id = form % submits.message_ids[i]
+        message_id = id_form % submits.message_ids[i]
         plain = not submits.data_codings[i] and not submits.esm_classes[i] & ESM_CLASS_UDHI
         text = b"id:%b sub:001 dlvrd:%b%b%b err:%b text:%b" % (
             message_id,

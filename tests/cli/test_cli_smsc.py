@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.cli.command_shell import Running, Shell, free_ports
 
@@ -47,3 +48,43 @@ def test_without_a_simulator_the_phone_says_how_to_start_one(shell: Shell) -> No
         assert found.code == 2
         assert f"no simulator answers at http://127.0.0.1:{port}" in found.err
         assert "smsgate smsc" in found.err
+
+
+def test_profiles_are_listed_for_people_and_for_programs(shell: Shell) -> None:
+    table = shell.run("smsc", "--profiles")
+    assert table.code == 0
+    assert "ids-hex-in-response" in table.out
+    lines = shell.run("smsc", "--profiles", "--json").out.splitlines()
+    by_name = {each["name"]: each for each in map(json.loads, lines)}
+    assert len(by_name) == len(table.out.splitlines()) - 1
+    assert by_name["ids-hex-in-response"]["switches"] == {
+        "message_id_form": "hex",
+        "receipt_id_form": "decimal",
+        "receipt_parts": "text",
+    }
+    assert all(each["sentence"] and each["evidence"] and each["client"] for each in by_name.values())
+
+
+def test_a_faulty_smsc_says_how_it_is_faulty_and_writes_its_ca(
+    started: Callable[..., Running], tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.pem"
+    faults = ("--profile", "tls-good", "--profile", "receipt-data-sm", "--ca-out", str(ca))
+    smsc = started("smsc", "--port", "0", "--control-port", "0", "--json", *faults)
+    smsc.await_line("\n")
+    assert json.loads(smsc.out.splitlines()[0])["profiles"] == ["tls-good", "receipt-data-sm"]
+    assert ca.read_bytes().startswith(b"-----BEGIN CERTIFICATE-----")
+    assert smsc.end() == 0
+    assert json.loads(smsc.out.splitlines()[1])["smsc"]["faults"] == {}
+
+
+def test_profiles_that_do_not_exist_or_contradict_each_other_are_refused(shell: Shell) -> None:
+    unknown = shell.run("smsc", "--profile", "ids-emty")
+    assert unknown.code == 2
+    assert "Did you mean ids-empty?" in unknown.err
+    both = shell.run("smsc", "--profile", "ids-empty", "--profile", "ids-with-dashes")
+    assert both.code == 2
+    assert "ids-empty and ids-with-dashes both set message_id_form" in both.err
+    no_tls = shell.run("smsc", "--ca-out", "ca.pem")
+    assert no_tls.code == 2
+    assert "--ca-out needs a TLS profile" in no_tls.err

@@ -36,7 +36,7 @@ def send_receipts(world: World, smsc_ids: list[int], state: int) -> None:
     submits.statuses = [0] * count
     submits.message_ids = smsc_ids
     account = world.simulator.smsc._accounts[b"smsgate"]
-    bodies = receipt_bodies(submits, [2] * count, "%d", DATE, DATE)
+    bodies = receipt_bodies(submits, [2] * count, b"%d", DATE, DATE)
     # The TLV at the end says what counts: message_state, one octet.
     account.put_receipts([body[:-1] + bytes((state,)) for body in bodies])
 
