@@ -29,7 +29,7 @@ from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
 from smsgate.money import minor_to_text
-from smsgate.protocol.gsm0338 import measure
+from smsgate.protocol.segmentation import measure
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 

@@ -18,7 +18,8 @@ from smsgate.campaigns.rendering import field_names
 from smsgate.campaigns.tables import table
 from smsgate.errors import TextError
 from smsgate.money import MINOR_DIGITS, check_currency
-from smsgate.protocol.gsm0338 import SINGLE_SEPTETS, characters_forcing_ucs2, encode_gsm, suggest
+from smsgate.protocol.gsm0338 import characters_forcing_ucs2, encode_gsm, suggest
+from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.errors import Invalid, TextError
-from smsgate.protocol.gsm0338 import SINGLE_SEPTETS, encode_gsm
+from smsgate.protocol.gsm0338 import encode_gsm
+from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -12,7 +12,8 @@ from typing import Final
 
 from smsgate.campaigns.tables import table
 from smsgate.errors import Invalid
-from smsgate.protocol.gsm0338 import SINGLE_SEPTETS, encode_gsm, is_gsm, suggest
+from smsgate.protocol.gsm0338 import encode_gsm, is_gsm, suggest
+from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
 LANGUAGES: Final = ("fr", "en", "sv", "de", "es", "it")
 FALLBACK_LANGUAGE: Final = "en"

@@ -28,7 +28,7 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
 from smsgate.flows.pricing import Pricing
-from smsgate.protocol.gsm0338 import measure
+from smsgate.protocol.segmentation import measure
 
 SUBSCRIBERS_MAX: Final = 1_000  # named one by one; a larger audience has a tag
 TAGS_MAX: Final = 50

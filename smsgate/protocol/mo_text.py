@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI, Encoding, decode_gsm
+from smsgate.protocol.packing import fill_bits_after, unpack
+from smsgate.protocol.shift_tables import (
+    DEFAULT,
+    IEI_LOCKING_SHIFT,
+    IEI_SINGLE_SHIFT,
+    Shift,
+    decode_shifted,
+)
 
 # data_coding values with a meaning of their own; the rest is found by the coding group. 2 and 4 are octets,
 # no text.
@@ -27,6 +35,7 @@ _CODECS: Final[dict[int, str]] = {
     0x0E: "euc_kr",
 }
 _BINARY: Final = frozenset({0x02, 0x04})
+_GSM: Final = "gsm7"
 _IEI_CONCAT_8: Final = 0x00
 _IEI_CONCAT_16: Final = 0x08
 
@@ -47,7 +56,7 @@ class ConcatPart:
 
 class MoText(NamedTuple):
     """
-    `user_data` is the octets without their header.
+    `user_data` is the octets without their header, unpacked.
 
     `codec` is how they were read: join octets, then decode.
     """
@@ -58,6 +67,14 @@ class MoText(NamedTuple):
     codec: str
 
 
+class _Header(NamedTuple):
+    """What the elements of a user data header say of its text, and how many octets it took."""
+
+    concat: ConcatPart | None = None
+    shift: Shift = DEFAULT
+    octets: int = 0
+
+
 def read_mo(
     short_message: bytes,
     data_coding: int,
@@ -66,27 +83,32 @@ def read_mo(
     message_payload: bytes | None = None,
     sar: tuple[int, int, int] | None = None,
     default_alphabet: Encoding = "gsm7",
+    packed: bool = False,
 ) -> MoText:
     """
     Read one deliver_sm or data_sm.
 
     `message_payload` counts when short_message is empty (SMPP 3.4 §5.3.2.32); a header may stand in either.
     `sar` is (sar_msg_ref_num, sar_total_segments, sar_segment_seqnum) when all three TLVs came; a header
-    wins.
-    `default_alphabet` is what this carrier means by data_coding 0.
+    wins. `default_alphabet` is what this carrier means by data_coding 0; `packed`: it packs septets.
     """
-    user_data = message_payload if message_payload and not short_message else short_message
-    concat = None
-    if esm_class & ESM_CLASS_UDHI:
-        concat, user_data = _split_header(user_data)
+    whole = message_payload if message_payload and not short_message else short_message
+    header = _read_header(whole) if esm_class & ESM_CLASS_UDHI else _Header()
+    user_data = whole[header.octets :]
+    concat = header.concat
     if concat is None and sar is not None:
         concat = _concat(*sar, width=16)
     codec = codec_of(data_coding, default_alphabet)
+    if codec == _GSM:
+        if packed:
+            user_data = unpack(user_data, fill_bits_after(header.octets))
+        if header.shift != DEFAULT:
+            codec = f"{_GSM}/{header.shift.single}/{header.shift.locking}"
     return MoText(decode_text(user_data, codec), concat, user_data, codec)
 
 
 def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
-    """Return the name to give `decode_text`: "gsm7", "binary" or a Python codec."""
+    """Return the name to give `decode_text`: "gsm7" ("gsm7/3/0" with shift tables), "binary" or a codec."""
     default = {"gsm7": "gsm7", "latin1": "latin-1", "ucs2": "utf-16-be"}[default_alphabet]
     if data_coding in _BINARY:
         return "binary"
@@ -103,8 +125,11 @@ def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
 
 
 def decode_text(octets: bytes, codec: str) -> str:
-    if codec == "gsm7":
+    if codec == _GSM:
         return decode_gsm(octets)
+    if codec.startswith(_GSM):
+        _, single, locking = codec.split("/")
+        return decode_shifted(octets, Shift(int(single), int(locking)))
     if codec == "binary":
         return ""
     if codec == "utf-16-be" and len(octets) % 2:
@@ -112,16 +137,13 @@ def decode_text(octets: bytes, codec: str) -> str:
     return octets.decode(codec, "replace")
 
 
-def _split_header(octets: bytes) -> tuple[ConcatPart | None, bytes]:
-    """
-    Return the concatenation element, if any, and what follows the header.
-
-    A header longer than the data is none.
-    """
+def _read_header(octets: bytes) -> _Header:
+    """Return what the header's elements say, the last of each kind; a header longer than the data is none."""
     if not octets or octets[0] >= len(octets):
-        return None, octets
+        return _Header()
     end = octets[0] + 1
     concat: ConcatPart | None = None
+    single = locking = 0
     position = 1
     while position + 2 <= end:
         element, length = octets[position], octets[position + 1]
@@ -133,7 +155,11 @@ def _split_header(octets: bytes) -> tuple[ConcatPart | None, bytes]:
             concat = _concat(value[0], value[1], value[2], width=8) or concat
         elif element == _IEI_CONCAT_16 and length == 4:
             concat = _concat(value[0] << 8 | value[1], value[2], value[3], width=16) or concat
-    return concat, octets[end:]
+        elif element == IEI_SINGLE_SHIFT and length == 1:
+            single = value[0]
+        elif element == IEI_LOCKING_SHIFT and length == 1:
+            locking = value[0]
+    return _Header(concat, Shift(single, locking), end)
 
 
 def _concat(ref: int, total: int, index: int, *, width: int) -> ConcatPart | None:

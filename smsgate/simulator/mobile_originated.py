@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from smsgate.protocol.commands import CommandId
-from smsgate.protocol.gsm0338 import segment
 from smsgate.protocol.pdus import encode_body
+from smsgate.protocol.segmentation import segment
 
 INTERNATIONAL: Final = b"\x01\x01"  # TON and NPI of an MSISDN
 UNKNOWN_KIND: Final = b"\x00\x01"

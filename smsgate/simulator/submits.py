@@ -9,10 +9,11 @@ from typing import Final
 from smsgate.errors import BodyError
 from smsgate.protocol.commands import Status
 from smsgate.protocol.frames import Frame
-from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI, SEGMENT_OCTETS, SINGLE_SEPTETS
+from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
 from smsgate.protocol.mo_text import codec_of
 from smsgate.protocol.pdus import decode_pdu
 from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.protocol.segmentation import SEGMENT_OCTETS, SINGLE_SEPTETS
 from smsgate.protocol.tlvs import TLV_HEAD, Tag, parse_tlvs, tlv_value
 
 _SUBMIT: Final = re.compile(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from smsgate.flows.orders import ShopAnswer
-from smsgate.protocol.gsm0338 import measure
+from smsgate.protocol.segmentation import measure
 from smsgate.security.public_ids import Kind
 from tests.api.commerce_setup import SENDER, Shop
 

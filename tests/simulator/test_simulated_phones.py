@@ -10,7 +10,8 @@ import pytest
 
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.errors import ConfigError, Invalid, NotFound
-from smsgate.protocol.gsm0338 import encode_gsm, segment
+from smsgate.protocol.gsm0338 import encode_gsm
+from smsgate.protocol.segmentation import segment
 from smsgate.simulator.phone_texts import TEXTS, ReplyKind
 from smsgate.simulator.phones import ANSWER_WAIT_S, Behaviour, Phones, ScriptStep
 from smsgate.simulator.stops import StopJudge, is_offer, is_start, is_stop

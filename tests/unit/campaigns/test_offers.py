@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from smsgate.campaigns.offers import Facts, Finding, can_receive, lint, rules_of
-from smsgate.protocol.gsm0338 import measure
+from smsgate.protocol.segmentation import measure
 
 FRENCH = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "

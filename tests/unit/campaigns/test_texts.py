@@ -8,7 +8,7 @@ from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
 from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX, LANGUAGES, kinds, system_text
 from smsgate.errors import Invalid
-from smsgate.protocol.gsm0338 import measure
+from smsgate.protocol.segmentation import measure
 
 USUAL: dict[str, str | int] = {
     "shop": "Boxman",

@@ -17,11 +17,10 @@ from smsgate.protocol.gsm0338 import (
     decode_gsm,
     encode_gsm,
     is_gsm,
-    measure,
-    segment,
     suggest,
 )
 from smsgate.protocol.mo_text import codec_of, decode_text, read_mo
+from smsgate.protocol.segmentation import Concat, measure, segment
 
 VECTORS: list[dict[str, Any]] = [
     json.loads(line)
@@ -36,7 +35,8 @@ GSM_TEXT = st.text(
 def test_published_segmentation_vectors_come_out_exactly(vector: dict[str, Any]) -> None:
     options = vector.get("options", {})
     forced = options.get("force")
-    segments = segment(vector["text"], reference_bits=options.get("concat_ref_bits", 8), encoding=forced)
+    concat: Concat = "udh16" if options.get("concat_ref_bits") == 16 else "udh8"
+    segments = segment(vector["text"], concat=concat, encoding=forced)
     assert len(segments.short_messages) == vector["segments"]
     if forced is None and not options:
         air = measure(vector["text"])
@@ -125,5 +125,5 @@ def test_parts_carry_reference_total_and_index() -> None:
     first, second = segment("a" * 161, reference=0xAB).short_messages
     assert first[:6] == bytes.fromhex("050003ab0201")
     assert second[:6] == bytes.fromhex("050003ab0202")
-    wide = segment("a" * 161, reference=0xABCD, reference_bits=16).short_messages[0]
+    wide = segment("a" * 161, reference=0xABCD, concat="udh16").short_messages[0]
     assert wide[:7] == bytes.fromhex("060804abcd0201")

@@ -4,9 +4,9 @@ from itertools import permutations
 
 import pytest
 
-from smsgate.protocol.gsm0338 import segment
 from smsgate.protocol.mo_text import MoText, read_mo
 from smsgate.protocol.reassembly import Reassembly
+from smsgate.protocol.segmentation import segment
 
 TEXT = "STOP " * 70
 
