@@ -10,7 +10,20 @@ import orjson
 import typer
 
 from smsgate.api.openapi import document_octets
-from smsgate.cli import billing, carriers, check, demo, keys, merchants, migrate, phone, prices, run, smsc
+from smsgate.cli import (
+    billing,
+    carriers,
+    check,
+    demo,
+    keys,
+    merchants,
+    migrate,
+    phone,
+    prices,
+    run,
+    smsc,
+    text,
+)
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import TABLE, Exit, exit_of, sentence_of
 from smsgate.cli.output import JsonOption, say, show, show_json
@@ -47,6 +60,7 @@ app.command(
     "keys, carriers (a short bind with the real credentials) and prices.",
     epilog=check.EPILOG,
 )(check.check)
+app.command("text", help=text.HELP, epilog=text.EPILOG)(text.text)
 app.add_typer(carriers.app, name="carrier")
 app.add_typer(merchants.app, name="merchant")
 app.add_typer(keys.app, name="key")

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from smsgate.protocol.commands import CommandId
-from smsgate.protocol.gsm0338 import SEGMENT_OCTETS, encode_gsm, is_gsm
+from smsgate.protocol.gsm0338 import encode_gsm, is_gsm
 from smsgate.protocol.pdus import encode_body
+from smsgate.protocol.segmentation import SEGMENT_OCTETS
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 from smsgate.simulator.faults import Faults
 from smsgate.simulator.mobile_originated import INTERNATIONAL, Mo

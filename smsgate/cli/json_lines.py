@@ -1,0 +1,80 @@
+"""JSON lines in, JSON lines out: one answer per line, in order, whatever the line holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from smsgate.cli.exits import UsageRefused
+from smsgate.errors import Invalid, SmsgateError
+
+LINE_OCTETS_MAX: Final = 1_048_576  # a PDU of 66,000 octets is 132,000 digits; the rest is for its fields
+STDIN: Final = "-"
+
+Row = dict[str, Any]
+
+
+def answer_lines(sources: list[str], bare: str, answer: Callable[[Row], Row]) -> bool:
+    """
+    Write one answer per line of the files (`-` is standard input); say whether every line could be read.
+
+    A line is a JSON object, or the bare value of its key `bare`. The answer begins with the line's `id`, or
+    its number when it has none; what `answer` raises as SmsgateError becomes an `error`. Blank lines have no
+    answer.
+
+    Raises:
+        UsageRefused: a file cannot be opened; the answers of those before it are written.
+    """
+    all_read = True
+    for source in sources:
+        with _opened(source) as file:
+            for number, line in enumerate(_lines(file), 1):
+                if line.strip():
+                    found = _answered(line.strip(), number, bare, answer)
+                    all_read = all_read and found.keys() != {"id", "error"}
+                    sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
+                    sys.stdout.buffer.flush()  # who writes a line and waits gets its answer
+    return all_read
+
+
+def _answered(line: bytes, number: int, bare: str, answer: Callable[[Row], Row]) -> Row:
+    row: Row = {}
+    try:
+        row = _row(line, bare)
+        return {"id": row.get("id", number), **answer(row)}
+    except SmsgateError as exc:
+        return {"id": row.get("id", number), "error": str(exc)}
+
+
+def _row(line: bytes, bare: str) -> Row:
+    if len(line) > LINE_OCTETS_MAX:
+        raise Invalid(f"the line is longer than {LINE_OCTETS_MAX} octets")
+    try:
+        row = orjson.loads(line) if line.startswith((b"{", b"[", b'"')) else {bare: line.decode()}
+    except ValueError as exc:
+        raise Invalid(f"the line is no JSON: {exc}") from None
+    if not isinstance(row, dict):
+        raise Invalid("the line is no JSON object")
+    return row
+
+
+def _opened(source: str) -> BinaryIO:
+    if source == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(source).open("rb")
+    except OSError as exc:
+        raise UsageRefused(f"{source}: {exc.strerror}") from None
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines, of one too long only its beginning; no more than that is held."""
+    while line := file.readline(LINE_OCTETS_MAX + 2):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = file.readline(LINE_OCTETS_MAX + 2)
+        yield line
