@@ -8,6 +8,8 @@ Every error that smsgate raises on purpose.
         * NotBound, WindowFull   we asked the session for what its state forbids
     * TextError                  a text that cannot be sent as it stands
     * LinkError                  no way to the carrier now; retryable
+        * Unanswered             a request was sent and not answered: its outcome is unknown
+        * CarrierRefused         the carrier answered no; has its command_status
     * StoreError                 the database refused one row or statement
         * StoreUnavailable       the database is away; retryable, the outcome may be unknown
         * StoreNotReady          schema, role or data directory is not as it must be
@@ -82,6 +84,24 @@ class LinkError(SmsgateError):
     code = "link_down"
     http_status = 503
     retryable = True
+
+
+class Unanswered(LinkError):
+    """Whether the carrier did what was asked is unknown."""
+
+    code = "carrier_unanswered"
+    http_status = 504
+    retryable = False
+
+
+class CarrierRefused(LinkError):
+    code = "carrier_refused"
+    http_status = 502
+    retryable = False
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the carrier refused with command_status 0x{status:02x}")
+        self.status = status
 
 
 class StoreError(SmsgateError):

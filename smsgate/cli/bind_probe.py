@@ -11,9 +11,10 @@ from typing import Final
 from smsgate.clock import Clock
 from smsgate.errors import ConfigError
 from smsgate.links.connection import Connection
-from smsgate.links.link import Link, tls_context
+from smsgate.links.link import Link
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_values import Host
+from smsgate.links.tls import tls_context
 from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session_states import BindKind, BindRefused, Bound, Delivered, Event, Receipts
 
@@ -51,6 +52,9 @@ class _Owner:
             elif isinstance(event, Delivered):
                 connection.acknowledge([event.pdu.sequence_number], self._busy_status)
 
+    def leave(self, _connection: Connection) -> None:
+        return
+
     def writable(self, _connection: Connection) -> None:
         return
 
@@ -76,7 +80,7 @@ async def probe_bind(profile: CarrierProfile, host: Host, clock: Clock) -> Probe
     )
     link.start()
     try:
-        deadline = clock.monotonic() + 2 * profile.bind_timeout_s + 1.0
+        deadline = clock.monotonic() + profile.connect_timeout_s + profile.bind_timeout_s + 1.0
         while owner.bound is None and not link.setbacks and clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)
         return _judge(profile, host, link, owner)
@@ -127,7 +131,7 @@ async def probe_connection(profile: CarrierProfile, host: Host) -> Probe:
     """Connect and shake hands over TLS, without a word of SMPP."""
     try:
         tls = tls_context(profile)
-        async with asyncio.timeout(profile.bind_timeout_s):
+        async with asyncio.timeout(profile.connect_timeout_s):
             _, writer = await asyncio.open_connection(
                 host.name, host.port, ssl=tls, server_hostname=None if tls is None else host.name
             )

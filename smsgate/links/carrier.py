@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
 from smsgate.flows.records import Ack, CarrierReceipts, Lane, MobileOriginated
 from smsgate.links.bodies import BodyMaker
+from smsgate.links.counts import CarrierCounts, ResponseTimes
 from smsgate.links.deliveries import ReadReceipt, Unreadable, read_delivery
-from smsgate.links.link import Link, tls_context
+from smsgate.links.hosts import HostBook
+from smsgate.links.link import Link
+from smsgate.links.requests import Requests
+from smsgate.links.tls import tls_context
 from smsgate.protocol.session_states import (
     Alert,
     BindKind,
     BindRefused,
     Bound,
     Closed,
+    Congested,
     Delivered,
     Expired,
+    Outbind,
     PeerUnbound,
     Receipts,
     Responded,
@@ -47,25 +52,6 @@ log = structlog.get_logger(__name__)
 _tokens = itertools.count(1)  # of connections, unique in this process
 
 
-@dataclass(slots=True)
-class CarrierCounts:
-    """Since the start of the process; for metrics."""
-
-    submitted: int = 0  # submit_sm written
-    answered: int = 0  # submit_sm_resp, any status
-    throttled: int = 0  # of them, those that mean "slower"
-    in_doubt: int = 0  # no answer in time, or the link was lost
-    receipts: int = 0
-    receipts_unreadable: int = 0  # acknowledged and dropped
-    delivered: int = 0  # MO, parts counted one by one
-    acks: int = 0  # deliver_sm_resp after a commit
-    acks_gone: int = 0  # their session was over: the carrier delivers again
-    alerts: int = 0
-    busy_answers: int = 0  # deliveries refused because too many waited for a commit; of sessions that ended
-    stray_responses: int = 0  # of sessions that ended
-    broken_pdus: int = 0  # of sessions that ended
-
-
 class CarrierAccount:
     """Implements `flows.ports.Carrier`; tells `CarrierEvents` what the carrier says."""
 
@@ -85,13 +71,16 @@ class CarrierAccount:
         self.cost_list = profile.cost_list
         self.retry_statuses = frozenset(profile.throttle_statuses)
         self.mo_busy_status = profile.mo_busy_status
-        self.counts = CarrierCounts()
+        self._counts = CarrierCounts()
         self._clock = clock
         self._random = random
         self._tls = tls_context(profile)
         self._bodies = BodyMaker(profile, clock)
-        self._throttle = Throttle(profile.rate_per_s, profile.burst, clock.monotonic())
-        self._rate_reserve = _reserve(profile.interactive_share, profile.burst)
+        self._throttle = Throttle(
+            profile.rate_per_s, profile.burst, clock.monotonic(), start_per_s=profile.start_per_s
+        )
+        self.requests = Requests(profile, lambda: self._senders, self._throttle, clock.monotonic)
+        self.response_times = ResponseTimes()
         self._events: CarrierEvents | None = None
         self._links: list[Link] = []
         self._connections: dict[int, Connection] = {}  # by token, until their Closed
@@ -99,6 +88,14 @@ class CarrierAccount:
         self._stopped = False
         self._summary_at = 0.0
         self._unreadable_told = 0
+
+    @property
+    def counts(self) -> CarrierCounts:
+        counts = self._counts
+        counts.requests = self.requests.written
+        counts.setbacks = sum(link.setbacks for link in self._links)
+        counts.planned_rebinds = sum(link.planned_rebinds for link in self._links)
+        return counts
 
     # Life
 
@@ -109,6 +106,7 @@ class CarrierAccount:
         kinds = [BindKind.TRANSCEIVER]
         if self.profile.bind == "tx+rx":
             kinds = [BindKind.TRANSMITTER, BindKind.RECEIVER]
+        book = HostBook(self.profile.hosts, self.profile.hosts_use, self.profile.rebind.refused_tcp_s)
         for number in range(1, self.profile.binds + 1):
             for kind in kinds:
                 link = Link(
@@ -120,6 +118,8 @@ class CarrierAccount:
                     clock=self._clock,
                     random=self._random,
                     next_token=lambda: next(_tokens),
+                    book=book,
+                    place=number - 1,
                 )
                 self._links.append(link)
                 link.start()
@@ -138,7 +138,7 @@ class CarrierAccount:
         tokens = int(self._throttle.available(self._clock.monotonic()))
         if lane is Lane.BULK:
             window -= _reserve(self.profile.interactive_share, self.profile.window_max * len(self._senders))
-            tokens -= self._rate_reserve
+            tokens -= self._rate_reserve()
         return max(0, min(window, tokens))
 
     def room_at(self, lane: Lane) -> float | None:
@@ -148,10 +148,15 @@ class CarrierAccount:
         reserve = _reserve(self.profile.interactive_share, total) if lane is Lane.BULK else 0
         if sum([sender.room() for sender in self._senders]) <= reserve:
             return None
-        wanted = 1 + (self._rate_reserve if lane is Lane.BULK else 0)
+        wanted = 1 + (self._rate_reserve() if lane is Lane.BULK else 0)
         now = self._clock.monotonic()
         at = self._throttle.next_at(wanted, now)
         return at if at <= now else at + ROOM_SLACK_S
+
+    def _rate_reserve(self) -> int:
+        """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
+        burst = self._throttle.burst(self._clock.monotonic())
+        return _reserve(self.profile.interactive_share, int(burst))
 
     def bodies(
         self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
@@ -169,7 +174,7 @@ class CarrierAccount:
             if stop > start:
                 start += sender.submit(bodies[start:stop], slots[start:stop])
         self._throttle.give_back(granted - start)
-        self.counts.submitted += start
+        self._counts.submitted += start
         return start
 
     def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
@@ -179,9 +184,9 @@ class CarrierAccount:
         for token, sequence_numbers in by_session.items():
             connection = self._connections.get(token)
             if connection is None:
-                self.counts.acks_gone += len(sequence_numbers)
+                self._counts.acks_gone += len(sequence_numbers)
             else:
-                self.counts.acks += len(sequence_numbers)
+                self._counts.acks += len(sequence_numbers)
                 connection.acknowledge(sequence_numbers, status)
 
     def stop_submitting(self) -> None:
@@ -212,7 +217,7 @@ class CarrierAccount:
         for event in events:
             match event:
                 case SubmitAnswers():
-                    self._take_answers(event)
+                    self._take_answers(connection, event)
                     room_changed = True
                 case Receipts():
                     self._take_receipts(
@@ -229,17 +234,26 @@ class CarrierAccount:
                     if link.kind is not BindKind.RECEIVER:
                         self._senders.append(connection)
                         room_changed = True
-                case Expired(slots):
+                case Expired(slots, requests):
                     self._take_in_doubt(slots)
+                    self.requests.unanswered(connection.token, requests)
                     room_changed = True
                 case PeerUnbound():
                     self._forget_sender(connection)
-                case Closed(slots=slots):
+                case Closed(slots=slots, requests=requests):
                     self._forget_sender(connection)
+                    self.requests.unanswered(connection.token, requests)
                     self._take_end(connection, slots)
                 case Alert():
-                    self.counts.alerts += 1
-                case BindRefused() | Responded():
+                    self._counts.alerts += 1
+                case Responded(pdu):
+                    if pdu.status in self.retry_statuses:
+                        self._slow_down(connection)
+                    self.requests.answered(connection.token, pdu)
+                    room_changed = True
+                case Congested(state):
+                    self._throttle.congestion(state, self._clock.monotonic())
+                case BindRefused() | Outbind():
                     pass
                 case _:
                     assert_never(event)
@@ -252,21 +266,31 @@ class CarrierAccount:
         assert self._events is not None
         self._events.room_changed(self.carrier_id)
 
-    def _take_answers(self, answers: SubmitAnswers) -> None:
+    def leave(self, connection: Connection) -> None:
+        self._forget_sender(connection)
+
+    def _take_answers(self, connection: Connection, answers: SubmitAnswers) -> None:
         assert self._events is not None
-        self.counts.answered += len(answers.slots)
+        self._counts.answered += len(answers.slots)
+        self.response_times.add(connection.session.response_s)
         if any(answers.statuses):
             throttled = sum(map(self.retry_statuses.__contains__, answers.statuses))
+            self._counts.refused += len(answers.statuses) - answers.statuses.count(0) - throttled
             if throttled:
-                self.counts.throttled += throttled
-                self._throttle.slow_down(self._clock.monotonic())
+                self._counts.throttled += throttled
+                self._slow_down(connection)
+        if answers.congestion_state is not None:
+            self._throttle.congestion(answers.congestion_state, self._clock.monotonic())
         self._events.answered(self.carrier_id, answers.slots, answers.statuses, answers.message_ids)
+
+    def _slow_down(self, connection: Connection) -> None:
+        self._throttle.slow_down(self._clock.monotonic(), connection.session.response_s)
 
     def _take_receipts(
         self, token: int, numbers: list[int], smsc_ids: list[bytes], states: list[int], errors: list[bytes]
     ) -> None:
         assert self._events is not None
-        self.counts.receipts += len(numbers)
+        self._counts.receipts += len(numbers)
         self._events.receipts(
             CarrierReceipts(self.carrier_id, smsc_ids, states, errors, Ack(self.carrier_id, token, numbers))
         )
@@ -281,7 +305,7 @@ class CarrierAccount:
             number = delivered.pdu.sequence_number
             read = read_delivery(delivered.pdu, self.profile, self.carrier_id, connection.token, received_at)
             if isinstance(read, MobileOriginated):
-                self.counts.delivered += 1
+                self._counts.delivered += 1
                 self._events.delivered(read)
             elif isinstance(read, Unreadable):
                 unreadable.append(number)
@@ -302,28 +326,28 @@ class CarrierAccount:
     def _take_in_doubt(self, slots: list[int]) -> None:
         assert self._events is not None
         if slots:
-            self.counts.in_doubt += len(slots)
+            self._counts.in_doubt += len(slots)
             self._events.in_doubt(self.carrier_id, slots)
 
     def _take_end(self, connection: Connection, slots: list[int]) -> None:
         self._connections.pop(connection.token, None)
         counts = connection.session.counts
-        self.counts.stray_responses += counts.stray_responses
-        self.counts.broken_pdus += counts.broken_bodies + counts.unknown_requests
-        self.counts.busy_answers += connection.busy_answers
+        self._counts.stray_responses += counts.stray_responses
+        self._counts.broken_pdus += counts.broken_bodies + counts.unknown_requests
+        self._counts.busy_answers += connection.busy_answers
         self._take_in_doubt(slots)
 
     def _forget_sender(self, connection: Connection) -> None:
         self._senders = [sender for sender in self._senders if sender is not connection]
 
     def _note_unreadable(self, count: int) -> None:
-        self.counts.receipts_unreadable += count
+        self._counts.receipts_unreadable += count
         now = self._clock.monotonic()
         if now >= self._summary_at:
-            fresh = self.counts.receipts_unreadable - self._unreadable_told
+            fresh = self._counts.receipts_unreadable - self._unreadable_told
             log.warning("receipts_unreadable", carrier=self.name, count=fresh)
             self._summary_at = now + SUMMARY_INTERVAL_S
-            self._unreadable_told = self.counts.receipts_unreadable
+            self._unreadable_told = self._counts.receipts_unreadable
 
 
 def _reserve(share: float, whole: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from smsgate.errors import WindowFull
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.session_states import Closed, CloseReason, Delivered, Receipts
 
@@ -54,9 +55,14 @@ class Connection(asyncio.Protocol):
         token: int,
         busy_status: int,
         ring: PduRing | None = None,
+        *,
+        messages_max: int | None = None,
     ) -> None:
+        """`messages_max`: how many submits this session may carry in all."""
         self.session = session
         self.token = token
+        self.submitted = 0
+        self._messages_max = messages_max
         self.busy_answers = 0  # deliver_sm refused because too many waited
         self._owner = owner
         self._clock = clock
@@ -70,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._congested = False
         self._unacknowledged = 0
         self._data_sms: dict[int, Pdu] = {}  # data_sm are answered by data_sm_resp, not by number alone
-        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         self._trace = ring
         self._ends: tuple[Endpoint, Endpoint] = (NOWHERE, NOWHERE)  # local, peer
 
@@ -78,12 +84,33 @@ class Connection(asyncio.Protocol):
 
     def room(self) -> int:
         """Return how many submits may be written now."""
-        return 0 if self._congested else max(0, self.session.room())
+        if self._congested:
+            return 0
+        room = max(0, self.session.room())
+        return room if self._messages_max is None else min(room, self._messages_max - self.submitted)
 
     def submit(self, bodies: Sequence[bytes], slots: Sequence[int]) -> int:
+        room = self.room()
+        if room < len(bodies):
+            bodies, slots = bodies[:room], slots[:room]
         taken = self.session.submit_slice(bodies, slots, self._clock.monotonic())
+        self.submitted += taken
         self._flush_soon()
         return taken
+
+    def request(self, pdu: Pdu) -> int:
+        """
+        Send a rarer request; its answer is an event with the number that is returned.
+
+        Raises:
+            NotBound, WindowFull: see `Session.request`; nothing was sent.
+            BodyError: the PDU cannot be encoded.
+        """
+        if self._congested:
+            raise WindowFull("the carrier does not read")
+        number = self.session.request(pdu, self._clock.monotonic())
+        self._flush_soon()
+        return number
 
     def acknowledge(self, sequence_numbers: Sequence[int], status: int) -> None:
         """Answer deliver_sm and data_sm; the answers of one turn of the loop leave in one write."""
@@ -108,7 +135,7 @@ class Connection(asyncio.Protocol):
 
     async def wait_closed(self) -> None:
         """Return once the socket is gone."""
-        await asyncio.shield(self._closed)
+        await asyncio.shield(self.closed)
 
     # What the transport tells
 
@@ -138,8 +165,8 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         if self._cut_timer is not None:
             self._cut_timer.cancel()
-        if not self._closed.done():
-            self._closed.set_result(None)
+        if not self.closed.done():
+            self.closed.set_result(None)
 
     def pause_writing(self) -> None:
         self._congested = True

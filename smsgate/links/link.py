@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from smsgate.errors import ConfigError
 from smsgate.flows.records import BindStatus
+from smsgate.links.backoff import BY_STATUS, Backoff, Setback
 from smsgate.links.connection import Connection
+from smsgate.links.hosts import HostBook
+from smsgate.links.life import Life, reason_of, session_settings
 from smsgate.links.pdu_ring import PduRing
 from smsgate.protocol.commands import Status, status_text
 from smsgate.protocol.session import Session
-from smsgate.protocol.session_states import (
-    BindKind,
-    BindRefused,
-    Bound,
-    Closed,
-    CloseReason,
-    PeerUnbound,
-    SessionSettings,
-)
+from smsgate.protocol.session_states import BindRefused, Bound, Closed, CloseReason, PeerUnbound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,59 +24,24 @@ if TYPE_CHECKING:
     from smsgate.clock import Clock
     from smsgate.links.profile import CarrierProfile
     from smsgate.links.profile_values import Host
-    from smsgate.protocol.session_states import Event
+    from smsgate.protocol.session_states import BindKind, Event
 
-JITTER_SHARE: Final = 0.5  # of a delay: binds that were lost together do not come back together
-DOUBLINGS_MAX: Final = 16  # a power of two that is beyond every last delay
+REPLACE_AT: Final = 0.8  # of max_messages_per_bind: the rest goes out while the next session binds
+REPLACE_RETRY_S: Final = 2.0  # after a planned rebind that did not get through
+# A bind refused so says nothing of us: another host may take it.
+_HOST_STATUSES: Final = frozenset({Status.SYSERR, Status.BINDFAIL})
 
 log = structlog.get_logger(__name__)
-
-
-class Setback(Enum):
-    """Why we are not bound; the value is the key of its delays in `RebindDelays`."""
-
-    LOST = "lost_s"
-    REFUSED_TCP = "refused_tcp_s"
-    ALREADY_BOUND = "already_bound_s"
-    CREDENTIALS = "credentials_s"
-
-
-_BY_STATUS: Final = {
-    Status.ALYBND: Setback.ALREADY_BOUND,
-    Status.INVPASWD: Setback.CREDENTIALS,
-    Status.INVSYSID: Setback.CREDENTIALS,
-}
 
 
 class LinkOwner(Protocol):
     def take(self, link: Link, connection: Connection, events: list[Event]) -> None: ...
 
+    def leave(self, connection: Connection) -> None:
+        """This session is about to unbind as planned: submit no more on it."""
+        ...
+
     def writable(self, connection: Connection) -> None: ...
-
-
-def tls_context(profile: CarrierProfile) -> ssl.SSLContext | None:
-    """
-    Return how to check the carrier's host, or None for plain text that the profile allows.
-
-    Raises:
-        ConfigError: a certificate file that cannot be read.
-    """
-    if profile.tls == "none":
-        return None
-    key = "ca_file"
-    try:
-        context = ssl.create_default_context(cafile=profile.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if profile.cert_file is not None:
-            key = "cert_file"
-            context.load_cert_chain(profile.cert_file, profile.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"carrier {profile.name}: {key} cannot be used: {error}",
-            where=f"carriers.{profile.name}.{key}",
-            mend="name a readable PEM file",
-        ) from error
-    return context
 
 
 class Link:
@@ -100,15 +58,18 @@ class Link:
         clock: Clock,
         random: Callable[[], float],
         next_token: Callable[[], int],
+        book: HostBook | None = None,
+        place: int = 0,
     ) -> None:
+        """`book` is shared by the links of one account; `place` spreads them over its hosts."""
         self.name = name
         self.kind = kind
         self.state = "closed"
         self.since = clock.now()
         self.last_error = ""
-        self.host = str(profile.hosts[0])
         self.binds_made = 0
         self.setbacks = 0
+        self.planned_rebinds = 0
         self.ring = PduRing(profile.trace_octets_max) if profile.trace_octets_max else None
         self._profile = profile
         self._owner = owner
@@ -116,15 +77,16 @@ class Link:
         self._clock = clock
         self._random = random
         self._next_token = next_token
-        self._settings = _settings(profile, kind)
-        self._connection: Connection | None = None
+        self._book = book or HostBook(profile.hosts, profile.hosts_use, profile.rebind.refused_tcp_s)
+        self._place = place
+        self.host = str(self._book.order(place)[0])
+        self._backoff = Backoff(profile.rebind, random)
+        self._settings = session_settings(profile, kind)
+        self._overlap = profile.rebind_overlap
+        self._lives: dict[int, Life] = {}  # by the connection's token, until its socket is gone
+        self._life: Life | None = None  # the one that serves
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-        self._host_index = 0
-        self._hosts_tried = 0  # since the last delay
-        self._repeated: tuple[Setback | None, int] = (None, 0)  # kind, and how often it came again
-        self._bound_at: float | None = None
-        self._setback = Setback.LOST
 
     def start(self) -> None:
         assert self._task is None
@@ -137,28 +99,27 @@ class Link:
         What is still open after `timeout_s` is cut and comes back as in doubt.
         """
         self._stopping = True
-        connection = self._connection
-        if connection is not None:
+        open_ = [life.connection for life in self._lives.values() if life.connection is not None]
+        if open_:
             self._change("unbinding")
-            connection.unbind()
+            for connection in open_:
+                connection.unbind()
+            gone = asyncio.gather(*(connection.wait_closed() for connection in open_))
             try:
                 async with asyncio.timeout(timeout_s):
-                    await connection.wait_closed()
+                    await asyncio.shield(gone)
             except TimeoutError:
-                connection.abort()
-                await connection.wait_closed()
+                for connection in open_:
+                    connection.abort()
+                await gone
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._connection is not None:  # it came up while its task was being cancelled
-            self._connection.abort()
-            await self._connection.wait_closed()
-            self._connection = None
         self._change("closed")
 
     def status(self) -> BindStatus:
-        connection = self._connection
+        connection = None if self._life is None else self._life.connection
         return BindStatus(
             carrier=self._profile.name,
             bind=self.name,
@@ -170,102 +131,220 @@ class Link:
             last_error=self.last_error,
         )
 
-    # What the connection tells
+    # What the connections tell
 
     def take(self, connection: Connection, events: list[Event]) -> None:
+        life = self._lives.get(connection.token)
+        if life is None:  # given up while it was connecting
+            return
         for event in events:
             if isinstance(event, Bound):
-                self._bound_at = self._clock.monotonic()
-                self.binds_made += 1
-                self._change("bound", smsc=event.system_id.decode("ascii", "replace"))
+                self._note_bound(life, event)
             elif isinstance(event, BindRefused):
-                self._setback = _BY_STATUS.get(event.status, Setback.LOST)
+                life.status = event.status
+                life.setback = BY_STATUS.get(event.status, Setback.LOST)
                 self.last_error = f"bind refused: {status_text(event.status)}"
             elif isinstance(event, PeerUnbound):
-                self._change("unbinding", by="carrier")
+                if life is self._life:
+                    self._change("unbinding", by="carrier")
             elif isinstance(event, Closed):
-                self._note_end(event)
+                self._note_end(life, event)
+        limit = self._profile.max_messages_per_bind
+        if limit is not None and connection.submitted >= REPLACE_AT * limit:
+            life.worn.set()
         self._owner.take(self, connection, events)
 
     def writable(self, connection: Connection) -> None:
         self._owner.writable(connection)
 
-    def _note_end(self, event: Closed) -> None:
+    def _note_bound(self, life: Life, event: Bound) -> None:
+        life.bound_at = self._clock.monotonic()
+        self._book.bound(life.host)
+        self.binds_made += 1
+        self.host = str(life.host)
+        self._change("bound", smsc=event.system_id.decode("ascii", "replace"))
+        life.decided.set()
+
+    def _note_end(self, life: Life, event: Closed) -> None:
+        life.reason = event.reason
+        life.decided.set()
         if event.reason is not CloseReason.BIND_REFUSED:
             self.last_error = f"{event.reason.value} {event.detail}".strip()
-        if self._setback is Setback.CREDENTIALS:
-            self._alarm("bind_credentials_refused")
-        self._change("closed", reason=self.last_error, in_doubt=len(event.slots))
+        if life is self._life or self._life is None:
+            self._change("closed", reason=self.last_error, in_doubt=len(event.slots))
 
     # The wish
 
     async def _run(self) -> None:
         while not self._stopping:
-            host = self._profile.hosts[self._host_index % len(self._profile.hosts)]
-            self._setback, self._bound_at = Setback.LOST, None
-            connection = await self._connect(host)
-            if connection is not None:
-                self._connection = connection
-                await connection.wait_closed()
-                self._connection = None
-            if not self._stopping:
-                await asyncio.sleep(self._delay_s())
+            now = self._clock.monotonic()
+            host = self._book.choose(self._place, now)
+            if host is None:
+                await asyncio.sleep(self._wait_for_a_host(now))
+                continue
+            life = await self._open(host)
+            if life.bound_at is not None:
+                life = await self._hold(life)
+            self._life = None
+            if not self._stopping and (delay_s := self._setback(life)) > 0:
+                await asyncio.sleep(delay_s)
 
-    async def _connect(self, host: Host) -> Connection | None:
-        self.host = str(host)
-        self._change("connecting")
-        loop = asyncio.get_running_loop()
-        session = Session(self._settings)
+    async def _open(self, host: Host, *, planned: bool = False) -> Life:
+        """Connect and bind at `host`; it did not work when the life has no `bound_at`."""
+        life = Life(host)
         token = self._next_token()
+        if not planned:
+            self.host = str(host)
+            self._change("connecting")
         try:
-            async with asyncio.timeout(self._profile.bind_timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(
-                        session, self, self._clock, token, self._profile.mo_busy_status, self.ring
-                    ),
-                    host.name,
-                    host.port,
-                    ssl=self._tls,
-                    server_hostname=None if self._tls is None else host.name,
-                )
+            async with asyncio.timeout(self._profile.connect_timeout_s):
+                connection = await self._connect(host, token, life)
         except (OSError, TimeoutError) as error:
-            self._setback = Setback.REFUSED_TCP
-            self.last_error = _reason(error)
+            self._lives.pop(token, None)
+            life.setback = Setback.REFUSED_TCP
+            self.last_error = reason_of(error)
             if isinstance(error, ssl.SSLCertVerificationError):
-                self._alarm("certificate_refused")
-            self._change("closed", reason=self.last_error)
-            return None
-        if self.state == "connecting":  # else the answer came with the connection
-            self._change("binding")
+                self._alarm("certificate_refused", host)
+            if not planned:
+                self._change("closed", reason=self.last_error)
+            return life
+        life.connection = connection
+        if not planned:
+            self._life = life
+            if self.state == "connecting":  # else the answer came with the connection
+                self._change("binding")
+        connection.closed.add_done_callback(lambda _: self._lives.pop(token, None))
+        await life.decided.wait()
+        if life.bound_at is None:
+            await connection.wait_closed()
+        return life
+
+    async def _connect(self, host: Host, token: int, life: Life) -> Connection:
+        def made() -> Connection:
+            connection = Connection(
+                Session(self._settings),
+                self,
+                self._clock,
+                token,
+                self._profile.mo_busy_status,
+                self.ring,
+                messages_max=self._profile.max_messages_per_bind,
+            )
+            self._lives[token] = life
+            return connection
+
+        _, connection = await asyncio.get_running_loop().create_connection(
+            made,
+            host.name,
+            host.port,
+            ssl=self._tls,
+            server_hostname=None if self._tls is None else host.name,
+        )
         return connection
 
-    def _delay_s(self) -> float:
-        """
-        Return how long to wait now, and move on to the next host.
+    async def _hold(self, life: Life) -> Life:
+        """Keep a bind until it ends, with a planned rebind in between where one is due; return the last."""
+        retry_s = 0.0
+        while True:
+            self._life = life
+            assert life.connection is not None
+            ended = life.connection.closed
+            await self._until(life, ended, retry_s)
+            if ended.done() or self._stopping:
+                await life.connection.wait_closed()
+                return life
+            worn = life.worn.is_set()
+            better = self._book.better(self._place, life.host, self._clock.monotonic())
+            retry_s = 0.0
+            if not (worn or better):
+                continue
+            successor = await self._replace(life, better or life.host)
+            if successor is life:  # told to leave first: bind anew at once
+                await life.connection.wait_closed()
+                return life
+            life, retry_s = successor or life, 0.0 if successor else REPLACE_RETRY_S
 
-        The other hosts are tried at once when one cannot be reached; a lost or refused bind always waits, so
-        that a carrier that comes back is not met by all at the same instant.
+    async def _until(self, life: Life, ended: asyncio.Future[None], retry_s: float) -> None:
+        """Wait until the bind ends, or a planned rebind is to be looked at."""
+        if retry_s or self._profile.max_messages_per_bind is None:
+            await asyncio.wait({ended}, timeout=retry_s or self._return_after_s(life))
+            return
+        worn = asyncio.ensure_future(life.worn.wait())
+        try:
+            both: set[asyncio.Future[Any]] = {ended, worn}
+            await asyncio.wait(both, timeout=self._return_after_s(life), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            worn.cancel()
+
+    def _return_after_s(self, life: Life) -> float | None:
+        """Return in how many seconds to look for a host that is preferred; None: this one is."""
+        if life.host == self._book.order(self._place)[0] or not self._profile.host_return_s:
+            return None
+        return self._backoff.jittered(self._profile.host_return_s)
+
+    async def _replace(self, life: Life, host: Host) -> Life | None:
         """
-        hosts = len(self._profile.hosts)
-        self._host_index += 1
-        self._hosts_tried += 1
+        Move to a new session as planned: bound before the old one leaves, where the carrier allows both.
+
+        Returns the new life; the old one, told to leave, when only one may stand; None: it did not work.
+        """
+        assert life.connection is not None
+        if self._overlap:
+            successor = await self._open(host, planned=True)
+            if successor.bound_at is not None:
+                self.planned_rebinds += 1
+                log.info("bind_replaced", carrier=self._profile.name, bind=self.name, host=str(host))
+                self._leave(life.connection)
+                return successor
+            if successor.status != Status.ALYBND:
+                self._book.failed(host, self._clock.monotonic())
+                return None
+            self._overlap = False  # the carrier takes one session at a time
+        self.planned_rebinds += 1
+        life.reason = CloseReason.UNBOUND
+        self._leave(life.connection)
+        return life
+
+    def _leave(self, connection: Connection) -> None:
+        self._owner.leave(connection)
+        connection.unbind()
+
+    # Setbacks
+
+    def _setback(self, life: Life) -> float:
+        """Note why a life is over, and return how long to wait: nothing when another host may serve."""
+        now = self._clock.monotonic()
+        held_s = None if life.bound_at is None else now - life.bound_at
+        if held_s is not None and life.reason is CloseReason.UNBOUND:
+            return 0.0  # as planned
         self.setbacks += 1
-        if self._setback is Setback.REFUSED_TCP and self._hosts_tried < hosts:
-            return 0.0
-        self._hosts_tried = 0
-        stable = self._bound_at is not None and (
-            self._clock.monotonic() - self._bound_at >= self._profile.rebind.stable_s
-        )
-        kind, count = self._repeated
-        count = 0 if stable or kind is not self._setback else min(count + 1, DOUBLINGS_MAX)
-        self._repeated = (self._setback, count)
-        first, last = getattr(self._profile.rebind, self._setback.value)
-        whole: float = min(last, first * 2.0**count)
-        return whole * (1.0 - JITTER_SHARE * self._random())
+        if held_s is not None:
+            self._backoff.bound(held_s)
+        short = held_s is not None and held_s < self._profile.rebind.stable_s
+        if life.setback is Setback.REFUSED_TCP or self._is_the_hosts(life, short=short):
+            if len(self._profile.hosts) > 1 or life.setback is Setback.REFUSED_TCP:
+                self._book.failed(life.host, now)
+            if held_s is None and self._book.others(life.host, now):
+                return 0.0
+        delay_s = self._backoff.delay_s(life.setback, now)
+        if self._backoff.alarm_is_due(now):
+            self._alarm(_ALARMS[life.setback], life.host)
+        if life.setback is Setback.REFUSED_TCP:
+            return 0.0 if self._book.choose(self._place, now) else self._wait_for_a_host(now)
+        return delay_s
 
-    def _alarm(self, event: str) -> None:
+    @staticmethod
+    def _is_the_hosts(life: Life, *, short: bool) -> bool:
+        return short or life.reason is CloseReason.BIND_TIMEOUT or life.status in _HOST_STATUSES
+
+    def _wait_for_a_host(self, now: float) -> float:
+        """Return how long until a host is tried again; links of one account do not come at one instant."""
+        until = max(0.0, self._book.back_at() - now)
+        return until + (until - self._backoff.jittered(until))
+
+    def _alarm(self, event: str, host: Host) -> None:
         """Write what no retry mends: a person has to look."""
-        log.error(event, carrier=self._profile.name, bind=self.name, host=self.host, reason=self.last_error)
+        log.error(event, carrier=self._profile.name, bind=self.name, host=str(host), reason=self.last_error)
 
     def _change(self, state: str, **facts: object) -> None:
         if state == self.state:
@@ -276,23 +355,9 @@ class Link:
         write("bind_state", carrier=self._profile.name, bind=self.name, host=self.host, state=state, **facts)
 
 
-def _settings(profile: CarrierProfile, kind: BindKind) -> SessionSettings:
-    return SessionSettings(
-        system_id=profile.system_id.encode("ascii"),
-        password=profile.password.get_secret_value().encode("ascii"),
-        kind=kind,
-        system_type=profile.system_type.encode("ascii"),
-        interface_version=profile.interface_version,
-        window_max=profile.window_max,
-        enquire_interval_s=profile.enquire_interval_s,
-        response_timeout_s=profile.response_timeout_s,
-        bind_timeout_s=profile.bind_timeout_s,
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate refused: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return "no connection in time"
-    return f"no connection: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+_ALARMS: Final = {
+    Setback.LOST: "bind_keeps_failing",
+    Setback.REFUSED_TCP: "carrier_unreachable",
+    Setback.ALREADY_BOUND: "bind_already_bound",
+    Setback.CREDENTIALS: "bind_credentials_refused",
+}

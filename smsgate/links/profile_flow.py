@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,7 @@ from smsgate.protocol.commands import Status
 
 WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
 RATE_LIMIT_PER_S: Final = 100_000  # segments; above any carrier's contract
+ADAPTIVE_START_PER_S: Final = 10.0  # segments: what even a small contract allows
 BURST_S: Final = 0.1  # what the bucket holds, as a time at full rate: longer than a slow turn of the loop
 BURST_MIN: Final = 2  # segments: one for the interactive lane and one for the bulk lane
 
@@ -22,6 +23,10 @@ class FlowKeys(BaseModel):
     rate_per_s: int = Field(
         default=10, ge=1, le=RATE_LIMIT_PER_S, description="segments a second, of the contract"
     )
+    rate_control: Literal["contract", "adaptive"] = Field(
+        default="contract",
+        description='"contract": rate_per_s, less when told; "adaptive": found by climbing to it',
+    )
     interactive_share: float = Field(
         default=0.1, ge=0, le=0.9, description="share of window and rate that campaigns leave free, 0 to 0.9"
     )
@@ -29,6 +34,11 @@ class FlowKeys(BaseModel):
         default=(Status.THROTTLED, Status.MSGQFUL, Status.SUBMITFAIL),
         description="command_status numbers that mean: slower",
     )
+
+    @property
+    def start_per_s(self) -> float | None:
+        """Return where an adaptive rate begins; None when it is the contract's."""
+        return min(ADAPTIVE_START_PER_S, self.rate_per_s) if self.rate_control == "adaptive" else None
 
     @property
     def burst(self) -> int:

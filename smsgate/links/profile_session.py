@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from smsgate.links.profile_values import FROZEN, Ascii, HostText, Seconds
+from smsgate.links.profile_values import FROZEN, OFFSETS_MAX_S, Ascii, HostText, Seconds
 
 SYSTEM_ID_OCTETS_MAX: Final = 64  # SMPP 3.4 says 15; providers use longer ones, 64 keeps a bind PDU small
 PASSWORD_MAX_LIMIT: Final = 64  # what `password_max` may be raised to
@@ -75,7 +75,27 @@ class SessionKeys(BaseModel):
     key_file: str | None = Field(default=None, description="PEM file of the client certificate's key")
     enquire_interval_s: Seconds = Field(default=30.0, description="seconds of silence before enquire_link")
     response_timeout_s: Seconds = Field(default=10.0, description="seconds")
-    bind_timeout_s: Seconds = Field(default=5.0, description="seconds to connect, and again to bind")
+    connect_timeout_s: Seconds = Field(default=3.0, description="seconds to connect, TLS included")
+    bind_timeout_s: Seconds = Field(default=5.0, description="seconds for the bind's response")
+    hosts_use: Literal["priority", "spread"] = Field(
+        default="priority",
+        description='"priority": the first host that is up; "spread": each bind begins at another',
+    )
+    host_return_s: float = Field(
+        default=300.0,
+        ge=0,
+        le=OFFSETS_MAX_S,
+        description="seconds after which a bind elsewhere looks for the host it prefers; 0 never",
+    )
+    max_messages_per_bind: int | None = Field(
+        default=None, ge=10, description="messages after which the carrier wants a new bind, 10 or more"
+    )
+    rebind_overlap: bool = Field(
+        default=True, description="true: a planned rebind is bound before the old session leaves"
+    )
+    missing_version_is_old: bool = Field(
+        default=False, description="true: an SMSC that names no version gets no TLVs"
+    )
     rebind: RebindDelays = Field(default_factory=RebindDelays, description="delays between attempts to bind")
     trace_octets_max: int = Field(
         default=262_144,

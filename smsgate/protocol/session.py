@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from smsgate.errors import BodyError, FramingError, NotBound, ProtocolError, WindowFull
 from smsgate.protocol.columns import Columns, deliver_responses, submit_frames, walk
 from smsgate.protocol.commands import RESPONSE_BIT, CommandId, Status
+from smsgate.protocol.congestion import congestion_of
+from smsgate.protocol.liveness import Liveness
 from smsgate.protocol.pdus import LAYOUTS, Pdu, decode_pdu, encode_pdu
 from smsgate.protocol.session_states import (
     DELIVERING,
@@ -27,6 +29,7 @@ from smsgate.protocol.session_states import (
     Event,
     Expired,
     Input,
+    Outbind,
     PeerUnbound,
     Responded,
     SessionSettings,
@@ -48,12 +51,12 @@ class Session:
         self.settings = settings
         self.state = State.OPEN
         self.counts = Counts()
+        self.response_s = 0.0  # how long the SMSC took to answer a submit lately, one of each read
         self._window = Window(settings.window_max, settings.response_timeout_s, first_sequence_number)
-        self._enquiry: tuple[int, float] | None = None  # sequence_number, sent at
+        self._liveness = Liveness(settings.enquire_interval_s, settings.response_timeout_s)
         self._phase_number = 0  # sequence_number of our bind or unbind
         self._phase_deadline = 0.0  # of BINDING, DRAINING, UNBINDING and LEAVING
         self._unanswered = 0  # deliver_sm and data_sm that still wait for our response
-        self._heard_at = 0.0
         self._now = 0.0
         self.rest = b""  # the octets of a frame that is not complete yet
         self._out: list[bytes] = []
@@ -64,7 +67,8 @@ class Session:
         """Send the bind. Raises ProtocolError: it was sent already."""
         self._move(Input.SEND_BIND)
         settings = self.settings
-        self._now = self._heard_at = now
+        self._now = now
+        self._liveness.heard(now)
         self._phase_deadline = now + settings.bind_timeout_s
         self._phase_number = self._window.next_number()
         self._send(settings.bind_pdu(self._phase_number))
@@ -171,7 +175,8 @@ class Session:
         """
         if self.is_closed():
             return []
-        self._now = self._heard_at = now
+        self._now = now
+        self._liveness.heard(now)
         data = self.rest + data if self.rest else data
         position = 0
         columns = Columns()
@@ -207,6 +212,8 @@ class Session:
 
     def _flush(self, columns: Columns) -> list[Event]:
         self._unanswered += len(columns.sequence_numbers)
+        if columns.slots:
+            self.response_s = self._window.answered_after(self._now, self.response_s)
         return columns.events()
 
     def _take(self, frame: Frame, columns: Columns, now: float) -> list[Event]:
@@ -231,8 +238,12 @@ class Session:
         if command_id == CommandId.ALERT_NOTIFICATION:
             pdu = self._read(frame)
             return [] if pdu is None else [Alert(pdu)]
+        if command_id == CommandId.OUTBIND and (self.state, Input.RECV_OUTBIND) in TRANSITIONS:
+            pdu = self._read(frame)
+            return [Outbind(pdu)] if pdu is not None and self.state is State.OPEN else []
         self.counts.unknown_requests += 1
-        self._send(Pdu(CommandId.GENERIC_NACK, Status.INVCMDID, number))
+        status = Status.INVBNDSTS if command_id == CommandId.OUTBIND else Status.INVCMDID
+        self._send(Pdu(CommandId.GENERIC_NACK, status, number))
         return []
 
     def _take_unbind(self, number: int, now: float) -> list[Event]:
@@ -248,9 +259,8 @@ class Session:
 
     def _take_response(self, frame: Frame, columns: Columns) -> list[Event]:
         number = frame.sequence_number
-        if self._enquiry is not None and number == self._enquiry[0]:
-            self._enquiry = None  # a generic_nack shows life as well
-            return []
+        if self._liveness.answered(number):  # a generic_nack shows life as well
+            return congestion_of(frame)
         if number in self._window.requests:
             return self._take_answer(frame)
         if self.state is State.BINDING and number == self._phase_number:
@@ -277,7 +287,7 @@ class Session:
             return []
         pdu = self._read(frame) or Pdu(frame.command_id, frame.status, frame.sequence_number)
         del self._window.requests[frame.sequence_number]
-        return [Responded(pdu)]
+        return [Responded(pdu), *congestion_of(frame)]
 
     def _take_bind_response(self, frame: Frame) -> list[Event]:
         if frame.status != Status.OK or frame.command_id == CommandId.GENERIC_NACK:
@@ -317,11 +327,8 @@ class Session:
         deadlines = [] if oldest is None else [oldest]
         if self.state is not State.BOUND:
             deadlines.append(self._phase_deadline)
-        if self._enquiry is not None:
-            deadlines.append(self._enquiry[1] + self.settings.response_timeout_s)
-        elif self.state is State.BOUND:
-            deadlines.append(self._heard_at + self.settings.enquire_interval_s)
-        return min(deadlines)
+        life = self._liveness.deadline(asks=self.state is State.BOUND)
+        return min(deadlines if life is None else [*deadlines, life])
 
     def handle_deadline(self, now: float) -> list[Event]:
         """Do what is due at `now`: expire, ask for life, give up. Calling it early does nothing."""
@@ -334,18 +341,13 @@ class Session:
             return []
         slots, requests = self._window.expire(now)
         events: list[Event] = [Expired(slots, requests)] if slots or requests else []
-        if self._enquiry is not None and now >= self._enquiry[1] + self.settings.response_timeout_s:
-            if self._heard_at <= self._enquiry[1]:
-                return events + self._close(Input.TIMED_OUT, CloseReason.SILENT)
-            self._enquiry = None
-            self.counts.enquiries_missed += 1
-        if (
-            self.state is State.BOUND
-            and self._enquiry is None
-            and now >= self._heard_at + self.settings.enquire_interval_s
-        ):
-            self._enquiry = (self._window.next_number(), now)
-            self._send(Pdu(CommandId.ENQUIRE_LINK, 0, self._enquiry[0]))
+        if self._liveness.is_silent(now):
+            return events + self._close(Input.TIMED_OUT, CloseReason.SILENT)
+        self.counts.enquiries_missed = self._liveness.missed
+        if self.state is State.BOUND and self._liveness.must_ask(now):
+            number = self._window.next_number()
+            self._liveness.asked(number, now)
+            self._send(Pdu(CommandId.ENQUIRE_LINK, 0, number))
         return events + self._drain(now)
 
     # Ends
@@ -371,7 +373,7 @@ class Session:
         """Settle whatever waits: a caller never hangs on a dead session."""
         self._move(input_)
         slots, requests = self._window.clear()
-        self._enquiry = None
+        self._liveness.forget()
         self.rest = b""
         return [Closed(reason, slots, requests, detail)]
 
@@ -380,8 +382,6 @@ class Session:
             self.state = TRANSITIONS[self.state, input_]
         except KeyError:
             raise ProtocolError(f"{input_.value} in state {self.state.value}") from None
-
-    # Small things
 
     def _check_may_send(self) -> None:
         if (self.state, Input.SUBMIT) not in TRANSITIONS:

@@ -28,6 +28,7 @@ class Input(Enum):
     DRAINED = "drained"
     RECV_BIND_OK = "bind_resp 0"
     RECV_BIND_REFUSED = "bind_resp not 0"
+    RECV_OUTBIND = "peer's outbind"
     RECV_DELIVER = "deliver_sm or data_sm"
     RECV_UNBIND = "peer's unbind"
     RECV_UNBIND_RESP = "unbind_resp"
@@ -36,11 +37,15 @@ class Input(Enum):
     LOST = "connection lost"
 
 
+VERSION_3_3: Final = 0x33
+_DECIMAL_VERSIONS: Final = frozenset({34, 50})
 DELIVERING: Final = frozenset({State.BOUND, State.DRAINING, State.UNBINDING, State.LEAVING})
 
 # Every pair that is not here is refused: an error for what we do, an answer for what the peer does.
 TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
     (State.OPEN, Input.SEND_BIND): State.BINDING,
+    (State.OPEN, Input.RECV_OUTBIND): State.OPEN,  # the SMSC connected to us; the owner answers by binding
+    (State.BINDING, Input.RECV_OUTBIND): State.BINDING,  # it crossed our bind
     (State.BINDING, Input.RECV_BIND_OK): State.BOUND,
     (State.BINDING, Input.RECV_BIND_REFUSED): State.CLOSED,
     (State.BOUND, Input.SUBMIT): State.BOUND,
@@ -66,6 +71,20 @@ TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
     **{(state, Input.BROKEN): State.CLOSED for state in State if state is not State.CLOSED},
     **{(state, Input.LOST): State.CLOSED for state in State},
 }
+
+
+def takes_tlvs(own_version: int, peer_version: int | None, *, missing_is_33: bool) -> bool:
+    """
+    Return whether the SMSC may be sent optional parameters, by the version that each side named.
+
+    Some write 3.4 and 5.0 in decimal (34, 50): those mean what they say. A peer that names none is taken for
+    a 3.3 one only when `missing_is_33`. Source: SMPP 3.4 §5.2.4, §5.3.2.25.
+    """
+    if own_version <= VERSION_3_3:
+        return False
+    if peer_version is None:
+        return not missing_is_33
+    return peer_version > VERSION_3_3 or peer_version in _DECIMAL_VERSIONS
 
 
 class CloseReason(StrEnum):
@@ -133,6 +152,24 @@ class Counts:
     broken_bodies: int = 0  # answered by the status that says why
     dropped_octets: int = 0  # of bodies: cut TLVs and padding
     enquiries_missed: int = 0  # no enquire_link_resp in time, though other octets came
+
+
+@dataclass(frozen=True, slots=True)
+class Outbind:
+    """
+    The SMSC connected to us and asks us to bind: `start` does it. It has no answer. SMPP 3.4 §4.1.7.
+
+    Its system_id and password are the SMSC's own; the owner checks them before it shows ours.
+    """
+
+    pdu: Pdu = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Congested:
+    """A congestion_state of another response than submit_sm_resp (whose own are in SubmitAnswers)."""
+
+    state: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +266,9 @@ class Closed:
 
 
 Event = (
-    Bound
+    Outbind
+    | Bound
+    | Congested
     | BindRefused
     | SubmitAnswers
     | Receipts

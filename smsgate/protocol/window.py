@@ -28,6 +28,7 @@ class Window:
         self._timeout_s = response_timeout_s
         self._slices: deque[tuple[float, int, int]] = deque()  # deadline, first sequence_number, count
         self._next_number = first_sequence_number
+        self._sample: tuple[int, float] | None = None  # one submit whose answer is timed, and when it left
 
     def __len__(self) -> int:
         return len(self.submits) + len(self.requests)
@@ -54,9 +55,18 @@ class Window:
         numbers = self.take_numbers(len(slots))
         self.submits.update(zip(numbers, slots, strict=True))
         self._slices.append((now + self._timeout_s, numbers[0], len(slots)))
+        if self._sample is None:
+            self._sample = numbers[0], now
         if len(self._slices) > self._size:
             self._forget_answered_slices()
         return numbers
+
+    def answered_after(self, now: float, before_s: float) -> float:
+        """Return how long the answer took that was timed, once it is there; `before_s` until then."""
+        if self._sample is None or self._sample[0] in self.submits:
+            return before_s
+        sent_at, self._sample = self._sample[1], None
+        return now - sent_at
 
     def add_request(self, number: int, now: float) -> None:
         assert self.room() > 0
@@ -78,6 +88,8 @@ class Window:
                 slot = self.submits.pop((first - 1 + offset) % SEQUENCE_MAX + 1, None)
                 if slot is not None:
                     slots.append(slot)
+        if slots and self._sample is not None and self._sample[0] not in self.submits:
+            self._sample = None  # it has no answer
         requests = [number for number, deadline in self.requests.items() if deadline <= now]
         for number in requests:
             del self.requests[number]
@@ -89,6 +101,7 @@ class Window:
         self.submits.clear()
         self.requests.clear()
         self._slices.clear()
+        self._sample = None
         return slots, requests
 
     def _forget_answered_slices(self) -> None:

@@ -66,6 +66,9 @@ class Peer(asyncio.Protocol):
             self.kind = BINDS[frame.command_id]
             smsc.binds.append((time.monotonic(), self.kind, decode_pdu(frame)))
             status = smsc.bind_statuses.pop(0) if smsc.bind_statuses else Status.OK
+            if status == Status.OK and len([peer for peer in smsc.live if peer.kind]) > smsc.sessions_max:
+                status = Status.ALYBND
+            smsc.refused_binds += status != Status.OK
             self.answer(frame, status, b"fake\0" if status == 0 else b"")
         elif frame.command_id == CommandId.SUBMIT_SM:
             self.in_flight += 1
@@ -81,6 +84,8 @@ class Peer(asyncio.Protocol):
                 self.answer_submit(frame.sequence_number)
         elif frame.command_id in {CommandId.ENQUIRE_LINK, CommandId.UNBIND}:
             self.answer(frame, Status.OK, b"")
+        elif frame.command_id in smsc.answers:
+            self.write(smsc.answers[frame.command_id](frame))
 
     def answer(self, frame: Frame, status: int, body: bytes) -> None:
         self.write(Frame(frame.command_id | RESPONSE_BIT, frame.sequence_number, status, body))
@@ -152,7 +157,15 @@ class FakeSmsc:
         self.silent = False  # read everything, say nothing
         self.answer_delay_s = 0.0
         self.submit_status: Callable[[int], int] = lambda _count: 0
+        self.sessions_max = 1_000
+        self.refused_binds = 0
+        self.answers: dict[int, Callable[[Frame], Frame]] = {}  # to rarer requests, by command_id
+        self.server: asyncio.Server | None = None
         self._ids = 0
+
+    def stop_listening(self) -> None:
+        assert self.server is not None
+        self.server.close()
 
     def next_id(self) -> int:
         self._ids += 1
@@ -167,9 +180,10 @@ class FakeSmsc:
 
 
 @asynccontextmanager
-async def fake_smsc(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeSmsc]:
+async def fake_smsc(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[FakeSmsc]:
     smsc = FakeSmsc()
-    server = await asyncio.get_running_loop().create_server(lambda: Peer(smsc), "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.get_running_loop().create_server(lambda: Peer(smsc), "127.0.0.1", port, ssl=tls)
+    smsc.server = server
     smsc.port = server.sockets[0].getsockname()[1]
     try:
         yield smsc

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 
-import pytest
 from structlog.testing import capture_logs
 
 from smsgate.clock import SystemClock
 from smsgate.flows.records import Lane
 from smsgate.links.carrier import CarrierAccount
-from smsgate.links.link import Link, Setback
-from smsgate.links.profile import CarrierProfile
 from smsgate.protocol.commands import CommandId, Status
-from smsgate.protocol.session_states import BindKind
 from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
 
 
@@ -110,40 +106,6 @@ async def test_the_next_host_is_tried_at_once_when_one_refuses() -> None:
         profile = a_profile(smsc.port, hosts=hosts, rebind={"refused_tcp_s": [60, 60]})
         async with an_account(profile) as (account, _):
             assert account.binds()[0].host == hosts[1]
-
-
-def a_link(profile: CarrierProfile, random: float) -> Link:
-    account = CarrierAccount(profile, 7, clock=SystemClock(), random=lambda: random)
-    return Link(
-        "trx-1",
-        BindKind.TRANSCEIVER,
-        profile,
-        account,
-        tls=None,
-        clock=SystemClock(),
-        random=lambda: random,
-        next_token=lambda: 1,
-    )
-
-
-def test_delays_double_up_to_their_limit_with_jitter_and_each_kind_has_its_own() -> None:
-    profile = a_profile(2775, rebind={"lost_s": [1, 10], "credentials_s": [60, 900]})
-    link = a_link(profile, random=0.0)
-    link._setback = Setback.LOST
-    assert [link._delay_s() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
-    link._setback = Setback.CREDENTIALS
-    assert [link._delay_s() for _ in range(2)] == [60, 120]
-    halved = a_link(profile, random=1.0)
-    assert [halved._delay_s() for _ in range(2)] == [0.5, 1]
-
-
-@pytest.mark.parametrize(("held_s", "delay_s"), [(0.0, 4), (1_000.0, 1)])
-def test_only_a_bind_that_held_starts_from_the_first_delay(held_s: float, delay_s: float) -> None:
-    link = a_link(a_profile(2775, rebind={"lost_s": [1, 10]}), random=0.0)
-    for _ in range(2):
-        link._delay_s()
-    link._bound_at = SystemClock().monotonic() - held_s
-    assert link._delay_s() == delay_s
 
 
 async def test_leaving_waits_for_open_responses_then_unbinds() -> None:

@@ -10,11 +10,11 @@ import pytest
 from smsgate.clock import SystemClock
 from smsgate.errors import ConfigError
 from smsgate.flows.ports import Carrier
-from smsgate.links.link import tls_context
 from smsgate.links.profile import CarrierProfile, read_profile
 from smsgate.links.profile_senders import Address
 from smsgate.links.profile_values import Host
 from smsgate.links.switchboard import Switchboard
+from smsgate.links.tls import tls_context
 
 
 def settings(**changes: Any) -> dict[str, Any]:

@@ -21,16 +21,19 @@ from smsgate.protocol.session_states import (
     Bound,
     Closed,
     CloseReason,
+    Congested,
     Delivered,
     Event,
     Expired,
     Input,
+    Outbind,
     PeerUnbound,
     Receipts,
     Responded,
     SessionSettings,
     State,
     SubmitAnswers,
+    takes_tlvs,
 )
 from smsgate.protocol.tlvs import Tag
 from smsgate.protocol.window import SEQUENCE_MAX
@@ -519,6 +522,87 @@ def test_a_lost_connection_settles_what_waits_and_late_acknowledgements_go_nowhe
     assert session.lost(2.0) == session.unbind(2.0) == session.handle_deadline(99.0) == []
 
 
+# What other versions do
+
+
+def an_outbind() -> bytes:
+    return encode_pdu(Pdu(CommandId.OUTBIND, 0, 8, {"system_id": b"smsc", "password": b"theirs"}))
+
+
+def test_an_outbind_asks_us_to_bind_and_has_no_answer() -> None:
+    session = a_session()
+    (event,) = session.receive_data(an_outbind(), 0.0)
+    assert isinstance(event, Outbind)
+    assert event.pdu.fields == {"system_id": b"smsc", "password": b"theirs"}
+    assert "theirs" not in repr(event)
+    assert session.data_to_send() == b""
+    session.start(1.0)
+    (bind,) = sent(session)
+    assert bind.command_id == CommandId.BIND_TRANSCEIVER
+    assert session.receive_data(an_outbind(), 1.0) == []  # it crossed our bind
+    assert session.data_to_send() == b""
+
+
+def test_an_outbind_in_a_bound_session_is_refused_and_the_session_lives() -> None:
+    session = bound_session()
+    assert session.receive_data(an_outbind(), 1.0) == []
+    (nack,) = sent(session)
+    assert (nack.command_id, nack.status, nack.sequence_number) == (
+        CommandId.GENERIC_NACK,
+        Status.INVBNDSTS,
+        8,
+    )
+    assert session.state is State.BOUND
+
+
+@pytest.mark.parametrize(
+    ("own", "peer", "missing_is_33", "takes"),
+    [
+        (0x34, 0x34, False, True),
+        (0x34, 0x50, False, True),
+        (0x34, 0x33, False, False),
+        (0x34, 0x00, False, False),
+        (0x34, 34, False, True),  # 3.4 in decimal
+        (0x34, None, False, True),
+        (0x34, None, True, False),
+        (0x33, 0x34, False, False),
+        (0x50, 50, True, True),
+    ],
+)
+def test_tlvs_go_to_who_can_read_them(own: int, peer: int | None, missing_is_33: bool, takes: bool) -> None:
+    assert takes_tlvs(own, peer, missing_is_33=missing_is_33) is takes
+
+
+def test_the_congestion_state_of_any_response_is_told() -> None:
+    session = bound_session(enquire_interval_s=10.0)
+    tlvs = ((Tag.CONGESTION_STATE, b"\x5a"),)
+    number = session.request(Pdu(CommandId.QUERY_SM, 0, 0), 0.0)
+    fields = {"message_id": b"7", "final_date": b"", "message_state": 2, "error_code": 0}
+    answer = Pdu(CommandId.QUERY_SM_RESP, 0, number, fields, tlvs)
+    responded, congested = session.receive_data(encode_pdu(answer), 1.0)
+    assert isinstance(responded, Responded)
+    assert congested == Congested(90)
+    session.data_to_send()
+    session.handle_deadline(11.0)
+    (enquiry,) = sent(session)
+    answer = Pdu(CommandId.ENQUIRE_LINK_RESP, 0, enquiry.sequence_number, {}, tlvs)
+    assert session.receive_data(encode_pdu(answer), 12.0) == [Congested(90)]
+
+
+def test_the_time_of_an_answer_is_taken_once_a_read() -> None:
+    session = bound_session()
+    numbers = submit(session, [1, 2, 3], now=5.0)
+    session.receive_data(submit_responses(numbers[1:], [0, 0], [b"x", b"y"]), 5.1)
+    assert session.response_s == 0.0  # the timed one is still out
+    session.receive_data(submit_responses(numbers[:1], [0], [b"x"]), 5.25)
+    assert session.response_s == pytest.approx(0.25)
+    submit(session, [4], now=6.0)
+    session.handle_deadline(16.0)
+    (number,) = submit(session, [5], now=20.0)
+    session.receive_data(submit_responses([number], [0], [b"x"]), 20.5)
+    assert session.response_s == pytest.approx(0.5)
+
+
 # The grid
 
 
@@ -565,6 +649,8 @@ def apply(session: Session, input_: Input) -> list[Event]:
             return session.receive_data(encode_pdu(Pdu(CommandId.BIND_TRANSCEIVER_RESP, 0, number)), 0.1)
         case Input.RECV_BIND_REFUSED:
             return session.receive_data(encode_pdu(Pdu(CommandId.BIND_TRANSCEIVER_RESP, 13, number)), 0.1)
+        case Input.RECV_OUTBIND:
+            return session.receive_data(encode_pdu(Pdu(CommandId.OUTBIND, 0, 8)), 0.1)
         case Input.RECV_DELIVER:
             return session.receive_data(deliver(3, short_message=b"OK"), 0.1)
         case Input.RECV_UNBIND:
