@@ -23,6 +23,7 @@ from smsgate.cli import (
     run,
     smsc,
     text,
+    wap_push,
 )
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import TABLE, Exit, exit_of, sentence_of
@@ -66,6 +67,7 @@ app.add_typer(merchants.app, name="merchant")
 app.add_typer(keys.app, name="key")
 app.add_typer(prices.app, name="prices")
 app.add_typer(billing.app, name="billing")
+app.add_typer(wap_push.app, name="wap-push")
 
 
 @app.command(
