@@ -144,9 +144,13 @@ class Pump:
             queue = self._queues[carrier_id, lane]
             while queue and self._fill_from(carrier, lane, queue):
                 pass
-            # What waits for a commit is woken by it; a timer would only spin until then.
-            if queue and carrier.room(lane) <= 0 and (at := carrier.room_at(lane)) is not None:
+            # What waits for a commit is woken by it; a timer would only spin until then. Whether there is
+            # room is not asked again: a token that came since the last look would leave nobody to wake us.
+            if queue and not self._at_cap(lane) and (at := carrier.room_at(lane)) is not None:
                 self._fill_at(carrier_id, at)
+
+    def _at_cap(self, lane: Lane) -> bool:
+        return lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max
 
     def _fill_from(self, carrier: Carrier, lane: Lane, queue: deque[Batch]) -> bool:
         """Write one slice of the first batch; False: there is no room."""

@@ -72,40 +72,77 @@ class _BusyMachine(SystemClock):
         return super().monotonic()
 
 
+class _TokenBetweenTwoLooks(_SpentRate):
+    """A carrier whose next token is whole just after the first look."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        super().__init__(clock)
+        self.submitted = asyncio.Event()
+
+    def room(self, lane: Lane) -> int:
+        self.looks += 1
+        return 0 if self.looks == 1 else 1
+
+    def bodies(
+        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        return list(texts)
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+        self.submitted.set()
+        return len(bodies)
+
+
+def _pump(carrier: _SpentRate, clock: SystemClock) -> Pump:
+    return Pump(
+        {CARRIER: carrier},
+        Outcomes(iter(range(99)).__next__),
+        RecentStops(),
+        clock,
+        limits=SendingLimits(),
+    )
+
+
+def _a_batch(clock: SystemClock) -> Batch:
+    return Batch(
+        handle=1,
+        lane=Lane.INTERACTIVE,
+        carrier_id=CARRIER,
+        merchant_id=1,
+        campaign_id=None,
+        sender="36111",
+        expires_at=clock.now() + timedelta(hours=1),
+        message_ids=[1],
+        msisdns=[33612345678],
+        texts=[b"x"],
+        sell_item_ids=[0],
+        sell_micros=[0],
+        cost_item_ids=[0],
+        cost_micros=[0],
+        currency="EUR",
+        cost_currency="EUR",
+    )
+
+
+async def test_a_token_that_comes_between_two_looks_does_not_leave_the_sending_asleep() -> None:
+    """Found with smpp.twisted3: at a slow rate nothing else wakes the pump, and the campaign stood still."""
+    clock = SystemClock()
+    carrier = _TokenBetweenTwoLooks(clock)
+    pump = _pump(carrier, clock)
+    pump.add(_a_batch(clock), ())
+    async with asyncio.timeout(5.0):
+        await carrier.submitted.wait()
+    pump.drain()
+
+
 def test_a_wait_that_is_over_before_it_is_set_on_uvloop_does_not_break_the_next_one() -> None:
     """uvloop returns a plain Handle, without an instant, for what is due at once."""
 
     async def fill_again_and_again() -> None:
         clock = _BusyMachine()
         carrier = _SpentRate(clock)
-        pump = Pump(
-            {CARRIER: carrier},
-            Outcomes(iter(range(99)).__next__),
-            RecentStops(),
-            clock,
-            limits=SendingLimits(),
-        )
-        pump.add(
-            Batch(
-                handle=1,
-                lane=Lane.INTERACTIVE,
-                carrier_id=CARRIER,
-                merchant_id=1,
-                campaign_id=None,
-                sender="36111",
-                expires_at=clock.now() + timedelta(hours=1),
-                message_ids=[1],
-                msisdns=[33612345678],
-                texts=[b"x"],
-                sell_item_ids=[0],
-                sell_micros=[0],
-                cost_item_ids=[0],
-                cost_micros=[0],
-                currency="EUR",
-                cost_currency="EUR",
-            ),
-            (),
-        )
+        pump = _pump(carrier, clock)
+        pump.add(_a_batch(clock), ())
         for _ in range(3):
             pump.room_changed(CARRIER)
         async with asyncio.timeout(5.0):
