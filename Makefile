@@ -34,10 +34,10 @@ run: $(RUNTIME_STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not interop"
 
-# Peers that we did not write; installs them from npm.
+# Peers that we did not write; installs them from Debian (as root), npm and PyPI.
 interop: $(STAMP)
 	tests/interop/install
-	$(BIN)/python -m pytest -m interop tests/interop
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m interop tests/interop
 
 # Format, lint, types, import contracts and the unit tests: seconds.
 check: $(STAMP)

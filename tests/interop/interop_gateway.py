@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
@@ -10,30 +9,23 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from smsgate.store.embedded import EmbeddedPostgres
-from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, node_command, until
+from tests.conftest import TEST_SETTINGS, in_own_loop
+from tests.interop.interop_peers import PASSWORD, SYSTEM_ID, Smsc
+from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, until
 
 SENDER, OTHER_SENDER = "36111", "36222"
 TEXT = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
     "Rétractation 14 j. Infos bxm.fr/m1 STOP au numéro"
 )
-SYSTEM_ID, PASSWORD = "boxman", "changeit"
 PRICES = "direction,network,unit_price\nmt,208,0.045\nmo,*,0\n"
 PHONES = [f"336120{i:05}" for i in range(1, 201)]
-
-
-@contextmanager
-def an_npm_smsc() -> Iterator[Child]:
-    with Child(node_command("npm_smsc.js", SYSTEM_ID, PASSWORD)) as smsc:
-        smsc.wait_for("listening")
-        yield smsc
 
 
 def offers(smsc: Child, sender: str = SENDER) -> list[dict[str, Any]]:
@@ -113,19 +105,18 @@ class Api:
 class Gateway:
     """A configuration file and a state directory of its own; the shop `boxman` has prices and a key."""
 
-    def __init__(self, directory: Path, smsc: Child, **carrier: object) -> None:
-        self._state_dir = directory / "state"
+    def __init__(self, directory: Path, smsc: Smsc, **carrier: object) -> None:
+        self.state_dir = directory / "state"
         self._directory = directory
         self._config = directory / "smsgate.toml"
         self._config.touch(mode=0o600)
         self._config.write_text(self._toml(smsc, carrier), encoding="utf-8")
         self._key = ""
 
-    def _toml(self, smsc: Child, carrier: dict[str, object]) -> str:
-        (listening,) = smsc.seen("listening")
+    def _toml(self, smsc: Smsc, carrier: dict[str, object]) -> str:
         settings = {
-            "name": "npm",
-            "hosts": [f"127.0.0.1:{listening['port']}"],
+            "name": "peer",
+            "hosts": [f"127.0.0.1:{smsc.port}"],
             "system_id": SYSTEM_ID,
             "password": PASSWORD,
             "tls": "none",
@@ -136,7 +127,7 @@ class Gateway:
         }
         return "\n".join(
             (
-                f"[node]\nstate_dir = {json.dumps(str(self._state_dir))}",
+                f"[node]\nstate_dir = {json.dumps(str(self.state_dir))}",
                 '[http]\nport = 0\n[log]\nform = "json"',
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
@@ -178,24 +169,15 @@ class Gateway:
             assert found is not None, line
             yield process, Api(found[0], self._key)
 
-    def end(self) -> None:
-        """Stop the database if a killed process has left it running."""
-        if (self._state_dir / "postgres" / "postmaster.pid").exists():
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(asyncio.run, _enter_and_leave(self._state_dir)).result()
-
-
-async def _enter_and_leave(state_dir: Path) -> None:
-    """The last one to leave stops the server."""
-    async with EmbeddedPostgres(state_dir):
-        pass
-
 
 @contextmanager
-def a_gateway(directory: Path, smsc: Child, **carrier: object) -> Iterator[Gateway]:
+def a_gateway(directory: Path, smsc: Smsc, **carrier: object) -> Iterator[Gateway]:
     gateway = Gateway(directory, smsc, **carrier)
+    # Ours for as long as the test runs: no command has to start it, and no killed process leaves it behind.
+    database = EmbeddedPostgres(gateway.state_dir, settings=TEST_SETTINGS)
+    in_own_loop(database.start())
     try:
         gateway.open_shop()
         yield gateway
     finally:
-        gateway.end()
+        in_own_loop(database.close())

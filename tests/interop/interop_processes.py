@@ -27,7 +27,7 @@ TAIL_LINES = 20  # of a child's output, in a failure
 def node_command(script: str, *args: str) -> list[str]:
     node = shutil.which("node")
     assert node is not None, "Node.js is missing: run tests/interop/install"
-    assert (HERE / "node_modules" / "smpp").is_dir(), (
+    assert (HERE / "node_modules" / "smpp05").is_dir(), (
         "the npm packages are missing: run tests/interop/install"
     )
     return [node, str(HERE / script), *args]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment
+from tests.interop.interop_tshark import judge
+from tests.interop.interop_wire import Wire
 
 SYSTEM_ID, PASSWORD = "smsgate", "secret"  # what the command takes when nothing is said
 SENDER = "36111"
@@ -45,5 +47,10 @@ class Smsc:
 
 @contextmanager
 def an_smsc(*options: str) -> Iterator[Smsc]:
+    """Run `smsgate smsc`; `port` leads to it over a wire, and tshark judges what it sent."""
     with Child([SMSGATE, "smsc", "--port", "0", "--control-port", "0", "--json", *options]) as process:
-        yield Smsc(process)
+        smsc = Smsc(process)
+        with Wire(smsc.port) as wire:
+            smsc.port = wire.port
+            yield smsc
+        judge(wire, by_client=False)

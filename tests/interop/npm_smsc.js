@@ -1,20 +1,13 @@
 'use strict';
 /*
- * An SMSC made of the npm package smpp, for one account.
+ * An SMSC made of the npm package smpp, for one account; what it is told and what it tells: interop_peers.py.
  *
- *   node npm_smsc.js SYSTEM_ID PASSWORD
- *
- * Standard output: one JSON object a line, what it saw. Standard input: one JSON object a line, what it is to do:
- *   {"do": "mo", "from": "33612000001", "to": "36111", "text": "OK", "data_coding": 0}
- *   {"do": "throttle", "count": 10}   refuse the next submit_sm
- *   {"do": "enquire_link"}, {"do": "unbind"}   ask that of every bind
- *   {"do": "cut"}                     drop every connection without a word
- * It ends with its standard input.
+ *   node npm_smsc.js PACKAGE SYSTEM_ID PASSWORD          PACKAGE is smpp05 or smpp06
  */
 const readline = require('readline');
-const smpp = require('smpp');
 
-const [systemId, password] = process.argv.slice(2);
+const [package_, systemId, password] = process.argv.slice(2);
+const smpp = require(package_);
 const READERS = ['bind_transceiver', 'bind_receiver'];
 const GSM = 0;
 const RECEIPT = 4; // esm_class
@@ -143,11 +136,12 @@ function ask(command) {
 }
 
 const ORDERS = {
-    mo: ({ from, to, text, data_coding = GSM }) =>
+    mo: ({ from, to, text, octets, data_coding = GSM, esm_class = 0 }) =>
         deliver({
             what: 'mo',
-            id: text,
+            id: text === undefined ? octets : text,
             fields: {
+                esm_class,
                 source_addr_ton: 1,
                 source_addr_npi: 1,
                 source_addr: from,
@@ -155,7 +149,7 @@ const ORDERS = {
                 dest_addr_npi: 0,
                 destination_addr: to,
                 data_coding,
-                short_message: text,
+                short_message: text === undefined ? Buffer.from(octets, 'hex') : text,
             },
         }),
     throttle: ({ count }) => {

@@ -1,24 +1,27 @@
-"""The command `smsgate smsc` as a program on npm's smpp uses it."""
+"""The command `smsgate smsc` as programs on four libraries use it; tshark judges what it answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.interop.interop_processes import Child, node_command
-from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
+from tests.interop.interop_peers import ESMES, an_esme_of
+from tests.interop.interop_processes import Child
+from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, an_smsc
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.parametrize("peer", ESMES)]
 
 OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
+RUSSIAN = "Ваш заказ принят"
 GSM = 0
 UCS2 = 8
+UDHI = 0x40
+RECEIPT = 4
 WRONG_PASSWORD = 0x0E
 NOT_FOR_THIS_BIND = 0x04
 ADDRESSES = {
+    "service_type": "",
     "source_addr_ton": 3,
     "source_addr_npi": 1,
     "source_addr": SENDER,
@@ -28,23 +31,17 @@ ADDRESSES = {
 }
 
 
-@contextmanager
-def connected(smsc: Smsc) -> Iterator[Child]:
-    with Child(node_command("npm_esme.js", str(smsc.port))) as esme:
-        esme.wait_for("connected")
-        yield esme
-
-
 def bind(esme: Child, mode: str = "transceiver") -> None:
     esme.tell(f"bind_{mode}", system_id=SYSTEM_ID, password=PASSWORD)
     (answer,) = esme.wait_for(f"bind_{mode}_resp")
     assert (answer["status"], answer["system_id"]) == (0, "smsgate-smsc")
 
 
-def submit(esme: Child, text: str, **fields: object) -> None:
-    # Said nothing about, data_coding becomes 1 with octets of GSM 03.38: a habit of this package.
-    more = {"data_coding": GSM, "registered_delivery": 1, **fields}
-    esme.tell("submit_sm", **ADDRESSES, short_message=text, **more)
+def submit(esme: Child, **fields: object) -> None:
+    # Said nothing about, data_coding becomes 1 with octets of GSM 03.38: a habit of npm's smpp.
+    esme.tell(
+        "submit_sm", **ADDRESSES, **{"esm_class": 0, "data_coding": GSM, "registered_delivery": 1, **fields}
+    )
 
 
 def unbind(esme: Child) -> None:
@@ -55,22 +52,22 @@ def unbind(esme: Child) -> None:
 
 
 def check_receipt(receipt: dict[str, Any], message_id: str) -> None:
-    assert (receipt["esm_class"], receipt["source"], receipt["destination"]) == (4, PHONE, SENDER)
+    assert (receipt["esm_class"], receipt["source"], receipt["destination"]) == (RECEIPT, PHONE, SENDER)
     assert receipt["text"].startswith(f"id:{message_id} sub:001 dlvrd:001 ")
     assert " stat:DELIVRD err:000 " in receipt["text"]
     assert (receipt["receipted_message_id"], receipt["message_state"]) == (message_id, 2)
 
 
-def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds() -> None:
-    with an_smsc() as smsc, connected(smsc) as esme:
+def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(peer: str) -> None:
+    with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
         bind(esme)
-        submit(esme, OFFER)
-        submit(esme, "Ваш заказ принят", data_coding=UCS2)
+        submit(esme, short_message=OFFER)
+        submit(esme, short_message=RUSSIAN, data_coding=UCS2)
         answers = esme.wait_for("submit_sm_resp", 2, status=0)
         receipts = esme.wait_for("deliver_sm", 2)
         for answer, receipt in zip(answers, receipts, strict=True):
             check_receipt(receipt, answer["message_id"])
-        assert [message["text"] for message in smsc.phone("inbox", PHONE)] == [OFFER, "Ваш заказ принят"]
+        assert [message["text"] for message in smsc.phone("inbox", PHONE)] == [OFFER, RUSSIAN]
         for text in ("OK", "ça m'intéresse"):
             smsc.phone("reply", PHONE, text)
         mos = esme.wait_for("deliver_sm", 2, esm_class=0)
@@ -85,30 +82,48 @@ def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds() -> None:
         assert (counts["submits"], counts["receipts_acknowledged"], counts["mos_acknowledged"]) == (2, 2, 2)
 
 
-def test_a_receiver_gets_what_concerns_a_transmitters_messages() -> None:
-    with an_smsc() as smsc, connected(smsc) as sending, connected(smsc) as receiving:
+def test_a_text_in_two_parts_is_one_text_on_the_phone(peer: str) -> None:
+    with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
+        bind(esme)
+        for number, text in ((1, "Boxman: "), (2, "CD Madonna")):
+            octets = bytes((5, 0, 3, 0x7A, 2, number)) + text.encode("ascii")
+            submit(esme, octets=octets.hex(), esm_class=UDHI)
+        answers = esme.wait_for("submit_sm_resp", 2, status=0)
+        receipts = esme.wait_for("deliver_sm", 2, esm_class=RECEIPT)
+        ids = [answer["message_id"] for answer in answers]
+        assert [receipt["receipted_message_id"] for receipt in receipts] == ids
+        assert [message["text"] for message in smsc.phone("inbox", PHONE)] == ["Boxman: CD Madonna"]
+        unbind(esme)
+
+
+def test_a_receiver_gets_what_concerns_a_transmitters_messages(peer: str) -> None:
+    with (
+        an_smsc() as smsc,
+        an_esme_of(peer, smsc.port) as sending,
+        an_esme_of(peer, smsc.port) as receiving,
+    ):
         bind(sending, "transmitter")
         bind(receiving, "receiver")
-        submit(sending, OFFER)
+        submit(sending, short_message=OFFER)
         (answer,) = sending.wait_for("submit_sm_resp", status=0)
         (receipt,) = receiving.wait_for("deliver_sm")
         check_receipt(receipt, answer["message_id"])
-        submit(receiving, OFFER)
+        submit(receiving, short_message=OFFER)
         receiving.wait_for("submit_sm_resp", status=NOT_FOR_THIS_BIND)
         unbind(sending)
         unbind(receiving)
         assert not sending.seen("deliver_sm")
 
 
-def test_a_wrong_password_is_refused() -> None:
-    with an_smsc() as smsc, connected(smsc) as esme:
+def test_a_wrong_password_is_refused(peer: str) -> None:
+    with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
         esme.tell("bind_transceiver", system_id=SYSTEM_ID, password="wrong")
         esme.wait_for("bind_transceiver_resp", status=WRONG_PASSWORD)
         esme.wait_for("closed")
 
 
-def test_sigterm_unbinds_the_esme() -> None:
-    with an_smsc() as smsc, connected(smsc) as esme:
+def test_sigterm_unbinds_the_esme(peer: str) -> None:
+    with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
         bind(esme)
         assert smsc.process.terminate() == 0
         esme.wait_for("unbind")

@@ -1,4 +1,4 @@
-"""`smsgate run` with its embedded database, bound to an SMSC that we did not write: npm's smpp."""
+"""`smsgate run` with its embedded database, bound to SMSCs that are not ours; tshark judges its octets."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from tests.interop.interop_gateway import (
     TEXT,
     Api,
     a_gateway,
-    an_npm_smsc,
     offers,
     times_offered,
 )
+from tests.interop.interop_peers import SMSCS, an_smsc_of
 from tests.interop.interop_processes import Child, until
 
 pytestmark = pytest.mark.interop
+with_every_smsc = pytest.mark.parametrize("peer", SMSCS)
 
 ONCE_EACH = Counter(PHONES)
+UDHI = 0x40  # bit of esm_class
 
 
+@with_every_smsc
 def test_two_hundred_offers_arrive_once_each_and_ok_becomes_an_order_and_stop_is_obeyed(
-    reachable_dir: Path,
+    reachable_dir: Path, peer: str
 ) -> None:
     with (
-        an_npm_smsc() as smsc,
+        an_smsc_of(peer) as smsc,
         a_gateway(reachable_dir, smsc) as gateway,
         gateway.running() as (process, shop),
     ):
@@ -72,6 +75,13 @@ def check_an_order(smsc: Child, shop: Api) -> None:
     smsc.tell("mo", to=SENDER, text="OK 2", data_coding=8, **{"from": PHONES[1]})
     newest = until(lambda: shop.orders()[:-1], "a second order")
     assert [(row["msisdn"], row["quantity"]) for row in newest] == [(f"+{PHONES[1]}", 2)]
+    # From a third in two parts, the last one first, with a reference of 16 bits.
+    for number, text in ((2, b" 3"), (1, b"OK")):
+        octets = bytes((6, 8, 4, 0x12, 0x34, 2, number)) + text
+        smsc.tell("mo", to=SENDER, octets=octets.hex(), esm_class=UDHI, **{"from": PHONES[3]})
+        smsc.wait_for("deliver_answered", what="mo", id=octets.hex(), status=0)
+    newest = until(lambda: shop.orders()[:-2], "a third order")
+    assert [(row["msisdn"], row["quantity"]) for row in newest] == [(f"+{PHONES[3]}", 3)]
 
 
 def check_a_stop(smsc: Child, shop: Api) -> None:
@@ -92,7 +102,7 @@ def test_sigterm_amid_a_campaign_unbinds_both_binds_and_after_restart_nothing_is
     reachable_dir: Path,
 ) -> None:
     with (
-        an_npm_smsc() as smsc,
+        an_smsc_of("npm-smpp-0.5") as smsc,
         a_gateway(reachable_dir, smsc, bind="tx+rx", rate_per_s=60) as gateway,
     ):
         with gateway.running() as (process, shop):
@@ -119,11 +129,12 @@ def test_sigterm_amid_a_campaign_unbinds_both_binds_and_after_restart_nothing_is
         assert {submit["text"] for submit in smsc.seen("submit")} == {TEXT}
 
 
+@with_every_smsc
 def test_throttled_offers_are_sent_again_and_a_cut_line_never_makes_an_offer_arrive_twice(
-    reachable_dir: Path,
+    reachable_dir: Path, peer: str
 ) -> None:
     with (
-        an_npm_smsc() as smsc,
+        an_smsc_of(peer) as smsc,
         a_gateway(reachable_dir, smsc, rate_per_s=60) as gateway,
         gateway.running() as (process, shop),
     ):
@@ -143,11 +154,12 @@ def test_throttled_offers_are_sent_again_and_a_cut_line_never_makes_an_offer_arr
         assert process.terminate() == 0
 
 
+@with_every_smsc
 def test_each_side_asks_whether_the_other_is_there_and_an_unbound_gateway_comes_back(
-    reachable_dir: Path,
+    reachable_dir: Path, peer: str
 ) -> None:
     with (
-        an_npm_smsc() as smsc,
+        an_smsc_of(peer) as smsc,
         a_gateway(reachable_dir, smsc, bind="tx+rx", enquire_interval_s=1.0) as gateway,
         gateway.running() as (process, _shop),
     ):
@@ -158,7 +170,7 @@ def test_each_side_asks_whether_the_other_is_there_and_an_unbound_gateway_comes_
         smsc.wait_for("enquire_link_resp", 2, status=0)
         smsc.tell("unbind")
         smsc.wait_for("unbind_resp", 2, status=0)
-        smsc.wait_for("bind", 4, status=0)
+        process.wait_for("bind_state", 4, state="bound")
         assert process.terminate() == 0
         assert len(smsc.seen("unbind")) == 2
         assert not smsc.seen("error")
