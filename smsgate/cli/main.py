@@ -18,6 +18,7 @@ from smsgate.cli import (
     keys,
     merchants,
     migrate,
+    pdu,
     phone,
     prices,
     run,
@@ -63,6 +64,7 @@ app.command(
 )(check.check)
 app.command("text", help=text.HELP, epilog=text.EPILOG)(text.text)
 app.add_typer(carriers.app, name="carrier")
+app.add_typer(pdu.app, name="pdu")
 app.add_typer(merchants.app, name="merchant")
 app.add_typer(keys.app, name="key")
 app.add_typer(prices.app, name="prices")

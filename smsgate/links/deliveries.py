@@ -63,7 +63,7 @@ def read_delivery(
             tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) is not None
             and tlv_number(pdu.tlvs, Tag.MESSAGE_STATE) is not None
         )
-        by_text = profile.receipts == "text" and parse_receipt(mo.user_data) is not None
+        by_text = profile.receipts == "text" and parse_receipt(mo.user_data, marked=False) is not None
         if by_tlvs or by_text:
             return _read_receipt(pdu, mo.user_data) or Unreadable()
     return _mobile_originated(pdu, mo, carrier_id, token, received_at)

@@ -1,7 +1,8 @@
 """
 Numbers of the protocol, as plain ints: the bulk path compares them a million times.
 
-Source: SMPP 3.4 §5.1.2.1 (command_id), §5.1.3 (command_status); 0x21 and above also SMPP 5.0.
+Source: SMPP 3.4 §5.1.2.1 (command_id), §5.1.3 (command_status); 0x111 to 0x113 and the statuses from 0x100
+are those of SMPP 5.0 §4.7.5, §4.7.6.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ class CommandId:
     ALERT_NOTIFICATION: Final = 0x0000_0102
     DATA_SM: Final = 0x0000_0103
     DATA_SM_RESP: Final = 0x8000_0103
+    BROADCAST_SM: Final = 0x0000_0111
+    BROADCAST_SM_RESP: Final = 0x8000_0111
+    QUERY_BROADCAST_SM: Final = 0x0000_0112
+    QUERY_BROADCAST_SM_RESP: Final = 0x8000_0112
+    CANCEL_BROADCAST_SM: Final = 0x0000_0113
+    CANCEL_BROADCAST_SM_RESP: Final = 0x8000_0113
 
 
 class Status:
@@ -94,8 +101,49 @@ class Status:
     INVOPTPARAMVAL: Final = 0xC4
     DELIVERYFAILURE: Final = 0xFE
     UNKNOWNERR: Final = 0xFF
+    SERTYPUNAUTH: Final = 0x100
+    PROHIBITED: Final = 0x101
+    SERTYPUNAVAIL: Final = 0x102
+    SERTYPDENIED: Final = 0x103
+    INVDCS: Final = 0x104
+    INVSRCADDRSUBUNIT: Final = 0x105
+    INVDSTADDRSUBUNIT: Final = 0x106
+    INVBCASTFREQINT: Final = 0x107
+    INVBCASTALIAS_NAME: Final = 0x108
+    INVBCASTAREAFMT: Final = 0x109
+    INVNUMBCAST_AREAS: Final = 0x10A
+    INVBCASTCNTTYPE: Final = 0x10B
+    INVBCASTMSGCLASS: Final = 0x10C
+    BCASTFAIL: Final = 0x10D
+    BCASTQUERYFAIL: Final = 0x10E
+    BCASTCANCELFAIL: Final = 0x10F
+    INVBCAST_REP: Final = 0x110
+    INVBCASTSRVGRP: Final = 0x111
+    INVBCASTCHANIND: Final = 0x112
 
 
+# Statuses of SMPP 5.0, which smpplib does not know.
+_MEANINGS: Final[dict[int, str]] = {
+    Status.SERTYPUNAUTH: "Not authorised to use this service_type",
+    Status.PROHIBITED: "Prohibited from using this operation",
+    Status.SERTYPUNAVAIL: "This service_type is not available",
+    Status.SERTYPDENIED: "This service_type is denied",
+    Status.INVDCS: "Invalid data_coding",
+    Status.INVSRCADDRSUBUNIT: "Invalid source_addr_subunit",
+    Status.INVDSTADDRSUBUNIT: "Invalid dest_addr_subunit",
+    Status.INVBCASTFREQINT: "Invalid broadcast_frequency_interval",
+    Status.INVBCASTALIAS_NAME: "Invalid alias name of a broadcast area",
+    Status.INVBCASTAREAFMT: "Invalid format of a broadcast area",
+    Status.INVNUMBCAST_AREAS: "Invalid number of broadcast areas",
+    Status.INVBCASTCNTTYPE: "Invalid broadcast_content_type",
+    Status.INVBCASTMSGCLASS: "Invalid broadcast_message_class",
+    Status.BCASTFAIL: "broadcast_sm failed",
+    Status.BCASTQUERYFAIL: "query_broadcast_sm failed",
+    Status.BCASTCANCELFAIL: "cancel_broadcast_sm failed",
+    Status.INVBCAST_REP: "Invalid number of repeated broadcasts",
+    Status.INVBCASTSRVGRP: "Invalid broadcast_service_group",
+    Status.INVBCASTCHANIND: "Invalid broadcast_channel_indicator",
+}
 _NO_MEANING: Final = "<Desc Not Set>"  # smpplib's word for statuses that it only names
 
 
@@ -119,6 +167,6 @@ def status_name(status: int) -> str:
 
 def status_text(status: int) -> str:
     """Return name, number and what it means (smpplib's dictionary of SMPP 3.4 §5.1.3), for people."""
-    meaning = DESCRIPTIONS.get(status, "")
+    meaning = _MEANINGS.get(status) or DESCRIPTIONS.get(status, "")
     known = meaning and meaning != _NO_MEANING
     return f"{status_name(status)}: {meaning}" if known else status_name(status)

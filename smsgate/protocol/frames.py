@@ -15,6 +15,7 @@ HEADER_SIZE: Final = 16  # octets
 COMMAND_LENGTH_MAX: Final = 70_000  # octets: one 64 KiB message_payload TLV, and change
 
 _LENGTH: Final = struct.Struct(">I")
+_TLS_HANDSHAKE: Final = b"\x16\x03"  # RFC 8446 §5.1: content type and legacy version of a record
 
 
 class Frame(NamedTuple):
@@ -70,7 +71,11 @@ class FrameDecoder:
 
 
 def framing_error(length: int) -> FramingError:
-    """Say what was in place of a command_length; four letters often tell which protocol it was."""
+    """Say what was in place of a command_length; its octets often tell which protocol it was."""
     octets = length.to_bytes(4, "big")
-    hint = f" ({octets.decode('ascii')!r})" if octets.isalnum() else ""
+    hint = ""
+    if octets.startswith(_TLS_HANDSHAKE):
+        hint = " (a TLS handshake: the peer speaks TLS, this port does not)"
+    elif octets.isascii() and octets.decode().isprintable():
+        hint = f" ({octets.decode()!r})"
     return FramingError(f"command_length {length}{hint}")

@@ -1,5 +1,6 @@
 """
-PDU bodies by field tables, both directions. Source: SMPP 3.4 §4; a new PDU is a new row of LAYOUTS.
+PDU bodies by field tables, both directions. Source: SMPP 3.4 §4 and, for the broadcast PDUs, SMPP 5.0 §4.4 to
+§4.6; a new PDU is a new row of LAYOUTS.
 
 This is the general road, for what is rare; submit_sm, its responses and receipts in bulk go by `columns`.
 """
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 SHORT_MESSAGE_MAX: Final = 255  # octets: sm_length is one octet; 3.4 says 254, a peer may use the last one
 DEST_FLAG_ADDRESS: Final = 1
 DEST_FLAG_LIST: Final = 2
+# Names of the fields that are counted: see `Pdu`.
+SHORT_MESSAGE: Final = "short_message"
+DEST_ADDRESS: Final = "dest_address"
+UNSUCCESS_SME: Final = "unsuccess_sme"
 
 
 class Pdu(NamedTuple):
@@ -75,7 +80,7 @@ _MESSAGE: Final[Layout] = (
     *(("esm_class", U8), ("protocol_id", U8), ("priority_flag", U8)),
     *(("schedule_delivery_time", TEXT), ("validity_period", TEXT)),
     *(("registered_delivery", U8), ("replace_if_present_flag", U8)),
-    *(("data_coding", U8), ("sm_default_msg_id", U8), ("short_message", MESSAGE)),
+    *(("data_coding", U8), ("sm_default_msg_id", U8), (SHORT_MESSAGE, MESSAGE)),
 )
 _SM: Final[Layout] = (("service_type", TEXT), *_SOURCE, *_DESTINATION, *_MESSAGE)
 _DATA: Final[Layout] = (("esm_class", U8), ("registered_delivery", U8), ("data_coding", U8))
@@ -110,15 +115,25 @@ LAYOUTS: Final[dict[int, Layout]] = {
     CommandId.CANCEL_SM_RESP: (),
     CommandId.REPLACE_SM: (
         *(("message_id", TEXT), *_SOURCE, ("schedule_delivery_time", TEXT), ("validity_period", TEXT)),
-        *(("registered_delivery", U8), ("sm_default_msg_id", U8), ("short_message", MESSAGE)),
+        *(("registered_delivery", U8), ("sm_default_msg_id", U8), (SHORT_MESSAGE, MESSAGE)),
     ),
     CommandId.REPLACE_SM_RESP: (),
-    CommandId.SUBMIT_MULTI: (("service_type", TEXT), *_SOURCE, ("dest_address", ADDRESSES), *_MESSAGE),
-    CommandId.SUBMIT_MULTI_RESP: (("message_id", TEXT), ("unsuccess_sme", UNSUCCESSES)),
+    CommandId.SUBMIT_MULTI: (("service_type", TEXT), *_SOURCE, (DEST_ADDRESS, ADDRESSES), *_MESSAGE),
+    CommandId.SUBMIT_MULTI_RESP: (("message_id", TEXT), (UNSUCCESS_SME, UNSUCCESSES)),
     CommandId.ALERT_NOTIFICATION: (
         *_SOURCE,
         *(("esme_addr_ton", U8), ("esme_addr_npi", U8), ("esme_addr", TEXT)),
     ),
+    CommandId.BROADCAST_SM: (
+        *(("service_type", TEXT), *_SOURCE, ("message_id", TEXT), ("priority_flag", U8)),
+        *(("schedule_delivery_time", TEXT), ("validity_period", TEXT)),
+        *(("replace_if_present_flag", U8), ("data_coding", U8), ("sm_default_msg_id", U8)),
+    ),
+    CommandId.BROADCAST_SM_RESP: _MESSAGE_ID,
+    CommandId.QUERY_BROADCAST_SM: (("message_id", TEXT), *_SOURCE),
+    CommandId.QUERY_BROADCAST_SM_RESP: _MESSAGE_ID,
+    CommandId.CANCEL_BROADCAST_SM: (("service_type", TEXT), ("message_id", TEXT), *_SOURCE),
+    CommandId.CANCEL_BROADCAST_SM_RESP: (),
 }
 
 

@@ -23,6 +23,8 @@ class ReceiptState(IntEnum):
 STATE_WORDS: Final[dict[bytes, int]] = {
     b"ENROUTE": 1,
     b"ENROUT": 1,
+    b"BUFFERED": 1,
+    b"BUFFRED": 1,
     b"DELIVRD": 2,
     b"DELIVERED": 2,
     b"DELIVER": 2,
@@ -31,6 +33,8 @@ STATE_WORDS: Final[dict[bytes, int]] = {
     b"EXPIRE": 3,
     b"DELETED": 4,
     b"DELETE": 4,
+    b"CANCELED": 4,
+    b"CANCELLED": 4,
     b"UNDELIV": 5,
     b"UNDELIVERABLE": 5,
     b"UNDELIVERED": 5,
@@ -43,7 +47,9 @@ STATE_WORDS: Final[dict[bytes, int]] = {
     b"UNKNOWN": 7,
     b"REJECTD": 8,
     b"REJECTED": 8,
+    b"REJECT": 8,
 }
+STATE_NAMES: Final[dict[int, bytes]] = {int(state): state.name.encode() for state in ReceiptState}
 
 # A message in one of these states never changes again; UNKNOWN is not among them, a later receipt may know.
 FINAL: Final[frozenset[int]] = frozenset({2, 3, 4, 5, 8})
