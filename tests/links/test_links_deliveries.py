@@ -94,10 +94,11 @@ async def test_a_customer_cannot_forge_a_receipt_by_text() -> None:
 async def test_a_profile_may_say_that_its_receipts_are_marked_by_text_alone() -> None:
     profile_settings = {"receipts": "text"}
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port, **profile_settings)) as (_, events):
-        smsc.live[0].deliver(b"id:id-1 stat:DELIVRD")
-        smsc.live[0].deliver(b"OK")
+        smsc.live[0].deliver(b"id:id-1 stat:DELIVRD err:000")
+        smsc.live[0].deliver(b"id:id-2 stat:DELIVRD")  # as a customer types it: no SMSC is that terse
         await until(lambda: events.mos and events.receipt_columns)
         assert events.receipt_columns[0].smsc_ids == [b"id-1"]
+        assert events.mos[0].text == "id:id-2 stat:DELIVRD"
 
 
 TLVS = (
@@ -126,13 +127,15 @@ async def test_a_receipt_in_another_dialect_or_in_message_payload_is_read_too() 
         (peer,) = smsc.live
         peer.deliver(b"stat:REJECTD id:id_7 err:11", esm_class=0x04)
         peer.deliver(b"", tlvs=((Tag.MESSAGE_PAYLOAD, b"id:id-8 stat:EXPIRED"),), esm_class=0x04)
-        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 2)
+        peer.deliver(b"362d9701 2", esm_class=0x04)
+        await until(lambda: sum(len(each.smsc_ids) for each in events.receipt_columns) == 3)
         ids = [smsc_id for each in events.receipt_columns for smsc_id in each.smsc_ids]
-        found = [state for each in events.receipt_columns for state in each.states]
-        assert (ids, found) == ([b"id_7", b"id-8"], [ReceiptState.REJECTD, ReceiptState.EXPIRED])
+        found = [ReceiptState(state).name for each in events.receipt_columns for state in each.states]
+        assert ids == [b"id_7", b"id-8", b"362d9701"]
+        assert found == ["REJECTD", "EXPIRED", "DELIVRD"]
 
 
-@pytest.mark.parametrize("text", [b"362d9701 2", b"id: stat:DELIVRD", b""])
+@pytest.mark.parametrize("text", [b"stat:DELIVRD", b"id: stat:DELIVRD", b""])
 async def test_a_receipt_nobody_can_read_is_answered_at_once_and_counted(text: bytes) -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
         (peer,) = smsc.live
