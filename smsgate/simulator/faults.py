@@ -100,7 +100,7 @@ class Faults:
     strips_udh: bool = False  # phones get the parts of a long text each for itself
 
     # Texts of phones.
-    mo_answer: str = ""  # what each phone says to each message; {id} is its message id
+    mo_answer: str = ""  # what each phone says to a sender's first message; {id} is its message id
     mo_concat: MoConcat = "udh8"
     mo_alphabet: MoAlphabet = "gsm"
     mo_reference: int = -1  # of every long text, 0 to 255; -1: each has its own

@@ -15,6 +15,7 @@ from smsgate.protocol.frames import Frame, FrameDecoder
 from smsgate.protocol.pdus import decode_pdu
 from smsgate.simulator.connection import BINDS, LATER, SmscConnection
 from smsgate.simulator.faulty_octets import Bender, as_data_sm, frames_of
+from smsgate.simulator.faulty_texts import as_default_alphabet
 
 if TYPE_CHECKING:
     from smsgate.simulator.faulty_smsc import FaultySmsc
@@ -82,12 +83,16 @@ class FaultyConnection(SmscConnection):
             command_id = frame.command_id
             if number in self._unanswerable:
                 self._faulty.note_client("answered_what_has_no_answer")
+            if command_id == CommandId.GENERIC_NACK:
+                self._faulty.note_client("generic_nacks")
             if command_id == CommandId.DATA_SM_RESP:
                 command_id = CommandId.DELIVER_SM_RESP
             frame = Frame(command_id, number, frame.status, frame.body)
         elif frame.command_id == CommandId.SUBMIT_SM and self.sends:
             self.submits += 1
         self.frame = frame
+        if frame.command_id == CommandId.SUBMIT_SM and "gsm-as-1" in self._faults.rules:
+            frame = as_default_alphabet(frame)
         super().data_received(frame.encode())
 
     # -- out

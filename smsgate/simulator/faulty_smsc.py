@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smsgate.simulator.submits import Submits
 
 ORIGINS_MAX: Final = 100_000  # messages whose bind is remembered until their receipt
+ANSWERED_MAX: Final = 100_000  # phones that are known to have answered; others answer every time
 OPTIMUM: Final = 85  # congestion_state at the rated capacity: SMPP 5.0 §4.8.4.18 calls 80 to 89 optimum
 FULL: Final = 100
 MO_AGAIN_S: Final = 0.2  # until an MO that was answered comes once more
@@ -62,12 +63,13 @@ class FaultySmsc(Smsc):
         self.enquiry_s_max = 0.0
         self.ends_left = self.faults.end_times or 1 << 62
         self._first_octets = iter(self.faults.first_octets)
-        self._refusals = cycle(self.faults.refuse_statuses or (0,))
+        self._refusals = cycle(self.faults.refuse_statuses)
         self._window_refusals = cycle(self.faults.window_statuses or (0,))
         self._bound_until = 0.0
         self._turns = 0
         self._taken = 0
         self._recent: deque[float] = deque()  # when the submit_sm of the last second came
+        self._answered: set[tuple[bytes, bytes]] = set()  # senders and the phones that wrote to them
         self._origins: dict[int, SmscConnection] = {}
 
     def note(self, fault: str) -> None:
@@ -136,13 +138,11 @@ class FaultySmsc(Smsc):
                 submits.statuses[i] = self._status_of(faulty)
         super()._refuse(connection, submits)
         self._taken_now()
-        if self.faults.refuse_statuses:
-            submits.statuses = [
-                next(self._refusals) if status == self.settings.refuse_status else status
-                for status in submits.statuses
-            ]
         if self.faults.receipt_for_refused:
             self._refused_receipts(faulty, submits)
+
+    def _refusal(self) -> int:
+        return next(self._refusals, self.settings.refuse_status)
 
     def _answer(self, connection: SmscConnection, submits: Submits) -> None:
         """Write, keep or delay the submit_sm_resp of each row."""
@@ -187,7 +187,10 @@ class FaultySmsc(Smsc):
             for row, destination in enumerate(submits.destinations):
                 smsc_id = ID_FORMS[self.settings.message_id_form] % submits.message_ids[row]
                 sender = submits.sources[row]
-                if sender.removeprefix(b"+").isdigit():
+                asked = (sender, destination)
+                if sender.removeprefix(b"+").isdigit() and asked not in self._answered:
+                    if len(self._answered) < ANSWERED_MAX:
+                        self._answered.add(asked)
                     text = self.faults.mo_answer.format(id=smsc_id.decode("ascii"))
                     self.send_mo(int(destination), sender.decode("ascii"), text)
 
@@ -211,7 +214,8 @@ class FaultySmsc(Smsc):
 
     def _status_of(self, connection: FaultyConnection) -> int:
         status = connection.refuses_submit()
-        if not status and connection.frame is not None and self.faults.rules:
+        judged = self.faults.rules or self.faults.alphabet != "gsm"
+        if not status and connection.frame is not None and judged:
             status = broken_rule(connection.frame, self.faults)
         window_max = self.faults.window_max
         if not status and window_max and connection.submits - connection.answered > window_max:

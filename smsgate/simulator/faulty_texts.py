@@ -6,9 +6,10 @@ from typing import Final
 
 from smsgate.errors import BodyError, TextError
 from smsgate.protocol.commands import Status
-from smsgate.protocol.frames import Frame
+from smsgate.protocol.frames import HEADER_SIZE, Frame
 from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI, encode_gsm
-from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
+from smsgate.protocol.segmentation import SEGMENT_OCTETS
 from smsgate.protocol.tlvs import tlv_value
 from smsgate.simulator.faults import Alphabet, Faults, Rule
 
@@ -16,6 +17,7 @@ PE_ID: Final = 0x1400  # India: who sends, and by which approved template
 TEMPLATE_ID: Final = 0x1401
 TON_ALPHANUMERIC: Final = 5
 UCS2: Final = 0x08
+IA5: Final = 0x01
 INVDCS: Final = 0x104  # SMPP 5.0 §4.7.6: data_coding is not supported
 
 
@@ -25,6 +27,8 @@ def broken_rule(frame: Frame, faults: Faults) -> int:
         pdu = decode_pdu(frame)
     except BodyError:
         return 0  # refused by its form already
+    if faults.alphabet != "gsm" and len(pdu.fields["short_message"]) > SEGMENT_OCTETS:
+        return Status.INVMSGLEN
     return next((status for rule in faults.rules if (status := _judge(pdu, rule))), 0)
 
 
@@ -43,6 +47,18 @@ def _judge(pdu: Pdu, rule: Rule) -> int:
             return Status.INVSRCTON if letters != (fields["source_addr_ton"] == TON_ALPHANUMERIC) else 0
         case "gsm-as-1":
             return INVDCS if fields["data_coding"] not in {1, UCS2} else 0
+
+
+def as_default_alphabet(frame: Frame) -> Frame:
+    """Return a submit_sm whose data_coding 1 means GSM 03.38 with the data_coding that always means it."""
+    try:
+        pdu = decode_pdu(frame)
+    except BodyError:
+        return frame
+    if pdu.fields["data_coding"] != IA5:
+        return frame
+    octets = encode_pdu(pdu._replace(fields={**pdu.fields, "data_coding": 0}))
+    return Frame(frame.command_id, frame.sequence_number, frame.status, octets[HEADER_SIZE:])
 
 
 def to_handset(octets: bytes, data_coding: int, esm_class: int, faults: Faults) -> tuple[bytes, int, int]:

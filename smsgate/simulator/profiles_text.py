@@ -22,7 +22,7 @@ _REASSEMBLY: Final = "jasmin#1257; fizzed/cloudhopper#11; jsmpp#64, #148; node-s
 MO_PROFILES: Final = (
     Profile(
         "mo-parts-shuffled",
-        "Each phone answers with a long text whose parts come in any order.",
+        "Each phone answers a sender's first message with a long text whose parts come in any order.",
         _REASSEMBLY,
         _WHOLE,
         {"mo_answer": _LONG, "mo_shuffled": True},
@@ -143,14 +143,14 @@ TEXT_PROFILES: Final = (
         "GSM 03.38 is marked as data_coding 1, both ways; data_coding 0 is refused.",
         "node-smpp itself; 8x8 takes 0 or 1 as GSM",
         "a data_coding of GSM per carrier, both directions",
-        {"mo_alphabet": "gsm-as-1", "rules": ("gsm-as-1",), "mo_answer": "Où ? À Paris, prix en €"},
+        {"mo_alphabet": "gsm-as-1", "rules": ("gsm-as-1",), "mo_answer": "Où ? Prix en € à Paris ?"},
     ),
     Profile(
         "packed-7-bit",
         "short_message holds packed septets, both ways.",
         "go-smpp#75, PR#109; gosmpp PR#11, #136; smpplib#123; twitter/cloudhopper#62",
         "packing per carrier, both directions",
-        {"alphabet": "packed", "mo_alphabet": "packed", "mo_answer": "Où ? À Paris, prix en €"},
+        {"alphabet": "packed", "mo_alphabet": "packed", "mo_answer": "Où ? Prix en € à Paris ?"},
     ),
     Profile(
         "udh-stripped",

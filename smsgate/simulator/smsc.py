@@ -230,6 +230,9 @@ class Smsc:
         else:
             connection.write(octets)
 
+    def _refusal(self) -> int:
+        return self.settings.refuse_status
+
     def _delivery_delay_s(self) -> float:
         return self.settings.response_latency_s + self._rng.uniform(*self.settings.receipt_delay_s)
 
@@ -256,11 +259,11 @@ class Smsc:
         account = connection.account
         assert account is not None
         statuses, log, total = submits.statuses, self.log, len(submits)
-        share, status = self.settings.refuse_share, self.settings.refuse_status
+        share = self.settings.refuse_share
         if share:
             for i in range(total):
                 if not statuses[i] and self._rng.random() < share:
-                    statuses[i] = status
+                    statuses[i] = self._refusal()
         room = max(0, UNDER_WAY_MAX - self._under_way)
         for i in range(room, total):
             statuses[i] = statuses[i] or Status.MSGQFUL

@@ -1,0 +1,77 @@
+"""Throttling, queues and answers that do not come: nothing lost, nothing twice, nobody flooded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from tests.quirks.expectations import (
+    each_phone_once,
+    everything_delivered,
+    never_rebound,
+    no_phone_twice,
+    settled,
+)
+from tests.quirks.scene import Case, Scene, eventually
+
+
+async def slows_down(scene: Scene) -> None:
+    await everything_delivered(scene)
+    assert scene.log.throttled < scene.log.submits * 0.1, scene.log.as_json()
+
+
+async def never_over_a_limit_that_is_known(scene: Scene) -> None:
+    await everything_delivered(scene)
+    assert scene.log.throttled <= scene.log.submits * 0.02, scene.log.as_json()
+
+
+async def many_at_once(scene: Scene) -> None:
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    await everything_delivered(scene)
+    one_at_a_time_s = scene.case.messages * scene.simulator.smsc.settings.response_latency_s
+    assert loop.time() - began_at < one_at_a_time_s
+
+
+async def unknown_and_not_sent_again(scene: Scene) -> None:
+    await eventually(scene.bound)
+    await scene.start()
+    await settled(scene)
+    unanswered = scene.smsc.injected["unanswered"]
+    assert 0 < unanswered < scene.case.messages
+    accepted = scene.case.messages - unanswered
+    await scene.comes_to(accepted=accepted, unknown=unanswered, delivered=accepted)
+    assert scene.carrier.in_flight() == 0
+    each_phone_once(scene)
+    never_rebound(scene)
+    # No place of the window is lost: as much goes out again at once.
+    await scene.start(phones=scene.other_phones)
+    await settled(scene)
+
+
+async def late_answers_break_nothing(scene: Scene) -> None:
+    await eventually(scene.bound)
+    await scene.start()
+    await settled(scene)
+    late = scene.smsc.injected["late"]
+    assert 0 < late < scene.case.messages
+    (connection,) = scene.carrier._connections.values()
+    await eventually(lambda: connection.session.counts.stray_responses == late)
+    progress = await scene.progress()
+    assert progress["accepted"] + progress["unknown"] == scene.case.messages
+    no_phone_twice(scene)
+    never_rebound(scene)
+
+
+FLOW_CASES: Final[Mapping[str, Case]] = {
+    "throttle-30": Case(never_over_a_limit_that_is_known, {"rate_per_s": 30}, messages=60),
+    "throttle-unannounced": Case(slows_down, {"rate_per_s": 100}, messages=250),
+    "queue-full": Case(slows_down, messages=40),
+    "version-5.0-congestion": Case(slows_down, {"interface_version": 0x50, "rate_per_s": 100}, messages=120),
+    "congestion-on-3.4": Case(slows_down, {"rate_per_s": 100}, messages=120),
+    "no-answer": Case(unknown_and_not_sent_again, {"response_timeout_s": 0.5}, messages=20),
+    "slow-answers": Case(many_at_once, messages=60),
+    "late-answers": Case(late_answers_break_nothing, {"response_timeout_s": 1.0}, messages=20),
+    "temporary-refusals": Case(everything_delivered, messages=40),
+}

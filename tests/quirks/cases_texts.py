@@ -1,0 +1,106 @@
+"""Texts both ways: phones read what was meant, and what they write comes once and whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from smsgate.flows.records import Lane
+from tests.links.fake_smsc import an_account, until
+from tests.quirks.expectations import (
+    all_receipts_answered,
+    answers_came,
+    everything_delivered,
+    never_refused,
+    phones_read,
+    texts_arrive,
+)
+from tests.quirks.scene import Case, Scene, eventually
+
+# 140 octets of Latin-1 at most, and without the euro sign, which it lacks.
+LATIN1_TEXT: Final = (
+    "Boxman: CD Madonna 19,90 EUR port compris. Répondez OK = commande avec obligation de paiement. "
+    "Rétractation 14 j. Infos bxm.fr STOP 38123"
+)
+assert len(LATIN1_TEXT) <= 140
+
+
+async def a_forged_receipt_is_a_text(scene: Scene) -> None:
+    await eventually(scene.bound)
+    await scene.start()
+    await scene.comes_to(accepted=scene.case.messages, failed=scene.case.messages)
+
+    async def written_down() -> bool:
+        return len(await scene.inbound()) == scene.case.messages
+
+    await eventually(written_down)
+    assert all("stat:DELIVRD" in each["text"] for each in await scene.inbound())
+    await all_receipts_answered(scene)
+    await scene.comes_to(accepted=scene.case.messages, failed=scene.case.messages)
+
+
+async def one_event_for_one_text(scene: Scene) -> None:
+    await texts_arrive(scene)
+    copies = scene.faults.mo_copies * len(scene.phones)
+    await eventually(lambda: scene.log.mos_acknowledged == copies)
+    await asyncio.sleep(0.3)  # what a repetition would have become would be there
+    await answers_came(scene, scene.faults.mo_answer)
+
+
+async def kept_while_the_store_is_away(scene: Scene) -> None:
+    await everything_delivered(scene)
+    await answers_came(scene, scene.faults.mo_answer)
+    assert scene.wire is not None
+    scene.wire.cut()
+    text = "Et maintenant ?"
+    mo = scene.simulator.smsc.send_mo(scene.phones[0], scene.sender, text)
+    await asyncio.sleep(0.5)  # the absence itself
+    assert not mo.taken, "nothing may be acknowledged that is not stored"
+    scene.wire.mend()
+    await eventually(lambda: mo.taken)
+    assert not scene.log.deliver_refused
+
+    async def there() -> bool:
+        return [each["text"] for each in await scene.inbound()].count(text) == 1
+
+    await eventually(there)
+
+
+async def letters_have_their_ton(scene: Scene) -> None:
+    await everything_delivered(scene)
+    # No offer goes out from a sender that nobody can answer, so the link itself is asked.
+    async with an_account(scene.profile) as (account, recorder):
+        bodies = account.bodies("BOXMAN", scene.phones, [b"Bonjour"] * len(scene.phones), 0)
+        assert account.submit(bodies, list(range(len(bodies))), Lane.INTERACTIVE) == len(bodies)
+        await until(lambda: len(recorder.statuses) == len(bodies))
+        assert set(recorder.statuses) == {0}
+    never_refused(scene)
+
+
+async def accepted_as_the_carrier_wants_it(scene: Scene) -> None:
+    await everything_delivered(scene)
+    never_refused(scene)
+
+
+MO_CASES: Final[Mapping[str, Case]] = {
+    "mo-parts-shuffled": Case(texts_arrive, messages=5),
+    "mo-parts-over-binds": Case(texts_arrive, {"binds": 3}, messages=5),
+    "mo-udh-16-bit": Case(texts_arrive, messages=3),
+    "mo-sar": Case(texts_arrive, messages=3),
+    "mo-port-element-first": Case(texts_arrive, messages=3),
+    "mo-same-reference": Case(texts_arrive, messages=10),
+    "mo-in-payload": Case(texts_arrive, messages=3),
+    "udhi-in-payload": Case(texts_arrive, messages=3),
+    "mo-forged-receipt": Case(a_forged_receipt_is_a_text, messages=3),
+    "mo-repeated": Case(one_event_for_one_text, messages=3),
+    "mo-lost-on-0x64": Case(kept_while_the_store_is_away, messages=3, on_a_wire=True),
+}
+
+TEXT_CASES: Final[Mapping[str, Case]] = {
+    "latin1-default-alphabet": Case(
+        phones_read, {"default_alphabet": "latin1"}, messages=3, text=LATIN1_TEXT
+    ),
+    "refuses-validity": Case(accepted_as_the_carrier_wants_it, {"validity": "none"}),
+    "alphanumeric-ton": Case(letters_have_their_ton, messages=3),
+}
