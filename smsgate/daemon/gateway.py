@@ -62,6 +62,9 @@ class _Events:
     def delivered(self, mo: MobileOriginated) -> None:
         self._intake.put(mo)
 
+    def reachable(self, carrier_id: int, msisdn: int) -> None:
+        self._pump.reachable(carrier_id, msisdn)
+
     def room_changed(self, carrier_id: int) -> None:
         self._pump.room_changed(carrier_id)
 

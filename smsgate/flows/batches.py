@@ -50,6 +50,7 @@ class Batch:
         "ended",
         "expires_at",
         "handle",
+        "held",
         "key",
         "lane",
         "merchant_id",
@@ -122,10 +123,10 @@ class Batch:
         self.allowance_asked = allowance
         self.data_coding = data_coding
         self.size = size
-        self.next = 0
-        self.settled = 0
+        self.next = self.settled = 0
         self.retry: deque[int] = deque()
         self.throttled_at: dict[int, float] = {}  # index -> when the carrier first said "not now"
+        self.held: set[int] = set()  # indexes that wait for their phone to be reached
         self.skip: frozenset[int] = frozenset()  # refused when composed: never written
         self.paused = False
         self.ended: str | None = None  # why nothing of it is written any more
@@ -158,7 +159,7 @@ class Batch:
     def in_flight(self) -> int:
         """Return how many entries were written and have no outcome yet."""
         skipped = sum(index >= self.next for index in self.skip)
-        return self.next + skipped - len(self.retry) - self.settled
+        return self.next + skipped - len(self.retry) - len(self.held) - self.settled
 
     def take(self, count: int) -> list[int]:
         """Take up to `count` indexes to write now: first those that the carrier did not take before."""
@@ -185,8 +186,9 @@ class Batch:
 
     def drop_rest(self) -> list[int]:
         """Give up whatever was not written; the indexes get the outcome "not sent"."""
-        rest = [*self.retry, *self._unskipped(self.next, self.size)]
+        rest = [*self.retry, *sorted(self.held), *self._unskipped(self.next, self.size)]
         self.retry.clear()
+        self.held.clear()
         self.next = self.size
         return rest
 

@@ -166,6 +166,7 @@ class Claiming:
         """Take as many waiting system messages as there is room for; True: there may be more."""
         if self._pump.draining:
             return False
+        self._pump.absent_due()
         rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
         senders = [sender for sender, carrier_id in self._carrier_of_sender.items() if rooms.get(carrier_id)]
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0)) or 1

@@ -34,6 +34,8 @@ class Carrier(Protocol):
     rate_per_s: int  # segments per second that the carrier allows
     cost_list: str | None  # name of the price list that says what the carrier charges us
     retry_statuses: frozenset[int]  # command_status that means: not taken now, try again (throttling)
+    unreachable_statuses: frozenset[int]  # command_status that means: this phone cannot be reached now
+    unreachable_wait_s: float  # after which a system message goes again by itself
 
     def room(self, lane: Lane) -> int:
         """Return how many segments may be written now: bound, window free, rate tokens, lane's share."""
@@ -94,6 +96,10 @@ class CarrierEvents(Protocol):
     def receipts(self, receipts: CarrierReceipts) -> None: ...
 
     def delivered(self, mo: MobileOriginated) -> None: ...
+
+    def reachable(self, carrier_id: int, msisdn: int) -> None:
+        """alert_notification: this phone can be reached again."""
+        ...
 
     def room_changed(self, carrier_id: int) -> None:
         """There may be room now: a bind came up, answers freed the window."""

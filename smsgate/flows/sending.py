@@ -19,6 +19,7 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.errors import BodyError, TextError
+from smsgate.flows.absent import Absent
 from smsgate.flows.batches import FENCED_OFF, Batch
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
@@ -68,6 +69,7 @@ class Pump:
         self.allowance_step = int(
             min(limits.allowance_max, max(limits.allowance_min, rate * limits.allowance_s))
         )
+        self.absent = Absent()
         self.draining = False
         self.uncommitted = 0
         self.work = asyncio.Event()  # there is something to flush
@@ -104,9 +106,14 @@ class Pump:
         if good:
             self._outcomes.accepted(batch, [indexes[n] for n in good], [ids[n] for n in good], at)
         again = []
+        carrier = self._carriers[batch.carrier_id]
         for index, code in zip(indexes, codes, strict=True):
             if code in retry and batch.may_retry(index, now):
                 again.append(index)
+            elif code in carrier.unreachable_statuses and self.absent.hold(
+                batch, index, now + carrier.unreachable_wait_s
+            ):
+                self.uncommitted -= 1
             elif code:
                 self._outcomes.refused(batch, index, code, at)
         if not again:
@@ -131,6 +138,18 @@ class Pump:
     def receipts(self, receipts: CarrierReceipts) -> None:
         self._outcomes.receipts(receipts, self._clock.now())
         self.work.set()
+
+    def reachable(self, carrier_id: int, msisdn: int) -> None:
+        self._go_again(self.absent.reachable(carrier_id, msisdn))
+
+    def absent_due(self) -> None:
+        """Let system messages go again that have waited long enough for their phone."""
+        self._go_again(self.absent.due(self._clock.monotonic()))
+
+    def _go_again(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._enqueue(batch)
+            self.fill(batch.carrier_id)
 
     def room_changed(self, carrier_id: int) -> None:
         self.fill(carrier_id)

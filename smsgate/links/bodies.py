@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.errors import TextError
 from smsgate.protocol.columns import SubmitTemplate, digits
 from smsgate.protocol.gsm0338 import DATA_CODING, decode_gsm
+from smsgate.protocol.session_states import takes_tlvs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,18 @@ class BodyMaker:
     def __init__(self, profile: CarrierProfile, clock: Clock) -> None:
         self._profile = profile
         self._clock = clock
+        self._with_tlvs = takes_tlvs(profile.interface_version, None, missing_is_33=False)
         self._templates: OrderedDict[_Key, tuple[float, SubmitTemplate]] = OrderedDict()
+
+    def take_version(self, sc_interface_version: int | None) -> None:
+        """Take what the SMSC said of itself at the bind: whether it can be sent TLVs."""
+        profile = self._profile
+        with_tlvs = takes_tlvs(
+            profile.interface_version, sc_interface_version, missing_is_33=profile.missing_version_is_old
+        )
+        if with_tlvs != self._with_tlvs:
+            self._with_tlvs = with_tlvs
+            self._templates.clear()
 
     def bodies(
         self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
@@ -75,6 +87,7 @@ class BodyMaker:
         source = profile.source_address(sender)
         ton, npi = profile.msisdn_ton_npi
         return SubmitTemplate(
+            profile.tlvs_of(sender) if self._with_tlvs else (),
             service_type=profile.service_type.encode("ascii"),
             source_addr_ton=source.ton,
             source_addr_npi=source.npi,

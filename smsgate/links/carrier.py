@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
 from smsgate.flows.records import Ack, CarrierReceipts, Lane, MobileOriginated
+from smsgate.links.asking import Asking
 from smsgate.links.bodies import BodyMaker
 from smsgate.links.counts import CarrierCounts, ResponseTimes
 from smsgate.links.deliveries import ReadReceipt, Unreadable, read_delivery
+from smsgate.links.flow import Flow
 from smsgate.links.hosts import HostBook
 from smsgate.links.link import Link
 from smsgate.links.requests import Requests
 from smsgate.links.tls import tls_context
+from smsgate.msisdn import is_e164
 from smsgate.protocol.session_states import (
     Alert,
     BindKind,
@@ -32,7 +34,6 @@ from smsgate.protocol.session_states import (
     Responded,
     SubmitAnswers,
 )
-from smsgate.protocol.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     from smsgate.links.connection import Connection
     from smsgate.links.profile import CarrierProfile
     from smsgate.protocol.pcap import TracedPdu
+    from smsgate.protocol.pdus import Pdu
     from smsgate.protocol.session_states import Event
 
 SUMMARY_INTERVAL_S: Final = 60.0  # a flood of oddities writes one line in this time
-ROOM_SLACK_S: Final = 0.001  # rounding must not wake the sender just before the token is whole
 
 log = structlog.get_logger(__name__)
 _tokens = itertools.count(1)  # of connections, unique in this process
@@ -70,17 +71,23 @@ class CarrierAccount:
         self.rate_per_s = profile.rate_per_s
         self.cost_list = profile.cost_list
         self.retry_statuses = frozenset(profile.throttle_statuses)
+        self.unreachable_statuses = frozenset(profile.unreachable_statuses)
+        self.unreachable_wait_s = profile.unreachable_wait_s
         self.mo_busy_status = profile.mo_busy_status
         self._counts = CarrierCounts()
         self._clock = clock
         self._random = random
         self._tls = tls_context(profile)
         self._bodies = BodyMaker(profile, clock)
-        self._throttle = Throttle(
-            profile.rate_per_s, profile.burst, clock.monotonic(), start_per_s=profile.start_per_s
-        )
-        self.requests = Requests(profile, lambda: self._senders, self._throttle, clock.monotonic)
+        self._flow = Flow(profile, clock.monotonic)
+        self.requests = Requests(profile, lambda: self._senders, self._flow.throttle, clock.monotonic)
         self.response_times = ResponseTimes()
+        self._asking: Asking | None = None
+        if profile.query:
+            self._asking = Asking(
+                self.requests, clock.monotonic, after_s=profile.query_after_s, tell=self._take_state
+            )
+        self._asking_task: asyncio.Task[None] | None = None
         self._events: CarrierEvents | None = None
         self._links: list[Link] = []
         self._connections: dict[int, Connection] = {}  # by token, until their Closed
@@ -103,6 +110,8 @@ class CarrierAccount:
         """Begin to bind; needs a running loop."""
         assert not self._links
         self._events = events
+        if self._asking is not None:
+            self._asking_task = asyncio.get_running_loop().create_task(self._asking.run())
         kinds = [BindKind.TRANSCEIVER]
         if self.profile.bind == "tx+rx":
             kinds = [BindKind.TRANSMITTER, BindKind.RECEIVER]
@@ -127,36 +136,18 @@ class CarrierAccount:
     async def stop(self, timeout_s: float) -> None:
         """Leave in order, transmitters and receivers together; what stays open is in doubt."""
         self.stop_submitting()
+        if self._asking_task is not None:
+            self._asking_task.cancel()
+            await asyncio.gather(self._asking_task, return_exceptions=True)
         await asyncio.gather(*(link.stop(timeout_s) for link in self._links))
 
     # The port
 
     def room(self, lane: Lane) -> int:
-        if self._stopped or not self._senders:
-            return 0
-        window = sum([sender.room() for sender in self._senders])
-        tokens = int(self._throttle.available(self._clock.monotonic()))
-        if lane is Lane.BULK:
-            window -= _reserve(self.profile.interactive_share, self.profile.window_max * len(self._senders))
-            tokens -= self._rate_reserve()
-        return max(0, min(window, tokens))
+        return 0 if self._stopped or not self._senders else self._flow.room(self._senders, lane)
 
     def room_at(self, lane: Lane) -> float | None:
-        if self._stopped or not self._senders:
-            return None
-        total = self.profile.window_max * len(self._senders)
-        reserve = _reserve(self.profile.interactive_share, total) if lane is Lane.BULK else 0
-        if sum([sender.room() for sender in self._senders]) <= reserve:
-            return None
-        wanted = 1 + (self._rate_reserve() if lane is Lane.BULK else 0)
-        now = self._clock.monotonic()
-        at = self._throttle.next_at(wanted, now)
-        return at if at <= now else at + ROOM_SLACK_S
-
-    def _rate_reserve(self) -> int:
-        """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
-        burst = self._throttle.burst(self._clock.monotonic())
-        return _reserve(self.profile.interactive_share, int(burst))
+        return None if self._stopped or not self._senders else self._flow.room_at(self._senders, lane)
 
     def bodies(
         self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
@@ -165,15 +156,10 @@ class CarrierAccount:
 
     def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
         assert len(bodies) == len(slots)
-        granted = self._throttle.take(min(len(bodies), self.room(lane)), self._clock.monotonic())
-        start = 0
-        # Fullest first, each at most its even share: the last one always has room for the rest.
-        senders = sorted(self._senders, key=lambda sender: sender.room())
-        for position, sender in enumerate(senders):
-            stop = start + min((granted - start) // (len(senders) - position), sender.room())
-            if stop > start:
-                start += sender.submit(bodies[start:stop], slots[start:stop])
-        self._throttle.give_back(granted - start)
+        count = min(len(bodies), self.room(lane))
+        start = self._flow.submit(self._senders, bodies[:count], slots[:count])
+        if self._asking is not None and lane is Lane.INTERACTIVE:
+            self._asking.sent(bodies[:start], slots[:start])
         self._counts.submitted += start
         return start
 
@@ -206,7 +192,7 @@ class CarrierAccount:
 
     def rate_now(self) -> float:
         """Return segments per second at this moment: less than `rate_per_s` after the carrier throttled."""
-        return self._throttle.rate(self._clock.monotonic())
+        return self._flow.rate()
 
     # What the links tell
 
@@ -229,7 +215,8 @@ class CarrierAccount:
                     )
                 case Delivered():
                     unread.append(event)
-                case Bound():
+                case Bound(sc_interface_version=version):
+                    self._bodies.take_version(version)
                     self._connections[connection.token] = connection
                     if link.kind is not BindKind.RECEIVER:
                         self._senders.append(connection)
@@ -244,15 +231,15 @@ class CarrierAccount:
                     self._forget_sender(connection)
                     self.requests.unanswered(connection.token, requests)
                     self._take_end(connection, slots)
-                case Alert():
-                    self._counts.alerts += 1
+                case Alert(pdu):
+                    self._take_alert(pdu)
                 case Responded(pdu):
                     if pdu.status in self.retry_statuses:
                         self._slow_down(connection)
                     self.requests.answered(connection.token, pdu)
                     room_changed = True
                 case Congested(state):
-                    self._throttle.congestion(state, self._clock.monotonic())
+                    self._flow.congestion(state)
                 case BindRefused() | Outbind():
                     pass
                 case _:
@@ -279,18 +266,36 @@ class CarrierAccount:
             if throttled:
                 self._counts.throttled += throttled
                 self._slow_down(connection)
+        if self._asking is not None:
+            self._asking.answered(answers.slots, answers.statuses, answers.message_ids)
         if answers.congestion_state is not None:
-            self._throttle.congestion(answers.congestion_state, self._clock.monotonic())
+            self._flow.congestion(answers.congestion_state)
         self._events.answered(self.carrier_id, answers.slots, answers.statuses, answers.message_ids)
 
+    def _take_alert(self, pdu: Pdu) -> None:
+        """A phone is back. The alert itself has no answer (SMPP 3.4 §4.12)."""
+        assert self._events is not None
+        self._counts.alerts += 1
+        digits = pdu.fields["source_addr"].decode("latin-1").removeprefix("+")
+        if is_e164(digits):
+            self._events.reachable(self.carrier_id, int(digits))
+
+    def _take_state(self, message_id: bytes, state: int, error: bytes) -> None:
+        """Hand up what query_sm found, as a receipt that nobody waits to have answered."""
+        assert self._events is not None
+        ack = Ack(self.carrier_id, 0, [])
+        self._events.receipts(CarrierReceipts(self.carrier_id, [message_id], [state], [error], ack))
+
     def _slow_down(self, connection: Connection) -> None:
-        self._throttle.slow_down(self._clock.monotonic(), connection.session.response_s)
+        self._flow.slow_down(connection.session.response_s)
 
     def _take_receipts(
         self, token: int, numbers: list[int], smsc_ids: list[bytes], states: list[int], errors: list[bytes]
     ) -> None:
         assert self._events is not None
         self._counts.receipts += len(numbers)
+        if self._asking is not None:
+            self._asking.receipts(smsc_ids, states)
         self._events.receipts(
             CarrierReceipts(self.carrier_id, smsc_ids, states, errors, Ack(self.carrier_id, token, numbers))
         )
@@ -325,6 +330,8 @@ class CarrierAccount:
 
     def _take_in_doubt(self, slots: list[int]) -> None:
         assert self._events is not None
+        if self._asking is not None:
+            self._asking.in_doubt(slots)
         if slots:
             self._counts.in_doubt += len(slots)
             self._events.in_doubt(self.carrier_id, slots)
@@ -348,8 +355,3 @@ class CarrierAccount:
             log.warning("receipts_unreadable", carrier=self.name, count=fresh)
             self._summary_at = now + SUMMARY_INTERVAL_S
             self._unreadable_told = self._counts.receipts_unreadable
-
-
-def _reserve(share: float, whole: int) -> int:
-    """Return what campaigns leave free of `whole`: at least 1 when there is a share, never all."""
-    return min(max(1, math.ceil(round(share * whole, 6))), whole - 1) if share > 0 else 0

@@ -18,6 +18,7 @@ from smsgate.links.profile_inbound import InboundKeys
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays, SessionKeys
 from smsgate.links.profile_text import TextKeys
+from smsgate.links.profile_tlvs import TlvOut
 from smsgate.links.profile_values import FROZEN
 from smsgate.protocol.commands import Status
 
@@ -72,8 +73,12 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
         )
 
 
-_TABLES: Final[Mapping[str, type[BaseModel]]] = {"senders": SenderNumber, "rebind": RebindDelays}
-_KEYS: Final = {*CarrierProfile.model_fields, *SenderNumber.model_fields, *RebindDelays.model_fields}
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {
+    "senders": SenderNumber,
+    "rebind": RebindDelays,
+    "tlvs_out": TlvOut,
+}
+_KEYS: Final = {*CarrierProfile.model_fields}.union(*(table.model_fields for table in _TABLES.values()))
 
 
 def read_profile(settings: Mapping[str, Any], where: str = "carriers") -> CarrierProfile:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from smsgate.links.profile_values import FROZEN, CommandStatus
+from smsgate.links.profile_values import FROZEN, CommandStatus, Seconds
 from smsgate.protocol.commands import Status
 
 WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
@@ -34,6 +34,16 @@ class FlowKeys(BaseModel):
         default=(Status.THROTTLED, Status.MSGQFUL, Status.SUBMITFAIL),
         description="command_status numbers that mean: slower",
     )
+    unreachable_statuses: tuple[CommandStatus, ...] = Field(
+        default=(), description="command_status numbers that mean: this phone cannot be reached now"
+    )
+    unreachable_wait_s: Seconds = Field(
+        default=300.0, description="seconds after which such a system message goes again by itself"
+    )
+    query: bool = Field(
+        default=False, description="true: query_sm asks about system messages whose receipt does not come"
+    )
+    query_after_s: Seconds = Field(default=600.0, description="seconds without a receipt")
 
     @property
     def start_per_s(self) -> float | None:

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from smsgate.links.profile_tlvs import TlvsOut
 from smsgate.links.profile_values import FROZEN, Octet
 from smsgate.protocol.gsm0338 import is_gsm
 
@@ -37,6 +38,10 @@ class SenderNumber(BaseModel):
     )
     ton: Octet | None = Field(default=None, description="TON, when it does not follow from the number's form")
     npi: Octet | None = Field(default=None, description="NPI, when it does not follow from the number's form")
+    tlvs_out: TlvsOut = Field(
+        default=(),
+        description="TLVs for this sender, [{tag = 0x1401, value = ...}]; they go before the carrier's",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
+from smsgate.links.profile_tlvs import TlvsOut, merged
 from smsgate.links.profile_values import FROZEN, Ascii, Octet
+
+if TYPE_CHECKING:
+    from smsgate.protocol.tlvs import Tlvs
 
 VALIDITY_MAX_S: Final = 30 * 86_400  # the relative form is read safely in days; SMSCs keep a message for days
 
@@ -36,7 +40,15 @@ class TextKeys(BaseModel):
     )
     validity_s: int = Field(default=86_400, ge=60, le=VALIDITY_MAX_S, description="seconds, 60 to 30 days")
     registered_delivery: Octet = Field(default=1, description="1 asks for final receipts, 0 for none")
+    tlvs_out: TlvsOut = Field(
+        default=(), description="TLVs on every submit_sm, [{tag = 0x1400, value = ...}]"
+    )
     senders: tuple[SenderNumber, ...] = Field(default=(), description="numbers and names we may send from")
+
+    def tlvs_of(self, sender: str) -> Tlvs:
+        """Return the TLVs that each submit_sm from `sender` carries."""
+        entry = next((each for each in self.senders if each.number == sender), None)
+        return merged(self.tlvs_out, () if entry is None else entry.tlvs_out)
 
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""

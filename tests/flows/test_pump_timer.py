@@ -28,6 +28,8 @@ class _SpentRate:
     rate_per_s = 10
     cost_list: str | None = None
     retry_statuses: frozenset[int] = frozenset()
+    unreachable_statuses: frozenset[int] = frozenset()
+    unreachable_wait_s = 300.0
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock

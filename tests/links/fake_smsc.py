@@ -205,6 +205,7 @@ class Recorder:
     doubtful: list[int] = field(default_factory=list)
     receipt_columns: list[CarrierReceipts] = field(default_factory=list)
     mos: list[MobileOriginated] = field(default_factory=list)
+    reached: list[int] = field(default_factory=list)
     fill: Callable[[], None] = lambda: None
 
     def answered(
@@ -223,6 +224,9 @@ class Recorder:
 
     def delivered(self, mo: MobileOriginated) -> None:
         self.mos.append(mo)
+
+    def reachable(self, carrier_id: int, msisdn: int) -> None:
+        self.reached.append(msisdn)
 
     def room_changed(self, carrier_id: int) -> None:
         self.fill()

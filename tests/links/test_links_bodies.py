@@ -100,3 +100,39 @@ def test_a_latin1_carrier_gets_latin1_octets_or_a_refusal_that_names_the_charact
     with pytest.raises(TextError) as refused:
         bodies.bodies("38123", [33612345678], [encode_gsm("5 €")], 0)
     assert refused.value.characters == ("€",)
+
+
+INDIA: dict[str, Any] = {
+    "tlvs_out": [{"tag": 0x1400, "value": "110123"}, {"tag": 0x1402, "hex": "00ff"}],
+    "senders": [
+        {"number": "BOXMAN", "tlvs_out": [{"tag": 0x1401, "value": "1107"}, {"tag": 0x1402, "hex": ""}]}
+    ],
+}
+
+
+def tlvs(made: BodyMaker, sender: str) -> dict[int, bytes]:
+    (body,) = made.bodies(sender, [33612345678], [b"Bonjour"], 0)
+    return dict(decode_pdu(Frame(CommandId.SUBMIT_SM, 1, 0, body)).tlvs)
+
+
+def test_a_carriers_tlvs_stand_in_each_body_and_a_senders_own_go_before_them() -> None:
+    made = maker(**INDIA)
+    assert tlvs(made, "38123") == {0x1400: b"110123", 0x1402: b"\x00\xff"}
+    assert tlvs(made, "BOXMAN") == {0x1400: b"110123", 0x1401: b"1107", 0x1402: b""}
+
+
+def test_an_smsc_of_version_33_is_sent_no_tlvs() -> None:
+    made = maker(**INDIA)
+    assert tlvs(made, "38123")
+    made.take_version(0x33)
+    assert tlvs(made, "38123") == {}
+    made.take_version(0x34)
+    assert tlvs(made, "38123")
+    assert tlvs(maker(interface_version=0x33, **INDIA), "38123") == {}
+
+
+def test_an_smsc_that_names_no_version_is_an_old_one_only_if_the_profile_says_so() -> None:
+    for old, kept in ((False, True), (True, False)):
+        made = maker(missing_version_is_old=old, **INDIA)
+        made.take_version(None)
+        assert bool(tlvs(made, "38123")) is kept

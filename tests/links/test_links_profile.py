@@ -54,6 +54,14 @@ def test_defaults_are_tls_with_checks_and_a_window_of_ten() -> None:
         ({"senders": [{"number": "38123"}, {"number": "38123"}]}, "carriers.orange.senders"),
         ({"rebind": {"lost_s": [0, 1]}}, "carriers.rebind.lost_s.0"),
         ({"interface_version": 34}, "carriers.interface_version"),
+        ({"tlvs_out": [{"tag": 0x1400}]}, "carriers.tlvs_out.0"),
+        ({"tlvs_out": [{"tag": 0x1400, "value": "1", "hex": "31"}]}, "carriers.tlvs_out.0"),
+        ({"tlvs_out": [{"tag": 0x1400, "hex": "1"}]}, "carriers.tlvs_out.0.hex"),
+        ({"tlvs_out": [{"tag": 0x0424, "value": "text"}]}, "carriers.tlvs_out.0"),
+        ({"tlvs_out": [{"tag": 0, "value": "1"}]}, "carriers.tlvs_out.0.tag"),
+        ({"hosts_use": "random"}, "carriers.hosts_use"),
+        ({"max_messages_per_bind": 1}, "carriers.max_messages_per_bind"),
+        ({"rate_control": "fast"}, "carriers.rate_control"),
     ],
 )
 def test_a_setting_that_cannot_work_names_its_key_and_what_to_write(

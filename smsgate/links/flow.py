@@ -1,0 +1,77 @@
+"""How much an account may write now: the windows of its binds, one rate over all, and two lanes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from smsgate.flows.records import Lane
+from smsgate.protocol.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from smsgate.links.connection import Connection
+    from smsgate.links.profile import CarrierProfile
+
+ROOM_SLACK_S: Final = 0.001  # rounding must not wake the sender just before the token is whole
+
+
+class Flow:
+    def __init__(self, profile: CarrierProfile, clock: Callable[[], float]) -> None:
+        self._profile = profile
+        self._clock = clock
+        self.throttle = Throttle(profile.rate_per_s, profile.burst, clock(), start_per_s=profile.start_per_s)
+
+    def room(self, senders: Sequence[Connection], lane: Lane) -> int:
+        """Return how many segments may be written now."""
+        window = sum([sender.room() for sender in senders])
+        tokens = int(self.throttle.available(self._clock()))
+        if lane is Lane.BULK:
+            window -= self._window_reserve(senders)
+            tokens -= self._rate_reserve()
+        return max(0, min(window, tokens))
+
+    def room_at(self, senders: Sequence[Connection], lane: Lane) -> float | None:
+        """Return when the rate gives room again; None when the windows do not."""
+        reserve = self._window_reserve(senders) if lane is Lane.BULK else 0
+        if sum([sender.room() for sender in senders]) <= reserve:
+            return None
+        wanted = 1 + (self._rate_reserve() if lane is Lane.BULK else 0)
+        now = self._clock()
+        at = self.throttle.next_at(wanted, now)
+        return at if at <= now else at + ROOM_SLACK_S
+
+    def submit(self, senders: Sequence[Connection], bodies: Sequence[bytes], slots: Sequence[int]) -> int:
+        """Write over all binds, as many as rate and windows let through; return how many these are."""
+        granted = self.throttle.take(len(bodies), self._clock())
+        start = 0
+        # Fullest first, each at most its even share: the last one always has room for the rest.
+        by_room = sorted(senders, key=lambda sender: sender.room())
+        for position, sender in enumerate(by_room):
+            stop = start + min((granted - start) // (len(by_room) - position), sender.room())
+            if stop > start:
+                start += sender.submit(bodies[start:stop], slots[start:stop])
+        self.throttle.give_back(granted - start)
+        return start
+
+    def slow_down(self, response_s: float) -> None:
+        self.throttle.slow_down(self._clock(), response_s)
+
+    def congestion(self, state: int) -> None:
+        self.throttle.congestion(state, self._clock())
+
+    def rate(self) -> float:
+        return self.throttle.rate(self._clock())
+
+    def _window_reserve(self, senders: Sequence[Connection]) -> int:
+        return _reserve(self._profile.interactive_share, self._profile.window_max * len(senders))
+
+    def _rate_reserve(self) -> int:
+        """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
+        return _reserve(self._profile.interactive_share, int(self.throttle.burst(self._clock())))
+
+
+def _reserve(share: float, whole: int) -> int:
+    """Return what campaigns leave free of `whole`: at least 1 when there is a share, never all."""
+    return min(max(1, math.ceil(round(share * whole, 6))), whole - 1) if share > 0 else 0
