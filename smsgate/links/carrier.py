@@ -259,6 +259,7 @@ class CarrierAccount:
     def _take_answers(self, connection: Connection, answers: SubmitAnswers) -> None:
         assert self._events is not None
         self._counts.answered += len(answers.slots)
+        self._counts.accepted += answers.statuses.count(0)
         self.response_times.add(connection.session.response_s)
         if any(answers.statuses):
             throttled = sum(map(self.retry_statuses.__contains__, answers.statuses))

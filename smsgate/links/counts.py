@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,15 +14,17 @@ RESPONSE_BOUNDS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 class ResponseTimes:
     """A histogram with one observation per read of answers, not per message."""
 
-    __slots__ = ("buckets", "sum_s")
+    __slots__ = ("buckets", "sum")
+
+    bounds: Sequence[float] = RESPONSE_BOUNDS_S
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(RESPONSE_BOUNDS_S) + 1)  # the last one: longer than any bound
-        self.sum_s = 0.0
+        self.sum = 0.0  # seconds
 
     def add(self, seconds: float) -> None:
         self.buckets[bisect_left(RESPONSE_BOUNDS_S, seconds)] += 1
-        self.sum_s += seconds
+        self.sum += seconds
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class CarrierCounts:
 
     submitted: int = 0  # submit_sm written
     answered: int = 0  # submit_sm_resp, any status
+    accepted: int = 0  # of them, those with status 0
     throttled: int = 0  # of them, those that mean "slower"
     refused: int = 0  # of them, those with another status than 0: final for their message
     in_doubt: int = 0  # no answer in time, or the link was lost

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import accumulate
 from typing import Any, Final, Literal, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from smsgate.clock import Clock
@@ -32,13 +38,24 @@ Labels = tuple[str, ...]
 Read = Callable[[], float | Mapping[Any, float]]  # keys are tuples of label values
 
 
+class Distribution(Protocol):
+    """Observations in buckets, each counted once: by upper bound, and beyond the last one."""
+
+    @property
+    def bounds(self) -> Sequence[float]: ...
+    @property
+    def buckets(self) -> Sequence[int]: ...
+    @property
+    def sum(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Family:
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     name: str
     help: str
     labels: Labels
-    read: Read
+    read: Callable[[], Any]
 
 
 class Metrics:
@@ -62,6 +79,12 @@ class Metrics:
         """Add a number that goes up and down; with labels, `read` returns a mapping of their values."""
         self._add(_Family("gauge", PREFIX + name, help_, labels, read))
 
+    def histogram(
+        self, name: str, help_: str, read: Callable[[], Mapping[Labels, Distribution]], *labels: str
+    ) -> None:
+        """Add distributions by the values of their labels, of which there are few."""
+        self._add(_Family("histogram", PREFIX + name, help_, labels, read))
+
     def _add(self, family: _Family) -> None:
         assert family.name not in self._families, family.name
         self._families[family.name] = family
@@ -79,6 +102,9 @@ class _Reader(Collector):
     def collect(self) -> Iterable[Metric]:
         for family in list(self._families):
             try:
+                if family.kind == "histogram":
+                    yield _histogram(family, family.read())
+                    continue
                 found = _bounded(family.read())
             except Exception as exc:  # noqa: BLE001  # one object in a strange state must not blind the operator
                 self._failed(family, exc)
@@ -88,6 +114,15 @@ class _Reader(Collector):
             for labels, value in found.items():
                 metric.add_metric(labels, value)
             yield metric
+
+
+def _histogram(family: _Family, found: Mapping[Labels, Distribution]) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    for labels, seen in found.items():
+        counts = list(accumulate(seen.buckets))
+        names = [*(str(float(bound)) for bound in seen.bounds), "+Inf"]
+        metric.add_metric(labels, list(zip(names, counts, strict=True)), seen.sum)
+    return metric
 
 
 def _bounded(found: float | Mapping[Any, float]) -> Mapping[Labels, float]:
@@ -134,6 +169,11 @@ class CarrierReading(Protocol):
         """A dataclass of integers."""
         ...
 
+    @property
+    def response_times(self) -> Distribution: ...
+
+    def rate_now(self) -> float: ...
+
     def binds(self) -> Sequence[BindReading]: ...
 
 
@@ -179,6 +219,18 @@ def watch_carriers(metrics: Metrics, carriers: Iterable[CarrierReading]) -> None
         "carrier_rate_limit",
         "Segments a second that the carrier allows",
         lambda: {(c.name,): c.rate_per_s for c in known},
+        "carrier",
+    )
+    metrics.gauge(
+        "carrier_rate_now",
+        "Segments a second at this moment: less than the limit after the carrier throttled",
+        lambda: {(c.name,): c.rate_now() for c in known},
+        "carrier",
+    )
+    metrics.histogram(
+        "carrier_response_seconds",
+        "How long the carrier took to answer a submit_sm, one of each read",
+        lambda: {(c.name,): c.response_times for c in known},
         "carrier",
     )
     metrics.counter(

@@ -27,11 +27,36 @@ def settings(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_defaults_are_tls_with_checks_and_a_window_of_ten() -> None:
+DEFAULTS: dict[str, Any] = {
+    "interface_version": 0x34,
+    "bind": "trx",
+    "tls": "verify",
+    "enquire_interval_s": 30.0,
+    "response_timeout_s": 10.0,
+    "bind_timeout_s": 5.0,
+    "window_max": 10,
+    "rate_per_s": 10,
+    "rate_control": "contract",
+    "throttle_statuses": (0x58, 0x14, 0x45),
+    "mo_busy_status": 0x14,
+    "default_alphabet": "gsm7",
+    "gsm_data_coding": 0,
+    "msisdn_ton_npi": (1, 1),
+    "validity": "absolute",
+    "receipts": "esm_class",
+    "tlvs_out": (),
+    "max_messages_per_bind": None,
+    "password_max": 8,
+    "missing_version_is_old": False,
+    "query": False,
+    "unreachable_statuses": (),
+}
+
+
+def test_defaults_are_what_most_carriers_take() -> None:
     profile = read_profile(settings())
-    assert (profile.tls, profile.window_max, profile.rate_per_s, profile.bind) == ("verify", 10, 10, "trx")
+    assert {key: getattr(profile, key) for key in DEFAULTS} == DEFAULTS
     assert profile.hosts == (Host("smpp.example.net", 3550),)
-    assert (profile.mo_busy_status, profile.throttle_statuses) == (0x14, (0x58, 0x14, 0x45))
 
 
 @pytest.mark.parametrize(

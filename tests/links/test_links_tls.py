@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from smsgate.clock import SystemClock
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile import CarrierProfile
+from smsgate.links.tls import tls_context
 from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, until
 
 
@@ -144,7 +145,36 @@ async def refused(profile: CarrierProfile) -> str:
     return account.binds()[0].last_error
 
 
-@pytest.mark.parametrize("flaw", ["wrong name", "expired", "another authority"])
+def self_signed(folder: Path) -> Issued:
+    """A certificate with the right name that no authority vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "smsc")])
+    now = datetime.now(UTC)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([LOOPBACK]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    issued = Issued(str(folder / "self.pem"), str(folder / "self.key"))
+    Path(issued.cert_file).write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    Path(issued.key_file).write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return issued
+
+
+FLAWS = ["wrong name", "expired", "another authority", "self-signed"]
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
 async def test_a_carrier_that_proves_nothing_never_sees_the_password(flaw: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     trusted = authority.file
@@ -152,13 +182,62 @@ async def test_a_carrier_that_proves_nothing_never_sees_the_password(flaw: str, 
         issued = authority.issue(x509.DNSName("smpp.example.net"))
     elif flaw == "expired":
         issued = authority.issue(LOOPBACK, days=-1)
+    elif flaw == "self-signed":
+        issued = self_signed(tmp_path)
     else:
         issued = authority.issue(LOOPBACK)
-        trusted = Authority(tmp_path, "other").file
+        if flaw == "another authority":
+            trusted = Authority(tmp_path, "other").file
     async with fake_smsc(server_context(issued)) as smsc:
         reason = await refused(tls_profile(smsc.port, trusted))
         assert reason.startswith("certificate refused")
         assert smsc.binds == []
+
+
+async def test_the_public_authorities_are_not_trusted_for_a_private_certificate(tmp_path: Path) -> None:
+    async with fake_smsc(server_context(Authority(tmp_path).issue(LOOPBACK))) as smsc:
+        reason = await refused(tls_profile(smsc.port, None))
+        assert reason.startswith("certificate refused")
+        assert smsc.binds == []
+
+
+def test_tls_older_than_1_2_is_not_spoken(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = tls_context(tls_profile(2775, authority.file))
+    assert context is not None
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+async def test_a_carrier_that_wants_a_client_certificate_refuses_us_without_or_with_a_wrong_one(
+    tmp_path: Path,
+) -> None:
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    context = server_context(authority.issue(LOOPBACK))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    theirs = stranger.issue(x509.DNSName("us.example.net"))
+    for files in ({}, {"cert_file": theirs.cert_file, "key_file": theirs.key_file}):
+        async with fake_smsc(context) as smsc:
+            await never_bound(tls_profile(smsc.port, authority.file, **files))
+            assert smsc.binds == []
+
+
+async def never_bound(profile: CarrierProfile) -> None:
+    account = CarrierAccount(profile, 7, clock=SystemClock(), random=lambda: 0.0)
+    account.start(Recorder())
+    await until(lambda: account.counts.setbacks >= 1)
+    assert account.counts.submitted == 0
+    await account.stop(0.1)
+
+
+async def test_plain_octets_where_tls_is_expected_end_in_a_setback_and_no_password(tmp_path: Path) -> None:
+    async with fake_smsc() as smsc:  # speaks no TLS
+        profile = tls_profile(smsc.port, Authority(tmp_path).file, connect_timeout_s=0.3)
+        await never_bound(profile)
+        assert smsc.binds == []
+        assert b"secret" not in b"".join(frame.body for peer in smsc.peers for frame in peer.frames)
 
 
 async def test_a_client_certificate_is_shown_when_the_carrier_wants_one(tmp_path: Path) -> None:

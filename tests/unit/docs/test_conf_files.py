@@ -25,7 +25,7 @@ def private(tmp_path: Path) -> Path:
 
 
 def loaded(name: str, private: Path) -> Path:
-    copy = private / name
+    copy = private / Path(name).name
     shutil.copyfile(CONF / name, copy)
     copy.chmod(0o600)
     return copy
@@ -34,6 +34,32 @@ def loaded(name: str, private: Path) -> Path:
 @pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.toml")))
 def test_every_file_in_conf_loads(name: str, private: Path) -> None:
     load_settings(loaded(name, private), {})
+
+
+CARRIERS: Final = sorted(path.name for path in (CONF / "carriers").glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", CARRIERS)
+def test_every_example_of_a_carriers_habit_loads_and_says_what_it_shows(name: str, private: Path) -> None:
+    settings = load_settings(loaded(f"carriers/{name}", private), {})
+    assert settings.carriers
+    assert all(carrier.senders for carrier in settings.carriers)
+    assert (CONF / "carriers" / name).read_text(encoding="utf-8").startswith("# ")
+
+
+def test_the_examples_together_show_every_habit_that_has_a_key(private: Path) -> None:
+    """Keys that no example sets are those that every carrier has; all of them stand in the great example."""
+    shown: set[str] = set()
+    for name in CARRIERS:
+        for carrier in load_settings(loaded(f"carriers/{name}", private), {}).carriers:
+            shown |= carrier.model_fields_set
+    assert shown >= {
+        *("hosts_use", "host_return_s", "binds", "bind", "interface_version", "missing_version_is_old"),
+        *("tls", "ca_file", "cert_file", "password_max", "system_type", "enquire_interval_s", "window_max"),
+        *("rate_per_s", "rate_control", "throttle_statuses", "mo_busy_status", "default_alphabet"),
+        *("gsm_data_coding", "short_code_ton_npi", "validity", "receipts", "tlvs_out", "senders", "query"),
+        *("max_messages_per_bind", "rebind_overlap", "unreachable_statuses"),
+    }
 
 
 def test_the_container_listens_everywhere_and_keeps_its_state_in_the_volume(private: Path) -> None:

@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parents[3]
 PAGES: Final = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
 LINK: Final = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 METRIC: Final = re.compile(
-    r"metrics?\.(?:gauge|counter)\(\s*\"([a-z_]+)\"|self\.(?:gauge|counter)\(\"([a-z_]+)\""
+    r"metrics?\.(?:gauge|counter|histogram)\(\s*\"([a-z_]+)\"|self\.(?:gauge|counter)\(\"([a-z_]+)\""
 )
 COMMAND: Final = re.compile(r"(?<![\w/-])smsgate ([a-z]+(?:-[a-z]+)?)(?: ([a-z]+(?:-[a-z]+)?))?")
 

@@ -38,11 +38,22 @@ class Counts:
 
 
 @dataclass
+class Times:
+    bounds: Sequence[float] = (0.1, 1.0)
+    buckets: Sequence[int] = (3, 0, 1)
+    sum: float = 4.5
+
+
+@dataclass
 class CarrierAccount:
     name: str
     rate_per_s: int
     held: list[Bind]
     counts: Counts = field(default_factory=Counts)
+    response_times: Times = field(default_factory=Times)
+
+    def rate_now(self) -> float:
+        return 25.0
 
     def binds(self) -> Sequence[Bind]:
         return self.held
@@ -90,6 +101,12 @@ def test_a_scrape_reads_the_plain_numbers_as_they_are_now() -> None:
     assert found["smsgate_bind_up", ("trx-2", "sms-fr")] == 0
     assert found["smsgate_bind_window_used", ("trx-1", "sms-fr")] == 3
     assert found["smsgate_carrier_rate_limit", ("sms-fr",)] == 50
+    assert found["smsgate_carrier_rate_now", ("sms-fr",)] == 25
+    assert found["smsgate_carrier_response_seconds_bucket", ("sms-fr", "0.1")] == 3
+    assert found["smsgate_carrier_response_seconds_bucket", ("sms-fr", "1.0")] == 3
+    assert found["smsgate_carrier_response_seconds_bucket", ("sms-fr", "+Inf")] == 4
+    assert found["smsgate_carrier_response_seconds_count", ("sms-fr",)] == 4
+    assert found["smsgate_carrier_response_seconds_sum", ("sms-fr",)] == 4.5
     assert found["smsgate_carrier_events_total", ("sms-fr", "submitted")] == 7
     assert found["smsgate_flush_seconds", ("0.5",)] == 0.2
     assert found["smsgate_webhook_deliveries_total", ("delivered",)] == 5
