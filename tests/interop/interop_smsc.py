@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment
+from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child
 from tests.interop.interop_tshark import judge
 from tests.interop.interop_wire import Wire
 
@@ -21,22 +21,22 @@ class Smsc:
     def __init__(self, process: Child) -> None:
         (ready,) = process.wait_for("listening")
         self.port = int(ready["smpp"].rpartition(":")[2])
+        self.wire: Wire  # before that port
         self.process = process
         self._control = ready["control"]
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def phone(self, command: str, *args: str) -> Any:
-        """Run `smsgate phone`; return the JSON that it wrote."""
-        done = subprocess.run(
-            [SMSGATE, "phone", command, *args, "--json"],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            env=environment(SMSGATE_PHONES=self._control),
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+    def inbox(self, msisdn: str) -> list[dict[str, Any]]:
+        """Return what that phone got, oldest first: {sender, text, received_at}."""
+        with self._opener.open(f"{self._control}/phones/{msisdn}", timeout=DEADLINE_S) as answer:
+            return list(json.loads(answer.read())["messages"])
+
+    def reply(self, msisdn: str, text: str) -> str:
+        """Type a text on that phone; return to whom it goes: who wrote to it last."""
+        body, headers = json.dumps({"text": text}).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self._control}/phones/{msisdn}/reply", body, headers)
+        with self._opener.open(request, timeout=DEADLINE_S) as answer:
+            return str(json.loads(answer.read())["to"])
 
     def stop(self) -> dict[str, Any]:
         """End it by SIGTERM; return what its SMSC counted."""
@@ -50,7 +50,7 @@ def an_smsc(*options: str) -> Iterator[Smsc]:
     """Run `smsgate smsc`; `port` leads to it over a wire, and tshark judges what it sent."""
     with Child([SMSGATE, "smsc", "--port", "0", "--control-port", "0", "--json", *options]) as process:
         smsc = Smsc(process)
-        with Wire(smsc.port) as wire:
-            smsc.port = wire.port
+        with Wire(smsc.port) as smsc.wire:
+            smsc.port = smsc.wire.port
             yield smsc
-        judge(wire, by_client=False)
+        judge(smsc.wire, by_client=False)

@@ -98,7 +98,7 @@ def a_submit(destination: str = PHONE) -> SubmitSm:
 
 
 async def reply(smsc: Smsc, text: str) -> None:
-    await asyncio.to_thread(smsc.phone, "reply", PHONE, text)
+    await asyncio.to_thread(smsc.reply, PHONE, text)
 
 
 async def test_a_transceiver_submits_and_takes_receipt_answer_and_enquiry_and_unbinds() -> None:
@@ -117,7 +117,7 @@ async def test_a_transceiver_submits_and_takes_receipt_answer_and_enquiry_and_un
         assert receipt.parse_receipt()["stat"] == "DELIVRD"
         assert receipt.log_id == PHONE  # it found its submit_sm by the id
         assert (mo.short_message, mo.source.number) == ("ça m'intéresse, OK", PHONE)
-        assert smsc.phone("inbox", PHONE)[0]["text"] == OFFER
+        assert smsc.inbox(PHONE)[0]["text"] == OFFER
         counts = smsc.stop()
         assert (counts["submits"], counts["receipts_acknowledged"], counts["mos_acknowledged"]) == (1, 1, 1)
 

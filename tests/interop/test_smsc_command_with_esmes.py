@@ -67,9 +67,9 @@ def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(peer: str)
         receipts = esme.wait_for("deliver_sm", 2)
         for answer, receipt in zip(answers, receipts, strict=True):
             check_receipt(receipt, answer["message_id"])
-        assert [message["text"] for message in smsc.phone("inbox", PHONE)] == [OFFER, RUSSIAN]
+        assert [message["text"] for message in smsc.inbox(PHONE)] == [OFFER, RUSSIAN]
         for text in ("OK", "ça m'intéresse"):
-            smsc.phone("reply", PHONE, text)
+            smsc.reply(PHONE, text)
         mos = esme.wait_for("deliver_sm", 2, esm_class=0)
         assert [(mo["text"], mo["source"], mo["destination"]) for mo in mos] == [
             ("OK", PHONE, SENDER),
@@ -92,7 +92,7 @@ def test_a_text_in_two_parts_is_one_text_on_the_phone(peer: str) -> None:
         receipts = esme.wait_for("deliver_sm", 2, esm_class=RECEIPT)
         ids = [answer["message_id"] for answer in answers]
         assert [receipt["receipted_message_id"] for receipt in receipts] == ids
-        assert [message["text"] for message in smsc.phone("inbox", PHONE)] == ["Boxman: CD Madonna"]
+        assert [message["text"] for message in smsc.inbox(PHONE)] == ["Boxman: CD Madonna"]
         unbind(esme)
 
 

@@ -90,9 +90,9 @@ def test_a_transceiver_submits_takes_receipt_and_answer_and_unbinds() -> None:
         assert (receipt.esm_class, receipt.source_addr) == (4, PHONE.encode())
         assert receipt.short_message.startswith(b"id:" + answer.message_id + b" ")
         assert receipt.receipted_message_id.rstrip(b"\0") == answer.message_id
-        (message,) = smsc.phone("inbox", PHONE)
+        (message,) = smsc.inbox(PHONE)
         assert (message["sender"], message["text"]) == (SENDER, OFFER)
-        assert smsc.phone("reply", PHONE, "OK")["to"] == SENDER
+        assert smsc.reply(PHONE, "OK") == SENDER
         mo = esme.wait_for(esme.delivered, 2)[1]
         assert (mo.esm_class, mo.source_addr, mo.destination_addr) == (0, PHONE.encode(), SENDER.encode())
         assert mo.short_message == b"OK"
@@ -109,7 +109,7 @@ def test_a_receiver_gets_what_concerns_a_transmitters_messages() -> None:
         (answer,) = sending.wait_for(sending.answers)
         (receipt,) = receiving.wait_for(receiving.delivered)
         assert receipt.receipted_message_id.rstrip(b"\0") == answer.message_id
-        smsc.phone("reply", PHONE, "STOP")
+        smsc.reply(PHONE, "STOP")
         assert receiving.wait_for(receiving.delivered, 2)[1].short_message == b"STOP"
         for esme in (sending, receiving):
             assert esme.ask("enquire_link").command == "enquire_link_resp"
