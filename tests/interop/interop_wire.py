@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-READ_OCTETS = 32_768  # at once; it must fit into one IPv4 packet
+from smsgate.protocol.pcap import TracedPdu, pcap_octets
+
+READ_OCTETS = 32_768  # at once
+HEADER_OCTETS = 16  # of SMPP
 JOIN_S = 10.0  # for a thread whose sockets are closed
-LINKTYPE_RAW = 101  # packets begin with the IP header (https://www.tcpdump.org/linktypes.html)
 SERVER_PORT = 2775  # in the capture, whatever the true one is
 CLIENT_PORT_FIRST = 20_001  # in the capture: one a connection
-LOOPBACK = bytes((127, 0, 0, 1))
-SYN, ACK, PSH_ACK = 0x02, 0x10, 0x18
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Wire:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = [self._listener]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -72,7 +71,7 @@ class Wire:
                 return
             self._sockets.append(client)
             try:
-                server = socket.create_connection(("127.0.0.1", self.server_port))
+                server = socket.create_connection((LOOPBACK, self.server_port))
             except OSError:
                 client.close()
                 continue
@@ -105,33 +104,38 @@ class Wire:
                 found[piece.connection] = found.get(piece.connection, b"") + piece.octets
         return found
 
-    def write_capture(self, path: Path) -> None:
-        with path.open("wb") as file:
-            file.writelines(capture(self.pieces))
+    def capture(self) -> bytes:
+        """Return a pcap file of all that went by; the server's port in it is always SERVER_PORT."""
+        return capture(self.pieces)
 
 
-def capture(pieces: list[Piece]) -> Iterator[bytes]:
-    """Yield a pcap file: each piece a TCP segment, after a handshake for each connection."""
-    yield struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, LINKTYPE_RAW)
-    next_of: dict[tuple[int, bool], int] = {}
+def capture(pieces: Sequence[Piece]) -> bytes:
+    """
+    Return a pcap file of them, each PDU a segment of its own.
+
+    tshark does not put a PDU together whose header is cut by the end of a segment.
+    """
+    waiting: dict[tuple[int, bool], bytes] = {}
+    pdus: list[TracedPdu] = []
     for piece in pieces:
-        here, there = (piece.connection, piece.from_client), (piece.connection, not piece.from_client)
-        if here not in next_of:
-            next_of[piece.connection, True] = next_of[piece.connection, False] = 1
-            yield _packet(piece.at, piece.connection, True, 0, 0, SYN)
-            yield _packet(piece.at, piece.connection, False, 0, 1, SYN | ACK)
-        yield _packet(piece.at, *here, next_of[here], next_of[there], PSH_ACK, piece.octets)
-        next_of[here] += len(piece.octets)
+        side = (piece.connection, piece.from_client)
+        whole, waiting[side] = cut_pdus(waiting.get(side, b"") + piece.octets)
+        client, server = (LOOPBACK, CLIENT_PORT_FIRST + piece.connection), (LOOPBACK, SERVER_PORT)
+        pdus += [
+            TracedPdu(piece.at, piece.connection, piece.from_client, pdu, local=client, peer=server)
+            for pdu in whole
+        ]
+    return pcap_octets(pdus)
 
 
-def _packet(
-    at: float, connection: int, from_client: bool, seq: int, ack: int, flags: int, octets: bytes = b""
-) -> bytes:
-    """Return one record of the file; checksums are 0, for tshark does not look at them."""
-    ports = [CLIENT_PORT_FIRST + connection, SERVER_PORT]
-    source, target = ports if from_client else reversed(ports)
-    tcp = struct.pack(">HHIIBBHHH", source, target, seq, ack, 5 << 4, flags, 65_535, 0, 0) + octets
-    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0) + LOOPBACK + LOOPBACK
-    seconds, microseconds = divmod(round(at * 1_000_000), 1_000_000)
-    length = len(ip) + len(tcp)
-    return struct.pack("<IIII", seconds, microseconds, length, length) + ip + tcp
+def cut_pdus(octets: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole PDUs at the start of a stream, and what is left."""
+    pdus = []
+    while len(octets) >= HEADER_OCTETS:
+        length = int.from_bytes(octets[:4], "big")
+        assert length >= HEADER_OCTETS, f"no PDU has {length} octets"
+        if length > len(octets):
+            break
+        pdus.append(octets[:length])
+        octets = octets[length:]
+    return pdus, octets
