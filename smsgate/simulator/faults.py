@@ -92,7 +92,7 @@ class Faults:
     late_rate: LateRate | None = None
     window_max: int = 0  # more unanswered submit_sm of a bind are refused in turn by `window_statuses`
     window_statuses: tuple[int, ...] = ()
-    capacity_per_s: int = 0  # what congestion_state 85 stands for; above 118 % throttles
+    capacity_per_s: int = 0  # congestion_state 85 stands for it; when a second's worth waits, 100 and 0x58
 
     # Texts to phones.
     alphabet: Alphabet = "gsm"  # of data_coding 0

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ORIGINS_MAX: Final = 100_000  # messages whose bind is remembered until their receipt
 ANSWERED_MAX: Final = 100_000  # phones that are known to have answered; others answer every time
 OPTIMUM: Final = 85  # congestion_state at the rated capacity: SMPP 5.0 §4.8.4.18 calls 80 to 89 optimum
+NEAR: Final = 90
 FULL: Final = 100
 MO_AGAIN_S: Final = 0.2  # until an MO that was answered comes once more
 
@@ -68,6 +69,8 @@ class FaultySmsc(Smsc):
         self._bound_until = 0.0
         self._turns = 0
         self._taken = 0
+        self._queue = 0.0  # messages that wait for the SMSC's own capacity
+        self._queue_at = 0.0
         self._recent: deque[float] = deque()  # when the submit_sm of the last second came
         self._answered: set[tuple[bytes, bytes]] = set()  # senders and the phones that wrote to them
         self._origins: dict[int, SmscConnection] = {}
@@ -137,7 +140,7 @@ class FaultySmsc(Smsc):
             if not submits.statuses[i]:
                 submits.statuses[i] = self._status_of(faulty)
         super()._refuse(connection, submits)
-        self._taken_now()
+        self._taken_now(submits.statuses.count(0))
         if self.faults.receipt_for_refused:
             self._refused_receipts(faulty, submits)
 
@@ -230,11 +233,22 @@ class FaultySmsc(Smsc):
         now = asyncio.get_running_loop().time()
         while self._recent and self._recent[0] <= now - 1.0:
             self._recent.popleft()
-        return min(FULL, len(self._recent) * OPTIMUM // self.faults.capacity_per_s)
+        capacity_per_s = self.faults.capacity_per_s
+        if self._queued_at(now) >= 1.0:
+            return min(FULL, NEAR + int(self._queue) * (FULL - NEAR) // capacity_per_s)
+        return min(NEAR - 1, len(self._recent) * OPTIMUM // capacity_per_s)
 
-    def _taken_now(self) -> None:
+    def _queued_at(self, now: float) -> float:
+        """Return how many messages wait for the SMSC's own capacity; it keeps a second's worth."""
+        passed_s, self._queue_at = now - self._queue_at, now
+        self._queue = max(0.0, self._queue - passed_s * self.faults.capacity_per_s)
+        return self._queue
+
+    def _taken_now(self, total: int) -> None:
         if self.faults.capacity_per_s:
-            self._recent.append(asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._recent.extend([now] * total)
+            self._queue = self._queued_at(now) + total
 
     def _change_rate(self, connection: FaultyConnection) -> None:
         change = self.faults.late_rate

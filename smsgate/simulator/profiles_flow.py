@@ -38,7 +38,7 @@ FLOW_PROFILES: Final = (
     ),
     Profile(
         "version-5.0-congestion",
-        "Every submit_sm_resp holds congestion_state: 85 at 40 a second; 100 throttles.",
+        "Every submit_sm_resp holds congestion_state: 85 at 40/s, above 89 when messages wait.",
         "SMPP 5.0 §4.8.4.18",
         "raise below 80, hold from 80 to 89, lower from 90; 0x58 is never seen",
         {"capacity_per_s": 40, "sc_interface_version": 0x50},

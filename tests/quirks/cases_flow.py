@@ -10,6 +10,7 @@ from tests.quirks.expectations import (
     each_phone_once,
     everything_delivered,
     never_rebound,
+    never_refused,
     no_phone_twice,
     settled,
 )
@@ -24,6 +25,23 @@ async def slows_down(scene: Scene) -> None:
 async def never_over_a_limit_that_is_known(scene: Scene) -> None:
     await everything_delivered(scene)
     assert scene.log.throttled <= scene.log.submits * 0.02, scene.log.as_json()
+
+
+async def heeds_the_congestion(scene: Scene) -> None:
+    await everything_delivered(scene)
+    never_refused(scene)
+
+
+async def finds_the_window(scene: Scene) -> None:
+    await everything_delivered(scene)
+    before = sum(scene.log.refused.values())
+    # What was learnt stays: the next campaign hardly meets the limit.
+    await scene.start(phones=scene.other_phones)
+    await settled(scene)
+    refused = sum(scene.log.refused.values()) - before
+    assert before > 0
+    assert refused < scene.case.messages / 4
+    assert set(scene.log.by_destination.values()) == {1}
 
 
 async def many_at_once(scene: Scene) -> None:
@@ -67,9 +85,11 @@ async def late_answers_break_nothing(scene: Scene) -> None:
 FLOW_CASES: Final[Mapping[str, Case]] = {
     "throttle-30": Case(never_over_a_limit_that_is_known, {"rate_per_s": 30}, messages=60),
     "throttle-unannounced": Case(slows_down, {"rate_per_s": 100}, messages=250),
-    "queue-full": Case(slows_down, messages=40),
-    "version-5.0-congestion": Case(slows_down, {"interface_version": 0x50, "rate_per_s": 100}, messages=120),
-    "congestion-on-3.4": Case(slows_down, {"rate_per_s": 100}, messages=120),
+    "queue-full": Case(finds_the_window, messages=40),
+    "version-5.0-congestion": Case(
+        heeds_the_congestion, {"interface_version": 0x50, "rate_per_s": 100}, messages=120
+    ),
+    "congestion-on-3.4": Case(heeds_the_congestion, {"rate_per_s": 100}, messages=120),
     "no-answer": Case(unknown_and_not_sent_again, {"response_timeout_s": 0.5}, messages=20),
     "slow-answers": Case(many_at_once, messages=60),
     "late-answers": Case(late_answers_break_nothing, {"response_timeout_s": 1.0}, messages=20),

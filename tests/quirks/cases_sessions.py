@@ -9,6 +9,7 @@ from smsgate.protocol.commands import CommandId
 from tests.quirks.expectations import (
     everything_accounted,
     everything_delivered,
+    never_refused,
     refusals_counted,
     refuses_to_bind,
 )
@@ -66,6 +67,15 @@ async def leaves_when_asked(scene: Scene) -> None:
     assert scene.log.by_destination == dict.fromkeys(scene.phones, 1)
 
 
+async def rebinds_before_the_limit(scene: Scene) -> None:
+    await eventually(scene.bound)
+    await scene.start()
+    await scene.comes_to(accepted=scene.case.messages, delivered=scene.case.messages)
+    never_refused(scene)
+    assert scene.log.by_destination == dict.fromkeys(scene.phones, 1)
+    assert scene.log.binds >= 3
+
+
 async def unknown_requests_are_nacked(scene: Scene) -> None:
     await everything_delivered(scene)
     smsc = scene.smsc
@@ -100,6 +110,7 @@ SESSION_CASES: Final[Mapping[str, Case]] = {
     "unbind-by-smsc": Case(leaves_when_asked),
     "unbind-with-body": Case(leaves_when_asked),
     "disconnect-mid-pdu": Case(everything_accounted),
+    "messages-per-bind": Case(rebinds_before_the_limit, {"max_messages_per_bind": 15}, messages=50),
     "version-missing": Case(everything_delivered),
     "version-3.3": Case(everything_delivered, {"interface_version": 0x33}),
     "version-3.4-only": Case(everything_delivered),

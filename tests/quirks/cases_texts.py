@@ -88,6 +88,7 @@ MO_CASES: Final[Mapping[str, Case]] = {
     "mo-parts-over-binds": Case(texts_arrive, {"binds": 3}, messages=5),
     "mo-udh-16-bit": Case(texts_arrive, messages=3),
     "mo-sar": Case(texts_arrive, messages=3),
+    "mo-shift-table": Case(texts_arrive, messages=3),
     "mo-port-element-first": Case(texts_arrive, messages=3),
     "mo-same-reference": Case(texts_arrive, messages=10),
     "mo-in-payload": Case(texts_arrive, messages=3),
