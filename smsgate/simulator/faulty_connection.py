@@ -15,7 +15,7 @@ from smsgate.protocol.frames import Frame, FrameDecoder
 from smsgate.protocol.pdus import decode_pdu
 from smsgate.simulator.connection import BINDS, LATER, SmscConnection
 from smsgate.simulator.faulty_octets import Bender, as_data_sm, frames_of
-from smsgate.simulator.faulty_texts import as_default_alphabet
+from smsgate.simulator.faulty_texts import as_network
 
 if TYPE_CHECKING:
     from smsgate.simulator.faulty_smsc import FaultySmsc
@@ -91,8 +91,8 @@ class FaultyConnection(SmscConnection):
         elif frame.command_id == CommandId.SUBMIT_SM and self.sends:
             self.submits += 1
         self.frame = frame
-        if frame.command_id == CommandId.SUBMIT_SM and "gsm-as-1" in self._faults.rules:
-            frame = as_default_alphabet(frame)
+        if frame.command_id == CommandId.SUBMIT_SM and self._faults.rules:
+            frame = as_network(frame, self._faults)
         super().data_received(frame.encode())
 
     # -- out

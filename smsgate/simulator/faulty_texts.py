@@ -10,7 +10,7 @@ from smsgate.protocol.frames import HEADER_SIZE, Frame
 from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI, encode_gsm
 from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
 from smsgate.protocol.segmentation import SEGMENT_OCTETS
-from smsgate.protocol.tlvs import tlv_value
+from smsgate.protocol.tlvs import Tag, tlv_number, tlv_value
 from smsgate.simulator.faults import Alphabet, Faults, Rule
 
 PE_ID: Final = 0x1400  # India: who sends, and by which approved template
@@ -18,6 +18,7 @@ TEMPLATE_ID: Final = 0x1401
 TON_ALPHANUMERIC: Final = 5
 UCS2: Final = 0x08
 IA5: Final = 0x01
+SAR_TAGS: Final = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
 INVDCS: Final = 0x104  # SMPP 5.0 §4.7.6: data_coding is not supported
 
 
@@ -49,15 +50,21 @@ def _judge(pdu: Pdu, rule: Rule) -> int:
             return INVDCS if fields["data_coding"] not in {1, UCS2} else 0
 
 
-def as_default_alphabet(frame: Frame) -> Frame:
-    """Return a submit_sm whose data_coding 1 means GSM 03.38 with the data_coding that always means it."""
+def as_network(frame: Frame, faults: Faults) -> Frame:
+    """Return a submit_sm as the radio network will carry it: GSM 03.38 as data_coding 0, SAR as a header."""
     try:
         pdu = decode_pdu(frame)
     except BodyError:
         return frame
-    if pdu.fields["data_coding"] != IA5:
-        return frame
-    octets = encode_pdu(pdu._replace(fields={**pdu.fields, "data_coding": 0}))
+    fields = dict(pdu.fields)
+    if "gsm-as-1" in faults.rules and fields["data_coding"] == IA5:
+        fields["data_coding"] = 0
+    place = [tlv_number(pdu.tlvs, tag) for tag in SAR_TAGS]
+    if None not in place and not fields["esm_class"] & ESM_CLASS_UDHI:
+        fields["esm_class"] |= ESM_CLASS_UDHI
+        header = b"\x05\x00\x03" + bytes(number & 0xFF for number in place if number is not None)
+        fields["short_message"] = header + fields["short_message"]
+    octets = encode_pdu(pdu._replace(fields=fields))
     return Frame(frame.command_id, frame.sequence_number, frame.status, octets[HEADER_SIZE:])
 
 

@@ -103,5 +103,9 @@ TEXT_CASES: Final[Mapping[str, Case]] = {
         phones_read, {"default_alphabet": "latin1"}, messages=3, text=LATIN1_TEXT
     ),
     "refuses-validity": Case(accepted_as_the_carrier_wants_it, {"validity": "none"}),
+    "vendor-tlvs-required": Case(
+        accepted_as_the_carrier_wants_it,
+        {"tlvs_out": [{"tag": 0x1400, "value": "1101456780000012345"}, {"tag": 0x1401, "value": "1107"}]},
+    ),
     "alphanumeric-ton": Case(letters_have_their_ton, messages=3),
 }
