@@ -16,6 +16,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,12 +81,20 @@ def _system_dir(directory: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"{directory.name}-system"
 
 
-@pytest.fixture
-def reachable_dir() -> Iterator[Path]:
+@contextmanager
+def a_reachable_dir() -> Iterator[Path]:
     """Make a directory that PostgreSQL's own user can reach; pytest's `tmp_path` is private."""
     directory = _make_reachable_dir()
-    yield directory
-    shutil.rmtree(directory)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def reachable_dir() -> Iterator[Path]:
+    with a_reachable_dir() as directory:
+        yield directory
 
 
 def in_own_loop(work: Coroutine[Any, Any, T]) -> T:

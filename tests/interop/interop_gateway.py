@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from smsgate.store.embedded import EmbeddedPostgres
 from tests.conftest import TEST_SETTINGS, in_own_loop
-from tests.interop.interop_peers import PASSWORD, SYSTEM_ID, Smsc
+from tests.interop.interop_peers import PASSWORD, SYSTEM_ID
 from tests.interop.interop_processes import DEADLINE_S, SMSGATE, Child, environment, until
 
 SENDER, OTHER_SENDER = "36111", "36222"
@@ -102,18 +102,26 @@ class Api:
         return str(row["offers_state"])
 
 
-class Gateway:
-    """A configuration file and a state directory of its own; the shop `boxman` has prices and a key."""
+class HasPort(Protocol):
+    port: int  # of an SMSC
 
-    def __init__(self, directory: Path, smsc: Smsc, **carrier: object) -> None:
+
+class Gateway:
+    """
+    A configuration file and a state directory of its own; the shop `boxman` has prices and a key.
+
+    `tables` are further tables of the configuration, as text; `carrier` further keys of its carrier.
+    """
+
+    def __init__(self, directory: Path, smsc: HasPort, tables: str = "", **carrier: object) -> None:
         self.state_dir = directory / "state"
         self._directory = directory
         self._config = directory / "smsgate.toml"
         self._config.touch(mode=0o600)
-        self._config.write_text(self._toml(smsc, carrier), encoding="utf-8")
+        self._config.write_text(self._toml(smsc, tables, carrier), encoding="utf-8")
         self._key = ""
 
-    def _toml(self, smsc: Smsc, carrier: dict[str, object]) -> str:
+    def _toml(self, smsc: HasPort, tables: str, carrier: dict[str, object]) -> str:
         settings = {
             "name": "peer",
             "hosts": [f"127.0.0.1:{smsc.port}"],
@@ -129,6 +137,7 @@ class Gateway:
             (
                 f"[node]\nstate_dir = {json.dumps(str(self.state_dir))}",
                 '[http]\nport = 0\n[log]\nform = "json"',
+                tables,
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
                 *(
@@ -171,8 +180,8 @@ class Gateway:
 
 
 @contextmanager
-def a_gateway(directory: Path, smsc: Smsc, **carrier: object) -> Iterator[Gateway]:
-    gateway = Gateway(directory, smsc, **carrier)
+def a_gateway(directory: Path, smsc: HasPort, tables: str = "", **carrier: object) -> Iterator[Gateway]:
+    gateway = Gateway(directory, smsc, tables, **carrier)
     # Ours for as long as the test runs: no command has to start it, and no killed process leaves it behind.
     database = EmbeddedPostgres(gateway.state_dir, settings=TEST_SETTINGS)
     in_own_loop(database.start())

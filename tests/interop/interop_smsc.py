@@ -13,11 +13,15 @@ from tests.interop.interop_tshark import judge
 from tests.interop.interop_wire import Wire
 
 SYSTEM_ID, PASSWORD = "smsgate", "secret"  # what the command takes when nothing is said
-SENDER = "36111"
-PHONE = "33639980001"
 
 
 class Smsc:
+    """One of interop_esme's servers."""
+
+    name = "smsgate-smsc"
+    system_id = SYSTEM_ID
+    password = PASSWORD
+
     def __init__(self, process: Child) -> None:
         (ready,) = process.wait_for("listening")
         self.port = int(ready["smpp"].rpartition(":")[2])

@@ -5,71 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from aiosmpplib import ESME, NPI, TON, AbstractHook, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
+from aiosmpplib import DeliverSm, SubmitSmResp
 from aiosmpplib.protocol import EnquireLinkResp
 from aiosmpplib.state import BindMode, SmppCommandStatus
 
-from tests.interop.interop_processes import DEADLINE_S
-from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
+from tests.interop.interop_aiosmpplib import LEAKS, OFFER, Seen, a_submit, an_esme, bound, eventually
+from tests.interop.interop_esme import PHONE
+from tests.interop.interop_smsc import Smsc, an_smsc
 
-# aiosmpplib lets go of its StreamWriter without waiting for it to close.
-LEAKS = ("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings(*LEAKS)]
-
-ENQUIRE_LINK_S = 0.2
-OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"
-
-
-class Seen(AbstractHook):  # type: ignore[misc]
-    """What came, by kind."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.pdus: list[bytes] = []
-
-    def of(self, kind: type) -> list[Any]:
-        return [message for message in self.messages if isinstance(message, kind)]
-
-    async def sending(self, smpp_message: Any, pdu: bytes, client_id: str) -> None:
-        pass
-
-    async def received(self, smpp_message: Any, pdu: bytes, client_id: str) -> None:
-        self.messages.append(smpp_message)
-        self.pdus.append(pdu)
-
-    async def send_error(self, smpp_message: Any, error: Exception, client_id: str) -> None:
-        raise error
-
-
-def an_esme(smsc: Smsc, seen: Seen, mode: BindMode = BindMode.TRANSCEIVER, password: str = PASSWORD) -> ESME:
-    return ESME(
-        "127.0.0.1",
-        smsc.port,
-        SYSTEM_ID,
-        password,
-        bind_mode=mode,
-        hook=seen,
-        enquire_link_interval=ENQUIRE_LINK_S,
-        log_level="CRITICAL",
-    )
-
-
-@asynccontextmanager
-async def bound(smsc: Smsc, seen: Seen, mode: BindMode = BindMode.TRANSCEIVER) -> AsyncIterator[ESME]:
-    esme = an_esme(smsc, seen, mode)
-    task = asyncio.create_task(esme.start())
-    try:
-        await eventually(lambda: esme.session_state == mode.session_state, "bound")
-        yield esme
-        await asyncio.wait_for(esme.stop(), DEADLINE_S)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -77,24 +24,6 @@ def collected() -> Iterator[None]:
     """What aiosmpplib leaks is found in its own test and in no other."""
     yield
     gc.collect()
-
-
-async def eventually(condition: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"never came: {what}") from None
-
-
-def a_submit(destination: str = PHONE) -> SubmitSm:
-    return SubmitSm(
-        short_message=OFFER,
-        source=PhoneNumber(SENDER, TON.NETWORK_SPECIFIC, NPI.ISDN),
-        destination=PhoneNumber(destination),
-        log_id=destination,
-    )
 
 
 async def reply(smsc: Smsc, text: str) -> None:

@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from tests.interop.interop_esme import (
+    NOT_FOR_THIS_BIND,
+    PHONE,
+    RECEIPT,
+    SENDER,
+    UCS2,
+    WRONG_PASSWORD,
+    bind,
+    check_receipt,
+    submit,
+    submit_part,
+    unbind,
+)
 from tests.interop.interop_peers import ESMES, an_esme_of
-from tests.interop.interop_processes import Child
-from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, an_smsc
+from tests.interop.interop_smsc import an_smsc
 
 pytestmark = [pytest.mark.interop, pytest.mark.parametrize("peer", ESMES)]
 
 OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
 RUSSIAN = "Ваш заказ принят"
-GSM = 0
-UCS2 = 8
-UDHI = 0x40
-RECEIPT = 4
-WRONG_PASSWORD = 0x0E
-NOT_FOR_THIS_BIND = 0x04
-ADDRESSES = {
-    "service_type": "",
-    "source_addr_ton": 3,
-    "source_addr_npi": 1,
-    "source_addr": SENDER,
-    "dest_addr_ton": 1,
-    "dest_addr_npi": 1,
-    "destination_addr": PHONE,
-}
-
-
-def bind(esme: Child, mode: str = "transceiver") -> None:
-    esme.tell(f"bind_{mode}", system_id=SYSTEM_ID, password=PASSWORD)
-    (answer,) = esme.wait_for(f"bind_{mode}_resp")
-    assert (answer["status"], answer["system_id"]) == (0, "smsgate-smsc")
-
-
-def submit(esme: Child, **fields: object) -> None:
-    # Said nothing about, data_coding becomes 1 with octets of GSM 03.38: a habit of npm's smpp.
-    esme.tell(
-        "submit_sm", **ADDRESSES, **{"esm_class": 0, "data_coding": GSM, "registered_delivery": 1, **fields}
-    )
-
-
-def unbind(esme: Child) -> None:
-    esme.tell("unbind")
-    esme.wait_for("unbind_resp", status=0)
-    esme.wait_for("closed")
-    assert not esme.seen("error")
-
-
-def check_receipt(receipt: dict[str, Any], message_id: str) -> None:
-    assert (receipt["esm_class"], receipt["source"], receipt["destination"]) == (RECEIPT, PHONE, SENDER)
-    assert receipt["text"].startswith(f"id:{message_id} sub:001 dlvrd:001 ")
-    assert " stat:DELIVRD err:000 " in receipt["text"]
-    assert (receipt["receipted_message_id"], receipt["message_state"]) == (message_id, 2)
 
 
 def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(peer: str) -> None:
     with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
-        bind(esme)
+        bind(esme, smsc)
         submit(esme, short_message=OFFER)
         submit(esme, short_message=RUSSIAN, data_coding=UCS2)
         answers = esme.wait_for("submit_sm_resp", 2, status=0)
@@ -84,10 +52,9 @@ def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(peer: str)
 
 def test_a_text_in_two_parts_is_one_text_on_the_phone(peer: str) -> None:
     with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
-        bind(esme)
-        for number, text in ((1, "Boxman: "), (2, "CD Madonna")):
-            octets = bytes((5, 0, 3, 0x7A, 2, number)) + text.encode("ascii")
-            submit(esme, octets=octets.hex(), esm_class=UDHI)
+        bind(esme, smsc)
+        submit_part(esme, 1, 2, "Boxman: ")
+        submit_part(esme, 2, 2, "CD Madonna")
         answers = esme.wait_for("submit_sm_resp", 2, status=0)
         receipts = esme.wait_for("deliver_sm", 2, esm_class=RECEIPT)
         ids = [answer["message_id"] for answer in answers]
@@ -102,8 +69,8 @@ def test_a_receiver_gets_what_concerns_a_transmitters_messages(peer: str) -> Non
         an_esme_of(peer, smsc.port) as sending,
         an_esme_of(peer, smsc.port) as receiving,
     ):
-        bind(sending, "transmitter")
-        bind(receiving, "receiver")
+        bind(sending, smsc, "transmitter")
+        bind(receiving, smsc, "receiver")
         submit(sending, short_message=OFFER)
         (answer,) = sending.wait_for("submit_sm_resp", status=0)
         (receipt,) = receiving.wait_for("deliver_sm")
@@ -117,14 +84,14 @@ def test_a_receiver_gets_what_concerns_a_transmitters_messages(peer: str) -> Non
 
 def test_a_wrong_password_is_refused(peer: str) -> None:
     with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
-        esme.tell("bind_transceiver", system_id=SYSTEM_ID, password="wrong")
+        esme.tell("bind_transceiver", system_id=smsc.system_id, password="wrong")
         esme.wait_for("bind_transceiver_resp", status=WRONG_PASSWORD)
         esme.wait_for("closed")
 
 
 def test_sigterm_unbinds_the_esme(peer: str) -> None:
     with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
-        bind(esme)
+        bind(esme, smsc)
         assert smsc.process.terminate() == 0
         esme.wait_for("unbind")
         esme.wait_for("closed")

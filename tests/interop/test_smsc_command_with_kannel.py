@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from smsgate.protocol.wap_push import Indication, SiAction, indication_octets
+from tests.interop.interop_esme import PHONE, SENDER
 from tests.interop.interop_kannel import Kannel, a_kannel
 from tests.interop.interop_processes import until
-from tests.interop.interop_smsc import PASSWORD, PHONE, SENDER, SYSTEM_ID, Smsc, an_smsc
+from tests.interop.interop_smsc import PASSWORD, SYSTEM_ID, Smsc, an_smsc
 from tests.interop.interop_wire import cut_pdus
 
 pytestmark = pytest.mark.interop
