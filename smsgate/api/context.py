@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_api, ports_imports
 from smsgate.flows.commerce import Commerce
+from smsgate.flows.esme_accounts import EsmeAccounts
+from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.security.public_ids import PublicIds
 
 MIB: Final = 1_048_576
@@ -62,6 +64,8 @@ class ApiContext:
     imports: ports_imports.ImportStore
     health: ports_api.HealthStore
 
+    esmes: EsmeAccounts | None = None
+    esme_sessions: EsmeSessions | None = None  # None: no ESME can bind to this process
     draining: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None

@@ -15,6 +15,7 @@ from smsgate.cli import (
     carriers,
     check,
     demo,
+    esmes,
     keys,
     merchants,
     migrate,
@@ -67,6 +68,7 @@ app.add_typer(carriers.app, name="carrier")
 app.add_typer(pdu.app, name="pdu")
 app.add_typer(merchants.app, name="merchant")
 app.add_typer(keys.app, name="key")
+app.add_typer(esmes.app, name="esme")
 app.add_typer(prices.app, name="prices")
 app.add_typer(billing.app, name="billing")
 app.add_typer(wap_push.app, name="wap-push")

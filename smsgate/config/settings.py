@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsgate.api.context import GIB, ApiSettings
+from smsgate.config.esmes import EsmesSettings
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
 from smsgate.flows.sending import SendingLimits
@@ -284,6 +285,7 @@ class Settings(BaseModel):
         default=(), max_length=CARRIERS_MAX, description="tables [[carriers]]"
     )
     sending: SendingSettings = Field(default_factory=SendingSettings, description="the table [sending]")
+    esmes: EsmesSettings = Field(default_factory=EsmesSettings, description="the table [esmes]")
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings, description="the table [webhooks]")
     retention: RetentionSettings = Field(
         default_factory=RetentionSettings, description="the table [retention]"

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from smsgate.errors import LinkError, NotFound
+from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.switchboard import Switchboard
 from smsgate.protocol.pcap import MEDIA_TYPE, TracedPdu, pcap_octets
@@ -27,6 +28,7 @@ SOCKET_NAME: Final = "gateway.sock"
 SOCKET_MODE: Final = 0o600
 SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long directories exceed
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
+_ESMES: Final = web.AppKey("esmes", EsmeSessions)
 _SWITCHBOARD: Final = web.AppKey("switchboard", Switchboard)
 
 
@@ -48,7 +50,9 @@ def _socket_path(state_dir: Path) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def control_socket(state_dir: Path, switchboard: Switchboard) -> AsyncIterator[None]:
+async def control_socket(
+    state_dir: Path, switchboard: Switchboard | None, esmes: EsmeSessions | None
+) -> AsyncIterator[None]:
     """
     Answer on the control socket; only the process that holds the directory's gateway lock may.
 
@@ -56,8 +60,12 @@ async def control_socket(state_dir: Path, switchboard: Switchboard) -> AsyncIter
         OSError: the directory takes no socket.
     """
     app = web.Application()
-    app[_SWITCHBOARD] = switchboard
-    app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
+    if switchboard is not None:
+        app[_SWITCHBOARD] = switchboard
+        app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
+    if esmes is not None:
+        app[_ESMES] = esmes
+        app.add_routes([web.get("/esmes", _esmes)])
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     (state_dir / SOCKET_NAME).unlink(missing_ok=True)  # of a process that was killed
@@ -76,6 +84,28 @@ async def control_socket(state_dir: Path, switchboard: Switchboard) -> AsyncIter
 
 async def _carriers(request: web.Request) -> web.Response:
     return web.json_response({"data": [_shown(carrier) for carrier in request.app[_SWITCHBOARD]]})
+
+
+async def _esmes(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "data": [
+                {
+                    "system_id": session.system_id,
+                    "bind": session.kind,
+                    "peer": session.peer,
+                    "interface_version": session.version,
+                    "since": session.since.isoformat(),
+                    "submits": session.submits,
+                    "refused": session.refused,
+                    "delivered": session.delivered,
+                    "window_used": session.window_used,
+                    "window_max": session.window_max,
+                }
+                for session in request.app[_ESMES].sessions()
+            ]
+        }
+    )
 
 
 async def _trace(request: web.Request) -> web.Response:
@@ -135,6 +165,21 @@ async def ask_carriers(state_dir: Path) -> list[dict[str, Any]]:
         LinkError: no gateway runs on this directory.
     """
     async with _asked(state_dir, "/carriers", {}) as response:
+        data: list[dict[str, Any]] = (await response.json())["data"]
+        return data
+
+
+async def ask_esmes(state_dir: Path) -> list[dict[str, Any]]:
+    """
+    Return the ESMEs that are bound to the running gateway.
+
+    Raises:
+        NotFound: the gateway lets no ESME bind.
+        LinkError: no gateway runs on this directory.
+    """
+    async with _asked(state_dir, "/esmes", {}) as response:
+        if response.status == web.HTTPNotFound.status_code:
+            raise NotFound("The gateway listens for no ESME: set plain_port or tls_port in [esmes].")
         data: list[dict[str, Any]] = (await response.json())["data"]
         return data
 

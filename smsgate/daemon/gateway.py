@@ -113,7 +113,7 @@ class Gateway:
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
         tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use)
         self.intake = Intake(
-            StoredInbound(database),
+            StoredInbound(database, ids.next),
             accounts,
             pricing,
             networks,
@@ -175,15 +175,15 @@ class Gateway:
         for loop in self.loops:
             loop.stop()
         deadline = self._clock.monotonic() + timeout_s
-        await _end(self._loop_tasks, timeout_s)
+        await end_tasks(self._loop_tasks, timeout_s)
         await self._answered(deadline)
         # Receipts and MOs that came so far are committed and answered while the binds still stand.
         await self._settle(deadline)
         await self.switchboard.drain(max(0.1, deadline - self._clock.monotonic()))
         self.intake.close()
         self.flushing.close()
-        settled = await _end([self._flush_task] if self._flush_task else [], timeout_s)
-        await _end([self._intake_task] if self._intake_task else [], timeout_s)
+        settled = await end_tasks([self._flush_task] if self._flush_task else [], timeout_s)
+        await end_tasks([self._intake_task] if self._intake_task else [], timeout_s)
         if settled:
             await self.claiming.release()
         else:
@@ -230,7 +230,7 @@ class Gateway:
         return False
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:
+async def end_tasks(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:
     """Wait for tasks that were told to end, then cancel them; return whether all ended by themselves."""
     if not tasks:
         return True

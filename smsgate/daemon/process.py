@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
@@ -20,7 +18,9 @@ from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.daemon.control import control_socket
+from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
+from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
 from smsgate.errors import ConfigError, SmsgateError
 from smsgate.flows.commerce import Commerce
@@ -52,6 +52,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
 WEBHOOK_GRACE_S = 5.0
+ESMES_DRAIN_S = 5.0  # for commits under way, and for ESMEs to answer our unbind
 HOUSEKEEPING_INTERVAL_S = 3600.0
 HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
 
@@ -92,6 +93,7 @@ class Process:
         self.draining = False
         self.gateway: Gateway | None = None
         self.webhooks: Deliveries | None = None
+        self.esmes: EsmeSide | None = None
         self.api: Serving | None = None
         self._app: web.Application | None = None
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
@@ -127,8 +129,11 @@ class Process:
             if settings.database.dsns() is None:
                 self._stack.enter_context(one_gateway(settings.node.state_dir))
             self._start_gateway(ids)
-            await self._open_control_socket()
         commerce = self._commerce()
+        if "gateway" in roles and settings.esmes.on:
+            await self._start_esmes()
+        if "gateway" in roles:
+            await self._open_control_socket()
         if "webhooks" in roles:
             self._start_webhooks(commerce)
         if "gateway" in roles:
@@ -174,12 +179,30 @@ class Process:
         self._tasks += self.gateway.start()
 
     async def _open_control_socket(self) -> None:
-        assert self.gateway is not None
-        state_dir, switchboard = self.settings.node.state_dir, self.gateway.switchboard
+        switchboard = None if self.gateway is None else self.gateway.switchboard
+        esmes = None if self.esmes is None else self.esmes.desk
         try:
-            await self._stack.enter_async_context(control_socket(state_dir, switchboard))
+            await self._stack.enter_async_context(
+                control_socket(self.settings.node.state_dir, switchboard, esmes)
+            )
         except OSError as exc:  # a directory that takes no socket must not keep messages from leaving
             log.warning("control_socket_refused", error=str(exc))
+
+    async def _start_esmes(self) -> None:
+        services, senders = self.services, sender_table(self.settings)
+        self.esmes = EsmeSide(
+            self.settings.esmes,
+            services.database,
+            mac_key=services.esme_mac_key,
+            ids=services.ids,
+            public_ids=services.public_ids,
+            pricing=self.pricing,
+            networks=default_table(),
+            may_use=lambda sender, slug: sender in senders and senders[sender].allows(slug),
+            wakeups=self._wakeups,
+            clock=services.clock,
+        )
+        self._tasks += await self.esmes.start()
 
     def _commerce(self) -> Commerce:
         services = self.services
@@ -230,10 +253,13 @@ class Process:
         """Have the metrics read what runs here."""
         gateway, metrics, clock = self.gateway, self.metrics, self.services.clock
         self._endless.append(asyncio.create_task(self._lag.run(), name="loop-lag"))
-        loops = [*self._loops, *(gateway.loops if gateway else [])]
+        esmes = self.esmes
+        loops = [*self._loops, *(gateway.loops if gateway else []), *(esmes.loops if esmes else [])]
         watch_loops(metrics, self._lag, loops, clock)
         if self.webhooks is not None:
             watch_deliveries(metrics, self.webhooks)
+        if esmes is not None:
+            esmes.watch(metrics)
         if gateway is None:
             return
         watch_carriers(metrics, gateway.switchboard)
@@ -276,6 +302,8 @@ class Process:
             subscribers=PgSubscribers(database),
             imports=PgImports(database),
             health=PgHealth(database),
+            esmes=esme_accounts(self.settings, services, sender_table(self.settings)),
+            esme_sessions=None if self.esmes is None else self.esmes.desk,
             draining=lambda: self.draining,
             commerce=commerce,
         )
@@ -308,6 +336,8 @@ class Process:
         What was taken and not sent is given back; nothing is sent twice and nothing is missing after it.
         """
         self.draining = True  # /readyz says so until the end: the API is closed last
+        if self.esmes is not None:  # first: what it has answered with 0 is in the gateway's queue
+            await self.esmes.drain(ESMES_DRAIN_S)
         if self.gateway is not None:
             await self.gateway.drain(DRAIN_S)
         if self.webhooks is not None:
@@ -326,26 +356,6 @@ class Process:
         await asyncio.gather(*self._tasks, *self._endless, return_exceptions=True)
         await self._stack.aclose()
         log.info("stopped")
-
-
-@contextmanager
-def one_gateway(state_dir: Path) -> Iterator[None]:
-    """
-    Keep a second gateway out of a machine's own database: each would use the carriers' whole rate.
-
-    Raises:
-        ConfigError: another process has the role here.
-    """
-    with (state_dir / "gateway.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"another process runs the gateway role on {state_dir}",
-                where="node.roles",
-                mend="stop it first, or give this one other roles: --roles api,webhooks",
-            ) from None
-        yield
 
 
 def sender_table(settings: Settings) -> dict[str, SenderInfo]:

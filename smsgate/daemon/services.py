@@ -21,7 +21,13 @@ from smsgate.security.public_ids import PublicIds
 from smsgate.store import node_lease
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
-from smsgate.store.keyring import API_KEY_MAC, PUBLIC_ID_KEY, StoredKeyring, open_master_key
+from smsgate.store.keyring import (
+    API_KEY_MAC,
+    ESME_MAC,
+    PUBLIC_ID_KEY,
+    StoredKeyring,
+    open_master_key,
+)
 from smsgate.store.merchants import PgApiKeys
 from smsgate.store.node_lease import NodeLease
 from smsgate.store.partitions import make_ahead
@@ -39,6 +45,7 @@ class Services:
     keyring: StoredKeyring
     public_ids: PublicIds
     key_mac_key: bytes
+    esme_mac_key: bytes
     lease: NodeLease
     ids: IdMaker
     clock: Clock
@@ -93,6 +100,7 @@ async def open_services(
                 keyring=keyring,
                 public_ids=PublicIds(await keyring.instance_secret(PUBLIC_ID_KEY)),
                 key_mac_key=await keyring.instance_secret(API_KEY_MAC),
+                esme_mac_key=await keyring.instance_secret(ESME_MAC),
                 lease=lease,
                 ids=IdMaker(lease.slot, lambda: int(clock.now().timestamp() * 1000)),
                 clock=clock,

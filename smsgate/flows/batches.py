@@ -39,6 +39,7 @@ class Batch:
     __slots__ = (
         "allowance",
         "allowance_asked",
+        "bodies",
         "campaign_id",
         "carrier_id",
         "consent_read",
@@ -62,6 +63,7 @@ class Batch:
         "paused",
         "retry",
         "returned",
+        "segments",
         "sell_item_ids",
         "sell_micros",
         "sender",
@@ -97,6 +99,8 @@ class Batch:
         message_count: int = 0,
         allowance: int = 0,
         data_coding: int = 0,
+        bodies: Sequence[bytes] | None = None,
+        segments: Sequence[int] | None = None,
     ) -> None:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
@@ -110,18 +114,15 @@ class Batch:
         self.message_ids = message_ids
         self.msisdns = msisdns
         self.texts = texts
-        self.sell_item_ids = sell_item_ids
-        self.sell_micros = sell_micros
-        self.cost_item_ids = cost_item_ids
-        self.cost_micros = cost_micros
-        self.currency = currency
-        self.cost_currency = cost_currency
+        self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
+        self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
+        self.currency, self.cost_currency = currency, cost_currency
         self.key = key
-        self.message_id_base = message_id_base
-        self.message_count = message_count
-        self.allowance = allowance
-        self.allowance_asked = allowance
+        self.message_id_base, self.message_count = message_id_base, message_count
+        self.allowance = self.allowance_asked = allowance
         self.data_coding = data_coding
+        self.bodies = bodies  # an ESME's submit_sm without addresses, instead of texts
+        self.segments = segments  # what each counts for; None: one
         self.size = size
         self.next = self.settled = 0
         self.retry: deque[int] = deque()

@@ -182,7 +182,46 @@ class Claiming:
             for claim in claims:
                 for batch, refused in self._composer.interactive(claim):
                     self._pump.add(batch, refused)
-        return sum(len(claim.message_ids) for claim in claims) >= limit
+        more = sum(len(claim.message_ids) for claim in claims) >= limit
+        return await self._submitted_once() or more
+
+    async def _submitted_once(self) -> bool:
+        """
+        Take what ESMEs submitted, a little ahead of the carriers' room; True: there may be more.
+
+        What is taken and not written yet is in doubt after a crash, as with a chunk's allowance.
+        """
+        ahead = {
+            carrier_id: self._pump.allowance_step - self._unwritten(carrier_id)
+            for carrier_id, carrier in self._carriers.items()
+            if any(bind.state == "bound" for bind in carrier.binds())
+        }
+        limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0))
+        senders = [
+            sender for sender, carrier_id in self._carrier_of_sender.items() if ahead.get(carrier_id, 0) > 0
+        ]
+        async with self._lock:
+            consent_read = (self._clock.monotonic(), self._stops.overflowed)
+            try:
+                claims = await self._store.claim_submitted(
+                    owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()
+                )
+            except StoreUnavailable:
+                self._forgotten = True
+                raise
+            for claim in claims:
+                for batch, refused in self._composer.submitted(claim):
+                    batch.consent_read = consent_read
+                    self._pump.add(batch, refused)
+        return limit > 0 and sum(len(claim.message_ids) for claim in claims) >= limit
+
+    def _unwritten(self, carrier_id: int) -> int:
+        """Return how many messages of ESMEs are in memory for a carrier and not written yet."""
+        return sum(
+            batch.size - batch.next + len(batch.retry)
+            for batch in self._pump.batches()
+            if batch.bodies is not None and batch.carrier_id == carrier_id
+        )
 
     async def _give_back_forgotten(self) -> None:
         if not self._forgotten:

@@ -22,7 +22,7 @@ from smsgate.clock import Clock
 from smsgate.errors import Invalid, TextError
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import Carrier
-from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane
+from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.protocol.gsm0338 import encode_gsm
 
 # (index in the batch, reason): these entries are never written
@@ -148,20 +148,63 @@ class Composer:
         )
         return batch, _refusals(carrier_id, reasons, rates.reasons)
 
+    def submitted(self, claim: SubmittedClaim) -> list[tuple[Batch, Refused]]:
+        """Return one batch per sender and minute of expiry; marketing goes by the bulk lane."""
+        groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+        for place, (sender, expires_at) in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
+            groups[sender, expires_at.replace(second=0, microsecond=0)].append(place)
+        return [self._submitted_group(claim, sender, places) for (sender, _), places in groups.items()]
+
+    def _submitted_group(
+        self, claim: SubmittedClaim, sender: str, places: Sequence[int]
+    ) -> tuple[Batch, Refused]:
+        carrier_id = self._carrier(sender)
+        msisdns = [claim.msisdns[place] for place in places]
+        segments = [claim.segments[place] for place in places]
+        rates = self._rate(claim.merchant_id, carrier_id, msisdns, segments)
+        batch = Batch(
+            handle=next(self._handles),
+            lane=Lane.BULK if claim.marketing else Lane.INTERACTIVE,
+            carrier_id=carrier_id or min(self._carriers),
+            merchant_id=claim.merchant_id,
+            campaign_id=None,
+            sender=sender,
+            expires_at=min(claim.expires_at[place] for place in places),
+            message_ids=_ids([claim.message_ids[place] for place in places]),
+            msisdns=msisdns,
+            texts=[b""] * len(places),
+            sell_item_ids=rates.sell_item_ids,
+            sell_micros=rates.sell_micros,
+            cost_item_ids=rates.cost_item_ids,
+            cost_micros=rates.cost_micros,
+            currency=rates.currency,
+            cost_currency=rates.cost_currency,
+            bodies=[claim.bodies[place] for place in places],
+            segments=segments,
+        )
+        stopped = ["stopped" if claim.stopped[place] else None for place in places]
+        return batch, _refusals(carrier_id, stopped, rates.reasons)
+
     def _carrier(self, sender: str) -> int | None:
         carrier_id = self._carrier_of_sender.get(sender)
         return carrier_id if carrier_id in self._carriers else None
 
-    def _rate(self, merchant_id: int, carrier_id: int | None, msisdns: Sequence[int]) -> _Rates:
+    def _rate(
+        self,
+        merchant_id: int,
+        carrier_id: int | None,
+        msisdns: Sequence[int],
+        segments: Sequence[int] | int = 1,
+    ) -> _Rates:
         """Price every recipient; a merchant without a list, or a network without a price, is refused."""
         now = self._clock.now()
         networks = self._networks.column([str(msisdn) for msisdn in msisdns])
         book = self._prices.book_of(merchant_id)
-        sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, 1)
+        sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, segments)
         cost_list = None if carrier_id is None else self._carriers[carrier_id].cost_list
         cost_book = None if cost_list is None else self._prices.cost_book(cost_list)
         cost = rate_columns(
-            None if cost_book is None else cost_book.version_at(now), Direction.MT, networks, 1
+            None if cost_book is None else cost_book.version_at(now), Direction.MT, networks, segments
         )
         return _Rates(
             [item or 0 for item in sell.item_ids],
@@ -172,6 +215,21 @@ class Composer:
             "" if cost_book is None else cost_book.currency,
             sell.reasons,
         )
+
+
+def bodies_of(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[bytes]:
+    """
+    Return the submit_sm bodies of some entries, in the carrier's profile.
+
+    Raises:
+        TextError, BodyError: one of them is nothing that this carrier can carry.
+    """
+    msisdns = [batch.msisdns[i] for i in indexes]
+    if batch.bodies is not None:
+        chosen = [batch.bodies[i] for i in indexes]
+        return carrier.submitted_bodies(batch.sender, msisdns, chosen, batch.expires_at)
+    texts = batch.texts
+    return carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], batch.data_coding)
 
 
 def _rendered(claim: ChunkClaim) -> Rendered:

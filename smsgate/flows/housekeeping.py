@@ -17,7 +17,7 @@ PARTITIONS_AHEAD_DAYS: Final = 7  # a week of failing housekeeping loses no mess
 ROWS_MAX: Final = 5_000  # deleted by one statement: some 50 ms of locks
 STATEMENTS_MAX: Final = 20  # per job and run; the rest follows in the next run
 
-MESSAGE_TABLES: Final = ("message", "sent", "receipt")
+MESSAGE_TABLES: Final = ("message", "sent", "receipt", "esme_message")
 EVENT_TABLES: Final = ("event",)
 
 # Small tables, by the name of their job in the store.
@@ -29,6 +29,8 @@ KEPT: Final = {
     ),  # a shop may repeat a webhook-id for so long and gets the first answer
     "webhook_delivery": EVENTS_KEPT,
     "receipt_unmatched": timedelta(days=14),  # no SMSC keeps a message for longer
+    "esme_delivery": timedelta(0),  # receipts and MOs whose ESME did not come in time
+    "esme_day": timedelta(days=40),  # what an account sent on a day; the ledger keeps what it costs
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 

@@ -25,9 +25,10 @@ from smsgate.campaigns.reply_words import LANGUAGE_FILES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.composing import Prices
+from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
-from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites, fingerprint
+from smsgate.flows.inbound_records import InboundRow, InboundWrites, fingerprint
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
@@ -187,7 +188,9 @@ class Intake:
                     if joined is None:
                         return None
                     mo = joined.mo
-                    writes = await self._decide(group, [_Said(mo, complete=joined.complete)], attempt)
+                    takers = await group.takers([mo.destination])
+                    said = [_Said(mo, complete=joined.complete)]
+                    writes = await self._decide(group, said, attempt, takers)
             except StoreUnavailable:
                 raise
             except Exception as exc:  # one text that cannot be decided must not end the process
@@ -245,6 +248,7 @@ class Intake:
         joined: list[tuple[str, int]] = []
         async with self._store.group() as group:
             mos = [entry.mo for entry in entries]
+            takers = await group.takers(mo.destination for mo in mos)
             fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
             said: list[_Said] = []
             for place, heard in enumerate(entries):
@@ -257,16 +261,30 @@ class Intake:
                 elif (whole := await group.add_part(heard.mo)) is not None:
                     said.append(_Said(whole))
                     joined.append(heard.key)
-            writes = await self._decide(group, said, attempt)
+            parts = [mos[place] for place in sorted(fresh)]
+            writes = await self._decide(group, said, attempt, takers, parts)
         return writes, joined
 
-    async def _decide(self, group: InboundGroup, said: list[_Said], attempt: int) -> InboundWrites:
-        """Read, decide and write; nothing is in force before the group's commit."""
-        if not said:
+    async def _decide(
+        self,
+        group: InboundGroup,
+        said: list[_Said],
+        attempt: int,
+        takers: dict[str, Taker],
+        parts: Sequence[MobileOriginated] = (),
+    ) -> InboundWrites:
+        """
+        Read, decide and write; nothing is in force before the group's commit.
+
+        `parts` are what came for the first time, as it came: ESMEs get it so.
+        """
+        if not said and not takers:
             return InboundWrites()
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
         context = await group.context([each.mo for each in said], numbers)
+        context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
+        desk.writes.esmes.hand_over_parts(takers, parts)
         for place, (mo, known, repeated, complete) in enumerate(said):
             if place % READ_IN_A_ROW == READ_IN_A_ROW - 1:
                 await asyncio.sleep(0)
@@ -274,7 +292,7 @@ class Intake:
             if reading is None:
                 found = context.open_offers.get((mo.msisdn, mo.destination))
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
-                reading = read_reply(mo.text, _language(context, mo), names=names)
+                reading = read_reply(mo.text, context.language_of(mo), names=names)
             desk.take(mo, reading, repeated=repeated, complete=complete)
         self._charge(desk.writes)
         await group.write(desk.writes)
@@ -374,16 +392,6 @@ class Intake:
                 acks.setdefault(mo.carrier_id, []).append(mo.ack)
         for carrier_id, group in acks.items():
             self._carriers[carrier_id].acknowledge(group, status)
-
-
-def _language(context: InboundContext, mo: MobileOriginated) -> str:
-    """Return the language that the person is written to in; it decides words that differ."""
-    found = context.open_offers.get((mo.msisdn, mo.destination))
-    people = context.people.get(mo.msisdn, [])
-    if found is not None:
-        mine = [person for person in people if person.merchant_id == found.offer.merchant_id]
-        return mine[0].language if mine else found.offer.language
-    return people[0].language if people else "en"
 
 
 def _tally(rows: Sequence[InboundRow]) -> dict[str, int]:

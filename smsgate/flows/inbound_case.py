@@ -74,12 +74,14 @@ class Case:
         found: OpenOffer | None = None,
         person: Person | None = None,
         order_id: int | None = None,
+        merchant_id: int | None = None,
     ) -> None:
         """Write the MO for the merchant that it concerns, and tell the shop."""
         reading = self._reading
-        if found is None and person is None and self._open is not None:
+        if merchant_id is None and found is None and person is None and self._open is not None:
             found = self._open
-        merchant_id = found.offer.merchant_id if found else person.merchant_id if person else _GATEWAY
+        if merchant_id is None:
+            merchant_id = found.offer.merchant_id if found else person.merchant_id if person else _GATEWAY
         mine = found
         if mine is None and self._open and self._open.offer.merchant_id == merchant_id:
             mine = self._open
@@ -117,6 +119,11 @@ class Case:
                 "outcome": outcome,
                 "reason": reading.reason,
             },
+        )
+
+    def _is_recorded(self, merchant_id: int) -> bool:
+        return any(
+            (row.merchant_id, row.inbound_id) == (merchant_id, self._inbound_id) for row in self._writes.rows
         )
 
     def _consent(self, person: Person, event: ConsentEvent, state: ConsentState) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.campaigns.orders import OrderEvent, OrderState, Outcome, advance, judge_acceptance
 from smsgate.campaigns.replies import Label, Reading
+from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import LIVE, Case, DeskTools
 from smsgate.flows.inbound_records import (
     ConsentChange,
@@ -59,10 +60,15 @@ class Desk:
         (STOP), or another offer has come between (docs/decisions/0009).
         Of a text that is not `complete` only what binds nobody is believed: it never orders.
         """
-        if not complete and reading.label not in BELIEVED_INCOMPLETE:
+        taken = mo.destination in self.context.takers
+        if not complete and not taken and reading.label not in BELIEVED_INCOMPLETE:
             _Decision(self, mo, INCOMPLETE).record("incomplete")
             return
         case = _Decision(self, mo, reading)
+        taker = self.context.takers.get(mo.destination)
+        if taker is not None:
+            case.hand_over(taker, repeated=repeated)
+            return
         if repeated and reading.label is not Label.STOP:
             case.repetition()
             return
@@ -91,6 +97,21 @@ class _Decision(Case):
         self._attempt = desk.attempt
 
     # ------------------------------------------------------------ labels
+
+    def hand_over(self, taker: Taker, *, repeated: bool) -> None:
+        """The number is an ESME's: it gets the MO, and a STOP or START counts for the number all the same."""
+        label = self._reading.label
+        if label is Label.STOP:
+            self._writes.esmes.note_stop(taker, self._mo, stopped=True)
+            self.stop(repeated=repeated)
+        if repeated:
+            return
+        if label is Label.START:
+            self._writes.esmes.note_stop(taker, self._mo, stopped=False)
+            self.start()
+        self._writes.esmes.hand_over_whole(taker, self._mo)
+        if not self._is_recorded(taker.merchant_id):
+            self.record("handed_over", merchant_id=taker.merchant_id)
 
     def stop(self, *, repeated: bool) -> None:
         """STOP concerns every merchant that may write to this person from this number."""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
+from smsgate.flows.esme_mos import EsmeWrites, Taker
 from smsgate.flows.records import MobileOriginated, OfferVersion, PostingLine
 
 MISSING: Final = "..."  # reads as hesitation: beside it no yes is a plain yes
@@ -73,6 +74,16 @@ class InboundContext:
     merchants: dict[int, MerchantCard] = field(default_factory=dict)
     # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
+    takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
+
+    def language_of(self, mo: MobileOriginated) -> str:
+        """Return the language that the person is written to in; it decides words that differ."""
+        found = self.open_offers.get((mo.msisdn, mo.destination))
+        people = self.people.get(mo.msisdn, [])
+        if found is not None:
+            mine = [person for person in people if person.merchant_id == found.offer.merchant_id]
+            return mine[0].language if mine else found.offer.language
+        return people[0].language if people else "en"
 
 
 class Joined(NamedTuple):
@@ -165,6 +176,7 @@ class InboundWrites:
     events: EventColumns = field(default_factory=EventColumns)
     consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
     answers: list[tuple[int, datetime]] = field(default_factory=list)  # count towards the AnswerLimit
+    esmes: EsmeWrites = field(default_factory=EsmeWrites)
 
 
 def joined_text(parts: Mapping[int, str], total: int) -> str:

@@ -85,7 +85,7 @@ class Offers:
 
     def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
         info = self._senders.get(sender)
-        if info is None or (info.merchants and merchant.slug not in info.merchants):
+        if info is None or not info.allows(merchant.slug):
             # One sentence for both: which numbers other merchants have is nobody's business.
             message = f"{sender!r} is not one of your sender numbers"
             return [Finding("sender_unknown", sender, message, pointer="/sender")]

@@ -25,7 +25,7 @@ from smsgate.flows.records import (
     Flush,
     PostingLine,
 )
-from smsgate.protocol.receipt_states import FINAL, ReceiptState
+from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
 
 # Accepted messages whose receipt is awaited in memory: about 200 octets each, so 100 MB at most. The
 # oldest go first; their receipts are matched in the database instead (receipt_unmatched).
@@ -42,6 +42,7 @@ class _Charge(NamedTuple):
     sell_micros: int
     cost_item_id: int
     cost_micros: int
+    segments: int
     currency: str
     cost_currency: str
 
@@ -49,12 +50,13 @@ class _Charge(NamedTuple):
 class _Origin:
     """What a receipt needs of its batch; lives while receipts of the batch are awaited."""
 
-    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids")
+    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "reported")
 
     def __init__(self, batch: Batch) -> None:
         self.merchant_id = batch.merchant_id
         self.campaign_id = batch.campaign_id
         self.message_ids = batch.message_ids
+        self.reported = batch.bodies is not None  # its ESME may want to hear of it
         self.awaited = 0
 
 
@@ -81,8 +83,14 @@ class References:
         while len(known) > self._entries_max:
             self._end(known.pop(next(iter(known))))
 
-    def find(self, carrier_id: int, smsc_id: bytes, *, final: bool) -> tuple[int, int | None, int] | None:
-        """Return (merchant, campaign, message id); a final receipt ends the wait for others."""
+    def find(
+        self, carrier_id: int, smsc_id: bytes, *, final: bool
+    ) -> tuple[int, int | None, int, bool] | None:
+        """
+        Return (merchant, campaign, message id, whether an ESME submitted it).
+
+        A final receipt ends the wait for others.
+        """
         key = (carrier_id, smsc_id)
         slot = self._slots.get(key)
         if slot is None:
@@ -91,7 +99,7 @@ class References:
         if final:
             del self._slots[key]
             self._end(slot)
-        return origin.merchant_id, origin.campaign_id, origin.message_ids[index_of(slot)]
+        return origin.merchant_id, origin.campaign_id, origin.message_ids[index_of(slot)], origin.reported
 
     def _end(self, slot: int) -> None:
         origin = self._origins[slot >> SLOT_BITS]
@@ -128,6 +136,7 @@ class Outcomes:
             len(flush.sent)
             or len(flush.receipts)
             or len(flush.unmatched)
+            or len(flush.reports)
             or self._acks
             or self._touched
             or flush.interactive_done
@@ -149,9 +158,13 @@ class Outcomes:
         )
         head = (batch.merchant_id, batch.campaign_id, batch.carrier_id)
         tail = (batch.currency, batch.cost_currency)
-        keys = Counter((sell_items[i], sells[i], cost_items[i], costs[i]) for i in indexes)
-        for (sell_item, sell, cost_item, cost), count in keys.items():
-            self._charges[_Charge(*head, sell_item, sell, cost_item, cost, *tail)] += count
+        segments = batch.segments
+        keys = Counter(
+            (sell_items[i], sells[i], cost_items[i], costs[i], 1 if segments is None else segments[i])
+            for i in indexes
+        )
+        for key, count in keys.items():
+            self._charges[_Charge(*head, *key, *tail)] += count
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)
@@ -161,6 +174,7 @@ class Outcomes:
         self._sent(batch, [index], status=status, smsc_ids=[None], sell=None, cost=None, reason=None, at=at)
         self._count(batch, "refused", 1)
         self._not_opened(batch, [index])
+        self._report(batch, [index], ReceiptState.REJECTD, at, b"%03d" % min(status, 999))
         self._written_settled += 1
 
     def unknown(self, batch: Batch, indexes: Sequence[int], at: datetime) -> None:
@@ -170,6 +184,7 @@ class Outcomes:
             batch, indexes, status=STATUS_UNKNOWN, smsc_ids=none, sell=None, cost=None, reason=None, at=at
         )
         self._count(batch, "unknown", len(indexes))
+        self._report(batch, indexes, ReceiptState.UNKNOWN, at)
         self._written_settled += len(indexes)
 
     def not_sent(self, batch: Batch, indexes: Sequence[int], reason: str, at: datetime) -> None:
@@ -182,6 +197,7 @@ class Outcomes:
         )
         self._count(batch, "not_sent", len(indexes))
         self._not_opened(batch, indexes)
+        self._report(batch, indexes, state_of_unsent(reason), at)
 
     def receipts(self, receipts: CarrierReceipts, at: datetime) -> None:
         """Match receipts of one read by carrier and message id; the rest is matched in the database."""
@@ -196,7 +212,9 @@ class Outcomes:
                 unmatched.errors.append(error)
                 unmatched.received_at.append(at)
                 continue
-            merchant_id, campaign_id, message_id = found
+            merchant_id, campaign_id, message_id, reported = found
+            if reported:
+                self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
             columns.merchant_ids.append(merchant_id)
             columns.message_ids.append(message_id)
             columns.segments.append(1)
@@ -274,6 +292,16 @@ class Outcomes:
             key = (batch.merchant_id, batch.campaign_id, kind)
             self.flush.counters[key] = self.flush.counters.get(key, 0) + count
 
+    def _report(
+        self, batch: Batch, indexes: Sequence[int], state: int, at: datetime, error: bytes = b""
+    ) -> None:
+        """Have the ESME that submitted these hear of them; which it asked for, the store knows."""
+        if batch.bodies is not None:
+            for i in indexes:
+                self.flush.reports.add(
+                    batch.merchant_id, self._next_id(), batch.message_ids[i], state, error, at
+                )
+
     def _not_opened(self, batch: Batch, indexes: Sequence[int]) -> None:
         if batch.key is not None:
             ids = batch.message_ids
@@ -317,5 +345,7 @@ def _posting_lines(posting_id: int, charge: _Charge, count: int, at: datetime) -
         charge.cost_item_id or None,
         charge.cost_currency if charge.cost_item_id else None,
     )
-    made = posting(key, count, count, charge.sell_micros * count, charge.cost_micros * count)
+    made = posting(
+        key, count, count * charge.segments, charge.sell_micros * count, charge.cost_micros * count
+    )
     return ledger_lines(made, posting_id, "mt", charge.carrier_id, at)

@@ -19,6 +19,7 @@ from smsgate.flows.records import (
     Lane,
     MobileOriginated,
     Recovery,
+    SubmittedClaim,
 )
 
 
@@ -53,6 +54,16 @@ class Carrier(Protocol):
 
         `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM,
         unpacked septets) or 8 for UCS-2, and is translated to what the profile says.
+        """
+        ...
+
+    def submitted_bodies(
+        self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime
+    ) -> list[bytes]:
+        """
+        Return one submit_sm body per recipient of what ESMEs submitted, in this carrier's profile.
+
+        `bodies` are submit_sm bodies without addresses; their octets are not changed.
         """
         ...
 
@@ -131,6 +142,12 @@ class SendingStore(Protocol):
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
     ) -> list[InteractiveClaim]:
         """Take up to `limit` waiting system messages from `senders`, or from any past their time."""
+        ...
+
+    async def claim_submitted(
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+    ) -> list[SubmittedClaim]:
+        """Take up to `limit` waiting messages of ESMEs, as `claim_interactive` does; accounts take turns."""
         ...
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:

@@ -41,6 +41,10 @@ class SenderInfo:
     receives: bool
     merchants: frozenset[str] = frozenset()
 
+    def allows(self, slug: str) -> bool:
+        """Return whether the merchant of that slug may send from it."""
+        return not self.merchants or slug in self.merchants
+
 
 class OffersStore(Protocol):
     async def merchant(self, merchant_id: int) -> MerchantProfile: ...

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
+from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import InboundContext, InboundWrites, Joined
 from smsgate.flows.records import MobileOriginated
 
@@ -18,6 +19,10 @@ class InboundGroup(Protocol):
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
     ) -> set[int]:
         """Return the places in `mos` that are no redelivery; `process` is this node's epoch."""
+        ...
+
+    async def takers(self, numbers: Iterable[str]) -> dict[str, Taker]:
+        """Return which accounts of ESMEs take the MOs of these numbers."""
         ...
 
     async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:

@@ -14,6 +14,7 @@ from typing import Final
 
 STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
 STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
+KIND_ESME: Final = "esme"  # `message.kind` of what an ESME submitted
 
 # Kinds of campaign_counter.
 COUNTERS: Final = (
@@ -94,6 +95,22 @@ class InteractiveClaim:
 
 
 @dataclass(slots=True)
+class SubmittedClaim:
+    """Messages of one ESME account that this node may send now; columns."""
+
+    merchant_id: int
+    account_id: int
+    marketing: bool
+    message_ids: list[int]
+    msisdns: list[int]
+    senders: list[str]
+    bodies: list[bytes]  # submit_sm without addresses
+    segments: list[int]
+    stopped: list[bool]  # marketing that the person has not agreed to, or not any more
+    expires_at: list[datetime]
+
+
+@dataclass(slots=True)
 class SentColumns:
     """Outcomes of submit_sm; each list has one entry per segment sent (or per message not sent)."""
 
@@ -143,6 +160,31 @@ class UnmatchedColumns:
 
     def __len__(self) -> int:
         return len(self.smsc_ids)
+
+
+@dataclass(slots=True)
+class ReportColumns:
+    """What became of messages that ESMEs submitted; `states` are numbers of ReceiptState."""
+
+    merchant_ids: list[int] = field(default_factory=list)
+    delivery_ids: list[int] = field(default_factory=list)
+    message_ids: list[int] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    errors: list[bytes] = field(default_factory=list)
+    happened_at: list[datetime] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.message_ids)
+
+    def add(
+        self, merchant_id: int, delivery_id: int, message_id: int, state: int, error: bytes, at: datetime
+    ) -> None:
+        self.merchant_ids.append(merchant_id)
+        self.delivery_ids.append(delivery_id)
+        self.message_ids.append(message_id)
+        self.states.append(state)
+        self.errors.append(error)
+        self.happened_at.append(at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +237,7 @@ class Flush:
     sent: SentColumns = field(default_factory=SentColumns)
     receipts: ReceiptColumns = field(default_factory=ReceiptColumns)
     unmatched: UnmatchedColumns = field(default_factory=UnmatchedColumns)
+    reports: ReportColumns = field(default_factory=ReportColumns)
     # Whose rows those of `sent` are: (chunk, first row, rows). Rows in no chunk are system messages.
     chunk_rows: list[tuple[ChunkKey, int, int]] = field(default_factory=list)
     postings: list[PostingLine] = field(default_factory=list)
@@ -265,6 +308,7 @@ class MobileOriginated:
     total: int = 1
     part: int = 1
     ack: Ack | None = None
+    deliver_sm: bytes = b""  # the whole body as it came, for an ESME that takes this number's MOs
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from smsgate.clock import Clock
 from smsgate.errors import BodyError, TextError
 from smsgate.flows.absent import Absent
 from smsgate.flows.batches import FENCED_OFF, Batch
+from smsgate.flows.composing import bodies_of
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
@@ -178,13 +179,18 @@ class Pump:
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
         if self.is_stale(batch):
-            batch.paused = True
-            self.wake_claims.set()
+            if batch.key is None:
+                self.give_up(batch, "expired", now)
+            else:
+                batch.paused = True
+                self.wake_claims.set()
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
                 self._outcomes.touch(batch)
                 self.work.set()
+            elif batch.bodies is not None:
+                self.wake_interactive.set()  # for what its ESME submitted since
             return True
         room = min(carrier.room(lane), SLICE_MAX)
         if lane is Lane.BULK:
@@ -230,26 +236,20 @@ class Pump:
     ) -> tuple[list[int], list[bytes]]:
         """Return submit_sm bodies and whose they are; what the carrier cannot carry gets its outcome."""
         try:
-            return indexes, self._bodies_of(carrier, batch, indexes)
+            return indexes, bodies_of(carrier, batch, indexes)
         except (TextError, BodyError):
             pass  # one text is enough to refuse the slice: now one by one
         good: list[int] = []
         bodies: list[bytes] = []
         for index in indexes:
             try:
-                bodies += self._bodies_of(carrier, batch, [index])
+                bodies += bodies_of(carrier, batch, [index])
             except (TextError, BodyError) as exc:
                 self._never(batch, [index], exc.code, now)
             else:
                 good.append(index)
         self._after_outcome(batch)
         return good, bodies
-
-    def _bodies_of(self, carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[bytes]:
-        msisdns, texts = batch.msisdns, batch.texts
-        return carrier.bodies(
-            batch.sender, [msisdns[i] for i in indexes], [texts[i] for i in indexes], batch.data_coding
-        )
 
     def _ask_ahead(self, batch: Batch) -> None:
         """Have the allowance grow before it is used up, so that the writing does not wait for a commit."""
@@ -301,7 +301,7 @@ class Pump:
 
     def is_stale(self, batch: Batch) -> bool:
         """Return whether STOPs may be forgotten that came after this chunk's consent was read."""
-        if batch.key is None:
+        if batch.lane is not Lane.BULK:
             return False
         read_at, overflowed = batch.consent_read
         return self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed

@@ -10,6 +10,7 @@ from smsgate.errors import TextError
 from smsgate.protocol.columns import SubmitTemplate, digits
 from smsgate.protocol.gsm0338 import DATA_CODING, decode_gsm
 from smsgate.protocol.session_states import takes_tlvs
+from smsgate.protocol.times import absolute_time, relative_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ class BodyMaker:
     def __init__(self, profile: CarrierProfile, clock: Clock) -> None:
         self._profile = profile
         self._clock = clock
-        self._with_tlvs = takes_tlvs(profile.interface_version, None, missing_is_33=False)
+        self.with_tlvs = takes_tlvs(profile.interface_version, None, missing_is_33=False)
         self._templates: OrderedDict[_Key, tuple[float, SubmitTemplate]] = OrderedDict()
 
     def take_version(self, sc_interface_version: int | None) -> None:
@@ -41,8 +42,8 @@ class BodyMaker:
         with_tlvs = takes_tlvs(
             profile.interface_version, sc_interface_version, missing_is_33=profile.missing_version_is_old
         )
-        if with_tlvs != self._with_tlvs:
-            self._with_tlvs = with_tlvs
+        if with_tlvs != self.with_tlvs:
+            self.with_tlvs = with_tlvs
             self._templates.clear()
 
     def bodies(
@@ -87,7 +88,7 @@ class BodyMaker:
         source = profile.source_address(sender)
         ton, npi = profile.msisdn_ton_npi
         return SubmitTemplate(
-            profile.tlvs_of(sender) if self._with_tlvs else (),
+            profile.tlvs_of(sender) if self.with_tlvs else (),
             service_type=profile.service_type.encode("ascii"),
             source_addr_ton=source.ton,
             source_addr_npi=source.npi,
@@ -101,16 +102,12 @@ class BodyMaker:
 
 
 def _validity(profile: CarrierProfile, now: datetime) -> bytes:
-    """Return validity_period. Source: SMPP 3.4 §7.1.1: YYMMDDhhmmsstnnp, or YYMMDDhhmmss000R from now."""
+    """Return validity_period, in the profile's form."""
     if profile.validity == "none":
         return b""
     if profile.validity == "absolute":
-        until = now + timedelta(seconds=profile.validity_s)
-        return f"{until:%y%m%d%H%M%S}000+".encode("ascii")
-    minutes, seconds = divmod(profile.validity_s, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    return f"0000{days:02d}{hours:02d}{minutes:02d}{seconds:02d}000R".encode("ascii")
+        return absolute_time(now + timedelta(seconds=profile.validity_s))
+    return relative_time(timedelta(seconds=profile.validity_s))
 
 
 def _to_latin1(texts: Sequence[bytes]) -> list[bytes]:

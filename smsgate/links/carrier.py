@@ -17,6 +17,7 @@ from smsgate.links.flow import Flow
 from smsgate.links.hosts import HostBook
 from smsgate.links.link import Link
 from smsgate.links.requests import Requests
+from smsgate.links.submitted import submitted_bodies
 from smsgate.links.tls import tls_context
 from smsgate.msisdn import is_e164
 from smsgate.protocol.session_states import (
@@ -37,6 +38,7 @@ from smsgate.protocol.session_states import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from smsgate.clock import Clock
     from smsgate.flows.ports import CarrierEvents
@@ -153,6 +155,14 @@ class CarrierAccount:
         self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
     ) -> list[bytes]:
         return self._bodies.bodies(sender, msisdns, texts, data_coding)
+
+    def submitted_bodies(
+        self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime
+    ) -> list[bytes]:
+        with_tlvs = self._bodies.with_tlvs
+        return submitted_bodies(
+            self.profile, self._clock, sender, msisdns, bodies, expires_at, with_tlvs=with_tlvs
+        )
 
     def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
         assert len(bodies) == len(slots)

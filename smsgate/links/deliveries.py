@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.msisdn import is_e164
+from smsgate.protocol.commands import CommandId
 from smsgate.protocol.mo_text import MoText, read_mo
+from smsgate.protocol.pdus import encode_body
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX, parse_receipt
-from smsgate.protocol.tlvs import Tag, tlv_number, tlv_value
+from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number, tlv_value
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,6 +113,7 @@ def _mobile_originated(
         total=1 if place is None else place.total,
         part=1 if place is None else place.index,
         ack=Ack(carrier_id, token, [pdu.sequence_number]),
+        deliver_sm=encode_body(CommandId.DELIVER_SM, fields) + encode_tlvs(pdu.tlvs),
     )
 
 

@@ -19,6 +19,14 @@ class ReceiptState(IntEnum):
     REJECTD = 8
 
 
+_UNSENT: Final = {"expired": ReceiptState.EXPIRED, "cancelled": ReceiptState.DELETED}
+
+
+def state_of_unsent(reason: str | None) -> ReceiptState:
+    """Return how a receipt says that a message was never written to a carrier, and why."""
+    return _UNSENT.get(reason or "", ReceiptState.REJECTD)
+
+
 # `stat:` words, upper case. Appendix B cuts them to 7 letters; many SMSCs write them out or cut elsewhere.
 STATE_WORDS: Final[dict[bytes, int]] = {
     b"ENROUTE": 1,

@@ -18,6 +18,7 @@ VALUE_LENGTH_MAX: Final = 0xFFFF  # octets: the length has 16 bits
 
 class Tag:
     DEST_ADDR_SUBUNIT: Final = 0x0005
+    QOS_TIME_TO_LIVE: Final = 0x0017
     RECEIPTED_MESSAGE_ID: Final = 0x001E
     USER_MESSAGE_REFERENCE: Final = 0x0204
     SOURCE_PORT: Final = 0x020A

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     PRICE_ITEM = "pri"
     STATEMENT = "stm"
     CARRIER = "car"
+    ESME = "esm"
 
 
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}

@@ -17,6 +17,7 @@ from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, 
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
+from smsgate.store.esme_reports import insert_reports
 from smsgate.store.merging import Booked, merge
 from smsgate.store.pool import Database
 
@@ -87,6 +88,7 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
             booked = await merge(connection, flush, foreign)
         elif len(flush.sent):
             await _copy_sent(connection, flush.sent)
+        await insert_reports(connection, flush.reports)
         if len(flush.receipts):
             await _copy_receipts(connection, flush.receipts)
         if len(flush.unmatched):

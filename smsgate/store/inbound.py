@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ import asyncpg
 
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import OrderState
+from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
@@ -27,6 +28,7 @@ from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.store import catalogue
 from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
+from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.notices import publish_start, publish_stop
@@ -48,19 +50,21 @@ def _session(mo: MobileOriginated, process: int) -> str:
 
 
 class StoredInbound:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, next_id: Callable[[], int]) -> None:
         self._database = database
+        self._next_id = next_id
 
     @asynccontextmanager
     async def group(self) -> AsyncIterator[StoredGroup]:
         """Open the transaction of one group; leaving it without an error commits."""
         async with self._database.bulk_transaction() as connection:
-            yield StoredGroup(connection)
+            yield StoredGroup(connection, self._next_id)
 
 
 class StoredGroup:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, next_id: Callable[[], int]) -> None:
         self._connection = connection
+        self._next_id = next_id
 
     async def first_seen(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
@@ -80,6 +84,9 @@ class StoredGroup:
         )
         return {places[row["carrier_id"], row["fingerprint"]] for row in rows}
 
+    async def takers(self, numbers: Iterable[str]) -> dict[str, Taker]:
+        return await takers(self._connection, numbers)
+
     async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:
         """Keep one part of a long MO; return the whole one when this was the last part missing."""
         key = (mo.carrier_id, mo.msisdn, mo.destination, mo.ref, mo.total)
@@ -91,7 +98,8 @@ class StoredGroup:
             return None
         await self._connection.execute(SQL["take_parts"], *key)
         text = "".join(row["text"] for row in rows)
-        return replace(mo, text=text, raw=b"".join(row["raw"] for row in rows), total=1, part=1)
+        raw = b"".join(row["raw"] for row in rows)
+        return replace(mo, text=text, raw=raw, total=1, part=1, deliver_sm=b"")
 
     async def take_parts(self, carrier_id: int, newest_before: datetime, skip: int) -> Joined | None:
         """Take one set of parts that is complete, or whose newest part is older; `skip` the oldest sets."""
@@ -253,6 +261,7 @@ class StoredGroup:
             await (publish_stop if stopped else publish_start)(connection, merchant_id, msisdn)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
+        await write_esmes(connection, writes.esmes, self._next_id)
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
             await connection.execute(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MASTER_KEY_ENV: Final = "SMSGATE_MASTER_KEY"
 MASTER_KEY_FILE: Final = "master.key"
 API_KEY_MAC: Final = "api_key_mac"  # instance secret: what API keys are hashed under
+ESME_MAC: Final = "esme_password_mac"  # instance secret: what ESMEs' passwords are hashed under
 PUBLIC_ID_KEY: Final = "public_id_key"  # instance secret: what public ids are made under
 SECRET_OCTETS: Final = 32
 LOCK_KEY: Final = 0x736D7367_00000003  # "smsg", 3: one maker of keys at a time

@@ -10,8 +10,12 @@ from smsgate.campaigns.rendering import field_names
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord, Page, PageAsk
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
-from smsgate.protocol.commands import status_text
+from smsgate.protocol.commands import CommandId, status_text
+from smsgate.protocol.frames import Frame
+from smsgate.protocol.mo_text import read_mo
+from smsgate.protocol.pdus import decode_pdu
 from smsgate.protocol.receipt_states import FINAL
+from smsgate.protocol.tlvs import Tag, tlv_value
 from smsgate.store.catalogue import load
 from smsgate.store.pages import ID_END, page_rows
 from smsgate.store.pool import Database
@@ -139,7 +143,7 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         msisdn=row["msisdn"],
         kind=row["kind"],
         sender=row["sender"],
-        text=row["body"] if row["body"] is not None else rendered(row["text"] or "", row["fields"] or []),
+        text=_text(row),
         order_id=row["order_id"],
         inbound_id=row["inbound_id"],
         state=state,
@@ -151,6 +155,18 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         sent_at=None if state == "not_sent" else row["sent_at"],  # when it was decided, for those
         final_at=row["final_at"],
     )
+
+
+def _text(row: asyncpg.Record) -> str:
+    """Return the text as people read it; of a binary message there is none."""
+    if row["submitted"] is not None:
+        pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, row["submitted"]))
+        payload = tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD)
+        fields = pdu.fields
+        return read_mo(
+            fields["short_message"], fields["data_coding"], fields["esm_class"], message_payload=payload
+        ).text
+    return row["body"] if row["body"] is not None else rendered(row["text"] or "", row["fields"] or [])
 
 
 def _reason(state: str, row: asyncpg.Record) -> str | None:

@@ -7,17 +7,18 @@ become unknown (offers are never resent); the rest was never written and goes ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
-from smsgate.flows.records import Recovery
+from smsgate.flows.records import KIND_ESME, Recovery, ReportColumns
 from smsgate.ids import first_id_at
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection
+from smsgate.store.esme_reports import insert_reports
 from smsgate.store.pool import Database
 from smsgate.store.unsent import add_counters, settle_unsent
 
@@ -35,7 +36,7 @@ LOOK_BACK: Final = (
 CANCELLED_MAX: Final = 500  # chunks of cancelled campaigns ended by one call; the rest by the next
 
 
-async def recover(database: Database, now: datetime) -> Recovery:
+async def recover(database: Database, next_id: Callable[[], int], now: datetime) -> Recovery:
     """Settle what owners without a live lease hold; safe beside other nodes doing the same."""
     async with database.control() as connection:
         live = [row["epoch"] for row in await connection.fetch(SQL["live_owners"])]
@@ -53,6 +54,10 @@ async def recover(database: Database, now: datetime) -> Recovery:
         async with database.bulk_transaction() as connection:
             rows = await connection.fetch(SQL["unknown_interactive"], merchant_id, message_ids, now)
             await connection.execute(SQL["interactive_done"], merchant_id, message_ids)
+            reports = ReportColumns()
+            for row in rows:
+                reports.add(merchant_id, next_id(), row["message_id"], ReceiptState.UNKNOWN, b"", now)
+            await insert_reports(connection, reports)
             silent += len(rows)
     cancelled = await _end_cancelled(database, now)
     return Recovery(resumed, unknown, silent, cancelled)
@@ -94,7 +99,9 @@ async def _return_chunk(
         return unknown
 
 
-async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now: datetime) -> int:
+async def resolve_unmatched(
+    database: Database, next_id: Callable[[], int], carrier_id: int, limit: int, now: datetime
+) -> int:
     """Match waiting receipts of one carrier by message id; those without a match wait twice as long."""
     async with database.bulk_transaction() as connection:
         waiting = await connection.fetch(SQL["unmatched_due"], carrier_id, now, limit)
@@ -104,6 +111,7 @@ async def resolve_unmatched(database: Database, carrier_id: int, limit: int, now
         matched = [(row, newest[row["smsc_id"]]) for row in waiting if row["smsc_id"] in newest]
         missed = [row["unmatched_id"] for row in waiting if row["smsc_id"] not in newest]
         if matched:
+            await insert_reports(connection, _reports(matched, next_id))
             await connection.execute(
                 SQL["insert_receipts"],
                 [s["merchant_id"] for _, s in matched],
@@ -151,6 +159,19 @@ async def _newest_by_smsc_id(
         )
         newest |= {row["smsc_id"]: row for row in sorted(sent, key=lambda row: row["message_id"])}
     return newest
+
+
+def _reports(
+    matched: Sequence[tuple[asyncpg.Record, asyncpg.Record]], next_id: Callable[[], int]
+) -> ReportColumns:
+    """Return what these receipts say of messages that ESMEs submitted."""
+    reports = ReportColumns()
+    for r, s in matched:
+        if s["kind"] == KIND_ESME:
+            reports.add(
+                s["merchant_id"], next_id(), s["message_id"], r["state"], r["error"] or b"", r["received_at"]
+            )
+    return reports
 
 
 def _first_finals(

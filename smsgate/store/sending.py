@@ -22,6 +22,7 @@ from smsgate.flows.records import (
     Flush,
     InteractiveClaim,
     Recovery,
+    SubmittedClaim,
 )
 from smsgate.store import catalogue, flushing, recovery
 from smsgate.store.claims import Claim
@@ -121,6 +122,24 @@ class StoredSending:
                     claims.append(_interactive(merchant_id, rows))
         return claims
 
+    async def claim_submitted(
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+    ) -> list[SubmittedClaim]:
+        claims: list[SubmittedClaim] = []
+        async with self._database.bulk() as connection:
+            accounts = await connection.fetch(SQL["submitting_accounts"])
+            for turn, (merchant_id, account_id, marketing) in enumerate(accounts):
+                share = -(-limit // (len(accounts) - turn))  # an even part of what is left
+                if share <= 0:
+                    break
+                rows = await connection.fetch(
+                    SQL["take_submitted"], merchant_id, owner, share, senders, now, account_id, marketing
+                )
+                if rows:
+                    limit -= len(rows)
+                    claims.append(_submitted(merchant_id, account_id, rows, marketing=marketing))
+        return claims
+
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
         by_merchant: dict[int, list[int]] = defaultdict(list)
         for merchant_id, message_id in messages:
@@ -145,10 +164,10 @@ class StoredSending:
         return await flushing.commit(self._database, flush, owner=owner)
 
     async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
-        return await recovery.resolve_unmatched(self._database, carrier_id, limit, now)
+        return await recovery.resolve_unmatched(self._database, self._ids.next, carrier_id, limit, now)
 
     async def recover(self, *, now: datetime) -> Recovery:
-        return await recovery.recover(self._database, now)
+        return await recovery.recover(self._database, self._ids.next, now)
 
 
 def _interactive(merchant_id: int, rows: Sequence[asyncpg.Record]) -> InteractiveClaim:
@@ -158,5 +177,22 @@ def _interactive(merchant_id: int, rows: Sequence[asyncpg.Record]) -> Interactiv
         msisdns=[row["msisdn"] for row in rows],
         senders=[row["sender"] for row in rows],
         bodies=[row["body"] for row in rows],
+        expires_at=[row["expires_at"] for row in rows],
+    )
+
+
+def _submitted(
+    merchant_id: int, account_id: int, rows: Sequence[asyncpg.Record], *, marketing: bool
+) -> SubmittedClaim:
+    return SubmittedClaim(
+        merchant_id=merchant_id,
+        account_id=account_id,
+        marketing=marketing,
+        message_ids=[row["message_id"] for row in rows],
+        msisdns=[row["msisdn"] for row in rows],
+        senders=[row["sender"] for row in rows],
+        bodies=[row["body"] for row in rows],
+        segments=[row["segments"] for row in rows],
+        stopped=[row["stopped"] for row in rows],
         expires_at=[row["expires_at"] for row in rows],
     )

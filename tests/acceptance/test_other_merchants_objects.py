@@ -30,8 +30,9 @@ KINDS = {
     "merchants": Kind.MERCHANT,
     "api_keys": Kind.API_KEY,
     "price_lists": Kind.PRICE_LIST,
+    "esmes": Kind.ESME,
 }
-OPERATORS = {"merchants", "api_keys", "price_lists"}
+OPERATORS = {"merchants", "api_keys", "price_lists", "esmes"}
 BODIES: dict[str, object] = {
     "/v1/webhook_endpoints/{id}/deliveries": {
         "from": "2026-01-01T00:00:00Z",

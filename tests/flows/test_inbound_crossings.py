@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime
 from functools import partial
 
@@ -57,7 +58,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
     async with an_open_offer(database) as (world, _):
         msisdn = FIRST_MSISDN + 1
         mo = MobileOriginated(1, msisdn, str(msisdn), SENDER, "OK", b"OK", 0, datetime.now(UTC))
-        store = StoredInbound(database)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__)
 
         async def look() -> object:
             async with store.group() as group:

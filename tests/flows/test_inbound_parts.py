@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from functools import partial
 
@@ -109,7 +110,7 @@ async def test_parts_that_two_processes_take_at_once_are_one_text(database: Data
     """Neither transaction sees the other's part; nobody waits half a minute for what is there."""
 
     async with an_open_offer(database, stock=10) as (world, _):
-        store = StoredInbound(database)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__)
         async with store.group() as one, store.group() as other:
             assert await one.add_part(a_part(1, 1, "OK ")) is None
             assert await other.add_part(a_part(1, 2, "2")) is None
@@ -123,7 +124,7 @@ async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Databas
     """A timezone that does not exist: no receipt can be made, a STOP can be taken."""
     async with an_open_offer(database) as (world, _):
         await world.execute("UPDATE merchant SET timezone = 'Nowhere/At_All'")
-        store = StoredInbound(database)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__)
         async with store.group() as one, store.group() as other:
             await one.add_part(a_part(1, 1, "O"))
             await other.add_part(a_part(1, 2, "K"))
@@ -140,7 +141,7 @@ async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Databas
 
 async def test_one_set_is_settled_by_one_process(database: Database) -> None:
     at = datetime.now(UTC)
-    store = StoredInbound(database)
+    store = StoredInbound(database, itertools.count(1 << 40).__next__)
     for part in (1, 2):
         async with store.group() as group:
             await group.add_part(MobileOriginated(1, 33, "33", SENDER, "x", b"x", 0, at, 9, 3, part))

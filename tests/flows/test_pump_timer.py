@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import uvloop
 
@@ -47,6 +47,11 @@ class _SpentRate:
 
     def bodies(
         self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+    ) -> list[bytes]:
+        raise NotImplementedError
+
+    def submitted_bodies(
+        self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime
     ) -> list[bytes]:
         raise NotImplementedError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from smsgate.store.pool import Database
 from smsgate.store.recovery import resolve_unmatched
 from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, World, a_simulator, a_world, eventually
 
+NEXT_ID = itertools.count(1 << 40).__next__
 DATE = b"2611231200"
 
 
@@ -160,7 +162,7 @@ async def test_two_processes_that_match_at_once_count_every_receipt_once(databas
         for number in range(20):
             await a_waiting_receipt(world, number, now, now)
         async with world.locked("receipt"):
-            tasks = [asyncio.create_task(resolve_unmatched(database, 1, 100, now)) for _ in range(2)]
+            tasks = [asyncio.create_task(resolve_unmatched(database, NEXT_ID, 1, 100, now)) for _ in range(2)]
 
             async def both_got_as_far_as_they_can() -> bool:
                 waiting = await world.value("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -184,6 +186,6 @@ async def test_a_receipt_is_looked_for_the_further_back_the_longer_it_waits(
         await a_waiting_receipt(world, 1, now - sent_before, now)
         if found_after_s > 1:
             early = now + timedelta(seconds=found_after_s // 2 - 1)
-            assert await resolve_unmatched(database, 1, 100, early) == 0
-        assert await resolve_unmatched(database, 1, 100, now + timedelta(seconds=found_after_s)) == 1
+            assert await resolve_unmatched(database, NEXT_ID, 1, 100, early) == 0
+        assert await resolve_unmatched(database, NEXT_ID, 1, 100, now + timedelta(seconds=found_after_s)) == 1
         assert await receipt_states(world) == {2: 1}

@@ -15,6 +15,7 @@ def test_the_shipped_manifest_is_read_whole() -> None:
         "sent",
         "receipt",
         "event",
+        "esme_message",
     }
 
 

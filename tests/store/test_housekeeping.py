@@ -22,6 +22,8 @@ INSERTS = {
     "idempotency_key": "INSERT INTO idempotency_key VALUES (5, $1::int::text, '\\x', 200, '\\x', $2)",
     "trigger_event": "INSERT INTO trigger_event VALUES (5, 1, $1::int::text, '\\x', 202, '\\x', NULL, $2)",
     "webhook_delivery": "INSERT INTO webhook_delivery VALUES (5, $1, 1, 'ord_1', 'pending', 0, $2)",
+    "esme_delivery": "INSERT INTO esme_delivery VALUES (5, $1, 1, NULL, 0, '', '', $2, $2, $2)",
+    "esme_day": "INSERT INTO esme_day VALUES (5, $1, $2, 1)",
     "receipt_unmatched": "INSERT INTO receipt_unmatched VALUES (1, $1, '\\x', 2, NULL, $2, $2)",
 }
 

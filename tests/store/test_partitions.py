@@ -14,7 +14,7 @@ from smsgate.store.partitions import borders, drop_older, existing, make_ahead
 from smsgate.store.pool import Database
 
 NOW = datetime(2031, 5, 6, 23, 59, 59, tzinfo=UTC)  # far from the days that the template holds
-TABLES = ("event", "message", "receipt", "sent")
+TABLES = ("esme_message", "event", "message", "receipt", "sent")
 
 
 def test_borders_are_midnights_and_leave_no_gap() -> None:
@@ -29,7 +29,7 @@ async def test_each_day_from_yesterday_on_has_a_partition_named_by_its_date(data
         assert sorted(made) == sorted(f"{table}_p203105{day:02}" for table in TABLES for day in (5, 6, 7, 8))
         assert await make_ahead(connection, NOW, 2) == []
         assert await make_ahead(connection, NOW + timedelta(days=1), 2) == [
-            f"{table}_p20310509" for table in ("message", "sent", "receipt", "event")
+            f"{table}_p20310509" for table in ("message", "sent", "receipt", "event", "esme_message")
         ]
 
 

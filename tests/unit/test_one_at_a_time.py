@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smsgate.daemon.process import one_gateway
+from smsgate.daemon.one_gateway import one_gateway
 from smsgate.demo.main import only_one
 from smsgate.demo.scene import DemoFailed
 from smsgate.errors import ConfigError

@@ -71,3 +71,26 @@ DELETE FROM webhook_delivery
    AND (event_id, endpoint_id) IN (SELECT event_id, endpoint_id FROM webhook_delivery
                                     WHERE merchant_id = $1 AND event_id < $2 LIMIT $3)
 RETURNING 1;
+
+-- name: esme_delivery_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM esme_delivery WHERE expires_at < $1;
+
+-- name: esme_delivery_delete
+-- scope: merchant
+DELETE FROM esme_delivery
+ WHERE merchant_id = $1
+   AND delivery_id IN (SELECT delivery_id FROM esme_delivery WHERE merchant_id = $1 AND expires_at < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: esme_day_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM esme_day WHERE day < $1;
+
+-- name: esme_day_delete
+-- scope: merchant
+DELETE FROM esme_day
+ WHERE merchant_id = $1
+   AND (account_id, day) IN (SELECT account_id, day FROM esme_day
+                              WHERE merchant_id = $1 AND day < $2 LIMIT $3)
+RETURNING 1;

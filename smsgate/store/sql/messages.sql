@@ -1,8 +1,9 @@
 -- name: message
 -- scope: merchant
 SELECT m.message_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind, m.sender, m.fields, m.body, m.order_id,
-    m.inbound_id, v.text, s.*, r.*, l.currency
+    m.inbound_id, v.text, e.body AS submitted, s.*, r.*, l.currency
 FROM message m
+LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
 LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
 LEFT JOIN offer_version v
     ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -33,7 +34,7 @@ WHERE m.merchant_id = $1 AND m.message_id = $2;
 -- scope: merchant
 -- The page is cut first; its outcomes are looked up for its rows alone. A campaign's messages are found by
 -- the ranges of ids that its chunks have.
-SELECT p.*, v.text, s.*, r.*, l.currency
+SELECT p.*, v.text, e.body AS submitted, s.*, r.*, l.currency
 FROM (
     SELECT m.merchant_id, m.message_id, m.message_id AS page_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind,
         m.sender, m.fields, m.body, m.order_id, m.inbound_id
@@ -47,6 +48,7 @@ FROM (
     ORDER BY m.message_id /* page */ DESC
     LIMIT $3
 ) p
+LEFT JOIN esme_message e ON e.merchant_id = p.merchant_id AND e.message_id = p.message_id
 LEFT JOIN campaign c ON c.merchant_id = p.merchant_id AND c.campaign_id = p.campaign_id
 LEFT JOIN offer_version v
     ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version

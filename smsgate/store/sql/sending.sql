@@ -245,7 +245,7 @@ DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender 
 
 -- name: interactive_merchants
 -- scope: report
-SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL ORDER BY merchant_id
+SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL AND account_id = 0 ORDER BY merchant_id
 
 -- name: take_interactive
 -- scope: merchant
@@ -254,13 +254,45 @@ WITH taken AS (
      WHERE merchant_id = $1
        AND message_id IN (SELECT q.message_id FROM interactive_queue q
                              JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
-                            WHERE q.merchant_id = $1 AND q.owner IS NULL
+                            WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
                               AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
                             ORDER BY q.message_id LIMIT $3
                               FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)
 SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at
   FROM taken t JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
+ ORDER BY m.message_id
+
+-- name: submitting_accounts
+-- scope: report
+SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing
+  FROM esme_account a
+ WHERE EXISTS (SELECT FROM interactive_queue q
+                WHERE q.merchant_id = a.merchant_id AND q.account_id = a.account_id AND q.owner IS NULL)
+ ORDER BY a.account_id
+
+-- name: take_submitted
+-- scope: merchant
+-- Consent to marketing is looked at again: much may have been said while the message waited.
+WITH taken AS (
+    UPDATE interactive_queue SET owner = $2
+     WHERE merchant_id = $1
+       AND message_id IN (SELECT q.message_id FROM interactive_queue q
+                             JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
+                            WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = $6
+                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
+                            ORDER BY q.message_id LIMIT $3
+                              FOR UPDATE OF q SKIP LOCKED)
+    RETURNING message_id, expires_at)
+SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, t.expires_at,
+       $7::boolean AND NOT (
+           EXISTS (SELECT FROM subscriber s
+                    WHERE s.merchant_id = $1 AND s.msisdn = m.msisdn AND s.offers_state = 'subscribed')
+           AND NOT EXISTS (SELECT FROM sender_stop x
+                            WHERE x.merchant_id = $1 AND x.sender = m.sender AND x.msisdn = m.msisdn)) AS stopped
+  FROM taken t
+  JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
+  JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = t.message_id
  ORDER BY m.message_id
 
 -- name: release_interactive
@@ -277,7 +309,7 @@ SELECT unmatched_id, smsc_id, state, error, received_at FROM receipt_unmatched
 
 -- name: sent_by_smsc_id
 -- scope: account
-SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id,
+SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
        EXISTS (SELECT 1 FROM receipt r WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id
                   AND r.message_id >= $3 AND r.state = ANY($4::smallint[])) AS settled
   FROM sent s

@@ -1,0 +1,1 @@
+"""Other companies' ESMEs bind here: sockets, sessions, who is in."""

@@ -1,0 +1,240 @@
+"""
+What ESMEs submit: judged as it is read, committed in groups, answered after the commit.
+
+A group is one transaction over all sessions. Whatever is answered with 0 is durable, and from then on a
+message as any other: sent by the pump, rated and posted by the flush.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from smsgate.clock import Clock
+from smsgate.errors import StoreError, StoreUnavailable
+from smsgate.flows.composing import Prices
+from smsgate.flows.esme_judge import Judge
+from smsgate.flows.esme_records import EsmeAccount, StoredSubmission, Submission, VendorStatus
+from smsgate.flows.ports import Wakeups
+from smsgate.flows.ports_esmes import EsmeTrafficStore
+from smsgate.protocol.commands import Status
+from smsgate.protocol.pdus import Pdu
+from smsgate.protocol.throttle import Throttle
+from smsgate.security.public_ids import Kind, PublicIds
+
+log = structlog.get_logger(__name__)
+
+# Submissions that wait for their commit, over all sessions: some 1 kB each, 40 kB the longest; beyond it all
+# are told to slow down.
+QUEUE_MAX: Final = 5_000
+GROUP_MAX: Final = 500  # of one transaction: some 20 ms of it
+ATTEMPTS: Final = 3  # a deadlock is tried again; three times over it is something else
+REFRESH_S: Final = 1.0  # how old the figures of other processes may be: queues and days
+
+
+class Answerer(Protocol):
+    """The session that a submission came by; it may be gone by the time of the answer."""
+
+    def answer_submissions(
+        self, pdus: Sequence[Pdu], statuses: Sequence[int], message_ids: Sequence[bytes]
+    ) -> None: ...
+
+
+class _Waiting(NamedTuple):
+    submission: Submission
+    pdu: Pdu
+    answerer: Answerer
+
+
+class _Spending:
+    """What one account used of its limits, as this process knows it."""
+
+    __slots__ = ("day", "pending", "pending_segments", "rate_per_s", "spent", "throttle", "waiting")
+
+    def __init__(self, rate_per_s: int, now: float) -> None:
+        self.rate_per_s = rate_per_s
+        # A second's worth may come at once: ESMEs send in windows.
+        self.throttle = Throttle(rate_per_s, rate_per_s, now)
+        self.waiting = 0  # messages in the queue, by the last look and what came since
+        self.spent = 0  # segments of `day`
+        self.day: date | None = None  # UTC
+        self.pending = 0  # messages that wait for their commit
+        self.pending_segments = 0
+
+
+class EsmeIntake:
+    """One for all sessions of the process; `run` commits until `close`."""
+
+    def __init__(
+        self,
+        store: EsmeTrafficStore,
+        judge: Judge,
+        prices: Prices,
+        public_ids: PublicIds,
+        wakeups: Wakeups,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._judge = judge
+        self._prices = prices
+        self._public_ids = public_ids
+        self._wakeups = wakeups
+        self._clock = clock
+        self._spending: dict[int, _Spending] = {}
+        self._seen: tuple[date | None, dict[int, int], dict[int, int]] = (None, {}, {})  # day, waiting, spent
+        self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()
+        self._closing = False
+        self.busy = False
+        self.accepted = 0  # since the start, for metrics
+        self.refused: Counter[int] = Counter()  # by command_status
+
+    # ------------------------------------------------------------ taking
+
+    def offer(self, account: EsmeAccount, pdu: Pdu, answerer: Answerer) -> int:
+        """Take one submit_sm or data_sm: 0, and the answer comes later, or the status that refuses it."""
+        status = self._offer(account, pdu, answerer)
+        if status:
+            self.refused[status] += 1
+        return status
+
+    def _offer(self, account: EsmeAccount, pdu: Pdu, answerer: Answerer) -> int:
+        if not account.active:
+            return VendorStatus.SUSPENDED
+        if self._queue.qsize() >= QUEUE_MAX or self._closing:
+            return Status.THROTTLED
+        judged = self._judge.submission(account, pdu, self._clock.now())
+        if isinstance(judged, int):
+            return judged
+        spending = self._spending_of(account)
+        if spending.waiting + spending.pending >= account.queue_max:
+            return Status.MSGQFUL
+        spent = spending.spent + spending.pending_segments
+        if account.daily_max is not None and spent + judged.segments > account.daily_max:
+            return VendorStatus.DAILY_LIMIT
+        now = self._clock.monotonic()
+        if spending.throttle.available(now) < min(judged.segments, account.rate_per_s):
+            return Status.THROTTLED
+        spending.throttle.take(judged.segments, now)
+        spending.pending += 1
+        spending.pending_segments += judged.segments
+        self._queue.put_nowait(_Waiting(judged, pdu, answerer))
+        return Status.OK
+
+    def _spending_of(self, account: EsmeAccount) -> _Spending:
+        spending = self._spending.get(account.account_id)
+        if spending is None:
+            spending = self._spending[account.account_id] = _Spending(
+                account.rate_per_s, self._clock.monotonic()
+            )
+            self._take_seen(account.account_id, spending)
+        elif spending.rate_per_s != account.rate_per_s:  # the operator changed it
+            spending.rate_per_s = account.rate_per_s
+            spending.throttle = Throttle(account.rate_per_s, account.rate_per_s, self._clock.monotonic())
+        return spending
+
+    async def prepare(self) -> None:
+        """
+        Look at prices and limits anew, for whoever binds now: they may have been published a moment ago.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        self._prices.invalidate()
+        await self.refresh()
+
+    async def refresh(self) -> bool:
+        """Look what other processes and the senders did; one step of a loop."""
+        await self._prices.refresh()
+        now = self._clock.now()
+        self._seen = (now.date(), await self._store.waiting(), await self._store.spent(now))
+        for account_id, spending in self._spending.items():
+            self._take_seen(account_id, spending)
+        return False
+
+    def _take_seen(self, account_id: int, spending: _Spending) -> None:
+        day, waiting, spent = self._seen
+        spending.waiting = waiting.get(account_id, 0)
+        seen = spent.get(account_id, 0)
+        # What we took since the look is ours to know; what others took is in it.
+        spending.spent = max(seen, spending.spent) if spending.day == day else seen
+        spending.day = day
+
+    # ------------------------------------------------------------ committing
+
+    def backlog(self) -> int:
+        return self._queue.qsize()
+
+    def close(self) -> None:
+        """End `run` after what was taken before."""
+        self._closing = True
+        self._queue.put_nowait(None)
+
+    async def run(self) -> None:
+        while not (self._closing and self._queue.empty()):
+            entries = [await self._queue.get()]
+            while len(entries) < GROUP_MAX and not self._queue.empty():
+                entries.append(self._queue.get_nowait())
+            group = [entry for entry in entries if entry is not None]
+            if group:
+                self.busy = True
+                await self._commit(group)
+                self.busy = False
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                stored = await self._store.add_submissions(
+                    [entry.submission for entry in group], now=self._clock.now()
+                )
+            except StoreUnavailable as exc:
+                if exc.sqlstate.startswith("40") and attempt + 1 < ATTEMPTS:
+                    continue
+                # Whether it stands is unknown: "come again", as for an answer that was lost.
+                log.error("esme_submits_wait", error=str(exc), messages=len(group))
+                self._settle(group, [StoredSubmission(0, Status.MSGQFUL)] * len(group))
+                return
+            except StoreError as exc:
+                if len(group) > 1:
+                    middle = len(group) // 2  # one bad row must not refuse its neighbours
+                    await self._commit(group[:middle])
+                    await self._commit(group[middle:])
+                    return
+                log.error("esme_submit_failed", error=type(exc).__name__, sqlstate=exc.sqlstate)
+                self._settle(group, [StoredSubmission(0, Status.SYSERR)])
+                return
+            else:
+                self._settle(group, stored)
+                return
+
+    def _settle(self, group: Sequence[_Waiting], stored: Sequence[StoredSubmission]) -> None:
+        """Answer each session once for all of its submissions."""
+        ids = self._public_ids.encode_many(Kind.MESSAGE, [outcome.message_id for outcome in stored])
+        by_session: dict[int, tuple[Answerer, list[Pdu], list[int], list[bytes]]] = {}
+        for entry, outcome, public_id in zip(group, stored, ids, strict=True):
+            self._count(entry.submission, outcome.status)
+            session = by_session.setdefault(id(entry.answerer), (entry.answerer, [], [], []))
+            session[1].append(entry.pdu)
+            session[2].append(outcome.status)
+            session[3].append(b"" if outcome.status else public_id.encode("ascii"))
+        for answerer, pdus, statuses, message_ids in by_session.values():
+            answerer.answer_submissions(pdus, statuses, message_ids)
+        accepted = sum(not outcome.status for outcome in stored)
+        if accepted:
+            self._wakeups.interactive()
+        log.info("esme_submits", messages=len(group), accepted=accepted, sessions=len(by_session))
+
+    def _count(self, submission: Submission, status: int) -> None:
+        spending = self._spending[submission.account.account_id]
+        spending.pending -= 1
+        spending.pending_segments -= submission.segments
+        if status:
+            self.refused[status] += 1
+        else:
+            spending.waiting += 1
+            spending.spent += submission.segments
+            self.accepted += 1

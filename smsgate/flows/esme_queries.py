@@ -1,0 +1,113 @@
+"""query_sm, cancel_sm and replace_sm: an account's own messages, and nobody else's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from smsgate.clock import Clock
+from smsgate.errors import NotFound, StoreError
+from smsgate.flows.esme_judge import REGISTERED, form_refusal, msisdn_of, stored_body
+from smsgate.flows.esme_records import EsmeAccount
+from smsgate.flows.ports_esmes import EsmeTrafficStore
+from smsgate.protocol.commands import CommandId, Status
+from smsgate.protocol.frames import Frame
+from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.submitted_content import content_refusal, segments_of
+from smsgate.protocol.times import absolute_time
+from smsgate.protocol.tlvs import Tag
+from smsgate.security.public_ids import Kind, PublicIds
+
+QUERIES: Final = frozenset({CommandId.QUERY_SM, CommandId.CANCEL_SM, CommandId.REPLACE_SM})
+
+
+class Answer(NamedTuple):
+    status: int
+    fields: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into them
+
+
+class EsmeQueries:
+    def __init__(self, store: EsmeTrafficStore, public_ids: PublicIds, clock: Clock) -> None:
+        self._store = store
+        self._public_ids = public_ids
+        self._clock = clock
+
+    async def answer(self, account: EsmeAccount, pdu: Pdu) -> Answer:
+        """Answer one request. What is another account's looks as what never was."""
+        try:
+            if pdu.command_id == CommandId.QUERY_SM:
+                return await self._query(account, pdu)
+            if pdu.command_id == CommandId.CANCEL_SM:
+                return Answer(await self._cancel(account, pdu))
+            return Answer(await self._replace(account, pdu))
+        except StoreError:
+            return Answer(Status.SYSERR)
+
+    async def _query(self, account: EsmeAccount, pdu: Pdu) -> Answer:
+        message_id = self._message_id(pdu)
+        found = None if message_id is None else await self._store.state(account, message_id)
+        if found is None:
+            return Answer(Status.INVMSGID)
+        return Answer(
+            Status.OK,
+            {
+                "message_id": pdu.fields["message_id"],
+                "final_date": _date(found.final_at),
+                "message_state": found.state,
+                "error_code": found.error,
+            },
+        )
+
+    async def _cancel(self, account: EsmeAccount, pdu: Pdu) -> int:
+        fields = pdu.fields
+        if fields["message_id"]:
+            message_id = self._message_id(pdu)
+            if message_id is None or await self._store.state(account, message_id) is None:
+                return Status.INVMSGID
+            message_ids = [message_id]
+        else:
+            sender = fields["source_addr"].decode("latin-1").removeprefix("+")
+            msisdn = msisdn_of(fields["destination_addr"])
+            if msisdn is None:
+                return Status.INVDSTADR
+            message_ids = await self._store.waiting_to(account, sender, msisdn)
+        ended = await self._store.cancel(account, message_ids, self._clock.now()) if message_ids else 0
+        return Status.OK if ended else Status.CANCELFAIL
+
+    async def _replace(self, account: EsmeAccount, pdu: Pdu) -> int:
+        message_id = self._message_id(pdu)
+        if message_id is None or await self._store.state(account, message_id) is None:
+            return Status.INVMSGID
+        if refusal := form_refusal(pdu.fields):
+            return refusal
+        body = await self._store.body(account, message_id)
+        if body is None:
+            return Status.REPLACEFAIL
+        old = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
+        registered = pdu.fields["registered_delivery"] & REGISTERED
+        fields = {
+            **old.fields,
+            "short_message": pdu.fields["short_message"],
+            "registered_delivery": registered,
+        }
+        tlvs = tuple((tag, value) for tag, value in old.tlvs if tag != Tag.MESSAGE_PAYLOAD)
+        if refusal := content_refusal(fields, tlvs, allow_binary=account.allow_binary):
+            return refusal
+        replaced = await self._store.replace(
+            account,
+            message_id,
+            stored_body(old._replace(fields=fields, tlvs=tlvs)),
+            registered=registered,
+            segments=segments_of(fields, tlvs),
+        )
+        return Status.OK if replaced else Status.REPLACEFAIL
+
+    def _message_id(self, pdu: Pdu) -> int | None:
+        try:
+            return self._public_ids.decode(Kind.MESSAGE, pdu.fields["message_id"].decode("ascii", "replace"))
+        except NotFound:
+            return None
+
+
+def _date(at: datetime | None) -> bytes:
+    return b"" if at is None else absolute_time(at)

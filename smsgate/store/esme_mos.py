@@ -1,0 +1,51 @@
+"""MOs for ESMEs and STOPs to their numbers, in the transaction of a group of MOs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from smsgate.flows.esme_mos import EsmeWrites, Taker
+from smsgate.flows.esme_records import DELIVERY_LIFE
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+
+_SQL: Final = load("esme_traffic")
+
+
+async def takers(connection: Connection, numbers: Iterable[str]) -> dict[str, Taker]:
+    """Return which accounts take the MOs of these numbers."""
+    rows = await connection.fetch(_SQL["takers"], sorted(set(numbers)))
+    return {row["number"]: Taker(row["merchant_id"], row["account_id"], row["join_mo"]) for row in rows}
+
+
+async def write_esmes(connection: Connection, writes: EsmeWrites, next_id: Callable[[], int]) -> None:
+    mos = writes.handed_over
+    if mos:
+        await connection.execute(
+            _SQL["insert_mos"],
+            [mo.merchant_id for mo in mos],
+            [next_id() for _ in mos],
+            [mo.account_id for mo in mos],
+            [mo.body for mo in mos],
+            [mo.received_at for mo in mos],
+            DELIVERY_LIFE,
+        )
+    last = {(stop.merchant_id, stop.sender, stop.msisdn): stop for stop in writes.stops}
+    stopped = [stop for stop in last.values() if stop.stopped]
+    if stopped:
+        await connection.execute(
+            _SQL["insert_sender_stops"],
+            [stop.merchant_id for stop in stopped],
+            [stop.sender for stop in stopped],
+            [stop.msisdn for stop in stopped],
+            [stop.at for stop in stopped],
+        )
+    started = [stop for stop in last.values() if not stop.stopped]
+    if started:
+        await connection.execute(
+            _SQL["delete_sender_stops"],
+            [stop.merchant_id for stop in started],
+            [stop.sender for stop in started],
+            [stop.msisdn for stop in started],
+        )

@@ -1,0 +1,181 @@
+"""What ESMEs submit and ask about (implements flows.ports_esmes.EsmeTrafficStore)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+
+from smsgate.flows.esme_records import (
+    EsmeAccount,
+    MessageState,
+    Purpose,
+    StoredSubmission,
+    Submission,
+    VendorStatus,
+)
+from smsgate.flows.ports import Ids
+from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ReportColumns
+from smsgate.ids import BLOCK_MAX
+from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+from smsgate.store.esme_reports import insert_reports
+from smsgate.store.pool import Database
+
+_SQL: Final = load("esme_traffic")
+
+
+class PgEsmeTraffic:
+    def __init__(self, database: Database, ids: Ids) -> None:
+        self._database = database
+        self._ids = ids
+
+    async def add_submissions(
+        self, submissions: Sequence[Submission], *, now: datetime
+    ) -> list[StoredSubmission]:
+        assert len(submissions) <= BLOCK_MAX
+        async with self._database.bulk_transaction() as connection:
+            refused = await _not_agreed(connection, submissions)
+            kept = [place for place in range(len(submissions)) if place not in refused]
+            base = self._ids.block(len(kept)) if kept else 0
+            message_ids = {place: base + n for n, place in enumerate(kept)}
+            if kept:
+                await _insert(connection, submissions, message_ids)
+                await _count_day(connection, [submissions[place] for place in kept], now)
+        return [
+            StoredSubmission(message_ids[place], 0)
+            if place in message_ids
+            else StoredSubmission(0, VendorStatus.NO_CONSENT)
+            for place in range(len(submissions))
+        ]
+
+    async def waiting(self) -> dict[int, int]:
+        async with self._database.bulk() as connection:
+            return {row["account_id"]: row["waiting"] for row in await connection.fetch(_SQL["waiting"])}
+
+    async def spent(self, now: datetime) -> dict[int, int]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(_SQL["spent"], _day(now))
+        return {row["account_id"]: row["segments"] for row in rows}
+
+    async def state(self, account: EsmeAccount, message_id: int) -> MessageState | None:
+        async with self._database.bulk() as connection:
+            row = await connection.fetchrow(
+                _SQL["message_state"], account.merchant_id, account.account_id, message_id, sorted(FINAL)
+            )
+        return None if row is None else _state(row)
+
+    async def cancel(self, account: EsmeAccount, message_ids: Sequence[int], now: datetime) -> int:
+        async with self._database.bulk_transaction() as connection:
+            rows = await connection.fetch(
+                _SQL["cancel"], account.merchant_id, account.account_id, message_ids
+            )
+            gone = [row["message_id"] for row in rows]
+            if gone:
+                await connection.execute(_SQL["insert_cancelled"], account.merchant_id, gone, now)
+                reports = ReportColumns()
+                for message_id in gone:
+                    reports.add(
+                        account.merchant_id, self._ids.next(), message_id, ReceiptState.DELETED, b"", now
+                    )
+                await insert_reports(connection, reports)
+        return len(gone)
+
+    async def waiting_to(self, account: EsmeAccount, sender: str, msisdn: int) -> list[int]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(
+                _SQL["waiting_to"], account.merchant_id, account.account_id, sender, msisdn
+            )
+        return [row["message_id"] for row in rows]
+
+    async def body(self, account: EsmeAccount, message_id: int) -> bytes | None:
+        async with self._database.bulk_transaction() as connection:
+            body: bytes | None = await connection.fetchval(
+                _SQL["lock_waiting"], account.merchant_id, account.account_id, message_id
+            )
+        return body
+
+    async def replace(
+        self, account: EsmeAccount, message_id: int, body: bytes, *, registered: int, segments: int
+    ) -> bool:
+        mine = (account.merchant_id, account.account_id, message_id)
+        async with self._database.bulk_transaction() as connection:
+            if await connection.fetchval(_SQL["lock_waiting"], *mine) is None:
+                return False
+            await connection.execute(_SQL["replace_body"], *mine, body, registered, segments)
+        return True
+
+
+async def _not_agreed(connection: Connection, submissions: Sequence[Submission]) -> set[int]:
+    """Return the places of marketing to people who have not agreed, or who said STOP."""
+    by_merchant: dict[int, list[int]] = defaultdict(list)
+    for place, submission in enumerate(submissions):
+        if submission.account.purpose is Purpose.MARKETING:
+            by_merchant[submission.account.merchant_id].append(place)
+    refused: set[int] = set()
+    for merchant_id, places in sorted(by_merchant.items()):
+        rows = await connection.fetch(
+            _SQL["agreed"],
+            merchant_id,
+            [submissions[place].msisdn for place in places],
+            [submissions[place].sender for place in places],
+        )
+        agreed = {row["n"] - 1 for row in rows}
+        refused |= {place for n, place in enumerate(places) if n not in agreed}
+    return refused
+
+
+async def _insert(
+    connection: Connection, submissions: Sequence[Submission], message_ids: dict[int, int]
+) -> None:
+    chosen = [(message_id, submissions[place]) for place, message_id in message_ids.items()]
+    await connection.execute(
+        _SQL["insert_submissions"],
+        [each.account.merchant_id for _, each in chosen],
+        [message_id for message_id, _ in chosen],
+        [each.account.account_id for _, each in chosen],
+        [each.msisdn for _, each in chosen],
+        [each.sender for _, each in chosen],
+        [each.registered for _, each in chosen],
+        [each.segments for _, each in chosen],
+        [each.body for _, each in chosen],
+        [each.expires_at for _, each in chosen],
+    )
+
+
+async def _count_day(connection: Connection, submissions: Sequence[Submission], now: datetime) -> None:
+    segments: Counter[tuple[int, int]] = Counter()
+    for each in submissions:
+        segments[each.account.merchant_id, each.account.account_id] += each.segments
+    keys = sorted(segments)  # in one order: two batches never wait for each other in a circle
+    await connection.execute(
+        _SQL["add_to_day"],
+        [merchant_id for merchant_id, _ in keys],
+        [account_id for _, account_id in keys],
+        _day(now),
+        [segments[key] for key in keys],
+    )
+
+
+def _day(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _state(row: asyncpg.Record) -> MessageState:
+    if row["state"] is not None:
+        final_at = row["received_at"] if row["state"] in FINAL else None
+        return MessageState(row["state"], 0, final_at)
+    status = row["status"]
+    if status is None:
+        return MessageState(ReceiptState.ENROUTE, 0, None)
+    if status == STATUS_NOT_SENT:
+        return MessageState(state_of_unsent(row["reason"]), 0, row["sent_at"])
+    if status == STATUS_UNKNOWN:
+        return MessageState(ReceiptState.UNKNOWN, 0, None)
+    if status > 0:
+        return MessageState(ReceiptState.REJECTD, min(status, 0xFF), row["sent_at"])
+    return MessageState(ReceiptState.ENROUTE, 0, None)
