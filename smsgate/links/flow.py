@@ -26,7 +26,7 @@ class Flow:
     def room(self, senders: Sequence[Connection], lane: Lane) -> int:
         """Return how many segments may be written now."""
         window = sum([sender.room() for sender in senders])
-        tokens = int(self.throttle.available(self._clock()))
+        tokens = self.throttle.available(self._clock())
         if lane is Lane.BULK:
             window -= self._window_reserve(senders)
             tokens -= self._rate_reserve()

@@ -26,6 +26,11 @@ class Frame(NamedTuple):
     status: int = 0
     body: bytes = b""
 
+    def __repr__(self) -> str:
+        """Leave out the body: passwords, texts and numbers of people stand in it."""
+        head = f"command_id=0x{self.command_id:08x}, sequence_number={self.sequence_number}"
+        return f"Frame({head}, status={self.status}, body=<{len(self.body)} octets>)"
+
     def encode(self) -> bytes:
         length = HEADER_SIZE + len(self.body)
         return HEADER.pack(length, self.command_id, self.status, self.sequence_number) + self.body

@@ -42,6 +42,18 @@ class Pdu(NamedTuple):
     tlvs: Tlvs = ()
     dropped: int = 0
 
+    def __repr__(self) -> str:
+        """Show numbers, and of octets how many: passwords, texts and numbers of people are octets."""
+        fields = ", ".join(
+            f"{name}={value}" if isinstance(value, int) else f"{name}=<{len(value)}>"
+            for name, value in self.fields.items()
+        )
+        tlvs = ", ".join(f"0x{tag:04x}=<{len(value)}>" for tag, value in self.tlvs)
+        head = (
+            f"{command_name(self.command_id)}, status={self.status}, sequence_number={self.sequence_number}"
+        )
+        return f"Pdu({head}, {{{fields}}}, ({tlvs}))"
+
 
 class Address(NamedTuple):
     """One destination of submit_multi: an SME, or when `list_name` is set a distribution list."""

@@ -88,17 +88,16 @@ class Throttle:
 
     def take(self, segments: int, now: float) -> int:
         """Return how many of `segments` may be sent now, 0 to all of them; they count as sent."""
-        self._fill(now)
-        taken = min(segments, int(self._tokens + TOKEN_EPSILON))
+        taken = min(segments, self.available(now))
         self._tokens = max(0.0, self._tokens - taken)
         if self._tokens < 1.0:
             self._limited_at = now
         return taken
 
-    def available(self, now: float) -> float:
-        """Return how many segments may be sent now; the fraction is on its way to the next one."""
+    def available(self, now: float) -> int:
+        """Return how many segments may be sent now."""
         self._fill(now)
-        return self._tokens
+        return int(self._tokens + TOKEN_EPSILON)
 
     def give_back(self, segments: int) -> None:
         """Return what was taken and not sent."""
@@ -108,9 +107,10 @@ class Throttle:
         """Return when `segments` (at most the burst) can be taken; `now` when they can already."""
         self._fill(now)
         missing = min(segments, self.burst(now)) - self._tokens
-        if missing > 0:
-            self._limited_at = now
-        return now if missing <= 0 else now + missing / self.rate(now)
+        if missing <= TOKEN_EPSILON:
+            return now
+        self._limited_at = now
+        return now + missing / self.rate(now)
 
     def slow_down(self, now: float, response_s: float = 0.0) -> None:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -33,6 +34,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         loop = cast("Any", self)
+        while loop._scheduled and loop._scheduled[0]._cancelled:  # else the loop would wait for it in earnest
+            heapq.heappop(loop._scheduled)._scheduled = False
+            loop._timer_cancelled_count -= 1
         if not loop._ready and loop._scheduled:
             self.now = max(self.now, loop._scheduled[0]._when)
         cast("Any", super())._run_once()

@@ -22,6 +22,7 @@ from smsgate.protocol.pdus import (
     decode_pdu,
     encode_pdu,
 )
+from smsgate.protocol.session_states import Delivered
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number
 
 OCTET = st.integers(0, 255)
@@ -155,3 +156,27 @@ def test_a_tlv_that_does_not_fit_is_not_encoded(tlv: tuple[int, bytes]) -> None:
 def test_a_field_that_is_left_out_of_a_request_is_empty() -> None:
     pdu = decode(encode_pdu(Pdu(CommandId.QUERY_SM, 0, 1, {"message_id": b"7"})))
     assert pdu.fields == {"message_id": b"7", "source_addr_ton": 0, "source_addr_npi": 0, "source_addr": b""}
+
+
+SECRETS: dict[str, Any] = {"password": b"s3cr3t", "system_id": b"boxman-7", "addr_ton": 1}
+A_TEXT: dict[str, Any] = {"source_addr": b"33612345678", "short_message": b"Bonjour"}
+
+
+@pytest.mark.parametrize(
+    ("command_id", "fields", "tlvs"),
+    [
+        (CommandId.BIND_TRANSCEIVER, SECRETS, ()),
+        (CommandId.SUBMIT_SM, A_TEXT, ()),
+        (CommandId.DATA_SM, {"source_addr": b"33612345678"}, ((0x0424, b"Bonjour"),)),
+    ],
+)
+def test_no_password_text_or_number_of_a_person_stands_in_the_repr(
+    command_id: int, fields: dict[str, Any], tlvs: Any
+) -> None:
+    pdu = Pdu(command_id, 0, 7, fields, tlvs)
+    frame = Frame(command_id, 7, 0, encode_pdu(pdu)[16:])
+    shown = f"{pdu!r} {frame!r} {Delivered(pdu)!r} {[pdu, frame]}"
+    for secret in ("s3cr3t", "Bonjour", "33612345678"):
+        assert secret not in shown
+    assert "sequence_number=7" in repr(pdu)
+    assert "sequence_number=7" in repr(frame)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import sys
 from itertools import product
 from typing import Any
 
@@ -215,6 +217,50 @@ def test_a_million_slices_leave_no_trace() -> None:
     session.receive_data(submit_responses([2, 1_002], [0, 0], [b"x", b"x"]), 0.0)
     session.deadline()
     assert len(session._window._slices) == 0
+
+
+def test_after_a_million_unanswered_requests_the_memory_is_where_it_was() -> None:
+    """M12, counted in blocks of Python's allocator: a tenth of a block per 100 requests would show."""
+    session = bound_session(window_max=1_000, response_timeout_s=10.0)
+    query, bodies = Pdu(CommandId.QUERY_SM, 0, 0), [BODY] * 990
+
+    def a_thousand(now: float) -> None:
+        assert session.submit_slice(bodies, range(990), now) == 990
+        for _ in range(10):
+            session.request(query, now)
+        session.data_to_send()
+        session.receive_data(encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, 1)), now + 9.0)  # the peer lives
+        expired = session.handle_deadline(now + 10.0)
+        assert isinstance(expired[0], Expired)
+        assert (len(expired[0].slots), len(expired[0].requests)) == (990, 10)
+
+    a_thousand(0.0)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for round_ in range(1, 1_001):
+        a_thousand(round_ * 20.0)
+    gc.collect()
+    assert session.in_flight() == 0
+    assert sys.getallocatedblocks() - before < 1_000
+
+
+@pytest.mark.parametrize("number", [0, 1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_any_number_of_the_peers_is_echoed(number: int) -> None:
+    session = bound_session()
+    session.receive_data(encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, number)), 1.0)
+    (delivered,) = session.receive_data(deliver(number, short_message=b"OK"), 1.0)
+    assert isinstance(delivered, Delivered)
+    session.respond(delivered.pdu)
+    session.receive_data(Frame(0x0BAD, number).encode(), 1.0)
+    session.receive_data(encode_pdu(Pdu(CommandId.UNBIND, 0, number)), 1.0)
+    answers = sent(session)
+    assert [pdu.sequence_number for pdu in answers] == [number] * 4
+    assert [pdu.command_id for pdu in answers] == [
+        CommandId.ENQUIRE_LINK_RESP,
+        CommandId.DELIVER_SM_RESP,
+        CommandId.GENERIC_NACK,
+        CommandId.UNBIND_RESP,
+    ]
 
 
 @pytest.mark.parametrize("kind", [BindKind.RECEIVER, BindKind.TRANSCEIVER])
