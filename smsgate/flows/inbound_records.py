@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState
@@ -13,6 +14,7 @@ from smsgate.campaigns.orders import OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
 from smsgate.flows.records import MobileOriginated, OfferVersion, PostingLine
+from smsgate.protocol.mo_text import decode_text
 
 MISSING: Final = "..."  # reads as hesitation: beside it no yes is a plain yes
 
@@ -179,13 +181,24 @@ class InboundWrites:
     esmes: EsmeWrites = field(default_factory=EsmeWrites)
 
 
-def joined_text(parts: Mapping[int, str], total: int) -> str:
-    """Return the text of the parts (from 1) that are there, with MISSING where one or more are not."""
+class PartOctets(NamedTuple):
+    """One part of a long MO: its octets and how to read them (`protocol.mo_text.decode_text`)."""
+
+    raw: bytes
+    codec: str
+
+
+def joined_text(parts: Mapping[int, PartOctets], total: int) -> str:
+    """
+    Return the text of the parts (from 1) that are there, with MISSING where one or more are not.
+
+    Neighbours of one codec are joined before they are read: some peers end a part inside a character.
+    """
     pieces: list[str] = []
-    for part in range(1, total + 1):
-        piece = parts.get(part, MISSING)
-        if part in parts or pieces[-1:] != [MISSING]:
-            pieces.append(piece)
+    places = (parts.get(part) for part in range(1, total + 1))
+    for codec, run in groupby(places, key=lambda part: None if part is None else part.codec):
+        octets = b"".join(part.raw for part in run if part is not None)
+        pieces.append(MISSING if codec is None else decode_text(octets, codec))
     return "".join(pieces)
 
 

@@ -304,11 +304,12 @@ class MobileOriginated:
     raw: bytes
     data_coding: int
     received_at: datetime
-    ref: int = 0
+    ref: int = 0  # `ConcatPart.reference`
     total: int = 1
     part: int = 1
     ack: Ack | None = None
     deliver_sm: bytes = b""  # the whole body as it came, for an ESME that takes this number's MOs
+    codec: str = "gsm7"  # how `raw` was read, for `protocol.mo_text.decode_text`
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,11 +109,12 @@ def _mobile_originated(
         raw=mo.user_data,
         data_coding=fields["data_coding"],
         received_at=received_at,
-        ref=0 if place is None else place.ref,
+        ref=0 if place is None else place.reference,
         total=1 if place is None else place.total,
         part=1 if place is None else place.index,
         ack=Ack(carrier_id, token, [pdu.sequence_number]),
         deliver_sm=encode_body(CommandId.DELIVER_SM, fields) + encode_tlvs(pdu.tlvs),
+        codec=mo.codec,
     )
 
 

@@ -53,6 +53,11 @@ class ConcatPart:
     index: int
     width: int
 
+    @property
+    def reference(self) -> int:
+        """Return a number that tells references of both widths apart: 16-bit ones have bit 16 set."""
+        return self.ref | (self.width == 16) << 16
+
 
 class MoText(NamedTuple):
     """

@@ -20,6 +20,7 @@ from smsgate.flows.inbound_records import (
     Joined,
     MerchantCard,
     OpenOffer,
+    PartOctets,
     Person,
     PlacedOrder,
     joined_text,
@@ -43,6 +44,10 @@ SEEN_WINDOW: Final = timedelta(minutes=10)
 # On the very session that took our answer the same text is a person's again, but for a handset that repeats
 # what its network did not acknowledge. Source: docs/decisions/0009.
 SEEN_WINDOW_SESSION: Final = timedelta(seconds=60)
+
+
+def _octets_of(rows: Sequence[asyncpg.Record]) -> dict[int, PartOctets]:
+    return {row["part"]: PartOctets(row["raw"], row["codec"]) for row in rows}
 
 
 def _session(mo: MobileOriginated, process: int) -> str:
@@ -91,13 +96,13 @@ class StoredGroup:
         """Keep one part of a long MO; return the whole one when this was the last part missing."""
         key = (mo.carrier_id, mo.msisdn, mo.destination, mo.ref, mo.total)
         await self._connection.execute(
-            SQL["add_part"], *key, mo.part, mo.text, mo.received_at, mo.raw, mo.data_coding
+            SQL["add_part"], *key, mo.part, mo.received_at, mo.raw, mo.data_coding, mo.codec
         )
         rows = await self._connection.fetch(SQL["parts"], *key)
         if [row["part"] for row in rows] != list(range(1, mo.total + 1)):
             return None
         await self._connection.execute(SQL["take_parts"], *key)
-        text = "".join(row["text"] for row in rows)
+        text = joined_text(_octets_of(rows), mo.total)
         raw = b"".join(row["raw"] for row in rows)
         return replace(mo, text=text, raw=raw, total=1, part=1, deliver_sm=b"")
 
@@ -114,7 +119,7 @@ class StoredGroup:
             msisdn=due["source"],
             source=str(due["source"]),
             destination=due["destination"],
-            text=joined_text({part: row["text"] for part, row in parts.items()}, due["total"]),
+            text=joined_text(_octets_of(rows), due["total"]),
             raw=b"".join(parts[part]["raw"] for part in sorted(parts)),
             data_coding=newest["data_coding"],
             received_at=newest["received_at"],

@@ -13,15 +13,15 @@ RETURNING carrier_id, fingerprint
 
 -- name: add_part
 -- scope: account
-INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, text, received_at, raw, data_coding)
+INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, received_at, raw, data_coding, codec)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (carrier_id, source, destination, ref, total, part)
-    DO UPDATE SET text = excluded.text, raw = excluded.raw, data_coding = excluded.data_coding
+    DO UPDATE SET raw = excluded.raw, data_coding = excluded.data_coding, codec = excluded.codec
 
 -- name: parts
 -- scope: account
 -- Locked: a part that another process settles at this moment is its text's, not this one's.
-SELECT part, text, raw FROM mo_part
+SELECT part, raw, codec FROM mo_part
  WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
  ORDER BY part
    FOR UPDATE
@@ -43,7 +43,7 @@ SELECT p.source, p.destination, p.ref, p.total
 -- name: take_parts
 -- scope: account
 DELETE FROM mo_part WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
-RETURNING part, text, raw, data_coding, received_at
+RETURNING part, raw, data_coding, codec, received_at
 
 -- name: open_offers
 -- scope: msisdn
