@@ -49,9 +49,11 @@ def read_delivery(
     """Never raises for what the peer sent."""
     fields = pdu.fields
     esm_class = fields["esm_class"]
+    # What we have to mark so, this carrier marks so too.
+    in_default_alphabet = fields["data_coding"] == profile.gsm_data_coding
     mo = read_mo(
         fields.get("short_message", b""),
-        fields["data_coding"],
+        0 if in_default_alphabet else fields["data_coding"],
         esm_class,
         message_payload=tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD),
         sar=_sar(pdu),

@@ -60,6 +60,16 @@ async def test_an_mo_is_answered_after_the_commit_or_told_to_come_again() -> Non
         assert peer.answers() == [(CommandId.DELIVER_SM_RESP, number, Status.MSGQFUL)]
 
 
+async def test_a_carrier_that_marks_gsm_as_data_coding_1_is_read_so() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, gsm_data_coding=1)) as (_, events):
+        (peer,) = smsc.live
+        peer.deliver(b"O\x06 \x00", data_coding=1)
+        peer.deliver(b"O\x06 \x00", data_coding=0)
+        peer.deliver("Où".encode("utf-16-be"), data_coding=8)
+        await until(lambda: len(events.mos) == 3)
+        assert [mo.text for mo in events.mos] == ["Où @", "Où @", "Où"]
+
+
 @pytest.mark.parametrize("how", ["udh8", "udh16", "sar"])
 async def test_a_part_of_a_long_mo_carries_its_place(how: str) -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):

@@ -104,6 +104,7 @@ TEXT_CASES: Final[Mapping[str, Case]] = {
     "latin1-default-alphabet": Case(
         phones_read, {"default_alphabet": "latin1"}, messages=3, text=LATIN1_TEXT
     ),
+    "gsm-as-data-coding-1": Case(phones_read, {"gsm_data_coding": 1}, messages=3),
     "refuses-validity": Case(accepted_as_the_carrier_wants_it, {"validity": "none"}),
     "vendor-tlvs-required": Case(
         accepted_as_the_carrier_wants_it,
