@@ -18,11 +18,12 @@ from smsgate.campaigns.rendering import field_names
 from smsgate.campaigns.tables import table
 from smsgate.errors import TextError
 from smsgate.money import MINOR_DIGITS, check_currency
+from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.gsm0338 import characters_forcing_ucs2, encode_gsm, suggest
 from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 QUANTITY_MAX: Final = 9_999  # four digits: more than that in a reply is not read as a number of pieces
 PRICE_MINOR_MAX: Final = 100_000_000  # a million units of a currency with cents; an SMS sells nothing dearer
@@ -87,15 +88,28 @@ class Finding:
     pointer: str = "/text"
 
 
-def lint(text: str, facts: Facts, country: str, sender: str, *, on: date | None = None) -> list[Finding]:
+def lint(
+    text: str,
+    facts: Facts,
+    country: str,
+    sender: str,
+    *,
+    on: date | None = None,
+    alphabets: Sequence[Alphabet] = (GSM,),
+) -> list[Finding]:
     """
     Return everything that keeps `text` from being sent as an offer to `country`; empty is good.
 
-    `on` is the day of sending (None: the newest rules). Codes: `text_too_long`, `charset_ucs2`,
+    `on` is the day of sending (None: the newest rules); `alphabets` are those of the sender's carrier: one
+    segment in any of them is enough. Codes: `text_too_long`, `charset_ucs2`,
     `mandatory_info_missing`, `sender_not_reply_capable`, `sender_not_allowed`.
     """
     rules = rules_of(country, on)
-    return [*_lint_length(text, facts), *_lint_minimum(text, facts, rules), *_lint_sender(sender, rules)]
+    return [
+        *_lint_length(text, facts, alphabets),
+        *_lint_minimum(text, facts, rules),
+        *_lint_sender(sender, rules),
+    ]
 
 
 def rules_of(country: str, on: date | None = None) -> dict[str, Any]:
@@ -113,19 +127,16 @@ def can_receive(sender: str) -> bool:
     return sender.removeprefix("+").isdecimal() and sender.isascii()
 
 
-def _lint_length(text: str, facts: Facts) -> list[Finding]:
+def _lint_length(text: str, facts: Facts, alphabets: Sequence[Alphabet]) -> list[Finding]:
     costly = characters_forcing_ucs2(text)
+    if costly and any(_fits(text, facts, alphabet) for alphabet in alphabets):
+        return []
     if costly:
         return [
             Finding("charset_ucs2", c, f"U+{ord(c):04X} makes every character cost 16 bits{_instead(c)}")
             for c in costly
         ]
-    places = field_names(text)
-    fixed = text
-    for name in places:
-        if name in facts.field_septets_max:
-            fixed = fixed.replace(f"{{{name}}}", "")
-    worst = sum(facts.field_septets_max.get(name, 0) * text.count(f"{{{name}}}") for name in places)
+    fixed, worst = _worst_case(text, facts)
     try:
         septets = len(encode_gsm(fixed)) + worst
     except TextError:
@@ -136,6 +147,24 @@ def _lint_length(text: str, facts: Facts) -> list[Finding]:
         f"{septets} septets{' with the longest fields' if worst else ''}, one message holds {SINGLE_SEPTETS}"
     )
     return [Finding("text_too_long", str(septets), detail)]
+
+
+def _worst_case(text: str, facts: Facts) -> tuple[str, int]:
+    """Return the text without the fields whose length is known, and how long those may be in all."""
+    fixed, worst = text, 0
+    for name in field_names(text):
+        if name in facts.field_septets_max:
+            worst += facts.field_septets_max[name] * text.count(f"{{{name}}}")
+            fixed = fixed.replace(f"{{{name}}}", "")
+    return fixed, worst
+
+
+def _fits(text: str, facts: Facts, alphabet: Alphabet) -> bool:
+    fixed, worst = _worst_case(text, facts)
+    try:
+        return len(alphabet.encode(fixed)) + worst * alphabet.unit_octets <= alphabet.octets_max
+    except TextError:
+        return False
 
 
 def _instead(char: str) -> str:

@@ -371,7 +371,7 @@ def sender_table(settings: Settings) -> dict[str, SenderInfo]:
                     mend="keep it with one carrier",
                 )
             merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
-            table[number] = SenderInfo(carrier.name, sender.receives, merchants)
+            table[number] = SenderInfo(carrier.name, sender.receives, merchants, carrier.alphabets)
     return table
 
 

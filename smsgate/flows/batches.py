@@ -42,12 +42,12 @@ class Batch:
         "bodies",
         "campaign_id",
         "carrier_id",
+        "coding",
         "consent_read",
         "cost_currency",
         "cost_item_ids",
         "cost_micros",
         "currency",
-        "data_coding",
         "ended",
         "expires_at",
         "handle",
@@ -98,7 +98,7 @@ class Batch:
         message_id_base: int = 0,
         message_count: int = 0,
         allowance: int = 0,
-        data_coding: int = 0,
+        coding: tuple[int, int] = (0, 0),
         bodies: Sequence[bytes] | None = None,
         segments: Sequence[int] | None = None,
     ) -> None:
@@ -120,7 +120,7 @@ class Batch:
         self.key = key
         self.message_id_base, self.message_count = message_id_base, message_count
         self.allowance = self.allowance_asked = allowance
-        self.data_coding = data_coding
+        self.coding = coding  # data_coding and esm_class of every text
         self.bodies = bodies  # an ESME's submit_sm without addresses, instead of texts
         self.segments = segments  # what each counts for; None: one
         self.size = size

@@ -17,12 +17,13 @@ from typing import NamedTuple, Protocol
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction, PriceBook
 from smsgate.billing.rating import rate_columns
-from smsgate.campaigns.rendering import Rendered, compile_text, render
+from smsgate.campaigns.rendering import Rendered, render_cheapest
 from smsgate.clock import Clock
 from smsgate.errors import Invalid, TextError
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
+from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.gsm0338 import encode_gsm
 
 # (index in the batch, reason): these entries are never written
@@ -88,7 +89,7 @@ class Composer:
         """Return the batch of an offer's chunk, and which of its entries must not be written."""
         offer = claim.offer
         carrier_id = self._carrier(offer.sender)
-        rendered = _rendered(claim)
+        rendered = _rendered(claim, self._alphabets(carrier_id))
         rates = self._rate(claim.merchant_id, carrier_id, claim.msisdns)
         batch = Batch(
             handle=next(self._handles),
@@ -101,6 +102,7 @@ class Composer:
             message_ids=_ids(claim.message_ids),
             msisdns=claim.msisdns,
             texts=rendered.texts,
+            coding=(rendered.alphabet.data_coding, rendered.alphabet.esm_class),
             sell_item_ids=rates.sell_item_ids,
             sell_micros=rates.sell_micros,
             cost_item_ids=rates.cost_item_ids,
@@ -189,6 +191,9 @@ class Composer:
         carrier_id = self._carrier_of_sender.get(sender)
         return carrier_id if carrier_id in self._carriers else None
 
+    def _alphabets(self, carrier_id: int | None) -> Sequence[Alphabet]:
+        return (GSM,) if carrier_id is None else self._carriers[carrier_id].alphabets
+
     def _rate(
         self,
         merchant_id: int,
@@ -229,20 +234,19 @@ def bodies_of(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[by
         chosen = [batch.bodies[i] for i in indexes]
         return carrier.submitted_bodies(batch.sender, msisdns, chosen, batch.expires_at)
     texts = batch.texts
-    return carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], batch.data_coding)
+    return carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], *batch.coding)
 
 
-def _rendered(claim: ChunkClaim) -> Rendered:
+def _rendered(claim: ChunkClaim, alphabets: Sequence[Alphabet]) -> Rendered:
     """Render an offer for everybody; a text that cannot be one (no linter saw it) refuses everybody."""
     count = len(claim.msisdns)
     columns = {
         name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
     }
     try:
-        parts = compile_text(claim.offer.text, claim.field_names)
+        return render_cheapest(claim.offer.text, columns, count, alphabets)
     except (Invalid, TextError) as exc:
         return Rendered([b""] * count, [exc.code] * count)
-    return render(parts, columns, count)
 
 
 def _encoded(bodies: Sequence[str]) -> tuple[list[bytes], list[str | None]]:

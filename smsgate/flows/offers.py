@@ -17,6 +17,7 @@ from smsgate.flows.ports import Ids
 from smsgate.flows.ports_commerce import OffersStore, SenderInfo
 from smsgate.flows.records import OfferVersion
 from smsgate.money import check_currency
+from smsgate.protocol.encodings import GSM, UCS2
 
 LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when it is nearly over
 LIFE_MAX: Final = timedelta(days=366)
@@ -78,7 +79,7 @@ class Offers:
             expires_at=draft.expires_at,
         )
         _check_values(offer, draft.stock, now)
-        findings = [*self._sender_findings(offer.sender, merchant), *_text_findings(offer, now)]
+        findings = [*self._sender_findings(offer.sender, merchant), *self._text_findings(offer, now)]
         if findings:
             raise _refusal(findings)
         return OfferRecord(offer, draft.external_id, "live", draft.stock, now)
@@ -94,17 +95,18 @@ class Offers:
             return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
         return []
 
-
-def _text_findings(offer: OfferVersion, now: datetime) -> Sequence[Finding]:
-    facts = Facts(offer.shop_name, offer.item, offer.unit_price_minor, offer.currency)
-    findings = lint(offer.text, facts, offer.country, offer.sender, on=now.date())
-    if findings:
-        return findings
-    try:
-        compile_text(offer.text, field_names(offer.text))
-    except TextError as exc:
-        return [Finding(exc.code, "".join(exc.characters), str(exc))]
-    return []
+    def _text_findings(self, offer: OfferVersion, now: datetime) -> Sequence[Finding]:
+        facts = Facts(offer.shop_name, offer.item, offer.unit_price_minor, offer.currency)
+        info = self._senders.get(offer.sender)
+        alphabets = (GSM, UCS2) if info is None else info.alphabets
+        findings = lint(offer.text, facts, offer.country, offer.sender, on=now.date(), alphabets=alphabets)
+        if findings:
+            return findings
+        try:
+            compile_text(offer.text, field_names(offer.text), alphabets)
+        except TextError as exc:
+            return [Finding(exc.code, "".join(exc.characters), str(exc))]
+        return []
 
 
 def _check_values(offer: OfferVersion, stock: int | None, now: datetime) -> None:

@@ -21,6 +21,7 @@ from smsgate.flows.records import (
     Recovery,
     SubmittedClaim,
 )
+from smsgate.protocol.encodings import Alphabet
 
 
 class Carrier(Protocol):
@@ -34,6 +35,7 @@ class Carrier(Protocol):
     name: str
     rate_per_s: int  # segments per second that the carrier allows
     cost_list: str | None  # name of the price list that says what the carrier charges us
+    alphabets: tuple[Alphabet, ...]  # what its texts may be written in, in the order in which they are tried
     retry_statuses: frozenset[int]  # command_status that means: not taken now, try again (throttling)
     unreachable_statuses: frozenset[int]  # command_status that means: this phone cannot be reached now
     unreachable_wait_s: float  # after which a system message goes again by itself
@@ -47,13 +49,19 @@ class Carrier(Protocol):
         ...
 
     def bodies(
-        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+        self,
+        sender: str,
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        data_coding: int,
+        esm_class: int = 0,
     ) -> list[bytes]:
         """
         Return one submit_sm body per recipient, in this carrier's profile (TON, NPI, validity, receipts).
 
         `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM,
-        unpacked septets) or 8 for UCS-2, and is translated to what the profile says.
+        unpacked septets) or 8 for UCS-2, and is translated to what the profile says. With `esm_class` 0x40
+        each begins with a user data header.
         """
         ...
 

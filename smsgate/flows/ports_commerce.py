@@ -31,6 +31,7 @@ from smsgate.flows.commerce_records import (
     TriggerRecord,
 )
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
+from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class SenderInfo:
     carrier: str
     receives: bool
     merchants: frozenset[str] = frozenset()
+    alphabets: tuple[Alphabet, ...] = (GSM, UCS2)  # of its carrier
 
     def allows(self, slug: str) -> bool:
         """Return whether the merchant of that slug may send from it."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import TextError
 from smsgate.protocol.columns import SubmitTemplate, digits
-from smsgate.protocol.gsm0338 import DATA_CODING, decode_gsm
+from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, decode_gsm
+from smsgate.protocol.packing import fill_bits_after, pack
 from smsgate.protocol.session_states import takes_tlvs
 from smsgate.protocol.times import absolute_time, relative_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from smsgate.clock import Clock
@@ -24,11 +25,11 @@ TEMPLATE_AGE_MAX_S: Final = 60.0  # an absolute validity_period stands in the te
 _DEFAULT: Final = DATA_CODING["gsm7"]
 _UCS2: Final = DATA_CODING["ucs2"]
 
-_Key = tuple[str, int]
+_Key = tuple[str, int, int]
 
 
 class BodyMaker:
-    """Make bodies from templates that are encoded once per (sender, data_coding)."""
+    """Make bodies from templates that are encoded once per (sender, data_coding, esm_class)."""
 
     def __init__(self, profile: CarrierProfile, clock: Clock) -> None:
         self._profile = profile
@@ -47,7 +48,12 @@ class BodyMaker:
             self._templates.clear()
 
     def bodies(
-        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+        self,
+        sender: str,
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        data_coding: int,
+        esm_class: int = 0,
     ) -> list[bytes]:
         """
         Return one submit_sm body per recipient; see `flows.ports.Carrier.bodies`.
@@ -63,27 +69,29 @@ class BodyMaker:
         if data_coding == _DEFAULT:
             data_coding = self._profile.gsm_data_coding
             if self._profile.default_alphabet == "latin1":
-                texts = _to_latin1(texts)
-        template = self._template(sender, data_coding)
+                texts = _each_once(texts, _to_latin1)
+            elif self._profile.packed:
+                texts = _each_once(texts, _packed_after_header if esm_class & ESM_CLASS_UDHI else pack)
+        template = self._template(sender, data_coding, esm_class)
         first = texts[0]
         if all(text is first for text in texts):
             return template.bodies(digits(msisdns), first)
         return template.bodies_each(digits(msisdns), texts)
 
-    def _template(self, sender: str, data_coding: int) -> SubmitTemplate:
+    def _template(self, sender: str, data_coding: int, esm_class: int) -> SubmitTemplate:
         now = self._clock.monotonic()
-        key = (sender, data_coding)
+        key = (sender, data_coding, esm_class)
         made_at, template = self._templates.get(key, (0.0, None))
         if template is not None and now - made_at < TEMPLATE_AGE_MAX_S:
             return template
-        template = self._make(sender, data_coding)
+        template = self._make(sender, data_coding, esm_class)
         self._templates[key] = (now, template)
         self._templates.move_to_end(key)
         if len(self._templates) > TEMPLATES_MAX:
             self._templates.popitem(last=False)
         return template
 
-    def _make(self, sender: str, data_coding: int) -> SubmitTemplate:
+    def _make(self, sender: str, data_coding: int, esm_class: int) -> SubmitTemplate:
         profile = self._profile
         source = profile.source_address(sender)
         ton, npi = profile.msisdn_ton_npi
@@ -95,6 +103,7 @@ class BodyMaker:
             source_addr=source.addr,
             dest_addr_ton=ton,
             dest_addr_npi=npi,
+            esm_class=esm_class,
             validity_period=_validity(profile, self._clock.now()),
             registered_delivery=profile.registered_delivery,
             data_coding=data_coding,
@@ -110,20 +119,28 @@ def _validity(profile: CarrierProfile, now: datetime) -> bytes:
     return relative_time(timedelta(seconds=profile.validity_s))
 
 
-def _to_latin1(texts: Sequence[bytes]) -> list[bytes]:
-    """Translate each distinct text once: an offer's recipients often share one object."""
+def _each_once(texts: Sequence[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
+    """Change each distinct text once: recipients of one offer often share one object, and still do then."""
     known: dict[bytes, bytes] = {}
     for text in texts:
-        if text in known:
-            continue
-        characters = decode_gsm(text)
-        try:
-            known[text] = characters.encode("latin-1")
-        except UnicodeEncodeError:
-            lacking = tuple(dict.fromkeys(c for c in characters if ord(c) > 0xFF))
-            raise TextError(
-                "this carrier's default alphabet is Latin-1, which lacks a character of the text",
-                code="not_in_alphabet",
-                characters=lacking,
-            ) from None
+        if text not in known:
+            known[text] = change(text)
     return [known[text] for text in texts]
+
+
+def _packed_after_header(text: bytes) -> bytes:
+    cut = text[0] + 1
+    return text[:cut] + pack(text[cut:], fill_bits_after(cut))
+
+
+def _to_latin1(text: bytes) -> bytes:
+    characters = decode_gsm(text)
+    try:
+        return characters.encode("latin-1")
+    except UnicodeEncodeError:
+        lacking = tuple(dict.fromkeys(c for c in characters if ord(c) > 0xFF))
+        raise TextError(
+            "this carrier's default alphabet is Latin-1, which lacks a character of the text",
+            code="not_in_alphabet",
+            characters=lacking,
+        ) from None

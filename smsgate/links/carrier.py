@@ -72,6 +72,7 @@ class CarrierAccount:
         self.name = profile.name
         self.rate_per_s = profile.rate_per_s
         self.cost_list = profile.cost_list
+        self.alphabets = profile.alphabets
         self.retry_statuses = frozenset(profile.throttle_statuses)
         self.unreachable_statuses = frozenset(profile.unreachable_statuses)
         self.unreachable_wait_s = profile.unreachable_wait_s
@@ -152,9 +153,14 @@ class CarrierAccount:
         return None if self._stopped or not self._senders else self._flow.room_at(self._senders, lane)
 
     def bodies(
-        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+        self,
+        sender: str,
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        data_coding: int,
+        esm_class: int = 0,
     ) -> list[bytes]:
-        return self._bodies.bodies(sender, msisdns, texts, data_coding)
+        return self._bodies.bodies(sender, msisdns, texts, data_coding, esm_class)
 
     def submitted_bodies(
         self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime

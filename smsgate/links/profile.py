@@ -62,6 +62,12 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
             raise self._refusal("cert_file", "and key_file belong together", "set both or neither")
         if self.mo_busy_status == Status.X_T_APPN:
             raise self._refusal("mo_busy_status", "0x64 loses the MO at most SMSCs", "set 0x14 or 0x58")
+        if self.default_alphabet != "gsm7":
+            for key, wanted in (("shift", bool(self.shift)), ("packed", self.packed)):
+                if wanted:
+                    raise self._refusal(
+                        key, "is for septets", 'set default_alphabet = "gsm7", or strike the key'
+                    )
         numbers = [sender.number for sender in self.senders]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise self._refusal("senders", f"{twice[0]} stands there twice", "keep one entry")

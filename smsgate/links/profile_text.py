@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from pydantic import BaseModel, Field
 
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
 from smsgate.links.profile_tlvs import TlvsOut, merged
 from smsgate.links.profile_values import FROZEN, Ascii, Octet
+from smsgate.protocol.encodings import permitted
+from smsgate.protocol.shift_tables import LANGUAGE_IDS, Shift
 
 if TYPE_CHECKING:
+    from smsgate.protocol.encodings import Alphabet
     from smsgate.protocol.tlvs import Tlvs
 
 VALIDITY_MAX_S: Final = 30 * 86_400  # the relative form is read safely in days; SMSCs keep a message for days
+
+# Language tables of 3GPP TS 23.038 that exist; "both" takes a language's two tables at once.
+ShiftName = Literal["single:tr", "locking:tr", "both:tr", "single:es", "single:pt", "locking:pt", "both:pt"]
 
 
 class TextKeys(BaseModel):
@@ -27,6 +33,15 @@ class TextKeys(BaseModel):
     )
     gsm_data_coding: Octet = Field(
         default=0, description="data_coding of texts in the default alphabet: 0 or 1"
+    )
+    shift: tuple[ShiftName, ...] = Field(
+        default=(),
+        max_length=len(get_args(ShiftName)),
+        description="language tables that texts may be written in besides the default alphabet: "
+        + ", ".join(f'"{name}"' for name in get_args(ShiftName)),
+    )
+    packed: bool = Field(
+        default=False, description="true: septets are packed, eight characters in seven octets"
     )
     alphanumeric_ton_npi: tuple[Octet, Octet] = Field(default=(5, 0), description="[TON, NPI]")
     short_code_ton_npi: tuple[Octet, Octet] = Field(
@@ -50,6 +65,11 @@ class TextKeys(BaseModel):
         entry = next((each for each in self.senders if each.number == sender), None)
         return merged(self.tlvs_out, () if entry is None else entry.tlvs_out)
 
+    @property
+    def alphabets(self) -> tuple[Alphabet, ...]:
+        """Return what texts may be written in, in the order in which they are tried."""
+        return permitted([_shift(name) for name in self.shift])
+
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""
         entry = next((each for each in self.senders if each.number == sender), None)
@@ -65,3 +85,9 @@ class TextKeys(BaseModel):
             ton = ton if entry.ton is None else entry.ton
             npi = npi if entry.npi is None else entry.npi
         return Address(ton, npi, addr)
+
+
+def _shift(name: str) -> Shift:
+    kind, _, language = name.partition(":")
+    number = LANGUAGE_IDS[language]
+    return Shift(0 if kind == "locking" else number, 0 if kind == "single" else number)

@@ -5,13 +5,72 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.errors import TextError
-from smsgate.protocol.segmentation import SEGMENTS_MAX, Air, Concat, measure
-from smsgate.protocol.shift_tables import DEFAULT, LANGUAGE_IDS, LOCKING, SINGLE, Shift
+from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, encode_gsm
+from smsgate.protocol.segmentation import SEGMENTS_MAX, Air, Concat, capacity, header_octets, measure
+from smsgate.protocol.shift_tables import DEFAULT, LANGUAGE_IDS, LOCKING, SINGLE, Shift, encode_shifted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsgate.protocol.gsm0338 import Encoding
+
+
+class Alphabet(NamedTuple):
+    """What a text of one segment is written in: `shift` are the language tables of gsm7."""
+
+    encoding: Encoding = "gsm7"
+    shift: Shift = DEFAULT
+
+    @property
+    def data_coding(self) -> int:
+        return DATA_CODING[self.encoding]
+
+    @property
+    def esm_class(self) -> int:
+        return ESM_CLASS_UDHI if self.shift.elements else 0
+
+    @property
+    def header(self) -> bytes:
+        """Return the user data header that tells the tables; empty when there is nothing to tell."""
+        elements = self.shift.elements
+        return bytes((len(elements),)) + elements if elements else b""
+
+    @property
+    def unit_octets(self) -> int:
+        """Return the octets of a unit: of a septet (unpacked), a 16-bit word or an octet."""
+        return 2 if self.encoding == "ucs2" else 1
+
+    @property
+    def octets_max(self) -> int:
+        """Return how many octets of text, the header not counted, one segment holds (septets unpacked)."""
+        return self.unit_octets * capacity(self.encoding, header_octets(self.shift))
+
+    def encode(self, text: str) -> bytes:
+        """
+        Return the octets of a text, septets unpacked.
+
+        Raises:
+            TextError: code `charset_ucs2`: a character that is not in this alphabet.
+        """
+        if self.encoding == "gsm7":
+            return encode_gsm(text) if self.shift == DEFAULT else encode_shifted(text, self.shift)
+        try:
+            return text.encode("utf-16-be" if self.encoding == "ucs2" else "latin-1")
+        except UnicodeEncodeError as exc:
+            lacking = (text[exc.start],)
+            raise TextError(
+                f"not in {self.encoding}: {lacking[0]!a}", code="charset_ucs2", characters=lacking
+            ) from None
+
+
+GSM: Final = Alphabet()
+UCS2: Final = Alphabet("ucs2")
+
+
+def permitted(shifts: Sequence[Shift]) -> tuple[Alphabet, ...]:
+    """Return the alphabets of a carrier that permits these tables, in the order in which they are tried."""
+    tabled = [Alphabet("gsm7", shift) for shift in shifts]
+    return tuple(sorted((GSM, *tabled, UCS2), key=lambda alphabet: _rank(*alphabet)))
 
 
 class Written(NamedTuple):
@@ -50,12 +109,12 @@ def alternatives(text: str, shifts: Sequence[Shift] = (), concat: Concat = "udh8
     fitting = [way for way in ways if way.air.segments <= SEGMENTS_MAX]
     if not fitting:
         raise TextError(f"at most {SEGMENTS_MAX} segments can be sent", code="text_too_long")
-    return sorted(fitting, key=lambda way: (way.air.segments, _rank(way), way.air.units))
+    return sorted(fitting, key=lambda way: (way.air.segments, _rank(way.encoding, way.shift), way.air.units))
 
 
-def _rank(way: Written) -> int:
-    if way.encoding == "ucs2":
+def _rank(encoding: Encoding, shift: Shift) -> int:
+    if encoding == "ucs2":
         return 2
-    if way.shift == DEFAULT:
+    if shift == DEFAULT:
         return 0
-    return 3 if way.shift.locking else 1
+    return 3 if shift.locking else 1

@@ -15,6 +15,7 @@ from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import Ack, BindStatus, Lane
 from smsgate.flows.sending import Pump, SendingLimits
 from smsgate.flows.stops import RecentStops
+from smsgate.protocol.encodings import GSM, Alphabet
 
 CARRIER = 1
 LOOKS = 5
@@ -27,6 +28,7 @@ class _SpentRate:
     name = "spent"
     rate_per_s = 10
     cost_list: str | None = None
+    alphabets: tuple[Alphabet, ...] = (GSM,)
     retry_statuses: frozenset[int] = frozenset()
     unreachable_statuses: frozenset[int] = frozenset()
     unreachable_wait_s = 300.0
@@ -46,7 +48,12 @@ class _SpentRate:
         return self._clock.monotonic()
 
     def bodies(
-        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+        self,
+        sender: str,
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        data_coding: int,
+        esm_class: int = 0,
     ) -> list[bytes]:
         raise NotImplementedError
 
@@ -91,7 +98,12 @@ class _TokenBetweenTwoLooks(_SpentRate):
         return 0 if self.looks == 1 else 1
 
     def bodies(
-        self, sender: str, msisdns: Sequence[int], texts: Sequence[bytes], data_coding: int
+        self,
+        sender: str,
+        msisdns: Sequence[int],
+        texts: Sequence[bytes],
+        data_coding: int,
+        esm_class: int = 0,
     ) -> list[bytes]:
         return list(texts)
 

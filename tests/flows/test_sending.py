@@ -89,13 +89,38 @@ async def test_a_name_that_fits_no_message_is_named_and_the_neighbours_get_their
 async def test_a_text_that_no_linter_saw_stops_its_campaign_and_not_the_gateway(database: Database) -> None:
     async with a_world(database, subscribers=3) as world:
         async with world.gateway():
-            for text in ("x" * 161, "Привет, OK"):
+            for text in ("x" * 161, "Привет, OK " * 7):
                 bad = await world.campaign(text=text)
                 await eventually(partial(world.finished, bad))
             good = await world.campaign()
             await eventually(lambda: world.finished(good))
         assert await reasons(world) == {"text_too_long": 3, "charset_ucs2": 3}
         assert (await world.counters(good))["accepted"] == 3
+
+
+async def test_french_goes_in_one_segment_by_the_table_that_the_carrier_permits(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        world.profile_changes = {"shift": ("single:pt",)}
+        await world.execute(
+            "UPDATE subscriber SET fields = jsonb_build_object('first_name', 'François') "
+            "WHERE subscriber_id = 10001"
+        )
+        campaign_id = await world.campaign(text=PERSONAL)
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: world.simulator.phones.received == 3)
+        assert world.texts_to(1) == [PERSONAL.format(first_name="François")]
+        assert await world.counters(campaign_id) == {"recipients": 3, "accepted": 3, "delivered": 3}
+        assert await world.value("SELECT sum(segments) FROM sent") == 3
+
+
+async def test_a_short_text_in_another_script_goes_in_one_segment_of_ucs2(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        campaign_id = await world.campaign(text="Привет, OK? \N{THUMBS UP SIGN}")
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: world.simulator.phones.received == 3)
+        assert world.texts_to(2) == ["Привет, OK? \N{THUMBS UP SIGN}"]
 
 
 async def test_a_letter_that_the_carriers_alphabet_lacks_is_named_and_the_neighbours_get_theirs(

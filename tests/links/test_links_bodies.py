@@ -13,6 +13,7 @@ from smsgate.links.bodies import TEMPLATE_AGE_MAX_S, TEMPLATES_MAX, BodyMaker
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
+from smsgate.protocol.packing import unpack
 from smsgate.protocol.pdus import decode_pdu
 from tests.links.fake_smsc import a_profile
 
@@ -136,3 +137,24 @@ def test_an_smsc_that_names_no_version_is_an_old_one_only_if_the_profile_says_so
         made = maker(missing_version_is_old=old, **INDIA)
         made.take_version(None)
         assert bool(tlvs(made, "38123")) is kept
+
+
+def test_a_text_with_a_header_says_so_and_templates_do_not_mix() -> None:
+    bodies = maker()
+    (shifted,) = bodies.bodies("38123", [33612345678], [bytes.fromhex("03240103") + b"x"], 0, 0x40)
+    (plain,) = bodies.bodies("38123", [33612345678], [b"x"], 0)
+    assert (fields(shifted)["esm_class"], fields(plain)["esm_class"]) == (0x40, 0)
+    assert fields(shifted)["short_message"] == bytes.fromhex("03240103") + b"x"
+
+
+def test_a_carrier_that_wants_septets_packed_gets_them_with_fill_bits_after_a_header() -> None:
+    bodies = maker(packed=True)
+    header = bytes.fromhex("03240103")
+    plain = bodies.bodies("38123", [33612345678, 33612345679], [b"hellohello", b"x"], 0)
+    assert [fields(body)["short_message"].hex() for body in plain] == ["e8329bfd4697d9ec37", "78"]
+    (shifted,) = bodies.bodies("38123", [33612345678], [header + b"hellohello"], 0, 0x40)
+    octets = fields(shifted)["short_message"]
+    assert octets[:4] == header
+    assert unpack(octets[4:], fill_bits=3, count=10) == b"hellohello"
+    (ucs2,) = bodies.bodies("38123", [33612345678], [b"\0x"], 8)
+    assert fields(ucs2)["short_message"] == b"\0x"

@@ -15,6 +15,8 @@ from smsgate.links.profile_senders import Address
 from smsgate.links.profile_values import Host
 from smsgate.links.switchboard import Switchboard
 from smsgate.links.tls import tls_context
+from smsgate.protocol.encodings import GSM, UCS2, Alphabet
+from smsgate.protocol.shift_tables import Shift
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -78,6 +80,10 @@ def test_defaults_are_what_most_carriers_take() -> None:
         ({"senders": [{"number": "BOXMAN", "receives": True}]}, "carriers.senders.0"),
         ({"senders": [{"number": "38123"}, {"number": "38123"}]}, "carriers.orange.senders"),
         ({"rebind": {"lost_s": [0, 1]}}, "carriers.rebind.lost_s.0"),
+        ({"shift": ["single:fr"]}, "carriers.shift.0"),
+        ({"shift": ["locking:es"]}, "carriers.shift.0"),
+        ({"shift": ["single:pt"], "default_alphabet": "latin1"}, "carriers.orange.shift"),
+        ({"packed": True, "default_alphabet": "latin1"}, "carriers.orange.packed"),
         ({"interface_version": 34}, "carriers.interface_version"),
         ({"tlvs_out": [{"tag": 0x1400}]}, "carriers.tlvs_out.0"),
         ({"tlvs_out": [{"tag": 0x1400, "value": "1", "hex": "31"}]}, "carriers.tlvs_out.0"),
@@ -169,3 +175,10 @@ def test_one_sender_at_two_carriers_is_refused() -> None:
         a_switchboard(
             read_profile(settings(senders=sender)), read_profile(settings(name="free", senders=sender))
         )
+
+
+def test_permitted_tables_are_tried_between_gsm_and_ucs2_and_locking_ones_last() -> None:
+    profile = read_profile(settings(shift=["both:tr", "single:pt"]))
+    pt, tr = Alphabet("gsm7", Shift(single=3)), Alphabet("gsm7", Shift(single=1, locking=1))
+    assert profile.alphabets == (GSM, pt, UCS2, tr)
+    assert read_profile(settings()).alphabets == (GSM, UCS2)

@@ -5,7 +5,9 @@ from datetime import date
 import pytest
 
 from smsgate.campaigns.offers import Facts, Finding, can_receive, lint, rules_of
+from smsgate.protocol.encodings import permitted
 from smsgate.protocol.segmentation import measure
+from smsgate.protocol.shift_tables import Shift
 
 FRENCH = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
@@ -111,6 +113,16 @@ def test_costly_characters_are_named_with_their_replacement() -> None:
     findings = lint(FRENCH.replace("port compris", "reçu’"), FACTS, "FR", "36111")
     assert [(f.code, f.what) for f in findings] == [("charset_ucs2", "ç"), ("charset_ucs2", "’")]
     assert "'c'" in findings[0].message
+
+
+def test_one_segment_in_any_alphabet_of_the_carrier_is_enough() -> None:
+    costly = FRENCH.replace("port compris", "reçu, prêt")
+    assert lint(costly, FACTS, "FR", "36111", alphabets=permitted([Shift(single=3)])) == []
+    findings = lint(costly, FACTS, "FR", "36111", alphabets=permitted([]))
+    assert [(f.code, f.what) for f in findings] == [("charset_ucs2", "ç"), ("charset_ucs2", "ê")]
+    typographic = costly.replace("Rétractation", "Rétractation’")
+    findings = lint(typographic, FACTS, "FR", "36111", alphabets=permitted([Shift(single=3)]))
+    assert [f.what for f in findings] == ["ç", "ê", "’"]
 
 
 def test_the_longest_fields_count_for_the_length() -> None:

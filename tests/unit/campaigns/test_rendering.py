@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.campaigns.rendering import compile_text, field_names, render, worst_case_septets
+from smsgate.campaigns.rendering import compile_text, field_names, render, render_cheapest, worst_case_septets
 from smsgate.errors import Invalid, TextError
+from smsgate.protocol.encodings import GSM, UCS2, Alphabet, permitted
 from smsgate.protocol.gsm0338 import decode_gsm, encode_gsm
+from smsgate.protocol.mo_text import read_mo
+from smsgate.protocol.shift_tables import Shift
+
+PORTUGUESE = Alphabet("gsm7", Shift(single=3))
 
 
 def test_columns_go_in_and_one_column_of_septets_comes_out() -> None:
@@ -72,3 +77,44 @@ def test_every_row_has_a_text_of_at_most_160_septets_or_a_reason(rows: list[tupl
         assert (reason is None) == bool(text)
         assert len(text) <= 160
         assert reason is not None or decode_gsm(text) == f"{a} - {b}"
+
+
+def test_gsm_is_taken_while_it_has_every_character() -> None:
+    rendered = render_cheapest("Bonjour {a}", {"a": ["Zoé", "Max"]}, 2, permitted([Shift(single=3)]))
+    assert rendered.alphabet == GSM
+    assert rendered.texts == [encode_gsm("Bonjour Zoé"), encode_gsm("Bonjour Max")]
+
+
+def test_one_name_outside_gsm_puts_the_whole_batch_into_the_table_that_has_it() -> None:
+    columns = {"a": ["Zoé", "François", "Inês"]}
+    rendered = render_cheapest("Bonjour {a}", columns, 3, permitted([Shift(single=3)]))
+    assert rendered.alphabet == PORTUGUESE
+    assert (rendered.alphabet.data_coding, rendered.alphabet.esm_class) == (0, 0x40)
+    assert [read_mo(text, 0, 0x40).text for text in rendered.texts] == [
+        f"Bonjour {name}" for name in columns["a"]
+    ]
+
+
+def test_the_alphabet_that_refuses_fewest_is_taken_and_the_refused_are_named() -> None:
+    text = "x" * 60 + "{a}"
+    columns = {"a": ["ç", "ç" * 20, "Ω" * 8 + "ж", "x" * 100]}
+    rendered = render_cheapest(text, columns, 4, permitted([Shift(single=3)]))
+    assert rendered.alphabet == PORTUGUESE
+    assert rendered.reasons == [None, None, "charset_ucs2", "text_too_long"]
+    without = render_cheapest(text, columns, 4, permitted([]))
+    assert (without.alphabet, without.reasons.count(None)) == (UCS2, 2)
+
+
+def test_a_segment_holds_160_155_152_septets_or_70_words_with_its_header_apart() -> None:
+    ways = (GSM, PORTUGUESE, Alphabet("gsm7", Shift(3, 3)), UCS2)
+    for alphabet, units in zip(ways, (160, 155, 152, 70), strict=True):
+        full = render(compile_text("a" * units, (), (alphabet,)), {}, 1).texts[0]
+        assert full == alphabet.header + alphabet.encode("a" * units)
+        with pytest.raises(Invalid, match="one message holds"):
+            compile_text("a" * (units + 1), (), (alphabet,))
+
+
+def test_a_text_that_no_alphabet_holds_says_what_gsm_lacks() -> None:
+    with pytest.raises(TextError) as refused:
+        render_cheapest("ж" * 71, {}, 1, permitted([Shift(single=3)]))
+    assert refused.value.characters == ("ж",)
