@@ -13,6 +13,7 @@ from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, Request
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX, TAGS_MAX
@@ -116,6 +117,7 @@ class PreviewAnswer(AnswerModel):
     currency: str
     cost: str = Field(description="Estimate: by the number's block, before number portability.")
     countries: list[CountryEstimate]
+    alternatives: list[CampaignChoice] = Field(description="Every way to write the text, with its cost.")
 
 
 class CampaignQuery(PageQuery):
@@ -174,6 +176,7 @@ async def preview_campaign(call: Call) -> Answer:
             )
             for row in preview.countries
         ],
+        alternatives=as_campaign_choices(preview.choices),
     )
 
 

@@ -24,11 +24,14 @@ from smsgate.api.models import (
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.text_choices import PricedChoice, ReplacementAnswer, as_priced_choices, as_replacements
 from smsgate.campaigns.offers import QUANTITY_MAX
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
+from smsgate.flows.text_choices import text_choices
 from smsgate.money import minor_to_text
+from smsgate.protocol.replacements import replace_for_segment
 from smsgate.protocol.segmentation import measure
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -94,6 +97,10 @@ class CreateOffer(RequestModel):
     quantity_max: int = Field(default=1, ge=1, le=QUANTITY_MAX)
     stock: int | None = Field(default=None, ge=1, le=STOCK_MAX, description="Left out: not counted here.")
     external_id: ExternalId | None = None
+    replace: bool = Field(
+        default=False,
+        description="Replace what keeps the text from one segment; the answer names each replacement.",
+    )
 
 
 class Offer(AnswerModel):
@@ -114,6 +121,27 @@ class Offer(AnswerModel):
     sender: str
     expires_at: datetime
     created_at: datetime
+    replacements: list[ReplacementAnswer] | None = Field(
+        description="What `replace` changed; only in the answer to the request that asked for it."
+    )
+
+
+class FindingAnswer(AnswerModel):
+    code: str
+    what: str
+    detail: str
+    source: str
+    pointer: str
+
+
+class OfferCheck(AnswerModel):
+    ok: bool = Field(description="It would be stored as it stands.")
+    findings: list[FindingAnswer]
+    replacements: list[ReplacementAnswer] = Field(description="What `replace` would change.")
+    replaced_text: str
+    not_replaceable: list[str] = Field(description="Characters that nothing can stand for.")
+    currency: str = Field(description="Of the alternatives' costs.")
+    alternatives: list[PricedChoice] = Field(description="Every way to write the text, with its price.")
 
 
 class OfferQuery(PageQuery):
@@ -123,6 +151,34 @@ class OfferQuery(PageQuery):
 async def create_offer(call: Call) -> Answer:
     draft = await offer_draft(call, call.body_as(CreateOffer))
     return as_offer(call, await commerce(call).offers.create(call.merchant_id, draft))
+
+
+async def check_offer(call: Call) -> Answer:
+    """Say what would keep an offer from being stored, what could be replaced, and what each way costs."""
+    use_cases = commerce(call)
+    draft = await offer_draft(call, call.body_as(CreateOffer))
+    offer, findings = await use_cases.offers.findings(call.merchant_id, draft)
+    alphabets = use_cases.offers.alphabets(draft.sender)
+    replaced = replace_for_segment(draft.text, alphabets)
+    currency, prices = await use_cases.campaigns.segment_price(call.merchant_id, offer.country)
+    return OfferCheck(
+        ok=not findings,
+        findings=[
+            FindingAnswer(
+                code=finding.code,
+                what=finding.what,
+                detail=finding.message,
+                source=finding.source,
+                pointer=finding.pointer,
+            )
+            for finding in findings
+        ],
+        replacements=as_replacements(replaced.replacements),
+        replaced_text=replaced.text,
+        not_replaceable=list(replaced.left),
+        currency=currency,
+        alternatives=as_priced_choices(text_choices(draft.text, alphabets, prices)),
+    )
 
 
 async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> OfferDraft:
@@ -149,6 +205,7 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         quantity_max=body.quantity_max,
         stock=body.stock,
         external_id=body.external_id,
+        replace=body.replace,
     )
 
 
@@ -182,6 +239,7 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         sender=offer.sender,
         expires_at=offer.expires_at,
         created_at=record.created_at,
+        replacements=as_replacements(record.replacements) or None,
     )
 
 
@@ -196,6 +254,16 @@ ROUTES: Final = (
         response=Offer,
         status=201,
         errors=OFFER_ERRORS,
+    ),
+    Route(
+        "POST",
+        "/v1/offers/check",
+        check_offer,
+        "Check an offer without storing it",
+        Scope.READ,
+        request=CreateOffer,
+        response=OfferCheck,
+        errors=("expires_at_invalid", "currency_unknown", "amount_invalid"),
     ),
     Route(
         "GET", "/v1/offers", list_offers, "List offers", Scope.READ, query=OfferQuery, response=Page[Offer]

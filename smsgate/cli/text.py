@@ -12,7 +12,7 @@ from smsgate.cli.exits import Exit
 from smsgate.cli.json_lines import STDIN, answer_lines
 from smsgate.cli.output import JsonOption, show, show_json, show_table
 from smsgate.protocol.encodings import ALL_SHIFTS, Written, alternatives
-from smsgate.protocol.replacements import Replaced, replace_for_gsm
+from smsgate.protocol.replacements import Replaced, replace_for
 from smsgate.protocol.shift_tables import DEFAULT, LANGUAGE_IDS
 from smsgate.protocol.text_inspection import UNITS, inspect_text
 
@@ -48,7 +48,7 @@ def text(
     if words is None or _is_source(words):
         answered = answer_lines([words or STDIN], "text", inspect_text)
         raise typer.Exit(Exit.OK if answered else Exit.FAILED)
-    ways, replaced = alternatives(words, ALL_SHIFTS), replace_for_gsm(words)
+    ways, replaced = alternatives(words, ALL_SHIFTS), replace_for(words)
     shorter = alternatives(replaced.text, ALL_SHIFTS)[0] if replaced.replacements else None
     if as_json:
         show_json(_as_json(words, ways, replaced, price))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -28,7 +28,8 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
 from smsgate.flows.pricing import Pricing
-from smsgate.protocol.segmentation import measure
+from smsgate.flows.text_choices import text_choices
+from smsgate.protocol.encodings import Alphabet
 
 SUBSCRIBERS_MAX: Final = 1_000  # named one by one; a larger audience has a tag
 TAGS_MAX: Final = 50
@@ -63,6 +64,7 @@ class Campaigns:
         offers: OffersStore,
         pricing: Pricing,
         networks: NetworkTable,
+        alphabets: Callable[[str], tuple[Alphabet, ...]],
         ids: Ids,
         clock: Clock,
         wakeups: Wakeups,
@@ -71,6 +73,7 @@ class Campaigns:
         self._offers = offers
         self._pricing = pricing
         self._networks = networks
+        self._alphabets = alphabets  # of a sender number's carrier
         self._ids = ids
         self._clock = clock
         self._wakeups = wakeups
@@ -137,17 +140,19 @@ class Campaigns:
         rating = await self.rate(merchant_id, groups)
         fields = await self._store.sample_fields(merchant_id, campaign.audience)
         text = sample_text(offer.offer.text, fields)
-        air = measure(text)
+        choices = text_choices(text, self._alphabets(offer.offer.sender), (rating.cost_micros,) * 2)
+        chosen = next((choice for choice in choices if choice.permitted), choices[0])
         return Preview(
-            encoding=air.encoding,
-            units=air.units,
-            segments=air.segments,
+            encoding=chosen.encoding,
+            units=chosen.units,
+            segments=chosen.segments,
             text=text,
             recipients=rating.recipients,
             priced=rating.priced,
             currency=rating.currency,
             cost_micros=rating.cost_micros,
             countries=rating.countries,
+            choices=choices,
         )
 
     async def start(self, merchant_id: int, campaign_id: int) -> CampaignRecord:
@@ -209,6 +214,18 @@ class Campaigns:
                 code="price_missing",
                 extra={"networks": list(rating.missing)},
             )
+
+    async def segment_price(self, merchant_id: int, country: str) -> tuple[str, tuple[int, int] | None]:
+        """Return the currency, and the extremes of a segment's micros where every network has a price."""
+        await self._pricing.refresh()
+        book = self._pricing.book_of(merchant_id)
+        version = None if book is None else book.version_at(self._clock.now())
+        if book is None or version is None:
+            return self._pricing.merchant(merchant_id)[1], None
+        items = [version.lookup(Direction.MT, network) for network in self._networks.mccmncs(country)]
+        prices = [item.unit_micros for item in items if item is not None]
+        whole = bool(prices) and len(prices) == len(items)
+        return book.currency, (min(prices), max(prices)) if whole else None
 
     async def rate(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> Rating:
         """Price one segment for every member of the groups; what lacks a price is looked up afresh once."""

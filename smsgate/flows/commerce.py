@@ -65,7 +65,9 @@ class Commerce:
         wakeups: ports.Wakeups,
     ) -> Self:
         offers = Offers(stores.offers, ids, clock, senders)
-        campaigns = Campaigns(stores.campaigns, stores.offers, pricing, networks, ids, clock, wakeups)
+        campaigns = Campaigns(
+            stores.campaigns, stores.offers, pricing, networks, offers.alphabets, ids, clock, wakeups
+        )
         return cls(
             offers=offers,
             campaigns=campaigns,

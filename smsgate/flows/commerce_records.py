@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from smsgate.flows.records import OfferVersion
+from smsgate.protocol.replacements import Replacement
 
 Row = TypeVar("Row")
 
@@ -72,6 +73,21 @@ class OfferDraft:
     quantity_max: int = 1
     stock: int | None = None
     external_id: str | None = None
+    replace: bool = False  # the merchant wants what keeps the text from one segment replaced
+
+
+@dataclass(frozen=True, slots=True)
+class TextChoice:
+    """One way to write a text; `tables` are language tables by their name in a profile, "" for none."""
+
+    encoding: str
+    tables: str
+    units: int
+    segments: int
+    replaced: bool  # with the replacements, or as it was written
+    permitted: bool  # an offer may go so: in one segment, by an alphabet of its carrier
+    cost_min_micros: int | None  # of one recipient, at the cheapest and the dearest network; None: no price
+    cost_max_micros: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,7 @@ class OfferRecord:
     state: str
     stock_remaining: int | None
     created_at: datetime
+    replacements: tuple[Replacement, ...] = ()  # made just now, at the merchant's wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,7 @@ class Preview:
     currency: str
     cost_micros: int
     countries: Sequence[CountryCost]
+    choices: Sequence[TextChoice]  # their cost is that of all priced recipients
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from smsgate.flows.ports import Ids
 from smsgate.flows.ports_commerce import OffersStore, SenderInfo
 from smsgate.flows.records import OfferVersion
 from smsgate.money import check_currency
-from smsgate.protocol.encodings import GSM, UCS2
+from smsgate.protocol.encodings import GSM, UCS2, Alphabet
+from smsgate.protocol.replacements import Replaced, replace_for_segment
 
 LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when it is nearly over
 LIFE_MAX: Final = timedelta(days=366)
@@ -63,11 +64,38 @@ class Offers:
             Invalid: a value is out of its range.
         """
         now = self._clock.now()
-        offer = OfferVersion(
+        replaced = Replaced(draft.text, (), ())
+        if draft.replace:
+            replaced = replace_for_segment(draft.text, self.alphabets(draft.sender))
+        offer = self._version(merchant, draft, replaced.text)
+        _check_values(offer, draft.stock, now)
+        if findings := self._findings(merchant, offer, now):
+            raise _refusal(findings, replace_for_segment(offer.text, self.alphabets(offer.sender)))
+        return OfferRecord(offer, draft.external_id, "live", draft.stock, now, replaced.replacements)
+
+    async def findings(self, merchant_id: int, draft: OfferDraft) -> tuple[OfferVersion, Sequence[Finding]]:
+        """
+        Return the offer as it was written, and everything that would keep it from being stored.
+
+        Raises:
+            Invalid: a value is out of its range.
+        """
+        merchant = await self._store.merchant(merchant_id)
+        offer, now = self._version(merchant, draft, draft.text), self._clock.now()
+        _check_values(offer, draft.stock, now)
+        return offer, self._findings(merchant, offer, now)
+
+    def alphabets(self, sender: str) -> tuple[Alphabet, ...]:
+        """Return what the carrier of a sender number takes; GSM 03.38 and UCS-2 for one that is not ours."""
+        info = self._senders.get(sender)
+        return (GSM, UCS2) if info is None else info.alphabets
+
+    def _version(self, merchant: MerchantProfile, draft: OfferDraft, text: str) -> OfferVersion:
+        return OfferVersion(
             merchant_id=merchant.merchant_id,
             offer_id=self._ids.next(),
             version=1,
-            text=draft.text,
+            text=text,
             shop_name=draft.shop_name or merchant.name,
             item=draft.item,
             unit_price_minor=draft.unit_price_minor,
@@ -78,11 +106,9 @@ class Offers:
             sender=draft.sender,
             expires_at=draft.expires_at,
         )
-        _check_values(offer, draft.stock, now)
-        findings = [*self._sender_findings(offer.sender, merchant), *self._text_findings(offer, now)]
-        if findings:
-            raise _refusal(findings)
-        return OfferRecord(offer, draft.external_id, "live", draft.stock, now)
+
+    def _findings(self, merchant: MerchantProfile, offer: OfferVersion, now: datetime) -> list[Finding]:
+        return [*self._sender_findings(offer.sender, merchant), *self._text_findings(offer, now)]
 
     def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
         info = self._senders.get(sender)
@@ -97,8 +123,7 @@ class Offers:
 
     def _text_findings(self, offer: OfferVersion, now: datetime) -> Sequence[Finding]:
         facts = Facts(offer.shop_name, offer.item, offer.unit_price_minor, offer.currency)
-        info = self._senders.get(offer.sender)
-        alphabets = (GSM, UCS2) if info is None else info.alphabets
+        alphabets = self.alphabets(offer.sender)
         findings = lint(offer.text, facts, offer.country, offer.sender, on=now.date(), alphabets=alphabets)
         if findings:
             return findings
@@ -141,7 +166,7 @@ def _said(finding: Finding) -> str:
     return finding.message if finding.what in finding.message else f"{finding.what}: {finding.message}"
 
 
-def _refusal(findings: Sequence[Finding]) -> DomainError:
+def _refusal(findings: Sequence[Finding], replaced: Replaced) -> DomainError:
     """Return one refusal with all findings: who mends a text should not have to come back five times."""
     first = findings[0]
     same = [finding for finding in findings if finding.code == first.code]
@@ -149,4 +174,8 @@ def _refusal(findings: Sequence[Finding]) -> DomainError:
     errors = [{"detail": finding.message, **asdict(finding)} for finding in findings]
     for error in errors:
         del error["message"]
-    return DomainError(detail, code=first.code, pointer=first.pointer, extra={"errors": errors})
+    extra: dict[str, object] = {"errors": errors}
+    if replaced.replacements:
+        extra["replacements"] = [each._asdict() for each in replaced.replacements]
+        extra["replaced_text"] = replaced.text
+    return DomainError(detail, code=first.code, pointer=first.pointer, extra=extra)

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
 from smsgate.links.profile_tlvs import TlvsOut, merged
 from smsgate.links.profile_values import FROZEN, Ascii, Octet
-from smsgate.protocol.encodings import permitted
-from smsgate.protocol.shift_tables import LANGUAGE_IDS, Shift
+from smsgate.protocol.encodings import SHIFTS_BY_NAME, permitted
 
 if TYPE_CHECKING:
     from smsgate.protocol.encodings import Alphabet
@@ -68,7 +67,7 @@ class TextKeys(BaseModel):
     @property
     def alphabets(self) -> tuple[Alphabet, ...]:
         """Return what texts may be written in, in the order in which they are tried."""
-        return permitted([_shift(name) for name in self.shift])
+        return permitted([SHIFTS_BY_NAME[name] for name in self.shift])
 
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""
@@ -85,9 +84,3 @@ class TextKeys(BaseModel):
             ton = ton if entry.ton is None else entry.ton
             npi = npi if entry.npi is None else entry.npi
         return Address(ton, npi, addr)
-
-
-def _shift(name: str) -> Shift:
-    kind, _, language = name.partition(":")
-    number = LANGUAGE_IDS[language]
-    return Shift(0 if kind == "locking" else number, 0 if kind == "single" else number)

@@ -67,6 +67,15 @@ GSM: Final = Alphabet()
 UCS2: Final = Alphabet("ucs2")
 
 
+ALL_SHIFTS: Final = tuple(
+    shift
+    for number in LANGUAGE_IDS.values()
+    for shift in (Shift(number, 0), Shift(0, number), Shift(number, number))
+    if (not shift.single or shift.single in SINGLE) and (not shift.locking or shift.locking in LOCKING)
+)
+SHIFTS_BY_NAME: Final = {shift.name: shift for shift in ALL_SHIFTS}
+
+
 def permitted(shifts: Sequence[Shift]) -> tuple[Alphabet, ...]:
     """Return the alphabets of a carrier that permits these tables, in the order in which they are tried."""
     tabled = [Alphabet("gsm7", shift) for shift in shifts]
@@ -79,14 +88,6 @@ class Written(NamedTuple):
     encoding: Encoding
     shift: Shift
     air: Air
-
-
-ALL_SHIFTS: Final = tuple(
-    shift
-    for number in LANGUAGE_IDS.values()
-    for shift in (Shift(number, 0), Shift(0, number), Shift(number, number))
-    if (not shift.single or shift.single in SINGLE) and (not shift.locking or shift.locking in LOCKING)
-)
 
 
 def alternatives(text: str, shifts: Sequence[Shift] = (), concat: Concat = "udh8") -> list[Written]:

@@ -60,7 +60,15 @@ class Shift(NamedTuple):
         locking = bytes((IEI_LOCKING_SHIFT, 1, self.locking)) if self.locking else b""
         return single + locking
 
+    @property
+    def name(self) -> str:
+        """Return what a carrier's profile calls these tables, such as "single:pt"; "" for the default."""
+        kind = "both" if self.single and self.locking else "single" if self.single else "locking"
+        number = self.single or self.locking
+        return f"{kind}:{_LANGUAGES[number]}" if number else ""
 
+
+_LANGUAGES: Final = {number: language for language, number in LANGUAGE_IDS.items()}
 DEFAULT: Final = Shift()
 
 

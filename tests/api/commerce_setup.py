@@ -14,6 +14,8 @@ from smsgate.clock import ManualClock
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.pricing import Pricing
+from smsgate.protocol.encodings import permitted
+from smsgate.protocol.shift_tables import Shift
 from smsgate.security.addresses import AddressPolicy
 from smsgate.security.public_ids import Kind
 from smsgate.security.sealing import MasterKey
@@ -28,10 +30,12 @@ TEXT = (
     "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
     "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
 )
+TABLE_SENDER = "36444"  # its carrier lets the Portuguese single shift table through
 SENDERS = {
     SENDER: SenderInfo("sim", receives=True),
     "36222": SenderInfo("sim", receives=True, merchants=frozenset({"another-shop"})),
     "36333": SenderInfo("sim", receives=False),
+    TABLE_SENDER: SenderInfo("tables", receives=True, alphabets=permitted([Shift(single=3)])),
 }
 
 

@@ -104,6 +104,9 @@ async def test_a_preview_says_reach_and_cost_by_country(shop: Shop) -> None:
         {"country": "FR", "recipients": 20, "priced": 20, "cost": "0.90"},
         {"country": "SE", "recipients": 1, "priced": 0, "cost": "0.00"},
     ]
+    assert [
+        (way["encoding"], way["segments"], way["permitted"], way["cost"]) for way in body["alternatives"]
+    ] == [("gsm7", 1, True, "0.90"), ("ucs2", 3, False, "2.70")]
 
 
 async def test_the_preview_renders_one_persons_fields(shop: Shop) -> None:

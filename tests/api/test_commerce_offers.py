@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.commerce_setup import SENDER, TEXT, Shop
+from tests.api.commerce_setup import SENDER, TABLE_SENDER, TEXT, Shop
 
 
 async def test_an_offer_is_stored_frozen_with_the_merchants_own_values(shop: Shop) -> None:
@@ -43,6 +43,67 @@ async def test_one_costly_character_is_named_with_what_to_write_instead(shop: Sh
     assert error["what"] == "ç"
     assert "'c'" in error["detail"]
     assert error["pointer"] == "/text"
+
+
+TYPOGRAPHIC = TEXT.replace("Répondez", "C’est reçu : répondez")
+
+
+async def test_a_refusal_shows_what_could_be_replaced_and_nothing_is_stored(shop: Shop) -> None:
+    answer = await shop.caller.post("/v1/offers", shop.an_offer(text=TYPOGRAPHIC))
+    assert (answer.status, answer.code) == (422, "charset_ucs2")
+    place = TYPOGRAPHIC.index("’")
+    assert answer.body["replacements"] == [
+        {"position": place, "before": "’", "after": "'"},
+        {"position": TYPOGRAPHIC.index("ç"), "before": "ç", "after": "c"},
+    ]
+    assert answer.body["replaced_text"] == TYPOGRAPHIC.replace("’", "'").replace("ç", "c")
+    assert await shop.value("SELECT count(*) FROM offer_version") == 0
+
+
+async def test_replacements_are_made_at_the_merchants_wish_and_named(shop: Shop) -> None:
+    made = await shop.offer(text=TYPOGRAPHIC, replace=True)
+    assert made["text"] == TYPOGRAPHIC.replace("’", "'").replace("ç", "c")
+    assert [(each["before"], each["after"]) for each in made["replacements"]] == [("’", "'"), ("ç", "c")]
+    plain = await shop.offer(replace=True)
+    assert (plain["text"], plain["replacements"]) == (TEXT, None)
+
+
+async def test_a_check_shows_each_way_with_its_parts_and_its_price(shop: Shop) -> None:
+    answer = await shop.caller.post("/v1/offers/check", shop.an_offer(text=TYPOGRAPHIC))
+    assert answer.status == 200, answer
+    assert answer.body["ok"] is False
+    assert {finding["code"] for finding in answer.body["findings"]} == {"charset_ucs2"}
+    ways = answer.body["alternatives"]
+    assert [
+        (
+            way["encoding"],
+            way["segments"],
+            way["replaced"],
+            way["permitted"],
+            way["cost_min"],
+            way["cost_max"],
+        )
+        for way in ways
+    ] == [
+        ("ucs2", 3, False, False, "0.135", "0.135"),
+        ("gsm7", 1, True, True, "0.045", "0.045"),
+    ]
+    assert answer.body["currency"] == "EUR"
+    assert await shop.value("SELECT count(*) FROM offer_version") == 0
+    good = await shop.caller.post("/v1/offers/check", shop.an_offer())
+    assert (good.body["ok"], good.body["replacements"], good.body["findings"]) == (True, [], [])
+
+
+async def test_a_table_that_the_carrier_permits_needs_fewer_replacements(shop: Shop) -> None:
+    asked = shop.an_offer(text=TYPOGRAPHIC, sender=TABLE_SENDER)
+    answer = await shop.caller.post("/v1/offers/check", asked)
+    assert [(each["before"], each["after"]) for each in answer.body["replacements"]] == [("’", "'")]
+    assert [(way["tables"], way["replaced"]) for way in answer.body["alternatives"] if way["permitted"]] == [
+        ("single:pt", True)
+    ]
+    french = TYPOGRAPHIC.replace("’", "'").replace("STOP 36111", "STOP 36444")
+    made = await shop.offer(text=french, sender=TABLE_SENDER)
+    assert made["text"] == french
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from smsgate.errors import Invalid, TextError
-from smsgate.protocol.replacements import Replacement, replace_for_gsm
+from smsgate.protocol.encodings import permitted
+from smsgate.protocol.replacements import Replacement, replace_for, replace_for_segment
+from smsgate.protocol.shift_tables import Shift
 from smsgate.protocol.text_inspection import inspect_text
 
 VECTORS: list[dict[str, Any]] = [
@@ -77,7 +79,7 @@ def test_packed_octets_are_read_again() -> None:
 
 
 def test_replacements_are_told_one_by_one_and_letters_are_composed_first() -> None:
-    replaced = replace_for_gsm("L’œuf « rec\u0327u » e\u0301te\u0301 你")
+    replaced = replace_for("L’œuf « rec\u0327u » e\u0301te\u0301 你")
     assert replaced.text == 'L\'oeuf " recu " été 你'
     assert replaced.replacements[:3] == (
         Replacement(1, "’", "'"),
@@ -90,4 +92,18 @@ def test_replacements_are_told_one_by_one_and_letters_are_composed_first() -> No
 
 
 def test_a_text_that_fits_is_not_touched() -> None:
-    assert replace_for_gsm("Déjà 9€ {ok}") == ("Déjà 9€ {ok}", (), ())
+    assert replace_for("Déjà 9€ {ok}") == ("Déjà 9€ {ok}", (), ())
+
+
+def test_only_what_keeps_a_text_from_one_segment_is_replaced() -> None:
+    carrier = permitted([Shift(single=3)])
+    long = " de la boutique" * 8
+    assert replace_for_segment(f"L’ami a reçu{long}", carrier) == (
+        f"L'ami a reçu{long}",
+        (Replacement(1, "’", "'"),),
+        (),
+    )
+    assert replace_for_segment(f"reçu{long}", carrier) == (f"reçu{long}", (), ())
+    assert replace_for_segment("L’ami", carrier) == ("L’ami", (), ())  # one segment of UCS-2 costs the same
+    assert replace_for_segment(f"reçu{long}", permitted([])).text == f"recu{long}"
+    assert replace_for_segment(f"你{long}", carrier).left == ("你",)
