@@ -173,6 +173,29 @@ def render_cheapest(
     return best
 
 
+class Segment(NamedTuple):
+    """One text as one short_message, header included; `reason` says why it is none, and then it is empty."""
+
+    alphabet: Alphabet
+    octets: bytes
+    reason: str | None = None
+
+
+def one_segment(text: str, alphabets: Sequence[Alphabet]) -> Segment:
+    """Write `text` in the first of `alphabets` whose segment holds it; the first one says why none does."""
+    reason: str | None = None
+    for alphabet in alphabets:
+        try:
+            octets = alphabet.encode(text)
+        except TextError as exc:
+            reason = reason or exc.code
+            continue
+        if len(octets) <= alphabet.octets_max:
+            return Segment(alphabet, alphabet.header + octets)
+        reason = reason or "text_too_long"
+    return Segment(GSM, b"", reason)
+
+
 def _encode_column(
     values: Sequence[str], reasons: list[str | None], encode: Callable[[str], bytes]
 ) -> list[bytes]:

@@ -17,14 +17,13 @@ from typing import NamedTuple, Protocol
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction, PriceBook
 from smsgate.billing.rating import rate_columns
-from smsgate.campaigns.rendering import Rendered, render_cheapest
+from smsgate.campaigns.rendering import Rendered, Segment, one_segment, render_cheapest
 from smsgate.clock import Clock
 from smsgate.errors import Invalid, TextError
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.protocol.encodings import GSM, Alphabet
-from smsgate.protocol.gsm0338 import encode_gsm
 
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
@@ -117,18 +116,30 @@ class Composer:
         return batch, _refusals(carrier_id, rendered.reasons, rates.reasons)
 
     def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
-        """Return one batch per sender and minute of expiry: the earliest of them holds for all."""
-        groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+        """
+        Return one batch per sender, alphabet and minute of expiry: the earliest of them holds for all.
+
+        A text that its carrier cannot take in one segment is refused, with its reason.
+        """
+        segments = [
+            one_segment(body, self._alphabets(self._carrier(sender)))
+            for sender, body in zip(claim.senders, claim.bodies, strict=True)
+        ]
+        groups: dict[tuple[str, Alphabet, datetime], list[int]] = defaultdict(list)
         for place, (sender, expires_at) in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
-            groups[sender, expires_at.replace(second=0, microsecond=0)].append(place)
-        return [self._interactive_group(claim, sender, places) for (sender, _), places in groups.items()]
+            minute = expires_at.replace(second=0, microsecond=0)
+            groups[sender, segments[place].alphabet, minute].append(place)
+        return [
+            self._interactive_group(claim, sender, places, [segments[place] for place in places])
+            for (sender, _, _), places in groups.items()
+        ]
 
     def _interactive_group(
-        self, claim: InteractiveClaim, sender: str, places: Sequence[int]
+        self, claim: InteractiveClaim, sender: str, places: Sequence[int], segments: Sequence[Segment]
     ) -> tuple[Batch, Refused]:
         carrier_id = self._carrier(sender)
         msisdns = [claim.msisdns[place] for place in places]
-        texts, reasons = _encoded([claim.bodies[place] for place in places])
+        alphabet = segments[0].alphabet
         rates = self._rate(claim.merchant_id, carrier_id, msisdns)
         batch = Batch(
             handle=next(self._handles),
@@ -140,7 +151,8 @@ class Composer:
             expires_at=min(claim.expires_at[place] for place in places),
             message_ids=_ids([claim.message_ids[place] for place in places]),
             msisdns=msisdns,
-            texts=texts,
+            texts=[segment.octets for segment in segments],
+            coding=(alphabet.data_coding, alphabet.esm_class),
             sell_item_ids=rates.sell_item_ids,
             sell_micros=rates.sell_micros,
             cost_item_ids=rates.cost_item_ids,
@@ -148,7 +160,7 @@ class Composer:
             currency=rates.currency,
             cost_currency=rates.cost_currency,
         )
-        return batch, _refusals(carrier_id, reasons, rates.reasons)
+        return batch, _refusals(carrier_id, [segment.reason for segment in segments], rates.reasons)
 
     def submitted(self, claim: SubmittedClaim) -> list[tuple[Batch, Refused]]:
         """Return one batch per sender and minute of expiry; marketing goes by the bulk lane."""
@@ -247,20 +259,6 @@ def _rendered(claim: ChunkClaim, alphabets: Sequence[Alphabet]) -> Rendered:
         return render_cheapest(claim.offer.text, columns, count, alphabets)
     except (Invalid, TextError) as exc:
         return Rendered([b""] * count, [exc.code] * count)
-
-
-def _encoded(bodies: Sequence[str]) -> tuple[list[bytes], list[str | None]]:
-    """Return system texts in the GSM alphabet, and why one cannot be."""
-    texts: list[bytes] = []
-    reasons: list[str | None] = []
-    for body in bodies:
-        try:
-            texts.append(encode_gsm(body))
-            reasons.append(None)
-        except TextError as exc:
-            texts.append(b"")
-            reasons.append(exc.code)
-    return texts, reasons
 
 
 def _refusals(carrier_id: int | None, texts: Sequence[str | None], prices: Sequence[str | None]) -> Refused:
