@@ -19,13 +19,14 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.composing import Prices
 from smsgate.flows.esme_judge import Judge
+from smsgate.flows.esme_message_ids import esme_message_ids
 from smsgate.flows.esme_records import EsmeAccount, StoredSubmission, Submission, VendorStatus
 from smsgate.flows.ports import Wakeups
 from smsgate.flows.ports_esmes import EsmeTrafficStore
 from smsgate.protocol.commands import Status
 from smsgate.protocol.pdus import Pdu
 from smsgate.protocol.throttle import Throttle
-from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.security.public_ids import PublicIds
 
 log = structlog.get_logger(__name__)
 
@@ -213,14 +214,14 @@ class EsmeIntake:
 
     def _settle(self, group: Sequence[_Waiting], stored: Sequence[StoredSubmission]) -> None:
         """Answer each session once for all of its submissions."""
-        ids = self._public_ids.encode_many(Kind.MESSAGE, [outcome.message_id for outcome in stored])
+        ids = esme_message_ids(self._public_ids, [outcome.message_id for outcome in stored])
         by_session: dict[int, tuple[Answerer, list[Pdu], list[int], list[bytes]]] = {}
-        for entry, outcome, public_id in zip(group, stored, ids, strict=True):
+        for entry, outcome, message_id in zip(group, stored, ids, strict=True):
             self._count(entry.submission, outcome.status)
             session = by_session.setdefault(id(entry.answerer), (entry.answerer, [], [], []))
             session[1].append(entry.pdu)
             session[2].append(outcome.status)
-            session[3].append(b"" if outcome.status else public_id.encode("ascii"))
+            session[3].append(b"" if outcome.status else message_id)
         for answerer, pdus, statuses, message_ids in by_session.values():
             answerer.answer_submissions(pdus, statuses, message_ids)
         accepted = sum(not outcome.status for outcome in stored)

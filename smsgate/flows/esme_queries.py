@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from smsgate.clock import Clock
 from smsgate.errors import NotFound, StoreError
 from smsgate.flows.esme_judge import REGISTERED, form_refusal, msisdn_of, stored_body
+from smsgate.flows.esme_message_ids import message_of
 from smsgate.flows.esme_records import EsmeAccount
 from smsgate.flows.ports_esmes import EsmeTrafficStore
 from smsgate.protocol.commands import CommandId, Status
@@ -16,7 +17,7 @@ from smsgate.protocol.pdus import Pdu, decode_pdu
 from smsgate.protocol.submitted_content import content_refusal, segments_of
 from smsgate.protocol.times import absolute_time
 from smsgate.protocol.tlvs import Tag
-from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.security.public_ids import PublicIds
 
 QUERIES: Final = frozenset({CommandId.QUERY_SM, CommandId.CANCEL_SM, CommandId.REPLACE_SM})
 
@@ -104,7 +105,7 @@ class EsmeQueries:
 
     def _message_id(self, pdu: Pdu) -> int | None:
         try:
-            return self._public_ids.decode(Kind.MESSAGE, pdu.fields["message_id"].decode("ascii", "replace"))
+            return message_of(self._public_ids, pdu.fields["message_id"])
         except NotFound:
             return None
 

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from smsgate.clock import Clock
+from smsgate.flows.esme_message_ids import esme_message_ids
 from smsgate.flows.esme_records import EsmeDelivery
 from smsgate.flows.ports_esmes import EsmeDeliveryStore, EsmeSessions
 from smsgate.ids import unix_ms_of
@@ -26,7 +27,7 @@ from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, Pdu, decode_pdu, encode_bod
 from smsgate.protocol.receipt_pdus import receipt_body
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.tlvs import Tag, tlv_value
-from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.security.public_ids import PublicIds
 
 log = structlog.get_logger(__name__)
 
@@ -141,11 +142,11 @@ class DeliveryBodies:
         if delivery.body is not None:
             return delivery.body if with_tlvs else _without_tlvs(delivery.body)
         assert delivery.message_id is not None
-        public_id = self._public_ids.encode(Kind.MESSAGE, delivery.message_id)
+        (message_id,) = esme_message_ids(self._public_ids, [delivery.message_id])
         submitted = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, delivery.submitted or _EMPTY))
         at = _instant(delivery.message_id)
         return receipt_body(
-            message_id=public_id.encode("ascii"),
+            message_id=message_id,
             state=ReceiptState(delivery.state),
             error=delivery.error,
             submitted_at=at,
