@@ -14,7 +14,6 @@ from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
 from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
 from smsgate.protocol.segmentation import Segments, segment
 from smsgate.protocol.tlvs import Tlvs
-from smsgate.protocol.wap_push import Indication, Loading, SiAction, SlAction, push_messages, push_pdu
 from tests.interop.interop_processes import HERE
 from tests.interop.interop_tshark import fields, judge_capture
 from tests.interop.interop_wire import SERVER_PORT, Piece, capture
@@ -110,18 +109,3 @@ def test_every_text_in_every_form_of_long_message_is_well_formed_to_tshark() -> 
     ]
     assert {segments.esm_class for segments in many} == {0, ESM_CLASS_UDHI}
     judged(submits(many))
-
-
-def test_every_form_of_wap_push_is_read_by_tshark_down_to_its_document() -> None:
-    documents: list[Indication | Loading] = [
-        *(
-            Indication(f"{start}example.com/m1", "CD Madonna 19,90", action=action, si_id="m1")
-            for start in ("http://", "http://www.", "https://", "https://www.")
-            for action in SiAction
-        ),
-        *(Loading(f"{start}example.com/m1", action) for start in ("http://www.", "") for action in SlAction),
-    ]
-    octets = judged(submits([push_messages(push_pdu(document)) for document in documents]))
-    shown = fields(octets, "wbxml", "wbxml.public_id.known", "wsp.pdu_type")
-    assert len(shown) == len(documents)
-    assert {pdu_type for _, pdu_type in shown} == {"0x06"}
