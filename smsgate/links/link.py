@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REPLACE_AT: Final = 0.8  # of max_messages_per_bind: the rest goes out while the next session binds
 REPLACE_RETRY_S: Final = 2.0  # after a planned rebind that did not get through
+FAILED_WAIT_S: Final = 5.0  # after a fault of our own, so that it does not fill the log
 # A bind refused so says nothing of us: another host may take it.
 _HOST_STATUSES: Final = frozenset({Status.SYSERR, Status.BINDFAIL})
 
@@ -177,17 +178,27 @@ class Link:
 
     async def _run(self) -> None:
         while not self._stopping:
-            now = self._clock.monotonic()
-            host = self._book.choose(self._place, now)
-            if host is None:
-                await asyncio.sleep(self._wait_for_a_host(now))
-                continue
-            life = await self._open(host)
-            if life.bound_at is not None:
-                life = await self._hold(life)
-            self._life = None
-            if not self._stopping and (delay_s := self._setback(life)) > 0:
-                await asyncio.sleep(delay_s)
+            try:
+                await self._live_once()
+            except Exception as error:  # whatever it is, a wish to be bound does not end by it
+                log.exception(
+                    "link_failed", carrier=self._profile.name, bind=self.name, error=str(error)[:200]
+                )
+                await asyncio.sleep(FAILED_WAIT_S)
+
+    async def _live_once(self) -> None:
+        """Bind at the first host in service, hold it until its end, and wait as its end demands."""
+        now = self._clock.monotonic()
+        host = self._book.choose(self._place, now)
+        if host is None:
+            await asyncio.sleep(self._wait_for_a_host(now))
+            return
+        life = await self._open(host)
+        if life.bound_at is not None:
+            life = await self._hold(life)
+        self._life = None
+        if not self._stopping and (delay_s := self._setback(life)) > 0:
+            await asyncio.sleep(delay_s)
 
     async def _open(self, host: Host, *, planned: bool = False) -> Life:
         """Connect and bind at `host`; it did not work when the life has no `bound_at`."""
