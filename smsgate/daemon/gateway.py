@@ -27,6 +27,7 @@ from smsgate.ids import IdMaker
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.switchboard import Switchboard
 from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.store.backlogs import StoredBacklogs
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
@@ -36,6 +37,7 @@ log = structlog.get_logger(__name__)
 RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end and this
 UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
+BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
 INTERACTIVE_POLL_S = 0.25  # messages that another process wrote wait this long at most
@@ -93,6 +95,7 @@ class Gateway:
             database, ids, lambda campaign_id: public_ids.encode(Kind.CAMPAIGN, campaign_id)
         )
         self.outcomes = Outcomes(ids.next)
+        self.backlogs = StoredBacklogs(database)
         senders = {
             sender.number.removeprefix("+"): carrier_id
             for carrier_id, profile in carriers
@@ -111,13 +114,12 @@ class Gateway:
             owner=owner,
         )
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
-        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use)
         self.intake = Intake(
             StoredInbound(database, ids.next),
             accounts,
             pricing,
             networks,
-            tools,
+            DeskTools(ids, public_ids, AnswerLimit(), self._may_use),
             stops,
             wakeups,
             clock,
@@ -149,6 +151,7 @@ class Gateway:
                 wake=pump.wake_interactive,
             ),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
+            Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),
             Loop("mo-parts", self.intake.settle_parts, clock, interval_s=PARTS_INTERVAL_S),
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
@@ -214,6 +217,11 @@ class Gateway:
             for carrier_id in self._carrier_ids
         ]
         return any(count == UNMATCHED_MAX for count in found)
+
+    async def _read_backlogs(self) -> bool:
+        carriers = [(carrier.carrier_id, carrier.name) for carrier in self.switchboard]
+        await self.backlogs.look(carriers)
+        return False
 
     async def _recover(self) -> bool:
         recovery = await self._store.recover(now=self._clock.now())

@@ -22,6 +22,7 @@ from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
+from smsgate.daemon.watching import watch_gateway
 from smsgate.errors import ConfigError, SmsgateError
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.housekeeping import Housekeeping
@@ -42,7 +43,7 @@ from smsgate.store.prices import PgPrices
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.usage import PgPriceData
 from smsgate.telemetry.loop_lag import LoopLag
-from smsgate.telemetry.metrics import Metrics, watch_carriers, watch_deliveries, watch_flushing, watch_loops
+from smsgate.telemetry.metrics import Metrics, watch_deliveries, watch_loops
 from smsgate.webhooks.client import WebhookClient
 from smsgate.webhooks.courier import Courier
 from smsgate.webhooks.delivery import Deliveries
@@ -262,24 +263,7 @@ class Process:
             esmes.watch(metrics)
         if gateway is None:
             return
-        watch_carriers(metrics, gateway.switchboard)
-        watch_flushing(metrics, gateway.flushing)
-        pump, intake = gateway.pump, gateway.intake
-        metrics.gauge(
-            "uncommitted", "Messages written whose outcome is not durable", lambda: pump.uncommitted
-        )
-        metrics.counter("submitted", "submit_sm written", lambda: pump.submitted)
-        metrics.counter("inbound", "MOs committed", lambda: intake.taken)
-        metrics.counter(
-            "inbound_turned_away", "MOs that the carrier was told to keep", lambda: intake.turned_away
-        )
-        metrics.gauge("inbound_backlog", "MOs that wait for their transaction", intake.backlog)
-        metrics.counter(
-            "inbound_outcomes",
-            "What MOs came to",
-            lambda: {(outcome,): count for outcome, count in intake.outcomes.items()},
-            "outcome",
-        )
+        watch_gateway(metrics, gateway)
 
     def _api_context(self, commerce: Commerce) -> ApiContext:
         services = self.services

@@ -195,6 +195,11 @@ class DeliveriesReading(Protocol):
         ...
 
 
+class BacklogsReading(Protocol):
+    @property
+    def found(self) -> Mapping[Labels, int]: ...
+
+
 class LoopReading(Protocol):
     @property
     def name(self) -> str: ...
@@ -237,6 +242,16 @@ def watch_carriers(metrics: Metrics, carriers: Iterable[CarrierReading]) -> None
         "carrier_events",
         "What was exchanged with a carrier, by kind",
         lambda: {(c.name, kind): n for c in known for kind, n in counts_of(c.counts).items()},
+        "carrier",
+        "kind",
+    )
+
+
+def watch_backlogs(metrics: Metrics, backlogs: BacklogsReading) -> None:
+    metrics.gauge(
+        "carrier_waiting",
+        "What waits in the database for its other half, counted up to 100,000",
+        lambda: backlogs.found,
         "carrier",
         "kind",
     )

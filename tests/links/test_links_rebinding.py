@@ -13,6 +13,8 @@ from smsgate.clock import SystemClock
 from smsgate.flows.records import Lane
 from smsgate.links import backoff
 from smsgate.links.carrier import CarrierAccount
+from smsgate.links.hosts import HostBook
+from smsgate.links.profile_values import Host
 from smsgate.protocol.commands import CommandId, Status
 from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, some_bodies, states, until
 from tests.links.test_links_binding import an_unused_port
@@ -158,3 +160,20 @@ async def test_a_carrier_that_nobody_reaches_rings_an_alarm(monkeypatch: pytest.
         account.start(Recorder())
         await until(lambda: any(line["event"] == "carrier_unreachable" for line in logs))
         await account.stop(0.1)
+
+
+async def test_a_link_outlives_a_fault_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smsgate.links.link.FAILED_WAIT_S", 0.01)
+    faults = iter([RuntimeError("one of ours")])
+    choose = HostBook.choose
+
+    def faulty(book: HostBook, place: int, now: float) -> Host | None:
+        for fault in faults:
+            raise fault
+        return choose(book, place, now)
+
+    monkeypatch.setattr(HostBook, "choose", faulty)
+    async with fake_smsc() as smsc:
+        with capture_logs() as logs:
+            async with an_account(a_profile(smsc.port)):
+                assert [line["event"] for line in logs if line["log_level"] == "error"] == ["link_failed"]

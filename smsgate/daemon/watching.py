@@ -1,0 +1,26 @@
+"""What the metrics read of a gateway that runs here."""
+
+from __future__ import annotations
+
+from smsgate.daemon.gateway import Gateway
+from smsgate.telemetry.metrics import Metrics, watch_backlogs, watch_carriers, watch_flushing
+
+
+def watch_gateway(metrics: Metrics, gateway: Gateway) -> None:
+    watch_carriers(metrics, gateway.switchboard)
+    watch_flushing(metrics, gateway.flushing)
+    watch_backlogs(metrics, gateway.backlogs)
+    pump, intake = gateway.pump, gateway.intake
+    metrics.gauge("uncommitted", "Messages written whose outcome is not durable", lambda: pump.uncommitted)
+    metrics.counter("submitted", "submit_sm written", lambda: pump.submitted)
+    metrics.counter("inbound", "MOs committed", lambda: intake.taken)
+    metrics.counter(
+        "inbound_turned_away", "MOs that the carrier was told to keep", lambda: intake.turned_away
+    )
+    metrics.gauge("inbound_backlog", "MOs that wait for their transaction", intake.backlog)
+    metrics.counter(
+        "inbound_outcomes",
+        "What MOs came to",
+        lambda: {(outcome,): count for outcome, count in intake.outcomes.items()},
+        "outcome",
+    )
