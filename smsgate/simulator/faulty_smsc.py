@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ORIGINS_MAX: Final = 100_000  # messages whose bind is remembered until their receipt
 ANSWERED_MAX: Final = 100_000  # phones that are known to have answered; others answer every time
+CYCLE_BEGINS: Final = 7_000_001  # ids that come again: no two of them are one number in two bases
 OPTIMUM: Final = 85  # congestion_state at the rated capacity: SMPP 5.0 §4.8.4.18 calls 80 to 89 optimum
 NEAR: Final = 90
 FULL: Final = 100
@@ -129,7 +130,7 @@ class FaultySmsc(Smsc):
         numbers = super()._new_ids(total)
         if not self.faults.id_cycle:
             return numbers
-        first = self.settings.first_message_id or 1
+        first = self.settings.first_message_id or CYCLE_BEGINS
         return [first + (self._taken + i) % self.faults.id_cycle for i in range(total)]
 
     def _refuse(self, connection: SmscConnection, submits: Submits) -> None:
