@@ -49,6 +49,7 @@ def read_delivery(
     """Never raises for what the peer sent."""
     fields = pdu.fields
     esm_class = fields["esm_class"]
+    message_type = esm_class & ESM_MESSAGE_TYPE
     # What we have to mark so, this carrier marks so too.
     in_default_alphabet = fields["data_coding"] == profile.gsm_data_coding
     mo = read_mo(
@@ -58,8 +59,8 @@ def read_delivery(
         message_payload=tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD),
         sar=_sar(pdu),
         default_alphabet=profile.default_alphabet,
+        packed=profile.packed and not message_type,  # receipts are octets of ASCII all the same
     )
-    message_type = esm_class & ESM_MESSAGE_TYPE
     if message_type in {ESM_RECEIPT, ESM_INTERMEDIATE}:
         return _read_receipt(pdu, mo.user_data) or Unreadable()
     if message_type == 0:

@@ -70,6 +70,17 @@ async def test_a_carrier_that_marks_gsm_as_data_coding_1_is_read_so() -> None:
         assert [mo.text for mo in events.mos] == ["Où @", "Où @", "Où"]
 
 
+async def test_a_carrier_that_packs_septets_is_read_so_and_its_receipts_are_not() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, packed=True)) as (_, events):
+        (peer,) = smsc.live
+        peer.deliver(bytes.fromhex("e8329bfd4697d9ec37"))  # hellohello
+        peer.deliver("Où".encode("utf-16-be"), data_coding=8)
+        peer.receipt(b"m-1")
+        await until(lambda: len(events.mos) == 2 and events.receipt_columns)
+        assert [mo.text for mo in events.mos] == ["hellohello", "Où"]
+        assert events.receipt_columns[0].smsc_ids == [b"m-1"]
+
+
 @pytest.mark.parametrize("how", ["udh8", "udh16", "sar"])
 async def test_a_part_of_a_long_mo_carries_its_place(how: str) -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):

@@ -24,6 +24,11 @@ LATIN1_TEXT: Final = (
     "Rétractation 14 j. Infos bxm.fr STOP 38123"
 )
 assert len(LATIN1_TEXT) <= 140
+# One segment in the Portuguese single shift table, three in UCS-2.
+CEDILLA_TEXT: Final = (
+    "Boxman: CD Madonna 19,90€ port compris, reçu en 2 jours. Répondez OK = commande avec obligation de "
+    "paiement. Rétractation 14 j. bxm.fr/m1 STOP 36111"
+)
 
 
 async def a_forged_receipt_is_a_text(scene: Scene) -> None:
@@ -78,6 +83,13 @@ async def letters_have_their_ton(scene: Scene) -> None:
     never_refused(scene)
 
 
+async def a_phone_without_the_table_shows_the_letter_below(scene: Scene) -> None:
+    """TS 23.038: a character of an unknown table shows as what stands at its place in the usual one."""
+    await everything_delivered(scene)
+    shown = CEDILLA_TEXT.replace("ç", "Ç")
+    assert [scene.texts(msisdn) for msisdn in scene.phones] == [[shown]] * len(scene.phones)
+
+
 async def accepted_as_the_carrier_wants_it(scene: Scene) -> None:
     await everything_delivered(scene)
     never_refused(scene)
@@ -105,6 +117,14 @@ TEXT_CASES: Final[Mapping[str, Case]] = {
         phones_read, {"default_alphabet": "latin1"}, messages=3, text=LATIN1_TEXT
     ),
     "gsm-as-data-coding-1": Case(phones_read, {"gsm_data_coding": 1}, messages=3),
+    "packed-7-bit": Case(phones_read, {"packed": True}, messages=3),
+    "udh-stripped": Case(
+        a_phone_without_the_table_shows_the_letter_below,
+        {"shift": ["single:pt"]},
+        messages=3,
+        text=CEDILLA_TEXT,
+    ),
+    "refuses-udh": Case(accepted_as_the_carrier_wants_it, messages=3),
     "refuses-validity": Case(accepted_as_the_carrier_wants_it, {"validity": "none"}),
     "vendor-tlvs-required": Case(
         accepted_as_the_carrier_wants_it,
