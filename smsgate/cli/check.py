@@ -33,6 +33,10 @@ from smsgate.store.inspection import inspect
 from smsgate.store.keyring import MASTER_KEY_ENV, StoredKeyring, open_master_key
 from smsgate.store.pool import Database
 
+HELP: Final = (
+    "Say what is wrong with this installation, and how to mend it.\n\nLooks at configuration, database, "
+    "keys, carriers (a short bind with the real credentials) and prices."
+)
 EPILOG: Final = examples("smsgate check", "smsgate check --no-bind --json")
 
 CLOCK_SKEW_MAX_S: Final = 5.0  # ids and statements are cut by our clock, leases by the database's

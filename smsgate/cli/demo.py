@@ -15,6 +15,7 @@ from smsgate.demo.main import DEFAULT_PORT, DemoOptions, run_demo
 SUBSCRIBERS: Final = 1_000
 SUBSCRIBERS_MAX: Final = 100_000  # more is a load test, and has its own tool
 
+HELP: Final = "Play the main job with simulated phones and shop."
 EPILOG: Final = examples("smsgate demo", "smsgate demo --once --json | tail -1 | python3 -m json.tool")
 
 

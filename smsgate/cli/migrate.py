@@ -18,6 +18,7 @@ from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 
+HELP: Final = "Bring the database's schema up to date."
 EPILOG: Final = examples("smsgate migrate", "smsgate migrate --check")
 
 

@@ -28,6 +28,7 @@ CUT_LIMIT_S: Final = 4.0  # and what does not let itself be cut ends hard; the n
 
 ADDRESS_ERRORS: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
+HELP: Final = "Run the gateway until Ctrl-C or SIGTERM."
 EPILOG: Final = examples(
     "smsgate run",
     "smsgate run --config /etc/smsgate/smsgate.toml --roles api,webhooks",

@@ -31,6 +31,10 @@ def _share(what: str) -> Any:
     return typer.Option(min=0.0, max=1.0, metavar="SHARE", help=f"Of phones, 0 to 1, that {what}.")
 
 
+HELP: Final = (
+    "Run an SMSC simulator with phones that receive, and answer offers by shares; the rest is silent.\n\n"
+    "With --profile it is faulty as carriers are, for any client; --profiles lists the ways."
+)
 EPILOG: Final = examples(
     "smsgate smsc",
     "smsgate smsc --ok 0.2 --quantity 0.05 --stop 0.04 --reply-delay-s 1,5",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from smsgate.cli.main import app
+from smsgate.cli.lazy import Command, load
+from smsgate.cli.main import COMMANDS as ENTRIES
 from tests.cli.command_shell import Shell
 
 
@@ -21,7 +23,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, An
         yield " ".join(path), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = {name: each for entry in ENTRIES for name, each in commands(load(entry), (entry.name,))}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -60,3 +62,20 @@ def test_version_and_openapi_need_no_database(tmp_path: Path) -> None:
     assert shell.ok("version", "--json").json() == {"version": shell.ok("--version").out.split()[-1]}
     assert shell.ok("openapi").json()["openapi"] == "3.1.0"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_list_of_commands_says_what_their_own_help_says(entry: Command) -> None:
+    assert entry.summary.rstrip(".").split()[0] == load(entry).help.split()[0]
+
+
+def test_a_question_about_commands_imports_none_of_them() -> None:
+    """Nobody waits for a database driver to read a list."""
+    heavy = "aiohttp", "asyncpg", "pydantic", "phonenumbers"
+    script = f"""import sys
+from smsgate.cli.main import app
+try: app(["--help"], prog_name="smsgate")
+except SystemExit: sys.exit(", ".join(sorted(set({heavy!r}) & set(sys.modules))) or 0)"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "carrier" in found.stdout

@@ -1,0 +1,58 @@
+"""Commands that are imported when they are asked for: a question is answered at once, not after a second."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final, NamedTuple
+
+import typer
+import typer.core
+import typer.main
+
+OPTIONS: Final[dict[str, Any]] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+class Command(NamedTuple):
+    """
+    One command of `smsgate`: `module` of this room has its `app`, or the `function` with HELP and EPILOG.
+
+    `summary` is what the list of all commands says of it, so that the list needs no import.
+    """
+
+    name: str
+    module: str
+    summary: str
+    function: str = ""
+
+
+class LazyCommands(typer.core.TyperGroup):
+    """The group of all commands; `table` is set by who makes the application."""
+
+    table: dict[str, Command] = {}  # noqa: RUF012 - set once, by `lazy`
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        entry = self.table.get(cmd_name)
+        return None if entry is None else load(entry)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.summary) for entry in self.table.values()])
+
+
+def load(entry: Command) -> Any:
+    """Import one command and return it as typer's own click knows it."""
+    module = importlib.import_module(f"smsgate.cli.{entry.module}")
+    app = typer.Typer(**OPTIONS)
+    if not entry.function:
+        app.add_typer(module.app, name=entry.name)
+        return typer.main.get_group(app).commands[entry.name]
+    app.command(entry.name, help=module.HELP, epilog=module.EPILOG)(getattr(module, entry.function))
+    return typer.main.get_command(app)
