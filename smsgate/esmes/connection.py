@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from smsgate.protocol.server_states import Ended, EndReason
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # Octets that wait in the socket's buffer: beyond them nothing is delivered and nothing more is read, until
 # the ESME reads us again.
 WRITE_BUFFER_HIGH: Final = 256 << 10
+SEND_BUFFER_OCTETS: Final = (
+    128 << 10
+)  # the kernel's, which grows to megabytes otherwise; a window needs 50 KB
 # An ESME that has read nothing for so long is cut off: what waited for it goes to another session.
 STALLED_MAX_S: Final = 60.0
 CLOSE_GRACE_S: Final = 1.0  # for the last octets (an unbind_resp) to leave before the socket is cut
@@ -93,6 +97,10 @@ class EsmeConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def waiting_octets(self) -> int:
+        """Return how many octets wait for the ESME to read them."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     async def wait_closed(self) -> None:
         """Return once the socket is gone."""
         await asyncio.shield(self._closed)
@@ -108,6 +116,9 @@ class EsmeConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
+        connected = transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:

@@ -33,6 +33,7 @@ from smsgate.protocol.server_states import (
     Ended,
     PeerUnbound,
     ServerEvent,
+    ServerState,
     Undelivered,
 )
 
@@ -113,10 +114,15 @@ class EsmeDesk:
         return taken
 
     def sessions(self) -> list[EsmeSession]:
-        return [bind.status() for bind in self._binds.values()]
+        return [bind.status() for bind in self.binds()]
+
+    def binds(self) -> list[Bind]:
+        return list(self._binds.values())
 
     def sessions_of(self, account_id: int) -> int:
-        return len(self._by_account.get(account_id, ()))
+        """Return how many binds an account has; those that are leaving do not keep another one out."""
+        binds = self._by_account.get(account_id, ())
+        return sum(bind.connection.session.state is ServerState.BOUND for bind in binds)
 
     # ------------------------------------------------------------ accounts
 

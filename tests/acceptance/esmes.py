@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,12 @@ from typing import Any
 from smsgate.config.esmes import EsmesSettings
 from smsgate.daemon.esmes import EsmeSide
 from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_values import Host
+from smsgate.protocol.commands import CommandId
+from smsgate.protocol.frames import FrameDecoder
+from smsgate.protocol.pdus import Pdu, decode_pdu
 from tests.acceptance.town import SENDER, Ground, Town, an_empty_town
+from tests.acceptance.wire import Wire, smpp_wire
 from tests.simulator.smsc_peers import RawEsme, SmpplibEsme
 
 COMPANY_NUMBER = "38123"  # what the companies send from; answers to it are theirs
@@ -24,6 +29,12 @@ class EsmeTown:
     town: Town
     account: dict[str, Any]  # as the API answered, with its password
     stack: AsyncExitStack
+    wire: Wire  # to the carrier
+
+    def written(self) -> list[Pdu]:
+        """Return the submit_sm that the carrier was written, oldest first."""
+        frames = [frame for sent in self.wire.sent for frame in FrameDecoder().feed(bytes(sent))]
+        return [decode_pdu(frame) for frame in frames if frame.command_id == CommandId.SUBMIT_SM]
 
     @property
     def side(self) -> EsmeSide:
@@ -93,7 +104,6 @@ async def an_esme_town(
     carrier: Settings | None = None,
     account: Settings | None = None,
     subscribers: int = 1,
-    change: Callable[[Town], None] = lambda _town: None,
     **parts: Any,
 ) -> AsyncIterator[EsmeTown]:
     """Start everything, with one account that may send from COMPANY_NUMBER and gets its MOs."""
@@ -101,10 +111,16 @@ async def an_esme_town(
     async with an_empty_town(ground, carrier={"senders": senders, **(carrier or {})}, **parts) as town:
         listen = EsmesSettings(plain_port=0, insecure_plaintext=True, **(esmes or {}))
         town.settings = town.settings.model_copy(update={"esmes": listen})
-        change(town)
-        async with town.gateway(), AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            wire, port = await stack.enter_async_context(smpp_wire(town.simulator.smpp_port))
+            carriers = [
+                profile.model_copy(update={"hosts": (Host("127.0.0.1", port),)})
+                for profile in town.settings.carriers
+            ]
+            town.settings = town.settings.model_copy(update={"carriers": tuple(carriers)})
+            await stack.enter_async_context(town.gateway())
             await town.settle(subscribers)
-            company = EsmeTown(town, {}, stack)
+            company = EsmeTown(town, {}, stack, wire)
             company.account = await company.another_account(
                 "company", **{"numbers": [COMPANY_NUMBER], **(account or {})}
             )

@@ -36,7 +36,7 @@ async def test_a_submit_reaches_the_phone_its_receipt_the_esme_and_its_price_the
         assert await company.count("esme_delivery") == 0
         (message,) = await company.town.merchant.all("/v1/messages")
         assert (message["id"], message["state"], message["text"]) == (
-            answer.message_id.decode(),
+            f"msg_{answer.message_id.decode()}",
             "delivered",
             TEXT.decode(),
         )
