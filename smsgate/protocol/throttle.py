@@ -34,6 +34,7 @@ FAR_GROWTH_PER_S: Final = 0.15
 START_GROWTH_PER_S: Final = 0.25  # adaptive, before the first refusal: double after 3.1 s
 USED_S: Final = 1.0  # an adaptive rate climbs only while the rate is what held sending up, within this time
 BURST_MIN: Final = 2  # segments: the least that the bucket holds, however low the rate
+THROTTLED_BURST_SHARE: Final = 0.2  # 20 ms of the rate: longer than the loop's timers are late
 TOKEN_EPSILON: Final = 1e-6  # a token is whole when rounding alone keeps it from 1
 RATE_MIN_PER_S: Final = 0.5  # segments: a connector never stops by itself
 
@@ -83,8 +84,14 @@ class Throttle:
         return min(self._rate_max, max(RATE_MIN_PER_S, self._curve(self._age_at(now))))
 
     def burst(self, now: float) -> float:
-        """Return how many segments the bucket holds: in proportion to the rate, at least BURST_MIN."""
-        return max(min(BURST_MIN, self._burst_max), self._burst_max * self.rate(now) / self._rate_max)
+        """
+        Return how many segments the bucket holds: in proportion to the rate, at least BURST_MIN.
+
+        Less while the carrier throttles: what comes at once may be what it does not take.
+        """
+        rate = self.rate(now)
+        share = 1.0 if self._fell_at is None or rate >= self._rate_max else THROTTLED_BURST_SHARE
+        return max(min(BURST_MIN, self._burst_max), self._burst_max * share * rate / self._rate_max)
 
     def take(self, segments: int, now: float) -> int:
         """Return how many of `segments` may be sent now, 0 to all of them; they count as sent."""
