@@ -204,7 +204,7 @@ class SmscConnection(asyncio.Protocol):
         if entry is None or self.account is None:
             return
         log = self._smsc.log
-        if frame.status in self._later:
+        if frame.status and frame.status in self._later:
             self._smsc.timetable.after(RETRY_DELAY_S, partial(self.account.put_back, [entry]))
             return
         if frame.status:
