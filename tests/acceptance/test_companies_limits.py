@@ -226,9 +226,7 @@ async def test_who_does_not_read_is_not_answered_into_memory_and_another_is_serv
         writer.write(Frame(CommandId.BIND_TRANSCEIVER, 1, 0, bind_octets(company.account)).encode())
         await eventually(company.side.desk.binds)
         (bind,) = company.side.desk.binds()
-        writer.write(
-            Frame(CommandId.ENQUIRE_LINK, 2).encode() * 100_000
-        )  # nobody reads the answers
+        writer.write(Frame(CommandId.ENQUIRE_LINK, 2).encode() * 100_000)  # nobody reads the answers
         await eventually(lambda: bind.connection.waiting_octets() >= WRITE_BUFFER_HIGH)
         quick = await company.raw()
         assert await statuses(quick, a_submit(1)) == [0]
