@@ -145,6 +145,10 @@ class Carrier(AnswerModel):
     name: str
     rate_per_s: int = Field(description="Segments a second.")
     in_flight: int
+    receipt_ids: str = Field(
+        description="How the ids of receipts are compared with those of responses: `as_is`, `hex_to_dec` or "
+        "`dec_to_hex`; with `, learned` when the first receipts showed it."
+    )
     binds: list[Bind]
 
 
@@ -293,7 +297,11 @@ def _carrier(carrier: CarrierPort) -> Carrier:
         for bind in carrier.binds()
     ]
     return Carrier(
-        name=carrier.name, rate_per_s=carrier.rate_per_s, in_flight=carrier.in_flight(), binds=binds
+        name=carrier.name,
+        rate_per_s=carrier.rate_per_s,
+        in_flight=carrier.in_flight(),
+        receipt_ids=str(carrier.receipt_ids),
+        binds=binds,
     )
 
 

@@ -139,6 +139,7 @@ def _shown(carrier: CarrierAccount) -> dict[str, Any]:
         "rate_per_s": carrier.rate_per_s,
         "rate_now": round(carrier.rate_now(), 1),
         "in_flight": carrier.in_flight(),
+        "receipt_ids": str(carrier.receipt_ids),
         "binds": [
             {
                 "bind": bind.bind,

@@ -127,7 +127,7 @@ class Gateway:
             busy_status=lambda carrier_id: self.switchboard.by_id(carrier_id).mo_busy_status,
         )
         self._clock = clock
-        self._carrier_ids = list(accounts)
+        self.receipts_resolved = 0  # in the database, since the start
         self.loops = self._make_loops(limits.poll_s)
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._flush_task: asyncio.Task[None] | None = None
@@ -212,11 +212,15 @@ class Gateway:
 
     async def _resolve_unmatched(self) -> bool:
         now = self._clock.now()
-        found = [
-            await self._store.resolve_unmatched(carrier_id, UNMATCHED_MAX, now)
-            for carrier_id in self._carrier_ids
-        ]
-        return any(count == UNMATCHED_MAX for count in found)
+        more = False
+        for carrier in self.switchboard:
+            ids, known = carrier.receipt_ids, carrier.receipt_ids.form
+            found = await self._store.resolve_unmatched(carrier.carrier_id, ids, UNMATCHED_MAX, now)
+            self.receipts_resolved += found.matched
+            more = more or found.looked_at == UNMATCHED_MAX
+            if ids.form is not known:
+                log.info("receipt_ids_learned", carrier=carrier.name, form=str(ids.form))
+        return more
 
     async def _read_backlogs(self) -> bool:
         carriers = [(carrier.carrier_id, carrier.name) for carrier in self.switchboard]

@@ -246,6 +246,12 @@ class Process:
         clock = self.services.clock
         retention = self.settings.retention.kept()
         housekeeping = Housekeeping(PgHousekeeping(self.services.database), retention, clock)
+        self.metrics.counter(
+            "rows_retired",
+            "Rows of small tables that were deleted after their time",
+            lambda: {(table,): count for table, count in housekeeping.deleted.items()},
+            "table",
+        )
         loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
         self._loops.append(loop)
         self._tasks.append(asyncio.create_task(loop.run(), name=loop.name))

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from smsgate.daemon.gateway import Gateway
-from smsgate.telemetry.metrics import Metrics, watch_backlogs, watch_carriers, watch_flushing
+from smsgate.telemetry.metrics import (
+    Labels,
+    Metrics,
+    counts_of,
+    watch_backlogs,
+    watch_carriers,
+    watch_flushing,
+)
 
 
 def watch_gateway(metrics: Metrics, gateway: Gateway) -> None:
@@ -14,6 +21,7 @@ def watch_gateway(metrics: Metrics, gateway: Gateway) -> None:
     metrics.gauge("uncommitted", "Messages written whose outcome is not durable", lambda: pump.uncommitted)
     metrics.counter("submitted", "submit_sm written", lambda: pump.submitted)
     metrics.counter("inbound", "MOs committed", lambda: intake.taken)
+    metrics.counter("inbound_repeated", "MOs that a carrier delivered again", lambda: intake.repeated)
     metrics.counter(
         "inbound_turned_away", "MOs that the carrier was told to keep", lambda: intake.turned_away
     )
@@ -24,3 +32,9 @@ def watch_gateway(metrics: Metrics, gateway: Gateway) -> None:
         lambda: {(outcome,): count for outcome, count in intake.outcomes.items()},
         "outcome",
     )
+    metrics.counter("receipts", "What receipts came to", lambda: _receipts(gateway), "outcome")
+
+
+def _receipts(gateway: Gateway) -> dict[Labels, float]:
+    counts = {**counts_of(gateway.outcomes.receipt_counts), "resolved": float(gateway.receipts_resolved)}
+    return {(outcome,): count for outcome, count in counts.items()}

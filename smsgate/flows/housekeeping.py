@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -34,6 +35,10 @@ KEPT: Final = {
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 
+# Receipts of one carrier that wait for their message, at most: some 150 MB. One that sends more of messages
+# that are not ours loses the oldest.
+RECEIPTS_MAX: Final = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -55,6 +60,10 @@ class HousekeepingStore(Protocol):
         """Delete at most `rows_max` rows of a small table; return how many."""
         ...
 
+    async def trim_receipts(self, kept: int, rows_max: int) -> int:
+        """Delete the oldest of each carrier's waiting receipts beyond `kept`; return how many."""
+        ...
+
 
 class Housekeeping:
     """Run `step` about once an hour; two nodes may do it at once."""
@@ -63,6 +72,7 @@ class Housekeeping:
         self._store = store
         self._retention = retention
         self._clock = clock
+        self.deleted: Counter[str] = Counter()  # by table, since the start
 
     async def step(self) -> bool:
         """
@@ -85,6 +95,8 @@ class Housekeeping:
         for job, kept in KEPT.items():
             deleted[job], unfinished = await self._delete(job, now - kept)
             more |= unfinished
+        deleted["receipt_unmatched"] += await self._store.trim_receipts(RECEIPTS_MAX, ROWS_MAX)
+        self.deleted.update(deleted)
         if made or dropped or any(deleted.values()):
             log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **deleted)
         return more

@@ -13,22 +13,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.billing.prices import Direction
-from smsgate.campaigns.replies import Label, Reading, read_reply
+from smsgate.campaigns.replies import read_reply
 from smsgate.campaigns.reply_words import LANGUAGE_FILES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.composing import Prices
 from smsgate.flows.esme_mos import Taker
+from smsgate.flows.heard import Heard, Said, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
-from smsgate.flows.inbound_records import InboundRow, InboundWrites, fingerprint
+from smsgate.flows.inbound_records import InboundWrites, fingerprint
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
@@ -47,35 +48,6 @@ PARTS_WAIT: Final = timedelta(seconds=30)
 PARTS_MAX: Final = 200  # long MOs settled in one step of the loop
 # What a part alone held is decided by then, here or by another process that had the rest.
 PART_HOLD_S: Final = 3 * PARTS_WAIT.total_seconds()
-
-
-class Heard(NamedTuple):
-    """An MO and what its octets say alone; language and offer may change that, but make no STOP another."""
-
-    mo: MobileOriginated
-    reading: Reading
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """The sender number and the person, as a STOP holds them."""
-        return self.mo.destination, self.mo.msisdn
-
-    @property
-    def stop(self) -> bool:
-        return bool(self.mo.msisdn) and self.reading.label is Label.STOP
-
-    @property
-    def whole(self) -> bool:
-        return self.mo.total == 1 or not self.mo.msisdn
-
-
-class _Said(NamedTuple):
-    """What goes to the desk."""
-
-    mo: MobileOriginated
-    reading: Reading | None = None  # None: to be read
-    repeated: bool = False
-    complete: bool = True
 
 
 class Intake:
@@ -117,6 +89,7 @@ class Intake:
         self.busy = False  # a group is being committed
         self.taken = 0
         self.turned_away = 0
+        self.repeated = 0  # what a carrier delivered again
         self.outcomes: Counter[str] = Counter()
 
     def put(self, mo: MobileOriginated) -> None:
@@ -189,7 +162,7 @@ class Intake:
                         return None
                     mo = joined.mo
                     takers = await group.takers([mo.destination])
-                    said = [_Said(mo, complete=joined.complete)]
+                    said = [Said(mo, complete=joined.complete)]
                     writes = await self._decide(group, said, attempt, takers)
             except StoreUnavailable:
                 raise
@@ -200,7 +173,7 @@ class Intake:
             else:
                 self._in_force(writes)
                 self._end_part_hold((mo.destination, mo.msisdn))
-                log.info("inbound_parts_settled", complete=joined.complete, outcomes=_tally(writes.rows))
+                log.info("inbound_parts_settled", complete=joined.complete, outcomes=tally(writes.rows))
                 return True
         return False
 
@@ -245,30 +218,33 @@ class Intake:
     ) -> tuple[InboundWrites, list[tuple[str, int]]]:
         """Return what was written, and (sender number, msisdn) of the texts that became whole."""
         await self._prices.refresh()
+        repeated = 0
         joined: list[tuple[str, int]] = []
         async with self._store.group() as group:
             mos = [entry.mo for entry in entries]
             takers = await group.takers(mo.destination for mo in mos)
             fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
-            said: list[_Said] = []
+            said: list[Said] = []
             for place, heard in enumerate(entries):
                 known = heard.reading if heard.stop else None
                 if place not in fresh:
+                    repeated += 1
                     if heard.whole:
-                        said.append(_Said(heard.mo, known, repeated=True))
+                        said.append(Said(heard.mo, known, repeated=True))
                 elif heard.whole:
-                    said.append(_Said(heard.mo, known))
+                    said.append(Said(heard.mo, known))
                 elif (whole := await group.add_part(heard.mo)) is not None:
-                    said.append(_Said(whole))
+                    said.append(Said(whole))
                     joined.append(heard.key)
             parts = [mos[place] for place in sorted(fresh)]
             writes = await self._decide(group, said, attempt, takers, parts)
+        self.repeated += repeated
         return writes, joined
 
     async def _decide(
         self,
         group: InboundGroup,
-        said: list[_Said],
+        said: list[Said],
         attempt: int,
         takers: dict[str, Taker],
         parts: Sequence[MobileOriginated] = (),
@@ -332,7 +308,7 @@ class Intake:
             self._end_part_hold(key)
         self._acknowledge(entries, 0)
         self.taken += len(entries)
-        log.info("inbound_committed", messages=len(entries), outcomes=_tally(writes.rows))
+        log.info("inbound_committed", messages=len(entries), outcomes=tally(writes.rows))
 
     def _in_force(self, writes: InboundWrites) -> None:
         now = self._clock.monotonic()
@@ -392,7 +368,3 @@ class Intake:
                 acks.setdefault(mo.carrier_id, []).append(mo.ack)
         for carrier_id, group in acks.items():
             self._carriers[carrier_id].acknowledge(group, status)
-
-
-def _tally(rows: Sequence[InboundRow]) -> dict[str, int]:
-    return dict(Counter(row.outcome for row in rows))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.flows.batches import SLOT_BITS, Batch, index_of
@@ -25,11 +26,9 @@ from smsgate.flows.records import (
     Flush,
     PostingLine,
 )
+from smsgate.flows.references import Reference, References
+from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
-
-# Accepted messages whose receipt is awaited in memory: about 200 octets each, so 100 MB at most. The
-# oldest go first; their receipts are matched in the database instead (receipt_unmatched).
-REFERENCES_MAX: Final = 500_000
 
 
 class _Charge(NamedTuple):
@@ -47,65 +46,14 @@ class _Charge(NamedTuple):
     cost_currency: str
 
 
-class _Origin:
-    """What a receipt needs of its batch; lives while receipts of the batch are awaited."""
+@dataclass(slots=True)
+class ReceiptCounts:
+    """Since the start of the process; for metrics."""
 
-    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "reported")
-
-    def __init__(self, batch: Batch) -> None:
-        self.merchant_id = batch.merchant_id
-        self.campaign_id = batch.campaign_id
-        self.message_ids = batch.message_ids
-        self.reported = batch.bodies is not None  # its ESME may want to hear of it
-        self.awaited = 0
-
-
-class References:
-    """Message ids of SMSCs to slots, for receipts; the newest message wins a reused id."""
-
-    def __init__(self, entries_max: int = REFERENCES_MAX) -> None:
-        self._entries_max = entries_max
-        self._slots: dict[tuple[int, bytes], int] = {}
-        self._origins: dict[int, _Origin] = {}
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def add(self, batch: Batch, smsc_ids: Sequence[bytes], slots: Sequence[int]) -> None:
-        origin = self._origins.setdefault(batch.handle, _Origin(batch))
-        origin.awaited += len(slots)
-        carrier_id, known = batch.carrier_id, self._slots
-        for smsc_id, slot in zip(smsc_ids, slots, strict=True):
-            key = (carrier_id, smsc_id)
-            if key in known:
-                self._end(known.pop(key))
-            known[key] = slot
-        while len(known) > self._entries_max:
-            self._end(known.pop(next(iter(known))))
-
-    def find(
-        self, carrier_id: int, smsc_id: bytes, *, final: bool
-    ) -> tuple[int, int | None, int, bool] | None:
-        """
-        Return (merchant, campaign, message id, whether an ESME submitted it).
-
-        A final receipt ends the wait for others.
-        """
-        key = (carrier_id, smsc_id)
-        slot = self._slots.get(key)
-        if slot is None:
-            return None
-        origin = self._origins[slot >> SLOT_BITS]
-        if final:
-            del self._slots[key]
-            self._end(slot)
-        return origin.merchant_id, origin.campaign_id, origin.message_ids[index_of(slot)], origin.reported
-
-    def _end(self, slot: int) -> None:
-        origin = self._origins[slot >> SLOT_BITS]
-        origin.awaited -= 1
-        if origin.awaited == 0:
-            del self._origins[slot >> SLOT_BITS]
+    matched: int = 0  # their message was in memory
+    repeated: int = 0  # an intermediate state that the message had
+    waiting: int = 0  # went to receipt_unmatched; the database finds the message, or retention drops them
+    unreadable: int = 0  # kept as they came
 
 
 class Cut(NamedTuple):
@@ -125,6 +73,7 @@ class Outcomes:
         self._number = 0
         self._charges: Counter[_Charge] = Counter()
         self.references = References()
+        self.receipt_counts = ReceiptCounts()
         self._acks: list[Ack] = []
         self._written_settled = 0
         self._touched: dict[int, Batch] = {}
@@ -199,20 +148,34 @@ class Outcomes:
         self._not_opened(batch, indexes)
         self._report(batch, indexes, state_of_unsent(reason), at)
 
-    def receipts(self, receipts: CarrierReceipts, at: datetime) -> None:
-        """Match receipts of one read by carrier and message id; the rest is matched in the database."""
-        columns, unmatched = self.flush.receipts, self.flush.unmatched
-        for smsc_id, state, error in zip(receipts.smsc_ids, receipts.states, receipts.errors, strict=True):
-            found = self.references.find(receipts.carrier_id, smsc_id, final=state in FINAL)
+    def receipts(self, receipts: CarrierReceipts, ids: ReceiptIds, at: datetime) -> None:
+        """
+        Match receipts of one read by carrier and message id; the rest is matched in the database.
+
+        `ids` are the carrier's, and may learn its form here.
+        """
+        columns, counts, find = self.flush.receipts, self.receipt_counts, self.references.find
+        carrier_id, known = receipts.carrier_id, ids.form is not None or receipts.of_responses
+        if not known:
+            ids.see((), receipts.smsc_ids)
+        keys = receipts.smsc_ids if receipts.of_responses else ids.column(receipts.smsc_ids)
+        by_other = keys is not receipts.smsc_ids  # then which of two ids is converted has to be seen
+        for key, smsc_id, other_id, state, error in zip(
+            keys, receipts.smsc_ids, receipts.other_ids, receipts.states, receipts.errors, strict=True
+        ):
+            found = find(carrier_id, key, state) if known and not (by_other and other_id) else None
+            if found is None and receipts.of_responses:
+                continue  # its receipt came meanwhile
             if found is None:
-                unmatched.carrier_ids.append(receipts.carrier_id)
-                unmatched.unmatched_ids.append(self._next_id())
-                unmatched.smsc_ids.append(smsc_id)
-                unmatched.states.append(state)
-                unmatched.errors.append(error)
-                unmatched.received_at.append(at)
+                found = self._search(carrier_id, ids, smsc_id, other_id, state)
+            if found is None:
+                self._unmatched(carrier_id, smsc_id, other_id, state, error, at)
                 continue
-            merchant_id, campaign_id, message_id, reported = found
+            merchant_id, campaign_id, message_id, repeated, reported = found
+            if repeated:
+                counts.repeated += 1
+                continue
+            counts.matched += 1
             if reported:
                 self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
             columns.merchant_ids.append(merchant_id)
@@ -225,7 +188,48 @@ class Outcomes:
                 kind = "delivered" if state == ReceiptState.DELIVRD else "failed"
                 counter = (merchant_id, campaign_id, kind)
                 self.flush.counters[counter] = self.flush.counters.get(counter, 0) + 1
+        for body in receipts.unreadable:
+            counts.unreadable += 1
+            self._unmatched(carrier_id, b"", b"", 0, b"", at, raw=body)
         self._acks.append(receipts.ack)
+
+    def _search(
+        self, carrier_id: int, ids: ReceiptIds, smsc_id: bytes, other_id: bytes, state: int
+    ) -> Reference | None:
+        """
+        Find by another spelling, by the text's id, or while the carrier's form is not known.
+
+        Short ids teach nothing here, where only open messages are seen: all of them stand in the database.
+        """
+        fit = ids.fit(smsc_id, other_id, self.references.of(carrier_id))
+        if fit is None:
+            return None
+        if ids.form is None and fit.form is not None:
+            if not (is_sure(smsc_id) and (not other_id or is_sure(other_id))):
+                return None
+            ids.learn(Counter({fit.form: VOTES_MIN}))
+        return self.references.find(carrier_id, fit.found, state)
+
+    def _unmatched(
+        self,
+        carrier_id: int,
+        smsc_id: bytes,
+        other_id: bytes,
+        state: int,
+        error: bytes,
+        at: datetime,
+        raw: bytes | None = None,
+    ) -> None:
+        self.receipt_counts.waiting += raw is None
+        unmatched = self.flush.unmatched
+        unmatched.carrier_ids.append(carrier_id)
+        unmatched.unmatched_ids.append(self._next_id())
+        unmatched.smsc_ids.append(smsc_id)
+        unmatched.other_ids.append(other_id)
+        unmatched.states.append(state)
+        unmatched.errors.append(error)
+        unmatched.received_at.append(at)
+        unmatched.raws.append(raw)
 
     def touch(self, batch: Batch) -> None:
         """Have the next flush commit this chunk's allowance."""

@@ -19,9 +19,11 @@ from smsgate.flows.records import (
     Lane,
     MobileOriginated,
     Recovery,
+    Resolved,
     SubmittedClaim,
 )
 from smsgate.protocol.encodings import Alphabet
+from smsgate.protocol.message_ids import ReceiptIds
 
 
 class Carrier(Protocol):
@@ -39,6 +41,7 @@ class Carrier(Protocol):
     retry_statuses: frozenset[int]  # command_status that means: not taken now, try again (throttling)
     unreachable_statuses: frozenset[int]  # command_status that means: this phone cannot be reached now
     unreachable_wait_s: float  # after which a system message goes again by itself
+    receipt_ids: ReceiptIds  # how its receipts name their messages: told or learned
 
     def room(self, lane: Lane) -> int:
         """Return how many segments may be written now: bound, window free, rate tokens, lane's share."""
@@ -181,8 +184,10 @@ class SendingStore(Protocol):
         """
         ...
 
-    async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
-        """Match receipts that came before or without their message in memory; return how many."""
+    async def resolve_unmatched(
+        self, carrier_id: int, ids: ReceiptIds, limit: int, now: datetime
+    ) -> Resolved:
+        """Match receipts that came before or without their message in memory; `ids` may learn from them."""
         ...
 
     async def recover(self, *, now: datetime) -> Recovery:

@@ -7,6 +7,7 @@ integers (smsgate.ids), MSISDNs are integers, money is micros, instants are awar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -153,10 +154,14 @@ class UnmatchedColumns:
 
     carrier_ids: list[int] = field(default_factory=list)
     unmatched_ids: list[int] = field(default_factory=list)
-    smsc_ids: list[bytes] = field(default_factory=list)
+    smsc_ids: list[bytes] = field(default_factory=list)  # empty: nobody can read it
+    other_ids: list[bytes] = field(
+        default_factory=list
+    )  # the text's id where the TLV has another, else empty
     states: list[int] = field(default_factory=list)
     errors: list[bytes] = field(default_factory=list)
     received_at: list[datetime] = field(default_factory=list)
+    raws: list[bytes | None] = field(default_factory=list)  # the octets of what nobody can read
 
     def __len__(self) -> int:
         return len(self.smsc_ids)
@@ -269,14 +274,30 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of receipts that waited for their message."""
+
+    looked_at: int
+    matched: int  # among them those that say nothing new
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierReceipts:
-    """Receipts of one read, as links hand them up; `ack` goes back to the link after the commit."""
+    """
+    Receipts of one read, as links hand them up; `ack` goes back to the link after the commit.
+
+    `smsc_ids` are of the TLV, else of the text; `other_ids` hold the text's where it differs, else are empty.
+    `unreadable` are the first octets of bodies that are marked as receipts and name no message.
+    """
 
     carrier_id: int
     smsc_ids: list[bytes]
+    other_ids: list[bytes]
     states: list[int]
     errors: list[bytes]
     ack: Ack
+    unreadable: Sequence[bytes] = ()
+    of_responses: bool = False  # the ids are those of responses: what query_sm was asked by
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,11 @@ class Pump:
         self.work.set()
 
     def receipts(self, receipts: CarrierReceipts) -> None:
-        self._outcomes.receipts(receipts, self._clock.now())
+        ids = self._carriers[receipts.carrier_id].receipt_ids
+        known = ids.form
+        self._outcomes.receipts(receipts, ids, self._clock.now())
+        if ids.form is not known:
+            log.info("receipt_ids_learned", carrier_id=receipts.carrier_id, form=str(ids.form))
         self.work.set()
 
     def reachable(self, carrier_id: int, msisdn: int) -> None:

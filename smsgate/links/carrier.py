@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
-from smsgate.flows.records import Ack, CarrierReceipts, Lane, MobileOriginated
+from smsgate.flows.records import Ack, CarrierReceipts, Lane
 from smsgate.links.asking import Asking
 from smsgate.links.bodies import BodyMaker
 from smsgate.links.counts import CarrierCounts, ResponseTimes
-from smsgate.links.deliveries import ReadReceipt, Unreadable, read_delivery
+from smsgate.links.deliveries import read_deliveries
 from smsgate.links.flow import Flow
 from smsgate.links.hosts import HostBook
 from smsgate.links.link import Link
@@ -20,6 +20,7 @@ from smsgate.links.requests import Requests
 from smsgate.links.submitted import submitted_bodies
 from smsgate.links.tls import tls_context
 from smsgate.msisdn import is_e164
+from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.protocol.session_states import (
     Alert,
     BindKind,
@@ -77,6 +78,7 @@ class CarrierAccount:
         self.unreachable_statuses = frozenset(profile.unreachable_statuses)
         self.unreachable_wait_s = profile.unreachable_wait_s
         self.mo_busy_status = profile.mo_busy_status
+        self.receipt_ids = ReceiptIds(profile.receipt_id_forms())
         self._counts = CarrierCounts()
         self._clock = clock
         self._random = random
@@ -222,13 +224,7 @@ class CarrierAccount:
                     self._take_answers(connection, event)
                     room_changed = True
                 case Receipts():
-                    self._take_receipts(
-                        connection.token,
-                        event.sequence_numbers,
-                        event.message_ids,
-                        event.states,
-                        event.errors,
-                    )
+                    self._take_receipts(connection.token, event)
                 case Delivered():
                     unread.append(event)
                 case Bound(sc_interface_version=version):
@@ -301,49 +297,45 @@ class CarrierAccount:
         """Hand up what query_sm found, as a receipt that nobody waits to have answered."""
         assert self._events is not None
         ack = Ack(self.carrier_id, 0, [])
-        self._events.receipts(CarrierReceipts(self.carrier_id, [message_id], [state], [error], ack))
+        self._events.receipts(
+            CarrierReceipts(self.carrier_id, [message_id], [b""], [state], [error], ack, of_responses=True)
+        )
 
     def _slow_down(self, connection: Connection) -> None:
         self._flow.slow_down(connection.session.response_s)
 
-    def _take_receipts(
-        self, token: int, numbers: list[int], smsc_ids: list[bytes], states: list[int], errors: list[bytes]
-    ) -> None:
+    def _take_receipts(self, token: int, rows: Receipts, unreadable: Sequence[bytes] = ()) -> None:
+        """Hand up receipts as columns; `unreadable` ones are the last of `sequence_numbers`."""
         assert self._events is not None
-        self._counts.receipts += len(numbers)
+        self._counts.receipts += len(rows.message_ids)
         if self._asking is not None:
-            self._asking.receipts(smsc_ids, states)
+            self._asking.receipts(rows.message_ids, rows.states)
         self._events.receipts(
-            CarrierReceipts(self.carrier_id, smsc_ids, states, errors, Ack(self.carrier_id, token, numbers))
+            CarrierReceipts(
+                self.carrier_id,
+                rows.message_ids,
+                rows.other_ids,
+                rows.states,
+                rows.errors,
+                Ack(self.carrier_id, token, rows.sequence_numbers),
+                unreadable,
+            )
         )
 
     def _take_deliveries(self, connection: Connection, deliveries: list[Delivered]) -> None:
-        """Hand up MOs one by one, the receipts among them as columns; answer what nobody can read."""
+        """Hand up MOs one by one, the receipts among them as columns, with those that nobody can read."""
         assert self._events is not None
-        receipts: list[tuple[int, ReadReceipt]] = []
-        unreadable: list[int] = []
-        received_at = self._clock.now()
-        for delivered in deliveries:
-            number = delivered.pdu.sequence_number
-            read = read_delivery(delivered.pdu, self.profile, self.carrier_id, connection.token, received_at)
-            if isinstance(read, MobileOriginated):
-                self._counts.delivered += 1
-                self._events.delivered(read)
-            elif isinstance(read, Unreadable):
-                unreadable.append(number)
-            else:
-                receipts.append((number, read))
-        if receipts:
-            self._take_receipts(
-                connection.token,
-                [number for number, _ in receipts],
-                [read.message_id for _, read in receipts],
-                [read.state for _, read in receipts],
-                [read.error for _, read in receipts],
-            )
+        pdus = [delivered.pdu for delivered in deliveries]
+        mos, receipts, unreadable = read_deliveries(
+            pdus, self.profile, self.carrier_id, connection.token, self._clock.now()
+        )
+        self._counts.delivered += len(mos)
+        for mo in mos:
+            self._events.delivered(mo)
         if unreadable:
-            connection.acknowledge(unreadable, 0)
             self._note_unreadable(len(unreadable))
+        if receipts.sequence_numbers:
+            self._take_receipts(connection.token, receipts, unreadable)
 
     def _take_in_doubt(self, slots: list[int]) -> None:
         assert self._events is not None

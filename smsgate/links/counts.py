@@ -38,7 +38,7 @@ class CarrierCounts:
     refused: int = 0  # of them, those with another status than 0: final for their message
     in_doubt: int = 0  # no answer in time, or the link was lost
     receipts: int = 0
-    receipts_unreadable: int = 0  # acknowledged and dropped
+    receipts_unreadable: int = 0  # acknowledged and kept as they came, for nobody could read them
     delivered: int = 0  # MO, parts counted one by one
     acks: int = 0  # deliver_sm_resp after a commit
     acks_gone: int = 0  # their session was over: the carrier delivers again

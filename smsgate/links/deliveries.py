@@ -16,9 +16,11 @@ from smsgate.protocol.mo_text import MoText, read_mo
 from smsgate.protocol.pdus import encode_body
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX, parse_receipt
+from smsgate.protocol.session_states import Receipts
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number, tlv_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from smsgate.links.profile import CarrierProfile
@@ -28,19 +30,55 @@ ESM_MESSAGE_TYPE: Final = 0x3C  # bits 5 to 2
 ESM_RECEIPT: Final = 0x04
 ESM_INTERMEDIATE: Final = 0x20
 TON_ALPHANUMERIC: Final = 5
+UNREADABLE_OCTETS_MAX: Final = 1_024  # kept of each: more than any receipt says
 STATES: Final = frozenset(int(state) for state in ReceiptState)
 
 
 class ReadReceipt(NamedTuple):
-    """`message_id` is never empty; `state` is a number of ReceiptState."""
+    """
+    `message_id` is the TLV's, else the text's, and never empty; `state` is a number of ReceiptState.
+
+    `other_id` is the text's id where the TLV has another, else empty.
+    """
 
     message_id: bytes
+    other_id: bytes
     state: int
     error: bytes
 
 
 class Unreadable(NamedTuple):
-    """Marked as a receipt, and says neither which message nor what became of it."""
+    """Marked as a receipt, and does not say for which message: its text and TLVs as they came, cut."""
+
+    octets: bytes
+
+
+def read_deliveries(
+    pdus: Iterable[Pdu], profile: CarrierProfile, carrier_id: int, token: int, received_at: datetime
+) -> tuple[list[MobileOriginated], Receipts, list[bytes]]:
+    """
+    Return the MOs of one read, its receipts as columns, and the octets of receipts that nobody can read.
+
+    The sequence numbers of those are the last ones in the receipts' column. Never raises for what the peer
+    sent.
+    """
+    mos: list[MobileOriginated] = []
+    receipts = Receipts([], [], [], [], [])
+    unreadable: list[tuple[int, bytes]] = []
+    for pdu in pdus:
+        read = read_delivery(pdu, profile, carrier_id, token, received_at)
+        if isinstance(read, MobileOriginated):
+            mos.append(read)
+        elif isinstance(read, Unreadable):
+            unreadable.append((pdu.sequence_number, read.octets))
+        else:
+            receipts.sequence_numbers.append(pdu.sequence_number)
+            receipts.message_ids.append(read.message_id)
+            receipts.other_ids.append(read.other_id)
+            receipts.states.append(read.state)
+            receipts.errors.append(read.error)
+    receipts.sequence_numbers.extend(number for number, _ in unreadable)
+    return mos, receipts, [octets for _, octets in unreadable]
 
 
 def read_delivery(
@@ -62,7 +100,7 @@ def read_delivery(
         packed=profile.packed and not message_type,  # receipts are octets of ASCII all the same
     )
     if message_type in {ESM_RECEIPT, ESM_INTERMEDIATE}:
-        return _read_receipt(pdu, mo.user_data) or Unreadable()
+        return _read_receipt(pdu, mo.user_data)
     if message_type == 0:
         by_tlvs = (
             tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) is not None
@@ -70,29 +108,32 @@ def read_delivery(
         )
         by_text = profile.receipts == "text" and parse_receipt(mo.user_data, marked=False) is not None
         if by_tlvs or by_text:
-            return _read_receipt(pdu, mo.user_data) or Unreadable()
+            return _read_receipt(pdu, mo.user_data)
     return _mobile_originated(pdu, mo, carrier_id, token, received_at)
 
 
-def _read_receipt(pdu: Pdu, octets: bytes) -> ReadReceipt | None:
-    """Return what TLVs and text say together, the TLVs first; None without an id."""
+def _read_receipt(pdu: Pdu, octets: bytes) -> ReadReceipt | Unreadable:
+    """Return what TLVs and text say together, the TLVs first."""
     parsed = parse_receipt(octets)
-    message_id = (tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) or b"").rstrip(b"\0")
+    tlv_id = (tlv_value(pdu.tlvs, Tag.RECEIPTED_MESSAGE_ID) or b"").rstrip(b"\0")
+    text_id = b"" if parsed is None else parsed.message_id
+    ids = [each for each in (tlv_id, text_id) if 0 < len(each) <= MESSAGE_ID_OCTETS_MAX]
     state = tlv_number(pdu.tlvs, Tag.MESSAGE_STATE)
-    error = b""
-    if parsed is not None:
-        message_id = message_id or parsed.message_id
-        state = state if state in STATES else parsed.state
-        error = parsed.error.encode("latin-1")
-    elif state is None:
-        return None
-    if not message_id or len(message_id) > MESSAGE_ID_OCTETS_MAX:
-        return None
-    network_error = tlv_value(pdu.tlvs, Tag.NETWORK_ERROR_CODE)
-    if not error and network_error is not None and len(network_error) == 3:
-        error = b"%03d" % int.from_bytes(network_error[1:], "big")
-    known = state if state is not None and state in STATES else int(ReceiptState.UNKNOWN)
-    return ReadReceipt(message_id, known, error)
+    if not ids or (parsed is None and state is None):
+        return Unreadable((octets + encode_tlvs(pdu.tlvs))[:UNREADABLE_OCTETS_MAX])
+    if state not in STATES:  # some SMSCs send 0, which is no state
+        state = int(ReceiptState.UNKNOWN) if parsed is None else parsed.state
+    error = b"" if parsed is None else parsed.error.encode("latin-1")
+    other_id = ids[1] if len(ids) > 1 and ids[1] != ids[0] else b""
+    return ReadReceipt(ids[0], other_id, state, error or _network_error(pdu))
+
+
+def _network_error(pdu: Pdu) -> bytes:
+    """Return network_error_code as receipts write errors; a few SMSCs put three digits there as text."""
+    value = tlv_value(pdu.tlvs, Tag.NETWORK_ERROR_CODE)
+    if value is None or len(value) != 3:
+        return b""
+    return value if value.isdigit() else b"%03d" % int.from_bytes(value[1:], "big")
 
 
 def _mobile_originated(

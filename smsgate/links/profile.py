@@ -68,6 +68,12 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
                     raise self._refusal(
                         key, "is for septets", 'set default_alphabet = "gsm7", or strike the key'
                     )
+        if not self.receipt_id_forms():
+            raise self._refusal(
+                "id_receipt",
+                f"{self.id_receipt} and id_resp {self.id_resp} never meet",
+                'convert one of the two, or set id_receipt = "auto"',
+            )
         numbers = [sender.number for sender in self.senders]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise self._refusal("senders", f"{twice[0]} stands there twice", "keep one entry")

@@ -53,8 +53,11 @@ _UNMATCHED: Final = RowFormat(
     received_at=Kind.TIMESTAMPTZ,
     next_try_at=Kind.TIMESTAMPTZ,
     smsc_id=Kind.BYTEA,
+    other_id=Kind.BYTEA,
     error=Kind.BYTEA,
+    raw=(Kind.BYTEA, None),
 )
+NEVER_MICROS: Final = 0x7FFF_FFFF_FFFF_FFFF  # timestamptz 'infinity'
 FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is on its way
 # unique_violation, and what Citus makes of one that comes through COPY
 _DUPLICATE: Final = frozenset({"23505", "XX000"})
@@ -157,9 +160,14 @@ async def _copy_unmatched(connection: Connection, unmatched: UnmatchedColumns) -
         unmatched.unmatched_ids,
         unmatched.states,
         received,
-        [at + FIRST_TRY_AFTER_MICROS for at in received],
+        [
+            at + FIRST_TRY_AFTER_MICROS if smsc_id else NEVER_MICROS
+            for at, smsc_id in zip(received, unmatched.smsc_ids, strict=True)
+        ],
         unmatched.smsc_ids,
+        unmatched.other_ids,
         unmatched.errors,
+        unmatched.raws,
     )
     await copy_binary(connection, "receipt_unmatched", _UNMATCHED.columns, data)
 

@@ -38,3 +38,10 @@ class PgHousekeeping:
                 if deleted >= rows_max:
                     break
         return deleted
+
+    async def trim_receipts(self, kept: int, rows_max: int) -> int:
+        deleted = 0
+        async with self._database.bulk() as connection:
+            for owner, border in await connection.fetch(_SQL["receipts_beyond"], kept):
+                deleted += len(await connection.fetch(_SQL["trim_receipts"], owner, border, rows_max))
+        return deleted

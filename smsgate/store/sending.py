@@ -22,9 +22,11 @@ from smsgate.flows.records import (
     Flush,
     InteractiveClaim,
     Recovery,
+    Resolved,
     SubmittedClaim,
 )
-from smsgate.store import catalogue, flushing, recovery
+from smsgate.protocol.message_ids import ReceiptIds
+from smsgate.store import catalogue, flushing, receipt_matching, recovery
 from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
@@ -163,8 +165,12 @@ class StoredSending:
     async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
         return await flushing.commit(self._database, flush, owner=owner)
 
-    async def resolve_unmatched(self, carrier_id: int, limit: int, now: datetime) -> int:
-        return await recovery.resolve_unmatched(self._database, self._ids.next, carrier_id, limit, now)
+    async def resolve_unmatched(
+        self, carrier_id: int, ids: ReceiptIds, limit: int, now: datetime
+    ) -> Resolved:
+        return await receipt_matching.resolve_unmatched(
+            self._database, self._ids.next, carrier_id, ids, limit, now
+        )
 
     async def recover(self, *, now: datetime) -> Recovery:
         return await recovery.recover(self._database, self._ids.next, now)

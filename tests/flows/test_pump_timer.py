@@ -16,6 +16,7 @@ from smsgate.flows.records import Ack, BindStatus, Lane
 from smsgate.flows.sending import Pump, SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.protocol.encodings import GSM, Alphabet
+from smsgate.protocol.message_ids import ReceiptIds
 
 CARRIER = 1
 LOOKS = 5
@@ -32,6 +33,7 @@ class _SpentRate:
     retry_statuses: frozenset[int] = frozenset()
     unreachable_statuses: frozenset[int] = frozenset()
     unreachable_wait_s = 300.0
+    receipt_ids = ReceiptIds()
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock

@@ -10,13 +10,15 @@ from functools import partial
 import pytest
 
 from smsgate.ids import first_id_at
+from smsgate.protocol.message_ids import IdForm, ReceiptIds
 from smsgate.simulator.submits import Submits, receipt_bodies
 from smsgate.store.pool import Database
-from smsgate.store.recovery import resolve_unmatched
+from smsgate.store.receipt_matching import resolve_unmatched
 from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, World, a_simulator, a_world, eventually
 
 NEXT_ID = itertools.count(1 << 40).__next__
 DATE = b"2611231200"
+AS_IS = ReceiptIds((IdForm.AS_IS,))
 
 
 async def receipt_states(world: World) -> dict[int, int]:
@@ -63,7 +65,7 @@ async def test_intermediate_then_final_then_final_again_is_one_delivery(database
             await eventually(lambda: world.log.receipts_acknowledged == 60)
             await eventually(lambda: world.value("SELECT count(*) = 0 FROM receipt_unmatched"))
         assert (await world.counters(campaign_id))["delivered"] == 20
-        assert await receipt_states(world) == {1: 20, 2: 40}
+        assert await receipt_states(world) == {1: 20, 2: 20}
 
 
 async def test_receipts_after_a_restart_find_their_messages(database: Database) -> None:
@@ -80,7 +82,7 @@ async def test_receipts_after_a_restart_find_their_messages(database: Database) 
             await eventually(lambda: world.value("SELECT count(*) = 1 FROM receipt_unmatched"))
         counters = await world.counters(campaign_id)
         assert (counters["delivered"], counters["failed"]) == (25, 25)
-        assert await receipt_states(world) == {2: 50, 5: 25}
+        assert await receipt_states(world) == {2: 25, 5: 25}
 
 
 async def test_receipts_before_their_response_find_their_messages(database: Database) -> None:
@@ -162,14 +164,17 @@ async def test_two_processes_that_match_at_once_count_every_receipt_once(databas
         for number in range(20):
             await a_waiting_receipt(world, number, now, now)
         async with world.locked("receipt"):
-            tasks = [asyncio.create_task(resolve_unmatched(database, NEXT_ID, 1, 100, now)) for _ in range(2)]
+            tasks = [
+                asyncio.create_task(resolve_unmatched(database, NEXT_ID, 1, AS_IS, 100, now))
+                for _ in range(2)
+            ]
 
             async def both_got_as_far_as_they_can() -> bool:
                 waiting = await world.value("SELECT count(*) FROM pg_locks WHERE NOT granted")
                 return bool(waiting + sum(task.done() for task in tasks) == 2)
 
             await eventually(both_got_as_far_as_they_can)
-        assert sum(await asyncio.gather(*tasks)) == 20
+        assert sum(resolved.matched for resolved in await asyncio.gather(*tasks)) == 20
         assert await receipt_states(world) == {2: 20}
         assert await world.counters(1) == {"delivered": 20}
 
@@ -186,6 +191,7 @@ async def test_a_receipt_is_looked_for_the_further_back_the_longer_it_waits(
         await a_waiting_receipt(world, 1, now - sent_before, now)
         if found_after_s > 1:
             early = now + timedelta(seconds=found_after_s // 2 - 1)
-            assert await resolve_unmatched(database, NEXT_ID, 1, 100, early) == 0
-        assert await resolve_unmatched(database, NEXT_ID, 1, 100, now + timedelta(seconds=found_after_s)) == 1
+            assert (await resolve_unmatched(database, NEXT_ID, 1, AS_IS, 100, early)).matched == 0
+        late = now + timedelta(seconds=found_after_s)
+        assert (await resolve_unmatched(database, NEXT_ID, 1, AS_IS, 100, late)).matched == 1
         assert await receipt_states(world) == {2: 1}

@@ -43,7 +43,7 @@ async def sent(account: CarrierAccount, events: Recorder, count: int = 1) -> Non
 async def test_the_answer_is_recorded_as_a_receipt() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [ReceiptState.UNDELIV])
-        async with an_account(a_profile(smsc.port, query=True, query_after_s=0.001)) as (account, events):
+        async with an_account(a_profile(smsc.port, query=True, query_after_s=1e-9)) as (account, events):
             account.submit(some_bodies(account, 1), [99], Lane.BULK)
             await sent(account, events)
             await until(lambda: len(events.slots) == 2)
@@ -60,7 +60,7 @@ async def test_the_answer_is_recorded_as_a_receipt() -> None:
 async def test_a_message_with_its_receipt_is_not_asked_about() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [ReceiptState.DELIVRD])
-        async with an_account(a_profile(smsc.port, query=True, query_after_s=0.001)) as (account, events):
+        async with an_account(a_profile(smsc.port, query=True, query_after_s=1e-9)) as (account, events):
             await sent(account, events)
             smsc.live[0].receipt(b"id-1")
             await until(lambda: events.receipt_columns)
@@ -71,7 +71,7 @@ async def test_a_message_with_its_receipt_is_not_asked_about() -> None:
 async def test_a_message_still_on_its_way_is_asked_about_again_and_not_for_ever() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [ReceiptState.ENROUTE])
-        async with an_account(a_profile(smsc.port, query=True, query_after_s=0.001)) as (account, events):
+        async with an_account(a_profile(smsc.port, query=True, query_after_s=1e-9)) as (account, events):
             await sent(account, events)
             while len(asking_of(account)):
                 await asking_of(account).round()
@@ -82,7 +82,7 @@ async def test_a_message_still_on_its_way_is_asked_about_again_and_not_for_ever(
 async def test_queries_leave_the_rate_to_the_messages() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [ReceiptState.DELIVRD])
-        profile = a_profile(smsc.port, query=True, query_after_s=0.001, window_max=50)
+        profile = a_profile(smsc.port, query=True, query_after_s=1e-9, window_max=50)
         async with an_account(profile) as (account, events):
             await sent(account, events, 30)
             await asking_of(account).round()
@@ -92,7 +92,7 @@ async def test_queries_leave_the_rate_to_the_messages() -> None:
 async def test_a_carrier_that_refuses_queries_is_not_asked_again_about_that_message() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [0], status=Status.QUERYFAIL)
-        async with an_account(a_profile(smsc.port, query=True, query_after_s=0.001)) as (account, events):
+        async with an_account(a_profile(smsc.port, query=True, query_after_s=1e-9)) as (account, events):
             await sent(account, events)
             for _ in range(3):
                 await asking_of(account).round()

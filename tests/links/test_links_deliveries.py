@@ -158,14 +158,18 @@ async def test_a_receipt_in_another_dialect_or_in_message_payload_is_read_too() 
 
 
 @pytest.mark.parametrize("text", [b"stat:DELIVRD", b"id: stat:DELIVRD", b""])
-async def test_a_receipt_nobody_can_read_is_answered_at_once_and_counted(text: bytes) -> None:
+async def test_a_receipt_nobody_can_read_is_handed_up_as_it_came_and_counted(text: bytes) -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
         (peer,) = smsc.live
-        number = peer.deliver(text, esm_class=0x04)
+        number = peer.deliver(text, tlvs=((0x1400, b"x"),), esm_class=0x04)
+        await until(lambda: events.receipt_columns)
+        (receipts,) = events.receipt_columns
+        assert receipts.unreadable == [text + b"\x14\x00\x00\x01x"]
+        assert (receipts.smsc_ids, receipts.ack.sequence_numbers, events.mos) == ([], [number], [])
+        assert account.counts.receipts_unreadable == 1
+        account.acknowledge([receipts.ack])
         await until(peer.answers)
         assert peer.answers() == [(CommandId.DELIVER_SM_RESP, number, 0)]
-        assert account.counts.receipts_unreadable == 1
-        assert (events.receipt_columns, events.mos) == ([], [])
         assert states(account) == ["bound"]
 
 

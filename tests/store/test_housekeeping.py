@@ -18,7 +18,7 @@ from smsgate.store.pool import Database
 NOW = datetime.now(UTC)
 INSERTS = {
     "mo_seen": "INSERT INTO mo_seen VALUES (1, sha256($1::int::text::bytea), '1:1', $2)",
-    "mo_part": "INSERT INTO mo_part VALUES (1, 33612345678, '36111', $1, 2, 1, 'one', $2)",
+    "mo_part": "INSERT INTO mo_part VALUES (1, 33612345678, '36111', $1, 2, 1, $2)",
     "idempotency_key": "INSERT INTO idempotency_key VALUES (5, $1::int::text, '\\x', 200, '\\x', $2)",
     "trigger_event": "INSERT INTO trigger_event VALUES (5, 1, $1::int::text, '\\x', 202, '\\x', NULL, $2)",
     "webhook_delivery": "INSERT INTO webhook_delivery VALUES (5, $1, 1, 'ord_1', 'pending', 0, $2)",

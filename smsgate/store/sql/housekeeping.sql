@@ -23,6 +23,20 @@ DELETE FROM receipt_unmatched
                          WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
 RETURNING 1;
 
+-- name: receipts_beyond
+-- scope: report
+SELECT c.carrier_id, u.unmatched_id FROM carrier c
+ CROSS JOIN LATERAL (SELECT unmatched_id FROM receipt_unmatched r WHERE r.carrier_id = c.carrier_id
+                      ORDER BY unmatched_id DESC OFFSET $1 LIMIT 1) AS u;
+
+-- name: trim_receipts
+-- scope: account
+DELETE FROM receipt_unmatched
+ WHERE carrier_id = $1
+   AND unmatched_id IN (SELECT unmatched_id FROM receipt_unmatched
+                         WHERE carrier_id = $1 AND unmatched_id <= $2 ORDER BY unmatched_id LIMIT $3)
+RETURNING 1;
+
 -- name: mo_part_owners
 -- scope: report
 SELECT DISTINCT carrier_id::bigint AS owner FROM mo_part WHERE received_at < $1;

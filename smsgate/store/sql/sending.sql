@@ -302,19 +302,35 @@ UPDATE interactive_queue SET owner = NULL WHERE merchant_id = $1 AND message_id 
 -- name: unmatched_due
 -- scope: account
 -- Locked: two processes that match at once never take the same receipt.
-SELECT unmatched_id, smsc_id, state, error, received_at FROM receipt_unmatched
+SELECT unmatched_id, smsc_id, other_id, state, error, received_at FROM receipt_unmatched
  WHERE carrier_id = $1 AND next_try_at <= $2
- ORDER BY unmatched_id LIMIT $3
+ ORDER BY next_try_at LIMIT $3
    FOR UPDATE SKIP LOCKED
 
 -- name: sent_by_smsc_id
 -- scope: account
 SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
-       EXISTS (SELECT 1 FROM receipt r WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id
-                  AND r.message_id >= $3 AND r.state = ANY($4::smallint[])) AS settled
+       ARRAY(SELECT DISTINCT r.state FROM receipt r
+              WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+                AND r.message_id >= $3) AS states
   FROM sent s
   JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
  WHERE s.carrier_id = $1 AND s.smsc_id = ANY($2::bytea[]) AND s.status = 0 AND s.message_id >= $3
+
+-- name: sent_by_folded_id
+-- scope: account
+-- As smsgate.protocol.message_ids.fold has it; an id that is no ASCII is found by its octets alone.
+SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
+       ARRAY(SELECT DISTINCT r.state FROM receipt r
+              WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+                AND r.message_id >= $3) AS states
+  FROM sent s
+  JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
+ WHERE s.carrier_id = $1 AND ltrim(lower(encode(s.smsc_id, 'escape')), '0') = ANY($2::text[]) AND s.status = 0 AND s.message_id >= $3
+
+-- name: sample_of_smsc_ids
+-- scope: account
+SELECT smsc_id FROM sent WHERE carrier_id = $1 AND status = 0 AND smsc_id <> '' AND message_id >= $2 LIMIT $3
 
 -- name: matched
 -- scope: account

@@ -1,0 +1,146 @@
+"""Which message an id of an SMSC stands for, as long as its receipt is awaited in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from smsgate.flows.batches import SLOT_BITS, Batch, index_of
+from smsgate.protocol.message_ids import fold, folded_differs
+from smsgate.protocol.receipt_states import FINAL
+
+# Accepted messages whose receipt is awaited in memory: about 200 octets each, so 100 MB at most. The
+# oldest go first; their receipts are matched in the database instead (receipt_unmatched).
+REFERENCES_MAX: Final = 500_000
+
+_Key = tuple[int, bytes]  # carrier, message id
+
+
+class Reference(NamedTuple):
+    """
+    `repeated`: an intermediate state that this message has had; it changes nothing.
+
+    `reported`: an ESME submitted it, and may want to hear of it.
+    """
+
+    merchant_id: int
+    campaign_id: int | None
+    message_id: int
+    repeated: bool
+    reported: bool
+
+
+class _Origin:
+    """What a receipt needs of its batch; lives while receipts of the batch are awaited."""
+
+    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "reported")
+
+    def __init__(self, batch: Batch) -> None:
+        self.merchant_id = batch.merchant_id
+        self.campaign_id = batch.campaign_id
+        self.message_ids = batch.message_ids
+        self.reported = batch.bodies is not None
+        self.awaited = 0
+
+
+class References:
+    """Message ids of SMSCs to slots, for receipts; the newest message wins a reused id."""
+
+    def __init__(self, entries_max: int = REFERENCES_MAX) -> None:
+        self._entries_max = entries_max
+        self._slots: dict[_Key, int] = {}
+        # Folded id -> the ids as received; only of those that differ from their folded form.
+        self._spellings: dict[_Key, tuple[bytes, ...]] = {}
+        self._told: dict[int, int] = {}  # slot -> intermediate states that it had, as bits
+        self._origins: dict[int, _Origin] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, batch: Batch, smsc_ids: Sequence[bytes], slots: Sequence[int]) -> None:
+        """Await receipts; a message whose response had no id gets none."""
+        if b"" in smsc_ids:
+            pairs = [(smsc_id, slot) for smsc_id, slot in zip(smsc_ids, slots, strict=True) if smsc_id]
+            smsc_ids, slots = [smsc_id for smsc_id, _ in pairs], [slot for _, slot in pairs]
+            if not pairs:
+                return
+        origin = self._origins.setdefault(batch.handle, _Origin(batch))
+        origin.awaited += len(slots)
+        carrier_id, known = batch.carrier_id, self._slots
+        for smsc_id, slot in zip(smsc_ids, slots, strict=True):
+            key = (carrier_id, smsc_id)
+            if key in known:
+                self._end(key, known.pop(key))
+            known[key] = slot
+        if folded_differs(smsc_ids):
+            self._add_spellings(carrier_id, smsc_ids)
+        while len(known) > self._entries_max:
+            oldest = next(iter(known))
+            self._end(oldest, known.pop(oldest))
+
+    def find(self, carrier_id: int, smsc_id: bytes, state: int) -> Reference | None:
+        """Return whose receipt of this state it is, by the id as received; a final one ends the wait."""
+        key = (carrier_id, smsc_id)
+        slot = self._slots.get(key)
+        if slot is None:
+            return None
+        origin = self._origins[slot >> SLOT_BITS]
+        repeated = False
+        if state in FINAL:
+            del self._slots[key]
+            self._end(key, slot)
+        else:
+            had = self._told.get(slot, 0)
+            repeated = bool(had >> state & 1)
+            self._told[slot] = had | 1 << state
+        message_id = origin.message_ids[index_of(slot)]
+        return Reference(origin.merchant_id, origin.campaign_id, message_id, repeated, origin.reported)
+
+    def of(self, carrier_id: int) -> KnownIds:
+        """Return the ids of one carrier, for receipts that spell them in another way."""
+        return KnownIds(carrier_id, self._slots, self._spellings)
+
+    def _add_spellings(self, carrier_id: int, smsc_ids: Sequence[bytes]) -> None:
+        spellings = self._spellings
+        for smsc_id in smsc_ids:
+            folded = fold(smsc_id)
+            if folded != smsc_id:
+                others = spellings.get((carrier_id, folded), ())
+                if smsc_id not in others:
+                    spellings[carrier_id, folded] = (*others, smsc_id)
+
+    def _end(self, key: _Key, slot: int) -> None:
+        if self._spellings:
+            folded = (key[0], fold(key[1]))
+            left = tuple(each for each in self._spellings.pop(folded, ()) if each != key[1])
+            if left:
+                self._spellings[folded] = left
+        if self._told:
+            self._told.pop(slot, None)
+        origin = self._origins[slot >> SLOT_BITS]
+        origin.awaited -= 1
+        if origin.awaited == 0:
+            del self._origins[slot >> SLOT_BITS]
+
+
+class KnownIds:
+    """Implements `protocol.message_ids.Known`; what is found is the id as its response had it."""
+
+    __slots__ = ("_carrier_id", "_slots", "_spellings")
+
+    def __init__(
+        self, carrier_id: int, slots: dict[_Key, int], spellings: dict[_Key, tuple[bytes, ...]]
+    ) -> None:
+        self._carrier_id = carrier_id
+        self._slots = slots
+        self._spellings = spellings
+
+    def exact(self, message_id: bytes) -> bytes | None:
+        return message_id if (self._carrier_id, message_id) in self._slots else None
+
+    def folded(self, message_id: bytes) -> bytes | None:
+        key = (self._carrier_id, message_id)
+        found = self._spellings.get(key, ())
+        if key in self._slots:
+            found = (*found, message_id)
+        return found[0] if len(found) == 1 else None
