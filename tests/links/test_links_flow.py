@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 import pytest
 
 from smsgate.simulator.faults import Faults
-from smsgate.simulator.smsc_settings import SmscSettings
-from tests.links.virtual import Run, run_virtually
+from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
+from tests.links.virtual import MemoryLoop, Run, run_virtually
 
 
 def nothing_lost_nothing_doubled(run: Run) -> None:
@@ -77,3 +80,28 @@ def test_a_limit_of_messages_per_bind_costs_no_refusal_and_no_gap() -> None:
     nothing_lost_nothing_doubled(run)
     assert run.accepted_between(0.0, 30.0) >= 0.98 * 100 * 30
     assert run.account.counts.planned_rebinds >= 15
+
+
+@pytest.mark.parametrize("already_bound_s", [0.0, 20.0])
+def test_fifty_binds_that_are_lost_together_do_not_come_back_together(already_bound_s: float) -> None:
+    """M9: nor while the SMSC says "already bound" for 20 s; and all of them come back."""
+
+    async def cut_all(loop: MemoryLoop) -> None:
+        await asyncio.sleep(40.0)  # longer than a bind must hold to count as stable
+        assert loop.smsc is not None
+        if already_bound_s:
+            loop.smsc.keep_bound(already_bound_s)
+        for pipe in loop.pipes:
+            pipe.abort()
+
+    accounts = (SmscAccount("smsgate", "secret", binds_max=50),)
+    settings = SmscSettings(accounts=accounts, receipts=False)
+    rebind = {"lost_s": [1, 60], "already_bound_s": [5, 60]}
+    run = run_virtually(settings, 140.0, change=cut_all, binds=50, rate_per_s=10, rebind=rebind)
+    again = [at for at in run.connected_at if at >= 40.0]
+    tenths = Counter(int(at * 10) for at in again)
+    assert max(tenths.values()) <= 16
+    assert run.smsc.log.binds == 100
+    assert len(again) - 50 == run.smsc.log.binds_refused
+    if already_bound_s:
+        assert 50 <= len(again) - 50 <= 50 * 5  # it is not hammered meanwhile

@@ -78,6 +78,7 @@ class MemoryLoop(VirtualTimeLoop):
         super().__init__()
         self.smsc: FaultySmsc | None = None
         self.pipes: list[Pipe] = []  # the ESME's ends
+        self.connected_at: list[float] = []
 
     async def create_connection(self, factory: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         assert self.smsc is not None
@@ -85,6 +86,7 @@ class MemoryLoop(VirtualTimeLoop):
         theirs = Pipe(cast("Any", self.smsc._connection(next(self.smsc._connection_numbers))))
         ours.other, theirs.other = theirs, ours
         self.pipes.append(ours)
+        self.connected_at.append(self.time())
         theirs.protocol.connection_made(theirs)
         ours.protocol.connection_made(ours)
         return ours, ours.protocol
@@ -153,6 +155,7 @@ class Run:
     demand: Demand
     account: CarrierAccount
     submits: list[tuple[float, int]]
+    connected_at: list[float]
 
     def accepted_between(self, begin: float, end: float) -> int:
         return sum(begin <= at < end for at in self.demand.accepted)
@@ -176,7 +179,7 @@ def run_virtually(
     settings: SmscSettings,
     seconds: float,
     *,
-    change: Callable[[FaultySmsc], Awaitable[None]] | None = None,
+    change: Callable[[MemoryLoop], Awaitable[None]] | None = None,
     **profile: Any,
 ) -> Run:
     """Let one account send all that it may to one SMSC, and end in order."""
@@ -192,7 +195,7 @@ def run_virtually(
         demand = Demand(account)
         account.start(demand)
         if change is not None:
-            await change(smsc)
+            await change(loop)
         await asyncio.sleep(seconds - loop.time())
         demand.stopped = True
         await asyncio.sleep(1.0)
@@ -201,7 +204,7 @@ def run_virtually(
         assert smsc._server is not None
         smsc._server.close()
         submits = sorted(seen for pipe in loop.pipes for seen in pipe.seen)
-        return Run(smsc, demand, account, submits)
+        return Run(smsc, demand, account, submits, loop.connected_at)
 
     try:
         return loop.run_until_complete(go())
