@@ -26,20 +26,24 @@ ADDRESSES = {
 }
 
 
-class Server(Protocol):
-    """Where an ESME binds; behind it are phones."""
+class Door(Protocol):
+    """Where an ESME binds."""
 
     port: int
     name: str  # how it calls itself in bind answers
     system_id: str
     password: str
 
+
+class Server(Door, Protocol):
+    """A door with phones behind it."""
+
     def inbox(self, msisdn: str) -> list[dict[str, Any]]: ...
 
     def reply(self, msisdn: str, text: str) -> str: ...
 
 
-def bind(esme: Child, server: Server, mode: str = "transceiver") -> None:
+def bind(esme: Child, server: Door, mode: str = "transceiver") -> None:
     esme.tell(f"bind_{mode}", system_id=server.system_id, password=server.password)
     (answer,) = esme.wait_for(f"bind_{mode}_resp")
     assert (answer["status"], answer["system_id"]) == (0, server.name)

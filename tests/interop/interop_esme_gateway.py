@@ -1,4 +1,4 @@
-"""`smsgate run` as the SMSC of a company's ESME; its carrier is `smsgate smsc`, with the phones behind it."""
+"""`smsgate run` as the SMSC of a company's ESME."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.interop_esme import SENDER
-from tests.interop.interop_gateway import a_gateway
+from tests.interop.interop_gateway import HasPort, a_gateway
 from tests.interop.interop_smsc import PASSWORD, SYSTEM_ID, Smsc, an_smsc
 from tests.interop.interop_tshark import judge
 from tests.interop.interop_wire import Wire
@@ -17,16 +17,22 @@ ESMES = "[esmes]\nplain_port = 0\ninsecure_plaintext = true\nenquire_interval_s 
 ACCOUNT = "boxman-erp"
 
 
-class EsmeGateway:
-    """One of interop_esme's servers."""
+class EsmeServer:
+    """Where ESMEs bind at a gateway."""
 
     name = "smsgate"
     system_id = ACCOUNT
 
-    def __init__(self, wire: Wire, password: str, smsc: Smsc) -> None:
-        self.port = wire.port
-        self.wire = wire
+    def __init__(self, port: int, password: str) -> None:
+        self.port = port
         self.password = password
+
+
+class EsmeGateway(EsmeServer):
+    """One of interop_esme's servers: its carrier's phones stand behind it."""
+
+    def __init__(self, server: EsmeServer, smsc: Smsc) -> None:
+        super().__init__(server.port, server.password)
         self._smsc = smsc
 
     def inbox(self, msisdn: str) -> list[dict[str, Any]]:
@@ -37,19 +43,30 @@ class EsmeGateway:
 
 
 @contextmanager
-def an_esme_gateway(directory: Path) -> Iterator[EsmeGateway]:
-    """Run it with one account that may send from SENDER and gets its MOs; tshark judges both of its sides."""
-    with (
-        an_smsc() as smsc,
-        a_gateway(directory, smsc, ESMES, system_id=SYSTEM_ID, password=PASSWORD) as gateway,
-    ):
+def an_esme_server(directory: Path, smsc: HasPort, **carrier: object) -> Iterator[EsmeServer]:
+    """
+    Run a gateway with that SMSC as its carrier, and one account that may send from SENDER and gets its MOs.
+
+    tshark judges what it sends to ESMEs.
+    """
+    with a_gateway(directory, smsc, ESMES, **carrier) as gateway:
         numbers = ("--sender", SENDER, "--number", SENDER)
         account = gateway.command("esme", "add", "boxman", ACCOUNT, *numbers, "--binary")
         with gateway.running() as (process, _api):
             (listening,) = process.wait_for("esmes_listening")
             process.wait_for("bind_state", state="bound")
             with Wire(listening["plain_port"]) as wire:
-                yield EsmeGateway(wire, account["password"], smsc)
+                yield EsmeServer(wire.port, account["password"])
                 assert process.terminate() == 0
             judge(wire, by_client=False)
-        judge(smsc.wire, by_client=True)
+
+
+@contextmanager
+def an_esme_gateway(directory: Path) -> Iterator[EsmeGateway]:
+    """Run it with `smsgate smsc` as its carrier; tshark judges both of its sides."""
+    with (
+        an_smsc() as smsc,
+        an_esme_server(directory, smsc, system_id=SYSTEM_ID, password=PASSWORD) as server,
+    ):
+        yield EsmeGateway(server, smsc)
+    judge(smsc.wire, by_client=True)

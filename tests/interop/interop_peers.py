@@ -2,7 +2,7 @@
 Peers that we did not write, as children that all speak the same lines of JSON.
 
 An SMSC tells: listening {port}; bind {session, mode, system_id, status}; submit {session, id, status, source,
-destination, text, data_coding, esm_class, registered_delivery}; deliver_answered {what, id, status};
+destination, text, udh, data_coding, esm_class, registered_delivery}; deliver_answered {what, id, status};
 enquire_link, enquire_link_resp, unbind, unbind_resp, closed {session}. It is told (`Child.tell`):
 
     mo from, to, text or octets (hexadecimal), data_coding, esm_class    a person writes

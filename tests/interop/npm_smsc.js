@@ -63,6 +63,12 @@ function receipt(pdu, id) {
     };
 }
 
+// The octets of a user data header: its length, and its elements, which the package has taken apart.
+function header(elements) {
+    const octets = Buffer.concat(elements || []);
+    return octets.length ? Buffer.concat([Buffer.from([octets.length]), octets]).toString('hex') : '';
+}
+
 function submitted(session, pdu) {
     const refused = throttleNext > 0;
     throttleNext -= refused ? 1 : 0;
@@ -74,6 +80,7 @@ function submitted(session, pdu) {
         source: [pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr],
         destination: [pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr],
         text: pdu.short_message.message,
+        udh: header(pdu.short_message.udh),
         data_coding: pdu.data_coding,
         esm_class: pdu.esm_class,
         registered_delivery: pdu.registered_delivery,

@@ -126,7 +126,7 @@ def receipt(pdu: Any, message_id: str) -> dict[str, Any]:
     now = datetime.now(UTC).strftime("%y%m%d%H%M")
     text = (
         f"id:{message_id} sub:001 dlvrd:001 submit date:{now} done date:{now} stat:DELIVRD err:000 text:"
-        f"{message(pdu)['text'][:20]}"
+        f"{message(pdu)['text'][:20].encode('ascii', 'replace').decode()}"
     )
     return {
         "what": "receipt",
