@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import ssl
 from dataclasses import dataclass
 from typing import Final
 
 from smsgate.clock import Clock
 from smsgate.errors import ConfigError
-from smsgate.links.connection import Connection
-from smsgate.links.link import Link
+from smsgate.links.probe import ProbeBind
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_values import Host
 from smsgate.links.tls import tls_context
 from smsgate.protocol.commands import Status, status_text
-from smsgate.protocol.session_states import BindKind, BindRefused, Bound, Delivered, Event, Receipts
+from smsgate.protocol.session_states import BindKind
 
-POLL_S: Final = 0.02
-UNBIND_S: Final = 5.0
 _CREDENTIALS: Final = frozenset({Status.INVPASWD, Status.INVSYSID, Status.BINDFAIL})
 
 
@@ -33,73 +29,30 @@ class Probe:
     in_use: bool = False
 
 
-class _Owner:
-    """Takes nothing: what the carrier delivers meanwhile is answered "later", so that nothing is lost."""
-
-    def __init__(self, busy_status: int) -> None:
-        self._busy_status = busy_status
-        self.bound: Bound | None = None
-        self.refused: BindRefused | None = None
-
-    def take(self, _link: Link, connection: Connection, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Bound):
-                self.bound = event
-            elif isinstance(event, BindRefused):
-                self.refused = event
-            elif isinstance(event, Receipts):
-                connection.acknowledge(event.sequence_numbers, self._busy_status)
-            elif isinstance(event, Delivered):
-                connection.acknowledge([event.pdu.sequence_number], self._busy_status)
-
-    def leave(self, _connection: Connection) -> None:
-        return
-
-    def writable(self, _connection: Connection) -> None:
-        return
-
-
 async def probe_bind(profile: CarrierProfile, host: Host, clock: Clock) -> Probe:
     """Bind once at `host`, transmitter only where the profile has pairs, and unbind."""
-    one = profile.model_copy(update={"hosts": (host,)})
-    owner = _Owner(profile.mo_busy_status)
+    kind = BindKind.TRANSCEIVER if profile.bind == "trx" else BindKind.TRANSMITTER
     try:
-        tls = tls_context(profile)
+        async with ProbeBind(profile, host, kind, clock) as probe:
+            return _judge(profile, host, probe)
     except ConfigError as exc:
         return Probe(str(host), str(exc), exc.mend)
-    kind = BindKind.TRANSCEIVER if profile.bind == "trx" else BindKind.TRANSMITTER
-    link = Link(
-        "check",
-        kind,
-        one,
-        owner,
-        tls=tls,
-        clock=clock,
-        random=lambda: 0.0,
-        next_token=itertools.count(1).__next__,
-    )
-    link.start()
-    try:
-        deadline = clock.monotonic() + profile.connect_timeout_s + profile.bind_timeout_s + 1.0
-        while owner.bound is None and not link.setbacks and clock.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_S)
-        return _judge(profile, host, link, owner)
-    finally:
-        await link.stop(UNBIND_S)
 
 
-def _judge(profile: CarrierProfile, host: Host, link: Link, owner: _Owner) -> Probe:
+def _judge(profile: CarrierProfile, host: Host, bind: ProbeBind) -> Probe:
     where = f"carriers.{profile.name}"
-    if owner.bound is not None:
-        smsc = owner.bound.system_id.decode("ascii", "replace")
+    if bind.bound is not None:
+        smsc = bind.bound.system_id.decode("ascii", "replace")
         return Probe(
             str(host), f"bound at {host} as {profile.system_id} (the SMSC calls itself {smsc or 'nothing'})"
         )
-    if owner.refused is None:
+    if bind.refused is None:
         return Probe(
-            str(host), f"{host}: {link.last_error or 'no answer in time'}", _mend_of_connection(where, link)
+            str(host),
+            f"{host}: {bind.reason or 'no answer in time'}",
+            _mend_of_connection(where, bind.reason),
         )
-    status = owner.refused.status
+    status = bind.refused.status
     detail = f"{host} refused the bind: {status_text(status)}"
     if status == Status.ALYBND:
         return Probe(
@@ -119,8 +72,8 @@ def _judge(profile: CarrierProfile, host: Host, link: Link, owner: _Owner) -> Pr
     )
 
 
-def _mend_of_connection(where: str, link: Link) -> str:
-    if link.last_error.startswith("certificate refused"):
+def _mend_of_connection(where: str, reason: str) -> str:
+    if reason.startswith("certificate refused"):
         return (
             f"set {where}.ca_file if the authority is the carrier's own, and check the name in {where}.hosts"
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.cli import carrier_doctor
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
 from smsgate.cli.output import JsonOption, say, show_json, show_table
@@ -17,6 +18,7 @@ from smsgate.daemon.control import ask_carriers, ask_trace
 PCAP_MODE: Final = 0o600  # numbers and texts may stand in it
 
 app: Final = typer.Typer(help="See carriers at work, and what was said on their binds.", no_args_is_help=True)
+app.command("doctor", help=carrier_doctor.HELP, epilog=carrier_doctor.EPILOG)(carrier_doctor.doctor)
 
 
 @app.command(

@@ -1,0 +1,211 @@
+"""
+The connector doctor: bind, send a handful of probes, and say which profile this carrier wants.
+
+It sends real messages to one phone, by the same code as the gateway does. What no answer of the carrier can
+tell (which letters the phone showed) it asks the phone: its owner answers A or B by SMS, or it stays open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from smsgate.links.bodies import BodyMaker
+from smsgate.links.doctor_knobs import ATTEMPTS_MAX, Knobs, sender_key
+from smsgate.links.doctor_mail import DoctorMail
+from smsgate.links.doctor_verdicts import (
+    Finding,
+    alphabet_finding,
+    id_finding,
+    knob_findings,
+    receipt_finding,
+)
+from smsgate.protocol.commands import CommandId, Status, status_text
+from smsgate.protocol.frames import Frame
+from smsgate.protocol.gsm0338 import encode_gsm
+from smsgate.protocol.message_ids import ALL_FORMS, convert, fold
+from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.segmentation import segment
+
+if TYPE_CHECKING:
+    from smsgate.clock import Clock
+    from smsgate.links.probe import Answered, ProbeBind
+    from smsgate.links.profile import CarrierProfile
+
+GSM: Final = 0
+UCS2: Final = 8
+THROTTLE_WAIT_S: Final = 1.0  # a limit counts by the second
+QUESTION: Final = (
+    "smsgate test: do you see an at sign between these brackets (%s) ? Answer A for yes, B for no."
+)
+AT_IN_GSM: Final = b"\x00"
+AT_IN_LATIN1: Final = b"\x40"
+
+
+class Examined(NamedTuple):
+    """`profile` is the carrier's with what was found; `messages` is how many were sent."""
+
+    findings: list[Finding]
+    profile: CarrierProfile
+    messages: int
+
+
+class Doctor:
+    """One examination over `bind`, of messages from `sender` to `msisdn`; waits up to `wait_s` for each."""
+
+    def __init__(
+        self, profile: CarrierProfile, clock: Clock, *, sender: str, msisdn: int, wait_s: float
+    ) -> None:
+        self.mail = DoctorMail(profile, clock, msisdn, self._is_ours)
+        self.findings: list[Finding] = []
+        self.messages = 0
+        self._profile = profile
+        self._clock = clock
+        self._sender = sender
+        self._msisdn = msisdn
+        self._wait_s = wait_s
+        self._knobs = Knobs.of(profile, sender_key(sender))
+        self._ids: list[bytes] = []  # of submit_sm_resp, as they came
+
+    async def examine(self, bind: ProbeBind) -> Examined:
+        """
+        Send the probes; what the bind's end cuts short is a finding, too.
+
+        Raises:
+            LinkError: the bind is gone before the first probe.
+        """
+        if await self._first_message(bind):
+            self.findings += knob_findings(self._knobs)
+            receipt = await self._receipts()
+            await self._unicode(bind)
+            await self._long(bind)
+            await self._alphabet(bind)
+            if receipt:
+                await self._ids_agree()
+        keys = {key: value for finding in self.findings for key, value in finding.keys.items()}
+        return Examined(self.findings, self._now_profile().model_copy(update=keys), self.messages)
+
+    # The probes
+
+    async def _first_message(self, bind: ProbeBind) -> bool:
+        text = encode_gsm("smsgate test: this message needs no answer.")
+        for _ in range(ATTEMPTS_MAX):
+            answered = await self._submit(bind, text, GSM)
+            if answered.pdu is None:
+                self._failed(
+                    "message", "no answer came to a submit_sm", "ask the carrier; raise response_timeout_s"
+                )
+                return False
+            status = answered.pdu.status
+            if status == Status.OK:
+                self._found("message", f"taken in {answered.took_s * 1000:.0f} ms")
+                return True
+            if status in self._profile.throttle_statuses and status != Status.SUBMITFAIL:
+                await self.mail.wait(lambda: False, self._clock.monotonic() + THROTTLE_WAIT_S)
+            elif self._knobs.turn(status) is None:
+                self._failed("message", f"refused: {status_text(status)}", _mend(status))
+                return False
+        self._failed("message", "refused in every form that was tried", "ask the carrier for its manual")
+        return False
+
+    async def _receipts(self) -> bool:
+        if not self._knobs.values["registered_delivery"]:
+            self.findings.append(
+                Finding("receipts", "kept", "the carrier takes no registered_delivery: there are none")
+            )
+            return False
+        started = self._clock.monotonic()
+        came = await self.mail.wait(lambda: bool(self.mail.found), started + self._wait_s)
+        took_s = self._clock.monotonic() - started
+        self.findings.append(receipt_finding(self.mail.found if came else [], took_s))
+        return came
+
+    async def _unicode(self, bind: ProbeBind) -> None:
+        answered = await self._submit(bind, "smsgate test: Привет, 你好".encode("utf-16-be"), UCS2)
+        self._note("unicode", answered, "UCS-2 is taken with data_coding 8")
+
+    async def _long(self, bind: ProbeBind) -> None:
+        words = "smsgate test: one long message, which is to arrive as one. " * 4
+        parts = segment(words, reference=self.messages & 0xFF).short_messages
+        answered = [await self._submit(bind, part, GSM, esm_class=0x40) for part in parts]
+        refused = next((each for each in answered if each.pdu is None or each.pdu.status), answered[0])
+        self._note("long", refused, f"{len(parts)} parts with a concatenation header are taken")
+
+    async def _alphabet(self, bind: ProbeBind) -> None:
+        """Ask the phone: one octet is an at sign in GSM 03.38, another one is in Latin-1."""
+        if not self._receives():
+            self.findings.append(
+                Finding(
+                    "alphabet", "kept", "the sender cannot be answered, so nobody can say what a phone shows"
+                )
+            )
+            return
+        seen: list[str | None] = []
+        for octet in (AT_IN_GSM, AT_IN_LATIN1):
+            before = len(self.mail.replies)
+            head, tail = (encode_gsm(half) for half in QUESTION.split("%s"))
+            await self._submit(bind, head + octet + tail, GSM)
+            until = self._clock.monotonic() + self._wait_s
+            await self.mail.wait(lambda before=before: len(self.mail.replies) > before, until)  # type: ignore[misc]
+            texts = [reply.text.strip().upper() for reply in self.mail.replies[before:]]
+            seen.append(texts[-1] if texts else None)
+            if seen[0] != "B":
+                break
+        self.findings.append(alphabet_finding(seen))
+
+    async def _ids_agree(self) -> None:
+        until = self._clock.monotonic() + self._wait_s
+        await self.mail.wait(lambda: len(self.mail.found) >= len(self._ids), until)
+        self.findings.append(id_finding(self._ids, [receipt.ids for receipt in self.mail.found]))
+
+    # Small things
+
+    async def _submit(self, bind: ProbeBind, text: bytes, data_coding: int, esm_class: int = 0) -> Answered:
+        raw = self._now_profile().model_copy(update={"default_alphabet": "gsm7"})  # octets as they are
+        maker = BodyMaker(raw, self._clock)
+        [body] = maker.bodies(self._sender, [self._msisdn], [text], data_coding)
+        pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
+        fields: dict[str, Any] = pdu.fields | {"esm_class": esm_class}
+        self.messages += 1
+        answered = await bind.ask(Pdu(CommandId.SUBMIT_SM, 0, 0, fields, pdu.tlvs))
+        if answered.pdu is not None and answered.pdu.status == Status.OK:
+            self._ids.append(answered.pdu.fields.get("message_id", b""))
+        return answered
+
+    def _now_profile(self) -> CarrierProfile:
+        values = dict(self._knobs.values)
+        if self._knobs.sender_key in self._knobs.turned:  # what stands at the sender would win over it
+            values["senders"] = tuple(
+                sender.model_copy(update={"ton": None, "npi": None}) for sender in self._profile.senders
+            )
+        return self._profile.model_copy(update=values)
+
+    def _receives(self) -> bool:
+        return any(sender.receives and sender.number == self._sender for sender in self._profile.senders)
+
+    def _is_ours(self, message_id: bytes) -> bool:
+        known = {fold(each) for each in self._ids}
+        return any(convert(message_id, form) in known for form in ALL_FORMS) and bool(known)
+
+    def _note(self, name: str, answered: Answered, taken: str) -> None:
+        if answered.pdu is None:
+            self._failed(name, "no answer came", "ask the carrier")
+        elif answered.pdu.status:
+            self._failed(
+                name, f"refused: {status_text(answered.pdu.status)}", "ask the carrier for its manual"
+            )
+        else:
+            self._found(name, taken)
+
+    def _found(self, name: str, detail: str) -> None:
+        self.findings.append(Finding(name, "found", detail))
+
+    def _failed(self, name: str, detail: str, mend: str) -> None:
+        self.findings.append(Finding(name, "failed", detail, mend=mend))
+
+
+def _mend(status: int) -> str:
+    if status in {Status.INVSRCADR, Status.INVSRCTON, Status.INVSRCNPI}:
+        return "ask the carrier which senders this account may use"
+    if status in {Status.INVDSTADR, Status.INVDSTTON, Status.INVDSTNPI}:
+        return "try another number, or ask the carrier which networks it reaches"
+    return "ask the carrier what this status means"
