@@ -28,7 +28,7 @@ class Heard(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        return self.mo.total == 1 or not self.mo.msisdn
+        return self.mo.total == 1
 
 
 class Said(NamedTuple):

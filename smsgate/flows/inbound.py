@@ -29,7 +29,7 @@ from smsgate.flows.esme_mos import Taker
 from smsgate.flows.heard import Heard, Said, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
-from smsgate.flows.inbound_records import InboundWrites, fingerprint
+from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
@@ -95,7 +95,7 @@ class Intake:
     def put(self, mo: MobileOriginated) -> None:
         """Take one MO; when the queue is full the carrier keeps it and tries again."""
         if "\0" in mo.text:
-            mo = replace(mo, text=mo.text.replace("\0", "\ufffd"))  # PostgreSQL has no such character
+            mo = replace(mo, text=storable(mo.text))
         heard = Heard(mo, read_reply(mo.text))
         if heard.stop:
             # In force from now on, whatever waits before it: the commit follows, or the carrier repeats it.
@@ -233,9 +233,9 @@ class Intake:
                         said.append(Said(heard.mo, known, repeated=True))
                 elif heard.whole:
                     said.append(Said(heard.mo, known))
-                elif (whole := await group.add_part(heard.mo)) is not None:
-                    said.append(Said(whole))
-                    joined.append(heard.key)
+                elif ready := await group.add_part(heard.mo):
+                    said += [Said(mo, complete=complete) for mo, complete in ready]
+                    joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(fresh)]
             writes = await self._decide(group, said, attempt, takers, parts)
         self.repeated += repeated

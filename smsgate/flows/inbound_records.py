@@ -199,7 +199,12 @@ def joined_text(parts: Mapping[int, PartOctets], total: int) -> str:
     for codec, run in groupby(places, key=lambda part: None if part is None else part.codec):
         octets = b"".join(part.raw for part in run if part is not None)
         pieces.append(MISSING if codec is None else decode_text(octets, codec))
-    return "".join(pieces)
+    return storable("".join(pieces))
+
+
+def storable(text: str) -> str:
+    """Return a text without U+0000, a character that PostgreSQL does not have."""
+    return text.replace("\0", "\ufffd")
 
 
 def fingerprint(mo: MobileOriginated) -> bytes:

@@ -25,8 +25,8 @@ class InboundGroup(Protocol):
         """Return which accounts of ESMEs take the MOs of these numbers."""
         ...
 
-    async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:
-        """Keep a part of a long MO; return the whole one when it is complete."""
+    async def add_part(self, mo: MobileOriginated) -> list[Joined]:
+        """Keep a part of a long MO; return the texts that are ready now, oldest first."""
         ...
 
     async def take_parts(self, carrier_id: int, newest_before: datetime, skip: int) -> Joined | None:

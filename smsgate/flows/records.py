@@ -332,6 +332,11 @@ class MobileOriginated:
     deliver_sm: bytes = b""  # the whole body as it came, for an ESME that takes this number's MOs
     codec: str = "gsm7"  # how `raw` was read, for `protocol.mo_text.decode_text`
 
+    @property
+    def sender(self) -> str:
+        """Return whose message it is: a number without its plus, or another address as it came."""
+        return str(self.msisdn) if self.msisdn else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class BindStatus:

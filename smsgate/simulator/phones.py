@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from smsgate.errors import ConfigError, Invalid, NotFound
 from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
 from smsgate.protocol.mo_text import read_mo
-from smsgate.protocol.reassembly import Reassembly
 from smsgate.simulator.phone_texts import TEXTS, ReplyKind, language_of
+from smsgate.simulator.reassembly import Reassembly
 from smsgate.simulator.stops import is_offer
 from smsgate.simulator.submits import Submits
 

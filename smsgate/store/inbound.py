@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -44,10 +43,6 @@ SEEN_WINDOW: Final = timedelta(minutes=10)
 # On the very session that took our answer the same text is a person's again, but for a handset that repeats
 # what its network did not acknowledge. Source: docs/decisions/0009.
 SEEN_WINDOW_SESSION: Final = timedelta(seconds=60)
-
-
-def _octets_of(rows: Sequence[asyncpg.Record]) -> dict[int, PartOctets]:
-    return {row["part"]: PartOctets(row["raw"], row["codec"]) for row in rows}
 
 
 def _session(mo: MobileOriginated, process: int) -> str:
@@ -92,39 +87,47 @@ class StoredGroup:
     async def takers(self, numbers: Iterable[str]) -> dict[str, Taker]:
         return await takers(self._connection, numbers)
 
-    async def add_part(self, mo: MobileOriginated) -> MobileOriginated | None:
-        """Keep one part of a long MO; return the whole one when this was the last part missing."""
-        key = (mo.carrier_id, mo.msisdn, mo.destination, mo.ref, mo.total)
+    async def add_part(self, mo: MobileOriginated) -> list[Joined]:
+        """
+        Keep one part of a long MO; return the texts that are ready for it: usually none, or the whole one.
+
+        Other octets in the place of a part mean that the sender uses the reference again: the old text comes
+        out as it stands.
+        """
+        key = (mo.carrier_id, mo.sender, mo.destination, mo.ref, mo.total)
+        ready: list[Joined] = []
+        there = {row["part"]: row["raw"] for row in await self._connection.fetch(SQL["parts"], *key)}
+        if there.get(mo.part, mo.raw) != mo.raw:
+            ready.append(await self._take(*key))
+            there = {}
         await self._connection.execute(
-            SQL["add_part"], *key, mo.part, mo.received_at, mo.raw, mo.data_coding, mo.codec
+            SQL["add_part"], *key, mo.part, mo.msisdn, mo.received_at, mo.raw, mo.data_coding, mo.codec
         )
-        rows = await self._connection.fetch(SQL["parts"], *key)
-        if [row["part"] for row in rows] != list(range(1, mo.total + 1)):
-            return None
-        await self._connection.execute(SQL["take_parts"], *key)
-        text = joined_text(_octets_of(rows), mo.total)
-        raw = b"".join(row["raw"] for row in rows)
-        return replace(mo, text=text, raw=raw, total=1, part=1, deliver_sm=b"")
+        if there.keys() | {mo.part} == set(range(1, mo.total + 1)):
+            ready.append(await self._take(*key))
+        return ready
 
     async def take_parts(self, carrier_id: int, newest_before: datetime, skip: int) -> Joined | None:
         """Take one set of parts that is complete, or whose newest part is older; `skip` the oldest sets."""
         due = await self._connection.fetchrow(SQL["due_parts"], carrier_id, newest_before, skip)
-        if due is None:
-            return None
-        rows = await self._connection.fetch(SQL["take_parts"], carrier_id, *due.values())
-        parts = {row["part"]: row for row in rows}
+        return None if due is None else await self._take(carrier_id, *due.values())
+
+    async def _take(self, carrier_id: int, sender: str, destination: str, ref: int, total: int) -> Joined:
+        """Take the parts that are there out of the table, as one MO."""
+        rows = await self._connection.fetch(SQL["take_parts"], carrier_id, sender, destination, ref, total)
+        parts = {row["part"]: PartOctets(row["raw"], row["codec"]) for row in rows}
         newest = max(rows, key=lambda row: row["received_at"])
         mo = MobileOriginated(
             carrier_id=carrier_id,
-            msisdn=due["source"],
-            source=str(due["source"]),
-            destination=due["destination"],
-            text=joined_text(_octets_of(rows), due["total"]),
-            raw=b"".join(parts[part]["raw"] for part in sorted(parts)),
+            msisdn=newest["source"],
+            source=sender,
+            destination=destination,
+            text=joined_text(parts, total),
+            raw=b"".join(parts[part].raw for part in sorted(parts)),
             data_coding=newest["data_coding"],
             received_at=newest["received_at"],
         )
-        return Joined(mo, complete=parts.keys() == set(range(1, due["total"] + 1)))
+        return Joined(mo, complete=parts.keys() == set(range(1, total + 1)))
 
     async def context(
         self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]

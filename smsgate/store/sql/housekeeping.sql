@@ -45,8 +45,8 @@ SELECT DISTINCT carrier_id::bigint AS owner FROM mo_part WHERE received_at < $1;
 -- scope: account
 DELETE FROM mo_part
  WHERE carrier_id = $1
-   AND (source, destination, ref, total, part) IN (
-        SELECT source, destination, ref, total, part FROM mo_part
+   AND (sender, destination, ref, total, part) IN (
+        SELECT sender, destination, ref, total, part FROM mo_part
          WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
 RETURNING 1;
 

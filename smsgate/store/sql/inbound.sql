@@ -13,16 +13,15 @@ RETURNING carrier_id, fingerprint
 
 -- name: add_part
 -- scope: account
-INSERT INTO mo_part (carrier_id, source, destination, ref, total, part, received_at, raw, data_coding, codec)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (carrier_id, source, destination, ref, total, part)
-    DO UPDATE SET raw = excluded.raw, data_coding = excluded.data_coding, codec = excluded.codec
+INSERT INTO mo_part (carrier_id, sender, destination, ref, total, part, source, received_at, raw, data_coding, codec)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (carrier_id, sender, destination, ref, total, part) DO NOTHING
 
 -- name: parts
 -- scope: account
 -- Locked: a part that another process settles at this moment is its text's, not this one's.
-SELECT part, raw, codec FROM mo_part
- WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
+SELECT part, raw FROM mo_part
+ WHERE carrier_id = $1 AND sender = $2 AND destination = $3 AND ref = $4 AND total = $5
  ORDER BY part
    FOR UPDATE
 
@@ -30,20 +29,20 @@ SELECT part, raw, codec FROM mo_part
 -- scope: account
 -- Complete (its parts were taken in two transactions at once), or nothing came for a while. The lock on the first
 -- part stands for the set: of two processes that lock row by row, each could get half.
-SELECT p.source, p.destination, p.ref, p.total
+SELECT p.sender, p.destination, p.ref, p.total
   FROM mo_part p
-  JOIN (SELECT source, destination, ref, total, min(part) AS part FROM mo_part
+  JOIN (SELECT sender, destination, ref, total, min(part) AS part FROM mo_part
          WHERE carrier_id = $1
-         GROUP BY source, destination, ref, total
+         GROUP BY sender, destination, ref, total
         HAVING count(*) = total OR max(received_at) < $2
-         ORDER BY max(received_at) OFFSET $3 LIMIT 1) AS due USING (source, destination, ref, total, part)
+         ORDER BY max(received_at) OFFSET $3 LIMIT 1) AS due USING (sender, destination, ref, total, part)
  WHERE p.carrier_id = $1
    FOR UPDATE OF p SKIP LOCKED
 
 -- name: take_parts
 -- scope: account
-DELETE FROM mo_part WHERE carrier_id = $1 AND source = $2 AND destination = $3 AND ref = $4 AND total = $5
-RETURNING part, raw, data_coding, codec, received_at
+DELETE FROM mo_part WHERE carrier_id = $1 AND sender = $2 AND destination = $3 AND ref = $4 AND total = $5
+RETURNING part, source, raw, data_coding, codec, received_at
 
 -- name: open_offers
 -- scope: msisdn

@@ -5,8 +5,8 @@ from itertools import permutations
 import pytest
 
 from smsgate.protocol.mo_text import MoText, read_mo
-from smsgate.protocol.reassembly import Reassembly
 from smsgate.protocol.segmentation import segment
+from smsgate.simulator.reassembly import Reassembly
 
 TEXT = "STOP " * 70
 

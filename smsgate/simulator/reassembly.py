@@ -1,9 +1,9 @@
 """
-Long MO texts put together again: parts in any order, from any bind of one account, within bounds.
+Long texts put together again as a phone does it: in memory, parts in any order, within bounds.
 
 Nothing is lost: a set that cannot be finished (time-out, limits, a reference used again) comes out as it
-stands, marked
-incomplete, with the tokens of its parts. Time is an argument, in seconds that never go back.
+stands, marked incomplete, with the tokens of its parts. Time is an argument, in seconds that never go back.
+The gateway keeps the parts of long MOs in its database instead (`store/inbound.py`).
 """
 
 from __future__ import annotations
