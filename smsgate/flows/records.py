@@ -78,8 +78,10 @@ class ChunkClaim:
     message_count: int
     allowance: int
     message_ids: list[int]
-    msisdns: list[int]
-    fields: list[list[str]] | None  # the values of the text's fields, in the order of `field_names`
+    msisdns: list[int] = field(repr=False)
+    fields: list[list[str]] | None = field(
+        repr=False
+    )  # the values of the text's fields, in the order of `field_names`
     field_names: tuple[str, ...]
 
 
@@ -89,9 +91,9 @@ class InteractiveClaim:
 
     merchant_id: int
     message_ids: list[int]
-    msisdns: list[int]
+    msisdns: list[int] = field(repr=False)
     senders: list[str]
-    bodies: list[str]
+    bodies: list[str] = field(repr=False)
     expires_at: list[datetime]
 
 
@@ -103,9 +105,9 @@ class SubmittedClaim:
     account_id: int
     marketing: bool
     message_ids: list[int]
-    msisdns: list[int]
+    msisdns: list[int] = field(repr=False)
     senders: list[str]
-    bodies: list[bytes]  # submit_sm without addresses
+    bodies: list[bytes] = field(repr=False)  # submit_sm without addresses
     segments: list[int]
     stopped: list[bool]  # marketing that the person has not agreed to, or not any more
     expires_at: list[datetime]
@@ -318,18 +320,20 @@ class MobileOriginated:
     """One MO as the carrier delivered it, decoded; a part of a long one carries its place."""
 
     carrier_id: int
-    msisdn: int  # 0: the source is no E.164 number
-    source: str
+    msisdn: int = field(repr=False)  # 0: the source is no E.164 number
+    source: str = field(repr=False)
     destination: str
-    text: str
-    raw: bytes
+    text: str = field(repr=False)
+    raw: bytes = field(repr=False)
     data_coding: int
     received_at: datetime
     ref: int = 0  # `ConcatPart.reference`
     total: int = 1
     part: int = 1
     ack: Ack | None = None
-    deliver_sm: bytes = b""  # the whole body as it came, for an ESME that takes this number's MOs
+    deliver_sm: bytes = field(
+        default=b"", repr=False
+    )  # the whole body as it came, for an ESME that takes this number's MOs
     codec: str = "gsm7"  # how `raw` was read, for `protocol.mo_text.decode_text`
 
     @property
