@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -45,11 +44,19 @@ async def finds_the_window(scene: Scene) -> None:
 
 
 async def many_at_once(scene: Scene) -> None:
-    loop = asyncio.get_running_loop()
-    began_at = loop.time()
-    await everything_delivered(scene)
-    one_at_a_time_s = scene.case.messages * scene.simulator.smsc.settings.response_latency_s
-    assert loop.time() - began_at < one_at_a_time_s
+    await eventually(scene.bound)
+    most = 0
+
+    def nearly_full() -> bool:
+        nonlocal most
+        most = max(most, scene.carrier.in_flight())
+        return most >= scene.profile.window_max - 1  # one place is reserved for what people wait for
+
+    await scene.start()
+    await eventually(nearly_full, lambda: f"never more than {most} under way at once")
+    await scene.comes_to(accepted=scene.case.messages, delivered=scene.case.messages)
+    each_phone_once(scene)
+    never_rebound(scene)
 
 
 async def unknown_and_not_sent_again(scene: Scene) -> None:
@@ -75,7 +82,7 @@ async def late_answers_break_nothing(scene: Scene) -> None:
     late = scene.smsc.injected["late"]
     assert 0 < late < scene.case.messages
     (connection,) = scene.carrier._connections.values()
-    await eventually(lambda: connection.session.counts.stray_responses == late)
+    await eventually(lambda: connection.session.counts.stray_responses >= late)
     progress = await scene.progress()
     assert progress["accepted"] + progress["unknown"] == scene.case.messages
     no_phone_twice(scene)
@@ -90,7 +97,7 @@ FLOW_CASES: Final[Mapping[str, Case]] = {
         heeds_the_congestion, {"interface_version": 0x50, "rate_per_s": 100}, messages=120
     ),
     "congestion-on-3.4": Case(heeds_the_congestion, {"rate_per_s": 100}, messages=120),
-    "no-answer": Case(unknown_and_not_sent_again, {"response_timeout_s": 0.5}, messages=20),
+    "no-answer": Case(unknown_and_not_sent_again, {"response_timeout_s": 1.0}, messages=20),
     "slow-answers": Case(many_at_once, messages=60),
     "late-answers": Case(late_answers_break_nothing, {"response_timeout_s": 1.0}, messages=20),
     "temporary-refusals": Case(everything_delivered, messages=40),

@@ -17,7 +17,7 @@ from tests.quirks.ground import PHONES
 from tests.quirks.scene import Case, Scene, eventually
 
 # Silence is noticed after the one and the other.
-IMPATIENT: Final[Mapping[str, Any]] = {"enquire_interval_s": 0.3, "response_timeout_s": 0.5}
+IMPATIENT: Final[Mapping[str, Any]] = {"enquire_interval_s": 0.5, "response_timeout_s": 1.0}
 
 
 async def asked_before_bound(scene: Scene) -> None:
