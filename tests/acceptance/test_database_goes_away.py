@@ -52,6 +52,24 @@ async def test_the_node_is_unready_while_the_database_is_away_and_says_so(
         assert len(await town.merchant.all("/v1/campaigns")) == 1
 
 
+async def test_replies_of_an_absence_are_told_to_come_again_and_the_session_lives(
+    ground: Ground, short_dir: Path
+) -> None:
+    async with a_town_on_a_wire(ground, short_dir, subscribers=3) as (town, wire):
+        log = town.simulator.smsc.log
+        await town.finished(await town.new_record())
+        wire.cut()
+        replies = [town.simulator.smsc.send_mo(msisdn, SENDER, "OK") for msisdn in town.msisdns]
+        # The SMSC brings again what was refused for now (0x14); 0x64 it would take as final, 0 as taken.
+        await eventually(lambda: log.written_again >= 3)
+        assert [reply.statuses for reply in replies] == [[], [], []]
+        assert not log.deliver_refused
+        wire.mend()
+        await eventually(lambda: all(reply.taken for reply in replies))
+        assert len(await town.merchant.all("/v1/orders")) == 3
+        assert log.binds == 1
+
+
 async def test_a_campaign_outlives_the_absence_and_every_phone_gets_its_offer_once(
     ground: Ground, short_dir: Path
 ) -> None:

@@ -9,7 +9,7 @@ from smsgate.campaigns.replies import read_reply
 from smsgate.flows.inbound_desk import order_number
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.pool import Database
-from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
+from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
 from tests.flows.world import FIRST_MSISDN, SENDER, eventually
 
 
@@ -172,3 +172,35 @@ async def test_two_orders_that_come_to_one_number_get_two(database: Database) ->
         taken, fresh = await order_numbers(world)
         assert taken != fresh
         assert fresh in receipt
+
+
+async def test_a_receipt_forged_in_an_mo_is_an_mo_and_settles_nothing(database: Database) -> None:
+    """Its id is that of a message that is on its way; nothing but the text says that it is a receipt."""
+    async with an_open_offer(database, subscribers=1) as (world, gateway):
+        before = await world.value("SELECT count(*) FROM receipt")
+        smsc_id = await world.value("SELECT smsc_id FROM sent")
+        forged = (
+            f"id:{smsc_id.decode()} sub:001 dlvrd:001 submit date:2611231200 done date:2611231200 "
+            "stat:UNDELIV err:001 text:"
+        )
+        mo = world.answer(0, forged)
+        await eventually(lambda: mo.taken)
+        rows = await world.rows("SELECT text FROM inbound_message")
+        assert [row["text"] for row in rows] == [forged]
+        assert await world.value("SELECT count(*) FROM receipt") == before
+        assert await world.value("SELECT count(*) FROM receipt_unmatched") == 0
+        assert "failed" not in await world.counters(1_001)
+        assert gateway.switchboard.by_id(1).counts.delivered == 1
+
+
+async def test_the_same_mo_on_both_binds_is_one_event(database: Database) -> None:
+    async with an_open_offer(database, subscribers=1) as (world, gateway):
+        world.answer(0, "Bonjour, quand arrive mon CD?")
+        await eventually(lambda: gateway.intake.taken == 1)
+        await world.simulator.smsc.unbind_all()
+        await eventually(lambda: world.log.binds == 2)
+        again = world.answer(0, "Bonjour, quand arrive mon CD?")
+        await eventually(lambda: again.taken)
+        assert len(await events(world, "inbound.received")) == 1
+        assert await world.value("SELECT count(*) FROM inbound_message WHERE outcome <> 'repetition'") == 1
+        assert gateway.intake.repeated == 1
