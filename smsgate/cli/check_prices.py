@@ -11,11 +11,13 @@ from smsgate.cli.findings import Findings
 from smsgate.cli.sessions import all_merchants
 from smsgate.clock import Clock
 from smsgate.config import Settings
+from smsgate.config.routes import carrier_facts
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce_records import PageAsk
 from smsgate.flows.ports_api import OPERATOR, MerchantRow
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
+from smsgate.routing.rules import find_faults
 from smsgate.store.merchants import PgApiKeys
 from smsgate.store.pool import Database
 from smsgate.store.usage import PgPriceData
@@ -35,6 +37,7 @@ async def check_commerce(findings: Findings, settings: Settings, database: Datab
     merchants = await all_merchants(database)
     await _check_operator(findings, database, clock)
     _check_costs(findings, settings, pricing, clock)
+    _check_routes(findings, settings, pricing, merchants)
     if not merchants:
         findings.warn("merchants", "there are none yet", "smsgate merchant add SLUG --name NAME --country FR")
     for merchant in merchants:
@@ -76,6 +79,31 @@ def _check_costs(findings: Findings, settings: Settings, pricing: Pricing, clock
             )
         else:
             findings.ok(name, f"list {carrier.cost_list}, {book.currency}")
+
+
+def _check_routes(
+    findings: Findings, settings: Settings, pricing: Pricing, merchants: Sequence[MerchantRow]
+) -> None:
+    """Say what the rules lack that only the database knows: currencies of costs, names of merchants."""
+    if not settings.routes:
+        return
+    names = {carrier.cost_list for carrier in settings.carriers if carrier.cost_list is not None}
+    books = {name: book for name in names if (book := pricing.cost_book(name)) is not None}
+    currencies = {name: book.currency for name, book in books.items()}
+    rules = [route.rule for route in settings.routes]
+    faults = find_faults(rules, carrier_facts(settings.carriers, currencies))
+    for fault in faults:
+        findings.fail(f"route {fault.rule}", fault.what, fault.mend)
+    known = {merchant.slug for merchant in merchants}
+    for rule in rules:
+        for slug in sorted(set(rule.merchants) - known):
+            findings.warn(
+                f"route {rule.name}",
+                f"it names the merchant {slug!r}, who does not exist",
+                f"smsgate merchant add {slug} --name NAME --country FR, or correct the name",
+            )
+    if not faults:
+        findings.ok("routes", ", ".join(rule.name for rule in rules))
 
 
 def _check_merchant(

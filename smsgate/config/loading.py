@@ -18,9 +18,11 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from smsgate.config.routes import RouteCarrier, RouteSettings, check_routes
 from smsgate.config.settings import CARRIERS_MAX, Settings
 from smsgate.errors import ConfigError
 from smsgate.links.profile import CarrierProfile, read_profile
+from smsgate.links.senders import owners_of_senders
 
 DEFAULT_PATH: Final = Path("conf/smsgate.toml")
 CONFIG_ENV: Final = "SMSGATE_CONFIG"
@@ -72,7 +74,8 @@ def load_configuration(path: Path | None = None, environ: Mapping[str, str] | No
         warnings.append(f"{chosen} holds a password and other users may read it: chmod 0600 {chosen}")
     settings = settings_of(tables).model_copy(update={"carriers": carriers})
     settings.database.dsns()  # refused here, not when the database is opened
-    _check_senders(carriers)
+    owners_of_senders(carriers)  # refuses a number that receives at two carriers
+    check_routes(settings.routes, carriers)
     if not settings.http.on_loopback:
         warnings.append(
             f"http.host {settings.http.host} is open to the network without TLS: "
@@ -192,20 +195,6 @@ def _secret_from_file(file: object, where: str) -> str:
     return text
 
 
-def _check_senders(carriers: tuple[CarrierProfile, ...]) -> None:
-    seen: dict[str, str] = {}
-    for carrier in carriers:
-        for sender in carrier.senders:
-            number = sender.number.removeprefix("+")
-            if number in seen:
-                raise ConfigError(
-                    f"sender {number} stands at carriers {seen[number]} and {carrier.name}",
-                    f"carriers.{carrier.name}.senders",
-                    "keep it with one carrier",
-                )
-            seen[number] = carrier.name
-
-
 def _refusal(detail: ErrorDetails) -> ConfigError:
     steps = [str(step) for step in detail["loc"]]
     # Beyond a table and its key, texts are the names of pydantic's branches; numbers are places of a list.
@@ -224,6 +213,11 @@ def _refusal(detail: ErrorDetails) -> ConfigError:
 
 def _table_of(steps: list[str]) -> tuple[type[BaseModel], str]:
     """Return the model that a key belongs to, and the key: the first two steps of a path."""
+    keys = [step for step in steps if not step.isdecimal()]
+    if keys[:1] == ["routes"] and len(keys) > 1:
+        return (
+            (RouteCarrier, keys[2]) if keys[1] == "carriers" and len(keys) > 2 else (RouteSettings, keys[1])
+        )
     table = Settings.model_fields.get(steps[0]) if steps else None
     kind = table.annotation if table is not None else None
     if len(steps) > 1 and isinstance(kind, type) and issubclass(kind, BaseModel):

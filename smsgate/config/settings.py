@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsgate.api.context import GIB, ApiSettings
 from smsgate.config.esmes import EsmesSettings
+from smsgate.config.routes import ROUTES_MAX, RouteSettings
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
 from smsgate.flows.sending import SendingLimits
@@ -172,9 +173,16 @@ class SendingSettings(BaseModel):
         le=60,
         description="seconds between two looks for new campaigns",
     )
+    failover_s: float = Field(
+        strict=True,
+        default=_SENDING.failover_s,
+        ge=0.5,
+        le=3_600,
+        description="seconds that a carrier may be away before a route's next one takes over, 0.5 to 3600",
+    )
 
     def limits(self) -> SendingLimits:
-        return SendingLimits(in_doubt_max=self.in_doubt_max, poll_s=self.poll_s)
+        return SendingLimits(in_doubt_max=self.in_doubt_max, poll_s=self.poll_s, failover_s=self.failover_s)
 
 
 class WebhookSettings(BaseModel):
@@ -283,6 +291,9 @@ class Settings(BaseModel):
     http: HttpSettings = Field(default_factory=HttpSettings, description="the table [http]")
     carriers: tuple[CarrierProfile, ...] = Field(
         default=(), max_length=CARRIERS_MAX, description="tables [[carriers]]"
+    )
+    routes: tuple[RouteSettings, ...] = Field(
+        default=(), max_length=ROUTES_MAX, description="tables [[routes]]"
     )
     sending: SendingSettings = Field(default_factory=SendingSettings, description="the table [sending]")
     esmes: EsmesSettings = Field(default_factory=EsmesSettings, description="the table [esmes]")

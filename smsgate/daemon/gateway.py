@@ -21,11 +21,14 @@ from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.ports import Carrier, Wakeups
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import CarrierReceipts, MobileOriginated
+from smsgate.flows.rerouting import Rerouting
+from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump, SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.switchboard import Switchboard
+from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.backlogs import StoredBacklogs
 from smsgate.store.inbound import StoredInbound
@@ -38,6 +41,7 @@ RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end an
 UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
 BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
+FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
 INTERACTIVE_POLL_S = 0.25  # messages that another process wrote wait this long at most
@@ -88,21 +92,20 @@ class Gateway:
         clock: Clock,
         owner: int,
         limits: SendingLimits,
+        table: RouteTable = NO_ROUTES,
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
-        accounts: Mapping[int, Carrier] = {carrier.carrier_id: carrier for carrier in self.switchboard}
+        accounts: Mapping[int, Carrier] = self.switchboard.carriers
         self._store = StoredSending(
             database, ids, lambda campaign_id: public_ids.encode(Kind.CAMPAIGN, campaign_id)
         )
         self.outcomes = Outcomes(ids.next)
         self.backlogs = StoredBacklogs(database)
-        senders = {
-            sender.number.removeprefix("+"): carrier_id
-            for carrier_id, profile in carriers
-            for sender in profile.senders
-        }
-        composer = Composer(pricing, networks, accounts, senders, clock)
+        senders = self.switchboard.carrier_of_sender
+        self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
+        composer = Composer(pricing, accounts, self.routes, clock)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
+        self.rerouting = Rerouting(self.pump, composer, self.routes)
         self.claiming = Claiming(
             self._store,
             self.pump,
@@ -111,6 +114,7 @@ class Gateway:
             clock,
             carriers=accounts,
             carrier_of_sender=senders,
+            routes=self.routes,
             owner=owner,
         )
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
@@ -150,6 +154,7 @@ class Gateway:
                 interval_s=INTERACTIVE_POLL_S,
                 wake=pump.wake_interactive,
             ),
+            Loop("failover", self.rerouting.look, clock, interval_s=FAILOVER_INTERVAL_S),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),
             Loop("mo-parts", self.intake.settle_parts, clock, interval_s=PARTS_INTERVAL_S),

@@ -17,19 +17,21 @@ from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
+from smsgate.config.routes import route_table
 from smsgate.daemon.control import control_socket
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
 from smsgate.daemon.watching import watch_gateway
-from smsgate.errors import ConfigError, SmsgateError
+from smsgate.errors import SmsgateError
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.loops import Loop
 from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
+from smsgate.links.senders import owners_of_senders
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
 from smsgate.store.deliveries import PgDeliveries
@@ -175,6 +177,7 @@ class Process:
             clock=services.clock,
             owner=services.lease.epoch,
             limits=settings.sending.limits(),
+            table=route_table(settings.routes, settings.carriers),
         )
         self._wakeups.gateway = self.gateway
         self._tasks += self.gateway.start()
@@ -351,17 +354,9 @@ class Process:
 def sender_table(settings: Settings) -> dict[str, SenderInfo]:
     """Return every sender number of every carrier: who may use it, and whether people can answer it."""
     table: dict[str, SenderInfo] = {}
-    for carrier in settings.carriers:
-        for sender in carrier.senders:
-            number = sender.number.removeprefix("+")
-            if number in table:
-                raise ConfigError(
-                    f"sender {number} stands at two carriers",
-                    where=f"carriers.{carrier.name}.senders",
-                    mend="keep it with one carrier",
-                )
-            merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
-            table[number] = SenderInfo(carrier.name, sender.receives, merchants, carrier.alphabets)
+    for number, (carrier, sender) in owners_of_senders(settings.carriers).items():
+        merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
+        table[number] = SenderInfo(carrier.name, sender.receives, merchants, carrier.alphabets)
     return table
 
 

@@ -17,9 +17,24 @@ def watch_gateway(metrics: Metrics, gateway: Gateway) -> None:
     watch_carriers(metrics, gateway.switchboard)
     watch_flushing(metrics, gateway.flushing)
     watch_backlogs(metrics, gateway.backlogs)
-    pump, intake = gateway.pump, gateway.intake
+    pump, intake, names = gateway.pump, gateway.intake, gateway.switchboard.names
     metrics.gauge("uncommitted", "Messages written whose outcome is not durable", lambda: pump.uncommitted)
     metrics.counter("submitted", "submit_sm written", lambda: pump.submitted)
+    metrics.counter(
+        "routed",
+        "submit_sm written, by rule and carrier",
+        lambda: {(route, names[id_]): count for (route, id_), count in pump.routed.items()},
+        "route",
+        "carrier",
+    )
+    metrics.counter(
+        "rerouted",
+        "Messages that another carrier took over",
+        lambda: {(names[a], names[b], why): n for (a, b, why), n in gateway.rerouting.moved.items()},
+        "from",
+        "to",
+        "why",
+    )
     metrics.counter("inbound", "MOs committed", lambda: intake.taken)
     metrics.counter("inbound_repeated", "MOs that a carrier delivered again", lambda: intake.repeated)
     metrics.counter(

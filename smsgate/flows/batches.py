@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.flows.records import ChunkKey, Lane
+from smsgate.flows.wording import NO_WORDS, Wording
+from smsgate.routing.choosing import Tier
 
 SLOT_BITS: Final = 12
 BATCH_MAX: Final = 1 << SLOT_BITS
@@ -33,15 +36,73 @@ def index_of(slot: int) -> int:
     return slot & _INDEX_MASK
 
 
-class Batch:
-    """One carrier, one sender, one lane. Every entry ends in exactly one outcome; `settled` counts them."""
+class Chunk:
+    """
+    What the batches of one claimed chunk share: the border that a commit lets them write up to.
+
+    A chunk begins as one batch, and gets more when some of its messages go to another carrier. The border is
+    one for all: it moves as the last of them moves, so a crash leaves no more in doubt than one step.
+    """
 
     __slots__ = (
         "allowance",
         "allowance_asked",
+        "batches",
+        "key",
+        "message_count",
+        "message_id_base",
+        "returned",
+    )
+
+    def __init__(self, key: ChunkKey, message_id_base: int, message_count: int, allowance: int) -> None:
+        self.key = key
+        self.message_id_base = message_id_base
+        self.message_count = message_count
+        self.allowance = allowance
+        self.allowance_asked = allowance
+        self.batches: list[Batch] = []
+        self.returned = False  # to be given back by the next flush: another claim goes on with it
+
+    @property
+    def border(self) -> int:
+        """Return the first message id that must not be written yet."""
+        return self.message_id_base + self.allowance
+
+    def settled(self) -> bool:
+        """Return whether every entry of every batch has its outcome."""
+        return all(batch.settled >= batch.size for batch in self.batches)
+
+    def in_flight(self) -> int:
+        return sum(batch.in_flight() for batch in self.batches)
+
+    def reached(self) -> int:
+        """Return where in the chunk the last batch's next first write stands; beyond it nobody waits."""
+        return min(batch.reached() for batch in self.batches)
+
+    def may_grow(self, step: int) -> bool:
+        """Return whether another commit would move the border."""
+        return self.allowance_asked < min(self.message_count, self.reached() + step)
+
+
+class Way(NamedTuple):
+    """By which rule a batch came to its carrier, and who else may take what the carrier does not."""
+
+    route: str = ""  # name of the rule; "" when the sender alone decided
+    tiers: tuple[Tier, ...] = ()  # the rule's carriers, best first
+    tried: frozenset[str] = frozenset()  # carriers that refused these very messages
+
+
+OWN_WAY: Final = Way()
+
+
+class Batch:
+    """One carrier, one sender, one lane. Every entry ends in exactly one outcome; `settled` counts them."""
+
+    __slots__ = (
         "bodies",
         "campaign_id",
         "carrier_id",
+        "chunk",
         "coding",
         "consent_read",
         "cost_currency",
@@ -52,17 +113,14 @@ class Batch:
         "expires_at",
         "handle",
         "held",
-        "key",
         "lane",
         "merchant_id",
-        "message_count",
-        "message_id_base",
         "message_ids",
         "msisdns",
+        "networks",
         "next",
         "paused",
         "retry",
-        "returned",
         "segments",
         "sell_item_ids",
         "sell_micros",
@@ -73,6 +131,8 @@ class Batch:
         "texts",
         "throttled_at",
         "waiting",
+        "way",
+        "wording",
     )
 
     def __init__(
@@ -94,13 +154,13 @@ class Batch:
         cost_micros: Sequence[int],
         currency: str,
         cost_currency: str,
-        key: ChunkKey | None = None,
-        message_id_base: int = 0,
-        message_count: int = 0,
-        allowance: int = 0,
+        chunk: Chunk | None = None,
         coding: tuple[int, int] = (0, 0),
         bodies: Sequence[bytes] | None = None,
         segments: Sequence[int] | None = None,
+        networks: Sequence[str] = (),
+        way: Way = OWN_WAY,
+        wording: Wording = NO_WORDS,
     ) -> None:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
@@ -117,12 +177,14 @@ class Batch:
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
         self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
         self.currency, self.cost_currency = currency, cost_currency
-        self.key = key
-        self.message_id_base, self.message_count = message_id_base, message_count
-        self.allowance = self.allowance_asked = allowance
+        self.chunk = chunk
+        if chunk is not None:
+            chunk.batches.append(self)
         self.coding = coding  # data_coding and esm_class of every text
         self.bodies = bodies  # an ESME's submit_sm without addresses, instead of texts
         self.segments = segments  # what each counts for; None: one
+        self.networks = networks  # of the recipients, for what another carrier charges
+        self.way, self.wording = way, wording  # the wording: for another carrier's alphabets
         self.size = size
         self.next = self.settled = 0
         self.retry: deque[int] = deque()
@@ -132,8 +194,11 @@ class Batch:
         self.paused = False
         self.ended: str | None = None  # why nothing of it is written any more
         self.waiting = False
-        self.returned = False  # to be given back by the next flush: another claim goes on with it
         self.consent_read = (0.0, 0)  # monotonic second of it, and the stop set's overflows by then
+
+    @property
+    def key(self) -> ChunkKey | None:
+        return None if self.chunk is None else self.chunk.key
 
     def exhausted(self) -> bool:
         """Return whether nothing is left to write."""
@@ -143,19 +208,16 @@ class Batch:
         """Return whether every entry that the committed allowance covers was written."""
         if self.retry:
             return False
-        if self.key is None or self.next >= self.size:
+        if self.chunk is None or self.next >= self.size:
             return self.next >= self.size
-        return self.message_ids[self.next] >= self.message_id_base + self.allowance
-
-    def allowance_left(self) -> int:
-        """Return how many messages the committed allowance still covers, holes counted."""
-        return self.allowance - self.reached()
+        return self.message_ids[self.next] >= self.chunk.border
 
     def reached(self) -> int:
         """Return where in its chunk the next first write stands; allowance beyond it lets it leave."""
+        assert self.chunk is not None
         if self.next >= self.size:
-            return self.message_count
-        return self.message_ids[self.next] - self.message_id_base
+            return self.chunk.message_count
+        return self.message_ids[self.next] - self.chunk.message_id_base
 
     def in_flight(self) -> int:
         """Return how many entries were written and have no outcome yet."""
@@ -169,8 +231,8 @@ class Batch:
         if left <= 0 or self.next >= self.size:
             return indexes
         end = min(self.next + left, self.size)
-        if self.key is not None:
-            border = self.message_id_base + self.allowance
+        if self.chunk is not None:
+            border = self.chunk.border
             while end > self.next and self.message_ids[end - 1] >= border:
                 end -= 1
         indexes.extend(self._unskipped(self.next, end))
@@ -185,8 +247,20 @@ class Batch:
         """Take one "not now" of the carrier at `now` (monotonic seconds); False: it was the last."""
         return now - self.throttled_at.setdefault(index, now) < RETRY_MAX_S
 
+    def begin_again(self, less: AbstractSet[int]) -> None:
+        """Have entries wait as ones that were written before: the committed allowance covers them all."""
+        self.retry.extend(index for index in range(self.size) if index not in less)
+        self.next = self.size
+
+    def take_rest(self) -> list[int]:
+        """Take everything that was not written or came back, for another batch to go on with, in order."""
+        rest = [*sorted(self.retry), *self._unskipped(self.next, self.size)]
+        self.retry.clear()
+        self.next = self.size
+        return rest
+
     def drop_rest(self) -> list[int]:
-        """Give up whatever was not written; the indexes get the outcome "not sent"."""
+        """Give up whatever was not written; the caller sees to the outcome of these indexes."""
         rest = [*self.retry, *sorted(self.held), *self._unskipped(self.next, self.size)]
         self.retry.clear()
         self.held.clear()

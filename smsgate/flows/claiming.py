@@ -9,7 +9,10 @@ comparing the database's list with ours, and given back: nothing of it was writt
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from traceback import extract_tb
 from typing import Final
 
@@ -18,14 +21,20 @@ import structlog
 from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
-from smsgate.flows.composing import Composer
+from smsgate.flows.batches import Batch
+from smsgate.flows.composing import Composer, Refused
 from smsgate.flows.ports import Carrier, SendingStore, StopSet
-from smsgate.flows.records import CampaignState, Lane
+from smsgate.flows.records import CampaignState, ChunkClaim, Lane
+from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump
+from smsgate.routing.rules import Kind
 
 log = structlog.get_logger(__name__)
 
 PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
+CAMPAIGN_BATCHES_MAX: Final = (
+    16  # of one campaign, when its carriers differ in speed: the slow one holds them
+)
 BATCHES_MAX: Final = 200  # chunks in memory: 200 x 1,000 x ~300 octets = 60 MB
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
 FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
@@ -42,6 +51,7 @@ class Claiming:
         *,
         carriers: Mapping[int, Carrier],
         carrier_of_sender: Mapping[str, int],
+        routes: Routes,
         owner: int,
     ) -> None:
         self._store = store
@@ -51,10 +61,13 @@ class Claiming:
         self._clock = clock
         self._carriers = carriers
         self._carrier_of_sender = carrier_of_sender
+        self._routes = routes
         self._owner = owner
         self._forgotten = False  # a claim's commit was not seen
         # (merchant, campaign) whose claim failed -> monotonic second of the next try
         self._failed: dict[tuple[int, int], float] = {}
+        # (merchant, campaign) -> carriers that its last claim went to: each is kept busy
+        self._spread: dict[tuple[int, int], set[int]] = {}
         # From the question to the database until the answer is in the pump's books: two claims, or a claim
         # and the search for forgotten ones, must not overlap.
         self._lock = asyncio.Lock()
@@ -68,6 +81,8 @@ class Claiming:
         held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
         states = await self._store.campaign_states([(m, c) for m, c in held if c is not None])
         self._apply(states)
+        sending = {(state.merchant_id, state.campaign_id) for state in states}
+        self._spread = {key: carriers for key, carriers in self._spread.items() if key in sending}
         claimed = False
         await self._composer.refresh()
         for state in states:
@@ -106,43 +121,63 @@ class Claiming:
             return False
 
     async def _claim_for(self, state: CampaignState) -> bool:
-        chunks = [batch for batch in self._pump.batches() if batch.key is not None]
-        mine = sum(
-            batch.campaign_id == state.campaign_id
-            and batch.merchant_id == state.merchant_id
-            and not batch.exhausted()
-            for batch in chunks
-        )
-        if mine >= PREFETCH or len(chunks) >= BATCHES_MAX or self._pump.draining:
+        if not self._wants_more(state) or self._pump.draining:
             return False
         async with self._lock:
             # Before the claim: what happens between its look at consent and ours at STOPs counts as missed.
             consent_read = (self._clock.monotonic(), self._stops.overflowed)
             try:
-                claim = await self._store.claim_chunk(
+                claims = await self._store.claim_chunk(
                     state.merchant_id,
                     state.campaign_id,
                     owner=self._owner,
                     allowance_step=self._pump.allowance_step,
                     now=self._clock.now(),
+                    split=partial(
+                        self._routes.split,
+                        state.merchant_id,
+                        state.sender,
+                        Kind.OFFER,
+                        salt=state.campaign_id,
+                    ),
                 )
             except StoreUnavailable:
                 self._forgotten = True
                 raise
-            if claim is None:
-                return False
-            batch, refused = self._composer.chunk(claim)
-            if any(reason == REASON_NO_PRICE for _, reason in refused):
-                try:
-                    await self._composer.reload()
-                except StoreUnavailable:
-                    self._forgotten = True
-                    raise
-                batch, refused = self._composer.chunk(claim)
-            batch.consent_read = consent_read
-            if batch.size:
+            made = [await self._composed(claim) for claim in claims if claim.message_ids]
+            for batch, refused in chain(*made):
+                batch.consent_read = consent_read
                 self._pump.add(batch, refused)
-            return True
+            if claims:
+                self._spread[state.merchant_id, state.campaign_id] = {
+                    batch.carrier_id for batch, _ in chain(*made)
+                }
+            return bool(claims)
+
+    async def _composed(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
+        made = self._composer.chunk(claim)
+        if not any(reason == REASON_NO_PRICE for _, refused in made for _, reason in refused):
+            return made
+        try:
+            await self._composer.reload()
+        except StoreUnavailable:
+            self._forgotten = True
+            raise
+        return self._composer.chunk(claim)
+
+    def _wants_more(self, state: CampaignState) -> bool:
+        """Return whether a carrier of this campaign will soon have nothing to write of it."""
+        chunks = [batch for batch in self._pump.batches() if batch.key is not None]
+        mine = Counter(
+            batch.carrier_id
+            for batch in chunks
+            if batch.campaign_id == state.campaign_id
+            and batch.merchant_id == state.merchant_id
+            and not batch.exhausted()
+        )
+        spread = self._spread.get((state.merchant_id, state.campaign_id), set()) | set(mine)
+        idle = not spread or min(mine[carrier_id] for carrier_id in spread) < PREFETCH
+        return idle and mine.total() < CAMPAIGN_BATCHES_MAX and len(chunks) < BATCHES_MAX
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""
@@ -152,13 +187,13 @@ class Claiming:
             if now >= batch.expires_at:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
                 continue
-            if batch.campaign_id is None or batch.key is None:
+            if batch.campaign_id is None or batch.chunk is None:
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
             elif state == "paused" or self._pump.is_stale(batch):
-                self._pump.give_back(batch)
+                self._pump.give_back(batch.chunk)
             else:
                 self._pump.resume(batch)
 
@@ -168,7 +203,7 @@ class Claiming:
             return False
         self._pump.absent_due()
         rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
-        senders = [sender for sender, carrier_id in self._carrier_of_sender.items() if rooms.get(carrier_id)]
+        senders = self._routes.senders_with_room(rooms)
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0)) or 1
         await self._composer.refresh()
         async with self._lock:
@@ -197,9 +232,7 @@ class Claiming:
             if any(bind.state == "bound" for bind in carrier.binds())
         }
         limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0))
-        senders = [
-            sender for sender, carrier_id in self._carrier_of_sender.items() if ahead.get(carrier_id, 0) > 0
-        ]
+        senders = self._routes.senders_with_room(ahead)
         async with self._lock:
             consent_read = (self._clock.monotonic(), self._stops.overflowed)
             try:

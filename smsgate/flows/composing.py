@@ -12,41 +12,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from smsgate.billing.networks import NetworkTable
-from smsgate.billing.prices import Direction, PriceBook
+from smsgate.billing.prices import Direction
 from smsgate.billing.rating import rate_columns
-from smsgate.campaigns.rendering import Rendered, Segment, one_segment, render_cheapest
 from smsgate.clock import Clock
-from smsgate.errors import Invalid, TextError
-from smsgate.flows.batches import Batch
+from smsgate.errors import BodyError, TextError
+from smsgate.flows.batches import Batch, Chunk, Way
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
+from smsgate.flows.routes import SENDER_UNKNOWN, Group, Plan, Prices, Routes
+from smsgate.flows.wording import OfferWording, SubmittedWording, SystemWording, Wording, Written
 from smsgate.protocol.encodings import GSM, Alphabet
+from smsgate.routing.rules import Kind
 
+NO_CARRIER: Final = 0
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
-
-
-class Prices(Protocol):
-    """Price lists in memory, as fresh as a few seconds."""
-
-    async def refresh(self) -> None:
-        """Load what changed since the last few seconds; call it before a batch of look-ups."""
-        ...
-
-    def invalidate(self) -> None:
-        """Have the next `refresh` look, however young the copy is."""
-        ...
-
-    def book_of(self, merchant_id: int) -> PriceBook | None:
-        """Return what this merchant pays; None: the merchant has no price list."""
-        ...
-
-    def cost_book(self, name: str) -> PriceBook | None:
-        """Return what a carrier charges us, by the name of its list."""
-        ...
 
 
 class _Rates(NamedTuple):
@@ -59,19 +41,49 @@ class _Rates(NamedTuple):
     reasons: list[str | None]
 
 
+class _Columns(NamedTuple):
+    """What goes into batches before anybody knows whose: one entry per message, `reasons` why not."""
+
+    lane: Lane
+    merchant_id: int
+    campaign_id: int | None
+    sender: str
+    expires_at: datetime
+    message_ids: Sequence[int]
+    msisdns: Sequence[int]
+    networks: Sequence[str]
+    wording: Wording
+    reasons: Sequence[str | None]
+    chunk: Chunk | None = None
+    bodies: Sequence[bytes] | None = None  # of an ESME, instead of texts
+    segments: Sequence[int] | None = None  # what each counts for; None: one
+
+    def of(self, places: Sequence[int] | None) -> _Columns:
+        """Return the columns of some messages; None: of all."""
+        if places is None:
+            return self
+        return self._replace(
+            message_ids=[self.message_ids[place] for place in places],
+            msisdns=[self.msisdns[place] for place in places],
+            networks=[self.networks[place] for place in places],
+            wording=self.wording.of(places),
+            reasons=[self.reasons[place] for place in places],
+            bodies=None if self.bodies is None else [self.bodies[place] for place in places],
+            segments=None if self.segments is None else [self.segments[place] for place in places],
+        )
+
+
 class Composer:
     def __init__(
         self,
         prices: Prices,
-        networks: NetworkTable,
         carriers: Mapping[int, Carrier],
-        carrier_of_sender: Mapping[str, int],
+        routes: Routes,
         clock: Clock,
     ) -> None:
         self._prices = prices
-        self._networks = networks
         self._carriers = carriers
-        self._carrier_of_sender = carrier_of_sender
+        self._routes = routes
         self._clock = clock
         self._handles = count(1)
 
@@ -84,138 +96,156 @@ class Composer:
         self._prices.invalidate()
         await self._prices.refresh()
 
-    def chunk(self, claim: ChunkClaim) -> tuple[Batch, Refused]:
-        """Return the batch of an offer's chunk, and which of its entries must not be written."""
-        offer = claim.offer
-        carrier_id = self._carrier(offer.sender)
-        rendered = _rendered(claim, self._alphabets(carrier_id))
-        rates = self._rate(claim.merchant_id, carrier_id, claim.msisdns)
-        batch = Batch(
-            handle=next(self._handles),
-            lane=Lane.BULK,
-            carrier_id=carrier_id or min(self._carriers),
-            merchant_id=claim.merchant_id,
-            campaign_id=claim.campaign_id,
-            sender=offer.sender,
-            expires_at=offer.expires_at,
-            message_ids=_ids(claim.message_ids),
-            msisdns=claim.msisdns,
-            texts=rendered.texts,
-            coding=(rendered.alphabet.data_coding, rendered.alphabet.esm_class),
-            sell_item_ids=rates.sell_item_ids,
-            sell_micros=rates.sell_micros,
-            cost_item_ids=rates.cost_item_ids,
-            cost_micros=rates.cost_micros,
-            currency=rates.currency,
-            cost_currency=rates.cost_currency,
-            key=ChunkKey(claim.merchant_id, claim.campaign_id, claim.chunk_no, claim.fence),
-            message_id_base=claim.message_id_base,
-            message_count=claim.message_count,
-            allowance=claim.allowance,
+    def chunk(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
+        """Return one batch per carrier of an offer's chunk, and which of its entries must not be written."""
+        offer, count = claim.offer, len(claim.msisdns)
+        fields = {
+            name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
+        }
+        key = ChunkKey(claim.merchant_id, claim.campaign_id, claim.chunk_no, claim.fence)
+        columns = _Columns(
+            Lane.BULK,
+            claim.merchant_id,
+            claim.campaign_id,
+            offer.sender,
+            offer.expires_at,
+            claim.message_ids,
+            claim.msisdns,
+            self._routes.networks(claim.msisdns, claim.ported),
+            OfferWording(offer.text, fields, count),
+            [None] * count,
+            Chunk(key, claim.message_id_base, claim.message_count, claim.allowance),
         )
-        return batch, _refusals(carrier_id, rendered.reasons, rates.reasons)
+        return self._batches(columns, Kind.OFFER, claim.campaign_id)
 
     def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
-        """
-        Return one batch per sender, alphabet and minute of expiry: the earliest of them holds for all.
-
-        A text that its carrier cannot take in one segment is refused, with its reason.
-        """
-        segments = [
-            one_segment(body, self._alphabets(self._carrier(sender)))
-            for sender, body in zip(claim.senders, claim.bodies, strict=True)
-        ]
-        groups: dict[tuple[str, Alphabet, datetime], list[int]] = defaultdict(list)
-        for place, (sender, expires_at) in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
-            minute = expires_at.replace(second=0, microsecond=0)
-            groups[sender, segments[place].alphabet, minute].append(place)
-        return [
-            self._interactive_group(claim, sender, places, [segments[place] for place in places])
-            for (sender, _, _), places in groups.items()
-        ]
-
-    def _interactive_group(
-        self, claim: InteractiveClaim, sender: str, places: Sequence[int], segments: Sequence[Segment]
-    ) -> tuple[Batch, Refused]:
-        carrier_id = self._carrier(sender)
-        msisdns = [claim.msisdns[place] for place in places]
-        alphabet = segments[0].alphabet
-        rates = self._rate(claim.merchant_id, carrier_id, msisdns)
-        batch = Batch(
-            handle=next(self._handles),
-            lane=Lane.INTERACTIVE,
-            carrier_id=carrier_id or min(self._carriers),
-            merchant_id=claim.merchant_id,
-            campaign_id=None,
-            sender=sender,
-            expires_at=min(claim.expires_at[place] for place in places),
-            message_ids=_ids([claim.message_ids[place] for place in places]),
-            msisdns=msisdns,
-            texts=[segment.octets for segment in segments],
-            coding=(alphabet.data_coding, alphabet.esm_class),
-            sell_item_ids=rates.sell_item_ids,
-            sell_micros=rates.sell_micros,
-            cost_item_ids=rates.cost_item_ids,
-            cost_micros=rates.cost_micros,
-            currency=rates.currency,
-            cost_currency=rates.cost_currency,
-        )
-        return batch, _refusals(carrier_id, [segment.reason for segment in segments], rates.reasons)
+        """Return batches by carrier, sender, alphabet and minute of expiry: the earliest holds for all."""
+        made: list[tuple[Batch, Refused]] = []
+        for sender, places in _by_sender_and_minute(claim.senders, claim.expires_at):
+            msisdns = [claim.msisdns[place] for place in places]
+            columns = _Columns(
+                Lane.INTERACTIVE,
+                claim.merchant_id,
+                None,
+                sender,
+                min(claim.expires_at[place] for place in places),
+                [claim.message_ids[place] for place in places],
+                msisdns,
+                self._routes.networks(msisdns, claim.ported),
+                SystemWording([claim.bodies[place] for place in places]),
+                [None] * len(places),
+            )
+            made += self._batches(columns, Kind.SYSTEM, 0)
+        return made
 
     def submitted(self, claim: SubmittedClaim) -> list[tuple[Batch, Refused]]:
-        """Return one batch per sender and minute of expiry; marketing goes by the bulk lane."""
-        groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
-        for place, (sender, expires_at) in enumerate(zip(claim.senders, claim.expires_at, strict=True)):
-            groups[sender, expires_at.replace(second=0, microsecond=0)].append(place)
-        return [self._submitted_group(claim, sender, places) for (sender, _), places in groups.items()]
+        """Return batches by carrier, sender and minute of expiry; marketing goes by the bulk lane."""
+        made: list[tuple[Batch, Refused]] = []
+        for sender, places in _by_sender_and_minute(claim.senders, claim.expires_at):
+            msisdns = [claim.msisdns[place] for place in places]
+            columns = _Columns(
+                Lane.BULK if claim.marketing else Lane.INTERACTIVE,
+                claim.merchant_id,
+                None,
+                sender,
+                min(claim.expires_at[place] for place in places),
+                [claim.message_ids[place] for place in places],
+                msisdns,
+                self._routes.networks(msisdns, claim.ported),
+                SubmittedWording(len(places)),
+                ["stopped" if claim.stopped[place] else None for place in places],
+                bodies=[claim.bodies[place] for place in places],
+                segments=[claim.segments[place] for place in places],
+            )
+            made += self._batches(columns, Kind.ESME, 0)
+        return made
 
-    def _submitted_group(
-        self, claim: SubmittedClaim, sender: str, places: Sequence[int]
-    ) -> tuple[Batch, Refused]:
-        carrier_id = self._carrier(sender)
-        msisdns = [claim.msisdns[place] for place in places]
-        segments = [claim.segments[place] for place in places]
-        rates = self._rate(claim.merchant_id, carrier_id, msisdns, segments)
-        batch = Batch(
-            handle=next(self._handles),
-            lane=Lane.BULK if claim.marketing else Lane.INTERACTIVE,
-            carrier_id=carrier_id or min(self._carriers),
-            merchant_id=claim.merchant_id,
-            campaign_id=None,
-            sender=sender,
-            expires_at=min(claim.expires_at[place] for place in places),
-            message_ids=_ids([claim.message_ids[place] for place in places]),
-            msisdns=msisdns,
-            texts=[b""] * len(places),
-            sell_item_ids=rates.sell_item_ids,
-            sell_micros=rates.sell_micros,
-            cost_item_ids=rates.cost_item_ids,
-            cost_micros=rates.cost_micros,
-            currency=rates.currency,
-            cost_currency=rates.cost_currency,
-            bodies=[claim.bodies[place] for place in places],
-            segments=segments,
+    def rerouted(
+        self, batch: Batch, indexes: Sequence[int], carrier_id: int, *, refused_by: str = ""
+    ) -> list[tuple[Batch, Refused]]:
+        """Return some of a batch's messages, in the order of their ids, as another carrier takes them."""
+        columns = _Columns(
+            batch.lane,
+            batch.merchant_id,
+            batch.campaign_id,
+            batch.sender,
+            batch.expires_at,
+            batch.message_ids,
+            batch.msisdns,
+            batch.networks,
+            batch.wording,
+            [None] * batch.size,
+            batch.chunk,
+            batch.bodies,
+            batch.segments,
+        ).of(indexes)
+        plan = Plan(batch.way.route, batch.way.tiers)
+        tried = batch.way.tried | {refused_by} if refused_by else batch.way.tried
+        made = self._written(columns, Group(None, carrier_id, plan), tried)
+        for each, _ in made:
+            each.consent_read = batch.consent_read
+        return made
+
+    def _batches(self, columns: _Columns, kind: Kind, salt: int) -> list[tuple[Batch, Refused]]:
+        groups = self._routes.groups(
+            columns.merchant_id, columns.sender, kind, columns.msisdns, columns.networks, salt=salt
         )
-        stopped = ["stopped" if claim.stopped[place] else None for place in places]
-        return batch, _refusals(carrier_id, stopped, rates.reasons)
+        return [made for group in groups for made in self._written(columns.of(group.places), group)]
 
-    def _carrier(self, sender: str) -> int | None:
-        carrier_id = self._carrier_of_sender.get(sender)
-        return carrier_id if carrier_id in self._carriers else None
+    def _written(
+        self, columns: _Columns, group: Group, tried: frozenset[str] = frozenset()
+    ) -> list[tuple[Batch, Refused]]:
+        """Return the messages of one carrier, in its alphabets."""
+        return [
+            self._batch(columns.of(written.places), group, written, tried)
+            for written in columns.wording.written(self._alphabets(group.carrier_id))
+        ]
 
     def _alphabets(self, carrier_id: int | None) -> Sequence[Alphabet]:
         return (GSM,) if carrier_id is None else self._carriers[carrier_id].alphabets
+
+    def _batch(
+        self, columns: _Columns, group: Group, written: Written, tried: frozenset[str]
+    ) -> tuple[Batch, Refused]:
+        carrier_id, plan = group.carrier_id, group.plan
+        rates = self._rate(columns.merchant_id, carrier_id, columns.networks, columns.segments or 1)
+        batch = Batch(
+            handle=next(self._handles),
+            lane=columns.lane,
+            carrier_id=carrier_id or min(self._carriers, default=NO_CARRIER),
+            merchant_id=columns.merchant_id,
+            campaign_id=columns.campaign_id,
+            sender=columns.sender,
+            expires_at=columns.expires_at,
+            message_ids=_ids(columns.message_ids),
+            msisdns=columns.msisdns,
+            texts=written.texts,
+            coding=written.coding,
+            sell_item_ids=rates.sell_item_ids,
+            sell_micros=rates.sell_micros,
+            cost_item_ids=rates.cost_item_ids,
+            cost_micros=rates.cost_micros,
+            currency=rates.currency,
+            cost_currency=rates.cost_currency,
+            chunk=columns.chunk,
+            bodies=columns.bodies,
+            segments=columns.segments,
+            networks=columns.networks,
+            way=Way(plan.route, plan.tiers, tried),
+            wording=columns.wording,
+        )
+        nobody = plan.reason or (SENDER_UNKNOWN if carrier_id is None else None)
+        return batch, _refusals(nobody, columns.reasons, written.reasons, rates.reasons)
 
     def _rate(
         self,
         merchant_id: int,
         carrier_id: int | None,
-        msisdns: Sequence[int],
+        networks: Sequence[str],
         segments: Sequence[int] | int = 1,
     ) -> _Rates:
         """Price every recipient; a merchant without a list, or a network without a price, is refused."""
         now = self._clock.now()
-        networks = self._networks.column([str(msisdn) for msisdn in msisdns])
         book = self._prices.book_of(merchant_id)
         sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, segments)
         cost_list = None if carrier_id is None else self._carriers[carrier_id].cost_list
@@ -234,7 +264,28 @@ class Composer:
         )
 
 
-def bodies_of(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[bytes]:
+def bodies_where_possible(
+    carrier: Carrier, batch: Batch, indexes: list[int]
+) -> tuple[list[int], list[bytes], Refused]:
+    """Return whose submit_sm bodies can be made, these bodies, and why others cannot."""
+    try:
+        return indexes, _bodies(carrier, batch, indexes), []
+    except (TextError, BodyError):
+        pass  # one text is enough to refuse them all: now one by one
+    good: list[int] = []
+    bodies: list[bytes] = []
+    refused: Refused = []
+    for index in indexes:
+        try:
+            bodies += _bodies(carrier, batch, [index])
+        except (TextError, BodyError) as exc:
+            refused.append((index, exc.code))
+        else:
+            good.append(index)
+    return good, bodies, refused
+
+
+def _bodies(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[bytes]:
     """
     Return the submit_sm bodies of some entries, in the carrier's profile.
 
@@ -249,23 +300,23 @@ def bodies_of(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[by
     return carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], *batch.coding)
 
 
-def _rendered(claim: ChunkClaim, alphabets: Sequence[Alphabet]) -> Rendered:
-    """Render an offer for everybody; a text that cannot be one (no linter saw it) refuses everybody."""
-    count = len(claim.msisdns)
-    columns = {
-        name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
-    }
-    try:
-        return render_cheapest(claim.offer.text, columns, count, alphabets)
-    except (Invalid, TextError) as exc:
-        return Rendered([b""] * count, [exc.code] * count)
+def _refusals(nobody: str | None, *reasons: Sequence[str | None]) -> Refused:
+    """Return which entries have a reason not to be written: the first of their reasons."""
+    if nobody is not None:
+        return [(index, nobody) for index in range(len(reasons[0]))]
+    if not any(map(any, reasons)):
+        return []
+    firsts = (next(filter(None, row), None) for row in zip(*reasons, strict=True))
+    return [(index, reason) for index, reason in enumerate(firsts) if reason]
 
 
-def _refusals(carrier_id: int | None, texts: Sequence[str | None], prices: Sequence[str | None]) -> Refused:
-    if carrier_id is None:
-        return [(index, "sender_unknown") for index in range(len(prices))]
-    pairs = enumerate(zip(texts, prices, strict=True))
-    return [(index, text or price or "") for index, (text, price) in pairs if text or price]
+def _by_sender_and_minute(
+    senders: Sequence[str], expires_at: Sequence[datetime]
+) -> list[tuple[str, list[int]]]:
+    groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+    for place, (sender, at) in enumerate(zip(senders, expires_at, strict=True)):
+        groups[sender, at.replace(second=0, microsecond=0)].append(place)
+    return [(sender, places) for (sender, _), places in groups.items()]
 
 
 def _ids(ids: Sequence[int]) -> Sequence[int]:

@@ -17,12 +17,12 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
-from smsgate.flows.composing import Prices
 from smsgate.flows.esme_judge import Judge
 from smsgate.flows.esme_message_ids import esme_message_ids
 from smsgate.flows.esme_records import EsmeAccount, StoredSubmission, Submission, VendorStatus
 from smsgate.flows.ports import Wakeups
 from smsgate.flows.ports_esmes import EsmeTrafficStore
+from smsgate.flows.routes import Prices
 from smsgate.protocol.commands import Status
 from smsgate.protocol.pdus import Pdu
 from smsgate.protocol.throttle import Throttle

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction
-from smsgate.flows.composing import Prices
 from smsgate.flows.esme_records import EsmeAccount, Submission
+from smsgate.flows.routes import Prices
 from smsgate.msisdn import DENIED_CALLING_CODES, is_e164
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.pdus import Pdu, encode_body

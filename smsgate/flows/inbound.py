@@ -24,7 +24,6 @@ from smsgate.campaigns.replies import read_reply
 from smsgate.campaigns.reply_words import LANGUAGE_FILES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
-from smsgate.flows.composing import Prices
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.heard import Heard, Said, tally
 from smsgate.flows.inbound_case import DeskTools
@@ -34,6 +33,7 @@ from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
+from smsgate.flows.routes import Prices
 from smsgate.msisdn import mask
 
 log = structlog.get_logger(__name__)
@@ -270,11 +270,11 @@ class Intake:
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
                 reading = read_reply(mo.text, context.language_of(mo), names=names)
             desk.take(mo, reading, repeated=repeated, complete=complete)
-        self._charge(desk.writes)
+        self._charge(desk.writes, context.ported)
         await group.write(desk.writes)
         return desk.writes
 
-    def _charge(self, writes: InboundWrites) -> None:
+    def _charge(self, writes: InboundWrites, ported: Mapping[int, str]) -> None:
         """Charge each merchant for the replies it got; a list without MO prices makes them free."""
         now = self._clock.now()
         charges: Counter[tuple[int, int | None, int, int, int, str]] = Counter()
@@ -283,7 +283,8 @@ class Intake:
                 continue  # what the carrier says twice is not charged twice
             book = self._prices.book_of(row.merchant_id)
             version = None if book is None else book.version_at(now)
-            network = self._networks.network_of(str(row.mo.msisdn)).mccmnc
+            msisdn = row.mo.msisdn
+            network = ported.get(msisdn) or self._networks.network_of(str(msisdn)).mccmnc
             item = None if version is None else version.lookup(Direction.MO, network)
             if item is not None and book is not None:
                 key = (row.merchant_id, row.campaign_id, row.mo.carrier_id, item.item_id, item.unit_micros)

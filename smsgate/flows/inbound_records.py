@@ -74,6 +74,7 @@ class InboundContext:
     stock: dict[tuple[int, int], int | None] = field(default_factory=dict)  # (merchant, offer)
     orders: dict[tuple[int, int], list[PlacedOrder]] = field(default_factory=dict)  # (merchant, message)
     merchants: dict[int, MerchantCard] = field(default_factory=dict)
+    ported: dict[int, str] = field(default_factory=dict)  # msisdn -> the network that it moved to
     # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number

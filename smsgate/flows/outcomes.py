@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from smsgate.billing.postings import PostingKey, posting
-from smsgate.flows.batches import SLOT_BITS, Batch, index_of
+from smsgate.flows.batches import SLOT_BITS, Batch, Chunk, index_of
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.records import (
     STATUS_NOT_SENT,
@@ -62,7 +62,7 @@ class Cut(NamedTuple):
     flush: Flush
     acks: list[Ack]
     settled: int  # written messages whose outcome it holds: so much of the cap
-    touched: list[Batch]  # whose allowance or end it commits
+    touched: list[Chunk]  # whose allowance or end it commits
 
 
 class Outcomes:
@@ -76,7 +76,7 @@ class Outcomes:
         self.receipt_counts = ReceiptCounts()
         self._acks: list[Ack] = []
         self._written_settled = 0
-        self._touched: dict[int, Batch] = {}
+        self._touched: dict[ChunkKey, Chunk] = {}
         self.flush = Flush(number=0)
 
     def empty(self) -> bool:
@@ -231,9 +231,9 @@ class Outcomes:
         unmatched.received_at.append(at)
         unmatched.raws.append(raw)
 
-    def touch(self, batch: Batch) -> None:
+    def touch(self, chunk: Chunk) -> None:
         """Have the next flush commit this chunk's allowance."""
-        self._touched[batch.handle] = batch
+        self._touched[chunk.key] = chunk
 
     def cut(self, allowance_step: int, at: datetime) -> Cut:
         """Close the flush in the making and begin the next."""
@@ -247,9 +247,7 @@ class Outcomes:
         flush.number = self._number
         for key, count in self._charges.items():
             flush.postings += _posting_lines(self._next_id(), key, count, at)
-        for batch in touched:
-            if batch.key is not None:
-                flush.chunks.append(_progress(batch, batch.key, allowance_step))
+        flush.chunks += [_progress(chunk, allowance_step) for chunk in touched]
         self.flush, self._acks, self._written_settled = Flush(number=0), [], 0
         self._charges, self._touched = Counter(), {}
         return Cut(flush, acks, settled, touched)
@@ -286,10 +284,10 @@ class Outcomes:
         sent.reasons += [reason] * count
         sent.sent_at += [at] * count
         batch.settled += count
-        if batch.key is None:
+        if batch.chunk is None:
             self.flush.interactive_done += [(batch.merchant_id, message_ids[i]) for i in indexes]
-        elif batch.settled >= batch.size:
-            self._touched[batch.handle] = batch
+        elif batch.settled >= batch.size and batch.chunk.settled():
+            self.touch(batch.chunk)
 
     def _count(self, batch: Batch, kind: str, count: int) -> None:
         if batch.campaign_id is not None and batch.key is not None:
@@ -329,14 +327,14 @@ def by_batch(
     return runs
 
 
-def _progress(batch: Batch, key: ChunkKey, allowance_step: int) -> ChunkProgress:
+def _progress(chunk: Chunk, allowance_step: int) -> ChunkProgress:
     """Ask for what was written and one step more: the step bounds what a crash leaves in doubt."""
-    done = batch.settled >= batch.size
-    if batch.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
-        return ChunkProgress(key, batch.reached(), done=done, released=True)
-    asked = max(batch.allowance_asked, batch.reached() + allowance_step)
-    batch.allowance_asked = min(batch.message_count, asked)
-    return ChunkProgress(key, batch.allowance_asked, done=done)
+    done = chunk.settled()
+    if chunk.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
+        return ChunkProgress(chunk.key, chunk.reached(), done=done, released=True)
+    asked = max(chunk.allowance_asked, chunk.reached() + allowance_step)
+    chunk.allowance_asked = min(chunk.message_count, asked)
+    return ChunkProgress(chunk.key, chunk.allowance_asked, done=done)
 
 
 def _posting_lines(posting_id: int, charge: _Charge, count: int, at: datetime) -> list[PostingLine]:

@@ -42,6 +42,7 @@ class Carrier(Protocol):
     unreachable_statuses: frozenset[int]  # command_status that means: this phone cannot be reached now
     unreachable_wait_s: float  # after which a system message goes again by itself
     receipt_ids: ReceiptIds  # how its receipts name their messages: told or learned
+    reroute_statuses: frozenset[int]  # command_status that means: not by me, another carrier may
 
     def room(self, lane: Lane) -> int:
         """Return how many segments may be written now: bound, window free, rate tokens, lane's share."""
@@ -95,6 +96,10 @@ class Carrier(Protocol):
         """Give no room from now on: the process is draining."""
         ...
 
+    def down_since(self) -> float | None:
+        """Return since which monotonic second nothing can be written to it; None: it is up."""
+        ...
+
     def in_flight(self) -> int:
         """Return how many submit_sm wait for their response."""
         ...
@@ -128,6 +133,14 @@ class CarrierEvents(Protocol):
         ...
 
 
+class Split(Protocol):
+    """Which recipients of a chunk go together."""
+
+    def __call__(self, msisdns: Sequence[int], ported: Mapping[int, str]) -> list[list[int]] | None:
+        """Return the places of each group, every place once; None: all together."""
+        ...
+
+
 class SendingStore(Protocol):
     """The bulk path's statements."""
 
@@ -136,9 +149,21 @@ class SendingStore(Protocol):
         ...
 
     async def claim_chunk(
-        self, merchant_id: int, campaign_id: int, *, owner: int, allowance_step: int, now: datetime
-    ) -> ChunkClaim | None:
-        """Take one ready chunk, write its message rows, commit; None: nothing is ready."""
+        self,
+        merchant_id: int,
+        campaign_id: int,
+        *,
+        owner: int,
+        allowance_step: int,
+        now: datetime,
+        split: Split | None = None,
+    ) -> list[ChunkClaim]:
+        """
+        Take one ready chunk, write its message rows, commit; none: nothing is ready.
+
+        A chunk that is claimed for the first time becomes as many chunks as `split` says: each is written
+        to by one carrier, at its own pace.
+        """
         ...
 
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:

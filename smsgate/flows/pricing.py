@@ -25,6 +25,7 @@ class Pricing:
         self._books: dict[int, PriceBook] = {}
         self._cost_lists: dict[str, int] = {}
         self._merchants: dict[int, tuple[int | None, str]] = {}
+        self._slugs: dict[int, str] = {}
         self._version: tuple[object, ...] | None = None
         self._loaded_at: float | None = None
         self._loading = asyncio.Lock()
@@ -47,6 +48,7 @@ class Pricing:
                 self._take(await self._store.prices())
                 self._version = version
             self._merchants = {row.merchant_id: (row.price_list_id, row.currency) for row in merchants}
+            self._slugs = {row.merchant_id: row.slug for row in merchants}
             self._loaded_at = asked_at
 
     def book(self, price_list_id: int) -> PriceBook | None:
@@ -60,6 +62,10 @@ class Pricing:
     def merchant(self, merchant_id: int) -> tuple[int | None, str]:
         """Return (price_list_id, currency); no list and "" for a merchant that is not known (yet)."""
         return self._merchants.get(merchant_id, (None, ""))
+
+    def slug(self, merchant_id: int) -> str:
+        """Return the name that the configuration calls the merchant by; "" when it is not known (yet)."""
+        return self._slugs.get(merchant_id, "")
 
     def book_of(self, merchant_id: int) -> PriceBook | None:
         """Return the book that the merchant pays by."""

@@ -83,6 +83,7 @@ class ChunkClaim:
         repr=False
     )  # the values of the text's fields, in the order of `field_names`
     field_names: tuple[str, ...]
+    ported: dict[int, str] = field(default_factory=dict)  # who moved to another network: MSISDN -> MCC+MNC
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ class InteractiveClaim:
     senders: list[str]
     bodies: list[str] = field(repr=False)
     expires_at: list[datetime]
+    ported: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -111,6 +113,7 @@ class SubmittedClaim:
     segments: list[int]
     stopped: list[bool]  # marketing that the person has not agreed to, or not any more
     expires_at: list[datetime]
+    ported: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

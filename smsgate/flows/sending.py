@@ -8,8 +8,8 @@ One instance serves all carriers of the process. Its writes happen inside the ev
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +18,14 @@ from typing import Final
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import BodyError, TextError
 from smsgate.flows.absent import Absent
-from smsgate.flows.batches import FENCED_OFF, Batch
-from smsgate.flows.composing import bodies_of
+from smsgate.flows.batches import FENCED_OFF, Batch, Chunk
+from smsgate.flows.composing import bodies_where_possible
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
-from smsgate.flows.stops import HOLD_MAX_S
+from smsgate.flows.stops import HOLD_MAX_S, stopped_among
+from smsgate.flows.timers import Timers
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,10 @@ class SendingLimits:
     allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
     allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
     allowance_max: int = 1_000
+    failover_s: float = 3.0  # a carrier that is away longer loses its messages to the next of the route
+
+    def allowance(self, rate_per_s: int) -> int:
+        return int(min(self.allowance_max, max(self.allowance_min, rate_per_s * self.allowance_s)))
 
 
 class Pump:
@@ -62,14 +66,14 @@ class Pump:
         self._queues: dict[tuple[int, Lane], deque[Batch]] = {
             (carrier_id, lane): deque() for carrier_id in carriers for lane in Lane
         }
-        self._timers: dict[int, tuple[float, asyncio.TimerHandle]] = {}  # loop's second, what rings at it
+        self._timers = Timers(clock, self.fill)
+        # Gives refused messages to another carrier than the named one; False: nobody is left.
+        self.elsewhere: Callable[[Batch, Sequence[int], str], bool] = lambda _batch, _indexes, _name: False
         # What the database says is ours, until the flush that settles it is durable.
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
         rate = max((carrier.rate_per_s for carrier in carriers.values()), default=0)
-        self.allowance_step = int(
-            min(limits.allowance_max, max(limits.allowance_min, rate * limits.allowance_s))
-        )
+        self.allowance_step = limits.allowance(rate)
         self.absent = Absent()
         self.draining = False
         self.uncommitted = 0
@@ -77,6 +81,7 @@ class Pump:
         self.wake_claims = asyncio.Event()
         self.wake_interactive = asyncio.Event()
         self.submitted = 0  # since the start, for metrics
+        self.routed: Counter[tuple[str, int]] = Counter()  # of them, by (rule, carrier)
 
     # ------------------------------------------------------------ CarrierEvents (called by links)
 
@@ -102,21 +107,27 @@ class Pump:
         ids: Sequence[bytes],
         at: datetime,
     ) -> None:
-        retry, now = self._carriers[batch.carrier_id].retry_statuses, self._clock.monotonic()
+        carrier, now = self._carriers[batch.carrier_id], self._clock.monotonic()
         good = [n for n, code in enumerate(codes) if code == 0]
         if good:
             self._outcomes.accepted(batch, [indexes[n] for n in good], [ids[n] for n in good], at)
-        again = []
-        carrier = self._carriers[batch.carrier_id]
+        again, elsewhere = [], []
         for index, code in zip(indexes, codes, strict=True):
-            if code in retry and batch.may_retry(index, now):
+            if code in carrier.retry_statuses and batch.may_retry(index, now):
                 again.append(index)
             elif code in carrier.unreachable_statuses and self.absent.hold(
                 batch, index, now + carrier.unreachable_wait_s
             ):
                 self.uncommitted -= 1
+            elif code in carrier.reroute_statuses and batch.ended is None:
+                elsewhere.append((index, code))
             elif code:
                 self._outcomes.refused(batch, index, code, at)
+        if elsewhere and self.elsewhere(batch, [index for index, _ in elsewhere], carrier.name):
+            self.uncommitted -= len(elsewhere)
+            elsewhere = []
+        for index, code in elsewhere:
+            self._outcomes.refused(batch, index, code, at)
         if not again:
             return
         self.uncommitted -= len(again)
@@ -171,7 +182,7 @@ class Pump:
             # What waits for a commit is woken by it; a timer would only spin until then. Whether there is
             # room is not asked again: a token that came since the last look would leave nobody to wake us.
             if queue and not self._at_cap(lane) and (at := carrier.room_at(lane)) is not None:
-                self._fill_at(carrier_id, at)
+                self._timers.set(carrier_id, at)
 
     def _at_cap(self, lane: Lane) -> bool:
         return lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max
@@ -191,8 +202,7 @@ class Pump:
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
-                self._outcomes.touch(batch)
-                self.work.set()
+                self._ask(batch.chunk)
             elif batch.bodies is not None:
                 self.wake_interactive.set()  # for what its ESME submitted since
             return True
@@ -212,22 +222,19 @@ class Pump:
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
             return True
-        if batch.key is not None:
-            self._ask_ahead(batch)
+        if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= self.allowance_step // 2:
+            self._ask(batch.chunk)  # ahead of need, so that the writing does not wait for a commit
         taken = carrier.submit(bodies, batch.slots(indexes), lane)
         if taken < len(indexes):
             batch.put_back(indexes[taken:])
         self.uncommitted += taken
         self.submitted += taken
+        self.routed[batch.way.route, batch.carrier_id] += taken
         return taken == len(indexes)
 
     def _without_stops(self, batch: Batch, indexes: list[int], now: datetime) -> list[int]:
         """Keep whom the merchant may write to at this last moment before the octets exist."""
-        merchant, sender = self._stops.held(batch.merchant_id), self._stops.held(batch.sender)
-        if not merchant and not sender:
-            return indexes
-        msisdns = batch.msisdns
-        stopped = [i for i in indexes if msisdns[i] in merchant or msisdns[i] in sender]
+        stopped = stopped_among(self._stops, batch, indexes)
         if not stopped:
             return indexes
         self._never(batch, stopped, "stopped", now)
@@ -239,41 +246,18 @@ class Pump:
         self, carrier: Carrier, batch: Batch, indexes: list[int], now: datetime
     ) -> tuple[list[int], list[bytes]]:
         """Return submit_sm bodies and whose they are; what the carrier cannot carry gets its outcome."""
-        try:
-            return indexes, bodies_of(carrier, batch, indexes)
-        except (TextError, BodyError):
-            pass  # one text is enough to refuse the slice: now one by one
-        good: list[int] = []
-        bodies: list[bytes] = []
-        for index in indexes:
-            try:
-                bodies += bodies_of(carrier, batch, [index])
-            except (TextError, BodyError) as exc:
-                self._never(batch, [index], exc.code, now)
-            else:
-                good.append(index)
-        self._after_outcome(batch)
+        good, bodies, refused = bodies_where_possible(carrier, batch, indexes)
+        for index, reason in refused:
+            self._never(batch, [index], reason, now)
+        if refused:
+            self._after_outcome(batch)
         return good, bodies
 
-    def _ask_ahead(self, batch: Batch) -> None:
-        """Have the allowance grow before it is used up, so that the writing does not wait for a commit."""
-        if batch.allowance < batch.message_count and batch.allowance_left() <= self.allowance_step // 2:
-            self._outcomes.touch(batch)
+    def _ask(self, chunk: Chunk | None) -> None:
+        """Have the allowance grow, unless another batch of the chunk holds it back."""
+        if chunk is not None and chunk.may_grow(self.allowance_step):
+            self._outcomes.touch(chunk)
             self.work.set()
-
-    def _fill_at(self, carrier_id: int, at: float) -> None:
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.001, at - self._clock.monotonic())
-        if carrier_id in self._timers:
-            due, timer = self._timers[carrier_id]  # uvloop's handle of what is due at once tells no instant
-            if due <= when:
-                return
-            timer.cancel()
-        self._timers[carrier_id] = when, loop.call_at(when, self._timed_fill, carrier_id)
-
-    def _timed_fill(self, carrier_id: int) -> None:
-        del self._timers[carrier_id]
-        self.fill(carrier_id)
 
     # ------------------------------------------------------------ batches
 
@@ -297,8 +281,16 @@ class Pump:
             self._enqueue(batch)
             self.fill(batch.carrier_id)
 
+    def hand_over(self, batch: Batch, made: Sequence[tuple[Batch, Sequence[tuple[int, str]]]]) -> None:
+        """Have others go on with messages of `batch`, which answers for them no longer."""
+        batch.settled += sum(each.size for each, _ in made)
+        for each, refused in made:
+            each.paused = batch.paused
+            self.add(each, refused)
+        self._after_outcome(batch)
+
     def resume(self, batch: Batch) -> None:
-        if batch.paused and not batch.returned:
+        if batch.paused and not (batch.chunk and batch.chunk.returned):
             batch.paused = False
             self._enqueue(batch)
             self.fill(batch.carrier_id)
@@ -310,18 +302,20 @@ class Pump:
         read_at, overflowed = batch.consent_read
         return self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
 
-    def give_back(self, batch: Batch) -> None:
+    def give_back(self, chunk: Chunk) -> None:
         """
         Write no more of this chunk, and once nothing of it is in flight have the next flush release it.
 
         The same transaction has its last outcomes, so nobody claims again what was written.
         """
-        batch.paused = True
-        if batch.in_flight():
+        for batch in chunk.batches:
+            batch.paused = True
+        if chunk.returned or chunk.in_flight():
             return
-        batch.returned = True
-        del self._batches[batch.handle]
-        self._outcomes.touch(batch)
+        chunk.returned = True
+        for batch in chunk.batches:
+            self._batches.pop(batch.handle, None)
+        self._outcomes.touch(chunk)
         self.work.set()
 
     def give_up(self, batch: Batch, reason: str, at: datetime) -> None:
@@ -358,20 +352,25 @@ class Pump:
         for progress in cut.flush.chunks:
             if progress.done or progress.released or progress.key in taken_over:
                 self.held_chunks.discard(progress.key)
-        for batch in cut.touched:
-            if batch.returned:
+        for chunk in cut.touched:
+            if chunk.returned:
                 self.wake_claims.set()
-                continue
-            if batch.key in taken_over:
-                log.error("chunk_taken_over", campaign_id=batch.campaign_id, rest=batch.size - batch.settled)
-                batch.ended = FENCED_OFF
-                self.give_up(batch, FENCED_OFF, self._clock.now())
-                continue
-            batch.allowance = batch.allowance_asked
-            if not batch.exhausted():
-                self._enqueue(batch)
+            elif chunk.key in taken_over:
+                self._fence_off(chunk)
+            else:
+                chunk.allowance = chunk.allowance_asked
+                for batch in chunk.batches:
+                    if not batch.exhausted():
+                        self._enqueue(batch)
         for carrier_id in self._carriers:
             self.fill(carrier_id)
+
+    def _fence_off(self, chunk: Chunk) -> None:
+        rest = sum(batch.size - batch.settled for batch in chunk.batches)
+        log.error("chunk_taken_over", campaign_id=chunk.key.campaign_id, rest=rest)
+        for batch in chunk.batches:
+            batch.ended = FENCED_OFF
+            self.give_up(batch, FENCED_OFF, self._clock.now())
 
     # ------------------------------------------------------------ stopping
 
@@ -380,13 +379,11 @@ class Pump:
         self.draining = True
         for queue in self._queues.values():
             queue.clear()
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._timers.cancel()
 
     def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
         """After the last flush: return what was never written, chunks and (merchant, message)."""
-        chunks = [batch.key for batch in self._batches.values() if batch.key is not None]
+        chunks = list({batch.key: None for batch in self._batches.values() if batch.key is not None})
         messages = [
             (batch.merchant_id, batch.message_ids[index])
             for batch in self._batches.values()

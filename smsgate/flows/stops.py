@@ -10,9 +10,13 @@ for longer than `HOLD_MAX_S`.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Final
+
+from smsgate.flows.batches import Batch
+from smsgate.flows.ports import StopSet
 
 # A chunk is written from for so long after consent was read; then (slow carrier, link down, database away)
 # it is given back, and whoever claims it reads consent anew.
@@ -73,3 +77,12 @@ class RecentStops:
         held.discard(msisdn)
         if not held:
             del self._held[whose]
+
+
+def stopped_among(stops: StopSet, batch: Batch, indexes: Sequence[int]) -> list[int]:
+    """Return those of a batch's messages whose recipient must not be written to any more."""
+    merchant, sender = stops.held(batch.merchant_id), stops.held(batch.sender)
+    if not merchant and not sender:
+        return []
+    msisdns = batch.msisdns
+    return [i for i in indexes if msisdns[i] in merchant or msisdns[i] in sender]

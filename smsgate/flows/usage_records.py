@@ -36,6 +36,7 @@ class MerchantPrices:
     merchant_id: int
     price_list_id: int | None
     currency: str
+    slug: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class CarrierAccount:
         self.retry_statuses = frozenset(profile.throttle_statuses)
         self.unreachable_statuses = frozenset(profile.unreachable_statuses)
         self.unreachable_wait_s = profile.unreachable_wait_s
+        self.reroute_statuses = frozenset(profile.reroute_statuses)
         self.mo_busy_status = profile.mo_busy_status
         self.receipt_ids = ReceiptIds(profile.receipt_id_forms())
         self._counts = CarrierCounts()
@@ -98,6 +99,7 @@ class CarrierAccount:
         self._connections: dict[int, Connection] = {}  # by token, until their Closed
         self._senders: list[Connection] = []  # bound, and not as receivers
         self._stopped = False
+        self._down_since: float | None = clock.monotonic()  # until the first bind that sends
         self._summary_at = 0.0
         self._unreadable_told = 0
 
@@ -196,6 +198,9 @@ class CarrierAccount:
     def stop_submitting(self) -> None:
         self._stopped = True
 
+    def down_since(self) -> float | None:
+        return self._down_since
+
     def in_flight(self) -> int:
         return sum(connection.session.in_flight() for connection in self._connections.values())
 
@@ -232,6 +237,7 @@ class CarrierAccount:
                     self._connections[connection.token] = connection
                     if link.kind is not BindKind.RECEIVER:
                         self._senders.append(connection)
+                        self._down_since = None
                         room_changed = True
                 case Expired(slots, requests):
                     self._take_in_doubt(slots)
@@ -355,6 +361,8 @@ class CarrierAccount:
 
     def _forget_sender(self, connection: Connection) -> None:
         self._senders = [sender for sender in self._senders if sender is not connection]
+        if not self._senders and self._down_since is None:
+            self._down_since = self._clock.monotonic()
 
     def _note_unreadable(self, count: int) -> None:
         self._counts.receipts_unreadable += count

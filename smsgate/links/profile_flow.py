@@ -45,6 +45,10 @@ class FlowKeys(BaseModel):
     )
     query_after_s: Seconds = Field(default=600.0, description="seconds without a receipt")
 
+    reroute_statuses: tuple[CommandStatus, ...] = Field(
+        default=(), description="command_status numbers that mean: this carrier cannot, another one may"
+    )
+
     @property
     def start_per_s(self) -> float | None:
         """Return where an adaptive rate begins; None when it is the contract's."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from smsgate.errors import ConfigError
 from smsgate.links.carrier import CarrierAccount
+from smsgate.links.senders import owners_of_senders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,11 +32,15 @@ class Switchboard:
         Take (carrier_id, profile) pairs; nothing is connected before `start`.
 
         Raises:
-            ConfigError: two carriers of one name or with one sender, or a TLS file that cannot be read.
+            ConfigError: two carriers of one name, or that receive for one sender, or a TLS file that cannot
+                be read.
         """
         self._by_id: dict[int, CarrierAccount] = {}
         self._by_name: dict[str, CarrierAccount] = {}
         self._by_sender: dict[str, tuple[CarrierAccount, SenderNumber]] = {}
+        self._owner_ids: dict[str, int] = {}
+        self.names: dict[int, str] = {}  # also of carriers that are gone: counts of them stay
+        profiles = list(profiles)
         for carrier_id, profile in profiles:
             account = CarrierAccount(profile, carrier_id, clock=clock, random=random)
             if profile.name in self._by_name:
@@ -43,19 +48,11 @@ class Switchboard:
                     f"two carriers are called {profile.name}", where="carriers", mend="rename one of them"
                 )
             self._by_id[carrier_id] = account
+            self.names[carrier_id] = profile.name
             self._by_name[profile.name] = account
-            for sender in profile.senders:
-                self._add_sender(account, sender)
-
-    def _add_sender(self, account: CarrierAccount, sender: SenderNumber) -> None:
-        number = sender.number.removeprefix("+")
-        other = self._by_sender.setdefault(number, (account, sender))[0]
-        if other is not account:
-            raise ConfigError(
-                f"sender {number} belongs to {other.name} and to {account.name}",
-                where=f"carriers.{account.name}.senders",
-                mend="keep it with one carrier",
-            )
+        for number, (profile, sender) in owners_of_senders(profile for _, profile in profiles).items():
+            self._by_sender[number] = self._by_name[profile.name], sender
+            self._owner_ids[number] = self._by_name[profile.name].carrier_id
 
     def __iter__(self) -> Iterator[CarrierAccount]:
         return iter(self._by_id.values())
@@ -65,6 +62,11 @@ class Switchboard:
         """Return all carriers by their id, as the flows want them."""
         return MappingProxyType(self._by_id)
 
+    @property
+    def carrier_of_sender(self) -> Mapping[str, int]:
+        """Return the id of each sender's owner, as the flows want it."""
+        return MappingProxyType(self._owner_ids)
+
     def by_id(self, carrier_id: int) -> CarrierAccount:
         """Raises KeyError: no such carrier."""
         return self._by_id[carrier_id]
@@ -73,7 +75,7 @@ class Switchboard:
         return self._by_name.get(name)
 
     def route(self, sender: str) -> CarrierAccount | None:
-        """Return the carrier that lets us send from `sender`."""
+        """Return the carrier that owns `sender`: it takes what no rule gives to another."""
         found = self._by_sender.get(sender.removeprefix("+"))
         return None if found is None else found[0]
 

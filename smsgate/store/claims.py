@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 import asyncpg
@@ -10,11 +11,12 @@ import orjson
 import structlog
 
 from smsgate.campaigns.rendering import field_names
-from smsgate.flows.ports import Ids
+from smsgate.flows.ports import Ids, Split
 from smsgate.flows.records import ChunkClaim, OfferVersion
 from smsgate.store import catalogue, partitions
 from smsgate.store.campaigns import CHUNK_SIZE
 from smsgate.store.connection import Connection
+from smsgate.store.portability import ported_of
 from smsgate.store.unsent import add_counters, settle_unsent
 
 log = structlog.get_logger(__name__)
@@ -24,6 +26,8 @@ SQL = catalogue.load("sending")
 # A chunk whose range came to hold more people than a chunk may (tags given since the start) is cut; the rest
 # gets a number of its own: this many chunks are more than the gateway has subscribers for.
 REST_NO_STEP: Final = 10_000_000
+# A chunk whose people go to several carriers becomes one chunk per carrier; numbers of the others start here.
+PART_NO_STEP: Final = 1 << 40
 
 # A late answer still belongs to the offer it answers: its place is not given away before this is over.
 LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
@@ -40,6 +44,7 @@ class Claim:
         campaign_id: int,
         campaign: asyncpg.Record,
         chunk: asyncpg.Record,
+        owner: int,
         now: datetime,
     ) -> None:
         self._connection = connection
@@ -48,43 +53,64 @@ class Claim:
         self._campaign_id = campaign_id
         self._campaign = campaign
         self._chunk = chunk
+        self._owner = owner
         self._now = now
         self._names = field_names(campaign["text"])
 
-    async def first(self, allowance_step: int) -> ChunkClaim:
+    async def first(self, allowance_step: int, split: Split | None) -> list[ChunkClaim]:
         """Choose the recipients, open their offers, write their message rows: the durable intent to send."""
-        merchant_id, chunk = self._merchant_id, self._chunk
         subscriber_ids, msisdns = await self._choose()
+        ported = await ported_of(self._connection, msisdns)
+        groups = (split(msisdns, ported) if split is not None else None) or [list(range(len(msisdns)))]
+        if len(groups) > 1:  # the messages of a part are contiguous
+            order = list(chain.from_iterable(groups))
+            subscriber_ids = [subscriber_ids[place] for place in order]
+            msisdns = [msisdns[place] for place in order]
         count = len(msisdns)
         base = self._ids.block(max(count, 1))
         message_ids = list(range(base, base + count))
         fields = await self._fields(subscriber_ids) if self._names and count else None
         await self._insert_messages(message_ids, subscriber_ids, msisdns, fields)
         opened = await self._open(message_ids, subscriber_ids, msisdns)
-        allowance = min(count, allowance_step)
-        await self._connection.execute(
-            SQL["set_chunk_messages"],
-            merchant_id,
-            self._campaign_id,
-            chunk["no"],
-            base,
-            count,
-            allowance,
-            "claimed" if opened else "done",
-        )
-        counts = {"recipients": count}
-        if len(opened) < count:
-            closed = [message_id for message_id in message_ids if message_id not in opened]
+        closed = [message_id for message_id in message_ids if message_id not in opened]
+        if closed:
             await self._connection.execute(
-                SQL["insert_not_sent"], merchant_id, closed, "open_offer", self._now
+                SQL["insert_not_sent"], self._merchant_id, closed, "open_offer", self._now
             )
-            counts["not_sent"] = len(closed)
-            keep = [n for n, message_id in enumerate(message_ids) if message_id in opened]
-            message_ids = [message_ids[n] for n in keep]
-            msisdns = [msisdns[n] for n in keep]
-            fields = None if fields is None else [fields[n] for n in keep]
-        await add_counters(self._connection, merchant_id, self._campaign_id, counts)
-        return self._result(base, count, allowance, message_ids, msisdns, fields)
+        counts = {"recipients": count} | ({"not_sent": len(closed)} if closed else {})
+        claims: list[ChunkClaim] = []
+        start = 0
+        for part, group in enumerate(groups):
+            end = start + len(group)
+            keep = [n for n in range(start, end) if message_ids[n] in opened] if closed else range(start, end)
+            claim = self._result(
+                base + start,
+                end - start,
+                min(end - start, allowance_step),
+                [message_ids[n] for n in keep],
+                [msisdns[n] for n in keep],
+                None if fields is None else [fields[n] for n in keep],
+                ported,
+            )
+            claims.append(await self._part(part, claim))
+            start = end
+        await add_counters(self._connection, self._merchant_id, self._campaign_id, counts)
+        return claims
+
+    async def _part(self, part: int, claim: ChunkClaim) -> ChunkClaim:
+        """Write what the claim holds: part 0 is the chunk itself, each other one a chunk of its own."""
+        head = (self._merchant_id, self._campaign_id)
+        messages = (claim.message_id_base, claim.message_count, claim.allowance)
+        state = "claimed" if claim.message_ids else "done"
+        if part == 0:
+            await self._connection.execute(SQL["set_chunk_messages"], *head, claim.chunk_no, *messages, state)
+            return claim
+        claim.chunk_no, claim.fence = self._chunk["no"] + part * PART_NO_STEP, 1
+        people = (self._chunk["subscriber_lo"], self._chunk["subscriber_hi"])
+        await self._connection.execute(
+            SQL["insert_part_chunk"], *head, claim.chunk_no, *people, *messages, state, self._owner
+        )
+        return claim
 
     async def _choose(self) -> tuple[list[int], list[int]]:
         """Return (subscriber ids, numbers) of one chunk; who is too many becomes the next one."""
@@ -144,6 +170,7 @@ class Claim:
             [row["message_id"] for row in rows],
             [row["msisdn"] for row in rows],
             fields,
+            await ported_of(self._connection, [row["msisdn"] for row in rows]),
         )
 
     async def _oldest_id(self) -> int:
@@ -172,7 +199,7 @@ class Claim:
             chunk_no=chunk["no"],
             messages=count,
         )
-        return self._result(base, count, allowance, [], [], None)
+        return self._result(base, count, allowance, [], [], None, {})
 
     def _result(
         self,
@@ -182,6 +209,7 @@ class Claim:
         message_ids: list[int],
         msisdns: list[int],
         fields: list[list[str]] | None,
+        ported: dict[int, str],
     ) -> ChunkClaim:
         return ChunkClaim(
             merchant_id=self._merchant_id,
@@ -196,6 +224,7 @@ class Claim:
             msisdns=msisdns,
             fields=fields,
             field_names=self._names,
+            ported=ported,
         )
 
     async def _fields(self, subscriber_ids: list[int]) -> list[list[str]]:

@@ -33,6 +33,7 @@ from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
+from smsgate.store.portability import ported_of
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
@@ -133,7 +134,7 @@ class StoredGroup:
         self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
-        context = InboundContext()
+        context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
         people = await self._connection.fetch(SQL["people"], list({mo.msisdn for mo in mos}))
         subscribers: dict[int, list[int]] = defaultdict(list)
         for row in people:

@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 
 from smsgate.flows.commerce_records import EventColumns
-from smsgate.flows.ports import Ids
+from smsgate.flows.ports import Ids, Split
 from smsgate.flows.records import (
     CampaignState,
     ChunkClaim,
@@ -30,6 +30,7 @@ from smsgate.store import catalogue, flushing, receipt_matching, recovery
 from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
+from smsgate.store.portability import ported_of
 
 SQL = catalogue.load("sending")
 
@@ -54,19 +55,26 @@ class StoredSending:
         return [CampaignState(**dict(row)) for row in rows]
 
     async def claim_chunk(
-        self, merchant_id: int, campaign_id: int, *, owner: int, allowance_step: int, now: datetime
-    ) -> ChunkClaim | None:
+        self,
+        merchant_id: int,
+        campaign_id: int,
+        *,
+        owner: int,
+        allowance_step: int,
+        now: datetime,
+        split: Split | None = None,
+    ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
             row = await connection.fetchrow(SQL["campaign_offer"], merchant_id, campaign_id)
             if row is None or row["state"] != "sending":
-                return None
+                return []
             chunk = await connection.fetchrow(SQL["take_chunk"], merchant_id, campaign_id, owner)
             if chunk is None:
-                return None
-            claim = Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, now)
+                return []
+            claim = Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, owner, now)
             if chunk["message_id_base"] is None:
-                return await claim.first(allowance_step)
-            return await claim.again(allowance_step)
+                return await claim.first(allowance_step, split)
+            return [await claim.again(allowance_step)]
 
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
         by_merchant: dict[int, list[ChunkKey]] = defaultdict(list)
@@ -121,7 +129,8 @@ class StoredSending:
                 )
                 if rows:
                     limit -= len(rows)
-                    claims.append(_interactive(merchant_id, rows))
+                    ported = await ported_of(connection, [row["msisdn"] for row in rows])
+                    claims.append(_interactive(merchant_id, rows, ported))
         return claims
 
     async def claim_submitted(
@@ -139,7 +148,9 @@ class StoredSending:
                 )
                 if rows:
                     limit -= len(rows)
-                    claims.append(_submitted(merchant_id, account_id, rows, marketing=marketing))
+                    claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
+                    claim.ported = await ported_of(connection, claim.msisdns)
+                    claims.append(claim)
         return claims
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
@@ -176,7 +187,9 @@ class StoredSending:
         return await recovery.recover(self._database, self._ids.next, now)
 
 
-def _interactive(merchant_id: int, rows: Sequence[asyncpg.Record]) -> InteractiveClaim:
+def _interactive(
+    merchant_id: int, rows: Sequence[asyncpg.Record], ported: dict[int, str]
+) -> InteractiveClaim:
     return InteractiveClaim(
         merchant_id=merchant_id,
         message_ids=[row["message_id"] for row in rows],
@@ -184,6 +197,7 @@ def _interactive(merchant_id: int, rows: Sequence[asyncpg.Record]) -> Interactiv
         senders=[row["sender"] for row in rows],
         bodies=[row["body"] for row in rows],
         expires_at=[row["expires_at"] for row in rows],
+        ported=ported,
     )
 
 

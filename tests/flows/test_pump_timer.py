@@ -34,6 +34,7 @@ class _SpentRate:
     unreachable_statuses: frozenset[int] = frozenset()
     unreachable_wait_s = 300.0
     receipt_ids = ReceiptIds()
+    reroute_statuses: frozenset[int] = frozenset()
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock
@@ -48,6 +49,9 @@ class _SpentRate:
 
     def room_at(self, lane: Lane) -> float | None:
         return self._clock.monotonic()
+
+    def down_since(self) -> float | None:
+        return None
 
     def bodies(
         self,

@@ -126,7 +126,7 @@ class _CommitNotSeen(StoredSending):
 
     async def claim_chunk(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN202
         claim = await super().claim_chunk(*args, **kwargs)
-        if claim is not None and claim.fence % 2:
+        if claim and claim[0].fence % 2:
             _CommitNotSeen.lost += 1
             raise StoreUnavailable("connection lost")
         return claim
@@ -220,10 +220,9 @@ def a_flush(number: int, message_ids: list[int], *, status: int = 0) -> Flush:
 async def a_claimed_chunk(world: World, owner: int) -> tuple[StoredSending, int, ChunkKey, list[int]]:
     campaign_id = await world.campaign()
     store = StoredSending(world.database, IdMaker(9, lambda: int(datetime.now(UTC).timestamp() * 1000)), str)
-    claim = await store.claim_chunk(
+    (claim,) = await store.claim_chunk(
         MERCHANT, campaign_id, owner=owner, allowance_step=50, now=datetime.now(UTC)
     )
-    assert claim is not None
     key = ChunkKey(MERCHANT, campaign_id, claim.chunk_no, claim.fence)
     return store, campaign_id, key, claim.message_ids
 

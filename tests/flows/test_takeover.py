@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from smsgate.flows.batches import Batch
+from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
 from smsgate.flows.sending import SendingLimits
@@ -38,10 +38,12 @@ def a_batch(claim: ChunkClaim) -> Batch:
         cost_micros=[30_000] * size,
         currency="EUR",
         cost_currency="EUR",
-        key=ChunkKey(MERCHANT, claim.campaign_id, claim.chunk_no, claim.fence),
-        message_id_base=claim.message_id_base,
-        message_count=claim.message_count,
-        allowance=claim.allowance,
+        chunk=Chunk(
+            ChunkKey(MERCHANT, claim.campaign_id, claim.chunk_no, claim.fence),
+            claim.message_id_base,
+            claim.message_count,
+            claim.allowance,
+        ),
     )
 
 
@@ -55,10 +57,9 @@ class _Owner:
         self.outcomes = Outcomes(ids.next)
 
     async def claim(self, campaign_id: int) -> Batch:
-        claim = await self.store.claim_chunk(
+        (claim,) = await self.store.claim_chunk(
             MERCHANT, campaign_id, owner=self.epoch, allowance_step=50, now=datetime.now(UTC)
         )
-        assert claim is not None
         return a_batch(claim)
 
     def ends(self, batch: Batch, accepted: int) -> None:
@@ -129,10 +130,9 @@ async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(d
         )
         await world.execute("UPDATE message SET message_id = message_id - $1", ids[0] - low)
         await world.execute("UPDATE campaign_chunk SET message_id_base = $1", low)
-        claim = await store.claim_chunk(
+        (claim,) = await store.claim_chunk(
             MERCHANT, campaign_id, owner=5, allowance_step=50, now=datetime.now(UTC)
         )
-        assert claim is not None
         assert claim.message_ids == []
         assert await world.value("SELECT state FROM campaign_chunk") == "done"
 

@@ -24,6 +24,9 @@ from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
 from smsgate.links.profile_values import Host
+from smsgate.links.senders import senders_of
+from smsgate.routing.rules import Rule
+from smsgate.routing.table import RouteTable
 from smsgate.security.public_ids import PublicIds
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.simulator.phones import SILENT, Behaviour
@@ -84,6 +87,11 @@ class World:
     other: Simulator | None = None  # the SMSC of a second carrier
     profile_changes: dict[str, Any] = field(default_factory=dict)
     next_id: int = 1_000
+    routes: list[Rule] = field(default_factory=list)
+    other_senders: tuple[str, ...] = (
+        OTHER_SENDER,
+    )  # of the second carrier; the first one receives for its own
+    other_cost_list: str = "sim-cost"
 
     @property
     def log(self) -> SmscLog:
@@ -92,8 +100,16 @@ class World:
     def profiles(self) -> list[tuple[int, CarrierProfile]]:
         found = [(1, self._profile("sim", self.simulator, SENDER))]
         if self.other is not None:
-            found.append((2, self._profile("other", self.other, OTHER_SENDER)))
+            senders = tuple(
+                SenderNumber(number=number, receives=number != SENDER) for number in self.other_senders
+            )
+            profile = self._profile("other", self.other, OTHER_SENDER)
+            changes = {"senders": senders, "cost_list": self.other_cost_list}
+            found.append((2, profile.model_copy(update=changes)))
         return found
+
+    def table(self) -> RouteTable:
+        return RouteTable(self.routes, {profile.name: senders_of(profile) for _, profile in self.profiles()})
 
     def _profile(self, name: str, simulator: Simulator, sender: str) -> CarrierProfile:
         profile = CarrierProfile(
@@ -249,6 +265,7 @@ class World:
             clock=clock,
             owner=lease.epoch,
             limits=self.limits,
+            table=self.table(),
         )
         return gateway, lease
 

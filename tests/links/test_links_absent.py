@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from smsgate.clock import SystemClock
-from smsgate.flows.batches import Batch
+from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import STATUS_NOT_SENT, ChunkKey, Lane, MobileOriginated
 from smsgate.flows.sending import Pump, SendingLimits
@@ -57,9 +57,7 @@ class Stage:
             cost_micros=[0] * size,
             currency="EUR",
             cost_currency="EUR",
-            key=ChunkKey(1, 5, 1, 1) if offer else None,
-            message_count=size,
-            allowance=size,
+            chunk=Chunk(ChunkKey(1, 5, 1, 1), 0, size, size) if offer else None,
         )
         batch.consent_read = (SystemClock().monotonic(), 0)
         self.pump.add(batch, ())

@@ -169,9 +169,20 @@ def test_a_sender_leads_to_its_carrier_and_to_who_may_use_it() -> None:
     assert [bind.state for bind in switchboard.binds()] == []
 
 
-def test_one_sender_at_two_carriers_is_refused() -> None:
-    sender = [{"number": "38123"}]
-    with pytest.raises(ConfigError, match="38123 belongs to orange and to free"):
+def test_the_carrier_that_receives_owns_a_sender_that_two_may_send_from() -> None:
+    sends, receives = [{"number": "+38123"}], [{"number": "38123", "receives": True}]
+    for order in ((sends, receives), (receives, sends)):
+        switchboard = a_switchboard(
+            read_profile(settings(senders=order[0])), read_profile(settings(name="free", senders=order[1]))
+        )
+        assert switchboard.carrier_of_sender == {"38123": 1 + order.index(receives)}
+    neither = [read_profile(settings(name=name, senders=sends)) for name in ("orange", "free")]
+    assert a_switchboard(*neither).carrier_of_sender == {"38123": 1}
+
+
+def test_one_sender_that_receives_at_two_carriers_is_refused() -> None:
+    sender = [{"number": "38123", "receives": True}]
+    with pytest.raises(ConfigError, match="38123 receives at carriers orange and free"):
         a_switchboard(
             read_profile(settings(senders=sender)), read_profile(settings(name="free", senders=sender))
         )

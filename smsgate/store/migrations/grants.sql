@@ -42,6 +42,7 @@ GRANT UPDATE ON instance_secret, data_key TO sg_api;
 -- ------------------------------------------------------------------ sending, flush, inbound, webhooks, housekeeping
 
 GRANT SELECT ON
+    portability_version, ported_number,
     instance_secret, data_key, node, merchant, api_key, carrier, price_list, price_version, price_item, subscriber,
     consent_event, import_job, import_error, offer, offer_version, campaign, campaign_chunk, open_offer,
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
@@ -51,6 +52,7 @@ GRANT SELECT ON
     TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
+    portability_version, ported_number,
     subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer, campaign_counter,
     receipt_unmatched, interactive_queue, flush_log, mo_seen, mo_part, orders, webhook_endpoint, webhook_delivery,
     trigger_definition, trigger_event, idempotency_key, api_key, esme_account, esme_number, esme_day, esme_message,

@@ -63,6 +63,12 @@ UPDATE campaign_chunk SET subscriber_hi = $4, size = $5 WHERE merchant_id = $1 A
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
 VALUES ($1, $2, $3, $4, $5, $6)
 
+-- name: insert_part_chunk
+-- scope: merchant
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, message_id_base,
+                            message_count, allowance, state, owner, fence)
+VALUES ($1, $2, $3, $4, $5, $7::int, $6, $7::int, $8, $9, $10, 1)
+
 -- name: candidate_fields
 -- scope: merchant
 SELECT subscriber_id, ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($3::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n) AS fields
@@ -128,7 +134,7 @@ SELECT min(child.relname) AS name
 -- name: release_chunks
 -- scope: merchant
 UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL
-  FROM unnest($2::bigint[], $3::int[], $4::int[]) AS t (campaign_id, no, fence)
+  FROM unnest($2::bigint[], $3::bigint[], $4::int[]) AS t (campaign_id, no, fence)
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $5
    AND c.state = 'claimed'
 
@@ -145,7 +151,7 @@ SELECT merchant_id, message_id FROM interactive_queue WHERE owner = $1
 -- Locked until the flush is durable: nobody takes a chunk over between this look and the outcomes' rows.
 SELECT c.campaign_id, c.no, c.fence
   FROM campaign_chunk c
-  JOIN unnest($2::bigint[], $3::int[], $4::int[]) AS t (campaign_id, no, fence)
+  JOIN unnest($2::bigint[], $3::bigint[], $4::int[]) AS t (campaign_id, no, fence)
     ON c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence
  WHERE c.merchant_id = $1 AND c.owner = $5
  ORDER BY c.campaign_id, c.no
@@ -157,7 +163,7 @@ UPDATE campaign_chunk AS c
    SET allowance = t.allowance, state = CASE WHEN t.done THEN 'done' WHEN t.released THEN 'ready' ELSE c.state END,
        done_at = CASE WHEN t.done THEN $7::timestamptz ELSE NULL END,
        owner = CASE WHEN t.released AND NOT t.done THEN NULL ELSE c.owner END
-  FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::boolean[], $9::boolean[])
+  FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::boolean[], $9::boolean[])
     AS t (campaign_id, no, fence, allowance, done, released)
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $8
 

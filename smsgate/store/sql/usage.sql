@@ -48,4 +48,4 @@ SELECT item_id, price_list_id, version, direction, network, unit_micros FROM pri
 
 -- name: merchant_prices
 -- scope: control
-SELECT merchant_id, price_list_id, currency FROM merchant;
+SELECT merchant_id, price_list_id, currency, slug FROM merchant;

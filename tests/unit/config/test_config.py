@@ -11,6 +11,7 @@ import pytest
 
 from smsgate.api.context import ApiSettings
 from smsgate.config import Settings, load_configuration, load_settings, settings_of
+from smsgate.config.routes import RouteSettings
 from smsgate.config.settings import MESSAGES_DAYS_MIN
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
@@ -97,12 +98,14 @@ def test_every_example_of_the_shipped_file_loads_when_uncommented(write: Write) 
 def test_the_shipped_file_shows_every_key_there_is() -> None:
     shown = tomllib.loads(uncommented())
     for name, field in Settings.model_fields.items():
-        if name != "carriers":
+        if name not in {"carriers", "routes"}:
             assert set(shown[name]) == set(field.annotation.model_fields), name  # type: ignore[union-attr]
     (carrier,) = shown["carriers"]
     assert set(carrier) == set(CarrierProfile.model_fields)
     assert set(carrier["senders"][0]) == set(SenderNumber.model_fields)
     assert set(carrier["rebind"]) == set(RebindDelays.model_fields)
+    (route,) = shown["routes"]
+    assert set(route) == set(RouteSettings.model_fields)
 
 
 # ------------------------------------------------------------ where it is found
@@ -202,10 +205,49 @@ def test_a_mistake_names_its_key_and_the_mend(text: str, where: str, mend: str, 
     assert where in str(error) or error.where.startswith(("carriers", "database"))
 
 
-def test_one_sender_belongs_to_one_carrier(write: Write) -> None:
+def test_one_sender_receives_at_one_carrier(write: Write) -> None:
     sender = 'password = "secret"\n[[carriers.senders]]\nnumber = "38123"\nreceives = true\n'
     text = CARRIER + sender + CARRIER.replace("sms-fr", "sms-de") + sender
     assert refusal_of(write(text)).where == "carriers.sms-de.senders"
+    second = text.rfind("receives = true")
+    assert len(load_settings(write(text[:second] + "receives = false\n"), {}).carriers) == 2
+
+
+ROUTE = CARRIER + 'password = "secret"\n[[carriers.senders]]\nnumber = "38123"\n[[routes]]\nname = "fr"\n'
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "mend"),
+    [
+        ('carriers = ["sms-de"]', "routes.fr.carriers", "those that are configured: sms-fr"),
+        ("", "routes.fr.carriers", "set refuse = true"),
+        ('carriers = ["sms-fr"]\nsenders = ["99"]', "routes.fr.senders", "add an entry for 99"),
+        ('carriers = ["sms-fr"]\nchoose = "least_cost"', "routes.fr.carriers", "set cost_list of sms-fr"),
+        ('carriers = ["sms-fr"]\nprefix = "33"', "routes.0", "did you mean prefixes?"),
+        ('carriers = ["sms-fr"]\nprefixes = ["+33"]', "routes.0.0", "leading digits of the recipient"),
+        ('carriers = ["sms-fr"]\nmax_cost = "4 cent"', "routes.0", "what a segment may cost at most"),
+        ('carriers = [{carrier = "sms-fr", wait = 1}]', "routes.0.0", "did you mean weight?"),
+        (
+            'carriers = ["sms-fr"]\n[[routes]]\nname = "all"\nrefuse = true',
+            "routes.all.name",
+            "join the two, or give all another condition",
+        ),
+    ],
+)
+def test_a_route_that_cannot_work_is_told_with_its_mend(
+    keys: str, where: str, mend: str, write: Write
+) -> None:
+    error = refusal_of(write(ROUTE + keys))
+    assert (error.where, mend in error.mend) == (where, True), (error.where, error.mend)
+
+
+def test_plain_names_of_a_routes_carriers_are_an_order_of_preference(write: Write) -> None:
+    second = CARRIER.replace("sms-fr", "sms-de") + 'password = "s"\n[[carriers.senders]]\nnumber = "38123"\n'
+    settings = load_settings(write(second + ROUTE + 'carriers = ["sms-de", "sms-fr"]'), {})
+    assert [(c.carrier, c.priority, c.weight) for c in settings.routes[0].carriers] == [
+        ("sms-de", 1, 1),
+        ("sms-fr", 2, 1),
+    ]
 
 
 def test_messages_are_kept_longer_than_any_offer_lives() -> None:

@@ -1,0 +1,202 @@
+"""
+Which carrier takes whom: the rules in force, applied to a column of recipients.
+
+Without rules, or where none holds, the carrier that owns the sender number takes everything. Rules are
+exchanged as a whole at run time; batches that were made before go on by the rules they were made by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.prices import Direction, PriceBook
+from smsgate.clock import Clock
+from smsgate.flows.batches import Batch
+from smsgate.flows.ports import Carrier
+from smsgate.routing.choosing import Tier, pick, tiers, without
+from smsgate.routing.rules import Kind, Rule
+from smsgate.routing.table import RouteTable
+
+SENDER_UNKNOWN: Final = "sender_unknown"  # reasons of messages that are not sent
+ROUTE_REFUSED: Final = "route_refused"
+ROUTE_TOO_DEAR: Final = "route_too_dear"
+
+
+class Prices(Protocol):
+    """Price lists in memory, as fresh as a few seconds."""
+
+    async def refresh(self) -> None:
+        """Load what changed since the last few seconds; call it before a batch of look-ups."""
+        ...
+
+    def invalidate(self) -> None:
+        """Have the next `refresh` look, however young the copy is."""
+        ...
+
+    def book_of(self, merchant_id: int) -> PriceBook | None:
+        """Return what this merchant pays; None: the merchant has no price list."""
+        ...
+
+    def cost_book(self, name: str) -> PriceBook | None:
+        """Return what a carrier charges us, by the name of its list."""
+        ...
+
+    def slug(self, merchant_id: int) -> str:
+        """Return the name that rules call the merchant by; "" when it is not known (yet)."""
+        ...
+
+
+class Plan(NamedTuple):
+    """What a rule says for one network: carriers best first, or why nobody takes it."""
+
+    route: str
+    tiers: tuple[Tier, ...]
+    reason: str | None = None
+
+
+class Group(NamedTuple):
+    """Recipients that one carrier takes by one plan; `places` is None when these are all."""
+
+    places: list[int] | None
+    carrier_id: int | None
+    plan: Plan
+
+
+class Routes:
+    """Not thread-safe: everything runs in one event loop."""
+
+    def __init__(
+        self,
+        carriers: Mapping[int, Carrier],
+        carrier_of_sender: Mapping[str, int],
+        table: RouteTable,
+        prices: Prices,
+        networks: NetworkTable,
+        clock: Clock,
+        *,
+        grace_s: float,
+    ) -> None:
+        self.table = table
+        self._carriers = carriers
+        self._carrier_of_sender = carrier_of_sender
+        self._prices = prices
+        self._networks = networks
+        self._clock = clock
+        self._grace_s = grace_s
+
+    def networks(self, msisdns: Sequence[int], ported: Mapping[int, str]) -> list[str]:
+        """Return the network of every recipient, the one it moved to where that is known."""
+        column = self._networks.column([str(msisdn) for msisdn in msisdns])
+        if not ported:
+            return column
+        return [ported.get(msisdn, network) for msisdn, network in zip(msisdns, column, strict=True)]
+
+    def groups(
+        self,
+        merchant_id: int,
+        sender: str,
+        kind: Kind,
+        msisdns: Sequence[int],
+        networks: Sequence[str],
+        *,
+        salt: int,
+    ) -> list[Group]:
+        """Split recipients by carrier; `salt` and the number choose among equals, the same each time."""
+        owner = self._owner(sender)
+        slug = self._prices.slug(merchant_id)
+        view = self.table.view(slug, sender, kind) if self.table else None
+        if not view:
+            return [Group(None, owner, _own(owner))]
+        rules = view.column(msisdns, networks)
+        plans = {key: self._plan(*key, slug, sender) for key in set(zip(rules, networks, strict=True))}
+        down, ids = self.down(), self._ids()
+        best = {plan: without(plan.tiers, down) or plan.tiers for plan in plans.values()}
+        places: dict[tuple[Plan, int | None], list[int]] = {}
+        for place, key in enumerate(zip(rules, networks, strict=True)):
+            plan = plans[key]
+            if plan.tiers:
+                carrier = ids.get(pick(best[plan][0], msisdns[place] ^ salt))
+            else:
+                carrier = owner if plan.reason is None else None
+            places.setdefault((plan, carrier), []).append(place)
+        if len(places) == 1:
+            ((plan, carrier),) = places
+            return [Group(None, carrier, plan)]
+        return [Group(found, carrier, plan) for (plan, carrier), found in places.items()]
+
+    def split(
+        self,
+        merchant_id: int,
+        sender: str,
+        kind: Kind,
+        msisdns: Sequence[int],
+        ported: Mapping[int, str],
+        *,
+        salt: int,
+    ) -> list[list[int]] | None:
+        """Return the places of each group for a claim to keep apart; None: all go the same way."""
+        if not self.table or not msisdns:
+            return None
+        networks = self.networks(msisdns, ported)
+        groups = self.groups(merchant_id, sender, kind, msisdns, networks, salt=salt)
+        return [group.places for group in groups if group.places is not None] or None
+
+    def senders_with_room(self, rooms: Mapping[int, int]) -> list[str]:
+        """Return the senders whose messages some carrier could take now."""
+        names = {self._carriers[carrier_id].name for carrier_id, room in rooms.items() if room > 0}
+        return [
+            sender
+            for sender, owner in self._carrier_of_sender.items()
+            if rooms.get(owner, 0) > 0 or not names.isdisjoint(self.table.carriers_of(sender))
+        ]
+
+    def next_carrier(self, batch: Batch) -> int | None:
+        """Return who takes over what `batch` has not written; None: nobody who is up and was not tried."""
+        now_at = self._carriers.get(batch.carrier_id)
+        gone = self.down() | batch.way.tried | ({now_at.name} if now_at else set())
+        left = without(batch.way.tiers, gone)
+        return self._ids().get(pick(left[0], batch.message_ids[0])) if left else None
+
+    def down(self) -> frozenset[str]:
+        """Return the carriers that nothing can be written to, longer than the grace."""
+        latest = self._clock.monotonic() - self._grace_s
+        return frozenset(
+            carrier.name
+            for carrier in self._carriers.values()
+            if (since := carrier.down_since()) is not None and since <= latest
+        )
+
+    def down_ids(self) -> frozenset[int]:
+        ids = self._ids()
+        return frozenset(ids[name] for name in self.down())
+
+    def cost(self, carrier: str, network: str) -> int | None:
+        """Return what a segment to `network` costs at a carrier now, in micros; None: nobody knows."""
+        carrier_id = self._ids().get(carrier)
+        name = None if carrier_id is None else self._carriers[carrier_id].cost_list
+        book = None if name is None else self._prices.cost_book(name)
+        item = None if book is None else book.lookup(self._clock.now(), Direction.MT, network)
+        return None if item is None else item.unit_micros
+
+    def _plan(self, rule: Rule | None, network: str, slug: str, sender: str) -> Plan:
+        if rule is None:
+            return _own(self._owner(sender))
+        if rule.refuse:
+            return Plan(rule.name, (), ROUTE_REFUSED)
+        known = self._ids()
+        candidates = [c for c in self.table.candidates(rule, sender, slug) if c.carrier in known]
+        found = tiers(rule, candidates, lambda carrier: self.cost(carrier, network))
+        return Plan(rule.name, found, None if found else ROUTE_TOO_DEAR)
+
+    def _owner(self, sender: str) -> int | None:
+        carrier_id = self._carrier_of_sender.get(sender)
+        return carrier_id if carrier_id in self._carriers else None
+
+    def _ids(self) -> dict[str, int]:
+        return {carrier.name: carrier_id for carrier_id, carrier in self._carriers.items()}
+
+
+def _own(owner: int | None) -> Plan:
+    return Plan("", (), SENDER_UNKNOWN if owner is None else None)

@@ -1,0 +1,1 @@
+"""Which carrier takes a message: rules as data, looked up by columns, with no I/O, clock or chance."""

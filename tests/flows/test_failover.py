@@ -1,0 +1,141 @@
+"""A carrier goes away, or refuses: the next one of the rule takes over, and nobody gets anything twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from smsgate.flows.sending import SendingLimits
+from smsgate.protocol.commands import Status
+from smsgate.routing.rules import Candidate, Rule
+from smsgate.store.pool import Database
+from tests.flows.test_recovery import books
+from tests.flows.test_routing import costs, received, two_carriers
+from tests.flows.world import COST_MICROS, FIRST_MSISDN, eventually
+
+FIRST_THEN_OTHER = Rule("all", (Candidate("sim", 1), Candidate("other", 2)))
+DEAR_MICROS = 33_000
+QUICK = SendingLimits(poll_s=0.02, failover_s=0.5)
+
+
+async def test_when_a_carrier_dies_in_the_middle_the_other_sends_the_rest_once(database: Database) -> None:
+    slow = {"rate_per_s": 1_000, "response_latency_s": 0.02, "limits": QUICK}
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=800, **slow) as world:
+        campaign_id = await world.campaign(chunk=400)
+        async with world.gateway() as gateway:
+            await eventually(partial(world.submitted, 150))
+            await world.simulator.stop(0.0)
+            await eventually(lambda: world.finished(campaign_id))
+            assert set(gateway.rerouting.moved) == {(1, 2, "down")}
+        rows = await world.rows(
+            "SELECT m.msisdn, s.status, s.carrier_id, s.cost_micros "
+            "FROM sent s JOIN message m USING (message_id)"
+        )
+        assert Counter(row["msisdn"] for row in rows) == Counter(range(FIRST_MSISDN, FIRST_MSISDN + 800))
+        unknown = {row["msisdn"] for row in rows if row["status"] == -1}
+        assert 0 < len(unknown) <= 50  # what was in flight: 20 ms at 1,000 a second, and some
+        assert {row["status"] for row in rows} == {0, -1}
+        first, second = received(world)
+        took, taken = (
+            {row["msisdn"] for row in rows if (row["status"], row["carrier_id"]) == (0, carrier)}
+            for carrier in (1, 2)
+        )
+        assert second == taken
+        assert took <= first <= took | unknown
+        assert {row["cost_micros"] for row in rows if row["msisdn"] in taken} == {DEAR_MICROS}
+        counters = await books(world, campaign_id)
+        assert counters["accepted"] + counters["unknown"] == 800
+        assert await world.value("SELECT count(*) FROM campaign_chunk WHERE state <> 'done'") == 0
+        assert await world.value("SELECT sum(amount_micros)::bigint FROM ledger_entry") == 0
+
+
+async def test_a_campaign_that_starts_while_its_carrier_is_away_goes_by_the_other(database: Database) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=50, limits=QUICK) as world:
+        async with world.gateway():
+            await world.simulator.stop(0.0)
+            campaign_id = await world.campaign()
+            await world.system_message(3, "Commande confirmée")
+            await eventually(lambda: world.finished(campaign_id))
+            assert world.other is not None
+            log = world.other.smsc.log
+            await eventually(lambda: log.submits == 51)
+        assert await costs(world) == {(2, DEAR_MICROS): 51}
+
+
+async def test_without_another_carrier_the_messages_wait_for_their_own(database: Database) -> None:
+    alone = [Rule("all", (Candidate("sim"),))]
+    async with two_carriers(database, alone, subscribers=40, limits=QUICK, rate_per_s=40) as world:
+        port, campaign_id = world.simulator.smpp_port, await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(partial(world.submitted, 5))
+            await world.simulator.stop(0.0)
+            await eventually(lambda: gateway.routes.down() == {"sim"})
+            await world.simulator.smsc.start("127.0.0.1", port)
+            await eventually(lambda: world.finished(campaign_id))
+            assert gateway.rerouting.moved == Counter()
+        counters = await books(world, campaign_id)
+        assert counters["accepted"] + counters["unknown"] == 40
+        assert counters["accepted"] >= 30
+        assert received(world)[1] == set()
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_a_status_that_says_not_by_me_sends_a_message_to_each_other_carrier_once(
+    database: Database, both: bool
+) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=60, refuse_share=0.5) as world:
+        assert world.other is not None
+        world.simulator.smsc.settings.refuse_status = Status.INVDSTADR
+        if both:
+            world.other.smsc.settings.refuse_share = 1.0
+            world.other.smsc.settings.refuse_status = Status.INVDSTADR
+        world.profile_changes = {"reroute_statuses": (Status.INVDSTADR,)}
+        campaign_id = await world.campaign(chunk=30)
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.finished(campaign_id))
+            count = gateway.rerouting.moved[1, 2, "refused"]
+            assert gateway.rerouting.moved.total() == count
+            assert gateway.pump.uncommitted == 0
+        assert 10 < count < 50
+        counters, charged = await books(world, campaign_id), await costs(world)
+        if both:
+            assert (counters["accepted"], counters["refused"]) == (60 - count, count)
+            assert charged == {(1, COST_MICROS): 60 - count}
+        else:
+            assert (counters["accepted"], counters.get("refused", 0)) == (60, 0)
+            assert charged == {(1, COST_MICROS): 60 - count, (2, DEAR_MICROS): count}
+        rows = await world.rows("SELECT message_id, count(*)::int AS n FROM sent GROUP BY 1")
+        assert [row["n"] for row in rows] == [1] * 60
+
+
+async def test_a_status_that_the_profile_does_not_name_is_final(database: Database) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=10, refuse_share=1.0) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        assert (await books(world, campaign_id))["refused"] == 10
+        assert received(world)[1] == set()
+
+
+async def test_a_kill_while_refused_messages_wait_for_another_carrier_doubles_nobody(
+    database: Database,
+) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=100, refuse_share=0.5) as world:
+        assert world.other is not None
+        world.simulator.smsc.settings.refuse_status = Status.INVDSTADR
+        world.other.smsc.settings.answers_submits = False
+        world.profile_changes = {"reroute_statuses": (Status.INVDSTADR,)}
+        campaign_id = await world.campaign(chunk=50)
+        other = world.other.smsc.log
+        async with world.killed_gateway():
+            await eventually(lambda: other.submits >= 10)
+        world.other.smsc.settings.answers_submits = True
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        assert all(count == 1 for count in other.by_destination.values())
+        rows = await world.rows("SELECT message_id, count(*)::int AS n FROM sent GROUP BY 1")
+        assert [row["n"] for row in rows] == [1] * 100
+        counters = await books(world, campaign_id)
+        assert counters["accepted"] + counters["unknown"] == 100
