@@ -272,6 +272,10 @@ class Batch:
             return range(start, end)
         return [index for index in range(start, end) if index not in self.skip]
 
+    def segments_of(self, indexes: Sequence[int]) -> Sequence[int]:
+        """Return what each of these makes on the air; empty: one segment each."""
+        return () if self.segments is None else [self.segments[i] for i in indexes]
+
     def slots(self, indexes: Sequence[int]) -> list[int]:
         first = self.handle << SLOT_BITS
         return [first | index for index in indexes]

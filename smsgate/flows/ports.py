@@ -79,10 +79,13 @@ class Carrier(Protocol):
         """
         ...
 
-    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+    def submit(
+        self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
+    ) -> int:
         """
         Write submit_sm bodies in order and return how many were taken (the first n).
 
+        `segments` says what each body makes on the air, for the rate; empty: one each.
         `slots` are the caller's integers; each taken slot comes back exactly once, in `answered` or
         in `in_doubt` of `CarrierEvents`.
         """

@@ -224,7 +224,7 @@ class Pump:
             return True
         if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= self.allowance_step // 2:
             self._ask(batch.chunk)  # ahead of need, so that the writing does not wait for a commit
-        taken = carrier.submit(bodies, batch.slots(indexes), lane)
+        taken = carrier.submit(bodies, batch.slots(indexes), lane, batch.segments_of(indexes))
         if taken < len(indexes):
             batch.put_back(indexes[taken:])
         self.uncommitted += taken

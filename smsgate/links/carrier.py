@@ -174,10 +174,14 @@ class CarrierAccount:
             self.profile, self._clock, sender, msisdns, bodies, expires_at, with_tlvs=with_tlvs
         )
 
-    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+    def submit(
+        self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
+    ) -> int:
         assert len(bodies) == len(slots)
         count = min(len(bodies), self.room(lane))
         start = self._flow.submit(self._senders, bodies[:count], slots[:count])
+        if segments and (more := sum(segments[:start]) - start):
+            self._flow.throttle.owe(more, self._clock.monotonic())
         if self._asking is not None and lane is Lane.INTERACTIVE:
             self._asking.sent(bodies[:start], slots[:start])
         self._counts.submitted += start

@@ -96,7 +96,7 @@ class Throttle:
     def take(self, segments: int, now: float) -> int:
         """Return how many of `segments` may be sent now, 0 to all of them; they count as sent."""
         taken = min(segments, self.available(now))
-        self._tokens = max(0.0, self._tokens - taken)
+        self._tokens = max(min(self._tokens, 0.0), self._tokens - taken)
         if self._tokens < 1.0:
             self._limited_at = now
         return taken
@@ -104,7 +104,13 @@ class Throttle:
     def available(self, now: float) -> int:
         """Return how many segments may be sent now."""
         self._fill(now)
-        return int(self._tokens + TOKEN_EPSILON)
+        return max(0, int(self._tokens + TOKEN_EPSILON))
+
+    def owe(self, segments: int, now: float) -> None:
+        """Take that what was sent makes so many segments more than were taken; the next ones wait for it."""
+        self._fill(now)
+        self._tokens -= segments
+        self._limited_at = now
 
     def give_back(self, segments: int) -> None:
         """Return what was taken and not sent."""

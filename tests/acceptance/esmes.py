@@ -81,6 +81,10 @@ class EsmeTown:
             )
         return [tuple(int(v) if not isinstance(v, str) else v for v in row.values()) for row in rows]
 
+    async def nothing_waits(self) -> bool:
+        """Return whether every receipt and MO was taken by its ESME, durably."""
+        return await self.count("esme_delivery") == 0
+
     async def count(self, table: str, where: str = "true") -> int:
         async with self.town.process.services.database.bulk() as connection:
             return int(await connection.fetchval(f"SELECT count(*) FROM {table} WHERE {where}"))

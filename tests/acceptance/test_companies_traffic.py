@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiosmpplib import ESME, NPI, TON, AbstractHook, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
 
+from smsgate.flows.records import Lane
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.pdus import Pdu, decode_pdu
@@ -71,6 +72,20 @@ async def test_wap_push_binary_and_parts_pass_octet_by_octet(ground: Ground) -> 
         await eventually(booked)
 
 
+async def test_a_message_of_several_segments_takes_as_much_of_the_carriers_rate(ground: Ground) -> None:
+    async with an_esme_town(ground, carrier={"rate_per_s": 2}) as company:
+        esme = await company.raw()
+        payload = ((Tag.MESSAGE_PAYLOAD, b"x" * 612),)  # four segments of 153
+        assert await statuses(esme, a_submit(1, payload, short_message=b"")) == [0]
+        await eventually(company.written)
+        gateway = company.town.process.gateway
+        assert gateway is not None
+        (carrier,) = gateway.switchboard
+        at = carrier.room_at(Lane.INTERACTIVE)
+        assert at is not None
+        assert at - company.town.clock.monotonic() > 0.5  # a message of one would leave room at once
+
+
 async def test_registered_delivery_says_which_receipts_come(ground: Ground) -> None:
     async with an_esme_town(ground) as company:
         esme = await company.raw()
@@ -85,8 +100,8 @@ async def test_registered_delivery_says_which_receipts_come(ground: Ground) -> N
             answer(esme, pdu)
             texts.append(pdu.fields["short_message"][-1:])
         assert sorted(texts) == [b"2", b"4"]
-        await eventually(lambda: company.side.relay.delivered == 2)
-        assert await company.count("esme_delivery") == 0
+        await eventually(company.nothing_waits)
+        assert company.side.relay.delivered == 2
 
 
 async def test_a_receipt_waits_for_its_esme_and_comes_until_it_is_taken(ground: Ground) -> None:
@@ -111,8 +126,8 @@ async def test_a_receipt_waits_for_its_esme_and_comes_until_it_is_taken(ground: 
         company.town.clock.skip(5)
         last = await the_receipt(second)
         answer(second, last)
-        await eventually(lambda: company.side.relay.delivered == 1 and company.side.relay.settled())
-        assert not await waits()
+        await eventually(company.nothing_waits)
+        assert company.side.relay.delivered == 1
 
 
 async def test_an_esme_of_smpp_33_gets_no_optional_parameter(ground: Ground) -> None:

@@ -68,7 +68,9 @@ class _SpentRate:
     ) -> list[bytes]:
         raise NotImplementedError
 
-    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+    def submit(
+        self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
+    ) -> int:
         raise NotImplementedError
 
     def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
@@ -113,7 +115,9 @@ class _TokenBetweenTwoLooks(_SpentRate):
     ) -> list[bytes]:
         return list(texts)
 
-    def submit(self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane) -> int:
+    def submit(
+        self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
+    ) -> int:
         self.submitted.set()
         return len(bodies)
 

@@ -120,3 +120,14 @@ def test_a_peer_that_tells_no_congestion_any_more_holds_nothing_any_more() -> No
     for second in range(2, 40):
         throttle.take(100, float(second))
     assert throttle.rate(40.0) == 100
+
+
+def test_what_makes_more_segments_than_were_taken_is_waited_for() -> None:
+    throttle = Throttle(10, 10, now=0.0)
+    assert throttle.take(1, 0.0) == 1
+    throttle.owe(14, 0.0)  # one message of fifteen segments: five more than the bucket held
+    assert throttle.available(0.0) == 0
+    assert throttle.take(3, 0.0) == 0
+    assert throttle.next_at(1, 0.0) == pytest.approx(0.6)
+    assert throttle.take(3, 0.55) == 0
+    assert throttle.take(3, 0.6) == 1
