@@ -41,6 +41,7 @@ def session_settings(profile: CarrierProfile, kind: BindKind) -> SessionSettings
         enquire_interval_s=profile.enquire_interval_s,
         response_timeout_s=profile.response_timeout_s,
         bind_timeout_s=profile.bind_timeout_s,
+        command_length_max=profile.command_length_max,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field, SecretStr
 
 from smsgate.links.profile_values import FROZEN, OFFSETS_MAX_S, Ascii, HostText, Seconds
+from smsgate.protocol.frames import COMMAND_LENGTH_MAX
 
 SYSTEM_ID_OCTETS_MAX: Final = 64  # SMPP 3.4 says 15; providers use longer ones, 64 keeps a bind PDU small
 PASSWORD_MAX_LIMIT: Final = 64  # what `password_max` may be raised to
@@ -97,6 +98,12 @@ class SessionKeys(BaseModel):
         default=False, description="true: an SMSC that names no version gets no TLVs"
     )
     rebind: RebindDelays = Field(default_factory=RebindDelays, description="delays between attempts to bind")
+    command_length_max: int = Field(
+        default=COMMAND_LENGTH_MAX,
+        ge=1_024,
+        le=1_048_576,
+        description="octets of the longest PDU that is read; a longer one ends the session, 1,024 or more",
+    )
     trace_octets_max: int = Field(
         default=262_144,
         ge=0,

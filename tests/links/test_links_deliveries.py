@@ -224,3 +224,15 @@ async def test_an_mo_full_of_nonsense_keeps_the_bind() -> None:
         await until(lambda: len(events.mos) == len(range(0, 256, 5)))
         await asyncio.sleep(0)
         assert states(account) == ["bound"]
+
+
+async def test_a_pdu_longer_than_the_profile_allows_ends_the_session_and_one_as_long_is_read() -> None:
+    profile_settings = {"command_length_max": 2_000, "rebind": {"lost_s": (0.01, 0.01)}}
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, **profile_settings)) as (_, events):
+        payload = b"x" * 1_900
+        smsc.live[0].deliver(b"", tlvs=((Tag.MESSAGE_PAYLOAD, payload),))
+        await until(lambda: events.mos)
+        assert events.mos[0].raw == payload
+        smsc.live[0].deliver(b"", tlvs=((Tag.MESSAGE_PAYLOAD, payload * 2),))
+        await until(lambda: len(smsc.binds) == 2)
+        assert len(events.mos) == 1
