@@ -24,6 +24,7 @@ from typing import Any, Final, TypedDict
 from smsgate.errors import BodyError, FramingError, Invalid
 from smsgate.protocol.commands import COMMAND_NAMES, RESPONSE_BIT, CommandId, Status, status_name
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, HEADER_SIZE, Frame, framing_error
+from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
 from smsgate.protocol.oddities import oddities
 from smsgate.protocol.pdus import (
     DEST_ADDRESS,
@@ -41,7 +42,6 @@ from smsgate.protocol.pdus import (
 from smsgate.protocol.receipts import is_receipt_form, is_terse_form, receipt_date, receipt_fields
 from smsgate.protocol.tlvs import Tlvs
 
-ESM_CLASS_UDHI: Final = 0x40
 ESM_CLASS_MESSAGE_TYPE: Final = 0x3C  # bits 5 to 2, SMPP 3.4 §5.2.12
 ESM_CLASS_RECEIPT: Final = 0x04
 UNKNOWN: Final = "unknown"  # instead of a PDU's name
