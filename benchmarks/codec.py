@@ -41,6 +41,8 @@ MSISDN = 33_612_000_000
 PEER = Path(__file__).with_name("codec_npm.js")
 MODULES = Path(__file__).parents[1] / "tests" / "interop" / "node_modules"
 
+NPM = {"npm smpp 0.5": "smpp05", "npm smpp 0.6": "smpp06"}  # as tests/interop/package.json names them
+
 Work = Callable[[int], None]
 
 
@@ -152,13 +154,13 @@ def per_cpu_second(work: Work) -> int:
     return round(OPERATIONS / best)
 
 
-def npm_smpp() -> dict[str, int] | str:
-    """Return the figures of npm smpp, or why there are none."""
-    if not (MODULES / "smpp").is_dir():
-        return "npm smpp is not installed: make interop installs it"
+def npm_smpp(package: str) -> dict[str, int] | str:
+    """Return the figures of one version of npm smpp, or why there are none."""
+    if not (MODULES / package).is_dir():
+        return f"{package} of npm is not installed: make interop installs it"
     try:
         done = subprocess.run(
-            ["node", str(PEER), str(OPERATIONS), str(ROUNDS), TEXT],
+            ["node", str(PEER), package, str(OPERATIONS), str(ROUNDS), TEXT],
             env={"NODE_PATH": str(MODULES), "PATH": "/usr/local/bin:/usr/bin:/bin"},
             input=STREAM.hex(),
             capture_output=True,
@@ -166,7 +168,7 @@ def npm_smpp() -> dict[str, int] | str:
             check=True,
         )
     except (OSError, subprocess.CalledProcessError) as exc:
-        return f"npm smpp did not run: {exc}"
+        return f"{package} of npm did not run: {exc}"
     found: dict[str, int] = json.loads(done.stdout)
     return found
 
@@ -175,11 +177,12 @@ def main() -> None:
     found: dict[str, dict[str, int]] = {}
     for name, (encode, decode) in WORKS.items():
         found[name] = {"encode": per_cpu_second(encode), "decode": per_cpu_second(decode)}
-    peer = npm_smpp()
-    if isinstance(peer, str):
-        sys.stdout.write(f"{peer}\n")
-    else:
-        found["npm smpp"] = peer
+    for name, package in NPM.items():
+        peer = npm_smpp(package)
+        if isinstance(peer, str):
+            sys.stdout.write(f"{peer}\n")
+        else:
+            found[name] = peer
     sys.stdout.write(f"{'per CPU second':<16}{'encode submit_sm':>18}{'decode receipt':>18}\n")
     for name, figures in found.items():
         shown = (f"{figures[work]:,} ({found['smsgate'][work] / figures[work]:.1f}x)" for work in BARS)

@@ -2,15 +2,15 @@
 /*
  * The works of benchmarks/codec.py, done by the npm package smpp.
  *
- *   NODE_PATH=tests/interop/node_modules node codec_npm.js OPERATIONS ROUNDS TEXT < receipts.hex
+ *   NODE_PATH=tests/interop/node_modules node codec_npm.js PACKAGE OPERATIONS ROUNDS TEXT < receipts.hex
  *
  * Standard output: {"encode": operations per second of CPU, "decode": the same}.
  */
 const fs = require('fs');
-const { PDU } = require('smpp');
+const { PDU } = require(process.argv[2]);
 
-const [operations, rounds] = process.argv.slice(2, 4).map(Number);
-const text = process.argv[4];
+const [operations, rounds] = process.argv.slice(3, 5).map(Number);
+const text = process.argv[5];
 const stream = Buffer.from(fs.readFileSync(0, 'utf8').trim(), 'hex');
 const frames = [];
 for (let at = 0; at < stream.length; at += stream.readUInt32BE(at)) {

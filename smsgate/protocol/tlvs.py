@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Tlvs = tuple[tuple[int, bytes], ...]
 
 TLV_HEAD: Final = struct.Struct(">HH")
+TLV_HEAD_SIZE: Final = 4  # octets
 VALUE_LENGTH_MAX: Final = 0xFFFF  # octets: the length has 16 bits
 
 
@@ -43,12 +44,14 @@ def parse_tlvs(octets: bytes, start: int, stop: int) -> tuple[Tlvs, int]:
     garbage, which peers do send; it is dropped and the PDU is kept.
     """
     tlvs: list[tuple[int, bytes]] = []
-    while stop - start >= TLV_HEAD.size:
-        tag, length = TLV_HEAD.unpack_from(octets, start)
-        end = start + TLV_HEAD.size + length
+    unpack = TLV_HEAD.unpack_from
+    while stop - start >= TLV_HEAD_SIZE:
+        tag, length = unpack(octets, start)
+        value = start + TLV_HEAD_SIZE
+        end = value + length
         if tag == 0 or end > stop:
             break
-        tlvs.append((tag, octets[start + TLV_HEAD.size : end]))
+        tlvs.append((tag, octets[value:end]))
         start = end
     return tuple(tlvs), start
 
