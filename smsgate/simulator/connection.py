@@ -12,7 +12,7 @@ import structlog
 from smsgate.errors import BodyError, FramingError
 from smsgate.protocol.commands import RESPONSE_BIT, CommandId, Status, command_name, status_name
 from smsgate.protocol.frames import HEADER, HEADER_SIZE, Frame, FrameDecoder
-from smsgate.protocol.pdus import LAYOUTS, Pdu, decode_pdu, encode_pdu
+from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
 from smsgate.protocol.tlvs import Tag
 from smsgate.simulator.mobile_originated import MoPart
 from smsgate.simulator.submits import Submits
@@ -236,8 +236,8 @@ class SmscConnection(asyncio.Protocol):
                 self._bind(frame)
             case CommandId.SUBMIT_SM:
                 self.write(Frame(CommandId.SUBMIT_SM_RESP, number, Status.INVBNDSTS).encode())
-            case command_id if command_id & RESPONSE_BIT and command_id in LAYOUTS:
-                pass  # an answer to something we never asked, or generic_nack
+            case command_id if command_id & RESPONSE_BIT:
+                pass  # an answer to something we never asked, an unknown one too, or generic_nack
             case _:
                 self.write(Frame(CommandId.GENERIC_NACK, number, Status.INVCMDID).encode())
 

@@ -86,6 +86,15 @@ async def test_what_the_state_forbids_is_refused() -> None:
         await esme.close()
 
 
+async def test_an_unknown_response_gets_no_answer_and_the_session_lives() -> None:
+    async with running() as simulator:
+        esme = await RawEsme.bind(simulator.smpp_port)
+        esme.send(0x8000_0DEF, 0xFFFF_FFFF)
+        esme.send(ENQUIRE, 0xFFFF_FFFF)
+        assert (await esme.read())[:3] == (ENQUIRE_RESP, 0, 0xFFFF_FFFF)
+        await esme.close()
+
+
 async def test_more_binds_than_the_account_may_have_are_refused() -> None:
     settings = SmscSettings((SmscAccount("smsgate", "secret", binds_max=1),))
     async with running(SimulatorSettings(smsc=settings)) as simulator:
