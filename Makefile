@@ -51,7 +51,7 @@ check: $(STAMP)
 bench-codec: $(STAMP)
 	$(BIN)/python -m benchmarks.codec
 
-# Random and mutated octet streams against the codec; the default takes 20 minutes of CPU. In pieces:
+# Random and mutated octet streams against the codec; the default takes 13 minutes of CPU. In pieces:
 # make fuzz FUZZ="--seconds 200 --state fuzz.json", again and again.
 STREAMS ?= 10000000
 fuzz: $(STAMP)
