@@ -155,6 +155,7 @@ class Outcomes:
         `ids` are the carrier's, and may learn its form here.
         """
         columns, counts, find = self.flush.receipts, self.receipt_counts, self.references.find
+        before = len(columns)
         carrier_id, known = receipts.carrier_id, ids.form is not None or receipts.of_responses
         if not known:
             ids.see((), receipts.smsc_ids)
@@ -175,7 +176,6 @@ class Outcomes:
             if repeated:
                 counts.repeated += 1
                 continue
-            counts.matched += 1
             if reported:
                 self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
             columns.merchant_ids.append(merchant_id)
@@ -188,6 +188,7 @@ class Outcomes:
                 kind = "delivered" if state == ReceiptState.DELIVRD else "failed"
                 counter = (merchant_id, campaign_id, kind)
                 self.flush.counters[counter] = self.flush.counters.get(counter, 0) + 1
+        counts.matched += len(columns) - before
         for body in receipts.unreadable:
             counts.unreadable += 1
             self._unmatched(carrier_id, b"", b"", 0, b"", at, raw=body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from smsgate.flows.batches import SLOT_BITS, Batch, index_of
 from smsgate.protocol.message_ids import fold, folded_differs
@@ -16,18 +16,10 @@ REFERENCES_MAX: Final = 500_000
 _Key = tuple[int, bytes]  # carrier, message id
 
 
-class Reference(NamedTuple):
-    """
-    `repeated`: an intermediate state that this message has had; it changes nothing.
-
-    `reported`: an ESME submitted it, and may want to hear of it.
-    """
-
-    merchant_id: int
-    campaign_id: int | None
-    message_id: int
-    repeated: bool
-    reported: bool
+# (merchant, campaign, message id, repeated, reported): a plain tuple, for there is one per receipt.
+# `repeated`: an intermediate state that this message has had; it changes nothing. `reported`: an ESME
+# submitted it.
+Reference = tuple[int, int | None, int, bool, bool]
 
 
 class _Origin:
@@ -94,7 +86,7 @@ class References:
             repeated = bool(had >> state & 1)
             self._told[slot] = had | 1 << state
         message_id = origin.message_ids[index_of(slot)]
-        return Reference(origin.merchant_id, origin.campaign_id, message_id, repeated, origin.reported)
+        return origin.merchant_id, origin.campaign_id, message_id, repeated, origin.reported
 
     def of(self, carrier_id: int) -> KnownIds:
         """Return the ids of one carrier, for receipts that spell them in another way."""
