@@ -94,6 +94,11 @@ async def repetitions_change_nothing(scene: Scene) -> None:
 
 
 RECEIPT_CASES: Final[Mapping[str, Case]] = {
+    "ids-hex-in-response": Case(everything_delivered),
+    "ids-decimal-in-response": Case(everything_delivered),
+    "ids-zero-padded": Case(everything_delivered),
+    "ids-upper-case": Case(everything_delivered),
+    "ids-both-forms": Case(everything_delivered),
     "ids-64-characters": Case(everything_delivered),
     "ids-with-dashes": Case(everything_delivered),
     "ids-with-underscores": Case(everything_delivered),
