@@ -78,6 +78,7 @@ def test_a_kill_9_sends_nothing_twice_and_forgets_nothing_that_was_answered(
     gateway = started("run")
     answered = asyncio.run(submit_until_killed(ports["esmes"], account, gateway))
     assert KILLED_AFTER <= len(answered) < SUBMITS
+    gateway.process.wait(LIMIT_S)  # its port takes connections until it is really gone
     started("run")
     states = asyncio.run(receipts_of(ports["esmes"], account, set(answered.values())))
     assert set(states.values()) <= {ReceiptState.DELIVRD, ReceiptState.UNKNOWN}
