@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
@@ -52,7 +52,7 @@ class ApiContext:
     secrets: ports.Secrets
     stops: ports.StopSet
     wakeups: ports.Wakeups
-    carriers: Sequence[ports.Carrier]
+    carriers: Iterable[ports.Carrier]  # those of this process, at this moment
     metrics: CollectorRegistry
     key_mac_key: bytes  # under it api_key.mac is made (smsgate.security.api_keys.key_mac)
 
@@ -64,6 +64,7 @@ class ApiContext:
     imports: ports_imports.ImportStore
     health: ports_api.HealthStore
 
+    carrier_desk: ports.CarrierDesk | None = None  # None: no carriers run in this process
     esmes: EsmeAccounts | None = None
     esme_sessions: EsmeSessions | None = None  # None: no ESME can bind to this process
     draining: Callable[[], bool] = field(default=lambda: False)

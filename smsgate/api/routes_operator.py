@@ -1,4 +1,4 @@
-"""The operator's routes: merchants, their keys, the carriers' binds."""
+"""The operator's routes: merchants and their keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.errors import Invalid
-from smsgate.flows.ports import Carrier as CarrierPort
 from smsgate.flows.ports_api import (
     KeyDraft,
     MerchantChange,
@@ -131,31 +130,6 @@ class NewApiKey(ApiKey):
     key: str = Field(description="Shown this once.")
 
 
-class Bind(AnswerModel):
-    bind: str
-    host: str
-    state: str
-    since: Instant
-    window_used: int
-    window_max: int
-    last_error: str
-
-
-class Carrier(AnswerModel):
-    name: str
-    rate_per_s: int = Field(description="Segments a second.")
-    in_flight: int
-    receipt_ids: str = Field(
-        description="How the ids of receipts are compared with those of responses: `as_is`, `hex_to_dec` or "
-        "`dec_to_hex`; with `, learned` when the first receipts showed it."
-    )
-    binds: list[Bind]
-
-
-class Carriers(AnswerModel):
-    data: list[Carrier]
-
-
 class SetPriceList(RequestModel):
     price_list: str = Field(max_length=64)
 
@@ -242,13 +216,6 @@ async def revoke_api_key(call: Call) -> Answer:
     return _key(call, row)
 
 
-# ---------------------------------------------------------------------- carriers and prices
-
-
-async def list_carriers(call: Call) -> Answer:
-    return Carriers(data=[_carrier(carrier) for carrier in call.context.carriers])
-
-
 # ---------------------------------------------------------------------- rows to answers
 
 
@@ -283,28 +250,6 @@ def _key(call: Call, row: Principal) -> ApiKey:
     )
 
 
-def _carrier(carrier: CarrierPort) -> Carrier:
-    binds = [
-        Bind(
-            bind=bind.bind,
-            host=bind.host,
-            state=bind.state,
-            since=bind.since,
-            window_used=bind.window_used,
-            window_max=bind.window_max,
-            last_error=bind.last_error,
-        )
-        for bind in carrier.binds()
-    ]
-    return Carrier(
-        name=carrier.name,
-        rate_per_s=carrier.rate_per_s,
-        in_flight=carrier.in_flight(),
-        receipt_ids=str(carrier.receipt_ids),
-        binds=binds,
-    )
-
-
 _OPERATOR: Final = Scope.OPERATOR
 
 ROUTES: Final = (
@@ -324,6 +269,4 @@ ROUTES: Final = (
     Route("GET", "/v1/merchants/{id}/api_keys", list_api_keys, "List a merchant's API keys", _OPERATOR,
           query=PageQuery, response=Page[ApiKey]),
     Route("DELETE", "/v1/api_keys/{id}", revoke_api_key, "Revoke an API key", _OPERATOR, response=ApiKey),
-    Route("GET", "/v1/carriers", list_carriers, "List carriers and the state of their binds", _OPERATOR,
-          response=Carriers),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Final
 from smsgate.api import (
     health,
     routes_campaigns,
+    routes_carriers,
     routes_esmes,
     routes_events,
     routes_imports,
@@ -26,6 +27,7 @@ from smsgate.api.routing import Route
 _MODULES: Final = (
     health,
     routes_operator,
+    routes_carriers,
     routes_esmes,
     routes_prices,
     routes_subscribers,

@@ -13,9 +13,15 @@ from smsgate.cli.exits import UsageRefused
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, run_to_end
 from smsgate.config import load_settings
-from smsgate.daemon.control import ask_carriers, ask_trace
+from smsgate.daemon.control import ask_action, ask_carriers, ask_trace
 
 PCAP_MODE: Final = 0o600  # numbers and texts may stand in it
+
+# What the table shows of a carrier that has no binds: it was stopped.
+UNBOUND: Final = {
+    "bind": "-", "state": "-", "host": "-", "window_used": 0, "window_max": 0, "since": "-", "last_error": ""
+}  # fmt: skip
+NameArgument = Annotated[str, typer.Argument(help="The carrier's name in the configuration.")]
 
 app: Final = typer.Typer(help="See carriers at work, and what was said on their binds.", no_args_is_help=True)
 app.command("doctor", help=carrier_doctor.HELP, epilog=carrier_doctor.EPILOG)(carrier_doctor.doctor)
@@ -34,6 +40,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     rows = [
         (
             carrier["name"],
+            carrier["state"],
             bind["bind"],
             bind["state"],
             bind["host"],
@@ -43,9 +50,9 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             bind["last_error"],
         )
         for carrier in carriers
-        for bind in carrier["binds"]
+        for bind in carrier["binds"] or [UNBOUND]
     ]
-    show_table(("CARRIER", "BIND", "STATE", "HOST", "WINDOW", "RATE", "SINCE", "LAST ERROR"), rows)
+    show_table(("CARRIER", "IS", "BIND", "STATE", "HOST", "WINDOW", "RATE", "SINCE", "LAST ERROR"), rows)
 
 
 @app.command(
@@ -83,3 +90,40 @@ def _write(path: Path, octets: bytes) -> None:
         path.write_bytes(octets)
     except OSError as exc:
         raise UsageRefused(f"--pcap: {path} cannot be written: {exc.strerror}") from exc
+
+
+def _operate(name: str, action: str, config: Path | None, *, as_json: bool) -> None:
+    done = run_to_end(ask_action(load_settings(config).node.state_dir, name, action))
+    if as_json:
+        show_json(done)
+    else:
+        say(f"Carrier {done['name']} is {done['state']}.")
+
+
+@app.command(
+    "drain",
+    help="Submit nothing more by a carrier; it stays bound for receipts and answers.\n\nWhat it has not "
+    "written goes to the next carrier of its route, or waits.",
+    epilog=examples("smsgate carrier drain sms-fr"),
+)
+def drain(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    _operate(name, "drain", config, as_json=as_json)
+
+
+@app.command(
+    "stop",
+    help="Leave a carrier in order: open answers awaited, receipts acknowledged, unbound.\n\nIt stays so "
+    "until `smsgate carrier start`, or the next start of the process.",
+    epilog=examples("smsgate carrier stop sms-fr"),
+)
+def stop(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    _operate(name, "stop", config, as_json=as_json)
+
+
+@app.command(
+    "start",
+    help="Have a drained or stopped carrier work again.",
+    epilog=examples("smsgate carrier start sms-fr"),
+)
+def start(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    _operate(name, "start", config, as_json=as_json)

@@ -20,7 +20,7 @@ from smsgate.cli.sessions import (
 from smsgate.config import Settings, load_settings
 from smsgate.daemon.control import ask_esmes
 from smsgate.daemon.esmes import esme_accounts
-from smsgate.daemon.process import sender_table
+from smsgate.daemon.reloading import sender_table
 from smsgate.daemon.services import Services
 from smsgate.errors import Invalid, NotFound
 from smsgate.flows.esme_accounts import AccountAsk, EsmeAccounts

@@ -25,6 +25,7 @@ COMMANDS: Final = (
     Command("wap-push", "wap_push", "Links as WAP Push, in hexadecimal."),
     Command("pdu", "pdu", "Look into SMPP PDUs, and make them."),
     Command("carrier", "carriers", "See carriers at work, and what was said on their binds."),
+    Command("reload", "reload", "Have the running gateway follow its changed configuration.", "reload_"),
     Command("route", "routes", "See how messages find their carrier."),
     Command("portability", "portability", "Numbers that moved to another network."),
     Command("merchant", "merchants", "Merchants: add, list, give prices, suspend."),

@@ -8,20 +8,25 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Final
 
+import structlog
 import typer
 
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit, UsageRefused
+from smsgate.cli.exits import Exit, UsageRefused, sentence_of
 from smsgate.cli.output import say
+from smsgate.cli.reload import reload_sentence
 from smsgate.cli.sessions import ConfigOption
 from smsgate.cli.systemd import STARTING_MORE, notify
-from smsgate.config import Settings, load_configuration
+from smsgate.config import Loaded, Settings, load_configuration
 from smsgate.config.settings import ROLES
 from smsgate.daemon.process import Process, running
 from smsgate.errors import SmsgateError
 from smsgate.telemetry.logs import configure_logs
+
+log = structlog.get_logger(__name__)
 
 STOP_LIMIT_S: Final = 25.0  # an orderly stop that takes longer is cut: supervisors kill after 30 s or later
 CUT_LIMIT_S: Final = 4.0  # and what does not let itself be cut ends hard; the next start settles it
@@ -52,13 +57,17 @@ def run(
         ),
     ] = None,
 ) -> None:
-    loaded = load_configuration(config)
-    chosen = loaded.settings if roles is None else with_roles(loaded.settings, roles)
+    def read() -> Loaded:
+        found = load_configuration(config)
+        return found if roles is None else replace(found, settings=with_roles(found.settings, roles))
+
+    loaded = read()
+    chosen = loaded.settings
     configure_logs(chosen.log.level, chosen.log.form)
     for warning in loaded.warnings:
         say(f"Warning: {warning}.")
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_Daemon(chosen).serve())
+        runner.run(_Daemon(chosen, lambda: read().settings).serve())
 
 
 def with_roles(given: Settings, text: str) -> Settings:
@@ -79,8 +88,10 @@ def with_roles(given: Settings, text: str) -> Settings:
 class _Daemon:
     """One run: the first signal stops in order, a second one does not wait."""
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, read: Callable[[], Settings]) -> None:
         self._settings = chosen
+        self._read = read
+        self._reloads: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._serving = False
         self._cut = False
@@ -99,8 +110,9 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         try:
-            async with running(self._settings, say=_starting) as process:
+            async with running(self._settings, say=_starting, read=self._read) as process:
                 self._serving = True
+                loop.add_signal_handler(signal.SIGHUP, self._on_hangup, process)
                 notify("READY=1", "STATUS=serving")
                 say(ready_sentence(process))
                 try:
@@ -123,6 +135,19 @@ class _Daemon:
             host, port = self._settings.http.host, self._settings.http.port
             return SmsgateError(f"{words}. {host}:{port} cannot be had: set another http.host or http.port.")
         return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
+
+    def _on_hangup(self, process: Process) -> None:
+        task = asyncio.get_running_loop().create_task(self._reload(process), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self, process: Process) -> None:
+        """Follow the changed file, or say why not and go on by the old one."""
+        try:
+            say(reload_sentence(await process.reloading.reload()))
+        except SmsgateError as exc:
+            log.error("reload_refused", error=str(exc))
+            say(f"Not reloaded, nothing changed: {sentence_of(exc)}")
 
     def _on_signal(self) -> None:
         assert self._task is not None

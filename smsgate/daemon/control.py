@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
 
-from smsgate.errors import LinkError, NotFound
+from smsgate.daemon.reloading import ACTIONS, Reloading
+from smsgate.errors import ConfigError, Conflict, LinkError, NotFound, SmsgateError
 from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.switchboard import Switchboard
@@ -30,6 +32,7 @@ SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long director
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
 _ESMES: Final = web.AppKey("esmes", EsmeSessions)
 _SWITCHBOARD: Final = web.AppKey("switchboard", Switchboard)
+_RELOADING: Final = web.AppKey("reloading", Reloading)
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def _socket_path(state_dir: Path) -> Iterator[str]:
 
 @asynccontextmanager
 async def control_socket(
-    state_dir: Path, switchboard: Switchboard | None, esmes: EsmeSessions | None
+    state_dir: Path, switchboard: Switchboard | None, esmes: EsmeSessions | None, reloading: Reloading
 ) -> AsyncIterator[None]:
     """
     Answer on the control socket; only the process that holds the directory's gateway lock may.
@@ -63,6 +66,8 @@ async def control_socket(
     if switchboard is not None:
         app[_SWITCHBOARD] = switchboard
         app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
+    app[_RELOADING] = reloading
+    app.add_routes([web.post("/reload", _reload), web.post("/carriers/{name}/{action}", _operate)])
     if esmes is not None:
         app[_ESMES] = esmes
         app.add_routes([web.get("/esmes", _esmes)])
@@ -83,7 +88,35 @@ async def control_socket(
 
 
 async def _carriers(request: web.Request) -> web.Response:
-    return web.json_response({"data": [_shown(carrier) for carrier in request.app[_SWITCHBOARD]]})
+    switchboard = request.app[_SWITCHBOARD]
+    shown = [_shown(carrier, switchboard.state(carrier.name)) for carrier in switchboard]
+    return web.json_response({"data": shown})
+
+
+async def _reload(request: web.Request) -> web.Response:
+    try:
+        return web.json_response(await request.app[_RELOADING].reload())
+    except SmsgateError as exc:
+        return _refusal(exc)
+
+
+async def _operate(request: web.Request) -> web.Response:
+    name, action = request.match_info["name"], request.match_info["action"]
+    if action not in ACTIONS:
+        return _problem(f"a carrier can {', '.join(ACTIONS)}, not {action}")
+    try:
+        state = await request.app[_RELOADING].operate(name, action)
+    except SmsgateError as exc:
+        return _refusal(exc)
+    return web.json_response({"name": name, "state": state})
+
+
+def _refusal(exc: SmsgateError) -> web.Response:
+    where, mend = (exc.where, exc.mend) if isinstance(exc, ConfigError) else ("", "")
+    return web.json_response(
+        {"detail": str(exc), "where": where, "mend": mend},
+        status=422 if isinstance(exc, ConfigError) else exc.http_status,
+    )
 
 
 async def _esmes(request: web.Request) -> web.Response:
@@ -133,9 +166,10 @@ def _problem(detail: str) -> web.Response:
     return web.json_response({"detail": detail}, status=404)
 
 
-def _shown(carrier: CarrierAccount) -> dict[str, Any]:
+def _shown(carrier: CarrierAccount, state: str) -> dict[str, Any]:
     return {
         "name": carrier.name,
+        "state": state,
         "rate_per_s": carrier.rate_per_s,
         "rate_now": round(carrier.rate_now(), 1),
         "in_flight": carrier.in_flight(),
@@ -203,14 +237,50 @@ async def ask_trace(
         return await response.read(), int(response.headers["Smsgate-Pdus"])
 
 
+async def ask_reload(state_dir: Path) -> dict[str, Any]:
+    """
+    Have the running gateway read its configuration again, and return what it did.
+
+    Raises:
+        ConfigError: the configuration cannot work; nothing changed.
+        LinkError: no gateway runs on this directory.
+    """
+    return await _done(state_dir, "/reload")
+
+
+async def ask_action(state_dir: Path, name: str, action: str) -> dict[str, Any]:
+    """
+    Have the running gateway drain, stop or start a carrier; return its name and state.
+
+    Raises:
+        NotFound: no such carrier.
+        LinkError: no gateway runs on this directory.
+    """
+    return await _done(state_dir, f"/carriers/{quote(name, safe='')}/{action}")
+
+
+async def _done(state_dir: Path, path: str) -> dict[str, Any]:
+    async with _asked(state_dir, path, {}, method="POST") as response:
+        answer: dict[str, Any] = await response.json()
+        if response.status == web.HTTPUnprocessableEntity.status_code:
+            raise ConfigError(answer["detail"], answer["where"], answer["mend"])
+        if response.status == web.HTTPNotFound.status_code:
+            raise NotFound(answer["detail"])
+        if response.status != web.HTTPOk.status_code:
+            raise Conflict(answer["detail"])
+        return answer
+
+
 @asynccontextmanager
-async def _asked(state_dir: Path, path: str, query: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _asked(
+    state_dir: Path, path: str, query: dict[str, str], *, method: str = "GET"
+) -> AsyncIterator[aiohttp.ClientResponse]:
     try:
         with _socket_path(state_dir) as socket_path:
             connector = aiohttp.UnixConnector(socket_path)
             async with (
                 aiohttp.ClientSession("http://gateway", connector=connector, timeout=TIMEOUT) as session,
-                session.get(path, params=query) as response,
+                session.request(method, path, params=query) as response,
             ):
                 yield response
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -26,8 +26,10 @@ from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump, SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
+from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile import CarrierProfile
-from smsgate.links.switchboard import Switchboard
+from smsgate.links.switchboard import Changes, Switchboard
+from smsgate.protocol.commands import Status
 from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.backlogs import StoredBacklogs
@@ -44,6 +46,7 @@ BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
+LEAVE_S = 10.0  # for one carrier that is changed or taken out: its own time-out of a response
 INTERACTIVE_POLL_S = 0.25  # messages that another process wrote wait this long at most
 
 
@@ -105,7 +108,7 @@ class Gateway:
         self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
         composer = Composer(pricing, accounts, self.routes, clock)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
-        self.rerouting = Rerouting(self.pump, composer, self.routes)
+        self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
         self.claiming = Claiming(
             self._store,
             self.pump,
@@ -128,7 +131,7 @@ class Gateway:
             wakeups,
             clock,
             owner=owner,
-            busy_status=lambda carrier_id: self.switchboard.by_id(carrier_id).mo_busy_status,
+            busy_status=self._busy_status,
         )
         self._clock = clock
         self.receipts_resolved = 0  # in the database, since the start
@@ -172,6 +175,40 @@ class Gateway:
         self.switchboard.start(_Events(self.pump, self.intake))
         return [self._flush_task, self._intake_task, *self._loop_tasks]
 
+    def _busy_status(self, carrier_id: int) -> int:
+        carrier = self.switchboard.carriers.get(carrier_id)
+        return Status.MSGQFUL if carrier is None else carrier.mo_busy_status
+
+    async def reload(self, carriers: Sequence[tuple[int, CarrierProfile]], table: RouteTable) -> Changes:
+        """
+        Go on with these carriers and rules; whoever stays the same is not touched.
+
+        Raises:
+            ConfigError: a carrier cannot be made; nothing changed.
+        """
+
+        def swapped() -> None:
+            self.routes.table = table
+            self.pump.rates_changed()
+            self.pump.wake_claims.set()
+
+        return await self.switchboard.apply(carriers, swapped=swapped, leave=self.leave)
+
+    async def leave(self, account: CarrierAccount) -> None:
+        """Leave one carrier: answers awaited, what came so far committed and acknowledged, unbound."""
+        account.stop_submitting()
+        deadline = self._clock.monotonic() + LEAVE_S
+        await self._holds(lambda: not account.in_flight(), deadline)
+        flushes = self.flushing.flushes
+
+        def acknowledged() -> bool:
+            quiet = self.outcomes.empty() and not self.flushing.busy
+            # The second flush from now began after everything that had come.
+            return (quiet or self.flushing.flushes >= flushes + 2) and not self.intake.backlog()
+
+        await self._holds(acknowledged, deadline)
+        await account.stop(max(0.1, deadline - self._clock.monotonic()))
+
     async def drain(self, timeout_s: float) -> None:
         """
         Leave in order: no new submits, open answers awaited, everything committed, binds unbound both ways.
@@ -184,9 +221,9 @@ class Gateway:
             loop.stop()
         deadline = self._clock.monotonic() + timeout_s
         await end_tasks(self._loop_tasks, timeout_s)
-        await self._answered(deadline)
+        await self._holds(lambda: not self.switchboard.in_flight(), deadline)
         # Receipts and MOs that came so far are committed and answered while the binds still stand.
-        await self._settle(deadline)
+        await self._holds(self._settled, deadline)
         await self.switchboard.drain(max(0.1, deadline - self._clock.monotonic()))
         self.intake.close()
         self.flushing.close()
@@ -200,20 +237,17 @@ class Gateway:
             log.error("gateway_not_settled", uncommitted=self.pump.uncommitted)
         log.info("gateway_drained", in_flight=self.switchboard.in_flight())
 
-    async def _answered(self, deadline: float) -> None:
-        """Wait until no submit_sm waits for its response."""
+    async def _holds(self, condition: Callable[[], bool], deadline: float) -> None:
+        """Wait until `condition` holds, up to a monotonic second."""
         for _ in range(max(1, int((deadline - self._clock.monotonic()) / DRAIN_LOOK_S))):
-            if not self.switchboard.in_flight():
+            if condition():
                 return
             await asyncio.sleep(DRAIN_LOOK_S)
 
-    async def _settle(self, deadline: float) -> None:
-        """Wait until everything that came is committed."""
-        for _ in range(max(1, int((deadline - self._clock.monotonic()) / DRAIN_LOOK_S))):
-            waiting = not self.outcomes.empty() or self.intake.backlog()
-            if not (waiting or self.flushing.busy or self.intake.busy):
-                return
-            await asyncio.sleep(DRAIN_LOOK_S)
+    def _settled(self) -> bool:
+        """Return whether everything that came is committed."""
+        waiting = not self.outcomes.empty() or self.intake.backlog()
+        return not (waiting or self.flushing.busy or self.intake.busy)
 
     async def _resolve_unmatched(self) -> bool:
         now = self._clock.now()

@@ -22,16 +22,15 @@ from smsgate.daemon.control import control_socket
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.one_gateway import one_gateway
+from smsgate.daemon.reloading import Reloading, sender_table
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
 from smsgate.daemon.watching import watch_gateway
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.loops import Loop
-from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
-from smsgate.links.senders import owners_of_senders
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
 from smsgate.store.deliveries import PgDeliveries
@@ -89,12 +88,17 @@ class _Wakeups:
 class Process:
     """What runs; made by `running`."""
 
-    def __init__(self, settings: Settings, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, services: Services, read: Callable[[], Settings] | None = None
+    ) -> None:
+        """`read` gives the configuration anew, for a reload."""
         self.settings = settings
         self.services = services
         self.metrics = Metrics()
         self.draining = False
         self.gateway: Gateway | None = None
+        self._senders = sender_table(settings)
+        self.reloading = Reloading(settings, services.database, None, self._senders, read)
         self.webhooks: Deliveries | None = None
         self.esmes: EsmeSide | None = None
         self.api: Serving | None = None
@@ -179,7 +183,7 @@ class Process:
             limits=settings.sending.limits(),
             table=route_table(settings.routes, settings.carriers),
         )
-        self._wakeups.gateway = self.gateway
+        self._wakeups.gateway = self.reloading.gateway = self.gateway
         self._tasks += self.gateway.start()
 
     async def _open_control_socket(self) -> None:
@@ -187,13 +191,13 @@ class Process:
         esmes = None if self.esmes is None else self.esmes.desk
         try:
             await self._stack.enter_async_context(
-                control_socket(self.settings.node.state_dir, switchboard, esmes)
+                control_socket(self.settings.node.state_dir, switchboard, esmes, self.reloading)
             )
         except OSError as exc:  # a directory that takes no socket must not keep messages from leaving
             log.warning("control_socket_refused", error=str(exc))
 
     async def _start_esmes(self) -> None:
-        services, senders = self.services, sender_table(self.settings)
+        services, senders = self.services, self._senders
         self.esmes = EsmeSide(
             self.settings.esmes,
             services.database,
@@ -214,7 +218,7 @@ class Process:
             commerce_stores(services.database),
             pricing=self.pricing,
             networks=default_table(),
-            senders=sender_table(self.settings),
+            senders=self._senders,
             prover=ChallengeProver(self._client, services.clock),
             policy=self.settings.webhooks.policy(),
             secrets=services.keyring,
@@ -285,7 +289,8 @@ class Process:
             secrets=services.keyring,
             stops=self.stops,
             wakeups=self._wakeups,
-            carriers=list(self.gateway.switchboard) if self.gateway else [],
+            carriers=self.gateway.switchboard if self.gateway else [],
+            carrier_desk=self.reloading if self.gateway else None,
             metrics=self.metrics.registry,
             key_mac_key=services.key_mac_key,
             api_keys=PgApiKeys(database),
@@ -295,7 +300,7 @@ class Process:
             subscribers=PgSubscribers(database),
             imports=PgImports(database),
             health=PgHealth(database),
-            esmes=esme_accounts(self.settings, services, sender_table(self.settings)),
+            esmes=esme_accounts(self.settings, services, self._senders),
             esme_sessions=None if self.esmes is None else self.esmes.desk,
             draining=lambda: self.draining,
             commerce=commerce,
@@ -351,15 +356,6 @@ class Process:
         log.info("stopped")
 
 
-def sender_table(settings: Settings) -> dict[str, SenderInfo]:
-    """Return every sender number of every carrier: who may use it, and whether people can answer it."""
-    table: dict[str, SenderInfo] = {}
-    for number, (carrier, sender) in owners_of_senders(settings.carriers).items():
-        merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
-        table[number] = SenderInfo(carrier.name, sender.receives, merchants, carrier.alphabets)
-    return table
-
-
 @asynccontextmanager
 async def running(
     settings: Settings,
@@ -367,13 +363,18 @@ async def running(
     say: Callable[[str], None],
     clock: Clock | None = None,
     database_name: str | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Process]:
-    """Run a process of smsgate; leaving stops it in order. `database_name` is another than the usual one."""
+    """
+    Run a process of smsgate; leaving stops it in order.
+
+    `database_name` is another than the usual one; `read` gives the configuration anew, for a reload.
+    """
     clock = clock or SystemClock()
     async with open_services(
         settings.node.state_dir, settings.database.dsns(), clock, say, database_name=database_name
     ) as services:
-        process = Process(settings, services)
+        process = Process(settings, services, read)
         try:
             await process.start()
             yield process

@@ -85,5 +85,6 @@ class Flushing:
         for ack in cut.acks:
             acks.setdefault(ack.carrier_id, []).append(ack)
         for carrier_id, group in acks.items():
-            self._carriers[carrier_id].acknowledge(group)
+            if (carrier := self._carriers.get(carrier_id)) is not None:  # else it was taken out meanwhile
+                carrier.acknowledge(group)
         self._pump.committed(cut, taken_over)

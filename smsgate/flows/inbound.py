@@ -138,7 +138,7 @@ class Intake:
         until housekeeping drops it, and holds up no other.
         """
         more = False
-        for carrier_id in self._carriers:
+        for carrier_id in list(self._carriers):
             failed = 0
             for settled in range(PARTS_MAX):
                 async with self._deciding:
@@ -368,4 +368,5 @@ class Intake:
             if mo.ack is not None:
                 acks.setdefault(mo.carrier_id, []).append(mo.ack)
         for carrier_id, group in acks.items():
-            self._carriers[carrier_id].acknowledge(group, status)
+            if (carrier := self._carriers.get(carrier_id)) is not None:
+                carrier.acknowledge(group, status)

@@ -223,6 +223,18 @@ class SendingStore(Protocol):
         ...
 
 
+class CarrierDesk(Protocol):
+    """What an operator does to one carrier while the process runs."""
+
+    def state(self, name: str) -> str:
+        """Return "running", "draining" or "stopped"."""
+        ...
+
+    async def operate(self, name: str, action: str) -> str:
+        """Do "drain", "stop" or "start", and return the state then. Raises NotFound."""
+        ...
+
+
 class StopSet(Protocol):
     """STOPs of the last hours, looked at after the claim and before the octets exist."""
 

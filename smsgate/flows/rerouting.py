@@ -13,9 +13,10 @@ from typing import Final
 
 import structlog
 
+from smsgate.clock import Clock
 from smsgate.flows.batches import Batch
 from smsgate.flows.composing import Composer
-from smsgate.flows.routes import Routes
+from smsgate.flows.routes import SENDER_UNKNOWN, Routes
 from smsgate.flows.sending import Pump
 
 log = structlog.get_logger(__name__)
@@ -25,26 +26,34 @@ REFUSED: Final = "refused"
 
 
 class Rerouting:
-    def __init__(self, pump: Pump, composer: Composer, routes: Routes) -> None:
+    def __init__(self, pump: Pump, composer: Composer, routes: Routes, clock: Clock) -> None:
         self._pump = pump
         self._composer = composer
         self._routes = routes
+        self._clock = clock
         # Messages that changed their carrier, by (from, to, why): ids of carriers, for metrics.
         self.moved: Counter[tuple[int, int, str]] = Counter()
         pump.elsewhere = self.refused
 
     async def look(self) -> bool:
         """Take from carriers that are away what they have not written; False: look again in due time."""
-        down = self._routes.down_ids()
-        for batch in list(self._pump.batches()) if down else ():
-            waits = not (batch.exhausted() or batch.paused or batch.ended)
-            if waits and batch.carrier_id in down and batch.way.tiers:
-                self._leave(batch)
+        away, known = self._routes.down_ids(), self._routes.known_ids()
+        for batch in list(self._pump.batches()):
+            if batch.exhausted() or batch.paused or batch.ended:
+                continue
+            if batch.carrier_id not in known:
+                self._leave(batch, self._routes.owner(batch.sender))
+            elif batch.carrier_id in away and batch.way.tiers:
+                self._leave(batch, batch.carrier_id)
         return False
 
-    def _leave(self, batch: Batch) -> None:
-        carrier_id = self._routes.next_carrier(batch)
+    def _leave(self, batch: Batch, otherwise: int | None) -> None:
+        """Hand over what was not written; to `otherwise` when the rule has nobody."""
+        carrier_id = self._routes.next_carrier(batch) or otherwise
         if carrier_id is None:
+            self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())  # its carrier was taken out
+            return
+        if carrier_id == batch.carrier_id:
             return  # it waits for its own carrier
         indexes = batch.take_rest()
         self._pump.hand_over(batch, self._composer.rerouted(batch, indexes, carrier_id))

@@ -8,6 +8,7 @@ exchanged as a whole at run time; batches that were made before go on by the rul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Protocol
 
 from smsgate.billing.networks import NetworkTable
@@ -104,7 +105,7 @@ class Routes:
         salt: int,
     ) -> list[Group]:
         """Split recipients by carrier; `salt` and the number choose among equals, the same each time."""
-        owner = self._owner(sender)
+        owner = self.owner(sender)
         slug = self._prices.slug(merchant_id)
         view = self.table.view(slug, sender, kind) if self.table else None
         if not view:
@@ -168,9 +169,17 @@ class Routes:
             if (since := carrier.down_since()) is not None and since <= latest
         )
 
+    def known_ids(self) -> AbstractSet[int]:
+        return self._carriers.keys()
+
     def down_ids(self) -> frozenset[int]:
         ids = self._ids()
         return frozenset(ids[name] for name in self.down())
+
+    def owner(self, sender: str) -> int | None:
+        """Return the carrier that takes what no rule decides; None: nobody has this sender."""
+        carrier_id = self._carrier_of_sender.get(sender)
+        return carrier_id if carrier_id in self._carriers else None
 
     def cost(self, carrier: str, network: str) -> int | None:
         """Return what a segment to `network` costs at a carrier now, in micros; None: nobody knows."""
@@ -182,17 +191,13 @@ class Routes:
 
     def _plan(self, rule: Rule | None, network: str, slug: str, sender: str) -> Plan:
         if rule is None:
-            return _own(self._owner(sender))
+            return _own(self.owner(sender))
         if rule.refuse:
             return Plan(rule.name, (), ROUTE_REFUSED)
         known = self._ids()
         candidates = [c for c in self.table.candidates(rule, sender, slug) if c.carrier in known]
         found = tiers(rule, candidates, lambda carrier: self.cost(carrier, network))
         return Plan(rule.name, found, None if found else ROUTE_TOO_DEAR)
-
-    def _owner(self, sender: str) -> int | None:
-        carrier_id = self._carrier_of_sender.get(sender)
-        return carrier_id if carrier_id in self._carriers else None
 
     def _ids(self) -> dict[str, int]:
         return {carrier.name: carrier_id for carrier_id, carrier in self._carriers.items()}

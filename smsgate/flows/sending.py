@@ -8,7 +8,7 @@ One instance serves all carriers of the process. Its writes happen inside the ev
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -63,17 +63,14 @@ class Pump:
         self._clock = clock
         self._limits = limits
         self._batches: dict[int, Batch] = {}
-        self._queues: dict[tuple[int, Lane], deque[Batch]] = {
-            (carrier_id, lane): deque() for carrier_id in carriers for lane in Lane
-        }
+        self._queues: defaultdict[tuple[int, Lane], deque[Batch]] = defaultdict(deque)
         self._timers = Timers(clock, self.fill)
         # Gives refused messages to another carrier than the named one; False: nobody is left.
         self.elsewhere: Callable[[Batch, Sequence[int], str], bool] = lambda _batch, _indexes, _name: False
         # What the database says is ours, until the flush that settles it is durable.
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
-        rate = max((carrier.rate_per_s for carrier in carriers.values()), default=0)
-        self.allowance_step = limits.allowance(rate)
+        self.rates_changed()
         self.absent = Absent()
         self.draining = False
         self.uncommitted = 0
@@ -82,6 +79,11 @@ class Pump:
         self.wake_interactive = asyncio.Event()
         self.submitted = 0  # since the start, for metrics
         self.routed: Counter[tuple[str, int]] = Counter()  # of them, by (rule, carrier)
+
+    def rates_changed(self) -> None:
+        """Fit the step of allowances to the fastest carrier."""
+        rate = max((carrier.rate_per_s for carrier in self._carriers.values()), default=0)
+        self.allowance_step = self._limits.allowance(rate)
 
     # ------------------------------------------------------------ CarrierEvents (called by links)
 
@@ -174,7 +176,8 @@ class Pump:
 
     def fill(self, carrier_id: int) -> None:
         """Write as much as window, rate, cap and lanes allow now; interactive messages first."""
-        carrier = self._carriers[carrier_id]
+        if (carrier := self._carriers.get(carrier_id)) is None:
+            return  # taken out meanwhile
         for lane in (Lane.INTERACTIVE, Lane.BULK):
             queue = self._queues[carrier_id, lane]
             while queue and self._fill_from(carrier, lane, queue):
@@ -362,7 +365,7 @@ class Pump:
                 for batch in chunk.batches:
                     if not batch.exhausted():
                         self._enqueue(batch)
-        for carrier_id in self._carriers:
+        for carrier_id in list(self._carriers):
             self.fill(carrier_id)
 
     def _fence_off(self, chunk: Chunk) -> None:

@@ -16,6 +16,7 @@ from smsgate.links.deliveries import read_deliveries
 from smsgate.links.flow import Flow
 from smsgate.links.hosts import HostBook
 from smsgate.links.link import Link
+from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.requests import Requests
 from smsgate.links.submitted import submitted_bodies
 from smsgate.links.tls import tls_context
@@ -68,23 +69,14 @@ class CarrierAccount:
         random: Callable[[], float],
     ) -> None:
         """Raises ConfigError: a TLS file that cannot be read."""
-        self.profile = profile
         self.carrier_id = carrier_id
         self.name = profile.name
-        self.rate_per_s = profile.rate_per_s
-        self.cost_list = profile.cost_list
-        self.alphabets = profile.alphabets
-        self.retry_statuses = frozenset(profile.throttle_statuses)
-        self.unreachable_statuses = frozenset(profile.unreachable_statuses)
-        self.unreachable_wait_s = profile.unreachable_wait_s
-        self.reroute_statuses = frozenset(profile.reroute_statuses)
-        self.mo_busy_status = profile.mo_busy_status
         self.receipt_ids = ReceiptIds(profile.receipt_id_forms())
         self._counts = CarrierCounts()
         self._clock = clock
         self._random = random
         self._tls = tls_context(profile)
-        self._bodies = BodyMaker(profile, clock)
+        self._read(profile)
         self._flow = Flow(profile, clock.monotonic)
         self.requests = Requests(profile, lambda: self._senders, self._flow.throttle, clock.monotonic)
         self.response_times = ResponseTimes()
@@ -102,6 +94,25 @@ class CarrierAccount:
         self._down_since: float | None = clock.monotonic()  # until the first bind that sends
         self._summary_at = 0.0
         self._unreadable_told = 0
+
+    def _read(self, profile: CarrierProfile) -> None:
+        self.profile = profile
+        self.rate_per_s = profile.rate_per_s
+        self.cost_list = profile.cost_list
+        self.alphabets = profile.alphabets
+        self.retry_statuses = frozenset(profile.throttle_statuses)
+        self.unreachable_statuses = frozenset(profile.unreachable_statuses)
+        self.unreachable_wait_s = profile.unreachable_wait_s
+        self.reroute_statuses = frozenset(profile.reroute_statuses)
+        self.mo_busy_status = profile.mo_busy_status
+        self._bodies = BodyMaker(profile, self._clock)
+
+    def adopt(self, profile: CarrierProfile) -> None:
+        """Go on by a profile whose changes need no new bind (`profile_changes`)."""
+        assert not needs_new_bind(self.profile, profile)
+        self._read(profile)
+        self._flow.adopt(profile)
+        self.requests.throttle = self._flow.throttle
 
     @property
     def counts(self) -> CarrierCounts:
@@ -202,8 +213,13 @@ class CarrierAccount:
     def stop_submitting(self) -> None:
         self._stopped = True
 
+    def resume_submitting(self) -> None:
+        self._stopped = False
+        if self._events is not None:
+            self._events.room_changed(self.carrier_id)
+
     def down_since(self) -> float | None:
-        return self._down_since
+        return 0.0 if self._stopped else self._down_since
 
     def in_flight(self) -> int:
         return sum(connection.session.in_flight() for connection in self._connections.values())

@@ -23,6 +23,15 @@ class Flow:
         self._clock = clock
         self.throttle = Throttle(profile.rate_per_s, profile.burst, clock(), start_per_s=profile.start_per_s)
 
+    def adopt(self, profile: CarrierProfile) -> None:
+        """Go on by another contract; a new rate begins with what the old one had left."""
+        old, self._profile = self._profile, profile
+        if (old.rate_per_s, old.burst) != (profile.rate_per_s, profile.burst):
+            now = self._clock()
+            left = self.throttle.available(now)
+            self.throttle = Throttle(profile.rate_per_s, profile.burst, now, start_per_s=profile.start_per_s)
+            self.throttle.take(max(0, self.throttle.available(now) - left), now)
+
     def room(self, senders: Sequence[Connection], lane: Lane) -> int:
         """Return how many segments may be written now."""
         window = sum([sender.room() for sender in senders])

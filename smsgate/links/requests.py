@@ -57,7 +57,7 @@ class Requests:
         self.written = 0
         self._profile = profile
         self._senders = senders
-        self._throttle = throttle
+        self.throttle = throttle
         self._clock = clock
         self._waiting: dict[tuple[int, int], asyncio.Future[Pdu]] = {}  # by (connection, sequence_number)
 
@@ -148,7 +148,7 @@ class Requests:
             senders = self._senders()
             if not senders:
                 raise LinkError(f"{self._profile.name} is not bound")
-            owed -= self._throttle.take(owed, self._clock())
+            owed -= self.throttle.take(owed, self._clock())
             roomy = max(senders, key=lambda sender: sender.room())
             if not owed and roomy.room() > 0:
                 try:
@@ -156,7 +156,7 @@ class Requests:
                 except (NotBound, WindowFull):
                     pass
             if self._clock() >= deadline:
-                self._throttle.give_back(segments - owed)
+                self.throttle.give_back(segments - owed)
                 raise LinkError(f"{self._profile.name} had no room for a request in time")
             await asyncio.sleep(LOOK_S)
 

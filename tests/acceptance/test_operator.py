@@ -75,6 +75,27 @@ async def test_the_counters_agree_with_what_the_smsc_saw(ground: Ground) -> None
         assert (carrier["name"], carrier["rate_per_s"], carrier["in_flight"]) == ("sim", 500, 0)
 
 
+async def test_a_carrier_is_drained_stopped_and_started_over_the_api(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        for action, state, bound in (
+            ("drain", "draining", True),
+            ("start", "running", True),
+            ("stop", "stopped", False),
+            ("start", "running", True),
+        ):
+            answer = await town.operator.ask("POST", f"/v1/carriers/sim/{action}", {})
+            assert (answer.status, answer.body["state"]) == (200, state), answer
+            await eventually(lambda bound=bound: _bound(town, bound))  # type: ignore[misc]
+        unknown = await town.operator.ask("POST", "/v1/carriers/nobody/drain", {})
+        assert (unknown.status, unknown.code) == (404, "not_found")
+        assert (await town.merchant.ask("POST", "/v1/carriers/sim/stop", {})).code == "operator_only"
+
+
+async def _bound(town: Town, wanted: bool) -> bool:
+    (carrier,) = (await town.operator.get("/v1/carriers"))["data"]
+    return any(bind["state"] == "bound" for bind in carrier["binds"]) is wanted
+
+
 async def test_the_operators_routes_are_the_operators_alone(ground: Ground) -> None:
     async with a_town(ground, subscribers=1) as town:
         for method, path in (("GET", "/v1/carriers"), ("GET", "/v1/merchants"), ("POST", "/v1/price_lists")):

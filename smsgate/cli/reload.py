@@ -1,0 +1,41 @@
+"""`smsgate reload`: the running gateway follows its changed configuration."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from smsgate.cli.examples import examples
+from smsgate.cli.output import JsonOption, say, show_json
+from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.config import load_settings
+from smsgate.daemon.control import ask_reload
+
+EPILOG: Final = examples("smsgate reload", "smsgate reload --json")
+HELP: Final = (
+    "Have the running gateway follow its changed configuration: carriers and routes.\n\nThe file is checked "
+    "as a whole first; one that cannot work changes nothing. Carriers that stay the same keep their "
+    "sessions. SIGHUP does the same."
+)
+DONE: Final = (
+    ("added", "added"),
+    ("rebound", "bound anew"),
+    ("adjusted", "changed without a new bind"),
+    ("removed", "drained and removed"),
+    ("untouched", "untouched"),
+)
+
+
+def reload_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    done = run_to_end(ask_reload(load_settings(config).node.state_dir))
+    if as_json:
+        show_json(done)
+    else:
+        say(reload_sentence(done))
+
+
+def reload_sentence(done: dict[str, Any]) -> str:
+    parts = [f"{words}: {', '.join(done[key])}" for key, words in DONE if done.get(key)]
+    parts.append(f"{len(done.get('routes', []))} routes in force")
+    if done["restart_needed"]:
+        parts.append(f"a restart is needed for {', '.join(done['restart_needed'])}")
+    return f"Reloaded; {'; '.join(parts)}."

@@ -1,0 +1,171 @@
+"""Carriers and routes change while messages flow: others are not touched, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smsgate.daemon.gateway import Gateway
+from smsgate.errors import ConfigError, NotFound
+from smsgate.flows.sending import SendingLimits
+from smsgate.links.switchboard import Changes
+from smsgate.routing.rules import Candidate, Rule
+from smsgate.routing.table import NO_ROUTES
+from smsgate.store.pool import Database
+from tests.flows.test_recovery import books
+from tests.flows.test_routing import received, two_carriers
+from tests.flows.world import FIRST_MSISDN, SENDER, World, a_simulator, a_world, eventually
+
+FIRST_THEN_OTHER = Rule("all", (Candidate("sim", 1), Candidate("other", 2)))
+
+
+def tokens(gateway: Gateway, carrier: str) -> set[int]:
+    """Return the connections of a carrier: a new bind would be another one."""
+    account = gateway.switchboard.by_name(carrier)
+    return set() if account is None else set(account._connections)
+
+
+async def change(world: World, gateway: Gateway, **first: Any) -> Changes:
+    """Reload with other keys of the first carrier."""
+    (carrier_id, profile), *rest = world.profiles()
+    return await gateway.reload([(carrier_id, profile.model_copy(update=first)), *rest], world.table())
+
+
+async def both_bound(gateway: Gateway) -> None:
+    await eventually(lambda: tokens(gateway, "sim") and tokens(gateway, "other"))
+
+
+async def test_a_changed_carrier_binds_anew_in_the_middle_and_the_other_keeps_its_connection(
+    database: Database,
+) -> None:
+    rules = [Rule("half", (Candidate("sim"), Candidate("other")))]
+    slow = {"rate_per_s": 300, "response_latency_s": 0.02}
+    async with two_carriers(database, rules, subscribers=600, **slow) as world:
+        campaign_id = await world.campaign(chunk=200)
+        async with world.gateway() as gateway:
+            await both_bound(gateway)
+            await eventually(partial(world.submitted, 50))
+            before, other = tokens(gateway, "sim"), tokens(gateway, "other")
+            changes = await change(world, gateway, window_max=50)
+            assert (changes.rebound, changes.untouched) == (["sim"], ["other"])
+            await eventually(lambda: world.finished(campaign_id))
+            assert tokens(gateway, "other") == other
+            assert not tokens(gateway, "sim") & before
+        first, second = received(world)
+        assert len(first) + len(second) == 600
+        assert min(len(first), len(second)) > 50
+        assert (await books(world, campaign_id))["accepted"] == 600
+
+
+async def test_a_rate_a_price_list_and_senders_change_without_a_new_bind(database: Database) -> None:
+    async with two_carriers(database, [], subscribers=60, rate_per_s=20) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await both_bound(gateway)
+            before = tokens(gateway, "sim") | tokens(gateway, "other")
+            await eventually(partial(world.submitted, 5))
+            changes = await change(world, gateway, rate_per_s=5_000, cost_list="other-cost")
+            assert (changes.adjusted, changes.rebound) == (["sim"], [])
+            await eventually(lambda: world.finished(campaign_id), 2.0)
+            assert tokens(gateway, "sim") | tokens(gateway, "other") == before
+        assert (await books(world, campaign_id))["accepted"] == 60
+
+
+async def test_a_carrier_is_added_takes_its_route_and_is_removed_again(database: Database) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=150) as world, a_simulator() as other:
+        async with world.gateway() as gateway:
+            await eventually(lambda: tokens(gateway, "sim"))
+            own = tokens(gateway, "sim")
+            campaign_id = await world.campaign(chunk=50)
+            await eventually(partial(world.submitted, 20))
+            world.other, world.other_senders = other, (SENDER,)
+            world.routes = [Rule("other", (Candidate("other"), Candidate("sim", 2)))]
+            changes = await gateway.reload(world.profiles(), world.table())
+            assert (changes.added, changes.untouched) == (["other"], ["sim"])
+            await eventually(lambda: other.smsc.log.submits >= 30)
+            world.other = None
+            changes = await gateway.reload(world.profiles(), NO_ROUTES)
+            assert changes.removed == ["other"]
+            assert gateway.switchboard.by_name("other") is None
+            await eventually(lambda: world.finished(campaign_id))
+            assert tokens(gateway, "sim") == own
+            world.other = other
+        first, second = received(world)
+        assert len(first) + len(second) == 300
+        assert (await books(world, campaign_id))["accepted"] == 300
+        assert await world.value("SELECT count(*) FROM sent WHERE carrier_id = 2") == len(second)
+
+
+async def test_what_a_removed_carrier_left_goes_to_the_senders_owner_or_is_not_sent(
+    database: Database,
+) -> None:
+    rules = [Rule("other", (Candidate("other"),))]
+    async with two_carriers(database, rules, subscribers=100, rate_per_s=50) as world:
+        other = world.other
+        assert other is not None
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: other.smsc.log.submits >= 10)
+            world.other, world.routes = None, []
+            await gateway.reload(world.profiles(), NO_ROUTES)
+            await eventually(lambda: world.finished(campaign_id))
+            assert gateway.rerouting.moved.total() > 0
+        world.other = other
+        first, second = received(world)
+        assert len(first) + len(second) == 100
+        assert first
+        assert (await books(world, campaign_id))["accepted"] == 100
+
+
+async def test_a_carrier_that_cannot_be_made_changes_nothing(database: Database) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=1) as world:
+        async with world.gateway() as gateway:
+            await both_bound(gateway)
+            before, table = tokens(gateway, "sim") | tokens(gateway, "other"), gateway.routes.table
+            with pytest.raises(ConfigError, match="ca_file"):
+                await change(world, gateway, tls="verify", ca_file=Path("no/such/file.pem"))
+            assert tokens(gateway, "sim") | tokens(gateway, "other") == before
+            assert gateway.routes.table is table
+
+
+async def test_receipts_that_came_are_acknowledged_before_a_carrier_is_left(database: Database) -> None:
+    async with two_carriers(database, [], subscribers=300) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await both_bound(gateway)
+            await eventually(partial(world.submitted, 100))
+            await gateway.switchboard.stop_one("sim", gateway.leave)
+            assert gateway.switchboard.state("sim") == "stopped"
+            assert tokens(gateway, "sim") == set()
+            assert world.log.receipts_acknowledged == world.log.receipts_written >= 100
+            await gateway.switchboard.start_one("sim")
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: world.value("SELECT count(*) = 300 FROM receipt"))
+            assert world.log.written_again == 0
+        assert Counter(world.log.by_destination.values()) == {1: 300}
+
+
+async def test_a_drained_carrier_sends_nothing_and_still_hears(database: Database) -> None:
+    limits = SendingLimits(poll_s=0.02, failover_s=0.5)
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=40, limits=limits) as world:
+        async with world.gateway() as gateway:
+            await both_bound(gateway)
+            own = tokens(gateway, "sim")
+            await gateway.switchboard.drain_one("sim")
+            assert gateway.switchboard.state("sim") == "draining"
+            campaign_id = await world.campaign()
+            await eventually(lambda: world.finished(campaign_id))
+            world.answer(1, "STOP")
+            await eventually(lambda: gateway.intake.taken == 1)
+            assert tokens(gateway, "sim") == own
+            await gateway.switchboard.start_one("sim")
+            assert gateway.switchboard.state("sim") == "running"
+            with pytest.raises(NotFound, match="there are other, sim"):
+                await gateway.switchboard.drain_one("nobody")
+        first, second = received(world)
+        assert first <= {FIRST_MSISDN + 1}  # the confirmation of its STOP
+        assert len(second) >= 39
