@@ -37,7 +37,9 @@ class _Charge(NamedTuple):
     campaign_id: int | None
     carrier_id: int
     sell_item_id: int
+    sell_micros: int  # of one message: those of more segments are a posting of their own
     cost_item_id: int
+    cost_micros: int
 
 
 async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[ChunkKey]) -> Booked:
@@ -68,7 +70,9 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
         if status == 0:
             campaign_id = None if chunk is None else chunk.campaign_id
             head = (sent.merchant_ids[place], campaign_id, sent.carrier_ids[place])
-            uncharged[_Charge(*head, sent.sell_item_ids[place], sent.cost_item_ids[place])] += 1
+            sell = (sent.sell_item_ids[place], sent.sell_micros[place])
+            cost = (sent.cost_item_ids[place], sent.cost_micros[place])
+            uncharged[_Charge(*head, *sell, *cost)] += 1
     gone = {sent.message_ids[place] for place in dropped}
     return Booked(
         {key: n for key, n in counters.items() if n},
@@ -128,9 +132,9 @@ def _without(postings: Sequence[PostingLine], uncharged: Counter[_Charge]) -> li
         by_posting[line.posting_id].append(line)
     left: list[PostingLine] = []
     for lines in by_posting.values():
-        items = {line.account: line.item_id for line in lines}
+        of_one = {line.account: (line.item_id, line.amount_micros // line.messages) for line in lines}
         head = (lines[0].merchant_id, lines[0].campaign_id, lines[0].carrier_id)
-        charge = _Charge(*head, items[Account.UNBILLED], items.get(Account.COST, 0))
+        charge = _Charge(*head, *of_one[Account.UNBILLED], *of_one.get(Account.COST, (0, 0)))
         less = min(uncharged[charge], lines[0].messages)
         uncharged[charge] -= less
         left += [_shortened(line, less) for line in lines if line.messages > less]

@@ -52,6 +52,7 @@ class _Owner:
 
     def __init__(self, world: World, epoch: int) -> None:
         ids = IdMaker(epoch, lambda: int(datetime.now(UTC).timestamp() * 1000))
+        self.ids = ids
         self.store = StoredSending(world.database, ids, str)
         self.epoch = epoch
         self.outcomes = Outcomes(ids.next)
@@ -117,6 +118,50 @@ async def test_an_outcome_that_another_owner_wrote_first_is_neither_counted_nor_
         counters = await books(world, campaign_id)
         assert (counters["accepted"], counters["not_sent"]) == (10, 0)
         assert await world.value("SELECT sum(amount_micros)::bigint FROM ledger_entry") == 0
+
+
+def esme_messages(segments: dict[int, int]) -> Batch:
+    """Return messages of an ESME by their ids, each with the segments that it makes."""
+    size, counts = len(segments), list(segments.values())
+    return Batch(
+        handle=1,
+        lane=Lane.INTERACTIVE,
+        carrier_id=1,
+        merchant_id=MERCHANT,
+        campaign_id=None,
+        sender="38123",
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        message_ids=list(segments),
+        msisdns=[33612345678] * size,
+        texts=[b""] * size,
+        sell_item_ids=[11] * size,
+        sell_micros=[45_000 * count for count in counts],
+        cost_item_ids=[21] * size,
+        cost_micros=[30_000 * count for count in counts],
+        currency="EUR",
+        cost_currency="EUR",
+        bodies=[b"x"] * size,
+        segments=counts,
+    )
+
+
+async def test_a_long_message_that_is_charged_already_leaves_the_charge_of_a_short_one_alone(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        first, second = _Owner(world, 5), _Owner(world, 6)
+        short, long = first.ids.next(), first.ids.next()
+        first.ends(esme_messages({long: 3}), accepted=1)
+        second.ends(esme_messages({short: 1, long: 3}), accepted=2)
+        await first.flush()
+        await second.flush()
+        charged = await world.value("SELECT sum(sell_micros)::bigint FROM sent")
+        assert charged == 4 * 45_000
+        for account, amount in (("unbilled", charged), ("cost", 4 * 30_000)):
+            posted = "SELECT sum(amount_micros)::bigint FROM ledger_entry WHERE account = $1"
+            assert await world.value(posted, account) == amount
+        segments = "SELECT sum(segments)::bigint FROM ledger_entry WHERE account = 'revenue'"
+        assert await world.value(segments) == 4
 
 
 async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(database: Database) -> None:
