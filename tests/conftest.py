@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.partitions import make_ahead
@@ -30,6 +31,12 @@ from smsgate.store.pool import Database, PoolSizes
 from smsgate.store.roles import ADMIN
 
 T = TypeVar("T")
+
+# How long an example takes says how busy the machine is; what is tested is what comes out. With CI set,
+# Hypothesis takes its own profile, which draws the same examples each time.
+settings.register_profile("quiet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if not os.environ.get("CI"):
+    settings.load_profile("quiet")
 
 # Only root can be wrong in root's way; there is nothing to skip for others.
 collect_ignore = [] if os.geteuid() == 0 else ["store/test_embedded_root.py"]

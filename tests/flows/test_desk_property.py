@@ -114,7 +114,7 @@ groups = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(groups)
 def test_whatever_is_said_stock_orders_consent_and_answers_stay_in_step(
     said: list[list[tuple[int, str]]],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.campaigns.replies import Context, Label, Reading, read_reply
@@ -158,7 +158,6 @@ def test_a_reading_says_why_and_by_which_rules() -> None:
     assert reading.rules_version
 
 
-@settings(deadline=None)  # a language's words are read from a file the first time
 @given(st.text(max_size=300), st.sampled_from(["fr", "en", "sv", "de", "es", "it", "und", "xx"]))
 def test_every_text_has_one_reading(text: str, language: str) -> None:
     assert read_reply(text, language) == read_reply(text, language)
