@@ -15,6 +15,7 @@ from smsgate.errors import TextError
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, decode_gsm
+from smsgate.protocol.packing import SEPTET_MASK, fill_bits_after, pack
 from smsgate.protocol.pdus import decode_pdu, encode_body
 from smsgate.protocol.times import absolute_time, relative_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_value
@@ -46,7 +47,7 @@ def submitted_bodies(
     Return one body per recipient; see `flows.ports.Carrier.submitted_bodies`.
 
     Raises:
-        TextError: code `not_in_alphabet`; this carrier's default alphabet lacks a character.
+        TextError: code `not_in_alphabet`; this carrier's default alphabet lacks a character of the text.
         BodyError: a stored body that cannot be read, or is too long for a carrier without TLVs.
     """
     assert len(msisdns) == len(bodies)
@@ -80,11 +81,12 @@ def _body(
     tlvs = pdu.tlvs
     if fields["data_coding"] == _DEFAULT:
         fields["data_coding"] = profile.gsm_data_coding
-        if profile.default_alphabet == "latin1":
+        write = _to_latin1 if profile.default_alphabet == "latin1" else _packed if profile.packed else None
+        if write is not None:
             udhi = fields["esm_class"] & ESM_CLASS_UDHI
-            fields["short_message"] = _to_latin1(fields["short_message"], udhi)
+            fields["short_message"] = write(fields["short_message"], udhi)
             tlvs = tuple(
-                (tag, _to_latin1(value, udhi) if tag == Tag.MESSAGE_PAYLOAD else value) for tag, value in tlvs
+                (tag, write(value, udhi) if tag == Tag.MESSAGE_PAYLOAD else value) for tag, value in tlvs
             )
     if not with_tlvs:
         payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
@@ -106,6 +108,15 @@ def _validity(profile: CarrierProfile, left: timedelta, until: datetime) -> byte
     if left < _VALIDITY_MIN:
         until, left = until + (_VALIDITY_MIN - left), _VALIDITY_MIN
     return absolute_time(until) if profile.validity == "absolute" else relative_time(left)
+
+
+def _packed(octets: bytes, udhi: int) -> bytes:
+    """Pack GSM text, eight characters in seven octets, as this carrier wants it; a header stays as it is."""
+    start = 1 + octets[0] if udhi and octets else 0
+    text = octets[start:]
+    if text and max(text) > SEPTET_MASK:
+        raise TextError("the text has octets that are no characters of GSM 03.38", code="not_in_alphabet")
+    return octets[:start] + pack(text, fill_bits_after(start))
 
 
 def _to_latin1(octets: bytes, udhi: int) -> bytes:
