@@ -110,7 +110,9 @@ class CarrierAccount:
     def adopt(self, profile: CarrierProfile) -> None:
         """Go on by a profile whose changes need no new bind (`profile_changes`)."""
         assert not needs_new_bind(self.profile, profile)
+        with_tlvs = self._bodies.with_tlvs  # what the SMSC said when it was bound to
         self._read(profile)
+        self._bodies.with_tlvs = with_tlvs
         self._flow.adopt(profile)
         self.requests.throttle = self._flow.throttle
 

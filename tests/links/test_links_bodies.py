@@ -10,6 +10,7 @@ import pytest
 from smsgate.clock import ManualClock
 from smsgate.errors import TextError
 from smsgate.links.bodies import TEMPLATE_AGE_MAX_S, TEMPLATES_MAX, BodyMaker
+from smsgate.links.carrier import CarrierAccount
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
@@ -158,3 +159,12 @@ def test_a_carrier_that_wants_septets_packed_gets_them_with_fill_bits_after_a_he
     assert unpack(octets[4:], fill_bits=3, count=10) == b"hellohello"
     (ucs2,) = bodies.bodies("38123", [33612345678], [b"\0x"], 8)
     assert fields(ucs2)["short_message"] == b"\0x"
+
+
+def test_a_change_without_a_new_bind_keeps_what_the_smsc_said_of_itself() -> None:
+    settings = {"missing_version_is_old": True, **INDIA}
+    account = CarrierAccount(a_profile(2775, **settings), 1, clock=ManualClock(NOON), random=lambda: 0.5)
+    account._bodies.take_version(None)  # bound to an SMSC that names no version
+    account.adopt(a_profile(2775, mo_busy_status=0x58, **settings))
+    (body,) = account.bodies("BOXMAN", [33612345678], [b"Bonjour"], 0)
+    assert decode_pdu(Frame(CommandId.SUBMIT_SM, 1, 0, body)).tlvs == ()
