@@ -14,6 +14,7 @@ from smsgate.api.models import AnswerModel, Line, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, OfferText, Sender
 from smsgate.api.routing import Answer, Body, Call, Reply, Route, missing
+from smsgate.api.text_choices import ReplacementAnswer
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import TriggerRecord
 from smsgate.flows.triggers import LIFE_DEFAULT_S, TriggerSettings, parts_of
@@ -53,6 +54,7 @@ class CreateTrigger(RequestModel):
         description="The offer's text when the mapping has none; {field} takes `mapping.fields`.",
     )
     expires_in_s: int = Field(default=LIFE_DEFAULT_S, ge=LIFE_S_MIN, le=LIFE_S_MAX)
+    replace: bool = Field(default=False, description="As with an offer; the answer to the shop names each.")
 
 
 class ChangeTrigger(RequestModel):
@@ -61,6 +63,7 @@ class ChangeTrigger(RequestModel):
     mapping: dict[str, Any] | None = Field(default=None, max_length=MAPPING_MEMBERS_MAX)
     text: OfferText | None = None
     expires_in_s: int | None = Field(default=None, ge=LIFE_S_MIN, le=LIFE_S_MAX)
+    replace: bool | None = None
     state: Literal["active", "disabled"] | None = None
 
 
@@ -72,6 +75,7 @@ class Trigger(AnswerModel):
     mapping: dict[str, Any]
     text: str | None
     expires_in_s: int
+    replace: bool
     state: Literal["active", "disabled"]
     previous_secret_until: datetime | None
     created_at: datetime
@@ -84,11 +88,14 @@ class TriggerWithSecret(Trigger):
 class Triggered(AnswerModel):
     campaign: str
     offer: str
+    replacements: list[ReplacementAnswer] = Field(
+        default_factory=list, description="What `replace` changed in the text."
+    )
 
 
 async def create_trigger(call: Call) -> Answer:
     body = call.body_as(CreateTrigger)
-    settings = TriggerSettings(body.sender, body.text, body.expires_in_s)
+    settings = TriggerSettings(body.sender, body.text, body.expires_in_s, body.replace)
     record, secret = await commerce(call).triggers.create(call.merchant_id, body.name, body.mapping, settings)
     return TriggerWithSecret(**as_trigger(call, record).model_dump(), secret=secret)
 
@@ -107,7 +114,10 @@ async def change_trigger(call: Call) -> Answer:
     triggers = commerce(call).triggers
     _mapping, old = parts_of(await triggers.get(call.merchant_id, trigger_id))
     settings = TriggerSettings(
-        body.sender or old.sender, body.text or old.text, body.expires_in_s or old.expires_in_s
+        body.sender or old.sender,
+        body.text or old.text,
+        body.expires_in_s or old.expires_in_s,
+        old.replace if body.replace is None else body.replace,
     )
     record = await triggers.change(
         call.merchant_id,
@@ -154,6 +164,7 @@ def as_trigger(call: Call, record: TriggerRecord) -> Trigger:
         mapping=dict(mapping),
         text=settings.text,
         expires_in_s=settings.expires_in_s,
+        replace=settings.replace,
         state="active" if record.state == "active" else "disabled",
         previous_secret_until=record.previous_until,
         created_at=record.created_at,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ class TriggerSettings:
     sender: str
     text: str | None = None
     expires_in_s: int = LIFE_DEFAULT_S
+    replace: bool = False  # see OfferDraft
 
 
 class Triggers:
@@ -219,6 +220,7 @@ class Triggers:
             {
                 "campaign": self._public_ids.encode(Kind.CAMPAIGN, campaign.campaign_id),
                 "offer": self._public_ids.encode(Kind.OFFER, offer.offer.offer_id),
+                "replacements": [each._asdict() for each in offer.replacements],
             }
         )
         return TriggerAcceptance(
@@ -306,8 +308,7 @@ def check_settings(mapping: Mapping[str, Any], settings: TriggerSettings) -> Non
 
 
 def stored_mapping(mapping: Mapping[str, Any], settings: TriggerSettings) -> dict[str, Any]:
-    fixed = {"sender": settings.sender, "text": settings.text, "expires_in_s": settings.expires_in_s}
-    return {"map": dict(mapping), "settings": fixed}
+    return {"map": dict(mapping), "settings": asdict(settings)}
 
 
 def parts_of(record: TriggerRecord) -> tuple[Mapping[str, Any], TriggerSettings]:
@@ -332,6 +333,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         quantity_max=1 if mapped.quantity_max is None else mapped.quantity_max,
         stock=mapped.stock,
         external_id=mapped.external_id,
+        replace=settings.replace,
     )
 
 

@@ -157,6 +157,19 @@ async def test_a_refused_offer_stores_nothing_and_may_be_repeated_once_mended(sh
     assert (await fire(shop, made["id"], made["secret"], a_shop_event())).status == 202
 
 
+async def test_a_trigger_may_have_its_text_replaced_and_says_what_was(shop: Shop) -> None:
+    await shop.subscribers(1)
+    made = await created(shop, text=TEXT.replace("CD Madonna", "reçu {title}"), replace=True)
+    assert made["replace"] is True
+    answer = await fire(shop, made["id"], made["secret"], a_shop_event())
+    assert answer.status == 202, answer
+    assert [(each["before"], each["after"]) for each in answer.body["replacements"]] == [("ç", "c")]
+    offer = (await shop.caller.get(f"/v1/offers/{answer.body['offer']}")).body
+    assert "recu CD Madonna" in offer["text"]
+    off = await shop.caller.call("PATCH", f"{PATH}/{made['id']}", {"replace": False})
+    assert off.body["replace"] is False
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
