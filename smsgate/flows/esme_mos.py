@@ -26,21 +26,23 @@ class Taker(NamedTuple):
     join_mo: bool
 
 
-class HandedOver(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HandedOver:
     """A deliver_sm body for an account."""
 
     merchant_id: int
     account_id: int
-    body: bytes
+    body: bytes = field(repr=False)
     received_at: datetime
 
 
-class SenderStop(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SenderStop:
     """What a person said to a sender number."""
 
     merchant_id: int
     sender: str
-    msisdn: int
+    msisdn: int = field(repr=False)
     stopped: bool
     at: datetime
 

@@ -78,11 +78,11 @@ class Submission:
     """One message that an ESME handed in and that may be taken; not durable yet."""
 
     account: EsmeAccount
-    msisdn: int
+    msisdn: int = field(repr=False)
     sender: str
     registered: int
     segments: int
-    body: bytes  # submit_sm without addresses
+    body: bytes = field(repr=False)  # submit_sm without addresses
     expires_at: datetime
 
 
@@ -104,13 +104,13 @@ class EsmeDelivery:
     message_id: int | None
     state: int
     error: bytes
-    body: bytes | None
+    body: bytes | None = field(repr=False)
     happened_at: datetime
     tries: int
     # Of the message that a receipt is about.
-    msisdn: int = 0
+    msisdn: int = field(default=0, repr=False)
     sender: str = ""
-    submitted: bytes = b""  # its submit_sm body
+    submitted: bytes = field(default=b"", repr=False)  # its submit_sm body
 
 
 @dataclass(frozen=True, slots=True)

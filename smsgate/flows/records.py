@@ -83,7 +83,8 @@ class ChunkClaim:
         repr=False
     )  # the values of the text's fields, in the order of `field_names`
     field_names: tuple[str, ...]
-    ported: dict[int, str] = field(default_factory=dict)  # who moved to another network: MSISDN -> MCC+MNC
+    # who moved to another network: MSISDN -> MCC+MNC
+    ported: dict[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class InteractiveClaim:
     senders: list[str]
     bodies: list[str] = field(repr=False)
     expires_at: list[datetime]
-    ported: dict[int, str] = field(default_factory=dict)
+    ported: dict[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class SubmittedClaim:
     segments: list[int]
     stopped: list[bool]  # marketing that the person has not agreed to, or not any more
     expires_at: list[datetime]
-    ported: dict[int, str] = field(default_factory=dict)
+    ported: dict[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -301,7 +302,7 @@ class CarrierReceipts:
     states: list[int]
     errors: list[bytes]
     ack: Ack
-    unreadable: Sequence[bytes] = ()
+    unreadable: Sequence[bytes] = field(default=(), repr=False)
     of_responses: bool = False  # the ids are those of responses: what query_sm was asked by
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -128,7 +128,7 @@ class BindAsked:
 
     kind: BindKind
     system_id: bytes
-    password: bytes
+    password: bytes = field(repr=False)
     system_type: bytes
     interface_version: int
 
