@@ -148,13 +148,19 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         inbound_id=row["inbound_id"],
         state=state,
         reason=_reason(state, row),
-        segments=row["segments"] or 0,
+        segments=_segments(row),
         sell_item_id=row["sell_item_id"] or 0,
         sell_micros=row["sell_micros"],
         currency=row["currency"],
         sent_at=None if state == "not_sent" else row["sent_at"],  # when it was decided, for those
         final_at=row["final_at"],
     )
+
+
+def _segments(row: asyncpg.Record) -> int:
+    """Return what the message counts for: an ESME's long one is several segments in one submit_sm."""
+    parts: int = row["segments"] or 0
+    return row["submitted_segments"] or parts if parts else 0
 
 
 def _text(row: asyncpg.Record) -> str:

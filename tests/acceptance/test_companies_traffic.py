@@ -70,6 +70,8 @@ async def test_wap_push_binary_and_parts_pass_octet_by_octet(ground: Ground) -> 
             return await company.ledger() == [("mt", 6, 8, 8 * SELL_MICROS)]
 
         await eventually(booked)
+        shown = await company.town.merchant.all("/v1/messages")
+        assert sorted(message["segments"] for message in shown) == [1, 1, 1, 1, 1, 3]
 
 
 async def test_a_message_of_several_segments_takes_as_much_of_the_carriers_rate(ground: Ground) -> None:

@@ -1,7 +1,7 @@
 -- name: message
 -- scope: merchant
 SELECT m.message_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind, m.sender, m.fields, m.body, m.order_id,
-    m.inbound_id, v.text, e.body AS submitted, s.*, r.*, l.currency
+    m.inbound_id, v.text, e.body AS submitted, e.segments AS submitted_segments, s.*, r.*, l.currency
 FROM message m
 LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
 LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
@@ -34,7 +34,7 @@ WHERE m.merchant_id = $1 AND m.message_id = $2;
 -- scope: merchant
 -- The page is cut first; its outcomes are looked up for its rows alone. A campaign's messages are found by
 -- the ranges of ids that its chunks have.
-SELECT p.*, v.text, e.body AS submitted, s.*, r.*, l.currency
+SELECT p.*, v.text, e.body AS submitted, e.segments AS submitted_segments, s.*, r.*, l.currency
 FROM (
     SELECT m.merchant_id, m.message_id, m.message_id AS page_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind,
         m.sender, m.fields, m.body, m.order_id, m.inbound_id
