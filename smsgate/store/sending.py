@@ -139,12 +139,13 @@ class StoredSending:
         claims: list[SubmittedClaim] = []
         async with self._database.bulk() as connection:
             accounts = await connection.fetch(SQL["submitting_accounts"])
-            for turn, (merchant_id, account_id, marketing) in enumerate(accounts):
+            for turn, (merchant_id, account_id, marketing, may_send) in enumerate(accounts):
                 share = -(-limit // (len(accounts) - turn))  # an even part of what is left
                 if share <= 0:
                     break
+                froms = senders if may_send else []  # then only what is over: somebody waits to hear of it
                 rows = await connection.fetch(
-                    SQL["take_submitted"], merchant_id, owner, share, senders, now, account_id, marketing
+                    SQL["take_submitted"], merchant_id, owner, share, froms, now, account_id, marketing
                 )
                 if rows:
                     limit -= len(rows)

@@ -271,8 +271,10 @@ SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at
 
 -- name: submitting_accounts
 -- scope: report
-SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing
+SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
+       a.state = 'active' AND t.state = 'active' AS may_send
   FROM esme_account a
+  JOIN merchant t ON t.merchant_id = a.merchant_id
  WHERE EXISTS (SELECT FROM interactive_queue q
                 WHERE q.merchant_id = a.merchant_id AND q.account_id = a.account_id AND q.owner IS NULL)
  ORDER BY a.account_id

@@ -1,0 +1,59 @@
+"""What ESMEs submitted leaves the queue only as long as its account, and the merchant, may send."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose, Submission
+from smsgate.ids import IdMaker
+from smsgate.store.esme_traffic import PgEsmeTraffic
+from smsgate.store.esmes import PgEsmeAccounts
+from smsgate.store.pool import Database
+from smsgate.store.sending import StoredSending
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world
+
+ACCOUNT = 77
+OWNER = 5
+
+
+class _Queue:
+    """The queue of one account, with a message that is valid for an hour and one that is over."""
+
+    def __init__(self, world: World) -> None:
+        self.now = datetime.now(UTC)
+        ids = IdMaker(OWNER, lambda: int(self.now.timestamp() * 1000))
+        self.accounts = PgEsmeAccounts(world.database)
+        self.traffic = PgEsmeTraffic(world.database, ids)
+        self.sending = StoredSending(world.database, ids, str)
+
+    async def fill(self) -> list[int]:
+        account = await self.accounts.add(
+            AccountDraft(MERCHANT, ACCOUNT, "clinic", Purpose.TRANSACTIONAL, b"mac", (SENDER,))
+        )
+        lives = (timedelta(hours=1), timedelta(seconds=-1))
+        stored = await self.traffic.add_submissions(
+            [self._submission(account, self.now + life) for life in lives], now=self.now
+        )
+        return [outcome.message_id for outcome in stored]
+
+    def _submission(self, account: EsmeAccount, expires_at: datetime) -> Submission:
+        return Submission(account, FIRST_MSISDN, SENDER, 1, 1, b"x", expires_at)
+
+    async def claimed(self) -> list[int]:
+        claims = await self.sending.claim_submitted(owner=OWNER, limit=10, senders=[SENDER], now=self.now)
+        return [message_id for claim in claims for message_id in claim.message_ids]
+
+
+@pytest.mark.parametrize(("whose", "state"), [("esme_account", "disabled"), ("merchant", "suspended")])
+async def test_what_waits_of_an_account_that_may_not_send_stays_until_it_may_or_is_over(
+    database: Database, whose: str, state: str
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        waiting, over = await queue.fill()
+        await world.execute(f"UPDATE {whose} SET state = '{state}'")
+        assert await queue.claimed() == [over]
+        await world.execute(f"UPDATE {whose} SET state = 'active'")
+        assert await queue.claimed() == [waiting]
