@@ -55,6 +55,7 @@ class MerchantProfile:
     currency: str
     price_list_id: int | None
     state: str
+    esme_numbers: Sequence[str] = ()  # what is sent to these goes to an application, unread
 
 
 @dataclass(frozen=True, slots=True)

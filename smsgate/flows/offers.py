@@ -119,6 +119,9 @@ class Offers:
         if not info.receives:
             message = f"{sender} cannot receive, so nobody could answer OK"
             return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
+        if sender in merchant.esme_numbers:
+            message = f"answers to {sender} go to your application, so an OK would order nothing"
+            return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
         return []
 
     def _text_findings(self, offer: OfferVersion, now: datetime) -> Sequence[Finding]:

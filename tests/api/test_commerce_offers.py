@@ -144,6 +144,15 @@ async def test_a_sender_that_cannot_carry_the_offer_is_refused(shop: Shop, sende
     assert answer.body["errors"][0]["pointer"] == "/sender"
 
 
+async def test_a_number_whose_answers_go_to_an_application_sends_no_offer(shop: Shop) -> None:
+    taken = "INSERT INTO esme_number (number, merchant_id, account_id) VALUES ($1, $2, 1)"
+    await shop.execute(taken, "36555", shop.merchant_id)
+    await shop.offer()
+    await shop.execute(taken, SENDER, shop.merchant_id)
+    answer = await shop.caller.post("/v1/offers", shop.an_offer())
+    assert (answer.status, answer.code) == (422, "sender_not_reply_capable")
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "pointer"),
     [

@@ -1,6 +1,7 @@
 -- name: merchant_profile
 -- scope: merchant
-SELECT merchant_id, name, slug, country, language, timezone, currency, price_list_id, state
+SELECT merchant_id, name, slug, country, language, timezone, currency, price_list_id, state,
+    ARRAY(SELECT number FROM esme_number WHERE merchant_id = $1) AS esme_numbers
 FROM merchant
 WHERE merchant_id = $1;
 
