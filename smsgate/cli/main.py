@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Final
@@ -38,6 +39,8 @@ COMMANDS: Final = (
 )
 LazyCommands.table = {command.name: command for command in COMMANDS}
 
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 app: Final = typer.Typer(
     name="smsgate",
     help="SMS commerce gateway: offers by SMS, answered OK, become confirmed orders.",
@@ -63,14 +66,32 @@ def root(
     pass
 
 
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream was closed (`<&-`): Python has None there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _silence_stdout() -> None:
+    """Let the interpreter write what is left to nobody, rather than fail again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; never returns."""
+    _open_closed_streams()
     try:
         app(prog_name="smsgate")
     except SmsgateError as exc:
         say(f"smsgate: {sentence_of(exc)}")
         sys.exit(exit_of(exc))
     except BrokenPipeError:
-        # Whoever read us has gone (`| head`): nothing is left to say, and the interpreter must not try.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()  # whoever read us has gone (`| head`): nothing is left to say
+        sys.exit(Exit.FAILED)
+    except OSError as exc:
+        if exc.errno not in DISK_FULL:
+            raise
+        _silence_stdout()
+        say(f"smsgate: Cannot write: {exc.strerror}.")
         sys.exit(Exit.FAILED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from smsgate.cli.output import printable
 from smsgate.cli.phone import control_url
 from smsgate.cli.smsc import seconds_range
 from smsgate.errors import ConfigError, NotFound, StoreNotReady, StoreUnavailable
+from tests.cli.command_shell import COMMAND, LIMIT_S, Shell
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,32 @@ def test_the_simulator_is_where_the_option_says_or_the_environment_or_the_demo(
     monkeypatch.setenv("SMSGATE_PHONES", "http://127.0.0.1:6")
     assert control_url(None, notes) == "http://127.0.0.1:6"
     assert control_url("http://127.0.0.1:7", notes) == "http://127.0.0.1:7"
+
+
+@pytest.mark.parametrize(
+    "arguments", ["text Bonjour", "pdu decode 00000010000000150000000000000001", "version"]
+)
+def test_a_full_disk_is_said_in_a_sentence(arguments: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    done = in_sh(shell, f"{arguments} > /dev/full")
+    assert done == (1, "", "smsgate: Cannot write: No space left on device.\n")
+
+
+def test_a_standard_stream_that_is_closed_is_an_empty_one(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    assert in_sh(shell, "pdu decode <&-") == (0, "", "")
+    assert in_sh(shell, "text Bonjour >&-") == (0, "", "")
+
+
+def in_sh(shell: Shell, words: str) -> tuple[int, str, str]:
+    """Let sh redirect; return exit code, standard output and error."""
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(COMMAND)} {words}"],
+        cwd=shell.cwd,
+        env=shell.environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
