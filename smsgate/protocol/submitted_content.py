@@ -7,6 +7,7 @@ the user data header), SMPP 3.4 §5.2.12 (esm_class).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.protocol.commands import Status
@@ -31,19 +32,31 @@ _SUBUNIT_SIM: Final = 3  # dest_addr_subunit: smart card
 # Elements of a text: concatenation with 8 and 16 bits, national language single and locking shift.
 _ELEMENTS_OF_TEXT: Final = frozenset({0x00, 0x08, 0x24, 0x25})
 _PORT_TAGS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
-# Optional parameters of submit_sm and data_sm in SMPP 3.4 §4.4.1, §4.7.1. Others, vendors' above all, are
-# between the ESME and us, and no carrier's business.
-PASSING_TAGS: Final = frozenset(
-    {
-        *(0x0005, 0x0006, 0x0007, 0x0008),  # dest_addr_subunit to dest_telematics_id
-        *(0x000D, 0x000E, 0x000F, 0x0010),  # the same of the source
-        *(0x0019, 0x0201, 0x0204, 0x0205),  # payload_type, privacy_indicator, references, response code
-        *(0x020A, 0x020B, 0x020C, 0x020D, 0x020E, 0x020F),  # ports, SAR, language_indicator
-        *(0x0302, 0x0303, 0x0304, 0x0381),  # call-back numbers, number_of_messages
-        *(0x0424, 0x0426),  # message_payload, more_messages_to_send
-        *(0x1201, 0x1203, 0x1204, 0x130C, 0x1380, 0x1383),  # display_time, signal, validity, alert, ITS
-    }
-)
+# Optional parameters of submit_sm and data_sm in SMPP 3.4 §4.4.1, §4.7.1, by the octets that a value has at
+# most (§5.3.2; 5.0's figure where it is greater). Others, vendors' above all, are between the ESME and us, and
+# no carrier's business.
+_PASSING: Final[dict[int, tuple[int, ...]]] = {
+    1: (
+        *(0x0005, 0x0006, 0x0007),  # dest_addr_subunit, dest_network_type, dest_bearer_type
+        *(0x000D, 0x000E, 0x000F),  # the same of the source
+        *(0x0019, 0x0201, 0x0205),  # payload_type, privacy_indicator, user_response_code
+        *(0x020D, 0x020E, 0x020F),  # language_indicator, SAR total and number
+        *(0x0302, 0x0304, 0x0426),  # callback_num_pres_ind, number_of_messages, more_messages_to_send
+        *(0x1201, 0x130C, 0x1380),  # display_time, alert_on_message_delivery, its_reply_type
+    ),
+    2: (
+        *(0x0008, 0x0010, 0x0204),  # telematics ids, user_message_reference
+        *(0x020A, 0x020B, 0x020C),  # ports, sar_msg_ref_num
+        *(0x1203, 0x1383),  # sms_signal, its_session_info
+    ),
+    4: (0x1204,),  # ms_validity
+    19: (0x0381,),  # callback_num
+    65: (0x0303,),  # callback_num_atag
+    0xFFFF: (0x0424,),  # message_payload
+}
+PASSING_TAGS: Final = {tag: octets_max for octets_max, tags in _PASSING.items() for tag in tags}
+_REPEATED: Final = frozenset({0x0302, 0x0303, 0x0381})  # a call-back number with its form and its name
+REPEATED_MAX: Final = 10  # of each: under 1 kB, and more numbers than a phone shows
 # (octets of one segment, octets of each of several): septets of the default alphabet are one octet each here.
 _SIZES_TEXT: Final = (160, 153)
 _SIZES_OCTETS: Final = (140, 134)
@@ -58,6 +71,8 @@ def content_refusal(fields: dict[str, Any], tlvs: Tlvs, *, allow_binary: bool) -
         return Status.SUBMITFAIL
     if message_class(data_coding) == _CLASS_SIM or tlv_number(tlvs, Tag.DEST_ADDR_SUBUNIT) == _SUBUNIT_SIM:
         return INVDCS
+    if refusal := optional_refusal(tlvs):
+        return refusal
     payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
     short_message = fields.get("short_message", b"")
     if payload and short_message:
@@ -73,6 +88,25 @@ def content_refusal(fields: dict[str, Any], tlvs: Tlvs, *, allow_binary: bool) -
             return Status.INVESMCLASS
     if segments_of(fields, tlvs) > SEGMENTS_MAX:
         return Status.INVMSGLEN
+    return Status.OK
+
+
+def optional_refusal(tlvs: Tlvs) -> int:
+    """
+    Return the command_status that refuses these optional parameters, or 0.
+
+    We read the first of a kind and a carrier perhaps the last: a second one would be neither judged nor paid.
+    """
+    counts: Counter[int] = Counter()
+    for tag, value in tlvs:
+        octets_max = PASSING_TAGS.get(tag)
+        if octets_max is None:
+            continue
+        if len(value) > octets_max:
+            return Status.INVPARLEN
+        counts[tag] += 1
+        if counts[tag] > (REPEATED_MAX if tag in _REPEATED else 1):
+            return Status.INVOPTPARSTREAM
     return Status.OK
 
 

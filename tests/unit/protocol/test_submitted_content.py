@@ -17,6 +17,8 @@ from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.receipts import parse_receipt
 from smsgate.protocol.submitted_content import (
     INVDCS,
+    PASSING_TAGS,
+    REPEATED_MAX,
     content_refusal,
     header_elements,
     message_class,
@@ -67,6 +69,38 @@ def test_the_class_of_a_message_is_read_from_its_data_coding(data_coding: int, e
 def test_what_only_operators_send_is_refused_to_everybody(protocol_id: int) -> None:
     refusal = content_refusal(fields_of(protocol_id=protocol_id), (), allow_binary=True)
     assert refusal == Status.SUBMITFAIL
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((Tag.DEST_ADDR_SUBUNIT, b"\0"), (Tag.DEST_ADDR_SUBUNIT, b"\3")),  # the SIM hides behind the display
+        ((Tag.MESSAGE_PAYLOAD, b"short"), (Tag.MESSAGE_PAYLOAD, b"x" * 20_000)),  # 131 segments behind one
+        ((Tag.MESSAGE_PAYLOAD, b""), (Tag.MESSAGE_PAYLOAD, b"x" * 20_000)),
+    ],
+)
+def test_an_optional_parameter_cannot_hide_behind_another_of_its_kind(
+    first: tuple[int, bytes], second: tuple[int, bytes]
+) -> None:
+    assert content_refusal(fields_of(short_message=b""), (first,), allow_binary=False) == 0
+    both = content_refusal(fields_of(short_message=b""), (first, second), allow_binary=True)
+    assert both == Status.INVOPTPARSTREAM
+
+
+@pytest.mark.parametrize(("tag", "octets_max"), [each for each in PASSING_TAGS.items() if each[1] < 100])
+def test_an_optional_parameter_that_passes_has_at_most_its_octets(tag: int, octets_max: int) -> None:
+    fields = fields_of(data_coding=0)
+    assert content_refusal(fields, ((tag, b"\0" * octets_max),), allow_binary=True) == 0
+    assert content_refusal(fields, ((tag, b"\0" * (octets_max + 1)),), allow_binary=True) == Status.INVPARLEN
+
+
+def test_what_does_not_pass_is_not_judged_and_call_back_numbers_may_be_several() -> None:
+    vendors = ((0x1400, b"x" * 5_000),) * 3
+    assert content_refusal(fields_of(), vendors, allow_binary=False) == 0
+    several = ((Tag.CALLBACK_NUM, b"\1\1\1331234567"),) * REPEATED_MAX
+    assert content_refusal(fields_of(), several, allow_binary=False) == 0
+    more = (*several, several[0])
+    assert content_refusal(fields_of(), more, allow_binary=False) == Status.INVOPTPARSTREAM
 
 
 @given(st.binary(max_size=60))
