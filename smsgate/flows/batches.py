@@ -26,11 +26,6 @@ RETRY_MAX_S: Final = 600.0
 FENCED_OFF: Final = "fenced_off"
 
 
-def batch_of(slot: int) -> int:
-    """Return the handle of the batch that `slot` belongs to."""
-    return slot >> SLOT_BITS
-
-
 def index_of(slot: int) -> int:
     """Return the place of `slot` in the columns of its batch."""
     return slot & _INDEX_MASK

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SEGMENT_OCTETS: Final = 140  # TP-UD of one SMS
 SINGLE_SEPTETS: Final = 160
-SINGLE_WORDS: Final = 70
 SEGMENTS_MAX: Final = 255  # one octet of the concatenation header counts them
 PAYLOAD_OCTETS_MAX: Final = 0xFFFF  # of message_payload: a TLV's length has 16 bits
 
