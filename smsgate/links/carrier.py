@@ -114,7 +114,7 @@ class CarrierAccount:
         self._read(profile)
         self._bodies.with_tlvs = with_tlvs
         self._flow.adopt(profile)
-        self.requests.throttle = self._flow.throttle
+        self.requests.adopt(profile, self._flow.throttle)
 
     @property
     def counts(self) -> CarrierCounts:

@@ -16,7 +16,6 @@ LIVE_KEYS: Final = frozenset(
         "reroute_statuses",
         "unreachable_statuses",
         "unreachable_wait_s",
-        "mo_busy_status",
         "senders",
         "cost_list",
     }

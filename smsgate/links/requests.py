@@ -61,6 +61,10 @@ class Requests:
         self._clock = clock
         self._waiting: dict[tuple[int, int], asyncio.Future[Pdu]] = {}  # by (connection, sequence_number)
 
+    def adopt(self, profile: CarrierProfile, throttle: Throttle) -> None:
+        """Go on by another profile of the same carrier; what waits for its answer goes on waiting."""
+        self._profile, self.throttle = profile, throttle
+
     def __len__(self) -> int:
         return len(self._waiting)
 

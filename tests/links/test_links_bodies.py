@@ -165,6 +165,6 @@ def test_a_change_without_a_new_bind_keeps_what_the_smsc_said_of_itself() -> Non
     settings = {"missing_version_is_old": True, **INDIA}
     account = CarrierAccount(a_profile(2775, **settings), 1, clock=ManualClock(NOON), random=lambda: 0.5)
     account._bodies.take_version(None)  # bound to an SMSC that names no version
-    account.adopt(a_profile(2775, mo_busy_status=0x58, **settings))
+    account.adopt(a_profile(2775, rate_per_s=7, **settings))
     (body,) = account.bodies("BOXMAN", [33612345678], [b"Bonjour"], 0)
     assert decode_pdu(Frame(CommandId.SUBMIT_SM, 1, 0, body)).tlvs == ()

@@ -11,12 +11,14 @@ from smsgate.clock import SystemClock
 from smsgate.errors import ConfigError
 from smsgate.flows.ports import Carrier
 from smsgate.links.profile import CarrierProfile, read_profile
+from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.profile_senders import Address
 from smsgate.links.profile_values import Host
 from smsgate.links.switchboard import Switchboard
 from smsgate.links.tls import tls_context
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.shift_tables import Shift
+from tests.links.fake_smsc import a_profile
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -193,3 +195,10 @@ def test_permitted_tables_are_tried_between_gsm_and_ucs2_and_locking_ones_last()
     pt, tr = Alphabet("gsm7", Shift(single=3)), Alphabet("gsm7", Shift(single=1, locking=1))
     assert profile.alphabets == (GSM, pt, UCS2, tr)
     assert read_profile(settings()).alphabets == (GSM, UCS2)
+
+
+def test_what_sessions_hold_needs_a_new_bind() -> None:
+    """Each connection answers "busy" by itself when too many MOs wait."""
+    profile = a_profile(2775)
+    assert needs_new_bind(profile, a_profile(2775, mo_busy_status=0x58))
+    assert not needs_new_bind(profile, a_profile(2775, rate_per_s=7))

@@ -29,6 +29,15 @@ def answers(smsc: FakeSmsc, command_id: int, status: int = 0, **fields: object) 
     return seen
 
 
+async def test_a_request_after_a_change_without_a_new_bind_names_the_sender_as_the_new_profile_does() -> None:
+    async with fake_smsc() as smsc:
+        seen = answers(smsc, CommandId.QUERY_SM, message_state=2)
+        async with an_account(a_profile(smsc.port)) as (account, _):
+            account.adopt(a_profile(smsc.port, senders=[{"number": "38123", "ton": 0, "npi": 1}]))
+            await account.requests.query(b"77", "38123")
+            assert (seen[0].fields["source_addr_ton"], seen[0].fields["source_addr_npi"]) == (0, 1)
+
+
 async def test_a_query_says_what_became_of_a_message() -> None:
     async with fake_smsc() as smsc:
         seen = answers(
