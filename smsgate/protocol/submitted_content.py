@@ -33,8 +33,8 @@ _SUBUNIT_SIM: Final = 3  # dest_addr_subunit: smart card
 _ELEMENTS_OF_TEXT: Final = frozenset({0x00, 0x08, 0x24, 0x25})
 _PORT_TAGS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 # Optional parameters of submit_sm and data_sm in SMPP 3.4 §4.4.1, §4.7.1, by the octets that a value has at
-# most (§5.3.2; 5.0's figure where it is greater). Others, vendors' above all, are between the ESME and us, and
-# no carrier's business.
+# most (§5.3.2; 5.0's figure where it is greater). Others, vendors' above all, are between the ESME and us,
+# and no carrier's business.
 _PASSING: Final[dict[int, tuple[int, ...]]] = {
     1: (
         *(0x0005, 0x0006, 0x0007),  # dest_addr_subunit, dest_network_type, dest_bearer_type
