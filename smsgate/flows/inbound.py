@@ -138,7 +138,7 @@ class Intake:
         until housekeeping drops it, and holds up no other.
         """
         more = False
-        for carrier_id in list(self._carriers):
+        for carrier_id in await self._store.carriers_of_parts():
             failed = 0
             for settled in range(PARTS_MAX):
                 async with self._deciding:

@@ -44,3 +44,7 @@ class InboundGroup(Protocol):
 
 class InboundStore(Protocol):
     def group(self) -> AbstractAsyncContextManager[InboundGroup]: ...
+
+    async def carriers_of_parts(self) -> list[int]:
+        """Return the carriers that parts of long MOs came by; some may have been taken out since."""
+        ...

@@ -61,6 +61,10 @@ class StoredInbound:
         async with self._database.bulk_transaction() as connection:
             yield StoredGroup(connection, self._next_id)
 
+    async def carriers_of_parts(self) -> list[int]:
+        async with self._database.bulk() as connection:
+            return [row["carrier_id"] for row in await connection.fetch(SQL["carriers_of_parts"])]
+
 
 class StoredGroup:
     def __init__(self, connection: Connection, next_id: Callable[[], int]) -> None:

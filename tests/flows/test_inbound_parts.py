@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,7 +13,7 @@ from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, stock
-from tests.flows.world import FIRST_MSISDN, SENDER, World, eventually
+from tests.flows.world import FIRST_MSISDN, SENDER, World, a_world, eventually
 
 FILLER = "je vous en prie, cela fait des semaines que je vous le demande par tous les moyens. " * 2
 STOP_FIRST = "STOP je ne veux plus recevoir vos messages, " + FILLER
@@ -48,6 +49,18 @@ async def grow_old(world: World) -> None:
 
 async def settled(world: World) -> bool:
     return bool(await world.value("SELECT count(*) = 0 FROM mo_part"))
+
+
+async def test_a_stop_in_parts_stops_though_its_carrier_was_taken_out(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        long = replace(a_part(1, 1, STOP_FIRST), carrier_id=99)  # of no carrier that is configured now
+        async with StoredInbound(world.database, itertools.count(1).__next__).group() as group:
+            assert await group.add_part(long) == []
+        await grow_old(world)
+        async with world.gateway():
+            await eventually(lambda: settled(world))
+        state = await world.value("SELECT offers_state FROM subscriber WHERE subscriber_id = 10001")
+        assert state == "unsubscribed"
 
 
 async def test_a_stop_whose_end_never_comes_stops(database: Database) -> None:

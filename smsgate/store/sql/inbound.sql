@@ -25,6 +25,10 @@ SELECT part, raw FROM mo_part
  ORDER BY part
    FOR UPDATE
 
+-- name: carriers_of_parts
+-- scope: report
+SELECT DISTINCT carrier_id FROM mo_part ORDER BY carrier_id
+
 -- name: due_parts
 -- scope: account
 -- Complete (its parts were taken in two transactions at once), or nothing came for a while. The lock on the first
