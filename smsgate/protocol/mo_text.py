@@ -38,6 +38,7 @@ _BINARY: Final = frozenset({0x02, 0x04})
 _GSM: Final = "gsm7"
 _IEI_CONCAT_8: Final = 0x00
 _IEI_CONCAT_16: Final = 0x08
+PARTS_MAX: Final = 255  # TS 23.040 §9.2.3.24.1: one octet counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +169,11 @@ def _read_header(octets: bytes) -> _Header:
 
 
 def _concat(ref: int, total: int, index: int, *, width: int) -> ConcatPart | None:
-    """Return the part; None for a single one and for what TS 23.040 §9.2.3.24.1 tells to ignore."""
-    return ConcatPart(ref, total, index, width) if 1 <= index <= total and total > 1 else None
+    """
+    Return the part; None for a single one and for what TS 23.040 §9.2.3.24.1 tells to ignore.
+
+    The numbers of TLVs are as long as the SMSC likes: of a reference its last `width` bits count.
+    """
+    if not 1 < total <= PARTS_MAX or not 1 <= index <= total:
+        return None
+    return ConcatPart(ref & ((1 << width) - 1), total, index, width)

@@ -189,11 +189,14 @@ async def _look(
         sent.add(await connection.fetch(SQL["sent_by_smsc_id"], carrier_id, list(exact - {b""}), border))
         if ids.form is not None:  # else whatever else an id may mean has to be known
             keys = {key for key in keys if not sent.spellings(key)}
-        folded = [
-            "" if key == ZERO else key.decode("ascii") for key in keys if key.isascii() and b"\\" not in key
-        ]
+        folded = ["" if key == ZERO else key.decode("ascii") for key in keys if _is_text(key)]
         if folded:
             sent.add(await connection.fetch(SQL["sent_by_folded_id"], carrier_id, folded, border))
+
+
+def _is_text(key: bytes) -> bool:
+    """Return whether `encode(smsc_id, 'escape')` gives the key as it is, and PostgreSQL takes it as text."""
+    return key.isascii() and b"\\" not in key and b"\0" not in key
 
 
 async def _insert(

@@ -195,3 +195,18 @@ async def test_a_receipt_is_looked_for_the_further_back_the_longer_it_waits(
         late = now + timedelta(seconds=found_after_s)
         assert (await resolve_unmatched(database, NEXT_ID, 1, AS_IS, 100, late)).matched == 1
         assert await receipt_states(world) == {2: 1}
+
+
+async def test_a_receipt_whose_id_no_database_takes_as_text_stops_no_other(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        now = datetime.now(UTC)
+        await a_waiting_receipt(world, 1, now, now)
+        for number, octets in enumerate((b"\0\0", b"a\0b", b"\\000", b"\xff\0", b"\x7f\x80"), 2):
+            await world.execute(
+                "INSERT INTO receipt_unmatched VALUES (1, $1, $2, 2, '', $3, $3)", number, octets, now
+            )
+        for ids in (AS_IS, ReceiptIds(tuple(IdForm))):
+            resolved = await resolve_unmatched(database, NEXT_ID, 1, ids, 100, now)
+            assert resolved.matched == (1 if ids is AS_IS else 0)
+            now += timedelta(seconds=3)
+        assert await receipt_states(world) == {2: 1}

@@ -55,3 +55,18 @@ def test_broken_headers_are_no_parts(header: str) -> None:
 @given(st.binary(max_size=160), st.integers(0, 255), st.integers(0, 255))
 def test_nothing_that_a_peer_sends_raises(octets: bytes, data_coding: int, esm_class: int) -> None:
     read_mo(octets, data_coding, esm_class)
+
+
+@given(st.tuples(*[st.integers(0, 1 << 2_400)] * 3))
+def test_a_place_by_tlvs_is_one_that_a_header_could_give(sar: tuple[int, int, int]) -> None:
+    concat = read_mo(b"part", 0, 0, sar=sar).concat
+    if concat is not None:
+        assert concat.reference <= 0x1_FFFF
+        assert 1 <= concat.index <= concat.total <= 255
+
+
+def test_a_long_reference_by_tlv_counts_by_its_last_bits() -> None:
+    concat = read_mo(b"part", 0, 0, sar=(0xABCD_1234, 2, 1)).concat
+    assert concat is not None
+    assert concat.reference == 0x1_1234
+    assert read_mo(b"part", 0, 0, sar=(1, 1 << 200, 1)).concat is None
