@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
 from smsgate.protocol.tlvs import Tag, encode_tlvs
+
+# What ESMEs know: a carrier may have other numbers for its default alphabet.
+CODINGS: Final = {"gsm7": 0x00, "latin-1": 0x03}
+CODING_GROUPS: Final = 0x10  # from here on data_coding says more than the alphabet (TS 23.038 §4)
+INTERNATIONAL: Final = (1, 1)  # TON, NPI of an MSISDN
+ALPHANUMERIC: Final = (5, 0)
 
 
 class Taker(NamedTuple):
@@ -81,13 +87,15 @@ def joined(mo: MobileOriginated) -> bytes:
     """Return the deliver_sm of an MO of one part or more: without the header that said which part it is."""
     if mo.deliver_sm:
         return mo.deliver_sm  # it came in one piece
+    in_group = mo.data_coding >= CODING_GROUPS
+    ton, npi = INTERNATIONAL if mo.msisdn else ALPHANUMERIC
     fields = {
-        "source_addr_ton": 1,
-        "source_addr_npi": 1,
+        "source_addr_ton": ton,
+        "source_addr_npi": npi,
         "source_addr": mo.source.removeprefix("+").encode("latin-1", "replace"),
         "dest_addr_npi": 1,
         "destination_addr": mo.destination.encode("latin-1", "replace"),
-        "data_coding": mo.data_coding,
+        "data_coding": mo.data_coding if in_group else CODINGS.get(mo.codec, mo.data_coding),
     }
     if len(mo.raw) <= SHORT_MESSAGE_MAX:
         return encode_body(CommandId.DELIVER_SM, {**fields, "short_message": mo.raw})

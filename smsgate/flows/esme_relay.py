@@ -17,6 +17,7 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.flows.esme_message_ids import esme_message_ids
+from smsgate.flows.esme_mos import ALPHANUMERIC, INTERNATIONAL
 from smsgate.flows.esme_records import EsmeDelivery
 from smsgate.flows.ports_esmes import EsmeDeliveryStore, EsmeSessions
 from smsgate.ids import unix_ms_of
@@ -36,9 +37,7 @@ log = structlog.get_logger(__name__)
 HIDDEN_FOR: Final = timedelta(seconds=60)
 CLAIM_MAX: Final = 200  # deliveries of one account taken at once
 SHORT_CODE_DIGITS_MAX: Final = 6
-INTERNATIONAL: Final = (1, 1)  # TON, NPI of an MSISDN
 SHORT_CODE: Final = (3, 0)
-ALPHANUMERIC: Final = (5, 0)
 _DEFAULT_ALPHABET: Final = 0
 _EMPTY: Final = encode_body(CommandId.SUBMIT_SM, {})  # of a message whose retention is over
 

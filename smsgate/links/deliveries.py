@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.msisdn import is_e164
 from smsgate.protocol.commands import CommandId
-from smsgate.protocol.mo_text import MoText, read_mo
-from smsgate.protocol.pdus import encode_body
+from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
+from smsgate.protocol.mo_text import MoText, data_coding_of, read_mo
+from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX, parse_receipt
 from smsgate.protocol.session_states import Receipts
@@ -109,7 +110,8 @@ def read_delivery(
         by_text = profile.receipts == "text" and parse_receipt(mo.user_data, marked=False) is not None
         if by_tlvs or by_text:
             return _read_receipt(pdu, mo.user_data)
-    return _mobile_originated(pdu, mo, carrier_id, token, received_at)
+    handed_on = _handed_on(pdu, mo, in_default_alphabet=in_default_alphabet, packed=profile.packed)
+    return _mobile_originated(pdu, mo, carrier_id, token, received_at, handed_on)
 
 
 def _read_receipt(pdu: Pdu, octets: bytes) -> ReadReceipt | Unreadable:
@@ -137,7 +139,7 @@ def _network_error(pdu: Pdu) -> bytes:
 
 
 def _mobile_originated(
-    pdu: Pdu, mo: MoText, carrier_id: int, token: int, received_at: datetime
+    pdu: Pdu, mo: MoText, carrier_id: int, token: int, received_at: datetime, handed_on: bytes
 ) -> MobileOriginated:
     fields = pdu.fields
     source = fields["source_addr"].decode("latin-1")
@@ -157,9 +159,28 @@ def _mobile_originated(
         total=1 if place is None else place.total,
         part=1 if place is None else place.index,
         ack=Ack(carrier_id, token, [pdu.sequence_number]),
-        deliver_sm=encode_body(CommandId.DELIVER_SM, fields) + encode_tlvs(pdu.tlvs),
+        deliver_sm=handed_on,
         codec=mo.codec,
     )
+
+
+def _handed_on(pdu: Pdu, mo: MoText, *, in_default_alphabet: bool, packed: bool) -> bytes:
+    """Return the body as ESMEs get it, whatever the carrier's habits: 0 is GSM 03.38, unpacked, 3 Latin-1."""
+    fields, tlvs = dict(pdu.fields), pdu.tlvs
+    if in_default_alphabet:
+        fields["data_coding"] = data_coding_of(mo.codec)
+    if packed and mo.codec.startswith("gsm7"):
+        payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
+        short_message = fields.get("short_message", b"")
+        octets = short_message or payload or b""
+        header = octets[0] + 1 if fields["esm_class"] & ESM_CLASS_UDHI and octets else 0
+        unpacked = octets[:header] + mo.user_data if header < len(octets) else octets
+        fits = bool(short_message) and len(unpacked) <= SHORT_MESSAGE_MAX
+        fields["short_message"] = unpacked if fits else b""
+        if unpacked and not fits:
+            others = [(tag, value) for tag, value in tlvs if tag != Tag.MESSAGE_PAYLOAD]
+            tlvs = (*others, (Tag.MESSAGE_PAYLOAD, unpacked))
+    return encode_body(CommandId.DELIVER_SM, fields) + encode_tlvs(tlvs)
 
 
 def _sar(pdu: Pdu) -> tuple[int, int, int] | None:

@@ -130,6 +130,11 @@ def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
     return default
 
 
+def data_coding_of(codec: str) -> int:
+    """Return the data_coding of SMPP 3.4 §5.2.19 for a codec that a carrier's default alphabet may have."""
+    return {"latin-1": 0x03, "utf-16-be": 0x08}.get(codec, 0x00)
+
+
 def decode_text(octets: bytes, codec: str) -> str:
     if codec == _GSM:
         return decode_gsm(octets)

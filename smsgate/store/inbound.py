@@ -131,6 +131,7 @@ class StoredGroup:
             raw=b"".join(parts[part].raw for part in sorted(parts)),
             data_coding=newest["data_coding"],
             received_at=newest["received_at"],
+            codec=newest["codec"],
         )
         return Joined(mo, complete=parts.keys() == set(range(1, total + 1)))
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import smsgate.links.connection
 from smsgate.flows.records import Ack
 from smsgate.protocol.commands import CommandId, Status
+from smsgate.protocol.frames import Frame
+from smsgate.protocol.packing import pack
+from smsgate.protocol.pdus import decode_pdu
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.tlvs import Tag
 from tests.links.fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
+
+HEADER = bytes.fromhex("050003070201")  # part 1 of 2, with one bit of fill after it
 
 
 async def settled(peer: Peer) -> None:
@@ -79,6 +85,39 @@ async def test_a_carrier_that_packs_septets_is_read_so_and_its_receipts_are_not(
         await until(lambda: len(events.mos) == 2 and events.receipt_columns)
         assert [mo.text for mo in events.mos] == ["hellohello", "Où"]
         assert events.receipt_columns[0].smsc_ids == [b"m-1"]
+
+
+@pytest.mark.parametrize(
+    ("habit", "came", "data_coding", "goes_on"),
+    [
+        ({"default_alphabet": "latin1"}, ("Où €é".encode("latin-1", "replace"), 0, 0), 3, b"O\xf9 ?\xe9"),
+        ({"gsm_data_coding": 1}, (b"O\x06", 1, 0), 0, b"O\x06"),
+        ({"packed": True}, (bytes.fromhex("e8329bfd4697d9ec37"), 0, 0), 0, b"hellohello"),
+        ({"packed": True}, (HEADER + pack(b"part", 1), 0, 0x40), 0, HEADER + b"part"),
+        ({"packed": True}, (b"\0O\0K", 8, 0), 8, b"\0O\0K"),
+        ({}, (b"\x05\xf1", 0xF1, 0), 0xF1, b"\x05\xf1"),
+    ],
+)
+async def test_an_esme_gets_an_mo_without_the_habits_of_the_carrier(
+    habit: dict[str, Any], came: tuple[bytes, int, int], data_coding: int, goes_on: bytes
+) -> None:
+    octets, coding, esm_class = came
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, **habit)) as (_, events):
+        smsc.live[0].deliver(octets, data_coding=coding, esm_class=esm_class)
+        await until(lambda: events.mos)
+        (mo,) = events.mos
+        fields = decode_pdu(Frame(CommandId.DELIVER_SM, 0, 0, mo.deliver_sm)).fields
+        assert (fields["data_coding"], fields["short_message"]) == (data_coding, goes_on)
+        assert mo.data_coding == coding  # what is kept is as it came
+
+
+async def test_a_packed_mo_that_no_short_message_holds_unpacked_goes_on_as_a_payload() -> None:
+    text = b"a" * 290
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port, packed=True)) as (_, events):
+        smsc.live[0].deliver(pack(text))
+        await until(lambda: events.mos)
+        pdu = decode_pdu(Frame(CommandId.DELIVER_SM, 0, 0, events.mos[0].deliver_sm))
+        assert (pdu.fields["short_message"], pdu.tlvs) == (b"", ((Tag.MESSAGE_PAYLOAD, text),))
 
 
 @pytest.mark.parametrize("how", ["udh8", "udh16", "sar"])
