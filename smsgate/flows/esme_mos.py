@@ -14,11 +14,10 @@ from typing import Final, NamedTuple
 
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.commands import CommandId
+from smsgate.protocol.mo_text import data_coding_of
 from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 
-# What ESMEs know: a carrier may have other numbers for its default alphabet.
-CODINGS: Final = {"gsm7": 0x00, "latin-1": 0x03}
 CODING_GROUPS: Final = 0x10  # from here on data_coding says more than the alphabet (TS 23.038 §4)
 INTERNATIONAL: Final = (1, 1)  # TON, NPI of an MSISDN
 ALPHANUMERIC: Final = (5, 0)
@@ -95,7 +94,7 @@ def joined(mo: MobileOriginated) -> bytes:
         "source_addr": mo.source.removeprefix("+").encode("latin-1", "replace"),
         "dest_addr_npi": 1,
         "destination_addr": mo.destination.encode("latin-1", "replace"),
-        "data_coding": mo.data_coding if in_group else CODINGS.get(mo.codec, mo.data_coding),
+        "data_coding": mo.data_coding if in_group else data_coding_of(mo.codec, mo.data_coding),
     }
     if len(mo.raw) <= SHORT_MESSAGE_MAX:
         return encode_body(CommandId.DELIVER_SM, {**fields, "short_message": mo.raw})

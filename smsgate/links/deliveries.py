@@ -168,7 +168,7 @@ def _handed_on(pdu: Pdu, mo: MoText, *, in_default_alphabet: bool, packed: bool)
     """Return the body as ESMEs get it, whatever the carrier's habits: 0 is GSM 03.38, unpacked, 3 Latin-1."""
     fields, tlvs = dict(pdu.fields), pdu.tlvs
     if in_default_alphabet:
-        fields["data_coding"] = data_coding_of(mo.codec)
+        fields["data_coding"] = data_coding_of(mo.codec, fields["data_coding"])
     if packed and mo.codec.startswith("gsm7"):
         payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
         short_message = fields.get("short_message", b"")

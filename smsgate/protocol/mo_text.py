@@ -130,9 +130,9 @@ def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
     return default
 
 
-def data_coding_of(codec: str) -> int:
-    """Return the data_coding of SMPP 3.4 §5.2.19 for a codec that a carrier's default alphabet may have."""
-    return {"latin-1": 0x03, "utf-16-be": 0x08}.get(codec, 0x00)
+def data_coding_of(codec: str, otherwise: int) -> int:
+    """Return the number of SMPP 3.4 §5.2.19 for what a default alphabet may be; `otherwise` for the rest."""
+    return {_GSM: 0x00, "latin-1": 0x03}.get(codec.partition("/")[0], otherwise)
 
 
 def decode_text(octets: bytes, codec: str) -> str:
