@@ -74,7 +74,7 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
                 f"{self.id_receipt} and id_resp {self.id_resp} never meet",
                 'convert one of the two, or set id_receipt = "auto"',
             )
-        numbers = [sender.number for sender in self.senders]
+        numbers = [sender.number.removeprefix("+") for sender in self.senders]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise self._refusal("senders", f"{twice[0]} stands there twice", "keep one entry")
         return self

@@ -61,7 +61,7 @@ class TextKeys(BaseModel):
 
     def tlvs_of(self, sender: str) -> Tlvs:
         """Return the TLVs that each submit_sm from `sender` carries."""
-        entry = next((each for each in self.senders if each.number == sender), None)
+        entry = self._entry(sender)
         return merged(self.tlvs_out, () if entry is None else entry.tlvs_out)
 
     @property
@@ -71,7 +71,7 @@ class TextKeys(BaseModel):
 
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""
-        entry = next((each for each in self.senders if each.number == sender), None)
+        entry = self._entry(sender)
         if DIGITS.fullmatch(sender):
             digits = sender.removeprefix("+")
             short = len(digits) <= SHORT_CODE_DIGITS_MAX
@@ -84,3 +84,8 @@ class TextKeys(BaseModel):
             ton = ton if entry.ton is None else entry.ton
             npi = npi if entry.npi is None else entry.npi
         return Address(ton, npi, addr)
+
+    def _entry(self, sender: str) -> SenderNumber | None:
+        """Return the entry of a sender; a "+" before a number means nothing, in the file or a message."""
+        number = sender.removeprefix("+")
+        return next((each for each in self.senders if each.number.removeprefix("+") == number), None)

@@ -202,3 +202,13 @@ def test_what_sessions_hold_needs_a_new_bind() -> None:
     profile = a_profile(2775)
     assert needs_new_bind(profile, a_profile(2775, mo_busy_status=0x58))
     assert not needs_new_bind(profile, a_profile(2775, rate_per_s=7))
+
+
+def test_a_plus_before_a_senders_number_means_nothing() -> None:
+    entry = {"number": "+33612345678", "ton": 0, "npi": 1, "tlvs_out": [{"tag": 0x1401, "value": "1107"}]}
+    profile = a_profile(2775, senders=[entry])
+    for sender in ("33612345678", "+33612345678"):
+        assert profile.source_address(sender) == Address(0, 1, b"33612345678")
+        assert profile.tlvs_of(sender) == ((0x1401, b"1107"),)
+    with pytest.raises(ConfigError, match="33612345678 stands there twice"):
+        a_profile(2775, senders=[entry, {"number": "33612345678"}])
