@@ -15,6 +15,7 @@ from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, HEADER_SIZE, Frame, framing_error
 from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
 from smsgate.protocol.receipt_states import STATE_WORDS
+from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX
 from smsgate.protocol.session_states import Receipts, SubmitAnswers
 from smsgate.protocol.tlvs import TLV_HEAD, Tag, Tlvs, encode_tlvs, parse_tlvs, tlv_number
 
@@ -155,6 +156,8 @@ def _read_receipt(data: bytes, start: int, stop: int, number: int, columns: Colu
         if position > stop:
             return False
         if tag == Tag.RECEIPTED_MESSAGE_ID:
+            if length > MESSAGE_ID_OCTETS_MAX:
+                return False
             message_id = data[value:position].rstrip(b"\0") or text_id
         elif tag == Tag.MESSAGE_STATE and length == 1:
             state = data[value] or state  # some SMSCs send 0, which is no state

@@ -29,7 +29,9 @@ DECIMALS_MIN: Final = 20
 
 ZERO: Final = b"0"
 
+# Longer ones are no numbers in any base, and Python refuses to read thousands of digits.
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{1,65}")
+_DECIMAL: Final = re.compile(rb"[0-9]{1,65}")
 
 Found = TypeVar("Found")
 Found_co = TypeVar("Found_co", covariant=True)
@@ -79,7 +81,7 @@ def convert(message_id: bytes, form: IdForm) -> bytes:
     if form is IdForm.AS_IS:
         return fold(message_id)
     if form is IdForm.DEC_TO_HEX:
-        return fold(b"%x" % int(message_id)) if message_id.isdigit() else b""
+        return fold(b"%x" % int(message_id)) if _DECIMAL.fullmatch(message_id) else b""
     return fold(b"%d" % int(message_id, 16)) if _HEX.fullmatch(message_id) else b""
 
 

@@ -145,6 +145,16 @@ async def test_a_sender_that_is_no_number_has_no_msisdn() -> None:
         assert [(mo.msisdn, mo.source) for mo in events.mos] == [(0, "12345"), (0, "33612345678")]
 
 
+async def test_a_receipt_whose_tlv_has_an_endless_id_is_for_the_message_that_its_text_names() -> None:
+    endless = (Tag.RECEIPTED_MESSAGE_ID, b"9" * 5_000)
+    text = b"id:77 sub:001 dlvrd:001 submit date:2611230900 done date:2611230901 stat:DELIVRD err:000"
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
+        smsc.live[0].deliver(text, esm_class=0x04, tlvs=(endless,))
+        await until(lambda: events.receipt_columns)
+        (receipts,) = events.receipt_columns
+        assert (receipts.smsc_ids, receipts.other_ids) == ([b"77"], [b""])
+
+
 async def test_a_customer_cannot_forge_a_receipt_by_text() -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
         smsc.live[0].deliver(b"id:id-1 sub:001 dlvrd:001 stat:DELIVRD err:000")

@@ -209,3 +209,12 @@ def test_opaque_ids_say_nothing_about_bases() -> None:
     ids = ReceiptIds()
     ids.see([b"id-1"], numbers("%d"))
     assert found(ids, Open(b"a"), b"10") == b"a"
+
+
+@pytest.mark.parametrize("form", ALL_FORMS)
+def test_an_id_of_thousands_of_digits_is_looked_for_like_any_other(form: IdForm) -> None:
+    endless = b"9" * 5_000  # more than Python reads as a number
+    for ids in (ReceiptIds((form,)), ReceiptIds()):
+        assert ids.fit(endless, b"", Open(b"77")) is None
+        assert endless not in ids.column([b"77", endless])[:1]
+        ids.keys(endless, endless)
