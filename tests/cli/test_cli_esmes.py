@@ -111,10 +111,7 @@ async def submit_until_killed(port: int, account: dict[str, str], gateway: Runni
     esme = await connected(port)
     esme.send(CommandId.BIND_TRANSMITTER, 1, bind_octets(account))
     assert (await esme.read()).status == 0
-    for number in range(1, SUBMITS + 1):
-        fields = {"source_addr": SENDER.encode(), "destination_addr": PHONES[number % len(PHONES)].encode()}
-        esme.writer.write(a_submit(number, short_message=b"n%d" % number, **fields))
-        await asyncio.sleep(0.002)
+    writing = asyncio.create_task(submit_all(esme))  # the kill comes in its midst
     answered: dict[str, bytes] = {}
     try:
         while True:
@@ -124,8 +121,16 @@ async def submit_until_killed(port: int, account: dict[str, str], gateway: Runni
             if len(answered) == KILLED_AFTER:
                 gateway.process.send_signal(signal.SIGKILL)
     except (asyncio.IncompleteReadError, ConnectionError):
+        writing.cancel()
         esme.writer.close()
     return answered
+
+
+async def submit_all(esme: RawEsme) -> None:
+    for number in range(1, SUBMITS + 1):
+        fields = {"source_addr": SENDER.encode(), "destination_addr": PHONES[number % len(PHONES)].encode()}
+        esme.writer.write(a_submit(number, short_message=b"n%d" % number, **fields))
+        await asyncio.sleep(0.002)
 
 
 async def receipts_of(port: int, account: dict[str, str], ids: set[bytes]) -> dict[bytes, int]:

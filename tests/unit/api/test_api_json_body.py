@@ -67,7 +67,12 @@ def test_a_body_at_any_limit_is_judged_in_a_moment(unit: bytes) -> None:
     separators = unit.count(b",") + unit.count(b"[") + unit.count(b"{")
     for count in (BODY_OCTETS_MAX // len(unit), (SEPARATORS_MAX - 2) // separators):
         body = b"[" + unit * count + b"0]"
-        started = time.process_time()
-        with contextlib.suppress(JsonRefused):
-            parse_json(body)
-        assert time.process_time() - started < 0.5  # some 30 ms; machines differ
+        assert min(cpu_s(body) for _ in range(3)) < 0.5  # some 30 ms; machines differ
+
+
+def cpu_s(body: bytes) -> float:
+    """Return what one reading takes; a collection of other tests' garbage may fall into it."""
+    started = time.process_time()
+    with contextlib.suppress(JsonRefused):
+        parse_json(body)
+    return time.process_time() - started
