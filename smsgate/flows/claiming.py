@@ -188,6 +188,8 @@ class Claiming:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
                 continue
             if batch.campaign_id is None or batch.chunk is None:
+                if self._pump.is_stale(batch):
+                    self._let_go(batch)
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
             if state == "cancelled":
@@ -196,6 +198,14 @@ class Claiming:
                 self._pump.give_back(batch.chunk)
             else:
                 self._pump.resume(batch)
+
+    def _let_go(self, batch: Batch) -> None:
+        """Hold no longer what was not written: it is found forgotten, and whoever claims it reads consent."""
+        rest = batch.drop_rest()
+        batch.settled += len(rest)
+        self._pump.held_messages.difference_update((batch.merchant_id, batch.message_ids[i]) for i in rest)
+        self._pump.hand_over(batch, ())
+        self._forgotten = True
 
     async def interactive_once(self) -> bool:
         """Take as many waiting system messages as there is room for; True: there may be more."""

@@ -197,11 +197,8 @@ class Pump:
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
         if self.is_stale(batch):
-            if batch.key is None:
-                self.give_up(batch, "expired", now)
-            else:
-                batch.paused = True
-                self.wake_claims.set()
+            batch.paused = True
+            self.wake_claims.set()
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:

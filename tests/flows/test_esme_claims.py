@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose, Submission
 from smsgate.ids import IdMaker
+from smsgate.protocol.commands import CommandId
+from smsgate.protocol.pdus import encode_body
 from smsgate.store.esme_traffic import PgEsmeTraffic
 from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
 ACCOUNT = 77
 OWNER = 5
+HOUR, OVER = timedelta(hours=1), timedelta(seconds=-1)
+BODY = encode_body(CommandId.SUBMIT_SM, {"short_message": b"x"})
 
 
 class _Queue:
@@ -28,18 +33,19 @@ class _Queue:
         self.traffic = PgEsmeTraffic(world.database, ids)
         self.sending = StoredSending(world.database, ids, str)
 
-    async def fill(self) -> list[int]:
+    async def fill(
+        self, lives: Sequence[timedelta] = (HOUR, OVER), purpose: Purpose = Purpose.TRANSACTIONAL
+    ) -> list[int]:
         account = await self.accounts.add(
-            AccountDraft(MERCHANT, ACCOUNT, "clinic", Purpose.TRANSACTIONAL, b"mac", (SENDER,))
+            AccountDraft(MERCHANT, ACCOUNT, "clinic", purpose, b"mac", (SENDER,))
         )
-        lives = (timedelta(hours=1), timedelta(seconds=-1))
         stored = await self.traffic.add_submissions(
             [self._submission(account, self.now + life) for life in lives], now=self.now
         )
         return [outcome.message_id for outcome in stored]
 
     def _submission(self, account: EsmeAccount, expires_at: datetime) -> Submission:
-        return Submission(account, FIRST_MSISDN, SENDER, 1, 1, b"x", expires_at)
+        return Submission(account, FIRST_MSISDN, SENDER, 1, 1, BODY, expires_at)
 
     async def claimed(self) -> list[int]:
         claims = await self.sending.claim_submitted(owner=OWNER, limit=10, senders=[SENDER], now=self.now)
@@ -57,3 +63,23 @@ async def test_what_waits_of_an_account_that_may_not_send_stays_until_it_may_or_
         assert await queue.claimed() == [over]
         await world.execute(f"UPDATE {whose} SET state = 'active'")
         assert await queue.claimed() == [waiting]
+
+
+async def test_marketing_that_waited_until_its_consent_was_old_is_looked_at_anew_and_sent(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1, rate_per_s=2) as world:
+        queue = _Queue(world)
+        await queue.fill([HOUR] * 6, Purpose.MARKETING)
+        async with world.gateway() as gateway:
+            await eventually(lambda: gateway.pump.submitted >= 1)
+            gateway.pump._stops.overflowed += 1  # STOPs were forgotten: what is in memory counts no more
+            sent = "SELECT count(*) FROM sent WHERE status = 0"
+            await eventually(lambda: _is(world, sent, 6), timeout_s=20.0)
+        assert world.simulator.smsc.log.submits == 6
+        assert await _is(world, "SELECT count(*) FROM sent", 6)
+        assert await _is(world, "SELECT count(*) FROM interactive_queue", 0)
+
+
+async def _is(world: World, sql: str, value: int) -> bool:
+    return bool(await world.value(sql) == value)
