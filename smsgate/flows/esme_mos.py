@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.commands import CommandId
-from smsgate.protocol.mo_text import data_coding_of
+from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
+from smsgate.protocol.mo_text import data_coding_of, shift_of
 from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 
@@ -83,12 +84,15 @@ class EsmeWrites:
 
 
 def joined(mo: MobileOriginated) -> bytes:
-    """Return the deliver_sm of an MO of one part or more: without the header that said which part it is."""
+    """Return the deliver_sm of an MO in one piece: its header tells language tables, and no part any more."""
     if mo.deliver_sm:
         return mo.deliver_sm  # it came in one piece
+    elements = shift_of(mo.codec).elements
+    octets = bytes((len(elements),)) + elements + mo.raw if elements else mo.raw
     in_group = mo.data_coding >= CODING_GROUPS
     ton, npi = INTERNATIONAL if mo.msisdn else ALPHANUMERIC
     fields = {
+        "esm_class": ESM_CLASS_UDHI if elements else 0,
         "source_addr_ton": ton,
         "source_addr_npi": npi,
         "source_addr": mo.source.removeprefix("+").encode("latin-1", "replace"),
@@ -96,7 +100,7 @@ def joined(mo: MobileOriginated) -> bytes:
         "destination_addr": mo.destination.encode("latin-1", "replace"),
         "data_coding": mo.data_coding if in_group else data_coding_of(mo.codec, mo.data_coding),
     }
-    if len(mo.raw) <= SHORT_MESSAGE_MAX:
-        return encode_body(CommandId.DELIVER_SM, {**fields, "short_message": mo.raw})
-    payload = encode_tlvs(((Tag.MESSAGE_PAYLOAD, mo.raw),))
+    if len(octets) <= SHORT_MESSAGE_MAX:
+        return encode_body(CommandId.DELIVER_SM, {**fields, "short_message": octets})
+    payload = encode_tlvs(((Tag.MESSAGE_PAYLOAD, octets),))
     return encode_body(CommandId.DELIVER_SM, fields) + payload

@@ -130,6 +130,12 @@ def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
     return default
 
 
+def shift_of(codec: str) -> Shift:
+    """Return the language tables that a codec names; the default ones for all but GSM 03.38."""
+    kind, *tables = codec.split("/")
+    return Shift(*map(int, tables)) if kind == _GSM and tables else DEFAULT
+
+
 def data_coding_of(codec: str, otherwise: int) -> int:
     """Return the number of SMPP 3.4 §5.2.19 for what a default alphabet may be; `otherwise` for the rest."""
     return {_GSM: 0x00, "latin-1": 0x03}.get(codec.partition("/")[0], otherwise)
@@ -139,8 +145,7 @@ def decode_text(octets: bytes, codec: str) -> str:
     if codec == _GSM:
         return decode_gsm(octets)
     if codec.startswith(_GSM):
-        _, single, locking = codec.split("/")
-        return decode_shifted(octets, Shift(int(single), int(locking)))
+        return decode_shifted(octets, shift_of(codec))
     if codec == "binary":
         return ""
     if codec == "utf-16-be" and len(octets) % 2:

@@ -11,16 +11,15 @@ from smsgate.flows.esme_mos import joined
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
+from smsgate.protocol.mo_text import read_mo
 from smsgate.protocol.pdus import decode_pdu
 
 
 def fields_of(**changes: Any) -> dict[str, Any]:
     """Return what an ESME gets for a joined MO."""
-    said: dict[str, Any] = {"msisdn": 33612345678, "source": "33612345678", "data_coding": 0, "codec": "gsm7"}
+    said: dict[str, Any] = {"msisdn": 33612345678, "source": "33612345678", "raw": b"x", "data_coding": 0}
     at = datetime(2026, 11, 26, tzinfo=UTC)
-    mo = MobileOriginated(
-        carrier_id=1, destination="38123", text="x", raw=b"x", received_at=at, **{**said, **changes}
-    )
+    mo = MobileOriginated(carrier_id=1, destination="38123", text="x", received_at=at, **{**said, **changes})
     return decode_pdu(Frame(CommandId.DELIVER_SM, 0, 0, joined(mo))).fields
 
 
@@ -38,3 +37,10 @@ def test_a_sender_that_is_no_number_is_not_called_one() -> None:
     assert fields_of()["source_addr_ton"] == 1
     bank = fields_of(msisdn=0, source="BANK")
     assert (bank["source_addr_ton"], bank["source_addr_npi"], bank["source_addr"]) == (5, 0, b"BANK")
+
+
+def test_the_language_tables_of_the_parts_are_told_of_the_whole() -> None:
+    turkish = fields_of(codec="gsm7/1/0", raw=b"\x1bc")
+    assert (turkish["esm_class"], turkish["data_coding"]) == (0x40, 0)
+    assert read_mo(turkish["short_message"], 0, 0x40).text == "ç"
+    assert fields_of()["esm_class"] == 0
