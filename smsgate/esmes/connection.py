@@ -6,7 +6,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from smsgate.protocol.server_states import Ended, EndReason
+from smsgate.protocol.server_states import Ended, EndReason, ServerState
+from smsgate.turns import FairReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,12 @@ WRITE_BUFFER_HIGH: Final = 256 << 10
 SEND_BUFFER_OCTETS: Final = (
     128 << 10
 )  # the kernel's, which grows to megabytes otherwise; a window needs 50 KB
+# Octets of one who has not bound: a bind has 150, some send on without waiting for its answer. Beyond it the
+# connection is cut: strangers get no share of the loop.
+UNBOUND_OCTETS_MAX: Final = 16 << 10
+RECEIVE_BUFFER_OCTETS: Final = (
+    64 << 10
+)  # the kernel's: no read is longer, and others have their turn after it
 # An ESME that has read nothing for so long is cut off: what waited for it goes to another session.
 STALLED_MAX_S: Final = 60.0
 CLOSE_GRACE_S: Final = 1.0  # for the last octets (an unbind_resp) to leave before the socket is cut
@@ -52,6 +59,8 @@ class EsmeConnection(asyncio.Protocol):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._reading: FairReading | None = None
+        self._unbound_octets = 0
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -115,13 +124,22 @@ class EsmeConnection(asyncio.Protocol):
         if not self._owner.connected(self):
             self._transport.abort()
             return
+        self._reading = FairReading(self._transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
         connected = transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
+        if self.session.state in {ServerState.OPEN, ServerState.JUDGING}:
+            self._unbound_octets += len(data)
+            if self._unbound_octets > UNBOUND_OCTETS_MAX:
+                self.abort()
+                return
+        if self._reading is not None:
+            self._reading.took(len(data))
         self._apply(self.session.receive_data(data, self._clock.monotonic()))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -134,16 +152,16 @@ class EsmeConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._congested = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if self._transport is not None and self._reading is not None and not self._transport.is_closing():
+            self._reading.hold()
             self._stop_cut_timer()
             self._cut_timer = self._loop.call_later(STALLED_MAX_S, self._transport.abort)
 
     def resume_writing(self) -> None:
         self._congested = False
         self._stop_cut_timer()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._reading is not None:
+            self._reading.release()
         self._owner.writable(self)
 
     # Between session, socket and timer

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from smsgate.errors import WindowFull
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.session_states import Closed, CloseReason, Delivered, Receipts
+from smsgate.turns import FairReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._busy_status = busy_status
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._reading: FairReading | None = None
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -143,12 +145,15 @@ class Connection(asyncio.Protocol):
         self._transport = cast(
             "asyncio.Transport", transport
         )  # uvloop's is none by class, only by its methods
+        self._reading = FairReading(self._transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
         self._ends = (_end(transport, "sockname"), _end(transport, "peername"))
         self.session.start(self._clock.monotonic())
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        if self._reading is not None:
+            self._reading.took(len(data))
         if self._trace is None:
             self._apply(self.session.receive_data(data, self._clock.monotonic()))
             return
@@ -173,8 +178,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._congested = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._reading is not None:
+            self._reading.release()
         self._owner.writable(self)
 
     # Between session, socket and timer
@@ -231,8 +236,8 @@ class Connection(asyncio.Protocol):
             transport.write(data)
             if self._trace is not None:
                 self._trace.add(self._clock.now().timestamp(), self.token, data, self._ends, outgoing=True)
-            if self._congested and transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
-                transport.pause_reading()
+            if self._congested and transport.get_write_buffer_size() > WRITE_BUFFER_MAX and self._reading:
+                self._reading.hold()
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -11,9 +11,11 @@ import socket
 from datetime import timedelta
 from typing import Any
 
-from smsgate.esmes.connection import WRITE_BUFFER_HIGH
+import pytest
+
+from smsgate.esmes.connection import UNBOUND_OCTETS_MAX, WRITE_BUFFER_HIGH
 from smsgate.protocol.commands import CommandId, Status
-from smsgate.protocol.frames import Frame
+from smsgate.protocol.frames import HEADER_SIZE, Frame
 from smsgate.protocol.pdus import Pdu, decode_pdu, encode_body, encode_pdu
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.times import absolute_time
@@ -232,6 +234,24 @@ async def test_who_does_not_read_is_not_answered_into_memory_and_another_is_serv
         assert await statuses(quick, a_submit(1)) == [0]
         assert bind.connection.waiting_octets() < 4 * WRITE_BUFFER_HIGH
         assert not reader.at_eof()
+
+
+async def test_a_stranger_who_sends_on_without_binding_is_cut_and_a_bound_one_is_not(ground: Ground) -> None:
+    flood = Frame(CommandId.ENQUIRE_LINK, 2).encode() * (UNBOUND_OCTETS_MAX // HEADER_SIZE)
+    async with an_esme_town(ground) as company:
+        stranger = await RawEsme.connect(company.port)
+        stranger.writer.write(flood)
+        for _ in range(UNBOUND_OCTETS_MAX // HEADER_SIZE):
+            assert (await stranger.read()).status == 0
+        stranger.writer.write(flood)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await stranger.read()
+        stranger.writer.close()
+        bound = await company.raw()
+        bound.writer.write(flood * 3)
+        for _ in range(3 * UNBOUND_OCTETS_MAX // HEADER_SIZE):
+            assert (await bound.read()).status == 0
+        assert await statuses(bound, a_submit(9)) == [0]
 
 
 def a_data_sm(number: int, text: bytes) -> bytes:

@@ -1,0 +1,44 @@
+"""A share of the event loop for everybody: a peer that floods is read once per turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+# Reads below it are a peer's ordinary traffic. uvloop reads a socket that always has more up to 32 times
+# before anybody else's turn, 256 kB each: seconds of small PDUs.
+FULL_READ_OCTETS: Final = 16 << 10
+
+
+class FairReading:
+    """Pauses one transport for a turn after each full read, and for as long as its owner holds it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._held = False
+        self._turn: asyncio.Handle | None = None
+
+    def took(self, octets: int) -> None:
+        """Take that so many octets came with one read."""
+        if octets >= FULL_READ_OCTETS and self._turn is None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._turn = self._loop.call_soon(self._next_turn)
+
+    def hold(self) -> None:
+        """Read nothing until `release`."""
+        self._held = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        self._held = False
+        self._resume()
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        self._resume()
+
+    def _resume(self) -> None:
+        if not self._held and self._turn is None and not self._transport.is_closing():
+            self._transport.resume_reading()
