@@ -22,6 +22,7 @@ from smsgate.cli.sessions import ConfigOption
 from smsgate.cli.systemd import STARTING_MORE, notify
 from smsgate.config import Loaded, Settings, load_configuration
 from smsgate.config.settings import ROLES
+from smsgate.daemon.open_files import raise_open_files
 from smsgate.daemon.process import Process, running
 from smsgate.errors import SmsgateError
 from smsgate.telemetry.logs import configure_logs
@@ -66,6 +67,7 @@ def run(
     configure_logs(chosen.log.level, chosen.log.form)
     for warning in loaded.warnings:
         say(f"Warning: {warning}.")
+    raise_open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_Daemon(chosen, lambda: read().settings).serve())
 
