@@ -63,8 +63,8 @@ class Reading:
     The reading, with its reason in one sentence for the proof file.
 
     `quantity` is set with QUANTITY and is 1 with ACCEPT; `choice` is the words that name the variant;
-    `reference` is the
-    order number of a decline such as "NON 4711". `rules_version` names the tables that were used.
+    `reference` is the order number of a decline such as "NON 4711". `rules_version` names the tables that
+    were used, `language` the one whose words decided.
     """
 
     label: Label
@@ -74,6 +74,7 @@ class Reading:
     choice: str | None = None
     reference: str | None = None
     rules_version: str = ""
+    language: str = "und"
 
 
 def read_reply(
@@ -97,6 +98,7 @@ def read_reply(
         reading.choice,
         reading.reference,
         words.version,
+        language,
     )
 
 

@@ -14,6 +14,7 @@ from smsgate.errors import Invalid, SmsgateError
 
 LINE_OCTETS_MAX: Final = 1_048_576  # a PDU of 66,000 octets is 132,000 digits; the rest is for its fields
 STDIN: Final = "-"
+NAME_OCTETS_MAX: Final = 255  # of one step of a path, for every file system in use
 
 Row = dict[str, Any]
 
@@ -39,6 +40,11 @@ def answer_lines(sources: list[str], bare: str, answer: Callable[[Row], Row]) ->
                     sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
                     sys.stdout.buffer.flush()  # who writes a line and waits gets its answer
     return all_read
+
+
+def names_file(words: str) -> bool:
+    """Return whether these words name a file of lines; hardly a text is the name of a file that is there."""
+    return words == STDIN or (len(words.encode()) <= NAME_OCTETS_MAX and Path(words).is_file())
 
 
 def _answered(line: bytes, number: int, bare: str, answer: Callable[[Row], Row]) -> Row:

@@ -23,6 +23,7 @@ COMMANDS: Final = (
     Command("migrate", "migrate", "Bring the database's schema up to date.", "migrate"),
     Command("check", "check", "Say what is wrong with this installation, and how to mend it.", "check"),
     Command("text", "text", "Say how a text goes on air, and what would make it cheaper.", "text"),
+    Command("reply", "reply", "Say what a customer's reply means, and why.", "reply"),
     Command("wap-push", "wap_push", "Links as WAP Push, in hexadecimal."),
     Command("pdu", "pdu", "Look into SMPP PDUs, and make them."),
     Command("carrier", "carriers", "See carriers at work, and what was said on their binds."),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit
-from smsgate.cli.json_lines import STDIN, answer_lines
+from smsgate.cli.json_lines import STDIN, answer_lines, names_file
 from smsgate.cli.output import JsonOption, show, show_json, show_table
 from smsgate.protocol.encodings import ALL_SHIFTS, Written, alternatives
 from smsgate.protocol.replacements import Replaced, replace_for
@@ -27,7 +26,6 @@ HELP: Final = (
     "shift-segment, pack, unpack and decode; one answer per line, in order. What else an object holds is not "
     "looked at. Exit code 1: the text cannot be sent, or at least one line could not be answered."
 )
-NAME_OCTETS_MAX: Final = 255  # of one step of a path, for every file system in use
 _LANGUAGES: Final = {number: code for code, number in LANGUAGE_IDS.items()}
 
 
@@ -45,7 +43,7 @@ def text(
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    if words is None or _is_source(words):
+    if words is None or names_file(words):
         answered = answer_lines([words or STDIN], "text", inspect_text)
         raise typer.Exit(Exit.OK if answered else Exit.FAILED)
     ways, replaced = alternatives(words, ALL_SHIFTS), replace_for(words)
@@ -54,11 +52,6 @@ def text(
         show_json(_as_json(words, ways, replaced, price))
     else:
         _show(ways, replaced, shorter, price)
-
-
-def _is_source(words: str) -> bool:
-    """Return whether these words name a file of lines; hardly a text is the name of a file that is there."""
-    return words == STDIN or (len(words.encode()) <= NAME_OCTETS_MAX and Path(words).is_file())
 
 
 def _show(ways: list[Written], replaced: Replaced, shorter: Written | None, price: int) -> None:
