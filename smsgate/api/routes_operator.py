@@ -23,6 +23,7 @@ from smsgate.api.models import (
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.campaigns.shares import WEIGHT_MAX
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import (
     KeyDraft,
@@ -89,6 +90,12 @@ class ChangeMerchant(RequestModel):
     state: Literal["active", "suspended"] | None = Field(
         default=None, description="`suspended`: its keys are refused with `merchant_suspended`."
     )
+    sending_weight: int | None = Field(
+        default=None,
+        ge=1,
+        le=WEIGHT_MAX,
+        description="Its share, in messages, where several merchants send by one carrier; 1 at first.",
+    )
 
 
 class Merchant(AnswerModel):
@@ -102,6 +109,7 @@ class Merchant(AnswerModel):
     contact: str
     price_list: str | None
     state: str
+    sending_weight: int
     created_at: Instant
 
 
@@ -164,7 +172,9 @@ async def get_merchant(call: Call) -> Answer:
 
 async def change_merchant(call: Call) -> Answer:
     body = call.body_as(ChangeMerchant)
-    change = MerchantChange(name=body.name, contact=body.contact, state=body.state)
+    change = MerchantChange(
+        name=body.name, contact=body.contact, state=body.state, sending_weight=body.sending_weight
+    )
     row = await call.context.merchants.change(call.path_id(Kind.MERCHANT), change)
     if body.state is not None:
         call.request.app[AUTHENTICATOR].forget_all()  # its keys; the others are looked up once more
@@ -232,6 +242,7 @@ def _merchant(call: Call, row: MerchantRow) -> Merchant:
         contact=row.contact,
         price_list=price_list,
         state=row.state,
+        sending_weight=row.sending_weight,
         created_at=row.created_at,
     )
 

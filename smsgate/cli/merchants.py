@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from smsgate.api.routes_operator import CreateMerchant
+from smsgate.campaigns.shares import WEIGHT_MAX
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
@@ -23,7 +24,7 @@ from smsgate.store.merchants import PgMerchants
 from smsgate.store.usage import PgPriceData
 
 app: Final = typer.Typer(
-    help="Merchants: add, list, give prices, suspend.", no_args_is_help=True, rich_markup_mode=None
+    help="Merchants: add, list, give prices, weigh, suspend.", no_args_is_help=True, rich_markup_mode=None
 )
 
 FORMS: Final = {
@@ -103,7 +104,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         show_json(found)
         return
-    columns = ("slug", "name", "country", "currency", "timezone", "price_list", "state")
+    columns = ("slug", "name", "country", "currency", "timezone", "price_list", "sending_weight", "state")
     show_table(columns, [[str(row[column] or "-") for column in columns] for row in found])
 
 
@@ -158,12 +159,40 @@ def resume(slug: SlugArgument, config: ConfigOption = None, as_json: JsonOption 
         say(f"{slug} is active.")
 
 
+@app.command(
+    "weight",
+    help="Set a merchant's share of the carriers that several merchants send by.",
+    epilog=examples("smsgate merchant weight boxman 3"),
+)
+def weight(
+    slug: SlugArgument,
+    share: Annotated[
+        int,
+        typer.Argument(
+            metavar="WEIGHT",
+            min=1,
+            max=WEIGHT_MAX,
+            help="3: thrice the messages of a merchant with 1, while both have some to send.",
+        ),
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    changed = _change(slug, MerchantChange(sending_weight=share), config)
+    if as_json:
+        show_json(changed)
+    else:
+        say(f"{slug} sends with weight {share} from now on.")
+
+
 def _set_state(slug: str, state: str, config: Path | None) -> dict[str, object]:
+    return _change(slug, MerchantChange(state=state), config)
+
+
+def _change(slug: str, change: MerchantChange, config: Path | None) -> dict[str, object]:
     async def work(services: Services) -> dict[str, object]:
         merchant = await merchant_of(services, slug)
-        changed = await PgMerchants(services.database).change(
-            merchant.merchant_id, MerchantChange(state=state)
-        )
+        changed = await PgMerchants(services.database).change(merchant.merchant_id, change)
         lists = {row.price_list_id: row.name for row in (await PgPriceData(services.database).prices()).lists}
         return as_dict(services, changed, lists.get(changed.price_list_id or 0))
 
@@ -195,5 +224,6 @@ def as_dict(services: Services, row: MerchantRow, price_list_name: str | None) -
         "contact": row.contact,
         "price_list": price_list_name,
         "state": row.state,
+        "sending_weight": row.sending_weight,
         "created_at": row.created_at,
     }

@@ -14,7 +14,7 @@ from smsgate.config.esmes import EsmesSettings
 from smsgate.config.routes import ROUTES_MAX, RouteSettings
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile import CarrierProfile
 from smsgate.security.addresses import AddressPolicy
 from smsgate.store.dsn import Dsns

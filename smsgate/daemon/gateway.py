@@ -23,7 +23,8 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import CarrierReceipts, MobileOriginated
 from smsgate.flows.rerouting import Rerouting
 from smsgate.flows.routes import Routes
-from smsgate.flows.sending import Pump, SendingLimits
+from smsgate.flows.sending import Pump
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
 from smsgate.links.carrier import CarrierAccount

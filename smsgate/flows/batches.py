@@ -47,9 +47,12 @@ class Chunk:
         "message_count",
         "message_id_base",
         "returned",
+        "weight",
     )
 
-    def __init__(self, key: ChunkKey, message_id_base: int, message_count: int, allowance: int) -> None:
+    def __init__(
+        self, key: ChunkKey, message_id_base: int, message_count: int, allowance: int, *, weight: int = 1
+    ) -> None:
         self.key = key
         self.message_id_base = message_id_base
         self.message_count = message_count
@@ -57,6 +60,7 @@ class Chunk:
         self.allowance_asked = allowance
         self.batches: list[Batch] = []
         self.returned = False  # to be given back by the next flush: another claim goes on with it
+        self.weight = weight  # of its merchant, where several share a carrier
 
     @property
     def border(self) -> int:
@@ -194,6 +198,10 @@ class Batch:
     @property
     def key(self) -> ChunkKey | None:
         return None if self.chunk is None else self.chunk.key
+
+    @property
+    def weight(self) -> int:
+        return 1 if self.chunk is None else self.chunk.weight
 
     def exhausted(self) -> bool:
         """Return whether nothing is left to write."""

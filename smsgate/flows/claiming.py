@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from traceback import extract_tb
@@ -35,7 +36,11 @@ PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one 
 CAMPAIGN_BATCHES_MAX: Final = (
     16  # of one campaign, when its carriers differ in speed: the slow one holds them
 )
-BATCHES_MAX: Final = 200  # chunks in memory: 200 x 1,000 x ~300 octets = 60 MB
+HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
+FIRST_HELD_MAX: Final = (
+    2 * HELD_MAX
+)  # up to here a campaign of which nothing is in memory gets its first chunk
+ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
 FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
 
@@ -85,14 +90,41 @@ class Claiming:
         self._spread = {key: carriers for key, carriers in self._spread.items() if key in sending}
         claimed = False
         await self._composer.refresh()
-        for state in states:
-            # What no process can send is settled by anyone once nobody may send it any more.
-            mine = state.sender in self._carrier_of_sender or now >= state.expires_at
-            if state.state == "sending" and mine:
-                claimed |= await self._claim_safely(state)
+        until = self._clock.monotonic() + ROUND_S
+        for state in self._in_turn(states, now):
+            claimed |= await self._claim_safely(state)
+            if claimed and self._clock.monotonic() >= until:
+                break
         for merchant_id, campaign_id in await self._store.finish_campaigns(now):
             log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
         return claimed
+
+    def _in_turn(self, states: Sequence[CampaignState], now: datetime) -> list[CampaignState]:
+        """Return what may be claimed for: whose merchant holds least for its weight first."""
+        by_merchant: Counter[int] = Counter()
+        by_campaign: Counter[tuple[int, int | None]] = Counter()
+        for batch in self._chunks():
+            by_merchant[batch.merchant_id] += batch.size
+            by_campaign[batch.merchant_id, batch.campaign_id] += batch.size
+
+        def held(state: CampaignState) -> tuple[float, int, int]:
+            merchant_id, campaign_id = state.merchant_id, state.campaign_id
+            share = by_merchant[merchant_id] / state.weight
+            return share, by_campaign[merchant_id, campaign_id], campaign_id
+
+        # What no process can send is settled by anyone once nobody may send it any more.
+        return sorted(
+            (
+                state
+                for state in states
+                if state.state == "sending"
+                and (state.sender in self._carrier_of_sender or now >= state.expires_at)
+            ),
+            key=held,
+        )
+
+    def _chunks(self) -> list[Batch]:
+        return [batch for batch in self._pump.batches() if batch.key is not None]
 
     async def _claim_safely(self, state: CampaignState) -> bool:
         """Claim for one campaign; what is wrong with it alone stops neither the others nor the process."""
@@ -167,7 +199,7 @@ class Claiming:
 
     def _wants_more(self, state: CampaignState) -> bool:
         """Return whether a carrier of this campaign will soon have nothing to write of it."""
-        chunks = [batch for batch in self._pump.batches() if batch.key is not None]
+        chunks = self._chunks()
         mine = Counter(
             batch.carrier_id
             for batch in chunks
@@ -177,7 +209,8 @@ class Claiming:
         )
         spread = self._spread.get((state.merchant_id, state.campaign_id), set()) | set(mine)
         idle = not spread or min(mine[carrier_id] for carrier_id in spread) < PREFETCH
-        return idle and mine.total() < CAMPAIGN_BATCHES_MAX and len(chunks) < BATCHES_MAX
+        room = HELD_MAX if mine else FIRST_HELD_MAX
+        return idle and mine.total() < CAMPAIGN_BATCHES_MAX and sum(b.size for b in chunks) < room
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""

@@ -125,6 +125,7 @@ class MerchantRow:
     contact: str
     price_list_id: int | None
     state: str
+    sending_weight: int  # its share where several merchants send by one carrier
     created_at: datetime
 
 
@@ -135,6 +136,7 @@ class MerchantChange:
     name: str | None = None
     contact: str | None = None
     state: str | None = None  # active | suspended
+    sending_weight: int | None = None
 
 
 class MerchantStore(Protocol):

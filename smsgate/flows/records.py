@@ -83,6 +83,7 @@ class ChunkClaim:
         repr=False
     )  # the values of the text's fields, in the order of `field_names`
     field_names: tuple[str, ...]
+    weight: int  # of the merchant, where several share a carrier
     # who moved to another network: MSISDN -> MCC+MNC
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -267,6 +268,7 @@ class CampaignState:
     state: str
     sender: str
     expires_at: datetime
+    weight: int  # the merchant's
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ One instance serves all carriers of the process. Its writes happen inside the ev
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -21,28 +20,19 @@ from smsgate.clock import Clock
 from smsgate.flows.absent import Absent
 from smsgate.flows.batches import FENCED_OFF, Batch, Chunk
 from smsgate.flows.composing import bodies_where_possible
+from smsgate.flows.fair_queue import FairQueue
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import HOLD_MAX_S, stopped_among
 from smsgate.flows.timers import Timers
 
 log = structlog.get_logger(__name__)
 
-SLICE_MAX: Final = 200  # messages of one campaign before the next campaign's turn: fairness
-
-
-@dataclass(frozen=True, slots=True)
-class SendingLimits:
-    in_doubt_max: int = 4_000  # messages written and not yet committed: what a crash can leave in doubt
-    poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
-    allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
-    allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
-    allowance_max: int = 1_000
-    failover_s: float = 3.0  # a carrier that is away longer loses its messages to the next of the route
-
-    def allowance(self, rate_per_s: int) -> int:
-        return int(min(self.allowance_max, max(self.allowance_min, rate_per_s * self.allowance_s)))
+SLICE_MAX: Final = (
+    200  # messages of one campaign before the next turn: the share evens out within some slices
+)
 
 
 class Pump:
@@ -63,7 +53,7 @@ class Pump:
         self._clock = clock
         self._limits = limits
         self._batches: dict[int, Batch] = {}
-        self._queues: defaultdict[tuple[int, Lane], deque[Batch]] = defaultdict(deque)
+        self._queues: defaultdict[tuple[int, Lane], FairQueue] = defaultdict(FairQueue)
         self._timers = Timers(clock, self.fill)
         # Gives refused messages to another carrier than the named one; False: nobody is left.
         self.elsewhere: Callable[[Batch, Sequence[int], str], bool] = lambda _batch, _indexes, _name: False
@@ -190,9 +180,9 @@ class Pump:
     def _at_cap(self, lane: Lane) -> bool:
         return lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max
 
-    def _fill_from(self, carrier: Carrier, lane: Lane, queue: deque[Batch]) -> bool:
-        """Write one slice of the first batch; False: there is no room."""
-        batch = queue[0]
+    def _fill_from(self, carrier: Carrier, lane: Lane, queue: FairQueue) -> bool:
+        """Write one slice of the batch whose turn it is; False: there is no room."""
+        batch = queue.head()
         now = self._clock.now()
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
@@ -209,10 +199,12 @@ class Pump:
         room = min(carrier.room(lane), SLICE_MAX)
         if lane is Lane.BULK:
             room = min(room, self._limits.in_doubt_max - self.uncommitted)
-        if room <= 0 or not self._write(carrier, lane, batch, room, now):
+        if room <= 0:
             return False
-        queue.rotate(-1)
-        return True
+        before = self.submitted
+        whole = self._write(carrier, lane, batch, room, now)
+        queue.turn(self.submitted - before)
+        return whole
 
     def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> bool:
         """Write up to `room` messages of a batch; False: the carrier took less than it had room for."""

@@ -224,6 +224,7 @@ class Claim:
             msisdns=msisdns,
             fields=fields,
             field_names=self._names,
+            weight=self._campaign["sending_weight"],
             ported=ported,
         )
 

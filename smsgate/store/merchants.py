@@ -126,7 +126,12 @@ class PgMerchants:
     async def change(self, merchant_id: int, change: MerchantChange) -> MerchantRow:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(
-                _SQL["change_merchant"], merchant_id, change.name, change.contact, change.state
+                _SQL["change_merchant"],
+                merchant_id,
+                change.name,
+                change.contact,
+                change.state,
+                change.sending_weight,
             )
             if row is None:
                 raise NotFound(MISSING)

@@ -40,14 +40,17 @@ async def test_name_and_contact_are_changed_and_the_rest_stays(api: Api) -> None
     path = f"/v1/merchants/{made['id']}"
     changed = await api.operator.call("PATCH", path, {"contact": "bxm.fr", "name": "Boxman FR"})
     assert changed.body == {**made, "contact": "bxm.fr", "name": "Boxman FR"}
+    assert made["sending_weight"] == 1
     assert (await api.operator.get(path)).body == changed.body
     assert (await api.operator.call("PATCH", path, {"contact": ""})).body["contact"] == ""
+    assert (await api.operator.call("PATCH", path, {"sending_weight": 3})).body["sending_weight"] == 3
 
 
 @pytest.mark.parametrize(
-    "body", [{"state": "closed"}, {"name": ""}, {"slug": "other"}, {"contact": "x" * 201}]
+    "body",
+    [{"state": "closed"}, {"name": ""}, {"slug": "other"}, {"contact": "x" * 201}, {"sending_weight": 0}],
 )
-async def test_a_change_that_cannot_be_meant_is_refused(api: Api, body: dict[str, str]) -> None:
+async def test_a_change_that_cannot_be_meant_is_refused(api: Api, body: dict[str, object]) -> None:
     merchant = await api.merchant()
     answer = await api.operator.call("PATCH", f"/v1/merchants/{merchant.merchant_id}", body)
     assert (answer.status, answer.code) == (422, "invalid")

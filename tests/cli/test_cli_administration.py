@@ -45,6 +45,20 @@ def test_a_merchant_is_added_priced_and_listed(shell: Shell) -> None:
     assert slug in shell.ok("merchant", "list").out
 
 
+def test_a_merchant_is_given_a_weight_and_no_weight_beyond_its_range(shell: Shell) -> None:
+    slug = a_merchant(shell)
+
+    def weight() -> int:
+        (found,) = [row for row in shell.ok("merchant", "list", "--json").json() if row["slug"] == slug]
+        return int(found["sending_weight"])
+
+    assert weight() == 1
+    assert shell.ok("merchant", "weight", slug, "3", "--json").json()["sending_weight"] == 3
+    assert weight() == 3
+    assert shell.run("merchant", "weight", slug, "0").code == 2
+    assert weight() == 3
+
+
 def test_a_merchant_is_suspended_and_resumed(shell: Shell) -> None:
     slug = a_merchant(shell)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.protocol.commands import Status
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.store.pool import Database

@@ -13,7 +13,8 @@ from smsgate.clock import SystemClock
 from smsgate.flows.batches import Batch
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import Ack, BindStatus, Lane
-from smsgate.flows.sending import Pump, SendingLimits
+from smsgate.flows.sending import Pump
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.message_ids import ReceiptIds

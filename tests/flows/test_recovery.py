@@ -10,7 +10,7 @@ from functools import partial
 
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.records import ChunkKey, ChunkProgress, Flush
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending

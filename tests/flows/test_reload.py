@@ -11,7 +11,7 @@ import pytest
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import ConfigError, NotFound
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.switchboard import Changes
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.routing.table import NO_ROUTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile_values import Host
 from smsgate.simulator.phones import Behaviour
 from smsgate.store.pool import Database

@@ -10,7 +10,7 @@ import pytest
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.partitions import borders
 from smsgate.store.pool import Database

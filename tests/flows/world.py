@@ -17,7 +17,7 @@ from smsgate.clock import SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
 from smsgate.links.profile import CarrierProfile
@@ -165,6 +165,29 @@ class World:
                 subscribers,
             )
 
+    async def another_merchant(self, merchant: int, subscribers: int, *, weight: int = 1) -> int:
+        """Add a merchant that pays as the first does, with people of its own; return its first number."""
+        first = FIRST_MSISDN + merchant * 10_000_000
+        async with self.database.bulk_transaction() as connection:
+            await connection.execute(
+                "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, "
+                "contact, price_list_id, sending_weight) VALUES ($1, $2, $2, 'FR', 'fr', 'Europe/Paris', "
+                "'EUR', '', 1, $3)",
+                merchant,
+                f"shop-{merchant}",
+                weight,
+            )
+            await connection.execute(
+                "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, "
+                "offers_state, offers_state_at) "
+                "SELECT $1, $1::bigint * 1000000 + n, $2::bigint + n, 'fr', 'FR', 'subscribed', now() "
+                "FROM generate_series(0, $3::int - 1) AS s (n)",
+                merchant,
+                first,
+                subscribers,
+            )
+        return first
+
     async def campaign(
         self,
         *,
@@ -176,6 +199,7 @@ class World:
         sender: str = SENDER,
         tags: list[str] | None = None,
         state: str = "sending",
+        merchant: int = MERCHANT,
     ) -> int:
         """Start a campaign to everybody (of these tags) and return its id."""
         self.next_id += 1
@@ -183,14 +207,14 @@ class World:
         async with self.database.bulk_transaction() as connection:
             await connection.execute(
                 "INSERT INTO offer (merchant_id, offer_id, version, stock_remaining) VALUES ($1, $2, 1, $3)",
-                MERCHANT,
+                merchant,
                 offer_id,
                 stock,
             )
             await connection.execute(
                 "INSERT INTO offer_version VALUES ($1, $2, 1, $3, 'Boxman', 'CD Madonna', 1990, 'EUR', $4, "
                 "'fr', 'FR', $5, $6, $7)",
-                MERCHANT,
+                merchant,
                 offer_id,
                 text,
                 quantity_max,
@@ -201,7 +225,7 @@ class World:
             await connection.execute(
                 "INSERT INTO campaign (merchant_id, campaign_id, offer_id, offer_version, state, started_at, "
                 "audience_tags) VALUES ($1, $2, $3, 1, $4, $5, $6)",
-                MERCHANT,
+                merchant,
                 campaign_id,
                 offer_id,
                 state,
@@ -215,7 +239,7 @@ class World:
                 "FROM (SELECT subscriber_id, (row_number() OVER (ORDER BY subscriber_id) - 1) / $3 AS g "
                 "FROM subscriber WHERE merchant_id = $1 AND offers_state = 'subscribed' "
                 "AND ($4::text[] IS NULL OR tags && $4)) AS s GROUP BY g",
-                MERCHANT,
+                merchant,
                 campaign_id,
                 chunk,
                 tags,

@@ -14,7 +14,8 @@ from smsgate.clock import SystemClock
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import STATUS_NOT_SENT, ChunkKey, Lane, MobileOriginated
-from smsgate.flows.sending import Pump, SendingLimits
+from smsgate.flows.sending import Pump
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.links.carrier import CarrierAccount
 from smsgate.protocol.commands import CommandId

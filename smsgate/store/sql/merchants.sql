@@ -67,7 +67,8 @@ LIMIT $3;
 
 -- name: change_merchant
 -- scope: control
-UPDATE merchant SET name = coalesce($2, name), contact = coalesce($3, contact), state = coalesce($4, state)
+UPDATE merchant SET name = coalesce($2, name), contact = coalesce($3, contact), state = coalesce($4, state),
+    sending_weight = coalesce($5, sending_weight)
 WHERE merchant_id = $1
 RETURNING *;
 

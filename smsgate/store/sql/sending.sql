@@ -2,7 +2,7 @@
 
 -- name: sending_states
 -- scope: report
-SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
+SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_weight AS weight
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -13,7 +13,7 @@ SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at
 -- scope: report
 -- What a suspended merchant was sending waits as if paused, until the merchant is active again.
 SELECT c.merchant_id, c.campaign_id, CASE c.state WHEN 'sending' THEN 'paused' ELSE c.state END AS state,
-       v.sender, v.expires_at
+       v.sender, v.expires_at, k.sending_weight AS weight
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
@@ -35,7 +35,7 @@ RETURNING no, subscriber_lo, subscriber_hi, fence, message_id_base, message_coun
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
 SELECT c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
-       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at
+       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at, t.sending_weight
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version

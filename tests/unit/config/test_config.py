@@ -16,7 +16,7 @@ from smsgate.config.settings import MESSAGES_DAYS_MIN
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
 from smsgate.flows.offers import LIFE_MAX
-from smsgate.flows.sending import SendingLimits
+from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays

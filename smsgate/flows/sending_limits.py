@@ -1,0 +1,18 @@
+"""What bounds the sending of one process; `[sending]` of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimits:
+    in_doubt_max: int = 4_000  # messages written and not yet committed: what a crash can leave in doubt
+    poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
+    allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
+    allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
+    allowance_max: int = 1_000
+    failover_s: float = 3.0  # a carrier that is away longer loses its messages to the next of the route
+
+    def allowance(self, rate_per_s: int) -> int:
+        return int(min(self.allowance_max, max(self.allowance_min, rate_per_s * self.allowance_s)))
