@@ -12,6 +12,7 @@ Every error that smsgate raises on purpose.
         * CarrierRefused         the carrier answered no; has its command_status
     * StoreError                 the database refused one row or statement
         * StoreUnavailable       the database is away; retryable, the outcome may be unknown
+            * CommitUnknown      it went away at COMMIT: whether the transaction stands is unknown
         * StoreNotReady          schema, role or data directory is not as it must be
             * SchemaOutdated     migrations are missing; the next start applies them
     * ConfigError                settings that cannot work; says where and how to mend it
@@ -117,6 +118,10 @@ class StoreUnavailable(StoreError):
     code = "store_unavailable"
     http_status = 503
     retryable = True
+
+
+class CommitUnknown(StoreUnavailable):
+    """COMMIT was sent and its answer never came: the transaction stands as a whole, or not at all."""
 
 
 class StoreNotReady(StoreError):

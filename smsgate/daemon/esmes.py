@@ -58,7 +58,7 @@ class EsmeSide:
         accounts = PgEsmeAccounts(database)
         traffic = PgEsmeTraffic(database, ids)
         self.intake = EsmeIntake(
-            traffic, Judge(pricing, networks, may_use), pricing, public_ids, wakeups, clock
+            traffic, Judge(pricing, networks, may_use), pricing, public_ids, wakeups, ids, clock
         )
         self.desk = EsmeDesk(
             accounts, self.intake, EsmeQueries(traffic, public_ids, clock), DeliveryBodies(public_ids), clock

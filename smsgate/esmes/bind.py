@@ -39,6 +39,10 @@ class Bind:
             if pdu.command_id != CommandId.SUBMIT_SM:
                 self.connection.answer(pdu, status, {} if status else {"message_id": message_id})
 
+    def leave_unanswered(self) -> None:
+        """Cut the connection, which tells the ESME that it cannot know."""
+        self.connection.abort()
+
     def status(self) -> EsmeSession:
         session = self.connection.session
         return EsmeSession(

@@ -15,7 +15,7 @@ from typing import Any, Final, assert_never
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import StoreUnavailable
+from smsgate.errors import StoreError
 from smsgate.esmes.bind import Bind
 from smsgate.esmes.connection import EsmeConnection
 from smsgate.flows.esme_admission import Admission
@@ -221,7 +221,7 @@ class EsmeDesk:
         if not isinstance(judged, int):
             try:
                 await self._intake.prepare()
-            except StoreUnavailable:
+            except StoreError:
                 judged = Status.SYSERR
         if connection not in self._unbound or connection.session.is_closed():
             return  # gone, or timed out meanwhile

@@ -16,11 +16,11 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_judge import Judge
 from smsgate.flows.esme_message_ids import esme_message_ids
 from smsgate.flows.esme_records import EsmeAccount, StoredSubmission, Submission, VendorStatus
-from smsgate.flows.ports import Wakeups
+from smsgate.flows.esme_storing import SubmissionStoring
+from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_esmes import EsmeTrafficStore
 from smsgate.flows.routes import Prices
 from smsgate.protocol.commands import Status
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 # are told to slow down.
 QUEUE_MAX: Final = 5_000
 GROUP_MAX: Final = 500  # of one transaction: some 20 ms of it
-ATTEMPTS: Final = 3  # a deadlock is tried again; three times over it is something else
 REFRESH_S: Final = 1.0  # how old the figures of other processes may be: queues and days
 
 
@@ -44,6 +43,10 @@ class Answerer(Protocol):
     def answer_submissions(
         self, pdus: Sequence[Pdu], statuses: Sequence[int], message_ids: Sequence[bytes]
     ) -> None: ...
+
+    def leave_unanswered(self) -> None:
+        """End the session: what became of some of its submissions cannot be said."""
+        ...
 
 
 class _Waiting(NamedTuple):
@@ -78,9 +81,11 @@ class EsmeIntake:
         prices: Prices,
         public_ids: PublicIds,
         wakeups: Wakeups,
+        ids: Ids,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._storing = SubmissionStoring(store, ids, clock)
         self._judge = judge
         self._prices = prices
         self._public_ids = public_ids
@@ -108,6 +113,8 @@ class EsmeIntake:
             return VendorStatus.SUSPENDED
         if self._queue.qsize() >= QUEUE_MAX or self._closing:
             return Status.THROTTLED
+        if self._storing.asking:
+            return Status.MSGQFUL
         judged = self._judge.submission(account, pdu, self._clock.now())
         if isinstance(judged, int):
             return judged
@@ -186,34 +193,27 @@ class EsmeIntake:
                 await self._commit(group)
                 self.busy = False
 
-    async def _commit(self, group: list[_Waiting]) -> None:
-        for attempt in range(ATTEMPTS):
-            try:
-                stored = await self._store.add_submissions(
-                    [entry.submission for entry in group], now=self._clock.now()
-                )
-            except StoreUnavailable as exc:
-                if exc.sqlstate.startswith("40") and attempt + 1 < ATTEMPTS:
-                    continue
-                # Whether it stands is unknown: "come again", as for an answer that was lost.
-                log.error("esme_submits_wait", error=str(exc), messages=len(group))
-                self._settle(group, [StoredSubmission(0, Status.MSGQFUL)] * len(group))
-                return
-            except StoreError as exc:
-                if len(group) > 1:
-                    middle = len(group) // 2  # one bad row must not refuse its neighbours
-                    await self._commit(group[:middle])
-                    await self._commit(group[middle:])
-                    return
-                log.error("esme_submit_failed", error=type(exc).__name__, sqlstate=exc.sqlstate)
-                self._settle(group, [StoredSubmission(0, Status.SYSERR)])
-                return
-            else:
-                self._settle(group, stored)
-                return
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        stored = await self._storing.store([entry.submission for entry in group])
+        known = [(entry, fate) for entry, fate in zip(group, stored, strict=True) if fate is not None]
+        self._settle([entry for entry, _ in known], [fate for _, fate in known])
+        self._give_up([entry for entry, fate in zip(group, stored, strict=True) if fate is None])
+
+    def _give_up(self, group: Sequence[_Waiting]) -> None:
+        """Cut the sessions of what may stand or not: 0 might lose a message, and 0x14 double it."""
+        if not group:
+            return
+        for entry in group:
+            self._free(entry.submission)
+        answerers = {id(entry.answerer): entry.answerer for entry in group}
+        for answerer in answerers.values():
+            answerer.leave_unanswered()
+        log.error("esme_submits_unknown", messages=len(group), sessions=len(answerers))
 
     def _settle(self, group: Sequence[_Waiting], stored: Sequence[StoredSubmission]) -> None:
         """Answer each session once for all of its submissions."""
+        if not group:
+            return
         ids = esme_message_ids(self._public_ids, [outcome.message_id for outcome in stored])
         by_session: dict[int, tuple[Answerer, list[Pdu], list[int], list[bytes]]] = {}
         for entry, outcome, message_id in zip(group, stored, ids, strict=True):
@@ -230,12 +230,16 @@ class EsmeIntake:
         log.info("esme_submits", messages=len(group), accepted=accepted, sessions=len(by_session))
 
     def _count(self, submission: Submission, status: int) -> None:
-        spending = self._spending[submission.account.account_id]
-        spending.pending -= 1
-        spending.pending_segments -= submission.segments
+        spending = self._free(submission)
         if status:
             self.refused[status] += 1
         else:
             spending.waiting += 1
             spending.spent += submission.segments
             self.accepted += 1
+
+    def _free(self, submission: Submission) -> _Spending:
+        spending = self._spending[submission.account.account_id]
+        spending.pending -= 1
+        spending.pending_segments -= submission.segments
+        return spending

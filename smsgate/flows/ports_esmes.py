@@ -46,14 +46,22 @@ class EsmeAccountStore(Protocol):
 
 class EsmeTrafficStore(Protocol):
     async def add_submissions(
-        self, submissions: Sequence[Submission], *, now: datetime
+        self,
+        submissions: Sequence[Submission],
+        message_ids: Sequence[int],
+        *,
+        now: datetime,
+        again: bool = False,
     ) -> list[StoredSubmission]:
         """
-        Store them in one transaction, each with its fate; what is answered with 0 is durable.
+        Store them under these ids in one transaction, each with its fate; what is answered with 0 is durable.
+
+        `again`: they were given before and the commit was not seen; what stands is not written twice.
 
         Raises:
             StoreError: the database refused a row, and with it all.
-            StoreUnavailable: whether they are stored is unknown.
+            CommitUnknown: whether they are stored is unknown.
+            StoreUnavailable: the database is away; nothing of them is stored by this call.
         """
         ...
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 # Connection lost, deadlock or serialization, server going down or coming up, lock not had in time.
 RETRYABLE_PREFIXES: Final = ("08", "40", "57P", "55P03")
 AWAY_PREFIXES: Final = (*RETRYABLE_PREFIXES, "53", "57")  # also: out of resources, cancelled by a timeout
+OPEN_PREFIXES: Final = ("08", "57P", "40003")  # at COMMIT: whether it took effect is not known
 SHARD_MOVED: Final = (
     "XX000"  # Citus, when a shard has just moved; also a real internal error: retry only what may repeat
 )

@@ -19,7 +19,6 @@ from smsgate.flows.esme_records import (
 )
 from smsgate.flows.ports import Ids
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ReportColumns
-from smsgate.ids import BLOCK_MAX
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
@@ -35,22 +34,25 @@ class PgEsmeTraffic:
         self._ids = ids
 
     async def add_submissions(
-        self, submissions: Sequence[Submission], *, now: datetime
+        self,
+        submissions: Sequence[Submission],
+        message_ids: Sequence[int],
+        *,
+        now: datetime,
+        again: bool = False,
     ) -> list[StoredSubmission]:
-        assert len(submissions) <= BLOCK_MAX
+        given = list(zip(message_ids, submissions, strict=True))
         async with self._database.bulk_transaction() as connection:
-            refused = await _not_agreed(connection, submissions)
-            kept = [place for place in range(len(submissions)) if place not in refused]
-            base = self._ids.block(len(kept)) if kept else 0
-            message_ids = {place: base + n for n, place in enumerate(kept)}
+            standing = await _standing(connection, given) if again else set()
+            open_ = [pair for pair in given if pair[0] not in standing]
+            refused = await _not_agreed(connection, open_)
+            kept = [pair for pair in open_ if pair[0] not in refused]
             if kept:
-                await _insert(connection, submissions, message_ids)
-                await _count_day(connection, [submissions[place] for place in kept], now)
+                written = await _insert(connection, kept)
+                await _count_day(connection, [each for id_, each in kept if id_ in written], now)
         return [
-            StoredSubmission(message_ids[place], 0)
-            if place in message_ids
-            else StoredSubmission(0, VendorStatus.NO_CONSENT)
-            for place in range(len(submissions))
+            StoredSubmission(0, VendorStatus.NO_CONSENT) if id_ in refused else StoredSubmission(id_, 0)
+            for id_ in message_ids
         ]
 
     async def waiting(self) -> dict[int, int]:
@@ -110,30 +112,37 @@ class PgEsmeTraffic:
         return True
 
 
-async def _not_agreed(connection: Connection, submissions: Sequence[Submission]) -> set[int]:
-    """Return the places of marketing to people who have not agreed, or who said STOP."""
-    by_merchant: dict[int, list[int]] = defaultdict(list)
-    for place, submission in enumerate(submissions):
+async def _standing(connection: Connection, given: Sequence[tuple[int, Submission]]) -> set[int]:
+    """Return those of these ids that are stored."""
+    ids = [message_id for message_id, _ in given]
+    rows = await connection.fetch(
+        _SQL["standing"], [each.account.merchant_id for _, each in given], ids, min(ids), max(ids)
+    )
+    return {row["message_id"] for row in rows}
+
+
+async def _not_agreed(connection: Connection, given: Sequence[tuple[int, Submission]]) -> set[int]:
+    """Return the ids of marketing to people who have not agreed, or who said STOP."""
+    by_merchant: dict[int, list[tuple[int, Submission]]] = defaultdict(list)
+    for message_id, submission in given:
         if submission.account.purpose is Purpose.MARKETING:
-            by_merchant[submission.account.merchant_id].append(place)
+            by_merchant[submission.account.merchant_id].append((message_id, submission))
     refused: set[int] = set()
-    for merchant_id, places in sorted(by_merchant.items()):
+    for merchant_id, pairs in sorted(by_merchant.items()):
         rows = await connection.fetch(
             _SQL["agreed"],
             merchant_id,
-            [submissions[place].msisdn for place in places],
-            [submissions[place].sender for place in places],
+            [each.msisdn for _, each in pairs],
+            [each.sender for _, each in pairs],
         )
         agreed = {row["n"] - 1 for row in rows}
-        refused |= {place for n, place in enumerate(places) if n not in agreed}
+        refused |= {message_id for n, (message_id, _) in enumerate(pairs) if n not in agreed}
     return refused
 
 
-async def _insert(
-    connection: Connection, submissions: Sequence[Submission], message_ids: dict[int, int]
-) -> None:
-    chosen = [(message_id, submissions[place]) for place, message_id in message_ids.items()]
-    await connection.execute(
+async def _insert(connection: Connection, chosen: Sequence[tuple[int, Submission]]) -> set[int]:
+    """Write messages and their places in the queue; return the ids of those that did not stand yet."""
+    rows = await connection.fetch(
         _SQL["insert_submissions"],
         [each.account.merchant_id for _, each in chosen],
         [message_id for message_id, _ in chosen],
@@ -145,6 +154,7 @@ async def _insert(
         [each.body for _, each in chosen],
         [each.expires_at for _, each in chosen],
     )
+    return {row["message_id"] for row in rows}
 
 
 async def _count_day(connection: Connection, submissions: Sequence[Submission], now: datetime) -> None:

@@ -17,10 +17,10 @@ from typing import Any, Final, Self
 
 import asyncpg
 
-from smsgate.errors import StoreNotReady
+from smsgate.errors import CommitUnknown, StoreNotReady, StoreUnavailable
 from smsgate.store import migrate as migrations
 from smsgate.store import roles
-from smsgate.store.connection import Connection, translate
+from smsgate.store.connection import OPEN_PREFIXES, Connection, translate
 from smsgate.store.dsn import Dsns, Source
 from smsgate.store.embedded import DATABASE
 
@@ -160,8 +160,23 @@ class Database:
 
     @asynccontextmanager
     async def bulk_transaction(self) -> AsyncIterator[Connection]:
-        async with self._acquire(roles.BULK) as connection, connection.transaction():
-            yield connection
+        """
+        Open a transaction of the bulk role.
+
+        Raises:
+            CommitUnknown: the connection broke at COMMIT; after any other error nothing of it stands.
+        """
+        committing = False
+        try:
+            async with self._acquire(roles.BULK) as connection, connection.transaction():
+                yield connection
+                committing = True
+        except StoreUnavailable as exc:
+            if committing and exc.sqlstate.startswith(OPEN_PREFIXES):
+                unknown = CommitUnknown(str(exc))
+                unknown.sqlstate = exc.sqlstate
+                raise unknown from exc
+            raise
 
     @asynccontextmanager
     async def report(self) -> AsyncIterator[Connection]:

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -23,7 +22,7 @@ from smsgate.config import DatabaseSettings
 from smsgate.daemon.process import LoopDied
 from smsgate.daemon.services import open_services
 from tests.acceptance.town import SENDER, Ground, Town, a_record, a_town, eventually
-from tests.acceptance.wire import Wire, socket_wire
+from tests.acceptance.wire import Wire, database_wire
 
 SUBSCRIBERS = 300
 RATE_PER_S = 150
@@ -108,7 +107,7 @@ async def test_why_a_process_ends_is_not_hidden_by_a_database_that_is_away(
     ground: Ground, short_dir: Path
 ) -> None:
     """A lost lease ends with its own sentence and exit code; the lease that cannot be given back runs out."""
-    async with a_wire(ground, short_dir) as (wire, dsn):
+    async with database_wire(ground.dsn, short_dir, Wire) as (wire, dsn):
         dsns = DatabaseSettings(dsn=SecretStr(dsn)).dsns()
 
         async def end_while_it_is_away() -> None:
@@ -123,19 +122,11 @@ async def test_why_a_process_ends_is_not_hidden_by_a_database_that_is_away(
 @asynccontextmanager
 async def a_town_on_a_wire(ground: Ground, directory: Path, **parts: Any) -> AsyncIterator[tuple[Town, Wire]]:
     """Start a town whose way to the database can be cut."""
-    async with a_wire(ground, directory) as (wire, dsn), a_town(ground, dsn=dsn, **parts) as town:
+    async with (
+        database_wire(ground.dsn, directory, Wire) as (wire, dsn),
+        a_town(ground, dsn=dsn, **parts) as town,
+    ):
         yield town, wire
-
-
-@asynccontextmanager
-async def a_wire(ground: Ground, directory: Path) -> AsyncIterator[tuple[Wire, str]]:
-    """Lay a wire before the database; return it with the DSN that leads over it."""
-    dsn = urlsplit(ground.dsn)
-    query = parse_qs(dsn.query)
-    (host,), (port,) = query["host"], query["port"]
-    name = f".s.PGSQL.{port}"
-    async with socket_wire(f"{host}/{name}", str(directory / name)) as wire:
-        yield wire, f"postgresql://{dsn.username}@/{dsn.path[1:]}?host={directory}&port={port}"
 
 
 async def statuses(town: Town) -> dict[str, int]:

@@ -7,6 +7,9 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CHUNK_OCTETS = 65_536
@@ -67,6 +70,9 @@ class Wire:
         self._up = True
 
 
+W = TypeVar("W", bound=Wire)
+
+
 @asynccontextmanager
 async def smpp_wire(smsc_port: int) -> AsyncIterator[tuple[Wire, int]]:
     """Lay a wire before an SMSC; return it with its own port."""
@@ -77,11 +83,17 @@ async def smpp_wire(smsc_port: int) -> AsyncIterator[tuple[Wire, int]]:
 
 
 @asynccontextmanager
-async def socket_wire(target: str, path: str) -> AsyncIterator[Wire]:
-    """Lay a wire from the Unix socket `path` to the Unix socket `target`."""
-    wire = Wire(lambda: asyncio.open_unix_connection(target))
-    async with await asyncio.start_unix_server(wire.carry, path):
-        yield wire
+async def database_wire(
+    dsn: str, directory: Path, make: Callable[[Callable[[], Awaitable[Streams]]], W]
+) -> AsyncIterator[tuple[W, str]]:
+    """Lay a wire made by `make` before the database of `dsn`; return it with the DSN that leads over it."""
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query)
+    (host,), (port,) = query["host"], query["port"]
+    name = f".s.PGSQL.{port}"
+    wire = make(lambda: asyncio.open_unix_connection(f"{host}/{name}"))
+    async with await asyncio.start_unix_server(wire.carry, str(directory / name)):
+        yield wire, f"postgresql://{parts.username}@/{parts.path[1:]}?host={directory}&port={port}"
         wire.cut()
 
 

@@ -29,6 +29,7 @@ class _Queue:
     def __init__(self, world: World) -> None:
         self.now = datetime.now(UTC)
         ids = IdMaker(OWNER, lambda: int(self.now.timestamp() * 1000))
+        self.ids = ids
         self.accounts = PgEsmeAccounts(world.database)
         self.traffic = PgEsmeTraffic(world.database, ids)
         self.sending = StoredSending(world.database, ids, str)
@@ -40,7 +41,9 @@ class _Queue:
             AccountDraft(MERCHANT, ACCOUNT, "clinic", purpose, b"mac", (SENDER,))
         )
         stored = await self.traffic.add_submissions(
-            [self._submission(account, self.now + life) for life in lives], now=self.now
+            [self._submission(account, self.now + life) for life in lives],
+            [self.ids.next() for _ in lives],
+            now=self.now,
         )
         return [outcome.message_id for outcome in stored]
 

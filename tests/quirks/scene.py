@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -30,7 +29,7 @@ from smsgate.simulator.seen import SmscLog
 from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.telemetry.logs import guard
-from tests.acceptance.wire import Wire, socket_wire
+from tests.acceptance.wire import Wire, database_wire
 from tests.quirks.ground import PHONES, QuirkGround, an_api
 
 SEED: Final = 7
@@ -263,12 +262,7 @@ async def a_scene(name: str, case: Case, ground: QuirkGround, directory: Path) -
 @asynccontextmanager
 async def a_wire(ground: QuirkGround) -> AsyncIterator[tuple[Wire, QuirkGround]]:
     """Lay a wire before the database; return it with a ground that is reached over it."""
-    dsn = urlsplit(ground.dsn)
-    query = parse_qs(dsn.query)
-    (host,), (port,) = query["host"], query["port"]
-    name = f".s.PGSQL.{port}"
     # A Unix socket's path may have 107 octets: pytest's own directories are too long.
     with tempfile.TemporaryDirectory(prefix="sg-") as directory:
-        async with socket_wire(f"{host}/{name}", f"{directory}/{name}") as wire:
-            far = f"postgresql://{dsn.username}@/{dsn.path[1:]}?host={directory}&port={port}"
+        async with database_wire(ground.dsn, Path(directory), Wire) as (wire, far):
             yield wire, replace(ground, dsn=far)

@@ -2,20 +2,36 @@
 
 -- name: insert_submissions
 -- scope: merchant
+-- Given twice under the same ids (a commit was not seen), the second time waits for the first to end and writes
+-- only what does not stand: it may have left the queue already.
 WITH new AS (
     SELECT *
       FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::smallint[], $7::smallint[],
                   $8::bytea[], $9::timestamptz[])
         AS n (merchant_id, message_id, account_id, msisdn, sender, registered, segments, body, expires_at)
-), written AS (
-    INSERT INTO message (merchant_id, message_id, msisdn, kind, sender)
-    SELECT merchant_id, message_id, msisdn, 'esme', sender FROM new
 ), kept AS (
     INSERT INTO esme_message (merchant_id, message_id, account_id, registered, segments, body)
     SELECT merchant_id, message_id, account_id, registered, segments, body FROM new
+        ON CONFLICT (merchant_id, message_id) DO NOTHING
+    RETURNING merchant_id, message_id
+), written AS (
+    INSERT INTO message (merchant_id, message_id, msisdn, kind, sender)
+    SELECT n.merchant_id, n.message_id, n.msisdn, 'esme', n.sender
+      FROM new n JOIN kept k ON k.merchant_id = n.merchant_id AND k.message_id = n.message_id
+), queued AS (
+    INSERT INTO interactive_queue (merchant_id, message_id, expires_at, account_id)
+    SELECT n.merchant_id, n.message_id, n.expires_at, n.account_id
+      FROM new n JOIN kept k ON k.merchant_id = n.merchant_id AND k.message_id = n.message_id
 )
-INSERT INTO interactive_queue (merchant_id, message_id, expires_at, account_id)
-SELECT merchant_id, message_id, expires_at, account_id FROM new
+SELECT message_id FROM kept
+
+-- name: standing
+-- scope: merchant
+-- $3 and $4 are the lowest and the highest of the ids: partitions between them are looked at alone.
+SELECT e.message_id
+  FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, message_id)
+  JOIN esme_message e ON e.merchant_id = t.merchant_id AND e.message_id = t.message_id
+                     AND e.message_id BETWEEN $3 AND $4
 
 -- name: agreed
 -- scope: merchant
