@@ -21,7 +21,11 @@ from smsgate.flows.esme_records import (
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
-PROBLEMS: Final[tuple[ProblemType, ...]] = ()
+PROBLEMS: Final = (
+    ProblemType(
+        "number_not_own", 422, "Other merchants use this number", "Give the merchant one of its own."
+    ),
+)
 _LIST_MAX: Final = 100
 
 
@@ -35,7 +39,7 @@ class CreateEsme(RequestModel):
     numbers: list[str] = Field(
         default=[],
         max_length=_LIST_MAX,
-        description="Numbers whose MOs it gets, instead of the reply reader.",
+        description="Numbers of this merchant alone whose MOs it gets, instead of the reply reader.",
     )
     purpose: Purpose = Field(
         default=Purpose.TRANSACTIONAL,
@@ -173,8 +177,8 @@ ROUTES: Final = (
     # Not idempotent by key: the answers hold a secret, which is kept nowhere.
     Route("POST", "/v1/merchants/{id}/esmes", create_esme,
           "Create an account for a merchant's ESME; its password is shown this once", _OPERATOR,
-          request=CreateEsme, response=EsmePassword, status=201, errors=("name_taken", "sender_unknown"),
-          idempotent=False),
+          request=CreateEsme, response=EsmePassword, status=201,
+          errors=("name_taken", "sender_unknown", "number_not_own"), idempotent=False),
     Route("GET", "/v1/merchants/{id}/esmes", list_esmes, "List a merchant's ESME accounts", _OPERATOR,
           query=PageQuery, response=Page[Esme]),
     Route("PATCH", "/v1/esmes/{id}", change_esme, "Disable or enable an ESME account", _OPERATOR,

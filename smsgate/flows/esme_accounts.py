@@ -71,7 +71,8 @@ class EsmeAccounts:
         Make an account; return it and its password, which is shown this once.
 
         Raises:
-            Invalid: a limit out of its range, or a sender that the merchant may not use.
+            Invalid: a limit out of its range, a sender that the merchant may not use, or a number whose
+                answers are not this merchant's alone.
             Conflict: the system_id is taken, or a number goes to another account.
         """
         senders = tuple(dict.fromkeys(sender.removeprefix("+") for sender in ask.senders))
@@ -127,10 +128,17 @@ class EsmeAccounts:
                 )
         for number in numbers:
             info = self._senders.get(number)
-            if info is None or not info.allows(slug) or not info.receives:
+            if info is None or not info.receives:
                 raise Invalid(
-                    f"{number!r} is no sender number that {slug} may use and that receives.",
+                    f"{number!r} is no sender number that receives.",
                     code="sender_unknown",
+                    pointer="/numbers",
+                )
+            if info.merchants != {slug}:  # others' customers answer to it as well
+                raise Invalid(
+                    f"{number!r} is not this merchant's alone: its entry must say "
+                    f'merchants = ["{slug}"] before an account gets its answers.',
+                    code="number_not_own",
                     pointer="/numbers",
                 )
 

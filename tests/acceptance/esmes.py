@@ -111,7 +111,10 @@ async def an_esme_town(
     **parts: Any,
 ) -> AsyncIterator[EsmeTown]:
     """Start everything, with one account that may send from COMPANY_NUMBER and gets its MOs."""
-    senders = tuple(SenderNumber(number=number, receives=True) for number in (SENDER, COMPANY_NUMBER))
+    senders = (
+        SenderNumber(number=SENDER, receives=True),
+        SenderNumber(number=COMPANY_NUMBER, receives=True, merchants=("boxman",)),
+    )
     async with an_empty_town(ground, carrier={"senders": senders, **(carrier or {})}, **parts) as town:
         listen = EsmesSettings(plain_port=0, insecure_plaintext=True, **(esmes or {}))
         town.settings = town.settings.model_copy(update={"esmes": listen})

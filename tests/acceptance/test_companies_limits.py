@@ -21,7 +21,7 @@ from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.times import absolute_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, EsmeTown, an_esme_town, bind_octets
-from tests.acceptance.town import Ground, eventually
+from tests.acceptance.town import SENDER, Ground, eventually
 from tests.simulator.smsc_peers import RawEsme, RawPdu
 
 SUBMIT, ANSWER = CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP
@@ -167,6 +167,32 @@ async def test_sessions_are_counted_and_a_disabled_account_is_put_out(ground: Gr
         assert await bind_status(company, company.account) == Status.BINDFAIL
         await company.town.operator.ask("PATCH", path, {"state": "active"})
         assert await bind_status(company, company.account) == 0
+
+
+async def test_answers_to_a_number_that_other_merchants_use_are_given_to_no_account(ground: Ground) -> None:
+    """Whoever got it would read what other merchants' customers say, STOP and orders with it."""
+    async with an_esme_town(ground) as company:
+        _, other = await company.town.another_merchant("sweets")
+        refused: list[tuple[str | None, str]] = [
+            (None, SENDER),  # everybody's
+            (other, COMPANY_NUMBER),  # another merchant's
+            (None, "36999"),  # nobody's
+        ]
+        found = []
+        for merchant, number in refused:
+            path = f"/v1/merchants/{merchant or company.town.merchant_id}/esmes"
+            body = {"system_id": "reader", "senders": [SENDER], "numbers": [number]}
+            answer = await company.town.operator.ask("POST", path, body)
+            (error,) = answer.body["errors"]
+            found.append((answer.code, error["pointer"], error["detail"]))
+        own = "is not this merchant's alone: its entry must say merchants ="
+        more = "before an account gets its answers."
+        assert found == [
+            ("number_not_own", "/numbers", f"'{SENDER}' {own} [\"boxman\"] {more}"),
+            ("number_not_own", "/numbers", f"'{COMPANY_NUMBER}' {own} [\"sweets\"] {more}"),
+            ("sender_unknown", "/numbers", "'36999' is no sender number that receives."),
+        ]
+        assert await company.count("esme_number") == 1
 
 
 async def test_messages_are_asked_about_cancelled_and_replaced_by_their_account_alone(

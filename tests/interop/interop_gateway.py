@@ -141,7 +141,7 @@ class Gateway:
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
                 *(
-                    f'[[carriers.senders]]\nnumber = "{number}"\nreceives = true'
+                    f'[[carriers.senders]]\nnumber = "{number}"\nreceives = true\nmerchants = ["boxman"]'
                     for number in (SENDER, OTHER_SENDER)
                 ),
             )
