@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from smsgate.api.commerce import commerce
 from smsgate.api.models import (
     AnswerModel,
     CountryCode,
@@ -22,9 +23,12 @@ from smsgate.api.models import (
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
-from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.texts import system_text, topic_text
 from smsgate.errors import Conflict, Invalid
+from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
+from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.msisdn import normalize, region_of
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -52,6 +56,9 @@ PROBLEMS: Final = (
         422,
         "No consent, or no proof of it",
         "Send wording_version, source and occurred_at; offer nothing to who has not agreed.",
+    ),
+    ProblemType(
+        "question_open", 409, "A question waits already", "One question at a time on a number; wait 7 days."
     ),
     ProblemType(
         "suppressed", 409, "The number may not be written to", "The person complained or was erased."
@@ -92,6 +99,7 @@ class Subscriber(AnswerModel):
     fields: dict[str, str]
     offers_state: str
     offers_state_at: Instant | None
+    consents: dict[str, str] = Field(description="Every purpose with its state.")
     paused_until: Instant | None
     created_at: Instant
     updated_at: Instant
@@ -103,15 +111,25 @@ class SubscriberQuery(PageQuery):
     offers_state: ConsentState | None = None
 
 
+class DoubleOptIn(RequestModel):
+    sender: str = Field(
+        max_length=20, description="One of your numbers that can receive: a yes to it agrees."
+    )
+
+
 class CreateConsent(RequestModel):
     subscriber: str = Field(max_length=64)
-    purpose: Literal["offers"] = "offers"
+    purpose: Purpose = Purpose.OFFERS
     event: Literal["granted", "revoked"]
     wording_version: str = Field(default="", max_length=60, description="Which text the person agreed to.")
     source: Line = Field(description="Where: a form, a till, a telephone call.")
     occurred_at: Instant
     evidence: dict[FieldName, Annotated[str, StringConstraints(max_length=500)]] = Field(
         default_factory=dict, max_length=FIELDS_MAX
+    )
+    double_opt_in: DoubleOptIn | None = Field(
+        default=None,
+        description="Ask the person first: pending until a yes comes from the phone, 7 days at most.",
     )
 
 
@@ -195,6 +213,9 @@ async def create_consent(call: Call) -> Answer:
         raise Invalid("occurred_at is yet to come.", code="occurred_in_future", pointer="/occurred_at")
     subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
     granted = body.event == "granted"
+    question = None
+    if granted and body.double_opt_in is not None:
+        question = await _question(call, subscriber_id, body.purpose, body.double_opt_in.sender)
     draft = ConsentDraft(
         consent_id=context.ids.next(),
         subscriber_id=subscriber_id,
@@ -206,15 +227,41 @@ async def create_consent(call: Call) -> Answer:
         occurred_at=body.occurred_at,
         event_id=context.ids.next(),
         event_subject=call.public(Kind.SUBSCRIBER, subscriber_id),
-        event_data={"purpose": body.purpose, "source": body.source},
+        event_data={"purpose": body.purpose.value, "source": body.source},
+        question=question,
     )
     row, msisdn = await context.subscribers.consent(call.merchant_id, draft, now)
-    if granted:
-        context.stops.remove(call.merchant_id, msisdn)
-    else:
-        context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
+    if body.purpose is Purpose.OFFERS:
+        if row.state_after == ConsentState.SUBSCRIBED:
+            context.stops.remove(call.merchant_id, msisdn)
+        else:
+            context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
     context.wakeups.deliveries()
+    if question is not None:
+        context.wakeups.interactive()
     return _consent(call, row)
+
+
+async def _question(call: Call, subscriber_id: int, purpose: Purpose, sender: str) -> SystemMessage:
+    """Return the double opt-in's question as it would be sent."""
+    context = call.context
+    merchant = await commerce(call).offers.check_asking(call.merchant_id, sender, "/double_opt_in/sender")
+    person = await context.subscribers.get(call.merchant_id, subscriber_id)
+    if purpose is Purpose.OFFERS:
+        kind, text = "optin_question", system_text("optin_question", person.language, shop=merchant.name)
+    else:
+        kind, topic = "optin_topic_question", topic_text([purpose], person.language)
+        text = system_text(kind, person.language, shop=merchant.name, topic=topic)
+    return SystemMessage(
+        merchant_id=call.merchant_id,
+        message_id=context.ids.next(),
+        msisdn=person.msisdn,
+        kind=kind,
+        sender=sender,
+        body=text,
+        expires_at=context.clock.now() + SYSTEM_MESSAGE_LIFE,
+        subscriber_id=subscriber_id,
+    )
 
 
 async def list_consents(call: Call) -> Answer:
@@ -245,6 +292,7 @@ def _subscriber(call: Call, row: SubscriberRow) -> Subscriber:
         fields=dict(row.fields),
         offers_state=row.offers_state,
         offers_state_at=row.offers_state_at,
+        consents={**dict.fromkeys(Purpose, "none"), **row.other_states, "offers": row.offers_state},
         paused_until=row.paused_until,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -278,8 +326,10 @@ ROUTES: Final = (
           request=ChangeSubscriber, response=Subscriber),
     Route("POST", "/v1/consents", create_consent, "Append a consent or a revocation", Scope.SUBSCRIBERS,
           request=CreateConsent, response=Consent, status=201,
-          errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future"),
-          description="Nothing is sent to the person. A revocation holds before the answer leaves."),
+          errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future",
+                  "question_open", "sender_unknown", "sender_not_reply_capable"),
+          description="Nothing is sent to the person, but for a double opt-in's question. A revocation "
+                      "holds before the answer leaves."),
     Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ,
           query=ConsentQuery, response=Page[Consent]),
 )  # fmt: skip

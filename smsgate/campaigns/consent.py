@@ -2,8 +2,7 @@
 Consent of one number towards one merchant for one purpose.
 
 The log of events is append-only; this is the fold. STOP is always taken, in every state. An import or an
-API row
-never revives a later stop: only the person does.
+API row never revives a later stop: only the person does.
 """
 
 from __future__ import annotations
@@ -15,6 +14,15 @@ from typing import Final
 
 PENDING_DAYS_MAX: Final = 7  # a double opt-in question that waits longer is no consent
 IDLE_YEARS_MAX: Final = 3  # CNIL: prospect data at most three years after the person's last contact
+
+
+class Purpose(StrEnum):
+    """What a person agrees to, each apart: an order's receipt needs none of them."""
+
+    OFFERS = "offers"
+    LOCATION = "location"  # offers by where the person is
+    POLLS = "polls"
+    APPOINTMENTS = "appointments"
 
 
 class ConsentState(StrEnum):

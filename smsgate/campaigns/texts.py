@@ -7,6 +7,7 @@ The templates are data (`texts.toml`). Names give way when there is no room, amo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -21,10 +22,10 @@ FALLBACK_LANGUAGE: Final = "en"
 # case.
 FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
     "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
-    "reason": 30,
+    "reason": 30, "topic": 44,
 }  # fmt: skip
 # Names are cut down to these septets before anything optional is left out, and never below.
-NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10}
+NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
@@ -33,6 +34,14 @@ _OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
 def kinds() -> tuple[str, ...]:
     """Return the kinds of system texts, such as "order_receipt"."""
     return tuple(table("texts.toml")[FALLBACK_LANGUAGE])
+
+
+def topic_text(purposes: Iterable[str], language: str) -> str:
+    """Return purposes of consent (smsgate.campaigns.consent.Purpose) as a text names them."""
+    topics = table("texts.toml")["topics"]
+    code = language.split("-", maxsplit=1)[0].casefold()
+    words = topics[code if code in topics else FALLBACK_LANGUAGE]
+    return ", ".join(words[purpose] for purpose in purposes)
 
 
 def system_text(kind: str, language: str, **fields: str | int) -> str:
@@ -78,7 +87,7 @@ def _names(piece: str) -> set[str]:
 def _fit(template: str, values: dict[str, str]) -> str | None:
     """Return the filled template, names cut as far as needed; None when that is not enough."""
     used = dict(values)
-    for name in ("item", "shop"):
+    for name in ("item", "shop", "names"):
         over = _septets(_fill(template, used)) - SINGLE_SEPTETS
         if over <= 0:
             break

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsgate.api.context import GIB, ApiSettings
+from smsgate.config.consent import ConsentSettings
 from smsgate.config.esmes import EsmesSettings
 from smsgate.config.routes import ROUTES_MAX, RouteSettings
 from smsgate.errors import ConfigError
@@ -298,6 +299,7 @@ class Settings(BaseModel):
     sending: SendingSettings = Field(default_factory=SendingSettings, description="the table [sending]")
     esmes: EsmesSettings = Field(default_factory=EsmesSettings, description="the table [esmes]")
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings, description="the table [webhooks]")
+    consent: ConsentSettings = Field(default_factory=ConsentSettings, description="the table [consent]")
     retention: RetentionSettings = Field(
         default_factory=RetentionSettings, description="the table [retention]"
     )

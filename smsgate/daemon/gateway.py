@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from smsgate.billing.networks import NetworkTable
+from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
+from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.flushing import Flushing
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
@@ -34,12 +36,14 @@ from smsgate.protocol.commands import Status
 from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.backlogs import StoredBacklogs
+from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 
 log = structlog.get_logger(__name__)
 
+CONSENTS_INTERVAL_S = 60.0  # a pause is over within a minute of its time
 RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end and this
 UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
@@ -97,6 +101,7 @@ class Gateway:
         owner: int,
         limits: SendingLimits,
         table: RouteTable = NO_ROUTES,
+        reaches: Sequence[DatedReach] = (),
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
         accounts: Mapping[int, Carrier] = self.switchboard.carriers
@@ -127,13 +132,14 @@ class Gateway:
             accounts,
             pricing,
             networks,
-            DeskTools(ids, public_ids, AnswerLimit(), self._may_use),
+            DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches),
             stops,
             wakeups,
             clock,
             owner=owner,
             busy_status=self._busy_status,
         )
+        self._consents = ConsentAgeing(PgConsentAgeing(database, ids, _public(public_ids)), clock)
         self._clock = clock
         self.receipts_resolved = 0  # in the database, since the start
         self.loops = self._make_loops(limits.poll_s)
@@ -162,6 +168,7 @@ class Gateway:
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),
             Loop("mo-parts", self.intake.settle_parts, clock, interval_s=PARTS_INTERVAL_S),
+            Loop("consents", self._consents.step, clock, interval_s=CONSENTS_INTERVAL_S),
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
 
@@ -280,6 +287,10 @@ class Gateway:
             )
             self.pump.wake_claims.set()
         return False
+
+
+def _public(public_ids: PublicIds) -> Callable[[int], str]:
+    return lambda subscriber_id: public_ids.encode(Kind.SUBSCRIBER, subscriber_id)
 
 
 async def end_tasks(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:

@@ -182,6 +182,7 @@ class Process:
             owner=services.lease.epoch,
             limits=settings.sending.limits(),
             table=route_table(settings.routes, settings.carriers),
+            reaches=settings.consent.reaches(),
         )
         self._wakeups.gateway = self.reloading.gateway = self.gateway
         self._tasks += self.gateway.start()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState
+from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.campaigns.orders import OrderEvent, OrderState
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import system_text
@@ -16,7 +16,6 @@ from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.commerce_records import OrderRecord
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
-    ConsentRow,
     InboundContext,
     InboundRow,
     InboundWrites,
@@ -40,6 +39,7 @@ class DeskTools:
     public_ids: PublicIds
     limit: AnswerLimit
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
+    reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
 
 
 class Case:
@@ -126,31 +126,6 @@ class Case:
             (row.merchant_id, row.inbound_id) == (merchant_id, self._inbound_id) for row in self._writes.rows
         )
 
-    def _consent(self, person: Person, event: ConsentEvent, state: ConsentState) -> None:
-        if state is not person.offers_state or event is ConsentEvent.STOP:
-            self._writes.consents.append(
-                ConsentRow(
-                    person.merchant_id,
-                    self._tools.ids.next(),
-                    person.subscriber_id,
-                    self._mo.msisdn,
-                    event.value,
-                    state.value,
-                    self._inbound_id,
-                    self._mo.received_at,
-                )
-            )
-        if state is not person.offers_state:
-            granted = state is ConsentState.SUBSCRIBED
-            self._event(
-                person.merchant_id,
-                "consent.granted" if granted else "consent.revoked",
-                Kind.SUBSCRIBER,
-                person.subscriber_id,
-                {"msisdn": f"+{self._mo.msisdn}", "purpose": "offers", "source": "sms"},
-            )
-        person.offers_state = state
-
     def _tell_about(
         self, found: OpenOffer, kind: str, order_id: int | None = None, /, **fields: str | int
     ) -> None:
@@ -159,7 +134,8 @@ class Case:
 
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
         card = self._context.merchants[merchant_id]
-        text = system_text(kind, person.language or card.language, shop=card.name, **fields)
+        fields.setdefault("shop", card.name)
+        text = system_text(kind, person.language or card.language, **fields)
         self._message(merchant_id, person.subscriber_id, kind, text, None)
 
     def _message(

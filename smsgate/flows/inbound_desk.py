@@ -12,13 +12,12 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.campaigns.orders import OrderEvent, OrderState, Outcome, advance, judge_acceptance
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.inbound_case import LIVE, Case, DeskTools
+from smsgate.flows.inbound_case import LIVE, DeskTools
+from smsgate.flows.inbound_consent import ConsentCase
 from smsgate.flows.inbound_records import (
-    ConsentChange,
     InboundContext,
     InboundWrites,
     OpenOffer,
@@ -72,6 +71,8 @@ class Desk:
         if repeated and reading.label is not Label.STOP:
             case.repetition()
             return
+        if reading.label is not Label.STOP and case.commanded():
+            return
         match reading.label:
             case Label.STOP:
                 case.stop(repeated=repeated)
@@ -89,7 +90,7 @@ class Desk:
                 case.unclear()
 
 
-class _Decision(Case):
+class _Decision(ConsentCase):
     """What each label comes to."""
 
     def __init__(self, desk: Desk, mo: MobileOriginated, reading: Reading) -> None:
@@ -113,58 +114,14 @@ class _Decision(Case):
         if not self._is_recorded(taker.merchant_id):
             self.record("handed_over", merchant_id=taker.merchant_id)
 
-    def stop(self, *, repeated: bool) -> None:
-        """STOP concerns every merchant that may write to this person from this number."""
-        if repeated and not any(person.offers_state is ConsentState.SUBSCRIBED for person in self._people):
-            return
-        confirmed = False
-        for person in self._people:
-            decision = decide(person.offers_state, ConsentEvent.STOP, evidence_at=self._mo.received_at)
-            self._consent(person, ConsentEvent.STOP, decision.state)
-            self._writes.consent_changes.append(
-                ConsentChange(person.merchant_id, self._mo.msisdn, stopped=True)
-            )
-            self._count(person.merchant_id, "stops")
-            self.record("stopped", person=person)
-            if decision.tell and not confirmed:
-                confirmed = True
-                self._tell(
-                    person, decision.tell, person.merchant_id, order=self._last_order(person.merchant_id)
-                )
-        if not self._people:
-            self.record("nobody")
-        self._close_offers({person.merchant_id for person in self._people})
-
-    def _close_offers(self, merchant_ids: set[int]) -> None:
-        """No OK after a STOP orders anything, whatever sender number the offer came from."""
-        if self._open is not None:
-            merchant_ids.add(self._open.offer.merchant_id)
-        msisdn, offers = self._mo.msisdn, self._context.open_offers
-        self._writes.closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
-        for key in [k for k, found in offers.items() if k[0] == msisdn]:
-            if offers[key].offer.merchant_id in merchant_ids:
-                del offers[key]
-
-    def start(self) -> None:
-        told = False
-        for person in self._people:
-            decision = decide(person.offers_state, ConsentEvent.START, evidence_at=self._mo.received_at)
-            if not decision.accepted:
-                self.record("refused", person=person)
-                continue
-            changed = decision.state is not person.offers_state
-            self._consent(person, ConsentEvent.START, decision.state)
-            self._writes.consent_changes.append(
-                ConsentChange(person.merchant_id, self._mo.msisdn, stopped=False)
-            )
-            self.record("started", person=person)
-            if decision.tell and not told and (changed or self._may_answer()):
-                told = True
-                self._tell(person, decision.tell, person.merchant_id)
-        if not self._people:
-            self.record("nobody")
-
     def accept(self) -> None:
+        """Take an order; a yes to a double opt-in is no order, and where both wait the person is asked."""
+        if self.question:
+            if self.offer_waits:
+                self.unclear()
+            else:
+                self.agree()
+            return
         quantity = self._reading.quantity or 1
         found = self._open
         if found is None:
@@ -226,6 +183,9 @@ class _Decision(Case):
             self._decline_order(number)
             return
         found = self._open
+        if self.question and not self.offer_waits:
+            self.disagree()
+            return
         if found is None:
             self.record("declined" if self._people else "nobody", person=self._first_person())
             return

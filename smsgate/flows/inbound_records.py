@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
@@ -39,6 +39,23 @@ class Person:
     subscriber_id: int
     language: str
     offers_state: ConsentState
+    others: dict[Purpose, ConsentState] = field(default_factory=dict)  # besides offers; left out: none
+
+    def state_for(self, purpose: Purpose) -> ConsentState:
+        if purpose is Purpose.OFFERS:
+            return self.offers_state
+        return self.others.get(purpose, ConsentState.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A double opt-in that waits for its answer; asked from the number that is answered."""
+
+    merchant_id: int
+    subscriber_id: int
+    purpose: Purpose
+    wording_version: str
+    asked_at: datetime
 
 
 @dataclass(slots=True)
@@ -77,6 +94,7 @@ class InboundContext:
     ported: dict[int, str] = field(default_factory=dict)  # msisdn -> the network that it moved to
     # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
+    questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
 
     def language_of(self, mo: MobileOriginated) -> str:
@@ -130,6 +148,9 @@ class ConsentRow:
     state_after: str
     inbound_id: int
     at: datetime
+    purpose: Purpose = Purpose.OFFERS
+    paused_until: datetime | None = None
+    wording_version: str = ""  # what was asked, where this answers a question
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +194,7 @@ class InboundWrites:
     # (msisdn, destination) -> the offer message that was answered, and when
     answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers
+    questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)

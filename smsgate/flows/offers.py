@@ -85,6 +85,18 @@ class Offers:
         _check_values(offer, draft.stock, now)
         return offer, self._findings(merchant, offer, now)
 
+    async def check_asking(self, merchant_id: int, sender: str, pointer: str) -> MerchantProfile:
+        """
+        Return the merchant, who may put a question from this number and hear the answer.
+
+        Raises:
+            Invalid: code `sender_unknown` or `sender_not_reply_capable`, at `pointer`.
+        """
+        merchant = await self._store.merchant(merchant_id)
+        for finding in self._sender_findings(sender, merchant):
+            raise Invalid(finding.message, code=finding.code, pointer=pointer)
+        return merchant
+
     def alphabets(self, sender: str) -> tuple[Alphabet, ...]:
         """Return what the carrier of a sender number takes; GSM 03.38 and UCS-2 for one that is not ours."""
         info = self._senders.get(sender)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from smsgate.flows.commerce_records import Page, PageAsk
+from smsgate.flows.commerce_records import Page, PageAsk, SystemMessage
 from smsgate.flows.ports import JsonObject
 
 OPERATOR = 0  # owner of the operator's keys; no merchant has this id
@@ -269,6 +269,7 @@ class SubscriberRow:
     paused_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    other_states: Mapping[str, str]  # purposes besides offers that ever had a consent event
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,7 @@ class ConsentDraft:
     event_id: int
     event_subject: str
     event_data: JsonObject
+    question: SystemMessage | None = None  # double opt-in: asked when the state becomes pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,7 @@ class SubscriberStore(Protocol):
         Raises:
             NotFound: no such subscriber.
             DomainError: `stop_is_newer`, `consent_missing` or `suppressed`.
+            Conflict: `question_open`; another question waits for its answer there.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
@@ -31,6 +31,7 @@ from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
+from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
@@ -145,22 +146,24 @@ class StoredGroup:
         for row in people:
             subscribers[row["merchant_id"]].append(row["subscriber_id"])
         states: dict[tuple[int, int], str] = {}
+        others: dict[tuple[int, int], dict[Purpose, ConsentState]] = {}
         for merchant_id in sorted(subscribers):
             for row in await self._connection.fetch(
                 SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
             ):
                 states[merchant_id, row["subscriber_id"]] = row["offers_state"]
+            others |= await other_consents(self._connection, merchant_id, subscribers[merchant_id])
         for row in people:
             found = states.get((row["merchant_id"], row["subscriber_id"]))
             if found is not None:  # else deleted since
-                person = Person(
-                    row["merchant_id"], row["subscriber_id"], row["language"], ConsentState(found)
-                )
+                who = (row["merchant_id"], row["subscriber_id"])
+                person = Person(*who, row["language"], ConsentState(found), others.get(who, {}))
                 context.people.setdefault(row["msisdn"], []).append(person)
         # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
         opened = await self._connection.fetch(
             SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
         )
+        context.questions = await open_questions(self._connection, mos)
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
@@ -251,10 +254,10 @@ class StoredGroup:
 
     async def write(self, writes: InboundWrites) -> None:
         """Write everything that was decided; one row that the database refuses refuses the group."""
-        await self._write_rows(writes)
-        await self._write_consents(writes)
-        await self._write_orders(writes)
         connection = self._connection
+        await self._write_rows(writes)
+        await write_consents(connection, writes)
+        await self._write_orders(writes)
         if writes.answered:
             await connection.execute(
                 SQL["answered"],
@@ -309,32 +312,6 @@ class StoredGroup:
             [row.rules_version for row in rows],
             [row.mo.received_at for row in rows],
         )
-
-    async def _write_consents(self, writes: InboundWrites) -> None:
-        rows = writes.consents
-        if not rows:
-            return
-        await self._connection.execute(
-            SQL["insert_consents"],
-            [row.merchant_id for row in rows],
-            [row.consent_id for row in rows],
-            [row.subscriber_id for row in rows],
-            [row.msisdn for row in rows],
-            [row.event for row in rows],
-            [row.state_after for row in rows],
-            [row.inbound_id for row in rows],
-            [row.at for row in rows],
-        )
-        last = {(row.merchant_id, row.subscriber_id): row for row in rows}
-        for merchant_id in sorted({row.merchant_id for row in rows}):
-            mine = [row for key, row in last.items() if key[0] == merchant_id]
-            await self._connection.execute(
-                SQL["set_consent"],
-                merchant_id,
-                [row.subscriber_id for row in mine],
-                [row.state_after for row in mine],
-                [row.at for row in mine],
-            )
 
     async def _write_orders(self, writes: InboundWrites) -> None:
         orders, steps = writes.orders, writes.order_steps

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
+from smsgate.campaigns.consent import (
+    PENDING_DAYS_MAX,
+    ConsentEvent,
+    ConsentState,
+    Decision,
+    Purpose,
+    decide,
+)
 from smsgate.errors import Conflict, DomainError, NotFound, StoreError
 from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
+from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pages import page_rows
+from smsgate.store.system_messages import insert_system_messages
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,8 +114,7 @@ class PgSubscribers:
             )
             if held is None:
                 raise NotFound(MISSING)
-            event = ConsentEvent.OPT_IN if draft.granted else ConsentEvent.STOP
-            before = ConsentState(held["offers_state"])
+            before, event = ConsentState(held["state"]), _event(draft)
             decision = decide(
                 before, event, evidence_at=draft.occurred_at, last_stop_at=held["stopped_at"],
                 evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
@@ -119,15 +128,11 @@ class PgSubscribers:
             )  # fmt: skip
             assert row is not None
             if decision.state is not before:
-                await connection.execute(
-                    _SQL["set_offers_state"], merchant_id, draft.subscriber_id, decision.state.value, now
-                )
-                await _tell(connection, merchant_id, draft, now)
-            if decision.close_offers:
-                await connection.execute(_INBOUND["close_offers"], [merchant_id], [held["msisdn"]])
-                await publish_stop(connection, merchant_id, held["msisdn"])
-            elif decision.state is ConsentState.SUBSCRIBED:
-                await publish_start(connection, merchant_id, held["msisdn"])
+                await _set_state(connection, merchant_id, draft, decision.state, now)
+            if decision.state is ConsentState.PENDING and before is not ConsentState.PENDING:
+                await _ask(connection, draft, now)
+            elif draft.purpose == Purpose.OFFERS:
+                await _spread(connection, merchant_id, held["msisdn"], decision)
         return _consent(row), held["msisdn"]
 
     async def consents(
@@ -136,6 +141,53 @@ class PgSubscribers:
         async with self._database.transaction(merchant_id) as connection:
             rows, more = await page_rows(connection, _SQL["consents_page"], merchant_id, ask, subscriber_id)
         return Page([_consent(row) for row in rows], more)
+
+
+def _event(draft: ConsentDraft) -> ConsentEvent:
+    if not draft.granted:
+        return ConsentEvent.STOP
+    return ConsentEvent.OPT_IN if draft.question is None else ConsentEvent.OPT_IN_DOUBLE
+
+
+async def _set_state(
+    connection: Connection, merchant_id: int, draft: ConsentDraft, state: ConsentState, now: datetime
+) -> None:
+    """Move the projection, and tell the shop what the person agreed to or ended."""
+    if draft.purpose == Purpose.OFFERS:
+        await connection.execute(_SQL["set_offers_state"], merchant_id, draft.subscriber_id, state.value, now)
+    else:
+        await connection.execute(
+            _INBOUND["put_other_consents"], merchant_id, [draft.subscriber_id], [draft.purpose],
+            [state.value], [now], [None],
+        )  # fmt: skip
+    if state is not ConsentState.PENDING:
+        await _tell(connection, merchant_id, draft, now)
+
+
+async def _ask(connection: Connection, draft: ConsentDraft, now: datetime) -> None:
+    """Put the question, unless another one of this merchant waits on the number."""
+    question = draft.question
+    assert question is not None
+    asked = await connection.fetchval(
+        _SQL["ask"], question.msisdn, question.sender, question.merchant_id, draft.subscriber_id,
+        draft.purpose, draft.wording_version, now, now - timedelta(days=PENDING_DAYS_MAX),
+    )  # fmt: skip
+    if asked is None:
+        raise Conflict(
+            "Another question waits for this person's answer on that number.",
+            code="question_open",
+            pointer="/double_opt_in/sender",
+        )
+    await insert_system_messages(connection, columns_of([question]))
+
+
+async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:
+    """Let whoever has offers to this person in hand know."""
+    if decision.close_offers:
+        await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
+        await publish_stop(connection, merchant_id, msisdn)
+    elif decision.state is ConsentState.SUBSCRIBED:
+        await publish_start(connection, merchant_id, msisdn)
 
 
 async def _tell(connection: Connection, merchant_id: int, draft: ConsentDraft, now: datetime) -> None:
@@ -158,6 +210,7 @@ def _subscriber(row: asyncpg.Record) -> SubscriberRow:
         row["subscriber_id"], row["msisdn"], row["external_id"], row["language"], row["country"],
         tuple(row["tags"]), orjson.loads(row["fields"]), row["offers_state"], row["offers_state_at"],
         row["paused_until"], row["created_at"], row["updated_at"],
+        {} if row["others"] is None else orjson.loads(row["others"]),
     )  # fmt: skip
 
 

@@ -21,13 +21,14 @@ GRANT SELECT ON
     consent_event, import_job, import_error, offer, offer_version, campaign, campaign_chunk, open_offer,
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
-    schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop
+    schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
+    consent_question
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
     merchant, api_key, subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer,
     campaign_counter, interactive_queue, orders, webhook_endpoint, webhook_delivery, trigger_definition,
-    trigger_event, idempotency_key, esme_account, esme_number
+    trigger_event, idempotency_key, esme_account, esme_number, consent_state, consent_question
     TO sg_api;
 
 -- An offer's versions and published prices are what was promised: added, never changed.
@@ -48,7 +49,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop
+    esme_delivery, sender_stop, consent_state, consent_question
     TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -56,7 +57,7 @@ GRANT INSERT, UPDATE, DELETE ON
     subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer, campaign_counter,
     receipt_unmatched, interactive_queue, flush_log, mo_seen, mo_part, orders, webhook_endpoint, webhook_delivery,
     trigger_definition, trigger_event, idempotency_key, api_key, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop
+    esme_delivery, sender_stop, consent_state, consent_question
     TO sg_bulk;
 
 GRANT INSERT ON
@@ -75,5 +76,6 @@ GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 GRANT SELECT ON
     merchant, carrier, price_list, price_version, price_item, subscriber, consent_event, offer, offer_version,
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
-    event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop
+    event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
+    consent_state
     TO sg_report;

@@ -70,6 +70,23 @@ SELECT subscriber_id, offers_state FROM subscriber
  ORDER BY subscriber_id
    FOR UPDATE
 
+-- name: other_consents
+-- scope: merchant
+-- After `lock_people`, whose rows stand for these too.
+SELECT subscriber_id, purpose, state FROM consent_state WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
+
+-- name: open_questions
+-- scope: msisdn
+SELECT msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at
+  FROM consent_question
+ WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+ ORDER BY msisdn, sender, merchant_id
+
+-- name: close_questions
+-- scope: msisdn
+DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
+ WHERE q.msisdn = t.msisdn AND q.merchant_id = t.merchant_id
+
 -- name: merchants
 -- scope: report
 SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE merchant_id = ANY($1::bigint[])
@@ -118,17 +135,27 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $
 -- name: insert_consents
 -- scope: merchant
 INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
-                           inbound_id, occurred_at)
-SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, 'offers', t.event, t.state, 'sms', t.inbound_id, t.at
+                           inbound_id, occurred_at, wording_version)
+SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, t.purpose, t.event, t.state, 'sms', t.inbound_id, t.at,
+       t.wording_version
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-              $8::timestamptz[])
-    AS t (merchant_id, consent_id, subscriber_id, msisdn, event, state, inbound_id, at)
+              $8::timestamptz[], $9::text[], $10::text[])
+    AS t (merchant_id, consent_id, subscriber_id, msisdn, event, state, inbound_id, at, purpose, wording_version)
 
 -- name: set_consent
 -- scope: merchant
-UPDATE subscriber AS s SET offers_state = t.state, offers_state_at = t.at, updated_at = t.at
-  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS t (subscriber_id, state, at)
+UPDATE subscriber AS s SET offers_state = t.state, offers_state_at = t.at, paused_until = t.until, updated_at = t.at
+  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS t (subscriber_id, state, at, until)
  WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+
+-- name: put_other_consents
+-- scope: merchant
+INSERT INTO consent_state (merchant_id, subscriber_id, purpose, state, state_at, paused_until)
+SELECT $1, t.subscriber_id, t.purpose, t.state, t.at, t.until
+  FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS t (subscriber_id, purpose, state, at, until)
+    ON CONFLICT (merchant_id, subscriber_id, purpose) DO UPDATE
+   SET state = excluded.state, state_at = excluded.state_at, paused_until = excluded.paused_until
 
 -- name: insert_orders
 -- scope: merchant

@@ -7,7 +7,7 @@ SELECT $1, $2, $3, $4, coalesce($5, m.language), $6, $7, $8::jsonb, $9, $9
 FROM merchant m
 WHERE m.merchant_id = $1
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at;
+    offers_state_at, paused_until, created_at, updated_at, NULL AS others;
 
 -- name: subscriber_of_msisdn
 -- scope: merchant
@@ -16,14 +16,18 @@ SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2;
 -- name: subscriber
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at
+    offers_state_at, paused_until, created_at, updated_at,
+    (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
+     WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others
 FROM subscriber
 WHERE merchant_id = $1 AND subscriber_id = $2;
 
 -- name: subscribers_page
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, subscriber_id AS page_id
+    offers_state_at, paused_until, created_at, updated_at, subscriber_id AS page_id,
+    (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
+     WHERE o.merchant_id = $1 AND o.subscriber_id = subscriber.subscriber_id) AS others
 FROM subscriber
 WHERE merchant_id = $1 AND subscriber_id < $2
     AND ($4::bigint IS NULL OR msisdn = $4)
@@ -39,11 +43,15 @@ SET external_id = coalesce($3, external_id), language = coalesce($4, language), 
     fields = coalesce($6::jsonb, fields), updated_at = $7
 WHERE merchant_id = $1 AND subscriber_id = $2
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at;
+    offers_state_at, paused_until, created_at, updated_at,
+    (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
+     WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others;
 
 -- name: lock_consent
 -- scope: merchant
-SELECT s.msisdn, s.offers_state, (
+SELECT s.msisdn, s.language, CASE WHEN $3 = 'offers' THEN s.offers_state ELSE coalesce((
+    SELECT o.state FROM consent_state o WHERE o.merchant_id = $1 AND o.subscriber_id = $2 AND o.purpose = $3
+), 'none') END AS state, (
     SELECT max(c.occurred_at)
     FROM consent_event c
     WHERE c.merchant_id = $1 AND c.subscriber_id = $2 AND c.purpose = $3 AND c.event = ANY ($4::text[])
@@ -64,8 +72,21 @@ RETURNING consent_id, subscriber_id, purpose, event, state_after, wording_versio
 
 -- name: set_offers_state
 -- scope: merchant
-UPDATE subscriber SET offers_state = $3, offers_state_at = $4, updated_at = $4
+UPDATE subscriber SET offers_state = $3, offers_state_at = $4, paused_until = NULL, updated_at = $4
 WHERE merchant_id = $1 AND subscriber_id = $2;
+
+-- name: ask
+-- scope: msisdn
+-- One question of a merchant at a time on a number: a yes is the answer to it.
+INSERT INTO consent_question AS old (
+    msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (msisdn, sender, merchant_id) DO UPDATE SET
+    subscriber_id = excluded.subscriber_id, purpose = excluded.purpose, wording_version = excluded.wording_version,
+    asked_at = excluded.asked_at
+WHERE old.asked_at < $8
+RETURNING msisdn;
 
 -- name: consents_page
 -- scope: merchant

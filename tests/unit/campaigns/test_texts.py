@@ -22,8 +22,10 @@ USUAL: dict[str, str | int] = {
     "link": "bxm.fr/c/8Hq2",
     "at": "21.11 14:03",
     "reason": "rupture",
+    "topic": "sondages, rendez-vous",
+    "names": "Boxman, Discomania",
 }
-WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30}
+WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30, "names": "{}" * 100}
 for _name, _limit in FIELD_CHARACTERS_MAX.items():
     WORST[_name] = "€" * (_limit // 2) + "8" * (_limit - _limit // 2)
 

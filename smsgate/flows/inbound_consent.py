@@ -1,0 +1,318 @@
+"""What an MO does to consent: STOP and how far it reaches, START, PAUSE, the answer to a double opt-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from smsgate.campaigns.consent import (
+    ConsentEvent,
+    ConsentState,
+    Decision,
+    Purpose,
+    decide,
+    question_open,
+)
+from smsgate.campaigns.consent_commands import (
+    ALL_PURPOSES,
+    StopCommand,
+    StopReach,
+    block_reason,
+    named_merchants,
+    pause_days,
+    reach_on,
+    start_name,
+    stop_command,
+)
+from smsgate.campaigns.texts import topic_text
+from smsgate.flows.inbound_case import Case
+from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
+from smsgate.security.public_ids import Kind
+
+PAUSED: Final = frozenset({Purpose.OFFERS, Purpose.LOCATION})  # what a PAUSE silences (commerce.md 4.1)
+
+
+class ConsentCase(Case):
+    """Each person is one merchant's subscriber with the number that wrote."""
+
+    @property
+    def question(self) -> Question | None:
+        """The double opt-in that a yes answers here; several at once cannot be told apart."""
+        asked = [
+            each
+            for each in self._context.questions.get((self._mo.msisdn, self._mo.destination), [])
+            if question_open(each.asked_at, self._mo.received_at)
+        ]
+        return asked[0] if len(asked) == 1 else None
+
+    @property
+    def offer_waits(self) -> bool:
+        found = self._open
+        return found is not None and found.answered_at is None and found.offer_live
+
+    def commanded(self) -> bool:
+        """Carry out what only consent knows the words of; False: it is no such text."""
+        days = pause_days(self._mo.text)
+        if days is None:
+            return False
+        self.pause(days)
+        return True
+
+    # ------------------------------------------------------------ STOP
+
+    def stop(self, *, repeated: bool) -> None:
+        """End messages of the merchants and purposes that the text names, or of all that may write here."""
+        everyone = self._context.people.get(self._mo.msisdn, [])
+        if (reason := block_reason(self._mo.text)) is not None:
+            self._block(everyone, reason, repeated=repeated)
+            return
+        command = stop_command(self._mo.text, self._names(everyone))
+        people = self._reached(command, everyone)
+        if repeated and not any(
+            person.state_for(purpose) is ConsentState.SUBSCRIBED
+            for person in people
+            for purpose in command.purposes
+        ):
+            return
+        told: list[Person] = []
+        for person in people:
+            decisions = self._apply(person, ConsentEvent.STOP, command.purposes)
+            self._count(person.merchant_id, "stops")
+            self.record("stopped", person=person)
+            if any(decision.tell for decision in decisions):
+                told.append(person)
+        if told:
+            self._confirm_stop(told, command)
+        if not people:
+            self.record("nobody")
+        if Purpose.OFFERS in command.purposes:
+            self._close_offers({person.merchant_id for person in people}, plain=command.merchant_ids is None)
+
+    def _reached(self, command: StopCommand, everyone: Sequence[Person]) -> list[Person]:
+        if command.everyone:
+            return list(everyone)
+        if command.merchant_ids is not None:
+            return [person for person in everyone if person.merchant_id in command.merchant_ids]
+        reach = reach_on(self._mo.received_at.date(), self._tools.reaches)
+        if reach is StopReach.ALL:
+            return list(everyone)
+        if reach is StopReach.OFFER and self._open is not None:
+            mine = self._open.offer.merchant_id
+            return [person for person in self._people if person.merchant_id == mine]
+        return self._people
+
+    def _confirm_stop(self, told: Sequence[Person], command: StopCommand) -> None:
+        """One text, whoever is concerned: it names them."""
+        first = told[0]
+        shops = ", ".join(self._context.merchants[person.merchant_id].name for person in told)
+        if command.purposes == ALL_PURPOSES:
+            order = self._last_order(first.merchant_id)
+            self._tell(first, "stop_confirmation", first.merchant_id, shop=shops, order=order)
+        else:
+            topic = topic_text(sorted(command.purposes), self._language(first))
+            self._tell(first, "stop_topic", first.merchant_id, shop=shops, topic=topic)
+
+    def _block(self, everyone: Sequence[Person], reason: str, *, repeated: bool) -> None:
+        """Wrong person, death, child, complaint: no merchant writes to this number any more."""
+        if repeated and all(person.offers_state is ConsentState.BLOCKED for person in everyone):
+            return
+        blocked = [person for person in everyone if person.offers_state is not ConsentState.BLOCKED]
+        for person in everyone:
+            self._apply(person, ConsentEvent.COMPLAINT, ALL_PURPOSES, reason=reason)
+            self._count(person.merchant_id, "stops")
+            self.record("blocked", person=person)
+        if not everyone:
+            self.record("nobody")
+        if blocked and reason != "death":
+            self._tell(blocked[0], "apology", blocked[0].merchant_id)
+        self._close_offers({person.merchant_id for person in everyone}, plain=True)
+
+    def _close_offers(self, merchant_ids: set[int], *, plain: bool) -> None:
+        """No OK after a STOP orders anything, whatever sender number the offer came from."""
+        if plain and self._open is not None:
+            merchant_ids.add(self._open.offer.merchant_id)
+        msisdn, offers = self._mo.msisdn, self._context.open_offers
+        self._writes.closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
+        for key in [k for k, found in offers.items() if k[0] == msisdn]:
+            if offers[key].offer.merchant_id in merchant_ids:
+                del offers[key]
+
+    # ------------------------------------------------------------ START, PAUSE, YES
+
+    def start(self) -> None:
+        """Begin again with the merchant that is named, or with the only one that there is."""
+        named = named_merchants(start_name(self._mo.text), self._names(self._people))
+        people = [person for person in self._people if person.merchant_id in named] or [
+            person for person in self._people if person.offers_state is not ConsentState.BLOCKED
+        ]
+        people = people or self._people
+        if len(people) > 1 and people[0].offers_state is not ConsentState.BLOCKED:
+            self._offer_choice(people)
+            return
+        for person in people:
+            changed = person.offers_state
+            decision = self._apply(person, ConsentEvent.START, {Purpose.OFFERS})[0]
+            if not decision.accepted:
+                self.record("refused", person=person)
+                continue
+            self.record("started", person=person)
+            if decision.tell and (decision.state is not changed or self._may_answer()):
+                self._tell(person, decision.tell, person.merchant_id)
+        if not people:
+            self.record("nobody")
+
+    def _offer_choice(self, people: Sequence[Person]) -> None:
+        first = people[0]
+        names = ", ".join(self._context.merchants[person.merchant_id].name for person in people)
+        if self._may_answer():
+            self._tell(first, "start_choice", first.merchant_id, names=names)
+        self.record("asked", person=first)
+
+    def pause(self, days: int) -> None:
+        """Be silent until a date; what is open may still be ordered."""
+        until = self._mo.received_at + timedelta(days=days)
+        told = False
+        for person in self._people:
+            paused = [
+                purpose
+                for purpose in sorted(PAUSED)
+                if person.state_for(purpose) in {ConsentState.SUBSCRIBED, ConsentState.PAUSED}
+            ]
+            for purpose in paused:
+                self._consent(person, purpose, ConsentEvent.PAUSE, ConsentState.PAUSED, until=until)
+            if Purpose.OFFERS in paused:
+                self._hold(person, stopped=True)
+            self.record("paused" if paused else "refused", person=person)
+            if paused and not told:
+                told = True
+                zone = ZoneInfo(self._context.merchants[person.merchant_id].timezone)
+                until_text = f"{until.astimezone(zone):%d.%m. %H:%M}"
+                self._tell(person, "pause_confirmation", person.merchant_id, until=until_text)
+        if not self._people:
+            self.record("nobody")
+
+    def agree(self) -> None:
+        """A yes to the question whether messages are wanted."""
+        asked = self.question
+        assert asked is not None
+        for person in self._asked_people(asked):
+            decision = self._apply(
+                person, ConsentEvent.YES, {asked.purpose}, wording_version=asked.wording_version
+            )[0]
+            self.record("agreed", person=person)
+            if decision.tell and asked.purpose is Purpose.OFFERS:
+                self._tell(person, decision.tell, person.merchant_id)
+            elif decision.tell:
+                topic = topic_text([asked.purpose], self._language(person))
+                self._tell(person, "topic_welcome", person.merchant_id, topic=topic)
+        self._end_question(asked)
+
+    def disagree(self) -> None:
+        """A no to it: nothing was agreed, and nothing is said."""
+        asked = self.question
+        assert asked is not None
+        for person in self._asked_people(asked):
+            self._apply(person, ConsentEvent.QUESTION_EXPIRED, {asked.purpose})
+            self.record("declined", person=person)
+        self._end_question(asked)
+
+    def _asked_people(self, asked: Question) -> list[Person]:
+        people = self._context.people.get(self._mo.msisdn, [])
+        return [person for person in people if person.merchant_id == asked.merchant_id]
+
+    def _end_question(self, asked: Question) -> None:
+        self._writes.questions_closed.add((asked.merchant_id, self._mo.msisdn))
+        del self._context.questions[self._mo.msisdn, self._mo.destination]
+
+    # ------------------------------------------------------------ what they share
+
+    def _names(self, people: Iterable[Person]) -> Mapping[int, Sequence[str]]:
+        cards = (self._context.merchants[person.merchant_id] for person in people)
+        return {card.merchant_id: (card.name, card.slug) for card in cards}
+
+    def _language(self, person: Person) -> str:
+        return person.language or self._context.merchants[person.merchant_id].language
+
+    def _apply(
+        self,
+        person: Person,
+        event: ConsentEvent,
+        purposes: Iterable[Purpose],
+        *,
+        reason: str = "",
+        wording_version: str = "",
+    ) -> list[Decision]:
+        """Take one event for some purposes, in their order; those that never had a state keep none."""
+        decisions: list[Decision] = []
+        for purpose in sorted(purposes):
+            before = person.state_for(purpose)
+            if purpose is not Purpose.OFFERS and before is ConsentState.NONE and event is ConsentEvent.STOP:
+                continue
+            decision = decide(before, event, evidence_at=self._mo.received_at)
+            decisions.append(decision)
+            if not decision.accepted:
+                continue
+            self._consent(
+                person, purpose, event, decision.state, reason=reason, wording_version=wording_version
+            )
+            if purpose is Purpose.OFFERS:
+                self._hold(person, stopped=decision.state is not ConsentState.SUBSCRIBED)
+            if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
+                self._writes.questions_closed.add((person.merchant_id, self._mo.msisdn))
+        return decisions
+
+    def _hold(self, person: Person, *, stopped: bool) -> None:
+        """Let offers in memory know, once this is committed."""
+        self._writes.consent_changes.append(ConsentChange(person.merchant_id, self._mo.msisdn, stopped))
+
+    def _consent(
+        self,
+        person: Person,
+        purpose: Purpose,
+        event: ConsentEvent,
+        state: ConsentState,
+        *,
+        until: datetime | None = None,
+        reason: str = "",
+        wording_version: str = "",
+    ) -> None:
+        before = person.state_for(purpose)
+        if state is not before or event in {ConsentEvent.STOP, ConsentEvent.PAUSE}:
+            self._writes.consents.append(
+                ConsentRow(
+                    person.merchant_id,
+                    self._tools.ids.next(),
+                    person.subscriber_id,
+                    self._mo.msisdn,
+                    event.value,
+                    state.value,
+                    self._inbound_id,
+                    self._mo.received_at,
+                    purpose,
+                    until,
+                    wording_version,
+                )
+            )
+        told_before = before is not ConsentState.NONE or purpose is Purpose.OFFERS
+        if state is not before and told_before:
+            granted = state is ConsentState.SUBSCRIBED
+            data: dict[str, object] = {
+                "msisdn": f"+{self._mo.msisdn}",
+                "purpose": purpose.value,
+                "source": "sms",
+            }
+            if reason:
+                data["reason"] = reason
+            self._event(
+                person.merchant_id,
+                "consent.granted" if granted else "consent.revoked",
+                Kind.SUBSCRIBER,
+                person.subscriber_id,
+                data,
+            )
+        if purpose is Purpose.OFFERS:
+            person.offers_state = state
+        else:
+            person.others[purpose] = state

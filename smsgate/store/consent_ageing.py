@@ -1,0 +1,122 @@
+"""The store's side of consent that changes by time (implements flows.consent_ageing.ConsentAgeingStore)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose, decide
+from smsgate.flows.commerce_records import EventColumns
+from smsgate.flows.consent_ageing import Ageing
+from smsgate.store.catalogue import load
+from smsgate.store.events import insert_events
+from smsgate.store.notices import publish_start, publish_stop
+
+if TYPE_CHECKING:
+    from smsgate.flows.ports import Ids
+    from smsgate.store.connection import Connection
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("consent_ageing")
+_INBOUND: Final = load("inbound")  # states are written and offers closed in one way
+
+
+class _Aged(NamedTuple):
+    subscriber_id: int
+    msisdn: int
+    purpose: Purpose
+    state: ConsentState
+
+
+class PgConsentAgeing:
+    def __init__(self, database: Database, ids: Ids, public_subscriber: Callable[[int], str]) -> None:
+        self._database = database
+        self._ids = ids
+        self._public_subscriber = public_subscriber
+
+    async def age(self, ageing: Ageing, before: datetime, now: datetime, people_max: int) -> int:
+        async with self._database.bulk() as connection:
+            due = await connection.fetch(_SQL[f"due_{ageing}"], before, people_max)
+        by_merchant: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        for merchant_id, subscriber_id, purpose in due:
+            by_merchant[merchant_id].append((subscriber_id, purpose))
+        for merchant_id, people in by_merchant.items():
+            async with self._database.bulk_transaction() as connection:
+                await self._age(connection, merchant_id, people, ageing, before, now)
+        return len(due)
+
+    async def _age(
+        self,
+        connection: Connection,
+        merchant_id: int,
+        people: Sequence[tuple[int, str]],
+        ageing: Ageing,
+        before: datetime,
+        now: datetime,
+    ) -> None:
+        held = await connection.fetch(
+            _SQL["lock_people"], merchant_id, [each for each, _ in people], [purpose for _, purpose in people]
+        )
+        event = ConsentEvent(ageing.value)
+        aged: list[_Aged] = []
+        for subscriber_id, purpose, msisdn, found in held:
+            state = decide(ConsentState(found), event, evidence_at=now).state
+            if state is not ConsentState(found):
+                aged.append(_Aged(subscriber_id, msisdn, Purpose(purpose), state))
+        if aged:
+            await self._write(connection, merchant_id, aged, event, now)
+        if ageing is Ageing.QUESTION_EXPIRED:
+            msisdns = [row["msisdn"] for row in held]
+            await connection.execute(_SQL["end_questions"], [merchant_id] * len(msisdns), msisdns, before)
+
+    async def _write(
+        self,
+        connection: Connection,
+        merchant_id: int,
+        aged: Sequence[_Aged],
+        event: ConsentEvent,
+        now: datetime,
+    ) -> None:
+        await connection.execute(
+            _SQL["log"], merchant_id, self._ids.block(len(aged)), event.value, now,
+            [each.subscriber_id for each in aged], [each.msisdn for each in aged],
+            [each.purpose.value for each in aged], [each.state.value for each in aged],
+        )  # fmt: skip
+        offers = [each for each in aged if each.purpose is Purpose.OFFERS]
+        others = [each for each in aged if each.purpose is not Purpose.OFFERS]
+        await connection.execute(
+            _INBOUND["set_consent"], merchant_id, [each.subscriber_id for each in offers],
+            [each.state.value for each in offers], [now] * len(offers), [None] * len(offers),
+        )  # fmt: skip
+        await connection.execute(
+            _INBOUND["put_other_consents"], merchant_id, [each.subscriber_id for each in others],
+            [each.purpose.value for each in others], [each.state.value for each in others],
+            [now] * len(others), [None] * len(others),
+        )  # fmt: skip
+        ended = [each.msisdn for each in offers if each.state is not ConsentState.SUBSCRIBED]
+        if event is ConsentEvent.IDLE:
+            await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(ended), ended)
+        for each in offers:
+            publish = publish_start if each.state is ConsentState.SUBSCRIBED else publish_stop
+            await publish(connection, merchant_id, each.msisdn)
+        await insert_events(connection, self._events(merchant_id, aged, event, now))
+
+    def _events(
+        self, merchant_id: int, aged: Sequence[_Aged], event: ConsentEvent, now: datetime
+    ) -> EventColumns:
+        columns = EventColumns()
+        base = self._ids.block(len(aged))
+        for place, each in enumerate(aged):
+            granted = each.state is ConsentState.SUBSCRIBED
+            columns.merchant_ids.append(merchant_id)
+            columns.event_ids.append(base + place)
+            columns.types.append("consent.granted" if granted else "consent.revoked")
+            columns.subjects.append(self._public_subscriber(each.subscriber_id))
+            data = {"purpose": each.purpose.value, "source": "time", "reason": event.value}
+            columns.data.append(orjson.dumps(data).decode())
+            columns.created_at.append(now)
+        return columns

@@ -1,0 +1,99 @@
+"""Consent in the transaction of a group of MOs: what the desk reads beside offers, and what it decided."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.flows.inbound_records import ConsentRow, InboundWrites, Question
+from smsgate.flows.records import MobileOriginated
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+
+_SQL: Final = load("inbound")
+
+
+async def other_consents(
+    connection: Connection, merchant_id: int, subscriber_ids: Sequence[int]
+) -> dict[tuple[int, int], dict[Purpose, ConsentState]]:
+    """Return the states besides offers, by (merchant, subscriber)."""
+    found: dict[tuple[int, int], dict[Purpose, ConsentState]] = defaultdict(dict)
+    for row in await connection.fetch(_SQL["other_consents"], merchant_id, subscriber_ids):
+        found[merchant_id, row["subscriber_id"]][Purpose(row["purpose"])] = ConsentState(row["state"])
+    return dict(found)
+
+
+async def open_questions(
+    connection: Connection, mos: Sequence[MobileOriginated]
+) -> dict[tuple[int, str], list[Question]]:
+    """Return the double opt-ins that wait, by (number, sender number that was asked from)."""
+    found: dict[tuple[int, str], list[Question]] = defaultdict(list)
+    rows = await connection.fetch(
+        _SQL["open_questions"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
+    )
+    for row in rows:
+        found[row["msisdn"], row["sender"]].append(
+            Question(
+                row["merchant_id"],
+                row["subscriber_id"],
+                Purpose(row["purpose"]),
+                row["wording_version"],
+                row["asked_at"],
+            )
+        )
+    return dict(found)
+
+
+async def write_consents(connection: Connection, writes: InboundWrites) -> None:
+    """Append to the log, and bring the states in line with it."""
+    rows = writes.consents
+    if rows:
+        await connection.execute(
+            _SQL["insert_consents"],
+            [row.merchant_id for row in rows],
+            [row.consent_id for row in rows],
+            [row.subscriber_id for row in rows],
+            [row.msisdn for row in rows],
+            [row.event for row in rows],
+            [row.state_after for row in rows],
+            [row.inbound_id for row in rows],
+            [row.at for row in rows],
+            [row.purpose.value for row in rows],
+            [row.wording_version for row in rows],
+        )
+        last = {(row.merchant_id, row.subscriber_id, row.purpose): row for row in rows}
+        for merchant_id in sorted({row.merchant_id for row in rows}):
+            mine = [row for key, row in last.items() if key[0] == merchant_id]
+            await _set_states(connection, merchant_id, mine)
+    if writes.questions_closed:
+        await connection.execute(
+            _SQL["close_questions"],
+            [merchant_id for merchant_id, _ in writes.questions_closed],
+            [msisdn for _, msisdn in writes.questions_closed],
+        )
+
+
+async def _set_states(connection: Connection, merchant_id: int, rows: Sequence[ConsentRow]) -> None:
+    offers = [row for row in rows if row.purpose is Purpose.OFFERS]
+    others = [row for row in rows if row.purpose is not Purpose.OFFERS]
+    if offers:
+        await connection.execute(
+            _SQL["set_consent"],
+            merchant_id,
+            [row.subscriber_id for row in offers],
+            [row.state_after for row in offers],
+            [row.at for row in offers],
+            [row.paused_until for row in offers],
+        )
+    if others:
+        await connection.execute(
+            _SQL["put_other_consents"],
+            merchant_id,
+            [row.subscriber_id for row in others],
+            [row.purpose.value for row in others],
+            [row.state_after for row in others],
+            [row.at for row in others],
+            [row.paused_until for row in others],
+        )

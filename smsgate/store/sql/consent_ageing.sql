@@ -1,0 +1,46 @@
+-- Consent that changes by time. `due_<event>` finds whose; the person is locked and looked at again before the change.
+
+-- name: due_resume
+-- scope: report
+SELECT merchant_id, subscriber_id, 'offers' AS purpose FROM subscriber
+ WHERE offers_state = 'paused' AND paused_until <= $1
+UNION ALL
+SELECT merchant_id, subscriber_id, purpose FROM consent_state WHERE state = 'paused' AND paused_until <= $1
+ ORDER BY 1, 2 LIMIT $2
+
+-- name: due_question_expired
+-- scope: report
+SELECT merchant_id, subscriber_id, purpose FROM consent_question WHERE asked_at <= $1 ORDER BY 1, 2 LIMIT $2
+
+-- name: due_idle
+-- scope: report
+-- A word from the person, or an agreement, is contact; what the merchant does is none.
+SELECT s.merchant_id, s.subscriber_id, 'offers' AS purpose FROM subscriber s
+ WHERE s.created_at <= $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND s.offers_state_at <= $1
+   AND NOT EXISTS (SELECT FROM inbound_message i
+                    WHERE i.merchant_id = s.merchant_id AND i.msisdn = s.msisdn AND i.received_at > $1)
+ ORDER BY 1, 2 LIMIT $2
+
+-- name: lock_people
+-- scope: merchant
+SELECT s.subscriber_id, t.purpose, s.msisdn,
+       CASE WHEN t.purpose = 'offers' THEN s.offers_state ELSE coalesce(o.state, 'none') END AS state
+  FROM subscriber s
+  JOIN unnest($2::bigint[], $3::text[]) AS t (subscriber_id, purpose) ON t.subscriber_id = s.subscriber_id
+  LEFT JOIN consent_state o ON o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id AND o.purpose = t.purpose
+ WHERE s.merchant_id = $1
+ ORDER BY s.subscriber_id
+   FOR UPDATE OF s
+
+-- name: log
+-- scope: merchant
+INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
+                           occurred_at, recorded_at)
+SELECT $1, $2 + t.place - 1, t.subscriber_id, t.msisdn, t.purpose, $3, t.state, 'time', $4, $4
+  FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[])
+       WITH ORDINALITY AS t (subscriber_id, msisdn, purpose, state, place)
+
+-- name: end_questions
+-- scope: msisdn
+DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
+ WHERE q.msisdn = t.msisdn AND q.merchant_id = t.merchant_id AND q.asked_at <= $3

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsgate.campaigns.consent import Purpose
+from smsgate.campaigns.consent_commands import (
+    ALL_PURPOSES,
+    PAUSE_DAYS_MAX,
+    PLAIN_STOP,
+    DatedReach,
+    StopCommand,
+    StopReach,
+    block_reason,
+    named_merchants,
+    pause_days,
+    reach_on,
+    start_name,
+    stop_command,
+)
+from smsgate.campaigns.replies import Label, read_reply
+from smsgate.campaigns.tables import table
+
+NAMES = {7: ("Boxman", "boxman"), 8: ("Disco Mania", "disco-mania")}
+OFFERS, LOCATION, APPOINTMENTS = Purpose.OFFERS, Purpose.LOCATION, Purpose.APPOINTMENTS
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("STOP", PLAIN_STOP),
+        ("stop svp", PLAIN_STOP),
+        ("STOP PUB", PLAIN_STOP),
+        ("STOP SMS", PLAIN_STOP),
+        ("STOP 36111", PLAIN_STOP),
+        ("Stop. Merci", PLAIN_STOP),
+        ("je ne veux plus de vos messages", PLAIN_STOP),
+        ("STOP ALL", StopCommand(everyone=True)),
+        ("Stop tout svp", StopCommand(everyone=True)),
+        ("STOPP alla", StopCommand(everyone=True)),
+        ("STOPALL", StopCommand(everyone=True)),
+        ("STOP Boxman", StopCommand(merchant_ids=frozenset({7}))),
+        ("stop DISCO-MANIA merci", StopCommand(merchant_ids=frozenset({8}))),
+        ("Arrêt discomania", StopCommand(merchant_ids=frozenset({8}))),
+        ("STOP offres", StopCommand(purposes=frozenset({OFFERS}))),
+        ("STOP position", StopCommand(purposes=frozenset({LOCATION}))),
+        ("STOP sauf suivi", StopCommand(purposes=ALL_PURPOSES - {APPOINTMENTS})),
+        ("STOP except reminders", StopCommand(purposes=ALL_PURPOSES - {APPOINTMENTS})),
+        ("STOP except", PLAIN_STOP),
+        ("STOP offres et tout le reste", PLAIN_STOP),
+        ("STOP Boxman et Disco", PLAIN_STOP),
+    ],
+)
+def test_a_stop_reaches_what_it_names_and_all_of_it_when_it_names_nothing(
+    text: str, command: StopCommand
+) -> None:
+    assert stop_command(text, NAMES) == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["STOP ALL", "STOP tout", "STOP Boxman", "STOP offres", "STOP sauf suivi", "STOPALL", "Arrêt boxman"],
+)
+def test_a_stop_that_names_something_is_read_as_a_stop(text: str) -> None:
+    assert read_reply(text, "fr").label is Label.STOP
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_said_a_command_ends_at_least_one_purpose_and_never_fails(text: str) -> None:
+    assert stop_command(f"STOP {text}", NAMES).purposes
+    pause_days(text)
+    block_reason(text)
+    named_merchants(start_name(text), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("PAUSE", 1),
+        ("pause svp", 1),
+        ("Pausa", 1),
+        ("PAUSE 7", 7),
+        ("pause 30 jours", 30),
+        ("PAUSE 365", 365),
+        ("PAUSE 366", None),
+        ("PAUSE 0", None),
+        ("PAUSE 7 semaines", None),
+        ("une pause", None),
+        ("pause café ?", None),
+        ("OK", None),
+        ("", None),
+    ],
+)
+def test_a_pause_lasts_as_long_as_it_says_and_a_day_when_it_says_nothing(text: str, days: int | None) -> None:
+    assert pause_days(text) == days
+    assert days is None or 1 <= days <= PAUSE_DAYS_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Wrong number!", "wrong_person"),
+        ("mauvais numéro", "wrong_person"),
+        ("My husband passed away last week", "death"),
+        ("Il est décédé", "death"),
+        ("this is a phone of a kid, he is a minor", "child"),
+        ("Das ist ein Kind", "child"),
+        ("I will file a complaint", "complaint"),
+        ("je vais vous signaler à la CNIL", "complaint"),
+        ("STOP", None),
+        ("child prices?", None),
+        ("numéro de commande", None),
+    ],
+)
+def test_a_case_is_told_from_a_wish(text: str, reason: str | None) -> None:
+    assert block_reason(text) == reason
+
+
+def test_the_words_are_written_as_they_are_compared() -> None:
+    words = table("consent_words.toml")
+    phrases = [phrase for listed in words["blocked"].values() for phrase in listed]
+    assert all(block_reason(phrase) is not None for phrase in phrases)
+    for purpose, listed in words["purposes"].items():
+        for word in listed:
+            assert stop_command(f"STOP {word}", {}).purposes == {Purpose(purpose)}
+    assert all(pause_days(word) == 1 for word in words["pause"])
+
+
+def test_a_start_names_a_merchant_by_its_whole_name() -> None:
+    assert named_merchants(start_name("START Boxman"), NAMES) == {7}
+    assert named_merchants(start_name("start disco mania svp"), NAMES) == {8}
+    assert named_merchants(start_name("START"), NAMES) == frozenset()
+    assert named_merchants(start_name("START box"), NAMES) == frozenset()
+
+
+def test_the_reach_of_a_stop_changes_on_its_day() -> None:
+    reaches = [DatedReach(date(2027, 1, 31), StopReach.ALL), DatedReach(date(2026, 1, 1), StopReach.OFFER)]
+    assert reach_on(date(2025, 12, 31), reaches) is StopReach.NUMBER
+    assert reach_on(date(2026, 1, 1), reaches) is StopReach.OFFER
+    assert reach_on(date(2027, 1, 30), reaches) is StopReach.OFFER
+    assert reach_on(date(2027, 1, 31), reaches) is StopReach.ALL
