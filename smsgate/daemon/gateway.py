@@ -112,7 +112,7 @@ class Gateway:
         self.backlogs = StoredBacklogs(database)
         senders = self.switchboard.carrier_of_sender
         self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
-        composer = Composer(pricing, accounts, self.routes, clock)
+        self.composer = composer = Composer(pricing, accounts, self.routes, clock)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
         self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
         self.claiming = Claiming(
@@ -199,8 +199,11 @@ class Gateway:
             self.routes.table = table
             self.pump.rates_changed()
             self.pump.wake_claims.set()
+            self.rerouting.recut()
 
-        return await self.switchboard.apply(carriers, swapped=swapped, leave=self.leave)
+        changes = await self.switchboard.apply(carriers, swapped=swapped, leave=self.leave)
+        self.rerouting.recut()  # for those that were bound anew meanwhile
+        return changes
 
     async def leave(self, account: CarrierAccount) -> None:
         """Leave one carrier: answers awaited, what came so far committed and acknowledged, unbound."""
@@ -275,7 +278,7 @@ class Gateway:
         return False
 
     async def _recover(self) -> bool:
-        recovery = await self._store.recover(now=self._clock.now())
+        recovery = await self._store.recover(segments_of=self.composer.segments_of, now=self._clock.now())
         if recovery.chunks_cancelled:
             log.info("cancelled_chunks_ended", chunks=recovery.chunks_cancelled)
         if recovery.chunks_resumed or recovery.interactive_unknown:

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from smsgate.flows.long_texts import Parts
 from smsgate.flows.records import ChunkKey, Lane
 from smsgate.flows.wording import NO_WORDS, Wording
 from smsgate.routing.choosing import Tier
@@ -118,6 +119,7 @@ class Batch:
         "msisdns",
         "networks",
         "next",
+        "parts",
         "paused",
         "retry",
         "segments",
@@ -158,21 +160,20 @@ class Batch:
         bodies: Sequence[bytes] | None = None,
         segments: Sequence[int] | None = None,
         networks: Sequence[str] = (),
+        parts: Parts | None = None,
         way: Way = OWN_WAY,
         wording: Wording = NO_WORDS,
     ) -> None:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
-        self.handle = handle
-        self.lane = lane
+        self.handle, self.lane = handle, lane
         self.carrier_id = carrier_id
         self.merchant_id = merchant_id
         self.campaign_id = campaign_id
         self.sender = sender
         self.expires_at = expires_at
         self.message_ids = message_ids
-        self.msisdns = msisdns
-        self.texts = texts
+        self.msisdns, self.texts = msisdns, texts
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
         self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
         self.currency, self.cost_currency = currency, cost_currency
@@ -183,13 +184,14 @@ class Batch:
         self.bodies = bodies  # an ESME's submit_sm without addresses, instead of texts
         self.segments = segments  # what each counts for; None: one
         self.networks = networks  # of the recipients, for what another carrier charges
+        self.parts = parts  # of long texts; None: every entry is a whole message
         self.way, self.wording = way, wording  # the wording: for another carrier's alphabets
         self.size = size
         self.next = self.settled = 0
         self.retry: deque[int] = deque()
         self.throttled_at: dict[int, float] = {}  # index -> when the carrier first said "not now"
         self.held: set[int] = set()  # indexes that wait for their phone to be reached
-        self.skip: frozenset[int] = frozenset()  # refused when composed: never written
+        self.skip: frozenset[int] = frozenset()  # refused, or given up, before their turn: never written
         self.paused = False
         self.ended: str | None = None  # why nothing of it is written any more
         self.waiting = False
@@ -256,10 +258,18 @@ class Batch:
         self.next = self.size
 
     def take_rest(self) -> list[int]:
-        """Take everything that was not written or came back, for another batch to go on with, in order."""
+        """
+        Take everything that was not written or came back, for another batch to go on with, in order.
+
+        What follows a part that was taken stays: a phone puts together only what one carrier brings.
+        """
         rest = [*sorted(self.retry), *self._unskipped(self.next, self.size)]
         self.retry.clear()
         self.next = self.size
+        if self.parts is not None:
+            whole = self.parts.whole(rest)
+            self.retry.extend(sorted(set(rest).difference(whole)))
+            return whole
         return rest
 
     def drop_rest(self) -> list[int]:
@@ -269,6 +279,33 @@ class Batch:
         self.held.clear()
         self.next = self.size
         return rest
+
+    def drop_broken(self, lost: Sequence[int]) -> list[int]:
+        """
+        Give up what waits of messages of which a part will not arrive: the entries `lost`, or others before.
+
+        The caller sees to the outcome of the indexes returned.
+        """
+        if self.parts is None:
+            return []
+        self.parts.breaks(lost)
+        ahead = self._unskipped(self.next, self.size)
+        gone = set(self.parts.broken([*self.retry, *self.held, *ahead]))
+        if gone:
+            self.retry = deque(index for index in self.retry if index not in gone)
+            self.held -= gone
+            self.skip |= {index for index in gone if index >= self.next}
+        return sorted(gone)
+
+    def drop_unwritten(self) -> list[int]:
+        """Give up as `drop_rest` does; return the messages of which not a part was written."""
+        rest, ids = self.drop_rest(), self.message_ids
+        whole = rest if self.parts is None else self.parts.whole(rest)
+        return list(dict.fromkeys(ids[index] for index in whole))
+
+    def is_whole(self, index: int) -> bool:
+        """Return whether this entry is all of its message."""
+        return self.parts is None or self.parts.counts[index] == 1
 
     def _unskipped(self, start: int, end: int) -> Iterable[int]:
         if not self.skip:

@@ -235,9 +235,8 @@ class Claiming:
     def _let_go(self, batch: Batch) -> None:
         """Hold no longer what was not written: it is found forgotten, and whoever claims it reads consent."""
         rest = batch.drop_rest()
-        batch.settled += len(rest)
         self._pump.held_messages.difference_update((batch.merchant_id, batch.message_ids[i]) for i in rest)
-        self._pump.hand_over(batch, ())
+        self._pump.hand_over(batch, len(rest), ())
         self._forgotten = True
 
     async def interactive_once(self) -> bool:

@@ -19,11 +19,12 @@ from smsgate.billing.rating import rate_columns
 from smsgate.clock import Clock
 from smsgate.errors import BodyError, TextError
 from smsgate.flows.batches import Batch, Chunk, Way
+from smsgate.flows.long_texts import PART_REFUSED, ConcatReferences
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.flows.routes import SENDER_UNKNOWN, Group, Plan, Prices, Routes
-from smsgate.flows.wording import OfferWording, SubmittedWording, SystemWording, Wording, Written
-from smsgate.protocol.encodings import GSM, Alphabet
+from smsgate.flows.wording import Hand, OfferWording, SubmittedWording, SystemWording, Wording, Written
+from smsgate.protocol.encodings import GSM, UCS2
 from smsgate.routing.rules import Kind
 
 NO_CARRIER: Final = 0
@@ -86,6 +87,7 @@ class Composer:
         self._routes = routes
         self._clock = clock
         self._handles = count(1)
+        self._references = ConcatReferences()
 
     async def refresh(self) -> None:
         """Have prices at hand: what is claimed after it needs the database no more."""
@@ -119,7 +121,11 @@ class Composer:
         return self._batches(columns, Kind.OFFER, claim.campaign_id)
 
     def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
-        """Return batches by carrier, sender, alphabet and minute of expiry: the earliest holds for all."""
+        """
+        Return batches by carrier, sender, coding and minute of expiry: the earliest holds for all.
+
+        A long text has an entry for each of its parts, in one batch.
+        """
         made: list[tuple[Batch, Refused]] = []
         for sender, places in _by_sender_and_minute(claim.senders, claim.expires_at):
             msisdns = [claim.msisdns[place] for place in places]
@@ -160,10 +166,25 @@ class Composer:
             made += self._batches(columns, Kind.ESME, 0)
         return made
 
+    def segments_of(self, sender: str, text: str) -> int:
+        """Return what the sender's carrier makes of a system text; 1 for one that it cannot carry."""
+        carrier_id = self._routes.owner(sender)
+        hand = Hand((GSM, UCS2), (GSM, UCS2), "udh8", lambda _: 0)
+        if carrier_id is not None:
+            carrier = self._carriers[carrier_id]
+            hand = Hand(carrier.alphabets, carrier.long_alphabets, carrier.concat, lambda _: 0)
+        (written,) = SystemWording([text]).written(hand)
+        return sum(written.segments or [1])
+
     def rerouted(
         self, batch: Batch, indexes: Sequence[int], carrier_id: int, *, refused_by: str = ""
     ) -> list[tuple[Batch, Refused]]:
-        """Return some of a batch's messages, in the order of their ids, as another carrier takes them."""
+        """
+        Return some of a batch's messages, in the order of their ids, as another carrier takes them.
+
+        Long texts have all their entries among `indexes`; the other carrier may cut them in another way.
+        """
+        parts = batch.parts
         columns = _Columns(
             batch.lane,
             batch.merchant_id,
@@ -177,8 +198,8 @@ class Composer:
             [None] * batch.size,
             batch.chunk,
             batch.bodies,
-            batch.segments,
-        ).of(indexes)
+            batch.segments if parts is None else None,
+        ).of(indexes if parts is None else parts.firsts(indexes))
         plan = Plan(batch.way.route, batch.way.tiers)
         tried = batch.way.tried | {refused_by} if refused_by else batch.way.tried
         made = self._written(columns, Group(None, carrier_id, plan), tried)
@@ -195,20 +216,32 @@ class Composer:
     def _written(
         self, columns: _Columns, group: Group, tried: frozenset[str] = frozenset()
     ) -> list[tuple[Batch, Refused]]:
-        """Return the messages of one carrier, in its alphabets."""
+        """Return the messages of one carrier, as it takes them."""
         return [
             self._batch(columns.of(written.places), group, written, tried)
-            for written in columns.wording.written(self._alphabets(group.carrier_id))
+            for written in columns.wording.written(self._hand(columns, group.carrier_id))
         ]
 
-    def _alphabets(self, carrier_id: int | None) -> Sequence[Alphabet]:
-        return (GSM,) if carrier_id is None else self._carriers[carrier_id].alphabets
+    def _hand(self, columns: _Columns, carrier_id: int | None) -> Hand:
+        ids, msisdns = columns.message_ids, columns.msisdns
+        if carrier_id is None:
+            return Hand((GSM,), (), "udh8", lambda place: ids[place])
+        carrier, references = self._carriers[carrier_id], self._references
+        return Hand(
+            carrier.alphabets,
+            carrier.long_alphabets,
+            carrier.concat,
+            lambda place: references.next(carrier_id, msisdns[place], ids[place]),
+        )
 
     def _batch(
         self, columns: _Columns, group: Group, written: Written, tried: frozenset[str]
     ) -> tuple[Batch, Refused]:
         carrier_id, plan = group.carrier_id, group.plan
-        rates = self._rate(columns.merchant_id, carrier_id, columns.networks, columns.segments or 1)
+        parts, segments, ids = written.parts, columns.segments, columns.message_ids
+        if parts is not None:
+            segments = written.segments
+        rates = self._rate(columns.merchant_id, carrier_id, columns.networks, segments or 1)
         batch = Batch(
             handle=next(self._handles),
             lane=columns.lane,
@@ -217,7 +250,7 @@ class Composer:
             campaign_id=columns.campaign_id,
             sender=columns.sender,
             expires_at=columns.expires_at,
-            message_ids=_ids(columns.message_ids),
+            message_ids=_ids(ids) if parts is None else array("q", ids),
             msisdns=columns.msisdns,
             texts=written.texts,
             coding=written.coding,
@@ -229,8 +262,9 @@ class Composer:
             cost_currency=rates.cost_currency,
             chunk=columns.chunk,
             bodies=columns.bodies,
-            segments=columns.segments,
+            segments=segments,
             networks=columns.networks,
+            parts=parts,
             way=Way(plan.route, plan.tiers, tried),
             wording=columns.wording,
         )
@@ -282,6 +316,12 @@ def bodies_where_possible(
             refused.append((index, exc.code))
         else:
             good.append(index)
+    if batch.parts is not None:  # what else of their messages stands here is worth nothing alone
+        batch.parts.breaks([index for index, _ in refused])
+        broken = set(batch.parts.broken(good))
+        refused += [(index, PART_REFUSED) for index in sorted(broken)]
+        bodies = [body for index, body in zip(good, bodies, strict=True) if index not in broken]
+        good = [index for index in good if index not in broken]
     return good, bodies, refused
 
 
@@ -297,7 +337,10 @@ def _bodies(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[byte
         chosen = [batch.bodies[i] for i in indexes]
         return carrier.submitted_bodies(batch.sender, msisdns, chosen, batch.expires_at)
     texts = batch.texts
-    return carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], *batch.coding)
+    bodies = carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], *batch.coding)
+    if batch.parts is None:
+        return bodies
+    return [body + batch.parts.tlvs[i] for body, i in zip(bodies, indexes, strict=True)]
 
 
 def _refusals(nobody: str | None, *reasons: Sequence[str | None]) -> Refused:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.flows.batches import SLOT_BITS, Batch, Chunk, index_of
 from smsgate.flows.ledger import ledger_lines
+from smsgate.flows.long_texts import PART_REFUSED
 from smsgate.flows.records import (
     STATUS_NOT_SENT,
     STATUS_UNKNOWN,
@@ -148,6 +149,10 @@ class Outcomes:
         self._not_opened(batch, indexes)
         self._report(batch, indexes, state_of_unsent(reason), at)
 
+    def broken(self, batch: Batch, lost: Sequence[int], at: datetime) -> None:
+        """Parts that will not arrive: what waits of their texts is not sent, for it would be paid in vain."""
+        self.not_sent(batch, batch.drop_broken(lost), PART_REFUSED, at)
+
     def receipts(self, receipts: CarrierReceipts, ids: ReceiptIds, at: datetime) -> None:
         """
         Match receipts of one read by carrier and message id; the rest is matched in the database.
@@ -172,7 +177,7 @@ class Outcomes:
             if found is None:
                 self._unmatched(carrier_id, smsc_id, other_id, state, error, at)
                 continue
-            merchant_id, campaign_id, message_id, repeated, reported = found
+            merchant_id, campaign_id, message_id, part, repeated, reported = found
             if repeated:
                 counts.repeated += 1
                 continue
@@ -180,7 +185,7 @@ class Outcomes:
                 self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
             columns.merchant_ids.append(merchant_id)
             columns.message_ids.append(message_id)
-            columns.segments.append(1)
+            columns.segments.append(part)
             columns.states.append(state)
             columns.errors.append(error)
             columns.received_at.append(at)
@@ -273,8 +278,16 @@ class Outcomes:
         cost_items, costs = cost or (zeros, zeros)
         sent.merchant_ids += [batch.merchant_id] * count
         sent.message_ids += [message_ids[i] for i in indexes]
-        sent.segments += [1] * count
-        sent.segment_counts += [1] * count
+        parts, segments = batch.parts, batch.segments
+        sent.segment_counts += [1] * count if segments is None else [segments[i] for i in indexes]
+        if parts is None:
+            sent.segments += [1] * count
+        else:
+            first = len(sent.segments)
+            sent.segments += [parts.numbers[i] for i in indexes]
+            sent.parts.update(
+                {first + n: parts.counts[i] for n, i in enumerate(indexes) if parts.counts[i] > 1}
+            )
         sent.carrier_ids += [batch.carrier_id] * count
         sent.statuses += [status] * count
         sent.smsc_ids += smsc_ids
@@ -286,7 +299,8 @@ class Outcomes:
         sent.sent_at += [at] * count
         batch.settled += count
         if batch.chunk is None:
-            self.flush.interactive_done += [(batch.merchant_id, message_ids[i]) for i in indexes]
+            done = indexes if parts is None else parts.settle(indexes)
+            self.flush.interactive_done += [(batch.merchant_id, message_ids[i]) for i in done]
         elif batch.settled >= batch.size and batch.chunk.settled():
             self.touch(batch.chunk)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +24,7 @@ from smsgate.flows.records import (
 )
 from smsgate.protocol.encodings import Alphabet
 from smsgate.protocol.message_ids import ReceiptIds
+from smsgate.protocol.segmentation import Concat
 
 
 class Carrier(Protocol):
@@ -38,6 +39,8 @@ class Carrier(Protocol):
     rate_per_s: int  # segments per second that the carrier allows
     cost_list: str | None  # name of the price list that says what the carrier charges us
     alphabets: tuple[Alphabet, ...]  # what its texts may be written in, in the order in which they are tried
+    long_alphabets: tuple[Alphabet, ...]  # the same for texts of several segments
+    concat: Concat  # how their parts are told
     retry_statuses: frozenset[int]  # command_status that means: not taken now, try again (throttling)
     unreachable_statuses: frozenset[int]  # command_status that means: this phone cannot be reached now
     unreachable_wait_s: float  # after which a system message goes again by itself
@@ -63,9 +66,9 @@ class Carrier(Protocol):
         """
         Return one submit_sm body per recipient, in this carrier's profile (TON, NPI, validity, receipts).
 
-        `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM,
-        unpacked septets) or 8 for UCS-2, and is translated to what the profile says. With `esm_class` 0x40
-        each begins with a user data header.
+        `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM, unpacked
+        septets), 3 for Latin-1 where that is the default alphabet, or 8 for UCS-2, and is translated to what
+        the profile says. With `esm_class` 0x40 each begins with a user data header.
         """
         ...
 
@@ -218,8 +221,12 @@ class SendingStore(Protocol):
         """Match receipts that came before or without their message in memory; `ids` may learn from them."""
         ...
 
-    async def recover(self, *, now: datetime) -> Recovery:
-        """Settle what dead owners left (in doubt becomes unknown, the rest is ready again) and cancels."""
+    async def recover(self, *, segments_of: Callable[[str, str], int], now: datetime) -> Recovery:
+        """
+        Settle what dead owners left (in doubt becomes unknown, the rest is ready again) and cancels.
+
+        `segments_of(sender, text)` says what a system message counts for of which nobody knows an outcome.
+        """
         ...
 
 

@@ -125,7 +125,8 @@ class SentColumns:
     merchant_ids: list[int] = field(default_factory=list)
     message_ids: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)  # 1-based number of this segment
-    segment_counts: list[int] = field(default_factory=list)
+    segment_counts: list[int] = field(default_factory=list)  # what each counts for, and is charged for
+    parts: dict[int, int] = field(default_factory=dict)  # place -> of how many it is one; none: it is all
     carrier_ids: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     smsc_ids: list[bytes | None] = field(default_factory=list)

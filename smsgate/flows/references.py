@@ -16,21 +16,22 @@ REFERENCES_MAX: Final = 500_000
 _Key = tuple[int, bytes]  # carrier, message id
 
 
-# (merchant, campaign, message id, repeated, reported): a plain tuple, for there is one per receipt.
-# `repeated`: an intermediate state that this message has had; it changes nothing. `reported`: an ESME
-# submitted it.
-Reference = tuple[int, int | None, int, bool, bool]
+# (merchant, campaign, message id, part, repeated, reported): a plain tuple, for there is one per receipt.
+# `part`: of a long text, from 1. `repeated`: an intermediate state that this message has had; it changes
+# nothing. `reported`: an ESME submitted it.
+Reference = tuple[int, int | None, int, int, bool, bool]
 
 
 class _Origin:
     """What a receipt needs of its batch; lives while receipts of the batch are awaited."""
 
-    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "reported")
+    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "numbers", "reported")
 
     def __init__(self, batch: Batch) -> None:
         self.merchant_id = batch.merchant_id
         self.campaign_id = batch.campaign_id
         self.message_ids = batch.message_ids
+        self.numbers = None if batch.parts is None else batch.parts.numbers
         self.reported = batch.bodies is not None
         self.awaited = 0
 
@@ -85,8 +86,10 @@ class References:
             had = self._told.get(slot, 0)
             repeated = bool(had >> state & 1)
             self._told[slot] = had | 1 << state
-        message_id = origin.message_ids[index_of(slot)]
-        return origin.merchant_id, origin.campaign_id, message_id, repeated, origin.reported
+        index = index_of(slot)
+        part = 1 if origin.numbers is None else origin.numbers[index]
+        message_id = origin.message_ids[index]
+        return origin.merchant_id, origin.campaign_id, message_id, part, repeated, origin.reported
 
     def of(self, carrier_id: int) -> KnownIds:
         """Return the ids of one carrier, for receipts that spell them in another way."""

@@ -2,7 +2,8 @@
 Failover: what a carrier has not written, or has refused for good, goes to the next carrier of its rule.
 
 A message that may have reached a carrier is never given to another: only what was not written, and what came
-back with a status that says "not taken". Each carrier refuses a message once at most, so it ends.
+back with a status that says "not taken". Each carrier refuses a message once at most, so it ends. A long text
+goes whole or stays: its parts are put together by the numbers and the sender of one carrier.
 """
 
 from __future__ import annotations
@@ -55,9 +56,22 @@ class Rerouting:
             return
         if carrier_id == batch.carrier_id:
             return  # it waits for its own carrier
-        indexes = batch.take_rest()
-        self._pump.hand_over(batch, self._composer.rerouted(batch, indexes, carrier_id))
-        self._note(batch, carrier_id, len(indexes), DOWN)
+        if indexes := batch.take_rest():
+            self._pump.hand_over(batch, len(indexes), self._composer.rerouted(batch, indexes, carrier_id))
+            self._note(batch, carrier_id, len(indexes), DOWN)
+        if batch.carrier_id not in self._routes.known_ids() and not batch.exhausted():
+            # Parts of long texts that it has begun: it is not there to bring the others.
+            self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())
+
+    def recut(self) -> None:
+        """Write long texts that no part was taken of anew, as their carriers want them from now on."""
+        known = self._routes.known_ids()
+        for batch in list(self._pump.batches()):
+            if batch.parts is None or batch.ended or batch.carrier_id not in known:
+                continue
+            if indexes := batch.take_rest():
+                made = self._composer.rerouted(batch, indexes, batch.carrier_id)
+                self._pump.hand_over(batch, len(indexes), made)
 
     def refused(self, batch: Batch, indexes: Sequence[int], refused_by: str) -> bool:
         """Give messages that a carrier did not take to the next one; False: there is none."""
@@ -67,7 +81,7 @@ class Rerouting:
         made = self._composer.rerouted(batch, sorted(indexes), carrier_id, refused_by=refused_by)
         for each, unwritten in made:
             each.begin_again({index for index, _ in unwritten})
-        self._pump.hand_over(batch, made)
+        self._pump.hand_over(batch, len(indexes), made)
         self._note(batch, carrier_id, len(indexes), REFUSED)
         return True
 

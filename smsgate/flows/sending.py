@@ -19,7 +19,7 @@ import structlog
 from smsgate.clock import Clock
 from smsgate.flows.absent import Absent
 from smsgate.flows.batches import FENCED_OFF, Batch, Chunk
-from smsgate.flows.composing import bodies_where_possible
+from smsgate.flows.composing import Refused, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
 from smsgate.flows.outcomes import Cut, Outcomes, by_batch
 from smsgate.flows.ports import Carrier, StopSet
@@ -103,7 +103,7 @@ class Pump:
         good = [n for n, code in enumerate(codes) if code == 0]
         if good:
             self._outcomes.accepted(batch, [indexes[n] for n in good], [ids[n] for n in good], at)
-        again, elsewhere = [], []
+        again, elsewhere, refused = [], [], []
         for index, code in zip(indexes, codes, strict=True):
             if code in carrier.retry_statuses and batch.may_retry(index, now):
                 again.append(index)
@@ -111,21 +111,21 @@ class Pump:
                 batch, index, now + carrier.unreachable_wait_s
             ):
                 self.uncommitted -= 1
-            elif code in carrier.reroute_statuses and batch.ended is None:
+            elif code in carrier.reroute_statuses and batch.ended is None and batch.is_whole(index):
                 elsewhere.append((index, code))
             elif code:
-                self._outcomes.refused(batch, index, code, at)
+                refused.append((index, code))
         if elsewhere and self.elsewhere(batch, [index for index, _ in elsewhere], carrier.name):
             self.uncommitted -= len(elsewhere)
             elsewhere = []
-        for index, code in elsewhere:
+        for index, code in (*refused, *elsewhere):
             self._outcomes.refused(batch, index, code, at)
-        if not again:
-            return
         self.uncommitted -= len(again)
         if batch.ended is None:
             batch.put_back(again)
-            self._enqueue(batch)
+            self._outcomes.broken(batch, [index for index, _ in refused], at)
+            if again:
+                self._enqueue(batch)
         else:
             self._never(batch, again, batch.ended, at)
 
@@ -242,6 +242,7 @@ class Pump:
         for index, reason in refused:
             self._never(batch, [index], reason, now)
         if refused:
+            self._outcomes.broken(batch, [index for index, _ in refused], now)
             self._after_outcome(batch)
         return good, bodies
 
@@ -273,9 +274,9 @@ class Pump:
             self._enqueue(batch)
             self.fill(batch.carrier_id)
 
-    def hand_over(self, batch: Batch, made: Sequence[tuple[Batch, Sequence[tuple[int, str]]]]) -> None:
-        """Have others go on with messages of `batch`, which answers for them no longer."""
-        batch.settled += sum(each.size for each, _ in made)
+    def hand_over(self, batch: Batch, count: int, made: Sequence[tuple[Batch, Refused]]) -> None:
+        """Have others go on with `count` entries of `batch`, which answers for them no longer."""
+        batch.settled += count
         for each, refused in made:
             each.paused = batch.paused
             self.add(each, refused)
@@ -377,10 +378,10 @@ class Pump:
         """After the last flush: return what was never written, chunks and (merchant, message)."""
         chunks = list({batch.key: None for batch in self._batches.values() if batch.key is not None})
         messages = [
-            (batch.merchant_id, batch.message_ids[index])
+            (batch.merchant_id, message_id)
             for batch in self._batches.values()
             if batch.key is None
-            for index in batch.drop_rest()
+            for message_id in batch.drop_unwritten()
         ]
         self._batches.clear()
         self.held_chunks.clear()

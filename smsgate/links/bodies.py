@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     from smsgate.clock import Clock
     from smsgate.links.profile import CarrierProfile
+    from smsgate.protocol.segmentation import Concat
 
 TEMPLATES_MAX: Final = 256  # senders times alphabets in use at one time; the oldest goes
 TEMPLATE_AGE_MAX_S: Final = 60.0  # an absolute validity_period stands in the template: it is this old at most
 _DEFAULT: Final = DATA_CODING["gsm7"]
+_LATIN1: Final = DATA_CODING["latin1"]
 _UCS2: Final = DATA_CODING["ucs2"]
+
+_NO_HEADERS: Final = "this carrier's default alphabet is Latin-1, and the text was cut for septets"
 
 _Key = tuple[str, int, int]
 
@@ -47,6 +51,12 @@ class BodyMaker:
             self.with_tlvs = with_tlvs
             self._templates.clear()
 
+    @property
+    def concat(self) -> Concat:
+        """Return how parts are told: by headers to an SMSC that said it is too old for TLVs."""
+        concat = self._profile.concat
+        return concat if concat in {"udh8", "udh16"} or self.with_tlvs else "udh8"
+
     def bodies(
         self,
         sender: str,
@@ -63,15 +73,19 @@ class BodyMaker:
             BodyError: a text of more octets than a short_message holds.
         """
         assert len(msisdns) == len(texts)
-        assert data_coding in {_DEFAULT, _UCS2}
+        assert data_coding in {_DEFAULT, _LATIN1, _UCS2}
         if not texts:
             return []
         if data_coding == _DEFAULT:
             data_coding = self._profile.gsm_data_coding
             if self._profile.default_alphabet == "latin1":
+                if esm_class & ESM_CLASS_UDHI:  # cut for septets, before the profile changed
+                    raise TextError(_NO_HEADERS, code="not_in_alphabet")
                 texts = _each_once(texts, _to_latin1)
             elif self._profile.packed:
                 texts = _each_once(texts, _packed_after_header if esm_class & ESM_CLASS_UDHI else pack)
+        elif data_coding == _LATIN1 and self._profile.default_alphabet == "latin1":
+            data_coding = self._profile.gsm_data_coding
         template = self._template(sender, data_coding, esm_class)
         first = texts[0]
         if all(text is first for text in texts):

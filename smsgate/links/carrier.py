@@ -100,12 +100,14 @@ class CarrierAccount:
         self.rate_per_s = profile.rate_per_s
         self.cost_list = profile.cost_list
         self.alphabets = profile.alphabets
+        self.long_alphabets = profile.long_alphabets
         self.retry_statuses = frozenset(profile.throttle_statuses)
         self.unreachable_statuses = frozenset(profile.unreachable_statuses)
         self.unreachable_wait_s = profile.unreachable_wait_s
         self.reroute_statuses = frozenset(profile.reroute_statuses)
         self.mo_busy_status = profile.mo_busy_status
         self._bodies = BodyMaker(profile, self._clock)
+        self.concat = self._bodies.concat
 
     def adopt(self, profile: CarrierProfile) -> None:
         """Go on by a profile whose changes need no new bind (`profile_changes`)."""
@@ -113,6 +115,7 @@ class CarrierAccount:
         with_tlvs = self._bodies.with_tlvs  # what the SMSC said when it was bound to
         self._read(profile)
         self._bodies.with_tlvs = with_tlvs
+        self.concat = self._bodies.concat
         self._flow.adopt(profile)
         self.requests.adopt(profile, self._flow.throttle)
 
@@ -256,6 +259,7 @@ class CarrierAccount:
                     unread.append(event)
                 case Bound(sc_interface_version=version):
                     self._bodies.take_version(version)
+                    self.concat = self._bodies.concat
                     self._connections[connection.token] = connection
                     if link.kind is not BindKind.RECEIVER:
                         self._senders.append(connection)

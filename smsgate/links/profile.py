@@ -74,6 +74,16 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
                 f"{self.id_receipt} and id_resp {self.id_resp} never meet",
                 'convert one of the two, or set id_receipt = "auto"',
             )
+        if self.concat in {"sar", "payload"} and self.interface_version < 0x34:
+            raise self._refusal(
+                "concat",
+                f'"{self.concat}" is TLVs, which 3.3 has not',
+                'set "udh8" or a later version',
+            )
+        if self.concat == "payload" and self.packed:
+            raise self._refusal(
+                "concat", '"payload" and packed septets do not go together', 'set "udh8", or strike packed'
+            )
         numbers = [sender.number.removeprefix("+") for sender in self.senders]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise self._refusal("senders", f"{twice[0]} stands there twice", "keep one entry")

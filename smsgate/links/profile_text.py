@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
 from smsgate.links.profile_tlvs import TlvsOut, merged
 from smsgate.links.profile_values import FROZEN, Ascii, Octet
-from smsgate.protocol.encodings import SHIFTS_BY_NAME, permitted
+from smsgate.protocol.encodings import SHIFTS_BY_NAME, UCS2, Alphabet, permitted
+from smsgate.protocol.segmentation import Concat
 
 if TYPE_CHECKING:
-    from smsgate.protocol.encodings import Alphabet
     from smsgate.protocol.tlvs import Tlvs
 
 VALIDITY_MAX_S: Final = 30 * 86_400  # the relative form is read safely in days; SMSCs keep a message for days
@@ -38,6 +38,11 @@ class TextKeys(BaseModel):
         max_length=len(get_args(ShiftName)),
         description="language tables that texts may be written in besides the default alphabet: "
         + ", ".join(f'"{name}"' for name in get_args(ShiftName)),
+    )
+    concat: Concat = Field(
+        default="udh8",
+        description='how the parts of a long text are told: "udh8" or "udh16" (headers), "sar" (TLVs), or '
+        '"payload" (the carrier cuts what message_payload brings)',
     )
     packed: bool = Field(
         default=False, description="true: septets are packed, eight characters in seven octets"
@@ -68,6 +73,11 @@ class TextKeys(BaseModel):
     def alphabets(self) -> tuple[Alphabet, ...]:
         """Return what texts may be written in, in the order in which they are tried."""
         return permitted([SHIFTS_BY_NAME[name] for name in self.shift])
+
+    @property
+    def long_alphabets(self) -> tuple[Alphabet, ...]:
+        """Return the same for texts of several segments, which are not translated afterwards."""
+        return (Alphabet("latin1"), UCS2) if self.default_alphabet == "latin1" else self.alphabets
 
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""

@@ -113,6 +113,29 @@ def alternatives(text: str, shifts: Sequence[Shift] = (), concat: Concat = "udh8
     return sorted(fitting, key=lambda way: (way.air.segments, _rank(way.encoding, way.shift), way.air.units))
 
 
+def cheapest(text: str, alphabets: Sequence[Alphabet], concat: Concat = "udh8") -> Alphabet:
+    """
+    Return the alphabet in which `text` takes the fewest segments, the first of those that take as many.
+
+    Raises:
+        TextError: none of them has every character; says what the first one lacks.
+    """
+    best: tuple[int, Alphabet] | None = None
+    first: TextError | None = None
+    for alphabet in alphabets:
+        try:
+            air = measure(text, encoding=alphabet.encoding, shift=alphabet.shift, concat=concat)
+        except TextError as exc:
+            first = first or exc
+            continue
+        if best is None or air.segments < best[0]:
+            best = (air.segments, alphabet)
+    if best is None:
+        assert first is not None
+        raise first
+    return best[1]
+
+
 def _rank(encoding: Encoding, shift: Shift) -> int:
     if encoding == "ucs2":
         return 2

@@ -23,21 +23,23 @@ from smsgate.store.pool import Database
 
 SQL = catalogue.load("sending")
 
-_SENT: Final = RowFormat(
-    merchant_id=Kind.INT8,
-    message_id=Kind.INT8,
-    segment=Kind.INT2,
-    carrier_id=Kind.INT2,
-    status=Kind.INT4,
-    segments=Kind.INT2,
-    sell_item_id=Kind.INT8,
-    sell_micros=Kind.INT8,
-    cost_item_id=Kind.INT8,
-    cost_micros=Kind.INT8,
-    sent_at=Kind.TIMESTAMPTZ,
-    smsc_id=(Kind.BYTEA, None),
-    reason=(Kind.TEXT, None),
-)
+_SENT_COLUMNS: Final[dict[str, Kind | tuple[Kind, None]]] = {
+    "merchant_id": Kind.INT8,
+    "message_id": Kind.INT8,
+    "segment": Kind.INT2,
+    "carrier_id": Kind.INT2,
+    "status": Kind.INT4,
+    "segments": Kind.INT2,
+    "sell_item_id": Kind.INT8,
+    "sell_micros": Kind.INT8,
+    "cost_item_id": Kind.INT8,
+    "cost_micros": Kind.INT8,
+    "sent_at": Kind.TIMESTAMPTZ,
+    "smsc_id": (Kind.BYTEA, None),
+    "reason": (Kind.TEXT, None),
+}
+_SENT: Final = RowFormat(**_SENT_COLUMNS)
+_SENT_WITH_PARTS: Final = RowFormat(**_SENT_COLUMNS, parts=(Kind.INT2, None))
 _RECEIPT: Final = RowFormat(
     merchant_id=Kind.INT8,
     message_id=Kind.INT8,
@@ -123,7 +125,7 @@ def _micros(instants: Sequence[datetime]) -> list[int]:
 
 
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
-    data = _SENT.pack(
+    columns = (
         sent.merchant_ids,
         sent.message_ids,
         sent.segments,
@@ -138,7 +140,11 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.smsc_ids,
         sent.reasons,
     )
-    await copy_binary(connection, "sent", _SENT.columns, data)
+    if not sent.parts:
+        await copy_binary(connection, "sent", _SENT.columns, _SENT.pack(*columns))
+        return
+    data = _SENT_WITH_PARTS.pack(*columns, [sent.parts.get(place) for place in range(len(sent))])
+    await copy_binary(connection, "sent", _SENT_WITH_PARTS.columns, data)
 
 
 async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:

@@ -36,8 +36,9 @@ class _Charge(NamedTuple):
     merchant_id: int
     campaign_id: int | None
     carrier_id: int
+    segments: int  # of one message: those of more segments are a posting of their own
     sell_item_id: int
-    sell_micros: int  # of one message: those of more segments are a posting of their own
+    sell_micros: int
     cost_item_id: int
     cost_micros: int
 
@@ -72,7 +73,7 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
             head = (sent.merchant_ids[place], campaign_id, sent.carrier_ids[place])
             sell = (sent.sell_item_ids[place], sent.sell_micros[place])
             cost = (sent.cost_item_ids[place], sent.cost_micros[place])
-            uncharged[_Charge(*head, *sell, *cost)] += 1
+            uncharged[_Charge(*head, sent.segment_counts[place], *sell, *cost)] += 1
     gone = {sent.message_ids[place] for place in dropped}
     return Booked(
         {key: n for key, n in counters.items() if n},
@@ -100,6 +101,7 @@ async def _write(
         sent.cost_micros,
         sent.reasons,
         sent.sent_at,
+        [sent.parts.get(place) for place in range(len(sent))],
     ]
     inserted = await connection.fetch(
         SQL["insert_sent"], *([column[place] for place in wanted] for column in columns)
@@ -133,9 +135,11 @@ def _without(postings: Sequence[PostingLine], uncharged: Counter[_Charge]) -> li
     left: list[PostingLine] = []
     for lines in by_posting.values():
         of_one = {line.account: (line.item_id, line.amount_micros // line.messages) for line in lines}
-        head = (lines[0].merchant_id, lines[0].campaign_id, lines[0].carrier_id)
+        first = lines[0]
+        segments = first.segments // first.messages
+        head = (first.merchant_id, first.campaign_id, first.carrier_id, segments)
         charge = _Charge(*head, *of_one[Account.UNBILLED], *of_one.get(Account.COST, (0, 0)))
-        less = min(uncharged[charge], lines[0].messages)
+        less = min(uncharged[charge], first.messages)
         uncharged[charge] -= less
         left += [_shortened(line, less) for line in lines if line.messages > less]
     return left

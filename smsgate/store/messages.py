@@ -99,23 +99,22 @@ class PgMessages:
         return Page([_inbound(row) for row in rows], more)
 
 
-def state_of(
-    *, parts: int, segments: int, status_min: int, status_max: int, finals: int, delivered: int
-) -> str:
+def state_of(*, known: int, parts: int, status_min: int, status_max: int, finals: int, delivered: int) -> str:
     """
-    Return what became of a message, from the outcomes of its segments.
+    Return what became of a message of so many `parts`, of which `known` have an outcome.
 
-    One segment in doubt leaves the whole in doubt, one refused refuses it; delivered is when all are.
+    One part in doubt leaves the whole in doubt, one refused refuses it, one that was not sent after others
+    were makes it fail; delivered is when all are.
     """
-    if parts == 0:
+    if known == 0:
         return "queued"
-    if status_min == STATUS_NOT_SENT:
-        return "not_sent"
     if status_max > 0:
         return "refused"
-    if finals > delivered:
+    if status_max == STATUS_NOT_SENT:
+        return "not_sent"
+    if finals > delivered or status_min == STATUS_NOT_SENT:
         return "failed"
-    if delivered >= segments:
+    if delivered >= parts:
         return "delivered"
     return "unknown" if status_min == STATUS_UNKNOWN else "accepted"
 
@@ -129,8 +128,8 @@ def rendered(text: str, values: list[str]) -> str:
 
 def _record(row: asyncpg.Record) -> MessageRecord:
     state = state_of(
+        known=row["known"],
         parts=row["parts"],
-        segments=row["segments"] or 1,
         status_min=row["status_min"] or 0,
         status_max=row["status_max"] or 0,
         finals=row["finals"],
@@ -158,9 +157,8 @@ def _record(row: asyncpg.Record) -> MessageRecord:
 
 
 def _segments(row: asyncpg.Record) -> int:
-    """Return what the message counts for: an ESME's long one is several segments in one submit_sm."""
-    parts: int = row["segments"] or 0
-    return row["submitted_segments"] or parts if parts else 0
+    """Return what the message counts for, also while not all of its parts have an outcome."""
+    return max(row["segments"], row["parts"]) if row["known"] else 0
 
 
 def _text(row: asyncpg.Record) -> str:

@@ -23,8 +23,14 @@ SQL = catalogue.load("sending")
 CANCELLED_MAX: Final = 500  # chunks of cancelled campaigns ended by one call; the rest by the next
 
 
-async def recover(database: Database, next_id: Callable[[], int], now: datetime) -> Recovery:
-    """Settle what owners without a live lease hold; safe beside other nodes doing the same."""
+async def recover(
+    database: Database, next_id: Callable[[], int], segments_of: Callable[[str, str], int], now: datetime
+) -> Recovery:
+    """
+    Settle what owners without a live lease hold; safe beside other nodes doing the same.
+
+    `segments_of(sender, text)` says what a system message counts for of which nobody knows an outcome.
+    """
     async with database.control() as connection:
         live = [row["epoch"] for row in await connection.fetch(SQL["live_owners"])]
     async with database.bulk() as connection:
@@ -39,13 +45,21 @@ async def recover(database: Database, next_id: Callable[[], int], now: datetime)
     silent = 0
     for merchant_id, message_ids in interactive:
         async with database.bulk_transaction() as connection:
-            rows = await connection.fetch(SQL["unknown_interactive"], merchant_id, message_ids, now)
+            texts = await connection.fetch(SQL["orphaned_texts"], merchant_id, message_ids)
+            rows = await connection.fetch(
+                SQL["unknown_interactive"],
+                merchant_id,
+                [row["message_id"] for row in texts],
+                [row["segments"] or segments_of(row["sender"], row["body"]) for row in texts],
+                now,
+            )
             await connection.execute(SQL["interactive_done"], merchant_id, message_ids)
             reports = ReportColumns()
-            for row in rows:
-                reports.add(merchant_id, next_id(), row["message_id"], ReceiptState.UNKNOWN, b"", now)
+            unknown_ids = sorted({row["message_id"] for row in rows})
+            for message_id in unknown_ids:
+                reports.add(merchant_id, next_id(), message_id, ReceiptState.UNKNOWN, b"", now)
             await insert_reports(connection, reports)
-            silent += len(rows)
+            silent += len(unknown_ids)
     cancelled = await _end_cancelled(database, now)
     return Recovery(resumed, unknown, silent, cancelled)
 

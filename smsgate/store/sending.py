@@ -184,8 +184,8 @@ class StoredSending:
             self._database, self._ids.next, carrier_id, ids, limit, now
         )
 
-    async def recover(self, *, now: datetime) -> Recovery:
-        return await recovery.recover(self._database, self._ids.next, now)
+    async def recover(self, *, segments_of: Callable[[str, str], int], now: datetime) -> Recovery:
+        return await recovery.recover(self._database, self._ids.next, segments_of, now)
 
 
 def _interactive(

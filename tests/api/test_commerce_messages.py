@@ -62,15 +62,17 @@ async def test_the_state_of_a_message_is_what_was_inserted_about_it(
         ([0, 0], 2, 1, "failed"),
         ([0, -1], 0, 0, "unknown"),
         ([0, 88], 0, 0, "refused"),
-        ([0, -2], 0, 0, "not_sent"),
+        ([-2, -2], 0, 0, "not_sent"),
+        ([0, -2], 1, 1, "failed"),
+        ([0, 88, -2], 1, 1, "refused"),
     ],
 )
 def test_a_message_of_two_segments_is_delivered_when_both_are(
     statuses: list[int], finals: int, delivered: int, state: str
 ) -> None:
     found = state_of(
+        known=len(statuses),
         parts=2,
-        segments=2,
         status_min=min(statuses),
         status_max=max(statuses),
         finals=finals,

@@ -11,6 +11,7 @@ from smsgate.flows.sending_limits import SendingLimits
 from smsgate.protocol.commands import Status
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.store.pool import Database
+from tests.flows.test_long_texts import LONG
 from tests.flows.test_recovery import books
 from tests.flows.test_routing import costs, received, two_carriers
 from tests.flows.world import COST_MICROS, FIRST_MSISDN, eventually
@@ -139,3 +140,40 @@ async def test_a_kill_while_refused_messages_wait_for_another_carrier_doubles_no
         assert [row["n"] for row in rows] == [1] * 100
         counters = await books(world, campaign_id)
         assert counters["accepted"] + counters["unknown"] == 100
+
+
+@pytest.mark.parametrize(("concat", "submits"), [("udh8", 3), ("payload", 1)])
+async def test_a_long_text_whose_carrier_dies_goes_whole_by_the_other_as_that_one_cuts_it(
+    database: Database, concat: str, submits: int
+) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=2, limits=QUICK) as world:
+        assert world.other is not None
+        world.other_changes = {"concat": concat}
+        async with world.gateway() as gateway:
+            await world.simulator.stop(0.0)
+            message_ids = [await world.system_message(number, LONG) for number in range(2)]
+            await eventually(lambda: world.value(f"SELECT count(*) = {2 * submits} FROM receipt"))
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            assert gateway.rerouting.moved == Counter({(1, 2, "down"): 6})
+            assert (len(gateway.pump.batches()), gateway.pump.uncommitted) == (0, 0)
+        inboxes = [world.other.phones.inbox(FIRST_MSISDN + number) for number in range(2)]
+        assert [[message.text for message in inbox] for inbox in inboxes] == [[LONG], [LONG]]
+        rows = await world.rows("SELECT message_id, segment, segments, carrier_id FROM sent ORDER BY 1, 2")
+        assert [tuple(row) for row in rows] == [
+            (each, part + 1, 3 // submits, 2) for each in message_ids for part in range(submits)
+        ]
+        assert await costs(world) == {(2, DEAR_MICROS * 3 // submits): 2 * submits}
+
+
+async def test_a_refused_part_stays_with_the_carrier_of_the_others(database: Database) -> None:
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=2, refuse_share=1.0) as world:
+        assert world.other is not None
+        world.simulator.smsc.settings.refuse_status = Status.INVDSTADR
+        world.profile_changes = {"reroute_statuses": (Status.INVDSTADR,)}
+        await world.system_message(0, LONG)
+        await world.system_message(1, "Commande confirmée")
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        rows = await world.rows("SELECT carrier_id, status, count(*)::int FROM sent GROUP BY 1, 2 ORDER BY 1")
+        assert [tuple(row) for row in rows] == [(1, Status.INVDSTADR, 3), (2, 0, 1)]
+        assert world.other.smsc.log.submits == 1

@@ -18,6 +18,7 @@ from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.message_ids import ReceiptIds
+from smsgate.protocol.segmentation import Concat
 
 CARRIER = 1
 LOOKS = 5
@@ -31,6 +32,8 @@ class _SpentRate:
     rate_per_s = 10
     cost_list: str | None = None
     alphabets: tuple[Alphabet, ...] = (GSM,)
+    long_alphabets: tuple[Alphabet, ...] = (GSM,)
+    concat: Concat = "udh8"
     retry_statuses: frozenset[int] = frozenset()
     unreachable_statuses: frozenset[int] = frozenset()
     unreachable_wait_s = 300.0

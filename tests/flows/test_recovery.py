@@ -14,7 +14,7 @@ from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import MERCHANT, World, a_world, eventually
+from tests.flows.world import MERCHANT, World, a_world, eventually, one_segment
 
 
 async def books(world: World, campaign_id: int) -> Counter[str]:
@@ -245,7 +245,7 @@ async def test_outcomes_that_a_recovery_called_unknown_are_merged_and_counted_on
 ) -> None:
     async with a_world(database, subscribers=10) as world:
         store, campaign_id, key, ids = await a_claimed_chunk(world, owner=5)
-        recovery = await store.recover(now=datetime.now(UTC))
+        recovery = await store.recover(segments_of=one_segment, now=datetime.now(UTC))
         assert (recovery.chunks_resumed, recovery.messages_unknown) == (1, 10)
         assert (await world.counters(campaign_id))["unknown"] == 10
         flush = a_flush(1, ids[:6])

@@ -16,6 +16,7 @@ from smsgate.links.switchboard import Changes
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.routing.table import NO_ROUTES
 from smsgate.store.pool import Database
+from tests.flows.test_long_texts import LONG
 from tests.flows.test_recovery import books
 from tests.flows.test_routing import received, two_carriers
 from tests.flows.world import FIRST_MSISDN, SENDER, World, a_simulator, a_world, eventually
@@ -119,6 +120,80 @@ async def test_what_a_removed_carrier_left_goes_to_the_senders_owner_or_is_not_s
         assert len(first) + len(second) == 100
         assert first
         assert (await books(world, campaign_id))["accepted"] == 100
+
+
+async def test_of_a_removed_carrier_long_texts_not_begun_go_elsewhere_and_no_phone_gets_parts_of_two(
+    database: Database,
+) -> None:
+    rules = [Rule("other", (Candidate("other"),))]
+    async with two_carriers(database, rules, subscribers=2, rate_per_s=1) as world:
+        other = world.other
+        assert other is not None
+        message_ids = [await world.system_message(number, LONG) for number in range(2)]
+        async with world.gateway() as gateway:
+            await eventually(lambda: other.smsc.log.submits and len(gateway.pump.held_messages) == 2)
+            world.other, world.routes = None, []
+            await gateway.reload(world.profiles(), NO_ROUTES)
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            assert gateway.rerouting.moved == Counter({(2, 1, "down"): 3})
+        rows = await world.rows("SELECT message_id, carrier_id, reason FROM sent ORDER BY 1, segment")
+        assert [(row["message_id"], row["carrier_id"]) for row in rows] == [
+            (message_id, carrier_id)
+            for message_id, carrier_id in zip(message_ids, (2, 1), strict=True)
+            for _ in range(3)
+        ]
+        begun = other.smsc.log.submits
+        assert begun in {1, 2}
+        unsent = ["sender_unknown"] * (3 - begun)
+        assert [row["reason"] for row in rows] == [*[None] * begun, *unsent, *[None] * 3]
+        assert world.texts_to(1) == [LONG]
+
+
+async def test_a_reload_cuts_texts_anew_that_were_not_begun_and_leaves_the_cut_of_the_one_that_was(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=2, rate_per_s=1) as world:
+        begun, waiting = [await world.system_message(number, LONG) for number in range(2)]
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and len(gateway.pump.held_messages) == 2)
+            world.rate_per_s = 50
+            world.profile_changes = {"concat": "payload"}
+            await gateway.reload(world.profiles(), world.table())
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            await eventually(lambda: world.simulator.phones.received == 2)
+        assert [world.texts_to(number) for number in range(2)] == [[LONG], [LONG]]
+        rows = await world.rows("SELECT message_id, segment, segments, parts, status FROM sent ORDER BY 1, 2")
+        assert [tuple(row) for row in rows] == [
+            *[(begun, part, 1, 3, 0) for part in (1, 2, 3)],
+            (waiting, 1, 3, None, 0),
+        ]
+
+
+async def test_a_reload_to_an_alphabet_that_cannot_have_the_old_cut_ends_the_text_begun_and_mixes_nothing(
+    database: Database,
+) -> None:
+    text = LONG.replace("€", " euros")
+    async with a_world(database, subscribers=2, rate_per_s=1) as world:
+        begun, waiting = [await world.system_message(number, text) for number in range(2)]
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and len(gateway.pump.held_messages) == 2)
+            world.rate_per_s = 50
+            world.profile_changes = {"default_alphabet": "latin1", "gsm_data_coding": 3}
+            await gateway.reload(world.profiles(), world.table())
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            await eventually(lambda: world.simulator.phones.received == 1)
+        assert [world.texts_to(number) for number in range(2)] == [[], [text]]
+        rows = await world.rows(
+            "SELECT status, reason FROM sent WHERE message_id = $1 ORDER BY segment", begun
+        )
+        statuses, reasons = zip(*rows, strict=True)
+        taken = statuses.count(0)  # before the reload
+        assert taken > 0
+        assert statuses == (0,) * taken + (-2,) * (len(rows) - taken)
+        assert reasons[taken] == "not_in_alphabet"
+        assert (
+            await world.value("SELECT count(*) FROM sent WHERE message_id = $1 AND status = 0", waiting) == 3
+        )
 
 
 async def test_a_carrier_that_cannot_be_made_changes_nothing(database: Database) -> None:

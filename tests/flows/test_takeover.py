@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.long_texts import Parts
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
 from smsgate.flows.sending_limits import SendingLimits
@@ -16,7 +17,7 @@ from smsgate.store.partitions import borders
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 from tests.flows.test_recovery import a_claimed_chunk, books
-from tests.flows.world import MERCHANT, World, a_world, eventually
+from tests.flows.world import MERCHANT, World, a_world, eventually, one_segment
 
 
 def a_batch(claim: ChunkClaim) -> Batch:
@@ -86,10 +87,10 @@ async def test_an_owner_taken_for_dead_and_its_successor_keep_the_books_in_any_o
         old.ends(batch, accepted=6)
         if flushes == "before the recovery":
             assert await old.flush() == set()
-            await new.store.recover(now=datetime.now(UTC))
+            await new.store.recover(segments_of=one_segment, now=datetime.now(UTC))
             assert (await books(world, campaign_id))["not_sent"] == 94
             return
-        await new.store.recover(now=datetime.now(UTC))
+        await new.store.recover(segments_of=one_segment, now=datetime.now(UTC))
         if flushes == "after the recovery":
             assert await old.flush() == {batch.key}
             await books(world, campaign_id)
@@ -120,7 +121,7 @@ async def test_an_outcome_that_another_owner_wrote_first_is_neither_counted_nor_
         assert await world.value("SELECT sum(amount_micros)::bigint FROM ledger_entry") == 0
 
 
-def esme_messages(segments: dict[int, int]) -> Batch:
+def esme_messages(segments: dict[int, int], *, unit_micros: int = 45_000) -> Batch:
     """Return messages of an ESME by their ids, each with the segments that it makes."""
     size, counts = len(segments), list(segments.values())
     return Batch(
@@ -135,14 +136,26 @@ def esme_messages(segments: dict[int, int]) -> Batch:
         msisdns=[33612345678] * size,
         texts=[b""] * size,
         sell_item_ids=[11] * size,
-        sell_micros=[45_000 * count for count in counts],
+        sell_micros=[unit_micros * count for count in counts],
         cost_item_ids=[21] * size,
-        cost_micros=[30_000 * count for count in counts],
+        cost_micros=[unit_micros * 2 // 3 * count for count in counts],
         currency="EUR",
         cost_currency="EUR",
         bodies=[b"x"] * size,
         segments=counts,
     )
+
+
+def parts_of(message_id: int, count: int) -> Batch:
+    """Return the parts of one system message."""
+    ids, ones = [message_id] * count, [1] * count
+    return Batch(
+        handle=1, lane=Lane.INTERACTIVE, carrier_id=1, merchant_id=MERCHANT, campaign_id=None, sender="36111",
+        expires_at=datetime.now(UTC) + timedelta(hours=1), message_ids=ids, msisdns=[33612345678] * count,
+        texts=[b"x"] * count, sell_item_ids=[11] * count, sell_micros=[45_000] * count,
+        cost_item_ids=[21] * count, cost_micros=[30_000] * count, currency="EUR", cost_currency="EUR",
+        segments=ones, parts=Parts(ids, range(1, count + 1), [count] * count, [b""] * count),
+    )  # fmt: skip
 
 
 async def test_a_long_message_that_is_charged_already_leaves_the_charge_of_a_short_one_alone(
@@ -162,6 +175,40 @@ async def test_a_long_message_that_is_charged_already_leaves_the_charge_of_a_sho
             assert await world.value(posted, account) == amount
         segments = "SELECT sum(segments)::bigint FROM ledger_entry WHERE account = 'revenue'"
         assert await world.value(segments) == 4
+
+
+async def test_parts_of_a_text_that_a_recovery_called_unknown_as_a_whole_are_told_part_by_part(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        owner, other = _Owner(world, 5), _Owner(world, 6)
+        message_id = await world.system_message(0, "x" * 400)
+        await world.execute("UPDATE interactive_queue SET owner = 5")
+        recovery = await other.store.recover(
+            segments_of=lambda _, text: len(text) // 133, now=datetime.now(UTC)
+        )
+        assert recovery.interactive_unknown == 1
+        (row,) = await world.rows("SELECT segment, segments, parts, status FROM sent")
+        assert tuple(row) == (1, 3, None, -1)
+        owner.ends(parts_of(message_id, 3), accepted=3)
+        await owner.flush()
+        rows = await world.rows("SELECT segment, segments, parts, status FROM sent ORDER BY segment")
+        assert [tuple(row) for row in rows] == [(part, 1, 3, 0) for part in (1, 2, 3)]
+        assert await world.value("SELECT sum(segments) FROM ledger_entry WHERE account = 'unbilled'") == 3
+
+
+async def test_a_free_long_message_that_another_owner_wrote_first_leaves_the_segments_of_a_short_one(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        first, second = _Owner(world, 5), _Owner(world, 6)
+        short, long = first.ids.next(), first.ids.next()
+        first.ends(esme_messages({long: 3}, unit_micros=0), accepted=1)
+        second.ends(esme_messages({short: 1, long: 3}, unit_micros=0), accepted=2)
+        await first.flush()
+        await second.flush()
+        posted = "SELECT sum(segments)::bigint FROM ledger_entry WHERE account = 'revenue'"
+        assert await world.value(posted) == 4 == await world.value("SELECT sum(segments) FROM sent")
 
 
 async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(database: Database) -> None:

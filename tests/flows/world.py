@@ -51,6 +51,11 @@ COST_MICROS = 30_000
 FIRST_MSISDN = 33_612_000_000
 
 
+def one_segment(_sender: str, _text: str) -> int:
+    """Stand for what a carrier makes of a text."""
+    return 1
+
+
 async def eventually(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
     """Wait until `condition` (plain or async) holds; the last answer is in the failure."""
     deadline = asyncio.get_running_loop().time() + timeout_s
@@ -86,6 +91,7 @@ class World:
     limits: SendingLimits = field(default_factory=lambda: SendingLimits(poll_s=0.02))
     other: Simulator | None = None  # the SMSC of a second carrier
     profile_changes: dict[str, Any] = field(default_factory=dict)
+    other_changes: dict[str, Any] = field(default_factory=dict)  # of the second carrier's profile
     next_id: int = 1_000
     routes: list[Rule] = field(default_factory=list)
     other_senders: tuple[str, ...] = (
@@ -104,7 +110,7 @@ class World:
                 SenderNumber(number=number, receives=number != SENDER) for number in self.other_senders
             )
             profile = self._profile("other", self.other, OTHER_SENDER)
-            changes = {"senders": senders, "cost_list": self.other_cost_list}
+            changes = {"senders": senders, "cost_list": self.other_cost_list, **self.other_changes}
             found.append((2, profile.model_copy(update=changes)))
         return found
 

@@ -102,6 +102,23 @@ def test_a_latin1_carrier_gets_latin1_octets_or_a_refusal_that_names_the_charact
     with pytest.raises(TextError) as refused:
         bodies.bodies("38123", [33612345678], [encode_gsm("5 €")], 0)
     assert refused.value.characters == ("€",)
+    (long,) = maker(default_alphabet="latin1", gsm_data_coding=1).bodies("38123", [33612345678], [b"\xe9"], 3)
+    assert (fields(long)["short_message"], fields(long)["data_coding"]) == (b"\xe9", 1)
+    # What was written before the profile changed keeps its meaning, or is refused: never other letters.
+    with pytest.raises(TextError):
+        bodies.bodies("38123", [33612345678], [b"\x05\x00\x03\x01\x02\x01" + encode_gsm("Bonjour")], 0, 0x40)
+    (other,) = maker().bodies("38123", [33612345678], [b"\xe9"], 3)
+    assert (fields(other)["short_message"], fields(other)["data_coding"]) == (b"\xe9", 3)
+
+
+def test_a_carrier_that_says_it_is_too_old_for_tlvs_gets_parts_by_headers() -> None:
+    told = []
+    for concat in ("sar", "udh16"):
+        bodies = maker(concat=concat)
+        told.append(bodies.concat)
+        bodies.take_version(0x33)
+        told.append(bodies.concat)
+    assert told == ["sar", "udh8", "udh16", "udh16"]
 
 
 INDIA: dict[str, Any] = {

@@ -86,6 +86,9 @@ def test_defaults_are_what_most_carriers_take() -> None:
         ({"shift": ["locking:es"]}, "carriers.shift.0"),
         ({"shift": ["single:pt"], "default_alphabet": "latin1"}, "carriers.orange.shift"),
         ({"packed": True, "default_alphabet": "latin1"}, "carriers.orange.packed"),
+        ({"concat": "udh"}, "carriers.concat"),
+        ({"concat": "sar", "interface_version": 0x33}, "carriers.orange.concat"),
+        ({"concat": "payload", "packed": True}, "carriers.orange.concat"),
         ({"interface_version": 34}, "carriers.interface_version"),
         ({"tlvs_out": [{"tag": 0x1400}]}, "carriers.tlvs_out.0"),
         ({"tlvs_out": [{"tag": 0x1400, "value": "1", "hex": "31"}]}, "carriers.tlvs_out.0"),
@@ -195,6 +198,8 @@ def test_permitted_tables_are_tried_between_gsm_and_ucs2_and_locking_ones_last()
     pt, tr = Alphabet("gsm7", Shift(single=3)), Alphabet("gsm7", Shift(single=1, locking=1))
     assert profile.alphabets == (GSM, pt, UCS2, tr)
     assert read_profile(settings()).alphabets == (GSM, UCS2)
+    assert profile.long_alphabets == profile.alphabets
+    assert read_profile(settings(default_alphabet="latin1")).long_alphabets == (Alphabet("latin1"), UCS2)
 
 
 def test_what_sessions_hold_needs_a_new_bind() -> None:

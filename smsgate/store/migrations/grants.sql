@@ -66,7 +66,7 @@ GRANT INSERT ON
     TO sg_bulk;
 
 GRANT UPDATE
-    (carrier_id, status, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at)
+    (carrier_id, status, segments, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at, parts)
     ON sent TO sg_bulk;
 
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;

@@ -88,7 +88,8 @@ SELECT q.message_id
 -- scope: merchant
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
                   cost_item_id, cost_micros, reason, sent_at)
-SELECT $1, message_id, 1, 0, -2, 1, 0, 0, 0, 0, 'cancelled', $3 FROM unnest($2::bigint[]) AS t (message_id)
+SELECT $1, message_id, 1, 0, -2, segments, 0, 0, 0, 0, 'cancelled', $3
+  FROM esme_message WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
 
 -- name: lock_waiting
 -- scope: merchant

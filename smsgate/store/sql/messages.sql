@@ -1,14 +1,14 @@
 -- name: message
 -- scope: merchant
 SELECT m.message_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind, m.sender, m.fields, m.body, m.order_id,
-    m.inbound_id, v.text, e.body AS submitted, e.segments AS submitted_segments, s.*, r.*, l.currency
+    m.inbound_id, v.text, e.body AS submitted, s.*, r.*, l.currency
 FROM message m
 LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
 LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
 LEFT JOIN offer_version v
     ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
 CROSS JOIN LATERAL (
-    SELECT count(*)::int AS parts, max(x.segments)::int AS segments, min(x.status) AS status_min,
+    SELECT count(*)::int AS known, coalesce(max(x.parts), 1)::int AS parts, sum(x.segments)::int AS segments, min(x.status) AS status_min,
         max(x.status) AS status_max, max(x.sell_item_id) AS sell_item_id,
         coalesce(sum(x.sell_micros), 0)::bigint AS sell_micros, max(x.sent_at) AS sent_at,
         max(x.reason) AS sent_reason
@@ -34,7 +34,7 @@ WHERE m.merchant_id = $1 AND m.message_id = $2;
 -- scope: merchant
 -- The page is cut first; its outcomes are looked up for its rows alone. A campaign's messages are found by
 -- the ranges of ids that its chunks have.
-SELECT p.*, v.text, e.body AS submitted, e.segments AS submitted_segments, s.*, r.*, l.currency
+SELECT p.*, v.text, e.body AS submitted, s.*, r.*, l.currency
 FROM (
     SELECT m.merchant_id, m.message_id, m.message_id AS page_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind,
         m.sender, m.fields, m.body, m.order_id, m.inbound_id
@@ -53,7 +53,7 @@ LEFT JOIN campaign c ON c.merchant_id = p.merchant_id AND c.campaign_id = p.camp
 LEFT JOIN offer_version v
     ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
 CROSS JOIN LATERAL (
-    SELECT count(*)::int AS parts, max(x.segments)::int AS segments, min(x.status) AS status_min,
+    SELECT count(*)::int AS known, coalesce(max(x.parts), 1)::int AS parts, sum(x.segments)::int AS segments, min(x.status) AS status_min,
         max(x.status) AS status_max, max(x.sell_item_id) AS sell_item_id,
         coalesce(sum(x.sell_micros), 0)::bigint AS sell_micros, max(x.sent_at) AS sent_at,
         max(x.reason) AS sent_reason
@@ -95,8 +95,8 @@ WHERE x.merchant_id = $1 AND x.message_id < $2 AND x.message_id BETWEEN $5 AND $
     )
 GROUP BY x.message_id
 HAVING $7::text IS NULL OR CASE
-        WHEN min(x.status) = -2 THEN 'not_sent'
         WHEN max(x.status) > 0 THEN 'refused'
+        WHEN max(x.status) = -2 THEN 'not_sent'
         WHEN min(x.status) = -1 AND NOT EXISTS (
             SELECT FROM receipt y
             WHERE y.merchant_id = $1 AND y.message_id = x.message_id AND y.state = ANY ($8::smallint[])

@@ -61,7 +61,7 @@ UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 A
 
 -- name: message_costs
 -- scope: merchant
-SELECT s.sell_item_id AS item_id, i.network, i.unit_micros, count(*)::int AS segments,
+SELECT s.sell_item_id AS item_id, i.network, i.unit_micros, sum(s.segments)::int AS segments,
     sum(s.sell_micros)::bigint AS sell_micros, l.currency
 FROM sent s
 JOIN price_item i ON i.item_id = s.sell_item_id

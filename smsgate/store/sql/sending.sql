@@ -205,22 +205,24 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5:
 -- scope: merchant
 -- Only after a COPY met a row that is there: a recovery called it unknown while its owner still lived.
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
-                  cost_item_id, cost_micros, reason, sent_at)
+                  cost_item_id, cost_micros, reason, sent_at, parts)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
-                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[])
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[],
+                     $14::smallint[])
     ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
 RETURNING merchant_id, message_id, segment
 
 -- name: merge_sent
 -- scope: merchant
+-- A recovery wrote one row for a message of which it knew nothing: it may be the first part of several.
 UPDATE sent AS s
-   SET carrier_id = t.carrier_id, status = t.status, smsc_id = t.smsc_id, sell_item_id = t.sell_item_id,
-       sell_micros = t.sell_micros, cost_item_id = t.cost_item_id, cost_micros = t.cost_micros, reason = t.reason,
-       sent_at = t.sent_at
+   SET carrier_id = t.carrier_id, status = t.status, segments = t.segments, smsc_id = t.smsc_id,
+       sell_item_id = t.sell_item_id, sell_micros = t.sell_micros, cost_item_id = t.cost_item_id,
+       cost_micros = t.cost_micros, reason = t.reason, sent_at = t.sent_at, parts = t.parts
   FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
-              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[])
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[], $14::smallint[])
     AS t (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
-          cost_item_id, cost_micros, reason, sent_at)
+          cost_item_id, cost_micros, reason, sent_at, parts)
  WHERE s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment AND s.status = -1
 RETURNING s.merchant_id, s.message_id, s.segment
 
@@ -407,10 +409,24 @@ SELECT merchant_id, array_agg(message_id ORDER BY message_id) AS message_ids FRO
  WHERE owner IS NOT NULL AND NOT owner = ANY($1::bigint[])
  GROUP BY merchant_id
 
+-- name: orphaned_texts
+-- scope: merchant
+SELECT m.message_id, m.sender, m.body, e.segments
+  FROM message m
+  LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
+ WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[])
+
 -- name: unknown_interactive
 -- scope: merchant
+-- Of a message without any outcome one row, which counts for all its segments; of a long text of which some parts
+-- have their outcome, one for each other part.
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
-                  cost_item_id, cost_micros, reason, sent_at)
-SELECT $1, message_id, 1, 0, -1, 1, 0, 0, 0, 0, 'owner_lost', $3 FROM unnest($2::bigint[]) AS t (message_id)
+                  cost_item_id, cost_micros, reason, sent_at, parts)
+SELECT $1, t.message_id, n, 0, -1, CASE WHEN k.parts IS NULL THEN t.segments ELSE 1 END, 0, 0, 0, 0, 'owner_lost', $4,
+       k.parts
+  FROM unnest($2::bigint[], $3::smallint[]) AS t (message_id, segments)
+ CROSS JOIN LATERAL (SELECT max(x.parts) AS parts FROM sent x
+                      WHERE x.merchant_id = $1 AND x.message_id = t.message_id) AS k
+ CROSS JOIN LATERAL generate_series(1, coalesce(k.parts, 1)) AS n
     ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
 RETURNING message_id
