@@ -20,6 +20,7 @@ from smsgate.flows.esme_accounts import EsmeAccounts
 from smsgate.flows.esme_admission import Admission
 from smsgate.flows.esme_intake import REFRESH_S, EsmeIntake
 from smsgate.flows.esme_judge import Judge
+from smsgate.flows.esme_limits import EsmeLimits
 from smsgate.flows.esme_queries import EsmeQueries
 from smsgate.flows.esme_relay import DeliveryBodies, EsmeRelay
 from smsgate.flows.loops import Loop
@@ -57,12 +58,11 @@ class EsmeSide:
     ) -> None:
         accounts = PgEsmeAccounts(database)
         traffic = PgEsmeTraffic(database, ids)
-        self.intake = EsmeIntake(
-            traffic, Judge(pricing, networks, may_use), pricing, public_ids, wakeups, ids, clock
-        )
-        self.desk = EsmeDesk(
-            accounts, self.intake, EsmeQueries(traffic, public_ids, clock), DeliveryBodies(public_ids), clock
-        )
+        limits = EsmeLimits(traffic, clock)
+        judge = Judge(pricing, networks, may_use)
+        self.intake = EsmeIntake(traffic, limits, judge, pricing, public_ids, wakeups, ids, clock)
+        queries = EsmeQueries(traffic, limits, public_ids, clock)
+        self.desk = EsmeDesk(accounts, self.intake, queries, DeliveryBodies(public_ids), clock)
         self.admission = Admission(
             accounts,
             mac_key,

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from smsgate.clock import Clock
 from smsgate.flows.esme_judge import Judge
+from smsgate.flows.esme_limits import EsmeLimits
 from smsgate.flows.esme_message_ids import esme_message_ids
 from smsgate.flows.esme_records import EsmeAccount, StoredSubmission, Submission, VendorStatus
 from smsgate.flows.esme_storing import SubmissionStoring
@@ -25,7 +25,6 @@ from smsgate.flows.ports_esmes import EsmeTrafficStore
 from smsgate.flows.routes import Prices
 from smsgate.protocol.commands import Status
 from smsgate.protocol.pdus import Pdu
-from smsgate.protocol.throttle import Throttle
 from smsgate.security.public_ids import PublicIds
 
 log = structlog.get_logger(__name__)
@@ -55,28 +54,13 @@ class _Waiting(NamedTuple):
     answerer: Answerer
 
 
-class _Spending:
-    """What one account used of its limits, as this process knows it."""
-
-    __slots__ = ("day", "pending", "pending_segments", "rate_per_s", "spent", "throttle", "waiting")
-
-    def __init__(self, rate_per_s: int, now: float) -> None:
-        self.rate_per_s = rate_per_s
-        # A second's worth may come at once: ESMEs send in windows.
-        self.throttle = Throttle(rate_per_s, rate_per_s, now)
-        self.waiting = 0  # messages in the queue, by the last look and what came since
-        self.spent = 0  # segments of `day`
-        self.day: date | None = None  # UTC
-        self.pending = 0  # messages that wait for their commit
-        self.pending_segments = 0
-
-
 class EsmeIntake:
     """One for all sessions of the process; `run` commits until `close`."""
 
     def __init__(
         self,
         store: EsmeTrafficStore,
+        limits: EsmeLimits,
         judge: Judge,
         prices: Prices,
         public_ids: PublicIds,
@@ -84,15 +68,13 @@ class EsmeIntake:
         ids: Ids,
         clock: Clock,
     ) -> None:
-        self._store = store
+        self._limits = limits
         self._storing = SubmissionStoring(store, ids, clock)
         self._judge = judge
         self._prices = prices
         self._public_ids = public_ids
         self._wakeups = wakeups
         self._clock = clock
-        self._spending: dict[int, _Spending] = {}
-        self._seen: tuple[date | None, dict[int, int], dict[int, int]] = (None, {}, {})  # day, waiting, spent
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()
         self._closing = False
         self.busy = False
@@ -118,32 +100,10 @@ class EsmeIntake:
         judged = self._judge.submission(account, pdu, self._clock.now())
         if isinstance(judged, int):
             return judged
-        spending = self._spending_of(account)
-        if spending.waiting + spending.pending >= account.queue_max:
-            return Status.MSGQFUL
-        spent = spending.spent + spending.pending_segments
-        if account.daily_max is not None and spent + judged.segments > account.daily_max:
-            return VendorStatus.DAILY_LIMIT
-        now = self._clock.monotonic()
-        if spending.throttle.available(now) < min(judged.segments, account.rate_per_s):
-            return Status.THROTTLED
-        spending.throttle.take(judged.segments, now)
-        spending.pending += 1
-        spending.pending_segments += judged.segments
+        if status := self._limits.take(account, judged.segments):
+            return status
         self._queue.put_nowait(_Waiting(judged, pdu, answerer))
         return Status.OK
-
-    def _spending_of(self, account: EsmeAccount) -> _Spending:
-        spending = self._spending.get(account.account_id)
-        if spending is None:
-            spending = self._spending[account.account_id] = _Spending(
-                account.rate_per_s, self._clock.monotonic()
-            )
-            self._take_seen(account.account_id, spending)
-        elif spending.rate_per_s != account.rate_per_s:  # the operator changed it
-            spending.rate_per_s = account.rate_per_s
-            spending.throttle = Throttle(account.rate_per_s, account.rate_per_s, self._clock.monotonic())
-        return spending
 
     async def prepare(self) -> None:
         """
@@ -158,19 +118,8 @@ class EsmeIntake:
     async def refresh(self) -> bool:
         """Look what other processes and the senders did; one step of a loop."""
         await self._prices.refresh()
-        now = self._clock.now()
-        self._seen = (now.date(), await self._store.waiting(), await self._store.spent(now))
-        for account_id, spending in self._spending.items():
-            self._take_seen(account_id, spending)
+        await self._limits.refresh()
         return False
-
-    def _take_seen(self, account_id: int, spending: _Spending) -> None:
-        day, waiting, spent = self._seen
-        spending.waiting = waiting.get(account_id, 0)
-        seen = spent.get(account_id, 0)
-        # What we took since the look is ours to know; what others took is in it.
-        spending.spent = max(seen, spending.spent) if spending.day == day else seen
-        spending.day = day
 
     # ------------------------------------------------------------ committing
 
@@ -204,7 +153,7 @@ class EsmeIntake:
         if not group:
             return
         for entry in group:
-            self._free(entry.submission)
+            self._limits.settle(entry.submission.account, entry.submission.segments, accepted=False)
         answerers = {id(entry.answerer): entry.answerer for entry in group}
         for answerer in answerers.values():
             answerer.leave_unanswered()
@@ -230,16 +179,8 @@ class EsmeIntake:
         log.info("esme_submits", messages=len(group), accepted=accepted, sessions=len(by_session))
 
     def _count(self, submission: Submission, status: int) -> None:
-        spending = self._free(submission)
+        self._limits.settle(submission.account, submission.segments, accepted=not status)
         if status:
             self.refused[status] += 1
         else:
-            spending.waiting += 1
-            spending.spent += submission.segments
             self.accepted += 1
-
-    def _free(self, submission: Submission) -> _Spending:
-        spending = self._spending[submission.account.account_id]
-        spending.pending -= 1
-        spending.pending_segments -= submission.segments
-        return spending

@@ -55,7 +55,7 @@ class Judge:
             return refusal
         if refusal := content_refusal(fields, pdu.tlvs, allow_binary=account.allow_binary):
             return refusal
-        expires_at = _expires_at(pdu, now)
+        expires_at = validity_end(pdu, now)
         if expires_at is None:
             return Status.INVEXPIRY
         return Submission(
@@ -110,7 +110,7 @@ def stored_body(pdu: Pdu) -> bytes:
     return encode_body(CommandId.SUBMIT_SM, fields) + encode_tlvs(passing)
 
 
-def _expires_at(pdu: Pdu, now: datetime) -> datetime | None:
+def validity_end(pdu: Pdu, now: datetime) -> datetime | None:
     """Return the end of the message's life; None: it is no time, or past."""
     validity: bytes = pdu.fields.get("validity_period", b"")
     seconds = tlv_number(pdu.tlvs, Tag.QOS_TIME_TO_LIVE)

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from smsgate.clock import Clock
 from smsgate.errors import NotFound, StoreError
-from smsgate.flows.esme_judge import REGISTERED, form_refusal, msisdn_of, stored_body
+from smsgate.flows.esme_judge import REGISTERED, form_refusal, msisdn_of, stored_body, validity_end
+from smsgate.flows.esme_limits import EsmeLimits
 from smsgate.flows.esme_message_ids import message_of
-from smsgate.flows.esme_records import EsmeAccount
+from smsgate.flows.esme_records import EsmeAccount, Replacement, VendorStatus
 from smsgate.flows.ports_esmes import EsmeTrafficStore
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
@@ -28,8 +29,11 @@ class Answer(NamedTuple):
 
 
 class EsmeQueries:
-    def __init__(self, store: EsmeTrafficStore, public_ids: PublicIds, clock: Clock) -> None:
+    def __init__(
+        self, store: EsmeTrafficStore, limits: EsmeLimits, public_ids: PublicIds, clock: Clock
+    ) -> None:
         self._store = store
+        self._limits = limits
         self._public_ids = public_ids
         self._clock = clock
 
@@ -76,31 +80,37 @@ class EsmeQueries:
         return Status.OK if ended else Status.CANCELFAIL
 
     async def _replace(self, account: EsmeAccount, pdu: Pdu) -> int:
+        if not account.active:
+            return VendorStatus.SUSPENDED
         message_id = self._message_id(pdu)
         if message_id is None or await self._store.state(account, message_id) is None:
             return Status.INVMSGID
         if refusal := form_refusal(pdu.fields):
             return refusal
+        expires_at = None
+        if pdu.fields["validity_period"] and (expires_at := validity_end(pdu, self._clock.now())) is None:
+            return Status.INVEXPIRY
         body = await self._store.body(account, message_id)
         if body is None:
             return Status.REPLACEFAIL
-        old = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
-        registered = pdu.fields["registered_delivery"] & REGISTERED
-        fields = {
-            **old.fields,
-            "short_message": pdu.fields["short_message"],
-            "registered_delivery": registered,
-        }
-        tlvs = tuple((tag, value) for tag, value in old.tlvs if tag != Tag.MESSAGE_PAYLOAD)
-        if refusal := content_refusal(fields, tlvs, allow_binary=account.allow_binary):
+        made = _replaced(body, pdu)
+        if refusal := content_refusal(made.fields, made.tlvs, allow_binary=account.allow_binary):
             return refusal
-        replaced = await self._store.replace(
-            account,
-            message_id,
-            stored_body(old._replace(fields=fields, tlvs=tlvs)),
-            registered=registered,
-            segments=segments_of(fields, tlvs),
+        replacement = Replacement(
+            body=stored_body(made),
+            registered=made.fields["registered_delivery"],
+            segments=segments_of(made.fields, made.tlvs),
+            expires_at=expires_at,
         )
+        old = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
+        more = max(0, replacement.segments - segments_of(old.fields, old.tlvs))
+        if refusal := self._limits.take_replacement(account, replacement.segments, more):
+            return refusal
+        replaced = False
+        try:
+            replaced = await self._store.replace(account, message_id, replacement, self._clock.now())
+        finally:
+            self._limits.settle_replacement(account, more, accepted=replaced)
         return Status.OK if replaced else Status.REPLACEFAIL
 
     def _message_id(self, pdu: Pdu) -> int | None:
@@ -108,6 +118,18 @@ class EsmeQueries:
             return message_of(self._public_ids, pdu.fields["message_id"])
         except NotFound:
             return None
+
+
+def _replaced(body: bytes, pdu: Pdu) -> Pdu:
+    """Return the stored submit_sm with the text and the wish for receipts of a replace_sm."""
+    old = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
+    fields = {
+        **old.fields,
+        "short_message": pdu.fields["short_message"],
+        "registered_delivery": pdu.fields["registered_delivery"] & REGISTERED,
+    }
+    tlvs = tuple((tag, value) for tag, value in old.tlvs if tag != Tag.MESSAGE_PAYLOAD)
+    return old._replace(fields=fields, tlvs=tlvs)
 
 
 def _date(at: datetime | None) -> bytes:

@@ -87,6 +87,16 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """What a replace_sm puts in the place of a message that waits; expires_at None: it stays."""
+
+    body: bytes = field(repr=False)  # submit_sm without addresses
+    registered: int
+    segments: int
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSubmission:
     """A submission with its id: message_id 0 and a status when it was refused."""
 

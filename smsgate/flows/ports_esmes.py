@@ -13,6 +13,7 @@ from smsgate.flows.esme_records import (
     EsmeDelivery,
     EsmeSession,
     MessageState,
+    Replacement,
     StoredSubmission,
     Submission,
 )
@@ -90,9 +91,13 @@ class EsmeTrafficStore(Protocol):
         ...
 
     async def replace(
-        self, account: EsmeAccount, message_id: int, body: bytes, *, registered: int, segments: int
+        self, account: EsmeAccount, message_id: int, replacement: Replacement, now: datetime
     ) -> bool:
-        """Put another body in the place of a message that waits; False: it does not wait any more."""
+        """
+        Put another text in the place of a message that waits; False: it does not wait any more.
+
+        What is claimed later is the new text. Segments above the old one's count for the day of `now`.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from smsgate.flows.esme_records import (
     EsmeAccount,
     MessageState,
     Purpose,
+    Replacement,
     StoredSubmission,
     Submission,
     VendorStatus,
@@ -95,20 +96,27 @@ class PgEsmeTraffic:
         return [row["message_id"] for row in rows]
 
     async def body(self, account: EsmeAccount, message_id: int) -> bytes | None:
-        async with self._database.bulk_transaction() as connection:
+        async with self._database.bulk() as connection:
             body: bytes | None = await connection.fetchval(
-                _SQL["lock_waiting"], account.merchant_id, account.account_id, message_id
+                _SQL["waiting_body"], account.merchant_id, account.account_id, message_id
             )
         return body
 
     async def replace(
-        self, account: EsmeAccount, message_id: int, body: bytes, *, registered: int, segments: int
+        self, account: EsmeAccount, message_id: int, replacement: Replacement, now: datetime
     ) -> bool:
         mine = (account.merchant_id, account.account_id, message_id)
         async with self._database.bulk_transaction() as connection:
-            if await connection.fetchval(_SQL["lock_waiting"], *mine) is None:
+            if await connection.fetchval(_SQL["lock_waiting"], *mine, replacement.expires_at) is None:
                 return False
-            await connection.execute(_SQL["replace_body"], *mine, body, registered, segments)
+            old = await connection.fetchval(_SQL["segments"], *mine)
+            values = (replacement.body, replacement.registered, replacement.segments)
+            await connection.execute(_SQL["replace_body"], *mine, *values)
+            if replacement.segments > old:
+                more = [replacement.segments - old]
+                await connection.execute(
+                    _SQL["add_to_day"], [account.merchant_id], [account.account_id], _day(now), more
+                )
         return True
 
 

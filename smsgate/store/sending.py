@@ -144,14 +144,18 @@ class StoredSending:
                 if share <= 0:
                     break
                 froms = senders if may_send else []  # then only what is over: somebody waits to hear of it
-                rows = await connection.fetch(
-                    SQL["take_submitted"], merchant_id, owner, share, froms, now, account_id, marketing
-                )
-                if rows:
-                    limit -= len(rows)
-                    claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
-                    claim.ported = await ported_of(connection, claim.msisdns)
-                    claims.append(claim)
+                async with connection.transaction():
+                    taken = await connection.fetch(
+                        SQL["take_submitted"], merchant_id, owner, share, froms, now, account_id
+                    )
+                    if not taken:
+                        continue
+                    ids = [row["message_id"] for row in taken]
+                    rows = await connection.fetch(SQL["taken_submitted"], merchant_id, ids, marketing)
+                limit -= len(rows)
+                claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
+                claim.ported = await ported_of(connection, claim.msisdns)
+                claims.append(claim)
         return claims
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:

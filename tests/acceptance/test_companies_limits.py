@@ -243,6 +243,43 @@ async def test_messages_are_asked_about_cancelled_and_replaced_by_their_account_
         assert await state_of(other) == (0, ReceiptState.DELETED)
 
 
+async def test_a_replaced_text_costs_the_rate_as_a_submit_and_the_day_what_it_is_longer(
+    ground: Ground,
+) -> None:
+    account = {"rate_per_s": 1, "daily_max": 7}
+    long = b"x" * 161  # two segments
+    payload = ((Tag.MESSAGE_PAYLOAD, b"x" * 612),)  # four
+    async with an_esme_town(ground, account=account) as company:
+        company.wire.cut()
+        company.town.simulator.smsc.drop_connections()
+        await eventually(lambda: not company.town.bound())
+        esme = await company.raw()
+
+        async def submitted(number: int, **parts: Any) -> bytes:
+            company.town.clock.skip(5)  # the rate has its two segments again
+            esme.writer.write(a_submit(number, **parts))
+            answer = await esme.read()
+            assert (answer.command_id, answer.status) == (ANSWER, 0)
+            return answer.body.rstrip(b"\0")
+
+        async def replaced(message_id: bytes, text: bytes, after_s: float = 5, **more: Any) -> int:
+            company.town.clock.skip(after_s)
+            fields = {"message_id": message_id, "short_message": text, **more}
+            return (await ask(esme, CommandId.REPLACE_SM, 9, **fields)).status
+
+        first = await submitted(1, short_message=b"", tlvs=payload)
+        assert await replaced(first, b"new", after_s=0) == Status.THROTTLED
+        assert await replaced(first, b"new", validity_period=b"soon") == Status.INVEXPIRY
+        assert await replaced(first, b"new") == Status.OK  # shorter: the day keeps its four
+        assert await replaced(first, long) == Status.OK  # one more: five
+        second = await submitted(2)
+        assert await replaced(second, long) == Status.OK  # seven
+        assert await statuses(esme, a_submit(3)) == [0x401]
+        assert await replaced(second, b"short") == Status.OK
+        assert await replaced(second, long) == 0x401
+        assert await company.count("esme_day", "segments = 7") == 1
+
+
 async def test_who_does_not_read_is_not_answered_into_memory_and_another_is_served(ground: Ground) -> None:
     async with an_esme_town(ground) as company:
         deaf_socket = socket.socket()

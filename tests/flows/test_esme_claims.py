@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose, Submission
+from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose, Replacement, Submission
+from smsgate.flows.records import SubmittedClaim
 from smsgate.ids import IdMaker
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.pdus import encode_body
@@ -20,6 +22,7 @@ from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, ev
 ACCOUNT = 77
 OWNER = 5
 HOUR, OVER = timedelta(hours=1), timedelta(seconds=-1)
+REPLACED = 1_500  # messages; their claim takes some 20 ms
 BODY = encode_body(CommandId.SUBMIT_SM, {"short_message": b"x"})
 
 
@@ -50,9 +53,32 @@ class _Queue:
     def _submission(self, account: EsmeAccount, expires_at: datetime) -> Submission:
         return Submission(account, FIRST_MSISDN, SENDER, 1, 1, BODY, expires_at)
 
+    async def claims(self, limit: int) -> list[SubmittedClaim]:
+        return await self.sending.claim_submitted(owner=OWNER, limit=limit, senders=[SENDER], now=self.now)
+
     async def claimed(self) -> list[int]:
-        claims = await self.sending.claim_submitted(owner=OWNER, limit=10, senders=[SENDER], now=self.now)
-        return [message_id for claim in claims for message_id in claim.message_ids]
+        return [message_id for claim in await self.claims(10) for message_id in claim.message_ids]
+
+
+async def test_a_replacement_that_meets_a_claim_is_what_is_sent_or_is_refused(database: Database) -> None:
+    """Thousands are claimed in one statement, so that replacements fall between its look and its locks."""
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        message_ids = await queue.fill([HOUR] * REPLACED)
+        (account,) = await queue.accounts.all()
+        claiming = asyncio.create_task(queue.claims(REPLACED))
+        replaced: dict[int, bytes] = {}
+        for message_id in reversed(message_ids):
+            body = encode_body(CommandId.SUBMIT_SM, {"short_message": b"new"})
+            if await queue.traffic.replace(account, message_id, Replacement(body, 0, 1, None), queue.now):
+                replaced[message_id] = body
+            elif claiming.done():
+                break
+        sent: dict[int, bytes] = {}
+        for claim in await claiming:
+            sent |= zip(claim.message_ids, claim.bodies, strict=True)
+        assert replaced, "no replacement came before the claim"
+        assert [id_ for id_, body in replaced.items() if sent.get(id_, body) != body] == []
 
 
 @pytest.mark.parametrize(("whose", "state"), [("esme_account", "disabled"), ("merchant", "suspended")])

@@ -91,13 +91,23 @@ INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments
 SELECT $1, message_id, 1, 0, -2, segments, 0, 0, 0, 0, 'cancelled', $3
   FROM esme_message WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
 
--- name: lock_waiting
+-- name: waiting_body
 -- scope: merchant
 SELECT e.body
   FROM interactive_queue q
   JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = q.message_id
  WHERE q.merchant_id = $1 AND q.account_id = $2 AND q.message_id = $3 AND q.owner IS NULL
-   FOR UPDATE OF q
+
+-- name: lock_waiting
+-- scope: merchant
+-- Who claims meanwhile passes it by; where it was claimed before, nothing is found.
+UPDATE interactive_queue SET expires_at = coalesce($4::timestamptz, expires_at)
+ WHERE merchant_id = $1 AND account_id = $2 AND message_id = $3 AND owner IS NULL
+RETURNING message_id
+
+-- name: segments
+-- scope: merchant
+SELECT segments FROM esme_message WHERE merchant_id = $1 AND account_id = $2 AND message_id = $3
 
 -- name: replace_body
 -- scope: merchant

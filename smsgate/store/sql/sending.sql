@@ -283,26 +283,30 @@ SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
 
 -- name: take_submitted
 -- scope: merchant
+UPDATE interactive_queue SET owner = $2
+ WHERE merchant_id = $1
+   AND message_id IN (SELECT q.message_id FROM interactive_queue q
+                         JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
+                        WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = $6
+                          AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
+                        ORDER BY q.message_id LIMIT $3
+                          FOR UPDATE OF q SKIP LOCKED)
+RETURNING message_id
+
+-- name: taken_submitted
+-- scope: merchant
+-- A statement of its own: a text replaced while take_submitted waited for its locks is not in that one's snapshot.
 -- Consent to marketing is looked at again: much may have been said while the message waited.
-WITH taken AS (
-    UPDATE interactive_queue SET owner = $2
-     WHERE merchant_id = $1
-       AND message_id IN (SELECT q.message_id FROM interactive_queue q
-                             JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
-                            WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = $6
-                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
-                            ORDER BY q.message_id LIMIT $3
-                              FOR UPDATE OF q SKIP LOCKED)
-    RETURNING message_id, expires_at)
-SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, t.expires_at,
-       $7::boolean AND NOT (
+SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, q.expires_at,
+       $3::boolean AND NOT (
            EXISTS (SELECT FROM subscriber s
                     WHERE s.merchant_id = $1 AND s.msisdn = m.msisdn AND s.offers_state = 'subscribed')
            AND NOT EXISTS (SELECT FROM sender_stop x
                             WHERE x.merchant_id = $1 AND x.sender = m.sender AND x.msisdn = m.msisdn)) AS stopped
-  FROM taken t
-  JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
-  JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = t.message_id
+  FROM interactive_queue q
+  JOIN message m ON m.merchant_id = $1 AND m.message_id = q.message_id
+  JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = q.message_id
+ WHERE q.merchant_id = $1 AND q.message_id = ANY($2::bigint[])
  ORDER BY m.message_id
 
 -- name: release_interactive
