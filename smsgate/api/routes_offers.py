@@ -75,7 +75,7 @@ PROBLEMS: Final = (
     ProblemType("sender_unknown", 422, "Not one of your sender numbers", "Ask the operator for one."),
     ProblemType("expires_at_invalid", 422, "Too short or too long a life", "30 minutes to 366 days ahead."),
     ProblemType("external_id_taken", 409, "The external_id exists already", "Read the object that has it."),
-    ProblemType("currency_unknown", 422, "A currency we do not bill in", "`detail` names those we do."),
+    ProblemType("currency_unknown", 422, "Currency unknown", "Currencies are codes of ISO 4217."),
     ProblemType("amount_invalid", 422, "Not an amount of this currency", "Write it as decimal text: 19.90."),
     ProblemType("field_unknown", 422, "Too many places in the text", "A text has at most 20 {fields}."),
 )

@@ -40,7 +40,7 @@ KEYS_PER_NAME_MAX: Final = 2  # the old one and the new one while a key is being
 PROBLEMS: Final = (
     ProblemType("name_taken", 409, "The name is taken", "Choose another, or use the object that has it."),
     ProblemType("keys_of_name_max", 409, "Enough keys of this name", "Revoke one of them first."),
-    ProblemType("currency_unknown", 422, "Currency not billed in", "`detail` lists those that are."),
+    ProblemType("currency_unknown", 422, "Currency unknown", "Currencies are codes of ISO 4217."),
     ProblemType("price_list_side", 409, "The list holds costs", "Give the merchant a list of side `sell`."),
     ProblemType(
         "price_list_currency", 409, "Other currency than the merchant's", "Use a list in its currency."

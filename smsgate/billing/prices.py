@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from smsgate.billing.tiers import Ladder
 from smsgate.errors import Invalid
 from smsgate.money import check_currency
 
@@ -29,14 +30,28 @@ class Direction(StrEnum):
     MO = "mo"
 
 
+class Basis(StrEnum):
+    """What charges an MT: the carrier's taking it, or its first final receipt being DELIVRD."""
+
+    SUBMIT = "submit"
+    DELIVERED = "delivered"
+
+
 @dataclass(frozen=True, slots=True)
 class PriceItem:
-    """`network` is MCC+MNC (five or six digits), an MCC (three digits) or "*"."""
+    """
+    `network` is MCC+MNC (five or six digits), an MCC (three digits) or "*".
+
+    With a ladder `unit_micros` is the price of its first step: messages are rated with it, the close does the
+    rest.
+    """
 
     item_id: int
     direction: Direction
     network: str
     unit_micros: int
+    basis: Basis = Basis.SUBMIT
+    ladder: Ladder | None = None
 
     def __post_init__(self) -> None:
         digits = self.network.isascii() and self.network.isdecimal() and len(self.network) in {3, 5, 6}

@@ -11,7 +11,8 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.api.routes_usage import Statement, as_statement
-from smsgate.billing.statements import Month, statement_csv
+from smsgate.billing.periods import Month
+from smsgate.billing.statements import statement_csv
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table

@@ -7,14 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from smsgate.billing.statements import (
-    Month,
-    Statement,
-    StatementLine,
-    build_statement,
-    month_bounds,
-    statement_csv,
-)
+from smsgate.billing.periods import Month, month_bounds
+from smsgate.billing.statements import Statement, StatementLine, build_statement, statement_csv
 from smsgate.errors import Invalid, SmsgateError
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.ports_commerce import OffersStore, UsageStore

@@ -9,21 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smsgate.billing.csv_text import safe_cell, write_csv
+from smsgate.billing.periods import Month, month_bounds, month_of
 from smsgate.billing.statements import (
     CSV_HEADER,
-    Month,
     Statement,
     StatementLine,
     build_statement,
-    month_bounds,
-    month_of,
-    round_half_away,
-    safe_cell,
     statement_csv,
-    write_csv,
 )
 from smsgate.errors import Invalid
-from smsgate.money import micros_from_text
+from smsgate.money import micros_from_text, round_half_away
 
 
 def a_line(

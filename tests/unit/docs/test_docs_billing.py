@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account, PostingKey, imbalance, post_columns
 from smsgate.billing.prices import Direction, PriceItem, PriceVersion
 from smsgate.billing.rating import rate_columns
-from smsgate.billing.statements import CSV_HEADER, Month, StatementLine, build_statement, statement_csv
+from smsgate.billing.statements import CSV_HEADER, StatementLine, build_statement, statement_csv
 from smsgate.money import micros_from_text, micros_to_text, minor_to_text
 
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "billing.md").read_text(encoding="utf-8")

@@ -1,0 +1,50 @@
+"""Amounts in another currency: exact ratios of whole numbers, rounded once. Currencies are never added."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from smsgate.errors import Invalid
+from smsgate.money import micros_per_minor, round_half_away
+
+RATE_DIGITS_MAX: Final = 18  # of each side of the point: more is no exchange rate
+
+
+class Ratio(NamedTuple):
+    numerator: int
+    denominator: int
+
+    @property
+    def inverse(self) -> Ratio:
+        return Ratio(self.denominator, self.numerator)
+
+
+# Regulation (EC) 1103/97: francs are divided by the fixed rate, never multiplied by a rounded inverse of it.
+EUR_PER_FRF: Final = Ratio(100_000, 655_957)
+
+
+def ratio_from_text(text: str) -> Ratio:
+    """
+    Read a plain decimal above zero, such as "0.91825", exactly.
+
+    Raises:
+        Invalid: code `rate_invalid`.
+    """
+    whole, point, fraction = text.partition(".")
+    plain = (whole + fraction).isascii() and whole.isdecimal() and (fraction.isdecimal() if point else True)
+    if not plain or max(len(whole), len(fraction)) > RATE_DIGITS_MAX or not int(whole + fraction):
+        raise Invalid(f"{text[:40]!r} is no exchange rate", code="rate_invalid")
+    denominator: int = 10 ** len(fraction)
+    return Ratio(int(whole + fraction), denominator)
+
+
+def converted(amount_minor: int, currency: str, other: str, rate: Ratio) -> int:
+    """Return minor units of `other`; `rate` is how many of its units one unit of `currency` gives."""
+    micros = amount_minor * micros_per_minor(currency)
+    return round_half_away(micros * rate.numerator, rate.denominator * micros_per_minor(other))
+
+
+def euros_of_francs(francs_micros: int) -> int:
+    """Return cents of an amount in millionths of a franc, rounded once."""
+    scale = EUR_PER_FRF.denominator * micros_per_minor("EUR")
+    return round_half_away(francs_micros * EUR_PER_FRF.numerator, scale)
