@@ -74,14 +74,14 @@ class BookedDocument:
 
 def fec_name(siren: str, closing: date) -> str:
     """
-    Return the file's name: ("552100554", 2026-12-31) is "552100554FEC20261231.txt".
+    Return the file's name without its ending: ("552100554", 2026-12-31) is "552100554FEC20261231".
 
     Raises:
         Invalid: code `siren_invalid`.
     """
     if len(siren) != SIREN_DIGITS or not (siren.isascii() and siren.isdecimal()):
         raise Invalid(f"{siren[:20]!r} is no SIREN of {SIREN_DIGITS} digits", code="siren_invalid")
-    return f"{siren}FEC{closing:%Y%m%d}.txt"
+    return f"{siren}FEC{closing:%Y%m%d}"
 
 
 def fec_rows(documents: Iterable[BookedDocument], accounts: Accounts | None = None) -> list[FecRow]:

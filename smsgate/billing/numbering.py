@@ -29,7 +29,7 @@ def number_text(series: str, number: int) -> str:
 
 
 def gaps(numbers: list[int]) -> list[int]:
-    """Return what is missing from 1 to the highest number, in order; a number given twice is missing nothing."""
+    """Return what is missing from 1 to the highest number, in order."""
     return sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers))
 
 

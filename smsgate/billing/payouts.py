@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PremiumUse(NamedTuple):
-    """`retail_micros` is what the customer pays, VAT included; rates and shares in millionths of a percent."""
+    """`retail_micros` is with VAT, per billed message; rate and shares are millionths of a percent."""
 
     short_code: str
     retail_micros: int

@@ -1,8 +1,8 @@
 """
 A prepaid account: available, held and spent, and caps of days and months (R14).
 
-A message is accepted or refused as a whole. What was paid in is always available + held + spent. An event that
-comes again changes nothing.
+A message is accepted or refused as a whole. What was paid in is always available + held + spent. An event
+that comes again changes nothing.
 """
 
 from __future__ import annotations

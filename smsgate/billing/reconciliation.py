@@ -1,8 +1,8 @@
 """
 Reconciliation: a carrier's records and invoice against what we counted (R17).
 
-Rows are matched by the carrier's message id, inside the carrier's month in the carrier's zone; what lies outside
-that month is cut off and named, on either side.
+Rows are matched by the carrier's message id, inside the carrier's month in the carrier's zone; what lies
+outside that month is cut off and named, on either side.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 
 
 class TrafficRow(NamedTuple):
-    """One message as one side has it; `cost_micros` is for all its segments, None when that side names none."""
+    """One message as one side has it; `cost_micros` is for all its segments, None when it names none."""
 
     message_id: str
     at: datetime

@@ -13,6 +13,7 @@ import typer
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
+from smsgate.cli.billing_simulate import EPILOG, HELP, simulate
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
@@ -23,7 +24,10 @@ from smsgate.money import check_currency
 from smsgate.store.offers import PgOffers
 from smsgate.store.usage import PgUsage
 
-app: Final = typer.Typer(help="Billing: statements and exports.", no_args_is_help=True, rich_markup_mode=None)
+app: Final = typer.Typer(
+    help="Billing: statements, exports and worked cases.", no_args_is_help=True, rich_markup_mode=None
+)
+app.command("simulate", help=HELP, epilog=EPILOG)(simulate)
 
 FILE_MODE: Final = 0o640  # what a merchant pays is not for everybody on the machine
 

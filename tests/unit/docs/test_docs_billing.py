@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from smsgate.billing.cases import KINDS, simulate
 from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account, PostingKey, imbalance, post_columns
 from smsgate.billing.prices import Direction, PriceItem, PriceVersion
@@ -116,3 +120,41 @@ def test_every_column_of_the_csv_is_explained() -> None:
 def test_every_account_is_explained() -> None:
     section = PAGE.split("| account | whose | sign | meaning |\n", 1)[1].split("\n\n", 1)[0]
     assert [account for account in Account if f"`{account}`" not in section] == []
+
+
+def test_the_case_of_the_page_has_the_answer_of_the_page() -> None:
+    fenced = PAGE.split("<!-- case -->\n", 1)[1].split("<!-- case end -->", 1)[0]
+    answer = simulate(json.loads(fenced.removeprefix("```json\n").removesuffix("```\n")))
+    made = [
+        [
+            invoice["period"],
+            f"{line['quantity']} x {line['unit_price']} {line['item']}",
+            line["for_period"],
+            line["net"],
+            invoice["vat_total"],
+            invoice["gross"],
+        ]
+        for invoice in answer["invoices"]
+        for line in invoice["lines"]
+    ]
+    assert made == rows_of("answer")
+
+
+def test_every_rule_and_every_kind_of_case_is_explained() -> None:
+    rules = PAGE.split("## The rules of documents", 1)[1]
+    assert [
+        number for number in range(1, 21) if f"R{number} " not in rules and f"R{number}, " not in rules
+    ] == []
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in rules] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "answer"),
+    [
+        ("conversion", {"amounts": ["1000000.00"]}, [{"amount": "152449.02"}]),
+        ("conversion", {"amounts": ["11.11"], "from": "USD", "rate": "0.91825"}, [{"amount": "10.20"}]),
+        ("segments", {"texts": ["a" * 152 + "€" + "a" * 152]}, [{"id": 1, "segments": 3}]),
+    ],
+)
+def test_figures_of_the_rules_come_out(kind: str, values: dict[str, object], answer: object) -> None:
+    assert simulate({"kind": kind, "input": values}) == answer

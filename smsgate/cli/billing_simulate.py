@@ -1,0 +1,75 @@
+"""`smsgate billing simulate`: worked cases, computed by the code that bills."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from smsgate.billing.cases import simulate as answer
+from smsgate.cli.examples import examples
+from smsgate.cli.exits import UsageRefused
+from smsgate.cli.json_lines import STDIN
+from smsgate.errors import Invalid
+
+CASE_OCTETS_MAX: Final = 64 * 1_048_576  # a hundred thousand messages with their receipts take a third of it
+HELP: Final = (
+    "Compute a worked case and print the answer as JSON.\n\n"
+    'A case is an object with "kind" and "input"; a file with "cases" gets an answer a line, in their order. '
+    "Amounts are decimal strings, times ISO 8601; docs/billing.md tells the fields of each kind. No database "
+    "is read or written. Exit code 1: a case cannot be computed; then nothing is printed."
+)
+EPILOG: Final = examples(
+    "smsgate billing simulate case.json",
+    "smsgate billing simulate cases.json > answers.jsonl",
+    """echo '{"kind":"segments","input":{"texts":["OK"]}}' | smsgate billing simulate -""",
+)
+
+
+def simulate(
+    case: Annotated[str, typer.Argument(metavar="CASE.json", help="A file; - is standard input.")],
+) -> None:
+    found = _read(case)
+    if isinstance(found, dict) and isinstance(found.get("cases"), list):
+        answers = [_answer(each, f"case {number}: ") for number, each in enumerate(found["cases"], 1)]
+    else:
+        answers = [_answer(found, "")]
+    for each in answers:  # whole numbers may be longer than the 64 bits of `show_json`
+        sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
+    sys.stdout.flush()
+
+
+def _answer(case: object, place: str) -> Any:
+    try:
+        return answer(case)
+    except Invalid as exc:
+        raise Invalid(f"{place}{exc}", code=exc.code) from exc
+
+
+def _read(source: str) -> object:
+    """
+    Return the JSON; a number with a point stays the text that it is, for money is never a float.
+
+    Raises:
+        UsageRefused: the file cannot be opened.
+        Invalid: no JSON, or a text that is no Unicode.
+    """
+    try:
+        if source == STDIN:
+            octets = sys.stdin.buffer.read(CASE_OCTETS_MAX + 1)
+        else:
+            with Path(source).open("rb") as file:
+                octets = file.read(CASE_OCTETS_MAX + 1)
+    except OSError as exc:
+        raise UsageRefused(f"{source}: {exc.strerror}") from None
+    if len(octets) > CASE_OCTETS_MAX:
+        raise Invalid(f"the case is longer than {CASE_OCTETS_MAX} octets")
+    try:
+        found = json.loads(octets.decode("utf-8-sig"), parse_float=str)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair in \u escapes is no text
+    except (ValueError, RecursionError) as exc:
+        raise Invalid(f"the case is no JSON: {exc}") from None
+    return found
