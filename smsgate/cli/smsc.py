@@ -38,6 +38,7 @@ HELP: Final = (
 EPILOG: Final = examples(
     "smsgate smsc",
     "smsgate smsc --ok 0.2 --quantity 0.05 --stop 0.04 --reply-delay-s 1,5",
+    "smsgate smsc --ok 0.2 --journal smsc.jsonl",
     "smsgate smsc --port 2780 --rate 100 --latency-ms 50 --receipt-delay-s 0.5,3 --undelivered 0.02",
     "smsgate smsc --profiles",
     "smsgate smsc --profile ids-hex-in-response --profile receipt-before-response --seed 7",
@@ -63,6 +64,12 @@ ProfileOption = Annotated[
 ]
 ProfilesOption = Annotated[
     bool, typer.Option("--profiles", help="List the profiles, one sentence each, and end.")
+]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Note there what was taken and answered, and go on from it after a kill."
+    ),
 ]
 CaOutOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With a TLS profile: write its CA there, as PEM.")
@@ -90,6 +97,7 @@ def smsc(
     rate: Annotated[int, typer.Option(min=0, help="submit_sm a second; more is throttled. 0: no limit.")] = 0,
     profile: ProfileOption = None,
     profiles: ProfilesOption = False,
+    journal: JournalOption = None,
     ca_out: CaOutOption = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same fates and faults.")] = 1,
     as_json: JsonOption = False,
@@ -113,7 +121,10 @@ def smsc(
         smsc=with_profiles(plain, chosen),
         behaviour=Behaviour(ok, quantity, stop, question, decline, auto, delay_s=delay_s),
         profiles=tuple(each.name for each in chosen),
+        journal=journal,
     )
+    if journal is not None and chosen:
+        raise UsageRefused("--journal is of an SMSC without faults: leave --profile out.")
     if ca_out is not None and not settings.smsc.faults.tls:
         raise UsageRefused("--ca-out needs a TLS profile, such as --profile tls-good.")
     _serve(settings, ca_out, as_json=as_json)
@@ -129,6 +140,10 @@ def _list_profiles(*, as_json: bool) -> None:
 
 class ListenRefused(SmsgateError):
     code = "listen_refused"
+
+
+class JournalRefused(SmsgateError):
+    code = "journal_refused"
 
 
 class CaNotWritten(SmsgateError):
@@ -150,6 +165,8 @@ def _serve(settings: SimulatorSettings, ca_out: Path | None, *, as_json: bool) -
     try:
         simulator = asyncio.run(_until_signal(settings, ready))
     except OSError as exc:
+        if exc.filename is not None:
+            raise JournalRefused(f"{exc.filename} cannot be written: {exc.strerror or exc}.") from exc
         raise ListenRefused(
             f"Ports {settings.port} and {settings.control_port} of {settings.host} cannot be had: "
             f"{exc.strerror or exc}. Choose others by --port and --control-port."

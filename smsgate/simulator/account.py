@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from smsgate.simulator.mobile_originated import Mo, MoPart
 
 if TYPE_CHECKING:
     from smsgate.simulator.connection import SmscConnection
+    from smsgate.simulator.journal import Journal, Left
     from smsgate.simulator.seen import SmscLog
     from smsgate.simulator.smsc_settings import SmscAccount
 
@@ -19,12 +20,19 @@ Deliver = bytes | MoPart  # a receipt is its body alone: there are too many for 
 
 
 class Account:
-    def __init__(self, account: SmscAccount, log: SmscLog, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self,
+        account: SmscAccount,
+        log: SmscLog,
+        waiting_max: int = WAITING_MAX,
+        journal: Journal | None = None,
+    ) -> None:
         self.account = account
         self.system_id = account.system_id
         self.connections: list[SmscConnection] = []
         self._log = log
         self._waiting_max = waiting_max
+        self._journal = journal
         self._receipts: deque[bytes] = deque()
         self._mos: deque[MoPart] = deque()
         self._turn = 0
@@ -47,7 +55,14 @@ class Account:
         self._tokens -= taken
         return taken
 
-    def put_receipts(self, bodies: Iterable[bytes]) -> None:
+    def restore(self, left: Left) -> None:
+        """Take what an earlier start could not get rid of, before anybody is bound."""
+        self._receipts.extend(left.receipts)
+        self._mos.extend(MoPart(mo, body) for mo in left.mos for body in mo.bodies)
+
+    def put_receipts(self, bodies: Sequence[bytes]) -> None:
+        if self._journal is not None:
+            self._journal.receipts(self.system_id, bodies)
         self._receipts.extend(bodies)
         while len(self._receipts) > self._waiting_max:
             self._receipts.popleft()
@@ -55,6 +70,8 @@ class Account:
         self.pump()
 
     def put_mo(self, mo: Mo) -> None:
+        if self._journal is not None:
+            self._journal.mo(self.system_id, mo)
         self.put_parts(MoPart(mo, body) for body in mo.bodies)
 
     def put_parts(self, parts: Iterable[MoPart]) -> None:

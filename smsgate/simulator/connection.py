@@ -73,6 +73,8 @@ class SmscConnection(asyncio.Protocol):
         if self.account is not None:
             self.account.connections.remove(self)
             _log.info("smsc_bind_ended", system_id=self.account.system_id, unanswered=len(entries))
+            if self._smsc.journal is not None:
+                self._smsc.journal.unbound(self.number, self.account.system_id)
             self.account.put_back(entries)
         self._smsc.disconnected(self)
 
@@ -203,8 +205,12 @@ class SmscConnection(asyncio.Protocol):
         entry = self._in_flight.pop(frame.sequence_number, None)
         if entry is None or self.account is None:
             return
-        log = self._smsc.log
-        if frame.status and frame.status in self._later:
+        log, later = self._smsc.log, bool(frame.status) and frame.status in self._later
+        if self._smsc.journal is not None:
+            self._settle()  # what came before this answer stands before it
+            body = entry.body if isinstance(entry, MoPart) else entry
+            self._smsc.journal.answered(self.number, frame.status, body, final=not later)
+        if later:
             self._smsc.timetable.after(RETRY_DELAY_S, partial(self.account.put_back, [entry]))
             return
         if frame.status:
@@ -277,6 +283,8 @@ class SmscConnection(asyncio.Protocol):
         self._smsc.log.binds += 1
         _log.info("smsc_bound", system_id=account.system_id, command=command)
         self.account = account
+        if self._smsc.journal is not None:
+            self._smsc.journal.bound(self.number, account.system_id)
         self.reads = frame.command_id in READING
         self.sends = frame.command_id in SENDING
         account.connections.append(self)

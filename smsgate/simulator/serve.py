@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from smsgate.clock import Clock
@@ -17,6 +18,7 @@ from smsgate.simulator.certificates import tls_server
 from smsgate.simulator.control import Control
 from smsgate.simulator.faults import NO_FAULTS
 from smsgate.simulator.faulty_smsc import FaultySmsc
+from smsgate.simulator.journal import Journal
 from smsgate.simulator.phones import SILENT, Behaviour, Phones, Reply, ScriptStep
 from smsgate.simulator.smsc import STOP_GRACE_S, Smsc
 from smsgate.simulator.smsc_settings import SmscSettings
@@ -30,6 +32,7 @@ class SimulatorSettings:
 
     The same `seed` gives the same draws in the same order of messages. `control_port` None: no control.
     `profiles` are the names of what makes the SMSC faulty, for `Simulator.describe`; `smsc` holds it.
+    `journal`: what the SMSC took and got answered goes into this file, and the next start goes on from it.
     """
 
     host: str = "127.0.0.1"
@@ -41,23 +44,32 @@ class SimulatorSettings:
     scripts: Mapping[int, Sequence[ScriptStep]] = field(default_factory=dict)
     phones: bool = True  # False: nobody reads; for load
     profiles: tuple[str, ...] = ()
+    journal: Path | None = None  # of an SMSC without faults
 
 
 class Simulator:
     """Start it, read `smpp_port` and `control_url`, stop it."""
 
     def __init__(self, settings: SimulatorSettings, *, clock: Clock | None = None) -> None:
+        """
+        Make everything; nothing listens yet.
+
+        Raises:
+            OSError: the journal cannot be written.
+        """
         self.settings = settings
         self.ca_pem = b""  # with TLS, once it listens: what an ESME would have to trust
         # Two generators: what phones do does not depend on how the SMSC fails.
         self.phones = Phones(settings.behaviour, random.Random(settings.seed), settings.scripts)  # noqa: S311 # chance
-        kind = Smsc if settings.smsc.faults == NO_FAULTS else FaultySmsc
-        self.smsc = kind(
-            settings.smsc,
-            random.Random(settings.seed + 1),  # noqa: S311 # chance, no secret
-            clock=clock,
-            on_delivered=self._delivered if settings.phones else None,
-        )
+        self._journal = None if settings.journal is None else Journal.open(settings.journal)
+        rng = random.Random(settings.seed + 1)  # noqa: S311 # chance, no secret
+        on_delivered = self._delivered if settings.phones else None
+        if settings.smsc.faults == NO_FAULTS:
+            self.smsc = Smsc(
+                settings.smsc, rng, clock=clock, on_delivered=on_delivered, journal=self._journal
+            )
+        else:
+            self.smsc = FaultySmsc(settings.smsc, rng, clock=clock, on_delivered=on_delivered)
         self._control = (
             Control(self.phones, self._send, self.stats) if settings.control_port is not None else None
         )
@@ -85,6 +97,8 @@ class Simulator:
         if self._control is not None:
             await self._control.stop()
         await self.smsc.stop(grace_s)
+        if self._journal is not None:
+            self._journal.close()
 
     @property
     def smpp_port(self) -> int:

@@ -23,6 +23,7 @@ from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.security.compare import same
 from smsgate.simulator.account import Account
 from smsgate.simulator.connection import SmscConnection
+from smsgate.simulator.journal import Journal
 from smsgate.simulator.mobile_originated import INTERNATIONAL, UNKNOWN_KIND, Mo
 from smsgate.simulator.seen import SmscLog
 from smsgate.simulator.smsc_settings import ID_FORMS, SmscSettings
@@ -49,17 +50,23 @@ class Smsc:
         *,
         clock: Clock | None = None,
         on_delivered: Delivered | None = None,
+        journal: Journal | None = None,
     ) -> None:
         settings.check()
         self.settings = settings
         self.log = SmscLog()
         self.judge = StopJudge()
         self.on_delivered = on_delivered
+        self.journal = journal
         self._clock = clock or SystemClock()
         self._rng = rng
         self._accounts = {
-            account.system_id.encode(): Account(account, self.log) for account in settings.accounts
+            account.system_id.encode(): Account(account, self.log, journal=journal)
+            for account in settings.accounts
         }
+        for system_id, left in journal.left.items() if journal is not None else ():
+            if (known := self._accounts.get(system_id.encode())) is not None:
+                known.restore(left)
         self._connections: set[SmscConnection] = set()
         self._all_gone = asyncio.Event()
         self._all_gone.set()
@@ -162,6 +169,8 @@ class Smsc:
             self._judge(connection, submits)
         self._refuse(connection, submits)
         submits.message_ids = self._new_ids(total)
+        if self.journal is not None:
+            self.journal.submits(connection.number, submits)
         if settings.answers_submits:
             self._answer(connection, submits)
         if any(submits.statuses):

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from smsgate.errors import StoreError, StoreNotReady
+from smsgate.errors import StoreError, StoreNotReady, StoreUnavailable
 from smsgate.store import embedded_server as steps
 from smsgate.store.connection import translate
 from smsgate.store.embedded_paths import SYSTEM_DIR, Layout, make_state_dir, plan
@@ -37,6 +37,8 @@ REPORT_INTERVAL_S: Final = 2.0
 POLL_INTERVAL_S: Final = 0.02
 # Between two looks whether the server lives: found dead and recovered, it is back before a node's lease ends.
 GUARD_INTERVAL_S: Final = 0.5
+
+CANNOT_CONNECT_NOW: Final = "57P03"
 
 OnProgress = Callable[[str], None]
 
@@ -265,11 +267,11 @@ class EmbeddedPostgres:
 
     async def _wait_until_gone(self, layout: Layout) -> None:
         report = _Report(self._on_progress)
-        while await asyncio.to_thread(steps.find, layout.data_dir) is not None:
-            if report.seconds() > START_LIMIT_S:
-                raise StoreNotReady(f"The PostgreSQL of {layout.data_dir} has been stopping for too long.")
+        ending = asyncio.create_task(asyncio.to_thread(steps.await_end, layout))
+        while not ending.done():
+            await asyncio.wait([ending], timeout=REPORT_INTERVAL_S)
             report.say(lambda: "The database is being stopped by another process; waiting for it")
-            await asyncio.sleep(POLL_INTERVAL_S)
+        await ending
 
     async def _wait_for_orphans(self, layout: Layout) -> None:
         """
@@ -294,9 +296,22 @@ class EmbeddedPostgres:
             await _create_database(connection, name)
 
     async def _ensure_database(self) -> None:
-        async with self._administration() as connection:
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await _create_database(connection, DATABASE)
+        report = _Report(self._on_progress)
+        while True:
+            try:
+                async with self._administration() as connection:
+                    if not await connection.fetchval(
+                        "SELECT 1 FROM pg_database WHERE datname = $1", DATABASE
+                    ):
+                        await _create_database(connection, DATABASE)
+            except StoreUnavailable as exc:
+                # It lost a backend and recovers from that; its status file says "ready" all the while.
+                if exc.sqlstate != CANNOT_CONNECT_NOW or report.seconds() > START_LIMIT_S:
+                    raise
+                report.say(lambda: "The database recovers from the death of one of its processes")
+                await asyncio.sleep(POLL_INTERVAL_S)
+            else:
+                return
 
     @asynccontextmanager
     async def _administration(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

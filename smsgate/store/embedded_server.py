@@ -24,7 +24,12 @@ START_LOG: Final = "start.log"  # what the server says until its own log is open
 PORT: Final = 5432  # names the socket file; nothing listens on TCP
 IDENT_MAP: Final = "smsgate"
 INITDB_TIMEOUT_S: Final = 300.0
-STOP_TIMEOUT_S: Final = 300  # a fast stop writes a checkpoint; a slow disk may need minutes for max_wal_size
+# A fast stop writes a checkpoint; a slow disk may need minutes for max_wal_size.
+STOP_TIMEOUT_S: Final = 300.0
+# A stopping server of which no process used the CPU or waited for the disk for so long hangs. PostgreSQL 18
+# does when it is asked to stop while it recovers from the death of a backend.
+STUCK_S: Final = 5.0
+STOP_LOOK_S: Final = 0.05
 LOG_TAIL_OCTETS: Final = 20_000
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -130,9 +135,60 @@ def launch(layout: Layout) -> None:
 
 
 def stop(layout: Layout) -> None:
-    """Stop the server fast: clients are cut off, everything committed is on disk, no recovery later."""
-    command = [str(layout.bin_dir / "pg_ctl"), "stop", "-m", "fast", "--silent", "-D", str(layout.data_dir)]
-    run_as(layout.user, [*command, "-t", str(STOP_TIMEOUT_S)], timeout_s=STOP_TIMEOUT_S + 10)
+    """
+    Stop the server fast: clients are cut off, everything committed is on disk, no recovery later.
+
+    Raises:
+        StoreNotReady: it has not ended in STOP_TIMEOUT_S.
+    """
+    _ask_to_stop(layout, "fast")
+    await_end(layout)
+
+
+def await_end(layout: Layout) -> None:
+    """
+    Wait until a server that was asked to stop is gone; one that hangs is stopped hard, and recovers later.
+
+    Raises:
+        StoreNotReady: it has not ended in STOP_TIMEOUT_S.
+    """
+    began_at = moved_at = time.monotonic()
+    mark: object = None
+    while find(layout.data_dir) is not None:
+        now = time.monotonic()
+        if (fresh := _work_done(layout.data_dir)) != mark:
+            mark, moved_at = fresh, now
+        if now - moved_at > STUCK_S:
+            _ask_to_stop(layout, "immediate")
+            moved_at = now
+        if now - began_at > STOP_TIMEOUT_S:
+            raise StoreNotReady(f"The PostgreSQL of {layout.data_dir} has been stopping for too long.")
+        time.sleep(STOP_LOOK_S)
+
+
+def _ask_to_stop(layout: Layout, mode: str) -> None:
+    command = [str(layout.bin_dir / "pg_ctl"), "stop", "-m", mode, "--silent", "--no-wait"]
+    try:
+        run_as(layout.user, [*command, "-D", str(layout.data_dir)])
+    except StoreNotReady:
+        if find(layout.data_dir) is not None:  # else it ended by itself meanwhile
+            raise
+
+
+def _work_done(data_dir: Path) -> object:
+    """Return a value that changes as long as a server does anything: the CPU time of its processes."""
+    if not Path("/proc/self/stat").exists():
+        return time.monotonic()  # nobody can tell
+    times: list[tuple[int, str, str]] = []
+    for pid in orphans(data_dir):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        if fields[0] == "D":
+            return time.monotonic()  # waits for the disk
+        times.append((pid, fields[11], fields[12]))  # utime, stime: proc(5)
+    return times
 
 
 def find(data_dir: Path) -> Postmaster | None:

@@ -41,6 +41,39 @@ def test_programs_read_where_it_listens_and_what_it_saw(
     assert json.loads(smsc.out.splitlines()[1])["smsc"]["submits"] == 0
 
 
+def test_what_waits_for_an_esme_outlives_a_kill_of_the_smsc_by_its_journal(
+    shell: Shell, started: Callable[..., Running], tmp_path: Path
+) -> None:
+    port, control = free_ports(2)
+    journal = tmp_path / "smsc.jsonl"
+    arguments = (
+        "smsc",
+        "--json",
+        "--port",
+        str(port),
+        "--control-port",
+        str(control),
+        "--journal",
+        str(journal),
+    )
+    smsc = started(*arguments)
+    smsc.await_line("\n")
+    shell.ok("phone", "reply", PHONE, "OK", "--to", "36111", "--control", f"http://127.0.0.1:{control}")
+    assert smsc.end(signal.SIGKILL) == -signal.SIGKILL
+    again = started(*arguments)
+    again.await_line("\n")
+    assert again.end() == 0
+    assert json.loads(again.out.splitlines()[1])["smsc"]["waiting"] == {"smsgate": 1}
+    refused = shell.run("smsc", "--journal", str(journal), "--profile", "ids-empty")
+    assert refused.code == 2
+    assert "leave --profile out" in refused.err
+    nowhere = shell.run(
+        "smsc", "--port", "0", "--control-port", "0", "--journal", str(tmp_path / "no" / "file")
+    )
+    assert nowhere.code == 1
+    assert "cannot be written" in nowhere.err
+
+
 def test_without_a_simulator_the_phone_says_how_to_start_one(shell: Shell) -> None:
     (port,) = free_ports(1)
     for arguments in (("inbox", PHONE), ("reply", PHONE, "OK")):

@@ -1,0 +1,127 @@
+"""One run: traffic, kills, quiet, proof."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from tests.chaos.books import read_smsc, read_tables, still_open
+from tests.chaos.children import codes
+from tests.chaos.kills import GAP_S, Killer
+from tests.chaos.proof import Check, figures, prove
+from tests.chaos.town import IN_DOUBT_MAX, Town, a_town
+from tests.chaos.traffic import GROUP, Traffic, settle_in
+
+INTERVAL_S: Final = 1.5  # between two campaigns: half of the carrier's rate, so that what waits is caught up
+AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
+GROUPS_MIN: Final = 12
+QUIET_S: Final = 4.0  # nothing moved for so long, and nothing is left to do
+QUIET_LIMIT_S: Final = 120.0
+SAID_UNASKED: Final = (
+    "lease"  # the one reason for which a process may end by itself: its supervisor starts it
+)
+
+
+async def kill_and_prove(
+    kills: int, seed: int, say: Callable[[str], None], directory: Path | None = None
+) -> dict[str, Any]:
+    """Run the whole and return the summary; `ok` in it says whether everything holds."""
+    began = time.monotonic()
+    expected = kills * sum(GAP_S) / 2 / INTERVAL_S
+    groups = max(GROUPS_MIN, math.ceil(expected / AGAIN_AFTER))
+    async with a_town(seed, directory=directory) as town:
+        traffic = await settle_in(town, groups, seed)
+        say(f"{groups * GROUP} people in {groups} groups; killing {kills} times, seed {seed}")
+        killer, stop = Killer(town, seed, say), asyncio.Event()
+        sending = asyncio.create_task(traffic.run(stop, INTERVAL_S))
+        await killer.run(kills)
+        stop.set()
+        await asyncio.wait_for(sending, QUIET_LIMIT_S)
+        quiet_s = await until_quiet(town)
+        say(f"quiet after {quiet_s:.1f} s")
+        async with town.database() as connection:
+            tables = await read_tables(connection)
+        smsc = read_smsc(town.journal)
+        groups_of = {mark: traffic.groups[number] for mark, number in traffic.group_of.items()}
+        checks = prove(
+            smsc,
+            tables,
+            town.shop,
+            groups=groups_of,
+            campaigns=len(traffic.campaigns),
+            cap=IN_DOUBT_MAX,
+            deaths=[end.at for end in town.gateway.ended if end.code],
+        )
+        checks += [_process_check(town), _stop_check(killer), _intake_check(traffic)]
+        found = figures(smsc, tables)
+        processes = {
+            child.name: {
+                "lives": child.lives,
+                "codes": codes(child.ended),
+                "unasked": [end.last_words for end in child.unasked],
+            }
+            for child in town.children
+        }
+    return {
+        "kills": kills,
+        "seed": seed,
+        "ok": all(check.ok for check in checks),
+        "wall_s": round(time.monotonic() - began, 1),
+        "quiet_s": round(quiet_s, 1),
+        "by_kind": dict(Counter(kill.kind for kill in killer.kills)),
+        "campaigns": len(traffic.campaigns),
+        **found,
+        "stop_codes": killer.stop_codes,
+        "shop_repeated": town.shop.repeated,
+        "processes": processes,
+        "checks": [{"name": each.name, "ok": each.ok, "of": each.of, "wrong": each.wrong} for each in checks],
+    }
+
+
+async def until_quiet(town: Town, limit_s: float = QUIET_LIMIT_S) -> float:
+    """Wait until all work is done and nothing moves; return how long it took, at most `limit_s`."""
+    began = moved_at = time.monotonic()
+    mark: object = None
+    while time.monotonic() - began < limit_s:
+        await asyncio.sleep(0.5)
+        now = (town.journal.stat().st_size, len(town.shop.received), await _left(town))
+        if now != mark or any(now[2].values()):
+            mark, moved_at = now, time.monotonic()
+        if time.monotonic() - moved_at > QUIET_S and all(child.pid for child in town.children):
+            break
+    return time.monotonic() - began
+
+
+async def _left(town: Town) -> dict[str, int]:
+    try:
+        async with town.database() as connection:
+            return await still_open(connection)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return {"database": 1}
+
+
+def _process_check(town: Town) -> Check:
+    """No process ends by itself but for a lease that it lost while the database was away."""
+    wrong = [
+        f"{child.name}: {end.code} {end.last_words}"
+        for child in town.children
+        for end in child.unasked
+        if SAID_UNASKED not in end.last_words
+    ]
+    return Check("no process ended by itself for another reason than its lease", wrong)
+
+
+def _stop_check(killer: Killer) -> Check:
+    wrong = [f"exit code {code}" for code in killer.stop_codes if code]
+    return Check("SIGTERM under load ends with exit code 0", wrong, len(killer.stop_codes))
+
+
+def _intake_check(traffic: Traffic) -> Check:
+    return Check("no webhook of the shop was refused for good", traffic.refused, len(traffic.campaigns))

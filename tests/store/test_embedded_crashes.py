@@ -1,0 +1,66 @@
+"""The embedded server whose own processes die or hang: it is there again, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import asyncpg
+
+from smsgate.store import embedded_server
+from smsgate.store.embedded import EmbeddedPostgres
+from tests.store.embedded_clusters import a_server, execute
+
+HANGING_S = (
+    embedded_server.STUCK_S + 20.0
+)  # what the immediate stop itself takes, on a machine that does other things
+
+
+def processes(data_dir: Path) -> dict[str, int]:
+    """Return the server's processes by what each calls itself, such as "checkpointer"."""
+    pids = embedded_server.orphans(data_dir)
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode() for pid in pids}
+    return {title.removeprefix("postgres: "): pid for pid, title in titles.items()}
+
+
+async def test_a_server_that_hangs_while_it_stops_is_stopped_hard_and_keeps_what_was_committed(
+    reachable_dir: Path,
+) -> None:
+    server = a_server(reachable_dir)
+    await server.start()
+    await execute(server, "CREATE TABLE t AS SELECT 42 AS n")
+    os.kill(processes(server.data_dir)["checkpointer"], signal.SIGSTOP)
+    began = time.monotonic()
+    assert await server.close() is True
+    assert embedded_server.STUCK_S < time.monotonic() - began < HANGING_S
+    assert embedded_server.find(server.data_dir) is None
+    async with a_server(reachable_dir) as again:
+        assert await execute(again, "SELECT n FROM t") == 42
+
+
+async def test_a_stop_right_after_the_death_of_a_backend_comes_to_an_end(reachable_dir: Path) -> None:
+    """PostgreSQL 18 hangs when it is asked to stop while it recovers; found by `make chaos`."""
+    # Durable: then the recovery begins with a look at every file, and lasts long enough to be met.
+    server = EmbeddedPostgres(reachable_dir / "state", system_dir=reachable_dir / "system")
+    await server.start()
+    connection = await asyncpg.connect(**server.connect_args("sg_admin"))
+    os.kill(await connection.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+    connection.terminate()
+    began = time.monotonic()
+    assert await server.close() is True
+    assert time.monotonic() - began < HANGING_S
+    assert embedded_server.find(server.data_dir) is None
+
+
+async def test_a_start_waits_for_a_server_that_recovers_from_the_death_of_a_backend(
+    reachable_dir: Path,
+) -> None:
+    async with EmbeddedPostgres(reachable_dir / "state", system_dir=reachable_dir / "system") as server:
+        connection = await asyncpg.connect(**server.connect_args("sg_admin"))
+        os.kill(await connection.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+        connection.terminate()
+        async with a_server(reachable_dir) as second:
+            assert not second.started
+            assert await execute(second, "SELECT 1") == 1
