@@ -19,10 +19,13 @@ from typing import Any
 import asyncpg
 from smpplib import consts, gsm, smpp
 
-from benchmarks.smsc import PASSWORD, SYSTEM_ID
-from benchmarks.stage import FIRST_MSISDN, SENDER, TEXT, Meter, figures, until
-from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.bench.main import own_smsc, throw_away_database, until
+from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.scene import NAMES, PASSWORD, SENDER, SYSTEM_ID, TEXT, msisdn_of
+from smsgate.links.profile_values import Host
 from smsgate.store.roles import ADMIN
+
+DATABASE = "ordinary"
 
 WINDOW = 100
 POOL = 10
@@ -110,13 +113,14 @@ class Session:
 
 
 async def send_one(
-    session: Session, pool: asyncpg.Pool[asyncpg.Record], msisdn: int, room: asyncio.Semaphore
+    session: Session, pool: asyncpg.Pool[asyncpg.Record], nth: int, room: asyncio.Semaphore
 ) -> None:
+    msisdn, text = msisdn_of(nth), TEXT.format(first_name=NAMES[nth % len(NAMES)])
     async with room:
         message_id = await pool.fetchval(
-            "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id", msisdn, TEXT
+            "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id", msisdn, text
         )
-        parts, encoding, kind = gsm.make_parts(TEXT)
+        parts, encoding, kind = gsm.make_parts(text)
         answer = await session.request(
             "submit_sm",
             source_addr_ton=consts.SMPP_TON_NWSPEC,
@@ -135,31 +139,50 @@ async def send_one(
         )
 
 
-async def run_ordinary(
-    server: EmbeddedPostgres, meter: Meter, smsc: tuple[str, int], messages: int
+async def run_ordinary(smsc: Host | None, messages: int) -> dict[str, Any]:
+    """Send `messages` and wait for all receipts; `smsc` None: our simulator."""
+    async with throw_away_database() as server, own_smsc() as own:
+        await server.recreate_database(DATABASE)
+        arguments = server.connect_args(ADMIN, DATABASE)
+        async with asyncpg.create_pool(min_size=POOL, max_size=POOL, **arguments) as pool:
+
+            async def wal_octets() -> int:
+                return int(await pool.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
+
+            return await _measured(pool, Meter(server.data_dir, wal_octets), smsc or own.host, messages)
+
+
+async def _measured(
+    pool: asyncpg.Pool[asyncpg.Record], meter: Meter, smsc: Host, messages: int
 ) -> dict[str, Any]:
-    """Send `messages` and wait for all receipts."""
-    arguments = server.connect_args(ADMIN, "ordinary")
-    async with asyncpg.create_pool(min_size=POOL, max_size=POOL, **arguments) as pool:
-        await pool.execute(SCHEMA)
-        session = Session(pool)
-        await session.connect(*smsc)
-        room = asyncio.Semaphore(WINDOW)
+    await pool.execute(SCHEMA)
+    session = Session(pool)
+    await session.connect(*smsc)
+    room = asyncio.Semaphore(WINDOW)
 
-        async def delivered() -> bool:
-            return session.delivered >= messages
+    async def delivered() -> bool:
+        return session.delivered >= messages
 
-        before = await meter.read()
-        began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for n in range(messages):
-                group.create_task(send_one(session, pool, FIRST_MSISDN + n, room))
-        complete = await until(delivered, max(1.0, 30.0 - (time.monotonic() - began)))
-        after = await meter.read()
-        counts = await pool.fetchrow(
-            "SELECT (SELECT count(*) FROM message WHERE sent_at IS NOT NULL) AS accepted, "
-            "(SELECT count(*) FROM message WHERE done_at IS NOT NULL) AS receipts, "
-            "(SELECT count(*) FROM ledger) AS ledger_messages"
-        )
-        await session.close()
-    return {**figures(before, after, messages), **dict(counts or {}), "complete": complete}
+    before = await meter.read()
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for n in range(messages):
+            group.create_task(send_one(session, pool, n, room))
+    complete = await until(delivered, max(1.0, 30.0 - (time.monotonic() - began)))
+    used = used_between(before, await meter.read(), messages)
+    counts = await pool.fetchrow(
+        "SELECT (SELECT count(*) FROM message WHERE sent_at IS NOT NULL) AS accepted, "
+        "(SELECT count(*) FROM message WHERE done_at IS NOT NULL) AS receipts, "
+        "(SELECT count(*) FROM ledger) AS ledger_messages"
+    )
+    await session.close()
+    return {
+        "messages": messages,
+        "wall_s": used.wall_s,
+        "per_second": used.per_second,
+        "gateway_cpu_us": used.gateway_cpu_us,
+        "database_cpu_us": used.database_cpu_us,
+        "wal_bytes": used.wal_octets,
+        **dict(counts or {}),
+        "complete": complete,
+    }

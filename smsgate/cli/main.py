@@ -18,6 +18,7 @@ from smsgate.version import VERSION
 COMMANDS: Final = (
     Command("run", "run", "Run the gateway until Ctrl-C or SIGTERM.", "run"),
     Command("demo", "demo", "Play the main job with simulated phones and shop.", "demo"),
+    Command("bench", "bench", "Measure what this machine carries.", "bench"),
     Command("smsc", "smsc", "Run an SMSC simulator with phones, well or faulty.", "smsc"),
     Command("phone", "phone", "Phones of a running simulator: read, reply."),
     Command("migrate", "migrate", "Bring the database's schema up to date.", "migrate"),

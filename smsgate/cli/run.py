@@ -68,7 +68,7 @@ def run(
     for warning in loaded.warnings:
         say(f"Warning: {warning}.")
     raise_open_files()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_Daemon(chosen, lambda: read().settings).serve())
 
 
@@ -190,7 +190,7 @@ def ready_sentence(process: Process) -> str:
     return f"smsgate runs as {roles}.{api} {carriers}. Ctrl-C ends in order."
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's where it is installed: the same work for a third less CPU."""
     try:
         import uvloop  # noqa: PLC0415  # not on every platform

@@ -57,6 +57,8 @@ class Pump:
         self._timers = Timers(clock, self.fill)
         # Gives refused messages to another carrier than the named one; False: nobody is left.
         self.elsewhere: Callable[[Batch, Sequence[int], str], bool] = lambda _batch, _indexes, _name: False
+        # Told of what was written of the interactive lane, and when.
+        self.on_interactive: Callable[[Batch, Sequence[int], datetime], None] = lambda *_: None
         # What the database says is ours, until the flush that settles it is durable.
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
@@ -222,6 +224,8 @@ class Pump:
         self.uncommitted += taken
         self.submitted += taken
         self.routed[batch.way.route, batch.carrier_id] += taken
+        if lane is Lane.INTERACTIVE and taken:
+            self.on_interactive(batch, indexes[:taken], now)
         return taken == len(indexes)
 
     def _without_stops(self, batch: Batch, indexes: list[int], now: datetime) -> list[int]:

@@ -28,13 +28,16 @@ class Host(NamedTuple):
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
 
-def _read_host(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _HOST.fullmatch(value)
+def read_host(text: str) -> Host:
+    """Return what "host:port" means. Raises ValueError: nothing."""
+    match = _HOST.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 65_536:
         raise ValueError("is no host:port")
     return Host(match["ipv6"] or match["host"], int(match["port"]))
+
+
+def _read_host(value: Any) -> Any:
+    return read_host(value) if isinstance(value, str) else value
 
 
 HostText = Annotated[Host, BeforeValidator(_read_host)]

@@ -1,0 +1,1 @@
+"""`smsgate bench`: what this machine carries, from a claimed chunk to the committed receipt."""

@@ -1,0 +1,294 @@
+"""One run: a throw-away database, a campaign, an SMSC, the gateway role in this process, and its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from smsgate.bench.meter import Meter, percentile, rss_max_mb, used_between
+from smsgate.bench.scene import (
+    CAMPAIGN,
+    COST_LIST,
+    MERCHANT,
+    PASSWORD,
+    SENDER,
+    SYSTEM_ID,
+    begin,
+    prepare,
+)
+from smsgate.bench.watch import Confirmations, Seconds, answer_now_and_then
+from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
+from smsgate.config.settings import SendingSettings
+from smsgate.daemon.gateway import Gateway
+from smsgate.daemon.process import running
+from smsgate.errors import SmsgateError
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_flow import RATE_LIMIT_PER_S
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_values import Host
+from smsgate.store.bench_books import books, progress, waiting, wal_octets
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database
+
+BIND_LIMIT_S: Final = 15.0
+STALL_LIMIT_S: Final = 60.0  # nothing was written, answered or received for so long: the run is given up
+CONFIRMED_LIMIT_S: Final = 5.0  # for confirmations that are under way when the campaign is over
+LOOK_S: Final = 0.02
+SETTLE_S: Final = 30.0  # of a paced run, until the rate is held
+# An SMSC leaves some 100 deliver_sm of a bind unanswered, and each waits for its commit: so many binds bring
+# the receipts of 60,000 messages a second.
+BINDS: Final = 16
+WINDOW: Final = 250  # submit_sm of each bind
+# What a second of the fastest SMSC writes and the next commit frees; see docs/performance.md.
+IN_DOUBT_MAX: Final = 10_000
+OTHER_NUMBER: Final = "36112"  # of the account that only brings answers
+
+
+class BenchFailed(SmsgateError):
+    code = "bench_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """`rate_per_s` None: as fast as it goes. `smsc` None: a simulator of its own."""
+
+    messages: int
+    rate_per_s: int | None = None
+    smsc: Host | None = None
+    system_id: str = SYSTEM_ID
+    password: str = PASSWORD
+    receipts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What `smsgate bench` says. CPU is per message; `wal_bytes` is the whole run's."""
+
+    messages: int
+    wall_s: float
+    per_second: int
+    gateway_cpu_us: float
+    database_cpu_us: float
+    wal_bytes: int
+    rss_mb: int
+    accepted: int
+    receipts: int
+    ledger_messages: int
+    unknown: int
+    flush_ms: dict[str, float | None]
+    interactive_ms: dict[str, float | None]
+    settled_per_second: float | None  # of a run that is longer than SETTLE_S
+    complete: bool  # every message has its outcome and, where they are asked for, its receipt
+
+    def as_json(self) -> dict[str, Any]:
+        keys = [name for name in self.__slots__ if name not in {"settled_per_second", "complete"}]
+        return {key: getattr(self, key) for key in keys}
+
+
+def _reachable_dir() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="smsgate-bench-"))
+    directory.chmod(0o711)  # ours; PostgreSQL's own user, when root runs this, has to get in
+    return directory
+
+
+@asynccontextmanager
+async def throw_away_database() -> AsyncIterator[EmbeddedPostgres]:
+    """Run an embedded server with the settings that `smsgate run` has: fsync and synchronous_commit on."""
+    directory = _reachable_dir()
+    try:
+        async with EmbeddedPostgres(directory / "state", system_dir=directory / "system") as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSmsc:
+    host: Host
+    phones: asyncio.StreamWriter  # an MSISDN and "\n": it says OK
+
+
+@asynccontextmanager
+async def own_smsc() -> AsyncIterator[OwnSmsc]:
+    """Run the simulator as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "smsgate.bench.smsc",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        port = (await process.stdout.readline()).strip()
+        if not port:
+            raise BenchFailed("the SMSC simulator did not start; `smsgate smsc` says why")
+        yield OwnSmsc(Host("127.0.0.1", int(port)), process.stdin)
+    finally:
+        process.stdin.close()  # it ends with its input
+        await process.wait()
+
+
+def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host) -> Settings:
+    """Return one carrier, and where the SMSC is not ours a second one whose phones answer."""
+    measured = CarrierProfile(
+        name="smsc",
+        hosts=(options.smsc or own,),
+        system_id=options.system_id if options.smsc else SYSTEM_ID,
+        password=SecretStr(options.password if options.smsc else PASSWORD),
+        tls="none",
+        insecure_plaintext=True,
+        binds=BINDS,
+        rate_per_s=options.rate_per_s or RATE_LIMIT_PER_S,
+        window_max=WINDOW,
+        response_timeout_s=30.0,
+        registered_delivery=int(options.receipts),
+        senders=(SenderNumber(number=SENDER, receives=True),),
+        cost_list=COST_LIST,
+    )
+    phones = CarrierProfile(
+        name="phones",
+        hosts=(own,),
+        system_id=SYSTEM_ID,
+        password=SecretStr(PASSWORD),
+        tls="none",
+        insecure_plaintext=True,
+        senders=(SenderNumber(number=OTHER_NUMBER, receives=True),),
+    )
+    return Settings(
+        node=NodeSettings(state_dir=server.data_dir.parent, roles=("gateway",)),
+        database=DatabaseSettings(),
+        http=HttpSettings(port=0),
+        webhooks=WebhookSettings(),
+        sending=SendingSettings(in_doubt_max=IN_DOUBT_MAX),
+        carriers=(measured, phones) if options.smsc else (measured,),
+    )
+
+
+async def run_bench(options: BenchOptions) -> Figures:
+    """
+    Send `options.messages` offers and return the figures.
+
+    Raises:
+        BenchFailed: the SMSC lets nobody bind, or the simulator does not start.
+    """
+    async with throw_away_database() as server, own_smsc() as smsc:
+        async with await Database.open(server) as database:
+            await prepare(database, options.messages)
+        settings = bench_settings(server, options, smsc.host)
+        async with running(settings, say=lambda _: None) as process:
+            assert process.gateway is not None
+            await _bound(process.gateway, options)
+            return await _Run(process.services.database, process.gateway, server, options).measure(smsc)
+
+
+async def _bound(gateway: Gateway, options: BenchOptions) -> None:
+    async def all_bound() -> bool:
+        return all(bind.state == "bound" for carrier in gateway.switchboard for bind in carrier.binds())
+
+    if not await until(all_bound, BIND_LIMIT_S):
+        errors = {bind.last_error for carrier in gateway.switchboard for bind in carrier.binds()} - {""}
+        host = options.smsc or "the simulator"
+        why = "; ".join(sorted(errors)) or "no answer"
+        raise BenchFailed(f"{host} does not let {BINDS} binds of {options.system_id} in: {why}")
+
+
+class _Run:
+    def __init__(
+        self, database: Database, gateway: Gateway, server: EmbeddedPostgres, options: BenchOptions
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._options = options
+        self._meter = Meter(server.data_dir, partial(wal_octets, database))
+        self._moved: tuple[object, ...] = ()
+        self._moved_at = 0.0
+
+    async def measure(self, smsc: OwnSmsc) -> Figures:
+        gateway, messages = self._gateway, self._options.messages
+        confirmations, seconds = Confirmations(gateway), Seconds(gateway)
+        before = await self._meter.read()
+        await begin(self._database)
+        gateway.pump.wake_claims.set()
+        beside = [
+            asyncio.create_task(seconds.run()),
+            asyncio.create_task(answer_now_and_then(gateway, smsc.phones, messages)),
+        ]
+        complete = await self._until_done()
+        after = await self._meter.read()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        seconds.note_flushes()
+        await until(self._confirmed, CONFIRMED_LIMIT_S)
+        used = used_between(before, after, messages)
+        return Figures(
+            messages=messages,
+            wall_s=used.wall_s,
+            per_second=used.per_second,
+            gateway_cpu_us=used.gateway_cpu_us,
+            database_cpu_us=used.database_cpu_us,
+            wal_bytes=used.wal_octets,
+            rss_mb=rss_max_mb(),
+            flush_ms=_ranks(seconds.flushes_ms) | {"max": _rounded(max(seconds.flushes_ms, default=None))},
+            interactive_ms=_ranks(await confirmations.delays_ms(self._database)),
+            settled_per_second=seconds.rate_after(SETTLE_S),
+            complete=complete,
+            **await books(self._database, CAMPAIGN),
+        )
+
+    async def _until_done(self) -> bool:
+        """Wait for the last commit; False: it got stuck, and the figures say how far it came."""
+        clock = asyncio.get_running_loop().time
+        self._moved_at = clock()
+        while not await self._done():
+            carriers = [carrier.counts for carrier in self._gateway.switchboard]
+            moved = tuple((counts.submitted, counts.answered, counts.receipts) for counts in carriers)
+            if moved != self._moved:
+                self._moved, self._moved_at = moved, clock()
+            elif clock() - self._moved_at > STALL_LIMIT_S:
+                return False
+            await asyncio.sleep(LOOK_S)
+        return True
+
+    async def _done(self) -> bool:
+        """Ask the database only when the process has nothing left to do: the question costs CPU, too."""
+        pump, messages = self._gateway.pump, self._options.messages
+        if pump.batches() or pump.uncommitted or not self._gateway.outcomes.empty():
+            return False
+        found = await progress(self._database, MERCHANT, CAMPAIGN)
+        received = found.receipts + found.failures >= messages or not self._options.receipts
+        return found.accepted + found.failures >= messages and received
+
+    async def _confirmed(self) -> bool:
+        return not await waiting(self._database)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], limit_s: float) -> bool:
+    """Wait until `condition` holds; False: it did not within the limit."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + limit_s
+    while not await condition():
+        if clock() > deadline:
+            return False
+        await asyncio.sleep(LOOK_S)
+    return True
+
+
+def _ranks(values: list[float]) -> dict[str, float | None]:
+    return {f"p{percent}": _rounded(percentile(values, percent)) for percent in (50, 99)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,80 @@
+"""
+What a benchmark sends, and to whom: one merchant, prices by network, subscribers, an offer and its campaign.
+
+Rows are those that imports and the API write. Numbers are spread over the numbering plan, so subscribers who
+follow each other in a chunk are far from each other in every index by number.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from smsgate.flows.commerce_records import Audience, CampaignRecord
+from smsgate.store.bench_books import People, write_merchant, write_offer
+from smsgate.store.campaigns import PgCampaigns
+from smsgate.store.pool import Database
+
+SYSTEM_ID: Final = "smsgate"
+PASSWORD: Final = "secret"  # noqa: S105  # the public default of a simulator
+SENDER: Final = "36111"
+COST_LIST: Final = "sim-cost"
+MERCHANT: Final = 7
+CAMPAIGN: Final = 1_001
+_OFFER: Final = 2_001
+TEXT: Final = (  # 148 septets and a first name of 4 to 9
+    "Boxman: {first_name}, le CD de Madonna est là, 19,90€ port compris. Répondez OK = commande avec "
+    "obligation de paiement. Rétract. 14 j. bxm.fr/m1 STOP 36111"
+)
+NAMES: Final = (
+    "Camille", "Louis", "Léa", "Jules", "Chloé", "Hugo", "Manon", "Arthur", "Inès", "Nathan", "Sarah",
+    "Gabriel", "Alice", "Martin", "Zoé", "Théo",
+)  # fmt: skip
+# The multiplier has no factor in common with the plan's size, so every number comes once.
+_FIRST_NUMBER: Final = 33_600_000_000
+_NUMBERS: Final = 200_000_000  # French mobile numbers: +33 6 and the first half of +33 7
+_STRIDE: Final = 61_803_399
+REFUSING_OF: Final = 50  # one of so many subscribers has not agreed to offers
+MESSAGES_MAX: Final = _NUMBERS // 2
+
+
+def people_for(messages: int) -> int:
+    """Return how many subscribers there must be for `messages` of them to have agreed."""
+    return messages + (messages - 1) // (REFUSING_OF - 1)
+
+
+def msisdn_of(nth: int) -> int:
+    """Return the number of the `nth` recipient, counted from 0 in the order of the chunks."""
+    person = nth + nth // (REFUSING_OF - 1)
+    return _FIRST_NUMBER + person * _STRIDE % _NUMBERS
+
+
+async def prepare(database: Database, messages: int) -> None:
+    """Write everything; the campaign is started, cut into chunks and paused, so nothing leaves yet."""
+    now = datetime.now(UTC)
+    people = People(people_for(messages), _FIRST_NUMBER, _STRIDE, _NUMBERS, REFUSING_OF, NAMES)
+    await write_merchant(database, MERCHANT, people, now - timedelta(days=30))
+    await write_offer(database, MERCHANT, _OFFER, TEXT, SENDER, now + timedelta(hours=8))
+    campaigns = PgCampaigns(database)
+    audience = Audience(("music",), None)
+    await campaigns.create(
+        CampaignRecord(
+            merchant_id=MERCHANT,
+            campaign_id=CAMPAIGN,
+            external_id=None,
+            offer_id=_OFFER,
+            offer_version=1,
+            state="draft",
+            audience=audience,
+            recipients=0,
+            trigger_id=None,
+            created_at=now,
+        )
+    )
+    await campaigns.start(MERCHANT, CAMPAIGN, audience, now)
+    await campaigns.change_state(MERCHANT, CAMPAIGN, "sending", "paused", now)
+
+
+async def begin(database: Database) -> None:
+    """Let the campaign go; the gateway's next look for work finds it."""
+    await PgCampaigns(database).change_state(MERCHANT, CAMPAIGN, "paused", "sending", datetime.now(UTC))

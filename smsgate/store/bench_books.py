@@ -1,0 +1,85 @@
+"""What a benchmark writes before it measures and reads after it, in a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from smsgate.store.catalogue import load
+from smsgate.store.pool import Database
+
+_SQL: Final = load("bench")
+SLICE: Final = 200_000  # subscribers written by one statement: some seconds of its time-out
+
+
+class People(NamedTuple):
+    """Person n has the number `first_number` + n * `stride` modulo `numbers`."""
+
+    count_: int
+    first_number: int
+    stride: int
+    numbers: int
+    refusing_of: int  # one of so many has not agreed to offers
+    names: Sequence[str]
+
+
+class Progress(NamedTuple):
+    accepted: int
+    failures: int  # refused, unknown or not sent
+    receipts: int  # final ones
+
+
+async def write_merchant(database: Database, merchant_id: int, people: People, agreed_at: datetime) -> None:
+    """Write price lists, a merchant and its subscribers."""
+    async with database.bulk() as connection:
+        for name in ("price_lists", "price_versions", "price_items"):
+            await connection.execute(_SQL[name])
+        await connection.execute(_SQL["merchant"], merchant_id)
+        for start in range(0, people.count_, SLICE):
+            end = min(start + SLICE, people.count_)
+            await connection.execute(_SQL["subscribers"], merchant_id, start, end, *people[1:], agreed_at)
+    async with database.control() as connection:
+        await connection.execute("VACUUM (ANALYZE) subscriber")  # as autovacuum does after an import
+
+
+async def write_offer(
+    database: Database, merchant_id: int, offer_id: int, text: str, sender: str, expires_at: datetime
+) -> None:
+    async with database.bulk() as connection:
+        await connection.execute(_SQL["offer"], merchant_id, offer_id)
+        await connection.execute(_SQL["offer_version"], merchant_id, offer_id, text, sender, expires_at)
+
+
+async def progress(database: Database, merchant_id: int, campaign_id: int) -> Progress:
+    async with database.report() as connection:
+        row = await connection.fetchrow(_SQL["progress"], merchant_id, campaign_id)
+    assert row is not None
+    return Progress(row["accepted"], row["failures"], row["receipts"])
+
+
+async def books(database: Database, campaign_id: int) -> dict[str, Any]:
+    """Return accepted, receipts, ledger_messages and unknown, all from one snapshot."""
+    async with database.report() as connection:
+        row = await connection.fetchrow(_SQL["books"], campaign_id)
+    assert row is not None
+    return dict(row)
+
+
+async def confirmations(database: Database) -> list[tuple[int, datetime]]:
+    """Return (message id, when the deliver_sm came that it answers)."""
+    async with database.report() as connection:
+        rows = await connection.fetch(_SQL["confirmations"])
+    return [(row["message_id"], row["received_at"]) for row in rows]
+
+
+async def waiting(database: Database) -> int:
+    """Return how many system messages have not left."""
+    async with database.bulk() as connection:
+        return int(await connection.fetchval(_SQL["waiting"]))
+
+
+async def wal_octets(database: Database) -> int:
+    """Return how far the server's write-ahead log has come."""
+    async with database.report() as connection:
+        return int(await connection.fetchval(_SQL["wal_octets"]))

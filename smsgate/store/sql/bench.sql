@@ -1,0 +1,77 @@
+-- What `smsgate bench` writes in its throw-away database before it measures, and reads after it.
+
+-- name: price_lists
+-- scope: control
+INSERT INTO price_list (price_list_id, name, side, currency)
+VALUES (1, 'sell', 'sell', 'EUR'), (2, 'sim-cost', 'cost', 'EUR')
+
+-- name: price_versions
+-- scope: control
+INSERT INTO price_version (price_list_id, version, effective_from, source_sha256)
+VALUES (1, 1, now() - interval '1 day', ''), (2, 1, now() - interval '1 day', '')
+
+-- name: price_items
+-- scope: control
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
+VALUES (11, 1, 1, 'mt', '20801', 45000), (12, 1, 1, 'mt', '20810', 46000), (13, 1, 1, 'mt', '20820', 47000),
+       (14, 1, 1, 'mt', '208', 48000), (15, 1, 1, 'mt', '*', 90000), (16, 1, 1, 'mo', '*', 10000),
+       (21, 2, 1, 'mt', '20801', 30000), (22, 2, 1, 'mt', '20810', 31000), (23, 2, 1, 'mt', '*', 32000)
+
+-- name: merchant
+-- scope: merchant
+INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, contact, price_list_id)
+VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR', 'bxm.fr', 1)
+
+-- name: subscribers
+-- scope: merchant
+-- Person n, from $2 up to $3: number $4 + n * $5 modulo $6; the last one of each $7 has not agreed to offers.
+INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, tags, fields, offers_state,
+                        offers_state_at, created_at, updated_at)
+SELECT $1, 10000 + n, $4::bigint + n * $5::bigint % $6::bigint, 'fr', 'FR', ARRAY['music'],
+       jsonb_build_object('first_name', ($8::text[])[1 + n % cardinality($8::text[])]),
+       CASE WHEN n % $7::bigint = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $9, $9
+  FROM generate_series($2::bigint, $3::bigint - 1) AS s (n)
+
+-- name: offer
+-- scope: merchant
+INSERT INTO offer (merchant_id, offer_id, version) VALUES ($1, $2, 1)
+
+-- name: offer_version
+-- scope: merchant
+INSERT INTO offer_version (merchant_id, offer_id, version, text, shop_name, item, unit_price_minor, currency,
+                           quantity_max, language, country, sender, expires_at)
+VALUES ($1, $2, 1, $3, 'Boxman', 'CD Madonna', 1990, 'EUR', 5, 'fr', 'FR', $4, $5)
+
+-- name: progress
+-- scope: merchant
+SELECT coalesce(sum(n) FILTER (WHERE kind IN ('delivered', 'failed')), 0)::bigint AS receipts,
+       coalesce(sum(n) FILTER (WHERE kind = 'accepted'), 0)::bigint AS accepted,
+       coalesce(sum(n) FILTER (WHERE kind IN ('refused', 'unknown', 'not_sent')), 0)::bigint AS failures
+  FROM campaign_counter WHERE merchant_id = $1 AND campaign_id = $2
+
+-- name: books
+-- scope: report
+-- Rows and not counters. System messages, which are few, are counted and taken off.
+WITH system AS (SELECT merchant_id, message_id FROM message WHERE campaign_id IS NULL)
+SELECT (SELECT count(*) FROM sent WHERE status = 0)
+         - (SELECT count(*) FROM system JOIN sent s USING (merchant_id, message_id) WHERE s.status = 0) AS accepted,
+       (SELECT count(*) FROM receipt)
+         - (SELECT count(*) FROM system JOIN receipt USING (merchant_id, message_id)) AS receipts,
+       (SELECT coalesce(sum(messages), 0)::bigint FROM ledger_entry
+         WHERE account = 'revenue' AND direction = 'mt' AND campaign_id = $1) AS ledger_messages,
+       (SELECT count(*) FROM sent WHERE status = -1) AS unknown
+
+-- name: confirmations
+-- scope: report
+SELECT m.message_id, i.received_at
+  FROM message m
+  JOIN inbound_message i ON i.merchant_id = m.merchant_id AND i.inbound_id = m.inbound_id
+ WHERE m.campaign_id IS NULL
+
+-- name: waiting
+-- scope: report
+SELECT count(*) FROM interactive_queue
+
+-- name: wal_octets
+-- scope: report
+SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
