@@ -1,7 +1,7 @@
 """
 The offer, and the check that its text says what the law asks before a customer can order by "OK".
 
-The rules are data (`offer_rules.toml`), dated and with their source; a country that has none gets the
+The rules are data (`law/offers.toml`), dated and with their source; a country that has none gets the
 strict common
 minimum. The check finds what is missing; it cannot prove that what stands there is true.
 """
@@ -114,7 +114,7 @@ def lint(
 
 def rules_of(country: str, on: date | None = None) -> dict[str, Any]:
     """Return the rule table in force in `country` on a day; the common minimum when there is none."""
-    rules = table("offer_rules.toml")
+    rules = table("law", "offers.toml")
     dated: list[dict[str, Any]] = rules["country"].get(country.upper(), [])
     day = on or date.max
     valid = [rule for rule in dated if rule["from"] <= day and (on is None or day < rule.get("to", date.max))]
@@ -176,7 +176,7 @@ def _instead(char: str) -> str:
 
 def _lint_minimum(text: str, facts: Facts, rules: Mapping[str, Any]) -> list[Finding]:
     folded = f" {' '.join(fold(text).split())} "
-    phrases: dict[str, dict[str, list[str]]] = table("offer_rules.toml")["phrases"]
+    phrases: dict[str, dict[str, list[str]]] = table("law", "offers.toml")["phrases"]
     spoken = [phrases[language] for language in rules["languages"]]
     present = {
         "identity": _has_identity(folded, facts.shop),
@@ -228,7 +228,7 @@ def _has_any_word(folded: str, phrase: str) -> bool:
 
 
 def _has_price(folded: str, price_minor: int | None, currency: str | None) -> bool:
-    signs: dict[str, list[str]] = table("offer_rules.toml")["currencies"]
+    signs: dict[str, list[str]] = table("law", "offers.toml")["currencies"]
     wanted = (
         signs.get(currency, [currency.casefold()])
         if currency
