@@ -15,6 +15,7 @@ from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
+from smsgate.campaigns.pacing import PER_MINUTE_MAX
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX, TAGS_MAX
 from smsgate.flows.commerce_records import Audience, CampaignRecord
@@ -60,8 +61,22 @@ class CreateCampaign(RequestModel):
     offer: PublicId | CreateOffer = Field(description="An offer's id, or the offer itself.")
     audience: AudienceModel
     external_id: ExternalId | None = None
+    messages_per_minute: Pace | None = Field(
+        default=None, description="Left out or null: as fast as the carriers take them."
+    )
     start: bool = Field(
         default=False, description="Start at once. When the start is refused the draft stays, to be mended."
+    )
+
+
+Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
+
+
+class ChangeCampaign(RequestModel):
+    """What is left out stays as it is."""
+
+    messages_per_minute: Pace | None = Field(
+        default=None, description="null: as fast as the carriers take them, from now on."
     )
 
 
@@ -94,6 +109,7 @@ class Campaign(AnswerModel):
     audience: AudienceAnswer
     recipients: int = Field(description="Subscribed members of the audience at the start.")
     trigger: str | None
+    messages_per_minute: int | None
     progress: Progress | None = Field(description="Only when one campaign is read.")
     created_at: datetime
     started_at: datetime | None
@@ -136,7 +152,13 @@ async def create_campaign(call: Call) -> Answer:
     else:
         offer_id = call.decode(Kind.OFFER, body.offer)
     campaigns = commerce(call).campaigns
-    record = await campaigns.create(call.merchant_id, offer_id, audience, body.external_id)
+    record = await campaigns.create(
+        call.merchant_id,
+        offer_id,
+        audience,
+        body.external_id,
+        messages_per_minute=body.messages_per_minute,
+    )
     if body.start:
         record = await campaigns.start(call.merchant_id, record.campaign_id)
     return as_campaign(call, record)
@@ -184,6 +206,16 @@ async def start_campaign(call: Call) -> Answer:
     _refuse_test_key(call)
     record = await commerce(call).campaigns.start(call.merchant_id, call.path_id(Kind.CAMPAIGN))
     return as_campaign(call, record)
+
+
+async def change_campaign(call: Call) -> Answer:
+    body = call.body_as(ChangeCampaign)
+    campaigns, campaign_id = commerce(call).campaigns, call.path_id(Kind.CAMPAIGN)
+    if "messages_per_minute" in body.model_fields_set:
+        return as_campaign(
+            call, await campaigns.set_pace(call.merchant_id, campaign_id, body.messages_per_minute)
+        )
+    return as_campaign(call, (await campaigns.get(call.merchant_id, campaign_id))[0])
 
 
 async def pause_campaign(call: Call) -> Answer:
@@ -245,6 +277,7 @@ def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = 
         ),
         recipients=record.recipients,
         trigger=None if record.trigger_id is None else call.public(Kind.TRIGGER, record.trigger_id),
+        messages_per_minute=record.messages_per_minute,
         progress=progress,
         created_at=record.created_at,
         started_at=record.started_at,
@@ -274,6 +307,16 @@ ROUTES: Final = (
         response=Page[Campaign],
     ),
     Route("GET", "/v1/campaigns/{id}", get_campaign, "Read a campaign", Scope.READ, response=Campaign),
+    Route(
+        "PATCH",
+        "/v1/campaigns/{id}",
+        change_campaign,
+        "Change how fast a campaign sends",
+        Scope.SEND,
+        request=ChangeCampaign,
+        response=Campaign,
+        errors=("campaign_state",),
+    ),
     Route(
         "POST",
         "/v1/campaigns/{id}/preview",

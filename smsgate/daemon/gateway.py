@@ -20,6 +20,7 @@ from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
 from smsgate.flows.outcomes import Outcomes
+from smsgate.flows.pacing import Pacing
 from smsgate.flows.ports import Carrier, Wakeups
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import CarrierReceipts, MobileOriginated
@@ -49,6 +50,7 @@ UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
 BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
+PACE_INTERVAL_S = 0.1  # a grant is taken so much late at most, and the next one so much earlier
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
 LEAVE_S = 10.0  # for one carrier that is changed or taken out: its own time-out of a response
@@ -149,6 +151,7 @@ class Gateway:
 
     def _make_loops(self, poll_s: float) -> list[Loop]:
         pump, claiming, clock = self.pump, self.claiming, self._clock
+        pacing = Pacing(self._store, pump, clock)
         return [
             Loop(
                 "claims",
@@ -164,6 +167,7 @@ class Gateway:
                 interval_s=INTERACTIVE_POLL_S,
                 wake=pump.wake_interactive,
             ),
+            Loop("pace", pacing.grant_once, clock, interval_s=PACE_INTERVAL_S),
             Loop("failover", self.rerouting.look, clock, interval_s=FAILOVER_INTERVAL_S),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),

@@ -45,6 +45,7 @@ class Chunk:
         "allowance_asked",
         "batches",
         "key",
+        "limit",
         "message_count",
         "message_id_base",
         "returned",
@@ -52,7 +53,14 @@ class Chunk:
     )
 
     def __init__(
-        self, key: ChunkKey, message_id_base: int, message_count: int, allowance: int, *, weight: int = 1
+        self,
+        key: ChunkKey,
+        message_id_base: int,
+        message_count: int,
+        allowance: int,
+        *,
+        weight: int = 1,
+        paced: bool = False,
     ) -> None:
         self.key = key
         self.message_id_base = message_id_base
@@ -61,6 +69,7 @@ class Chunk:
         self.allowance_asked = allowance
         self.batches: list[Batch] = []
         self.returned = False  # to be given back by the next flush: another claim goes on with it
+        self.limit = allowance if paced else None  # the allowance grows no further; None: no pace
         self.weight = weight  # of its merchant, where several share a carrier
 
     @property
@@ -81,7 +90,25 @@ class Chunk:
 
     def may_grow(self, step: int) -> bool:
         """Return whether another commit would move the border."""
-        return self.allowance_asked < min(self.message_count, self.reached() + step)
+        return self.allowance_asked < self.next_allowance(step)
+
+    def next_allowance(self, step: int) -> int:
+        """Return how far the next commit may move the border: it bounds what a crash leaves in doubt."""
+        wanted = min(self.message_count, self.reached() + step)
+        return max(self.allowance_asked, wanted if self.limit is None else min(wanted, self.limit))
+
+    def ungranted(self) -> list[int]:
+        """Return the ids of the messages at and beyond `limit` that are to be sent, in order."""
+        assert self.limit is not None
+        first = self.message_id_base + self.limit
+        return sorted(
+            {
+                message_id
+                for batch in self.batches
+                for index, message_id in enumerate(batch.message_ids)
+                if message_id >= first and index not in batch.skip
+            }
+        )
 
 
 class Way(NamedTuple):

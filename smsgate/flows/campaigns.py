@@ -79,7 +79,13 @@ class Campaigns:
         self._wakeups = wakeups
 
     async def create(
-        self, merchant_id: int, offer_id: int, audience: Audience, external_id: str | None
+        self,
+        merchant_id: int,
+        offer_id: int,
+        audience: Audience,
+        external_id: str | None,
+        *,
+        messages_per_minute: int | None = None,
     ) -> CampaignRecord:
         """
         Store a draft.
@@ -101,6 +107,7 @@ class Campaigns:
             recipients=0,
             trigger_id=None,
             created_at=self._clock.now(),
+            messages_per_minute=messages_per_minute,
         )
         await self._store.create(record)
         return record
@@ -194,6 +201,19 @@ class Campaigns:
                 self._wakeups.campaigns()
                 return await self._store.get(merchant_id, campaign_id)
         raise Conflict("the campaign is being changed by others; read it, then decide")
+
+    async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> CampaignRecord:
+        """
+        Change how fast it sends, also while it does; what was granted already is sent.
+
+        Raises:
+            Conflict: code `campaign_state`; it is over.
+        """
+        campaign = await self._store.get(merchant_id, campaign_id)
+        if not await self._store.set_pace(merchant_id, campaign_id, per_minute):
+            raise Conflict(f"a campaign that is {campaign.state} sends nothing more", code="campaign_state")
+        self._wakeups.campaigns()
+        return await self._store.get(merchant_id, campaign_id)
 
     async def check_prices(self, merchant_id: int, audience: Audience) -> None:
         """

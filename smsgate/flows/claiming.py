@@ -216,6 +216,7 @@ class Claiming:
         """Pause, resume, cancel and expire what is in memory."""
         now = self._clock.now()
         by_key = {(state.merchant_id, state.campaign_id): state.state for state in states}
+        paced = {(s.merchant_id, s.campaign_id) for s in states if s.messages_per_minute is not None}
         for batch in list(self._pump.batches()):
             if now >= batch.expires_at:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
@@ -225,6 +226,8 @@ class Claiming:
                     self._let_go(batch)
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
+            if batch.chunk.limit is None and (batch.merchant_id, batch.campaign_id) in paced:
+                batch.chunk.limit = batch.chunk.allowance_asked  # it was given a pace just now
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
             elif state == "paused" or self._pump.is_stale(batch):

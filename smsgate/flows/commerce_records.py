@@ -123,6 +123,7 @@ class CampaignRecord:
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    messages_per_minute: int | None = None  # None: as fast as carriers take them
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,14 @@ class Composer:
             self._routes.networks(claim.msisdns, claim.ported),
             OfferWording(offer.text, fields, count),
             [None] * count,
-            Chunk(key, claim.message_id_base, claim.message_count, claim.allowance, weight=claim.weight),
+            Chunk(
+                key,
+                claim.message_id_base,
+                claim.message_count,
+                claim.allowance,
+                weight=claim.weight,
+                paced=claim.paced,
+            ),
         )
         return self._batches(columns, Kind.OFFER, claim.campaign_id)
 

@@ -343,12 +343,11 @@ def by_batch(
 
 
 def _progress(chunk: Chunk, allowance_step: int) -> ChunkProgress:
-    """Ask for what was written and one step more: the step bounds what a crash leaves in doubt."""
+    """Ask for what was written and one step more."""
     done = chunk.settled()
     if chunk.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
         return ChunkProgress(chunk.key, chunk.reached(), done=done, released=True)
-    asked = max(chunk.allowance_asked, chunk.reached() + allowance_step)
-    chunk.allowance_asked = min(chunk.message_count, asked)
+    chunk.allowance_asked = chunk.next_allowance(allowance_step)
     return ChunkProgress(chunk.key, chunk.allowance_asked, done=done)
 
 

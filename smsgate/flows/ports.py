@@ -18,6 +18,7 @@ from smsgate.flows.records import (
     InteractiveClaim,
     Lane,
     MobileOriginated,
+    Pace,
     Recovery,
     Resolved,
     SubmittedClaim,
@@ -178,6 +179,14 @@ class SendingStore(Protocol):
 
     async def finish_campaigns(self, now: datetime) -> list[tuple[int, int]]:
         """Finish sending campaigns with no open chunk, with their event; return (merchant, campaign)."""
+        ...
+
+    async def paces(self, campaigns: Sequence[tuple[int, int]]) -> list[Pace]:
+        """Return the paces of those campaigns (merchant, campaign) that send."""
+        ...
+
+    async def take_pace(self, pace: Pace, until: datetime) -> bool:
+        """Commit the next `paced_until`; False: another process was first, or the pace has changed."""
         ...
 
     async def claim_interactive(

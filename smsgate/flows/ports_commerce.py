@@ -77,6 +77,10 @@ class CampaignsStore(Protocol):
         """Return whether the campaign was in `before` and is now in `after`."""
         ...
 
+    async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> bool:
+        """Return whether the campaign may still send."""
+        ...
+
     async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
         """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
         ...

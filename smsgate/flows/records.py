@@ -84,6 +84,7 @@ class ChunkClaim:
     )  # the values of the text's fields, in the order of `field_names`
     field_names: tuple[str, ...]
     weight: int  # of the merchant, where several share a carrier
+    paced: bool  # then nothing may be written before it is granted
     # who moved to another network: MSISDN -> MCC+MNC
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -270,6 +271,17 @@ class CampaignState:
     sender: str
     expires_at: datetime
     weight: int  # the merchant's
+    messages_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a campaign may send (`campaigns.pacing`)."""
+
+    merchant_id: int
+    campaign_id: int
+    per_minute: int | None
+    paced_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

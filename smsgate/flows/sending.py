@@ -256,6 +256,11 @@ class Pump:
             self._outcomes.touch(chunk)
             self.work.set()
 
+    def let(self, chunk: Chunk, limit: int | None) -> None:
+        """Have a paced chunk go on to `limit`; None: it has no pace any more."""
+        chunk.limit = limit
+        self._ask(chunk)
+
     # ------------------------------------------------------------ batches
 
     def batches(self) -> Collection[Batch]:

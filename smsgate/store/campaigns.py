@@ -69,6 +69,11 @@ class PgCampaigns:
         async with self._database.transaction(merchant_id) as connection:
             return await _change_state(connection, merchant_id, campaign_id, before, after, at)
 
+    async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> bool:
+        async with self._database.transaction(merchant_id) as connection:
+            found = await connection.fetchval(_SQL["set_pace"], merchant_id, campaign_id, per_minute)
+        return found is not None
+
     async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
         """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
         async with self._database.transaction(merchant_id) as connection:
@@ -109,7 +114,7 @@ async def insert_campaign(connection: Connection, record: CampaignRecord) -> Non
     await connection.execute(
         _SQL["insert_campaign"], record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
         record.offer_version, record.state, *_conditions(record.audience), record.trigger_id,
-        record.created_at, record.started_at,
+        record.created_at, record.started_at, record.messages_per_minute,
     )  # fmt: skip
 
 
@@ -151,4 +156,5 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        messages_per_minute=row["messages_per_minute"],
     )

@@ -225,6 +225,7 @@ class Claim:
             fields=fields,
             field_names=self._names,
             weight=self._campaign["sending_weight"],
+            paced=self._campaign["messages_per_minute"] is not None,
             ported=ported,
         )
 

@@ -21,6 +21,7 @@ from smsgate.flows.records import (
     ChunkKey,
     Flush,
     InteractiveClaim,
+    Pace,
     Recovery,
     Resolved,
     SubmittedClaim,
@@ -72,9 +73,24 @@ class StoredSending:
             if chunk is None:
                 return []
             claim = Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, owner, now)
+            step = allowance_step if row["messages_per_minute"] is None else 0
             if chunk["message_id_base"] is None:
-                return await claim.first(allowance_step, split)
-            return [await claim.again(allowance_step)]
+                return await claim.first(step, split)
+            return [await claim.again(step)]
+
+    async def paces(self, campaigns: Sequence[tuple[int, int]]) -> list[Pace]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(
+                SQL["paces"], [merchant for merchant, _ in campaigns], [campaign for _, campaign in campaigns]
+            )
+        return [Pace(*row) for row in rows]
+
+    async def take_pace(self, pace: Pace, until: datetime) -> bool:
+        async with self._database.bulk() as connection:
+            taken = await connection.fetchval(
+                SQL["take_pace"], pace.merchant_id, pace.campaign_id, pace.per_minute, pace.paced_until, until
+            )
+        return taken is not None
 
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
         by_merchant: dict[int, list[ChunkKey]] = defaultdict(list)

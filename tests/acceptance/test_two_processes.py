@@ -19,6 +19,7 @@ from smsgate.security.public_ids import Kind
 from tests.acceptance.town import PATIENCE_S, Ground, Town, an_empty_town, eventually
 
 RATE_PER_S = 100
+WITHIN_S = 1.0  # a command holds within this, whatever process it came in by
 QUIET_S = 0.5  # fifty messages at this rate
 PRICES_SEEN_S = 6.0  # a process looks for new prices every 5 s
 
@@ -51,7 +52,10 @@ async def test_pause_and_revocation_hold_in_the_process_that_sends(ground: Groun
         campaign = await town.new_record()
         await eventually(lambda: log.submits >= 20)
         await town.merchant.post(f"/v1/campaigns/{campaign}/pause")
-        assert await quiet(lambda: log.submits) < len(town.msisdns)
+        at_the_command = log.submits
+        held = await quiet(lambda: log.submits)
+        assert held < len(town.msisdns)
+        assert held - at_the_command <= RATE_PER_S * WITHIN_S
 
         leaver = next(msisdn for msisdn in town.msisdns if not town.texts(msisdn))
         revocation = {"event": "revoked", "source": "letter", "occurred_at": town.clock.now().isoformat()}
@@ -63,6 +67,19 @@ async def test_pause_and_revocation_hold_in_the_process_that_sends(ground: Groun
         done = await town.finished(campaign)
         assert town.texts(leaver) == []
         assert done["progress"]["accepted"] == log.submits == len(town.msisdns) - 1
+
+
+async def test_a_cancel_holds_within_a_second_in_the_process_that_sends(ground: Ground) -> None:
+    async with a_divided_town(ground, subscribers=300, carrier={"rate_per_s": RATE_PER_S}) as (town, _):
+        log = town.simulator.smsc.log
+        campaign = await town.new_record()
+        await eventually(lambda: log.submits >= 20)
+        await town.merchant.post(f"/v1/campaigns/{campaign}/cancel")
+        at_the_command = log.submits
+        sent = await quiet(lambda: log.submits)
+        assert sent - at_the_command <= RATE_PER_S * WITHIN_S
+        assert sent < len(town.msisdns)
+        assert set(log.by_destination.values()) == {1}
 
 
 async def quiet(count: Callable[[], int], within_s: float = PATIENCE_S) -> int:

@@ -225,3 +225,24 @@ async def test_a_price_published_a_moment_ago_counts(shop: Shop) -> None:
     shop.clock.advance(2)
     assert (await shop.caller.post(f"{path}/preview")).body["cost"] == "0.08"
     assert (await shop.caller.post(f"{path}/start")).status == 200
+
+
+async def test_a_pace_is_given_changed_and_taken_away_until_the_campaign_is_over(shop: Shop) -> None:
+    await shop.subscribers(3)
+    offer = (await shop.campaign())["offer"]
+    draft = {"offer": offer, "audience": {"all": True}, "messages_per_minute": 600}
+    made = (await shop.caller.post("/v1/campaigns", draft)).body
+    path = f"/v1/campaigns/{made['id']}"
+    assert made["messages_per_minute"] == 600
+
+    async def changed(body: dict[str, Any]) -> Any:
+        return await shop.caller.call("PATCH", path, body)
+
+    assert (await changed({"messages_per_minute": 1})).body["messages_per_minute"] == 1
+    assert (await changed({})).body["messages_per_minute"] == 1
+    assert (await changed({"messages_per_minute": None})).body["messages_per_minute"] is None
+    for wrong in (0, 60_001, -1, 1.5, "600"):
+        assert (await changed({"messages_per_minute": wrong})).code == "invalid"
+    await shop.caller.post(f"{path}/cancel")
+    refused = await changed({"messages_per_minute": 5})
+    assert (refused.status, refused.code) == (409, "campaign_state")

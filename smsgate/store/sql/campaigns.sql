@@ -2,9 +2,9 @@
 -- scope: merchant
 INSERT INTO campaign (
     merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids, trigger_id,
-    created_at, started_at
+    created_at, started_at, messages_per_minute
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: campaign
 -- scope: merchant
@@ -28,6 +28,12 @@ SET state = $4,
     started_at = CASE WHEN $4 = 'sending' THEN coalesce(started_at, $5) ELSE started_at END,
     finished_at = CASE WHEN $4 = 'cancelled' THEN $5 ELSE finished_at END
 WHERE merchant_id = $1 AND campaign_id = $2 AND state = $3
+RETURNING campaign_id;
+
+-- name: set_pace
+-- scope: merchant
+UPDATE campaign SET messages_per_minute = $3
+WHERE merchant_id = $1 AND campaign_id = $2 AND state IN ('draft', 'sending', 'paused')
 RETURNING campaign_id;
 
 -- name: write_chunks

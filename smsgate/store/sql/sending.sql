@@ -2,7 +2,8 @@
 
 -- name: sending_states
 -- scope: report
-SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_weight AS weight
+SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_weight AS weight,
+       c.messages_per_minute
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -13,7 +14,7 @@ SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_
 -- scope: report
 -- What a suspended merchant was sending waits as if paused, until the merchant is active again.
 SELECT c.merchant_id, c.campaign_id, CASE c.state WHEN 'sending' THEN 'paused' ELSE c.state END AS state,
-       v.sender, v.expires_at, k.sending_weight AS weight
+       v.sender, v.expires_at, k.sending_weight AS weight, c.messages_per_minute
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
@@ -35,12 +36,28 @@ RETURNING no, subscriber_lo, subscriber_hi, fence, message_id_base, message_coun
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
 SELECT c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
-       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at, t.sending_weight
+       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at, t.sending_weight,
+       c.messages_per_minute
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE c.merchant_id = $1 AND c.campaign_id = $2
    FOR SHARE OF c
+
+-- name: paces
+-- scope: report
+SELECT c.merchant_id, c.campaign_id, c.messages_per_minute, c.paced_until
+  FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
+  JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
+ WHERE c.state = 'sending'
+
+-- name: take_pace
+-- scope: merchant
+-- Nothing where another process was first: the pace read before is met again, or nobody is granted anything.
+UPDATE campaign SET paced_until = $5
+ WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'sending' AND messages_per_minute = $3
+   AND paced_until IS NOT DISTINCT FROM $4
+RETURNING campaign_id
 
 -- name: candidates
 -- scope: merchant
