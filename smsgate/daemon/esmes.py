@@ -38,6 +38,7 @@ from smsgate.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 RELAY_INTERVAL_S = 0.2  # receipts and MOs that another loop or process wrote wait this long at most
+REFUSALS_INTERVAL_S = 5.0  # a minute of refused binds is told so long after it at most
 ACCOUNTS_INTERVAL_S = 2.0  # what the operator changes is seen within this
 
 
@@ -75,6 +76,7 @@ class EsmeSide:
         self.listener = EsmeListener(settings.listen(), self.desk, clock)
         self.loops = [
             Loop("esme-limits", self.intake.refresh, clock, interval_s=REFRESH_S),
+            Loop("esme-refusals", self.admission.report, clock, interval_s=REFUSALS_INTERVAL_S),
             Loop("esme-accounts", self.desk.refresh, clock, interval_s=ACCOUNTS_INTERVAL_S),
             Loop("esme-relay", self.relay.step, clock, interval_s=RELAY_INTERVAL_S, wake=self.relay.wake),
         ]
@@ -92,7 +94,7 @@ class EsmeSide:
         await self.listener.start()
         self._intake_task = asyncio.create_task(self.intake.run(), name="esme-intake")
         self._loop_tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
-        return [self._intake_task, *self._loop_tasks]
+        return [self._intake_task, *self._loop_tasks, *self.listener.tasks]
 
     async def drain(self, timeout_s: float) -> None:
         """Leave in order: no new connection, every submit answered, all ESMEs unbound, answers durable."""
@@ -101,6 +103,7 @@ class EsmeSide:
             loop.stop()
         await end_tasks(self._loop_tasks, timeout_s)
         await self.desk.drain(timeout_s)
+        self.admission.report_all()
         self.intake.close()
         await end_tasks([self._intake_task] if self._intake_task else [], timeout_s)
         try:

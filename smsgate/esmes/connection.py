@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsgate.clock import Clock
+    from smsgate.esmes.door import Visit
     from smsgate.protocol.pdus import Pdu
     from smsgate.protocol.server_session import ServerSession
     from smsgate.protocol.server_states import ServerEvent
@@ -36,7 +37,7 @@ CLOSE_GRACE_S: Final = 1.0  # for the last octets (an unbind_resp) to leave befo
 
 class ConnectionOwner(Protocol):
     def connected(self, connection: EsmeConnection) -> bool:
-        """Take a new connection; False: there are too many, and it is cut."""
+        """Take a connection that can speak; False: nobody is taken any more, and it is cut."""
         ...
 
     def take(self, connection: EsmeConnection, events: list[ServerEvent]) -> None:
@@ -55,6 +56,7 @@ class EsmeConnection(asyncio.Protocol):
         self.session = session
         self.peer = ""
         self.source = ""  # the peer's address, its port apart
+        self.visit: Visit | None = None  # its place at the door, until it binds
         self._owner = owner
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -105,6 +107,10 @@ class EsmeConnection(asyncio.Protocol):
         """Cut the socket; deliveries without an answer come back in an `Ended` event."""
         if self._transport is not None:
             self._transport.abort()
+
+    def is_made(self) -> bool:
+        """Return whether there ever was a transport: TLS, where it is asked for, is agreed on."""
+        return self._transport is not None
 
     def waiting_octets(self) -> int:
         """Return how many octets wait for the ESME to read them."""

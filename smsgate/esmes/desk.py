@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import structlog
@@ -18,6 +18,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreError
 from smsgate.esmes.bind import Bind
 from smsgate.esmes.connection import EsmeConnection
+from smsgate.esmes.door import Door
 from smsgate.flows.esme_admission import Admission
 from smsgate.flows.esme_intake import EsmeIntake
 from smsgate.flows.esme_queries import QUERIES, EsmeQueries
@@ -40,8 +41,6 @@ from smsgate.protocol.server_states import (
 log = structlog.get_logger(__name__)
 
 CONNECTIONS_MAX: Final = 2_000  # in all: some 20 kB each when idle
-UNBOUND_MAX: Final = 100  # that have not bound yet, in all
-UNBOUND_PER_SOURCE_MAX: Final = 20  # of one address: an ESME binds its sessions together
 QUERIES_AT_ONCE_MAX: Final = 4  # statements of query_sm, cancel_sm and replace_sm under way
 QUERIES_WAITING_MAX: Final = 500  # beyond it: slow down
 
@@ -63,7 +62,7 @@ class EsmeDesk:
         self._admission: Admission | None = None
         self._relay: EsmeRelay | None = None
         self._connections: set[EsmeConnection] = set()
-        self._unbound: set[EsmeConnection] = set()
+        self._door = Door()
         self._binds: dict[EsmeConnection, Bind] = {}
         self._by_account: defaultdict[int, list[Bind]] = defaultdict(list)
         self._accounts: dict[int, EsmeAccount] = {}
@@ -139,23 +138,33 @@ class EsmeDesk:
 
     # ------------------------------------------------------------ what connections tell
 
-    def connected(self, connection: EsmeConnection) -> bool:
-        per_source = sum(each.source == connection.source for each in self._unbound)
-        full = (
-            len(self._connections) >= CONNECTIONS_MAX
-            or len(self._unbound) >= UNBOUND_MAX
-            or per_source >= UNBOUND_PER_SOURCE_MAX
-        )
-        if self._leaving or full:
+    def arrives(self, connection: EsmeConnection, source: str, cut: Callable[[], None]) -> bool:
+        """Take who was accepted a moment ago, perhaps in another's place; False: it is to be cut."""
+        full = len(self._connections) >= CONNECTIONS_MAX
+        if not (self._leaving or full):
+            connection.visit = self._door.enter(source, cut)
+        if connection.visit is None:
             self.turned_away += 1
             return False
+        gone = self._door.crowded_out()
+        if gone is not None:
+            self.turned_away += 1
+            gone.cut()
+        return True
+
+    def connected(self, connection: EsmeConnection) -> bool:
+        if self._leaving:
+            return False
         self._connections.add(connection)
-        self._unbound.add(connection)
         return True
 
     def disconnected(self, connection: EsmeConnection) -> None:
         self._connections.discard(connection)
-        self._unbound.discard(connection)
+        self._leave_door(connection)
+
+    def _leave_door(self, connection: EsmeConnection) -> None:
+        if connection.visit is not None:
+            self._door.leave(connection.visit)
 
     def writable(self, connection: EsmeConnection) -> None:  # noqa: ARG002
         self._wake()
@@ -223,7 +232,7 @@ class EsmeDesk:
                 await self._intake.prepare()
             except StoreError:
                 judged = Status.SYSERR
-        if connection not in self._unbound or connection.session.is_closed():
+        if connection not in self._connections or connection.session.is_closed():
             return  # gone, or timed out meanwhile
         if isinstance(judged, int):
             connection.refuse(judged)
@@ -234,7 +243,7 @@ class EsmeDesk:
         if self.sessions_of(judged.account_id) >= judged.binds_max:  # another came in at the same time
             connection.refuse(Status.ALYBND)
             return
-        self._unbound.discard(connection)
+        self._leave_door(connection)
         bind = Bind(judged, connection, self._clock.now())
         self._binds[connection] = bind
         self._by_account[judged.account_id].append(bind)

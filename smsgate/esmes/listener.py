@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 128  # connections that wait to be accepted
 TLS_HANDSHAKE_MAX_S = 10.0
+ACCEPT_PAUSE_S = 1.0  # after an accept that failed: descriptors that are used up are not free at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,14 @@ def tls_context(settings: ListenSettings) -> ssl.SSLContext:
 
 
 class EsmeListener:
+    """Accepts by itself, one connection a turn of the loop: who comes is counted before any TLS."""
+
     def __init__(self, settings: ListenSettings, desk: EsmeDesk, clock: Clock) -> None:
         self._settings = settings
         self._desk = desk
         self._clock = clock
-        self._servers: list[asyncio.Server] = []
+        self.tasks: list[asyncio.Task[None]] = []  # one for each socket; they end by `stop` alone
+        self._arriving: set[asyncio.Task[None]] = set()  # as many as the door lets in
         self.plain_port: int | None = None  # that is listened on
         self.tls_port: int | None = None
 
@@ -81,30 +87,92 @@ class EsmeListener:
         log.info("esmes_listening", host=settings.host, plain_port=self.plain_port, tls_port=self.tls_port)
 
     async def _listen(self, key: str, port: int, context: ssl.SSLContext | None) -> int:
-        loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(
-                self._make,
-                self._settings.host,
-                port,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_MAX_S,
-            )
+            sockets = await listening_sockets(self._settings.host, port)
         except OSError as error:
             raise ConfigError(
                 f"esmes.{key}: {self._settings.host}:{port} cannot be listened on: {error.strerror}",
                 where=f"esmes.{key}",
                 mend="choose another port, or end what has it",
             ) from error
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        for listening in sockets:
+            accepting = asyncio.create_task(self._accept(listening, context), name=f"esme-{key}")
+            self.tasks.append(accepting)
+        return int(sockets[0].getsockname()[1])
 
-    def _make(self) -> EsmeConnection:
-        now = self._clock.monotonic()
-        return EsmeConnection(ServerSession(self._settings.session, now), self._desk, self._clock)
+    async def _accept(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        with listening:
+            while True:
+                try:
+                    accepted, address = await loop.sock_accept(listening)
+                except OSError as error:  # out of descriptors, or the peer is gone already
+                    log.warning("esme_accept_failed", error=str(error))
+                    await asyncio.sleep(ACCEPT_PAUSE_S)
+                    continue
+                self._welcome(accepted, str(address[0]), context)
+                await asyncio.sleep(0)  # `sock_accept` gives nobody a turn while connections wait
+
+    def _welcome(self, accepted: socket.socket, source: str, context: ssl.SSLContext | None) -> None:
+        session = ServerSession(self._settings.session, self._clock.monotonic())
+        connection = EsmeConnection(session, self._desk, self._clock)
+        arriving = asyncio.create_task(self._arrive(accepted, connection, context))
+
+        def cut() -> None:
+            connection.abort()
+            arriving.cancel()
+
+        def arrived(task: asyncio.Task[None]) -> None:
+            self._arriving.discard(task)
+            if not connection.is_made():
+                accepted.close()
+                self._desk.disconnected(connection)
+
+        self._arriving.add(arriving)
+        arriving.add_done_callback(arrived)
+        if not self._desk.arrives(connection, source, cut):
+            cut()
+
+    async def _arrive(
+        self, accepted: socket.socket, connection: EsmeConnection, context: ssl.SSLContext | None
+    ) -> None:
+        with suppress(OSError):  # TLS refused, not spoken, or not in time
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_MAX_S,
+            )
 
     def stop(self) -> None:
-        """Take no new connection; those that are there go on."""
-        for server in self._servers:
-            server.close()
+        """Take no new connection; those that are there go on, but for handshakes under way."""
+        for task in [*self.tasks, *self._arriving]:
+            task.cancel()
+
+
+async def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """
+    Return a socket for each address of the host.
+
+    Raises:
+        OSError: an address is taken, or not ours.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            listening = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(listening)
+            listening.setblocking(False)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has its own
+            listening.bind(address)
+            listening.listen(BACKLOG)
+    except OSError:
+        for listening in sockets:
+            listening.close()
+        raise
+    return sockets

@@ -12,6 +12,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreError
 from smsgate.flows.esme_guard import Guard
 from smsgate.flows.esme_records import EsmeAccount
+from smsgate.flows.esme_refusals import RefusedBinds
 from smsgate.flows.ports_esmes import EsmeAccountStore
 from smsgate.protocol.commands import Status
 from smsgate.security.esme_passwords import password_matches
@@ -39,6 +40,7 @@ class Admission:
         self._sessions_of = sessions_of
         self._tell_unknown = tell_unknown
         self._guard = Guard()
+        self._refusals = RefusedBinds()
         self.refused = 0  # since the start, for metrics
 
     async def judge(self, system_id: bytes, password: bytes, source: str) -> EsmeAccount | int:
@@ -49,9 +51,17 @@ class Admission:
             return account
         self.refused += 1
         shown = system_id[:SYSTEM_ID_OCTETS_MAX].decode("ascii", "replace")
-        log.warning("esme_bind_refused", system_id=shown, source=source, status=status)
+        self._refusals.refused(source, shown, status, started)
         await asyncio.sleep(max(0.0, started + FAILURE_ANSWER_S - self._clock.monotonic()))
         return status
+
+    async def report(self) -> bool:
+        """Tell of refused binds whose minute is over; one step of a loop."""
+        self._refusals.report(self._clock.monotonic())
+        return False
+
+    def report_all(self) -> None:
+        self._refusals.report(self._clock.monotonic(), all_=True)
 
     async def _look(self, system_id: bytes, password: bytes, source: str) -> tuple[EsmeAccount | None, int]:
         name = system_id[:SYSTEM_ID_OCTETS_MAX].decode("ascii", "replace")

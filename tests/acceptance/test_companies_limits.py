@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from smsgate.esmes.connection import UNBOUND_OCTETS_MAX, WRITE_BUFFER_HIGH
+from smsgate.esmes.door import UNBOUND_MAX, UNBOUND_PER_SOURCE_MAX
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import HEADER_SIZE, Frame
 from smsgate.protocol.pdus import Pdu, decode_pdu, encode_body, encode_pdu
@@ -22,6 +27,7 @@ from smsgate.protocol.times import absolute_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, EsmeTown, an_esme_town, bind_octets
 from tests.acceptance.town import SENDER, Ground, eventually
+from tests.links.test_links_tls import Authority
 from tests.simulator.smsc_peers import RawEsme, RawPdu
 
 SUBMIT, ANSWER = CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP
@@ -315,6 +321,47 @@ async def test_a_stranger_who_sends_on_without_binding_is_cut_and_a_bound_one_is
         for _ in range(3 * UNBOUND_OCTETS_MAX // HEADER_SIZE):
             assert (await bound.read()).status == 0
         assert await statuses(bound, a_submit(9)) == [0]
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls"])
+async def test_who_never_binds_keeps_nobody_out_be_it_in_the_middle_of_tls(
+    ground: Ground, tmp_path: Path, kind: str
+) -> None:
+    ours = Authority(tmp_path)
+    server = ours.issue(x509.IPAddress(ip_address("127.0.0.1")))
+    esmes = {"tls_port": 0, "cert_file": server.cert_file, "key_file": server.key_file}
+    context = ssl.create_default_context(cafile=ours.file) if kind == "tls" else None
+    async with an_esme_town(ground, esmes=esmes) as company:
+        listener = company.side.listener
+        port = listener.plain_port if context is None else listener.tls_port
+        desk = company.side.desk
+
+        async def silent(source: str) -> asyncio.StreamReader:
+            """Connect and say nothing: over TLS not even a ClientHello."""
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+            company.stack.callback(writer.close)
+            return reader
+
+        first = [await silent("127.0.1.1") for _ in range(UNBOUND_PER_SOURCE_MAX)]
+        assert await (await silent("127.0.1.1")).read() == b""  # one more of this address is cut at once
+        for source in range(2, 2 + UNBOUND_MAX // UNBOUND_PER_SOURCE_MAX):
+            for _ in range(UNBOUND_PER_SOURCE_MAX):
+                await silent(f"127.0.1.{source}")
+        await eventually(lambda: len(desk._door) == UNBOUND_MAX)
+        assert await first[0].read() == b""  # the oldest gave its place away
+        streams = await asyncio.open_connection(
+            "127.0.0.1",
+            port,
+            local_addr=("127.0.77.1", 0),
+            ssl=context,
+            server_hostname=None if context is None else "127.0.0.1",
+        )
+        company.stack.callback(streams[1].close)
+        esme = RawEsme(*streams)
+        esme.send(CommandId.BIND_TRANSCEIVER, 1, bind_octets(company.account))
+        assert (await esme.read()).status == 0
+        # A bind frees its place.
+        await eventually(lambda: len(desk._door) == UNBOUND_MAX - 1)
 
 
 def a_data_sm(number: int, text: bytes) -> bytes:
