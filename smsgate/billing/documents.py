@@ -30,6 +30,8 @@ class DocumentType(StrEnum):
 
     INVOICE = "380"
     CREDIT_NOTE = "381"
+    PREPAYMENT = "386"  # a top-up of a prepaid account
+    SELF_BILLED = "389"  # a payout, written by us in the merchant's name
 
 
 class LineTerms(NamedTuple):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,9 +11,10 @@ import typer
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
-from smsgate.cli.billing_simulate import EPILOG, HELP, simulate
+from smsgate.cli import billing_document, billing_simulate
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import UsageRefused, as_usage
+from smsgate.cli.exits import as_usage
+from smsgate.cli.files import write_whole
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
 from smsgate.daemon.services import Services
@@ -25,11 +24,12 @@ from smsgate.store.offers import PgOffers
 from smsgate.store.usage import PgUsage
 
 app: Final = typer.Typer(
-    help="Billing: statements, exports and worked cases.", no_args_is_help=True, rich_markup_mode=None
+    help="Billing: statements, exports, documents and worked cases.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
-app.command("simulate", help=HELP, epilog=EPILOG)(simulate)
-
-FILE_MODE: Final = 0o640  # what a merchant pays is not for everybody on the machine
+app.command("simulate", help=billing_simulate.HELP, epilog=billing_simulate.EPILOG)(billing_simulate.simulate)
+app.command("document", help=billing_document.HELP, epilog=billing_document.EPILOG)(billing_document.document)
 
 MerchantArgument = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]
 MonthArgument = Annotated[
@@ -61,7 +61,7 @@ def export(
         sys.stdout.buffer.write(octets)
         sys.stdout.flush()
     else:
-        _write(output, octets)
+        write_whole(output, octets)
     sums = as_statement(usage)
     say(
         f"{merchant}, {sums.month}: {sums.messages} messages, {sums.segments} segments, "
@@ -123,15 +123,3 @@ def _show(found: Statement) -> None:
     show(f"rounding {found.rounding}, total {found.total} {found.currency}")
     if found.unknown_messages:
         show(f"{found.unknown_messages} messages are in doubt and not charged")
-
-
-def _write(path: Path, octets: bytes) -> None:
-    """Write the file whole or not at all; an older one is replaced."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(octets)
-        Path(name).chmod(FILE_MODE)
-        Path(name).replace(path)
-    except OSError as exc:
-        raise UsageRefused(f"{path} cannot be written: {exc.strerror}.") from exc

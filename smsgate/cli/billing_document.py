@@ -1,0 +1,80 @@
+"""`smsgate billing document`: a stored document again, as PDF, XML or JSON; needs no database."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from smsgate.billing.invoices import Invoice, canonical_json, check_invoice, invoice_from_json
+from smsgate.cli.examples import examples
+from smsgate.cli.exits import UsageRefused, as_usage
+from smsgate.cli.files import write_whole
+from smsgate.invoicing.en16931 import Syntax, invoice_xml
+from smsgate.invoicing.pdf import facturx_pdf
+
+HELP: Final = (
+    "Make a document again from its stored payload, octet by octet the same; amounts are proved first."
+)
+EPILOG: Final = examples(
+    "smsgate billing document F-000123.json --output F-000123.pdf",
+    "smsgate billing document F-000123.json --as ubl --output F-000123.xml",
+)
+PAYLOAD_OCTETS_MAX: Final = 64 << 20  # some 200,000 lines
+
+
+class Form(StrEnum):
+    """`pdf` is Factur-X: PDF/A-3b with the CII inside."""
+
+    PDF = "pdf"
+    CII = "cii"
+    UBL = "ubl"
+    PEPPOL = "peppol"
+    JSON = "json"
+
+
+def rendered(invoice: Invoice, form: Form) -> bytes:
+    """
+    Return the document in one of its forms.
+
+    Raises:
+        Invalid: code `document_wrong`.
+    """
+    if form is Form.PDF:
+        return facturx_pdf(invoice)
+    if form is Form.JSON:
+        return canonical_json(invoice) + b"\n"
+    return invoice_xml(invoice, Syntax(form.value))
+
+
+def document(
+    payload: Annotated[
+        Path, typer.Argument(metavar="PAYLOAD.json", help="The stored payload; - is standard input.")
+    ],
+    form: Annotated[Form, typer.Option("--as", help="pdf is Factur-X.")] = Form.PDF,
+    output: Annotated[
+        Path | None, typer.Option(help="Write here, whole or not at all.", show_default="standard output")
+    ] = None,
+) -> None:
+    with as_usage("PAYLOAD.json"):
+        invoice = invoice_from_json(_read(payload))
+        check_invoice(invoice)
+        octets = rendered(invoice, form)
+    if output is None:
+        sys.stdout.buffer.write(octets)
+        sys.stdout.flush()
+    else:
+        write_whole(output, octets)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read(PAYLOAD_OCTETS_MAX)
+        with path.open("rb") as file:
+            return file.read(PAYLOAD_OCTETS_MAX)
+    except OSError as exc:
+        raise UsageRefused(f"{path} cannot be read: {exc.strerror}.") from exc

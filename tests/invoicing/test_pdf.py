@@ -1,0 +1,92 @@
+"""The page: readable, whole, PDF/A-3b with the e-invoice inside, the same octets for the same payload."""
+
+from __future__ import annotations
+
+from datetime import date
+from io import BytesIO
+from typing import Any
+
+import pypdfium2
+import pytest
+from facturx import get_facturx_xml_from_pdf
+from pypdf import PdfReader
+
+from smsgate.invoicing.en16931 import Syntax, invoice_xml
+from smsgate.invoicing.pdf import facturx_pdf
+from smsgate.invoicing.wording import wording
+from tests.invoicing.papers import a_line, an_invoice, every_kind, october
+
+
+def text_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(pdf)
+    return " ".join(document[at].get_textpage().get_text_bounded() for at in range(len(document))).replace(
+        "\u202f", " "
+    )
+
+
+def test_the_page_shows_every_amount_of_the_payload() -> None:
+    text = text_of(facturx_pdf(october()))
+    for shown in (
+        "F-000123",
+        "12 980,39",
+        "2 596,08",
+        "15 576,47",
+        "123 457",
+        "0,044925",
+        "FR59552100554",
+        "Madonna €",
+        "63 879,00",
+    ):
+        assert shown in text
+
+
+def test_the_e_invoice_inside_is_the_one_that_the_payload_makes() -> None:
+    _name, xml = get_facturx_xml_from_pdf(facturx_pdf(october()), check_xsd=True, check_schematron=False)
+    assert xml == invoice_xml(october(), Syntax.CII)
+
+
+def test_the_file_says_that_it_is_pdf_a_3b_and_embeds_its_fonts() -> None:
+    reader = PdfReader(BytesIO(facturx_pdf(october())))
+    root: Any = reader.trailer["/Root"]
+    metadata = root["/Metadata"].get_data().decode()
+    assert "<pdfaid:part>3</pdfaid:part>" in metadata
+    assert "<pdfaid:conformance>B</pdfaid:conformance>" in metadata
+    resources: Any = reader.pages[0]["/Resources"]
+    for font in resources["/Font"].values():
+        descriptor = font["/DescendantFonts"][0]["/FontDescriptor"]
+        assert "/FontFile2" in descriptor
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_each_kind_of_document_makes_the_same_octets_again(kind: str) -> None:
+    invoice = every_kind()[kind]
+    assert facturx_pdf(invoice) == facturx_pdf(invoice)
+
+
+def test_a_credit_note_names_the_invoice_that_it_credits() -> None:
+    text = text_of(facturx_pdf(every_kind()["credit note"]))
+    assert "Avoir sur la facture F-000123 du 2026-11-05" in text
+    assert wording("fr").to_receive in text
+
+
+def test_many_lines_go_over_pages_with_their_heading_and_none_is_lost() -> None:
+    lines = [a_line(1_000 + at, 45_670, name=f"Network {at:03d}") for at in range(120)]
+    text = text_of(facturx_pdf(an_invoice(lines, language="en")))
+    assert all(f"Network {at:03d}" in text for at in range(120))
+    assert text.count("Unit price") >= 4
+    assert "Page 4 of" in text
+
+
+def test_ink_is_on_the_page_and_nothing_runs_over_its_edge() -> None:
+    page = pypdfium2.PdfDocument(facturx_pdf(october()))[0].render(scale=1).to_pil().convert("L")
+    width, height = page.size
+    left, top, right, bottom = page.point(lambda level: 255 * (level < 200)).getbbox()
+    assert left > width * 0.07
+    assert right < width * 0.93
+    assert top > height * 0.04
+    assert bottom < height * 0.98
+
+
+def test_an_unknown_language_gets_english() -> None:
+    assert wording("xx") is wording("en")
+    assert "Invoice F-000123" in text_of(facturx_pdf(october(language="xx", issued_on=date(2026, 11, 6))))
