@@ -8,8 +8,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smsgate import msisdn as msisdns
+from smsgate.api.campaign_guard import GuardAnswer, GuardModel, guard_answer
 from smsgate.api.commerce import commerce
-from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, RequestModel, Tag
+from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, QueryModel, RequestModel, Tag
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
 from smsgate.api.routing import Answer, Call, Route
@@ -39,10 +40,19 @@ PROBLEMS: Final = (
     ProblemType("audience_empty", 422, "Nobody would get the offer", "Nobody of the audience is subscribed."),
     ProblemType("subscriber_unknown", 422, "A number that is no subscriber", "Import it with its consent."),
     ProblemType("msisdn_invalid", 422, "Not a mobile number", "Write it as +33612345678."),
+    ProblemType(
+        "campaign_guarded",
+        409,
+        "The guard paused this campaign",
+        "Look at its stops and failures; resume?guard=off goes on all the same.",
+    ),
     ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key to start a campaign."),
 )
 
 START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode")
+
+
+Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
 
 
 class AudienceModel(RequestModel):
@@ -64,12 +74,10 @@ class CreateCampaign(RequestModel):
     messages_per_minute: Pace | None = Field(
         default=None, description="Left out or null: as fast as the carriers take them."
     )
+    guard: GuardModel = Field(default_factory=GuardModel)
     start: bool = Field(
         default=False, description="Start at once. When the start is refused the draft stays, to be mended."
     )
-
-
-Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
 
 
 class ChangeCampaign(RequestModel):
@@ -77,6 +85,9 @@ class ChangeCampaign(RequestModel):
 
     messages_per_minute: Pace | None = Field(
         default=None, description="null: as fast as the carriers take them, from now on."
+    )
+    guard: GuardModel | None = Field(
+        default=None, description="null: the gateway's limits. The guard is on again."
     )
 
 
@@ -110,6 +121,10 @@ class Campaign(AnswerModel):
     recipients: int = Field(description="Subscribed members of the audience at the start.")
     trigger: str | None
     messages_per_minute: int | None
+    guard: GuardAnswer
+    paused_reason: str | None = Field(
+        description="`stop_rate` or `failure_rate`: the guard paused it. null: not paused, or by yourself."
+    )
     progress: Progress | None = Field(description="Only when one campaign is read.")
     created_at: datetime
     started_at: datetime | None
@@ -136,6 +151,12 @@ class PreviewAnswer(AnswerModel):
     alternatives: list[CampaignChoice] = Field(description="Every way to write the text, with its cost.")
 
 
+class ResumeQuery(QueryModel):
+    guard: Literal["off"] | None = Field(
+        default=None, description="Needed after the guard paused it: it goes on unguarded."
+    )
+
+
 class CampaignQuery(PageQuery):
     state: CampaignStateName | None = None
     external_id: str | None = Field(default=None, max_length=100)
@@ -158,6 +179,7 @@ async def create_campaign(call: Call) -> Answer:
         audience,
         body.external_id,
         messages_per_minute=body.messages_per_minute,
+        guard=body.guard.overrides(),
     )
     if body.start:
         record = await campaigns.start(call.merchant_id, record.campaign_id)
@@ -212,9 +234,10 @@ async def change_campaign(call: Call) -> Answer:
     body = call.body_as(ChangeCampaign)
     campaigns, campaign_id = commerce(call).campaigns, call.path_id(Kind.CAMPAIGN)
     if "messages_per_minute" in body.model_fields_set:
-        return as_campaign(
-            call, await campaigns.set_pace(call.merchant_id, campaign_id, body.messages_per_minute)
-        )
+        await campaigns.set_pace(call.merchant_id, campaign_id, body.messages_per_minute)
+    if "guard" in body.model_fields_set:
+        overrides = (body.guard or GuardModel()).overrides()
+        await campaigns.set_guard(call.merchant_id, campaign_id, overrides)
     return as_campaign(call, (await campaigns.get(call.merchant_id, campaign_id))[0])
 
 
@@ -224,7 +247,11 @@ async def pause_campaign(call: Call) -> Answer:
 
 async def resume_campaign(call: Call) -> Answer:
     _refuse_test_key(call)
-    return await _change(call, CampaignEvent.RESUME)
+    guard_off = call.query_as(ResumeQuery).guard is not None
+    record = await commerce(call).campaigns.change(
+        call.merchant_id, call.path_id(Kind.CAMPAIGN), CampaignEvent.RESUME, guard_off=guard_off
+    )
+    return as_campaign(call, record)
 
 
 async def cancel_campaign(call: Call) -> Answer:
@@ -278,6 +305,8 @@ def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = 
         recipients=record.recipients,
         trigger=None if record.trigger_id is None else call.public(Kind.TRIGGER, record.trigger_id),
         messages_per_minute=record.messages_per_minute,
+        guard=guard_answer(record),
+        paused_reason=record.paused_reason,
         progress=progress,
         created_at=record.created_at,
         started_at=record.started_at,
@@ -311,7 +340,7 @@ ROUTES: Final = (
         "PATCH",
         "/v1/campaigns/{id}",
         change_campaign,
-        "Change how fast a campaign sends",
+        "Change a campaign's pace and guard",
         Scope.SEND,
         request=ChangeCampaign,
         response=Campaign,
@@ -349,8 +378,9 @@ ROUTES: Final = (
         resume_campaign,
         "Go on sending",
         Scope.SEND,
+        query=ResumeQuery,
         response=Campaign,
-        errors=("campaign_state", "conflict", "test_mode"),
+        errors=("campaign_state", "campaign_guarded", "conflict", "test_mode"),
     ),
     Route(
         "POST",

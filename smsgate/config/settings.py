@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsgate.api.context import GIB, ApiSettings
+from smsgate.campaigns.guard import FIRST_SENDS_MAX, FIRST_SENDS_MIN, GuardLimits, percent, share
 from smsgate.config.consent import ConsentSettings
 from smsgate.config.esmes import EsmesSettings
 from smsgate.config.routes import ROUTES_MAX, RouteSettings
@@ -182,8 +183,37 @@ class SendingSettings(BaseModel):
         description="seconds that a carrier may be away before a route's next one takes over, 0.5 to 3600",
     )
 
+    guard_first_sends: int = Field(
+        strict=True,
+        default=_SENDING.guard.first_sends,
+        ge=FIRST_SENDS_MIN,
+        le=FIRST_SENDS_MAX,
+        description=f"first sends that the shares are of, {FIRST_SENDS_MIN} to {FIRST_SENDS_MAX}",
+    )
+    guard_stop_percent: float = Field(
+        strict=True,
+        default=percent(_SENDING.guard.stop_share),
+        ge=0,
+        le=100,
+        description="per cent of stops beyond which a campaign pauses itself; 100: never",
+    )
+    guard_failure_percent: float = Field(
+        strict=True,
+        default=percent(_SENDING.guard.failure_share),
+        ge=0,
+        le=100,
+        description="per cent of failures beyond which a campaign pauses itself; 100: never",
+    )
+
     def limits(self) -> SendingLimits:
-        return SendingLimits(in_doubt_max=self.in_doubt_max, poll_s=self.poll_s, failover_s=self.failover_s)
+        return SendingLimits(
+            in_doubt_max=self.in_doubt_max,
+            poll_s=self.poll_s,
+            failover_s=self.failover_s,
+            guard=GuardLimits(
+                self.guard_first_sends, share(self.guard_stop_percent), share(self.guard_failure_percent)
+            ),
+        )
 
 
 class WebhookSettings(BaseModel):

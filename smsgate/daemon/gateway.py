@@ -16,6 +16,7 @@ from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
 from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.flushing import Flushing
+from smsgate.flows.guarding import Guarding
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
@@ -50,6 +51,7 @@ UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
 BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
+GUARD_INTERVAL_S = 1.0  # counters of campaigns that send are looked at
 PACE_INTERVAL_S = 0.1  # a grant is taken so much late at most, and the next one so much earlier
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
@@ -144,20 +146,21 @@ class Gateway:
         self._consents = ConsentAgeing(PgConsentAgeing(database, ids, _public(public_ids)), clock)
         self._clock = clock
         self.receipts_resolved = 0  # in the database, since the start
-        self.loops = self._make_loops(limits.poll_s)
+        self.loops = self._make_loops(limits)
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._flush_task: asyncio.Task[None] | None = None
         self._intake_task: asyncio.Task[None] | None = None
 
-    def _make_loops(self, poll_s: float) -> list[Loop]:
+    def _make_loops(self, limits: SendingLimits) -> list[Loop]:
         pump, claiming, clock = self.pump, self.claiming, self._clock
         pacing = Pacing(self._store, pump, clock)
+        guarding = Guarding(self._store, pump, clock, limits=limits.guard)
         return [
             Loop(
                 "claims",
                 claiming.claim_once,
                 clock,
-                interval_s=poll_s,
+                interval_s=limits.poll_s,
                 wake=pump.wake_claims,
             ),
             Loop(
@@ -168,6 +171,7 @@ class Gateway:
                 wake=pump.wake_interactive,
             ),
             Loop("pace", pacing.grant_once, clock, interval_s=PACE_INTERVAL_S),
+            Loop("guard", guarding.look, clock, interval_s=GUARD_INTERVAL_S),
             Loop("failover", self.rerouting.look, clock, interval_s=FAILOVER_INTERVAL_S),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),

@@ -11,6 +11,7 @@ from typing import Final
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction, PriceVersion
 from smsgate.campaigns.campaign_states import CampaignEvent, CampaignState, advance
+from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.campaigns.rendering import field_names
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound
@@ -86,6 +87,7 @@ class Campaigns:
         external_id: str | None,
         *,
         messages_per_minute: int | None = None,
+        guard: GuardOverrides = NO_OVERRIDES,
     ) -> CampaignRecord:
         """
         Store a draft.
@@ -108,6 +110,7 @@ class Campaigns:
             trigger_id=None,
             created_at=self._clock.now(),
             messages_per_minute=messages_per_minute,
+            guard=guard,
         )
         await self._store.create(record)
         return record
@@ -183,16 +186,25 @@ class Campaigns:
         self._wakeups.campaigns()
         return campaign
 
-    async def change(self, merchant_id: int, campaign_id: int, event: CampaignEvent) -> CampaignRecord:
+    async def change(
+        self, merchant_id: int, campaign_id: int, event: CampaignEvent, *, guard_off: bool = False
+    ) -> CampaignRecord:
         """
-        Pause, resume or cancel.
+        Pause, resume or cancel; what the guard paused is resumed with `guard_off` alone.
 
         Raises:
             TransitionRefused: code `campaign_state`.
+            Conflict: code `campaign_guarded`.
         """
         for _ in range(CHANGE_ATTEMPTS_MAX):
             campaign = await self._store.get(merchant_id, campaign_id)
             after = advance(CampaignState(campaign.state), event)
+            if event is CampaignEvent.RESUME and campaign.paused_reason is not None:
+                if not guard_off:
+                    raise Conflict(
+                        f"the guard paused this campaign: {campaign.paused_reason}", code="campaign_guarded"
+                    )
+                await self._store.guard_off(merchant_id, campaign_id)
             if after == campaign.state:
                 return campaign
             if await self._store.change_state(
@@ -201,6 +213,18 @@ class Campaigns:
                 self._wakeups.campaigns()
                 return await self._store.get(merchant_id, campaign_id)
         raise Conflict("the campaign is being changed by others; read it, then decide")
+
+    async def set_guard(self, merchant_id: int, campaign_id: int, guard: GuardOverrides) -> CampaignRecord:
+        """
+        Give a campaign limits of its own; its guard is on again.
+
+        Raises:
+            Conflict: code `campaign_state`; it is over.
+        """
+        campaign = await self._store.get(merchant_id, campaign_id)
+        if not await self._store.set_guard(merchant_id, campaign_id, guard):
+            raise Conflict(f"a campaign that is {campaign.state} sends nothing more", code="campaign_state")
+        return await self._store.get(merchant_id, campaign_id)
 
     async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> CampaignRecord:
         """

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
+from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.flows.records import OfferVersion
 from smsgate.protocol.replacements import Replacement
 
@@ -17,6 +18,7 @@ EVENT_TYPES: Final = (
     "consent.granted",
     "consent.revoked",
     "campaign.finished",
+    "campaign.paused",
     "inbound.received",
     "order.created",
     "order.cancel_requested",
@@ -124,6 +126,9 @@ class CampaignRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     messages_per_minute: int | None = None  # None: as fast as carriers take them
+    guard: GuardOverrides = NO_OVERRIDES
+    guard_off: bool = False  # the merchant went on all the same
+    paused_reason: str | None = None  # campaigns.guard.GuardReason; None: not paused, or by the merchant
 
 
 @dataclass(frozen=True, slots=True)

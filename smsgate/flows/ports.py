@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
 
+from smsgate.campaigns.guard import GuardLimits, GuardReason
 from smsgate.flows.records import (
     Ack,
     BindStatus,
@@ -15,6 +16,7 @@ from smsgate.flows.records import (
     ChunkClaim,
     ChunkKey,
     Flush,
+    GuardedCampaign,
     InteractiveClaim,
     Lane,
     MobileOriginated,
@@ -187,6 +189,14 @@ class SendingStore(Protocol):
 
     async def take_pace(self, pace: Pace, until: datetime) -> bool:
         """Commit the next `paced_until`; False: another process was first, or the pace has changed."""
+        ...
+
+    async def guarded(self, limits: GuardLimits) -> list[GuardedCampaign]:
+        """Return campaigns that send and had stops or failures; `limits` are of those without."""
+        ...
+
+    async def pause_guarded(self, campaign: GuardedCampaign, reason: GuardReason, now: datetime) -> bool:
+        """Pause it and write `campaign.paused`; False: somebody else did, or it is over."""
         ...
 
     async def claim_interactive(

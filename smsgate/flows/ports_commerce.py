@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from smsgate.campaigns.guard import GuardOverrides
 from smsgate.flows.commerce_records import (
     Audience,
     AudienceGroup,
@@ -75,6 +76,14 @@ class CampaignsStore(Protocol):
         self, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime
     ) -> bool:
         """Return whether the campaign was in `before` and is now in `after`."""
+        ...
+
+    async def set_guard(self, merchant_id: int, campaign_id: int, guard: GuardOverrides) -> bool:
+        """Return whether the campaign may still send; its guard is on again."""
+        ...
+
+    async def guard_off(self, merchant_id: int, campaign_id: int) -> None:
+        """Guard it no more."""
         ...
 
     async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> bool:

@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from smsgate.campaigns.guard import GuardCounts, GuardLimits
+
 STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
 STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
 KIND_ESME: Final = "esme"  # `message.kind` of what an ESME submitted
@@ -282,6 +284,16 @@ class Pace:
     campaign_id: int
     per_minute: int | None
     paced_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedCampaign:
+    """A campaign that sends, its own limits or the gateway's, and what it came to so far."""
+
+    merchant_id: int
+    campaign_id: int
+    limits: GuardLimits
+    counts: GuardCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smsgate.campaigns.guard import GUARD_LIMITS, GuardLimits
+
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
@@ -13,6 +15,7 @@ class SendingLimits:
     allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
     allowance_max: int = 1_000
     failover_s: float = 3.0  # a carrier that is away longer loses its messages to the next of the route
+    guard: GuardLimits = GUARD_LIMITS  # of campaigns that have none of their own
 
     def allowance(self, rate_per_s: int) -> int:
         return int(min(self.allowance_max, max(self.allowance_min, rate_per_s * self.allowance_s)))

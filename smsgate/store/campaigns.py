@@ -9,8 +9,15 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from smsgate.campaigns.guard import GuardOverrides
 from smsgate.errors import NotFound, StoreError
-from smsgate.flows.commerce_records import Audience, AudienceGroup, CampaignRecord, Page, PageAsk
+from smsgate.flows.commerce_records import (
+    Audience,
+    AudienceGroup,
+    CampaignRecord,
+    Page,
+    PageAsk,
+)
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.offers import taken
@@ -69,6 +76,15 @@ class PgCampaigns:
         async with self._database.transaction(merchant_id) as connection:
             return await _change_state(connection, merchant_id, campaign_id, before, after, at)
 
+    async def set_guard(self, merchant_id: int, campaign_id: int, guard: GuardOverrides) -> bool:
+        async with self._database.transaction(merchant_id) as connection:
+            found = await connection.fetchval(_SQL["set_guard"], merchant_id, campaign_id, *_guard(guard))
+        return found is not None
+
+    async def guard_off(self, merchant_id: int, campaign_id: int) -> None:
+        async with self._database.transaction(merchant_id) as connection:
+            await connection.execute(_SQL["guard_off"], merchant_id, campaign_id)
+
     async def set_pace(self, merchant_id: int, campaign_id: int, per_minute: int | None) -> bool:
         async with self._database.transaction(merchant_id) as connection:
             found = await connection.fetchval(_SQL["set_pace"], merchant_id, campaign_id, per_minute)
@@ -115,6 +131,7 @@ async def insert_campaign(connection: Connection, record: CampaignRecord) -> Non
         _SQL["insert_campaign"], record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
         record.offer_version, record.state, *_conditions(record.audience), record.trigger_id,
         record.created_at, record.started_at, record.messages_per_minute,
+        *_guard(record.guard),
     )  # fmt: skip
 
 
@@ -141,6 +158,10 @@ def _conditions(audience: Audience) -> tuple[list[str] | None, list[int] | None]
     return (None if tags is None else list(tags), None if ids is None else list(ids))
 
 
+def _guard(guard: GuardOverrides) -> tuple[int | None, int | None, int | None]:
+    return guard.first_sends, guard.stop_share, guard.failure_share
+
+
 def _record(row: asyncpg.Record) -> CampaignRecord:
     tags, ids = row["audience_tags"], row["audience_ids"]
     return CampaignRecord(
@@ -157,4 +178,7 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         messages_per_minute=row["messages_per_minute"],
+        guard=GuardOverrides(row["guard_first_sends"], row["guard_stop_share"], row["guard_failure_share"]),
+        guard_off=row["guard_off"],
+        paused_reason=row["paused_reason"],
     )

@@ -13,6 +13,7 @@ from datetime import datetime
 import asyncpg
 import orjson
 
+from smsgate.campaigns.guard import GuardLimits, GuardReason
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.ports import Ids, Split
 from smsgate.flows.records import (
@@ -20,6 +21,7 @@ from smsgate.flows.records import (
     ChunkClaim,
     ChunkKey,
     Flush,
+    GuardedCampaign,
     InteractiveClaim,
     Pace,
     Recovery,
@@ -27,7 +29,7 @@ from smsgate.flows.records import (
     SubmittedClaim,
 )
 from smsgate.protocol.message_ids import ReceiptIds
-from smsgate.store import catalogue, flushing, receipt_matching, recovery
+from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
@@ -91,6 +93,19 @@ class StoredSending:
                 SQL["take_pace"], pace.merchant_id, pace.campaign_id, pace.per_minute, pace.paced_until, until
             )
         return taken is not None
+
+    async def guarded(self, limits: GuardLimits) -> list[GuardedCampaign]:
+        return await guards.guarded(self._database, limits)
+
+    async def pause_guarded(self, campaign: GuardedCampaign, reason: GuardReason, now: datetime) -> bool:
+        return await guards.pause(
+            self._database,
+            campaign,
+            reason,
+            now,
+            event_id=self._ids.next(),
+            public_campaign=self._public_campaign,
+        )
 
     async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
         by_merchant: dict[int, list[ChunkKey]] = defaultdict(list)

@@ -246,3 +246,28 @@ async def test_a_pace_is_given_changed_and_taken_away_until_the_campaign_is_over
     await shop.caller.post(f"{path}/cancel")
     refused = await changed({"messages_per_minute": 5})
     assert (refused.status, refused.code) == (409, "campaign_state")
+
+
+async def test_what_the_guard_paused_goes_on_when_asked_to_all_the_same_and_never_by_a_plain_resume(
+    shop: Shop,
+) -> None:
+    await shop.subscribers(3)
+    offer = (await shop.campaign())["offer"]
+    draft = {"offer": offer, "audience": {"all": True}, "guard": {"stop_percent": 1.25}}
+    made = (await shop.caller.post("/v1/campaigns", draft)).body
+    assert made["guard"] == {"on": True, "first_sends": None, "stop_percent": 1.25, "failure_percent": None}
+    path = f"/v1/campaigns/{made['id']}"
+    assert (await shop.caller.post(f"{path}/start")).status == 200
+    await shop.execute(
+        "UPDATE campaign SET state = 'paused', paused_reason = 'stop_rate' WHERE campaign_id = $1",
+        shop.id_of(Kind.CAMPAIGN, made["id"]),
+    )
+    assert (await shop.caller.get(path)).body["paused_reason"] == "stop_rate"
+    assert (await shop.caller.post(f"{path}/pause")).body["paused_reason"] == "stop_rate"
+    refused = await shop.caller.post(f"{path}/resume")
+    assert (refused.status, refused.code) == (409, "campaign_guarded")
+    went_on = (await shop.caller.post(f"{path}/resume?guard=off")).body
+    assert (went_on["state"], went_on["paused_reason"], went_on["guard"]["on"]) == ("sending", None, False)
+    again = (await shop.caller.call("PATCH", path, {"guard": {"first_sends": 500}})).body["guard"]
+    assert again == {"on": True, "first_sends": 500, "stop_percent": None, "failure_percent": None}
+    assert (await shop.caller.call("PATCH", path, {"guard": {"stop_percent": 101}})).code == "invalid"

@@ -2,9 +2,9 @@
 -- scope: merchant
 INSERT INTO campaign (
     merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids, trigger_id,
-    created_at, started_at, messages_per_minute
+    created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share, guard_failure_share
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: campaign
 -- scope: merchant
@@ -26,9 +26,22 @@ LIMIT $3;
 UPDATE campaign
 SET state = $4,
     started_at = CASE WHEN $4 = 'sending' THEN coalesce(started_at, $5) ELSE started_at END,
-    finished_at = CASE WHEN $4 = 'cancelled' THEN $5 ELSE finished_at END
+    finished_at = CASE WHEN $4 = 'cancelled' THEN $5 ELSE finished_at END,
+    paused_reason = NULL
 WHERE merchant_id = $1 AND campaign_id = $2 AND state = $3
 RETURNING campaign_id;
+
+-- name: set_guard
+-- scope: merchant
+-- New limits are a new guard, also where the merchant had gone on without one.
+UPDATE campaign
+SET guard_first_sends = $3, guard_stop_share = $4, guard_failure_share = $5, guard_off = false
+WHERE merchant_id = $1 AND campaign_id = $2 AND state IN ('draft', 'sending', 'paused')
+RETURNING campaign_id;
+
+-- name: guard_off
+-- scope: merchant
+UPDATE campaign SET guard_off = true WHERE merchant_id = $1 AND campaign_id = $2;
 
 -- name: set_pace
 -- scope: merchant

@@ -59,6 +59,26 @@ UPDATE campaign SET paced_until = $5
    AND paced_until IS NOT DISTINCT FROM $4
 RETURNING campaign_id
 
+-- name: guarded
+-- scope: report
+-- $1 to $3 are the gateway's own limits.
+SELECT c.merchant_id, c.campaign_id, coalesce(c.guard_first_sends, $1::int) AS first_sends,
+       coalesce(c.guard_stop_share, $2::int) AS stop_share, coalesce(c.guard_failure_share, $3::int) AS failure_share,
+       c.recipients, coalesce(sum(k.n) FILTER (WHERE k.kind IN ('accepted', 'refused')), 0)::bigint AS sends,
+       coalesce(sum(k.n) FILTER (WHERE k.kind = 'stops'), 0)::bigint AS stops,
+       coalesce(sum(k.n) FILTER (WHERE k.kind IN ('refused', 'failed')), 0)::bigint AS failures
+  FROM campaign c
+  JOIN campaign_counter k ON k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id
+ WHERE c.state = 'sending' AND NOT c.guard_off
+ GROUP BY c.merchant_id, c.campaign_id
+HAVING bool_or(k.kind IN ('stops', 'refused', 'failed'))
+
+-- name: pause_guarded
+-- scope: merchant
+UPDATE campaign SET state = 'paused', paused_reason = $3
+ WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'sending' AND NOT guard_off
+RETURNING campaign_id
+
 -- name: candidates
 -- scope: merchant
 -- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
