@@ -156,8 +156,8 @@ class Process:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._notices.connected.wait(), HEAR_LIMIT_S)
 
-    def _on_stop(self, merchant_id: int, msisdn: int) -> None:
-        self.stops.add(merchant_id, msisdn, self.services.clock.monotonic())
+    def _on_stop(self, whose: int | str, msisdn: int) -> None:
+        self.stops.add(whose, msisdn, self.services.clock.monotonic())
 
     def _on_key(self, public_id: str) -> None:
         if self._app is not None:

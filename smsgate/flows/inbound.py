@@ -300,13 +300,12 @@ class Intake:
         self, entries: Sequence[Heard], writes: InboundWrites, joined: Sequence[tuple[str, int]]
     ) -> None:
         """The group is durable: STOPs are in force before the next submit, then everything may leave."""
-        self._in_force(writes)
-        # The merchants that these concern are held by now.
         for key in self._settle_stops(entries):
             if key not in self._part_holds:
                 self._stops.remove(*key)
         for key in joined:
             self._end_part_hold(key)
+        self._in_force(writes)  # in one step with the above: nothing is sent in between
         self._acknowledge(entries, 0)
         self.taken += len(entries)
         log.info("inbound_committed", messages=len(entries), outcomes=tally(writes.rows))
@@ -318,6 +317,12 @@ class Intake:
                 self._stops.add(merchant_id, msisdn, now)
             else:
                 self._stops.remove(merchant_id, msisdn)
+        for said in writes.esmes.stops:
+            key = (said.sender, said.msisdn)
+            if said.stopped:
+                self._stops.add(*key, now)
+            elif key not in self._pending_stops and key not in self._part_holds:
+                self._stops.remove(*key)
         for msisdn, at in writes.answers:
             self._tools.limit.count(msisdn, at)
         if len(writes.messages):

@@ -124,6 +124,7 @@ class Claim:
             campaign["audience_ids"],
             campaign["started_at"],
             CHUNK_SIZE + 1,
+            campaign["sender"],
         )
         assert row is not None
         subscriber_ids, msisdns = list(row["subscriber_ids"]), list(row["msisdns"])
@@ -143,12 +144,12 @@ class Claim:
         if base < await self._oldest_id():
             return await self._outlived()
         rows = await self._connection.fetch(SQL["unsettled_messages"], self._merchant_id, base, base + count)
-        left = [row for row in rows if row["offers_state"] != "subscribed"]
+        left = [row for row in rows if not row["agreed"]]
         if left:
             await settle_unsent(
                 self._connection, self._merchant_id, self._campaign_id, left, "stopped", self._now
             )
-        rows = [row for row in rows if row["offers_state"] == "subscribed"]
+        rows = [row for row in rows if row["agreed"]]
         # What has an outcome needs no allowance: the step counts from the first that has none.
         begun = rows[0]["message_id"] - base if rows else 0
         allowance = min(count, max(chunk["allowance"], begun) + allowance_step)

@@ -9,6 +9,7 @@ from smsgate.flows.esme_mos import EsmeWrites, Taker
 from smsgate.flows.esme_records import DELIVERY_LIFE
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
+from smsgate.store.notices import publish_sender_stop
 
 _SQL: Final = load("esme_traffic")
 
@@ -41,6 +42,8 @@ async def write_esmes(connection: Connection, writes: EsmeWrites, next_id: Calla
             [stop.msisdn for stop in stopped],
             [stop.at for stop in stopped],
         )
+    for stop in last.values():
+        await publish_sender_stop(connection, stop.sender, stop.msisdn, stopped=stop.stopped)
     started = [stop for stop in last.values() if not stop.stopped]
     if started:
         await connection.execute(

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 CHANNEL: Final = "smsgate"
 STOP: Final = "stop"
 START: Final = "start"
+SENDER_STOP: Final = "sender-stop"  # to a sender number, whoever the person is
+SENDER_START: Final = "sender-start"
 KEY: Final = "key"
 PRICES: Final = "prices"
 PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
@@ -45,6 +47,11 @@ async def publish_start(connection: Connection, merchant_id: int, msisdn: int) -
     await connection.execute(_SQL["notify"], f"{START} {merchant_id} {msisdn}")
 
 
+async def publish_sender_stop(connection: Connection, sender: str, msisdn: int, *, stopped: bool) -> None:
+    """Tell every gateway process, with the commit, to hold marketing from this sender number, or not to."""
+    await connection.execute(_SQL["notify"], f"{SENDER_STOP if stopped else SENDER_START} {sender} {msisdn}")
+
+
 async def publish_key(connection: Connection, public_id: str) -> None:
     """Tell every API process, with the commit of this transaction, to forget what it knows of a key."""
     await connection.execute(_SQL["notify"], f"{KEY} {public_id}")
@@ -59,6 +66,8 @@ class Notices:
     """
     Listen until cancelled; a lost connection is made anew.
 
+    STOPs come with whose they are: a merchant's id, or a sender number as text.
+
     `on_gap` is called whenever the listening begins: keys may have been revoked while nobody listened.
     """
 
@@ -67,8 +76,8 @@ class Notices:
         database: Database,
         clock: Clock,
         *,
-        on_stop: Callable[[int, int], None],
-        on_start: Callable[[int, int], None],
+        on_stop: Callable[[int | str, int], None],
+        on_start: Callable[[int | str, int], None],
         on_key: Callable[[str], None],
         on_prices: Callable[[], None],
         on_gap: Callable[[], None],
@@ -113,6 +122,8 @@ class Notices:
         rows = await connection.fetch(_SQL["stops_since"], self._heard_until - GAP_MARGIN)
         for row in rows:
             self._on_stop(row["merchant_id"], row["msisdn"])
+        for row in await connection.fetch(_SQL["sender_stops_since"], self._heard_until - GAP_MARGIN):
+            self._on_stop(row["sender"], row["msisdn"])
         self._on_prices()
         self._on_gap()
 
@@ -129,6 +140,10 @@ class Notices:
                 self._on_stop(int(merchant_id), int(msisdn))
             case [kind, merchant_id, msisdn] if kind == START:
                 self._on_start(int(merchant_id), int(msisdn))
+            case [kind, sender, msisdn] if kind == SENDER_STOP:
+                self._on_stop(sender, int(msisdn))
+            case [kind, sender, msisdn] if kind == SENDER_START:
+                self._on_start(sender, int(msisdn))
             case [kind, public_id] if kind == KEY:
                 self._on_key(public_id)
             case [kind] if kind == PRICES:

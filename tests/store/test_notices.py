@@ -9,20 +9,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from smsgate.clock import SystemClock
-from smsgate.store.notices import Notices, publish_key, publish_prices, publish_start, publish_stop
+from smsgate.store.notices import (
+    Notices,
+    publish_key,
+    publish_prices,
+    publish_sender_stop,
+    publish_start,
+    publish_stop,
+)
 from smsgate.store.pool import Database
 
 
 @dataclass
 class Heard:
-    stops: set[tuple[int, int]] = field(default_factory=set)
+    stops: set[tuple[int | str, int]] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
     prices: int = 0
     gaps: int = 0
     broken: bool = False
 
-    def on_stop(self, merchant_id: int, msisdn: int) -> None:
-        self.stops.add((merchant_id, msisdn))
+    def on_stop(self, whose: int | str, msisdn: int) -> None:
+        self.stops.add((whose, msisdn))
 
     def on_prices(self) -> None:
         self.prices += 1
@@ -33,8 +40,8 @@ class Heard:
             self.broken = False
             raise RuntimeError("a mistake of ours")
 
-    def on_start(self, merchant_id: int, msisdn: int) -> None:
-        self.stops.discard((merchant_id, msisdn))
+    def on_start(self, whose: int | str, msisdn: int) -> None:
+        self.stops.discard((whose, msisdn))
 
 
 @asynccontextmanager
@@ -90,6 +97,18 @@ async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(databas
         assert heard.prices == 2, "once when the listening began, once for the notice"
 
 
+async def test_a_stop_to_a_sender_number_is_heard_by_every_process_and_lifted_by_a_start(
+    database: Database,
+) -> None:
+    async with listening(database) as (_, heard):
+        async with database.bulk_transaction() as connection:
+            await publish_sender_stop(connection, "38123", 33612345678, stopped=True)
+        await until({("38123", 33612345678)}, heard)
+        async with database.bulk_transaction() as connection:
+            await publish_sender_stop(connection, "38123", 33612345678, stopped=False)
+        await until(set(), heard)
+
+
 async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(database: Database) -> None:
     async with listening(database) as (notices, heard):
         async with database.bulk_transaction() as connection:
@@ -99,6 +118,7 @@ async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(
                 "'unsubscribed', 'sms', $1)",
                 datetime.now(UTC),
             )
+            await connection.execute("INSERT INTO sender_stop VALUES (7, '38123', 33612345679, now())")
         admin = await database.connect("sg_admin")
         try:
             notices.connected.clear()
@@ -108,7 +128,7 @@ async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(
             )
         finally:
             await admin.close()
-        await until({(7, 33612345678)}, heard, 10)
+        await until({(7, 33612345678), ("38123", 33612345679)}, heard, 10)
         async with asyncio.timeout(10):
             await notices.connected.wait()
         assert heard.gaps == 2, "once when the listening began, once after the gap"

@@ -10,3 +10,7 @@ SELECT 1
 -- scope: report
 SELECT merchant_id, msisdn FROM consent_event
  WHERE recorded_at >= $1 AND purpose = 'offers' AND state_after IN ('unsubscribed', 'blocked', 'erased', 'expired')
+
+-- name: sender_stops_since
+-- scope: report
+SELECT sender, msisdn FROM sender_stop WHERE stopped_at >= $1

@@ -82,12 +82,15 @@ RETURNING campaign_id
 -- name: candidates
 -- scope: merchant
 -- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
+-- A STOP to the sender number ($8) counts, were it said before the person subscribed.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns
   FROM (SELECT subscriber_id, msisdn FROM subscriber
          WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
            AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
+           AND NOT EXISTS (SELECT FROM sender_stop x
+                            WHERE x.merchant_id = $1 AND x.sender = $8 AND x.msisdn = subscriber.msisdn)
          ORDER BY subscriber_id LIMIT $7) AS chosen
 
 -- name: shorten_chunk
@@ -152,7 +155,10 @@ UPDATE campaign_chunk SET message_id_base = $4, message_count = $5, allowance = 
 
 -- name: unsettled_messages
 -- scope: merchant
-SELECT m.message_id, m.msisdn, m.sender, m.fields, coalesce(s.offers_state, 'none') AS offers_state
+SELECT m.message_id, m.msisdn, m.sender, m.fields,
+       coalesce(s.offers_state, 'none') = 'subscribed'
+           AND NOT EXISTS (SELECT FROM sender_stop y
+                            WHERE y.merchant_id = $1 AND y.sender = m.sender AND y.msisdn = m.msisdn) AS agreed
   FROM message m
   LEFT JOIN sent x ON x.merchant_id = m.merchant_id AND x.message_id = m.message_id
                   AND x.message_id >= $2 AND x.message_id < $3
