@@ -15,12 +15,14 @@ import structlog
 
 from smsgate.errors import CarrierRefused, LinkError
 from smsgate.protocol.commands import CommandId
+from smsgate.protocol.message_ids import fold
 from smsgate.protocol.receipt_states import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from smsgate.links.requests import Requests
+    from smsgate.protocol.message_ids import ReceiptIds
 
 AWAITED_MAX: Final = 2_000  # messages that wait for a receipt; the oldest go, some 300 octets each
 TRIES_MAX: Final = 3  # of one message, each twice as long after the one before
@@ -33,7 +35,11 @@ Source = tuple[int, int, bytes]  # TON, NPI and address of the sender
 
 
 class Asking:
-    """One account's messages without a receipt; `tell` takes an answer as (message id, state, error)."""
+    """
+    One account's messages without a receipt; `tell` takes an answer as (message id, state, error).
+
+    Implements `protocol.message_ids.Known`: what is found is the id as its response had it.
+    """
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Asking:
         self._tell = tell
         self._sent: dict[int, Source] = {}  # slot -> whom it is from, until the carrier answers
         self._awaited: dict[bytes, tuple[Source, float, int]] = {}  # id -> source, when to ask, tries so far
+        self._spellings: dict[bytes, tuple[bytes, ...]] = {}  # folded id -> the awaited ids that fold to it
 
     def __len__(self) -> int:
         return len(self._awaited)
@@ -65,18 +72,45 @@ class Asking:
         for slot, status, message_id in zip(slots, statuses, message_ids, strict=True):
             source = self._sent.pop(slot, None)
             if source is not None and status == 0 and message_id:
+                self._forget(message_id)  # the carrier begins its numbers anew
                 self._awaited[message_id] = source, self._clock() + self._after_s, 0
+                key = fold(message_id)
+                self._spellings[key] = (*self._spellings.get(key, ()), message_id)
         while len(self._awaited) > AWAITED_MAX:
-            del self._awaited[next(iter(self._awaited))]
+            self._forget(next(iter(self._awaited)))
 
     def in_doubt(self, slots: Sequence[int]) -> None:
         for slot in slots if self._sent else ():
             self._sent.pop(slot, None)
 
-    def receipts(self, message_ids: Sequence[bytes], states: Sequence[int]) -> None:
-        for message_id, state in zip(message_ids, states, strict=True) if self._awaited else ():
-            if state in FINAL:
-                self._awaited.pop(message_id, None)
+    def receipts(
+        self,
+        ids: ReceiptIds,
+        message_ids: Sequence[bytes],
+        other_ids: Sequence[bytes],
+        states: Sequence[int],
+    ) -> None:
+        """Wait no longer for the messages of final receipts, which `ids` may spell in another way."""
+        if not self._awaited:
+            return
+        for message_id, other_id, state in zip(message_ids, other_ids, states, strict=True):
+            if state in FINAL and (fit := ids.fit(message_id, other_id, self)) is not None:
+                self._forget(fit.found)
+
+    def exact(self, message_id: bytes) -> bytes | None:
+        return message_id if message_id in self._awaited else None
+
+    def folded(self, message_id: bytes) -> bytes | None:
+        found = self._spellings.get(message_id, ())
+        return found[0] if len(found) == 1 else None
+
+    def _forget(self, message_id: bytes) -> None:
+        if self._awaited.pop(message_id, None) is None:
+            return
+        key = fold(message_id)
+        left = tuple(each for each in self._spellings.pop(key) if each != message_id)
+        if left:
+            self._spellings[key] = left
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -91,7 +125,7 @@ class Asking:
             try:
                 await self._ask(message_id)
             except CarrierRefused as error:
-                self._awaited.pop(message_id, None)
+                self._forget(message_id)
                 log.info("query_refused", status=error.status)
             except LinkError:
                 return  # asked again when the carrier can be
@@ -111,11 +145,11 @@ class Asking:
         if message_id not in self._awaited:
             return  # its receipt came meanwhile
         if state in FINAL:
-            del self._awaited[message_id]
+            self._forget(message_id)
             self.told += 1
             self._tell(message_id, state, b"%03d" % answer.get("error_code", 0))
         elif tries + 1 >= TRIES_MAX:
-            del self._awaited[message_id]
+            self._forget(message_id)
         else:
             at = self._clock() + self._after_s * 2 ** (tries + 1)
             self._awaited[message_id] = source, at, tries + 1

@@ -341,7 +341,7 @@ class CarrierAccount:
         assert self._events is not None
         self._counts.receipts += len(rows.message_ids)
         if self._asking is not None:
-            self._asking.receipts(rows.message_ids, rows.states)
+            self._asking.receipts(self.receipt_ids, rows.message_ids, rows.other_ids, rows.states)
         self._events.receipts(
             CarrierReceipts(
                 self.carrier_id,

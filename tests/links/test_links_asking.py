@@ -68,6 +68,23 @@ async def test_a_message_with_its_receipt_is_not_asked_about() -> None:
             assert seen == []
 
 
+async def test_a_receipt_that_spells_the_id_in_another_way_ends_the_asking_too() -> None:
+    """Hexadecimal in the response, decimal in the receipt (jasmin issue 20)."""
+    async with fake_smsc() as smsc:
+        seen = answer_queries(smsc, [ReceiptState.DELIVRD])
+        profile = a_profile(smsc.port, query=True, query_after_s=1e-9, id_receipt="dec_to_hex")
+        async with an_account(profile) as (account, events):
+            asking = asking_of(account)
+            asking.sent(some_bodies(account, 3), [1, 2, 3])
+            asking.answered([1, 2, 3], [0, 0, 0], [b"00A3F2C1", b"A3F2C2", b"a3f2c3"])
+            smsc.live[0].receipt(b"%d" % 0xA3F2C1)
+            await until(lambda: events.receipt_columns)
+            assert asking.exact(b"00A3F2C1") is None
+            assert len(asking) == 2
+            await asking.round()
+            assert [pdu.fields["message_id"] for pdu in seen] == [b"A3F2C2", b"a3f2c3"]
+
+
 async def test_a_message_still_on_its_way_is_asked_about_again_and_not_for_ever() -> None:
     async with fake_smsc() as smsc:
         seen = answer_queries(smsc, [ReceiptState.ENROUTE])
