@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from smsgate.protocol.server_states import Ended, EndReason, ServerState
-from smsgate.turns import FairReading
+from smsgate.turns import DeadlineTimer, FairReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,7 @@ class EsmeConnection(asyncio.Protocol):
         self._reading: FairReading | None = None
         self._unbound_octets = 0
         self._flush_handle: asyncio.Handle | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer = DeadlineTimer(clock.monotonic, self._ring)
         self._cut_timer: asyncio.TimerHandle | None = None
         self._congested = False
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -136,7 +135,7 @@ class EsmeConnection(asyncio.Protocol):
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
-        self._set_timer()
+        self._timer.set(self.session.deadline())
 
     def data_received(self, data: bytes) -> None:
         if self.session.state in {ServerState.OPEN, ServerState.JUDGING}:
@@ -150,7 +149,7 @@ class EsmeConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._apply(self.session.lost(self._clock.monotonic()))
-        self._stop_timer()
+        self._timer.stop()
         self._stop_cut_timer()
         self._owner.disconnected(self)
         if not self._closed.done():
@@ -190,25 +189,7 @@ class EsmeConnection(asyncio.Protocol):
         data = self.session.data_to_send()
         if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Keep one timer, not later than the deadline; one that rings early sets the next."""
-        deadline = self.session.deadline()
-        if deadline is None:
-            self._stop_timer()
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self._loop.call_later(max(0.0, deadline - self._clock.monotonic()), self._ring)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.set(self.session.deadline())
 
     def _stop_cut_timer(self) -> None:
         if self._cut_timer is not None:
@@ -216,11 +197,10 @@ class EsmeConnection(asyncio.Protocol):
             self._cut_timer = None
 
     def _ring(self) -> None:
-        self._timer = None
         self._apply(self.session.handle_deadline(self._clock.monotonic()))
 
     def _close(self, reason: EndReason) -> None:
-        self._stop_timer()
+        self._timer.stop()
         transport = self._transport
         if transport is None or reason is EndReason.LOST:
             return

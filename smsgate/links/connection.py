@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from smsgate.errors import WindowFull
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.session_states import Closed, CloseReason, Delivered, Receipts
-from smsgate.turns import FairReading
+from smsgate.turns import DeadlineTimer, FairReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +72,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reading: FairReading | None = None
         self._flush_handle: asyncio.Handle | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer = DeadlineTimer(clock.monotonic, self._ring)
         self._cut_timer: asyncio.TimerHandle | None = None
         self._congested = False
         self._unacknowledged = 0
@@ -167,7 +166,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._apply(self.session.lost(self._clock.monotonic()))
-        self._stop_timer()
+        self._timer.stop()
         if self._cut_timer is not None:
             self._cut_timer.cancel()
         if not self.closed.done():
@@ -238,32 +237,13 @@ class Connection(asyncio.Protocol):
                 self._trace.add(self._clock.now().timestamp(), self.token, data, self._ends, outgoing=True)
             if self._congested and transport.get_write_buffer_size() > WRITE_BUFFER_MAX and self._reading:
                 self._reading.hold()
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Keep one timer, not later than the deadline; one that rings early sets the next."""
-        deadline = self.session.deadline()
-        if deadline is None:
-            self._stop_timer()
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self._loop.call_later(max(0.0, deadline - self._clock.monotonic()), self._ring)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.set(self.session.deadline())
 
     def _ring(self) -> None:
-        self._timer = None
         self._apply(self.session.handle_deadline(self._clock.monotonic()))
 
     def _close(self, reason: CloseReason) -> None:
-        self._stop_timer()
+        self._timer.stop()
         transport = self._transport
         if transport is None or reason is CloseReason.LOST:
             return

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
 import uvloop
 
-from smsgate.turns import FULL_READ_OCTETS, FairReading
+from smsgate.clock import ManualClock
+from smsgate.turns import FULL_READ_OCTETS, DeadlineTimer, FairReading
 
 FLOOD_OCTETS = 4 << 20
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -91,3 +93,19 @@ def test_what_its_owner_holds_is_not_read_until_it_is_released(
     reader = Reader()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(held_and_released(reader))
+
+
+async def test_one_timer_serves_a_deadline_that_moves_on_with_every_octet() -> None:
+    clock, rung = ManualClock(datetime(2026, 11, 26, tzinfo=UTC)), asyncio.Event()
+    timer = DeadlineTimer(clock.monotonic, rung.set)
+    timer.set(clock.monotonic() + 3_600)
+    first = timer._timer
+    for seconds in range(3_601, 3_700):
+        timer.set(clock.monotonic() + seconds)
+    assert timer._timer is first
+    timer.set(clock.monotonic())  # an earlier one does count
+    await asyncio.wait_for(rung.wait(), 5)
+    assert timer._timer is None
+    timer.set(clock.monotonic() + 3_600)
+    timer.set(None)
+    assert timer._timer is None
