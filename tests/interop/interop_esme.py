@@ -8,6 +8,8 @@ from tests.interop.interop_processes import Child
 
 PHONE = "33639980001"
 SENDER = "36111"
+OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
+RUSSIAN = "Ваш заказ принят"
 GSM = 0
 UCS2 = 8
 UDHI = 0x40  # of esm_class
@@ -53,6 +55,12 @@ def submit(esme: Child, **fields: object) -> None:
     # Said nothing about, data_coding becomes 1 with octets of GSM 03.38: a habit of npm's smpp.
     more = {"esm_class": 0, "data_coding": GSM, "registered_delivery": 1, **fields}
     esme.tell("submit_sm", **ADDRESSES, **more)
+
+
+def submit_both(esme: Child) -> None:
+    """Submit a text of each alphabet."""
+    submit(esme, short_message=OFFER)
+    submit(esme, short_message=RUSSIAN, data_coding=UCS2)
 
 
 def submit_part(esme: Child, number: int, total: int, text: str) -> None:

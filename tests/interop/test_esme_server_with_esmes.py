@@ -16,14 +16,16 @@ from tests.conftest import a_reachable_dir
 from tests.interop import interop_aiosmpplib, interop_smpplib
 from tests.interop.interop_esme import (
     NOT_FOR_THIS_BIND,
+    OFFER,
     PHONE,
     RECEIPT,
+    RUSSIAN,
     SENDER,
-    UCS2,
     WRONG_PASSWORD,
     bind,
     check_receipt,
     submit,
+    submit_both,
     submit_part,
     unbind,
 )
@@ -34,8 +36,6 @@ from tests.interop.interop_processes import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings(*interop_aiosmpplib.LEAKS)]
 
-OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
-RUSSIAN = "Ваш заказ принят"
 LONG = "Boxman: " + "x" * 300
 SL = """<?xml version="1.0"?>
 <!DOCTYPE sl PUBLIC "-//WAPFORUM//DTD SL 1.0//EN" "http://www.wapforum.org/DTD/sl.dtd">
@@ -70,8 +70,7 @@ def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(server: Es
     already = len(server.inbox(PHONE))
     with an_esme_of(peer, server.port) as esme:
         bind(esme, server)
-        submit(esme, short_message=OFFER)
-        submit(esme, short_message=RUSSIAN, data_coding=UCS2)
+        submit_both(esme)
         submit_part(esme, 1, 2, "Boxman: ")
         submit_part(esme, 2, 2, "CD Madonna")
         answers = esme.wait_for("submit_sm_resp", 4, status=0)

@@ -13,14 +13,16 @@ import pytest
 
 from tests.interop.interop_esme import (
     GSM,
+    OFFER,
     PHONE,
     RECEIPT,
+    RUSSIAN,
     SENDER,
     UCS2,
     UDHI,
     bind,
     check_receipt,
-    submit,
+    submit_both,
     submit_part,
     unbind,
 )
@@ -28,9 +30,6 @@ from tests.interop.interop_esme_gateway import an_esme_server
 from tests.interop.interop_peers import SMSCS, an_esme_of, an_smsc_of
 
 pytestmark = [pytest.mark.interop, pytest.mark.parametrize("peer", SMSCS)]
-
-OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
-RUSSIAN = "Ваш заказ принят"
 
 
 def what_came(submitted: dict[str, Any]) -> tuple[Any, ...]:
@@ -44,8 +43,7 @@ def test_texts_parts_receipts_and_answers_pass_in_both_directions(reachable_dir:
         an_esme_of("npm-smpp-0.5", server.port) as esme,
     ):
         bind(esme, server)
-        submit(esme, short_message=OFFER)
-        submit(esme, short_message=RUSSIAN, data_coding=UCS2)
+        submit_both(esme)
         submit_part(esme, 1, 2, "Boxman: ")
         submit_part(esme, 2, 2, "CD Madonna")
         answers = esme.wait_for("submit_sm_resp", 4, status=0)

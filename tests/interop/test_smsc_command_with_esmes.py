@@ -6,14 +6,16 @@ import pytest
 
 from tests.interop.interop_esme import (
     NOT_FOR_THIS_BIND,
+    OFFER,
     PHONE,
     RECEIPT,
+    RUSSIAN,
     SENDER,
-    UCS2,
     WRONG_PASSWORD,
     bind,
     check_receipt,
     submit,
+    submit_both,
     submit_part,
     unbind,
 )
@@ -22,15 +24,11 @@ from tests.interop.interop_smsc import an_smsc
 
 pytestmark = [pytest.mark.interop, pytest.mark.parametrize("peer", ESMES)]
 
-OFFER = "Boxman: CD Madonna 19,90€. Répondez OK = commande"  # GSM 03.38, with one escape pair
-RUSSIAN = "Ваш заказ принят"
-
 
 def test_a_transceiver_submits_takes_receipts_and_answers_and_unbinds(peer: str) -> None:
     with an_smsc() as smsc, an_esme_of(peer, smsc.port) as esme:
         bind(esme, smsc)
-        submit(esme, short_message=OFFER)
-        submit(esme, short_message=RUSSIAN, data_coding=UCS2)
+        submit_both(esme)
         answers = esme.wait_for("submit_sm_resp", 2, status=0)
         receipts = esme.wait_for("deliver_sm", 2)
         for answer, receipt in zip(answers, receipts, strict=True):
