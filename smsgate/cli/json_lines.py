@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def answer_lines(sources: list[str], bare: str, answer: Callable[[Row], Row]) ->
                 if line.strip():
                     found = _answered(line.strip(), number, bare, answer)
                     all_read = all_read and found.keys() != {"id", "error"}
-                    sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
+                    sys.stdout.buffer.write(_written(found) + b"\n")
                     sys.stdout.buffer.flush()  # who writes a line and waits gets its answer
     return all_read
 
@@ -51,9 +52,26 @@ def _answered(line: bytes, number: int, bare: str, answer: Callable[[Row], Row])
     row: Row = {}
     try:
         row = _row(line, bare)
+        if isinstance(row.get("id"), float):
+            row["id"] = _exact_id(line)
         return {"id": row.get("id", number), **answer(row)}
     except SmsgateError as exc:
         return {"id": row.get("id", number), "error": str(exc)}
+
+
+def _exact_id(line: bytes) -> object:
+    """Return a line's id with all of its digits: orjson makes a float of what exceeds 64 bits."""
+    try:
+        return json.loads(line)["id"]
+    except ValueError as exc:
+        raise Invalid(f"the id cannot be read: {exc}") from None
+
+
+def _written(found: Row) -> bytes:
+    try:
+        return orjson.dumps(found)
+    except orjson.JSONEncodeError:  # an id of more than 64 bits
+        return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _row(line: bytes, bare: str) -> Row:
@@ -74,7 +92,7 @@ def _opened(source: str) -> BinaryIO:
     try:
         return Path(source).open("rb")
     except OSError as exc:
-        raise UsageRefused(f"{source}: {exc.strerror}") from None
+        raise UsageRefused(f"{source} cannot be read: {exc.strerror}.") from None
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

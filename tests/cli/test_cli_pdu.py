@@ -39,6 +39,21 @@ def test_rows_of_the_vectors_are_answered_in_order_and_their_expected_fields_are
     assert answers(told.out) == found
 
 
+def test_an_id_comes_back_with_all_of_its_digits(shell: Shell) -> None:
+    lines = [
+        f'{{"id":{2**64},"hex":"{ENQUIRE_LINK}"}}',
+        f'{{"id":-{10**40},"hex":"odd"}}',
+        f'{{"id":1.5,"hex":"{ENQUIRE_LINK}"}}',
+    ]
+    told = shell.run("pdu", "decode", stdin="\n".join(lines))
+    assert [each["id"] for each in answers(told.out)] == [2**64, -(10**40), 1.5]
+
+
+def test_a_file_that_is_not_there_is_named_in_a_sentence(shell: Shell) -> None:
+    refused = shell.run("pdu", "decode", "Nofile")
+    assert (refused.code, refused.err) == (2, "smsgate: Nofile cannot be read: No such file or directory.\n")
+
+
 def test_what_decode_writes_encode_makes_again(shell: Shell) -> None:
     rows = [
         row for row in answers((DATA / "pdu-suites.jsonl").read_text("utf-8")) if row["verdict"] == "accept"
