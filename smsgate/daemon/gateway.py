@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -35,6 +36,7 @@ from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.switchboard import Changes, Switchboard
 from smsgate.protocol.commands import Status
+from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.backlogs import StoredBacklogs
@@ -109,9 +111,7 @@ class Gateway:
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
         accounts: Mapping[int, Carrier] = self.switchboard.carriers
-        self._store = StoredSending(
-            database, ids, lambda campaign_id: public_ids.encode(Kind.CAMPAIGN, campaign_id)
-        )
+        self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
         self.outcomes = Outcomes(ids.next)
         self.backlogs = StoredBacklogs(database)
         senders = self.switchboard.carrier_of_sender
@@ -145,6 +145,7 @@ class Gateway:
         )
         self._consents = ConsentAgeing(PgConsentAgeing(database, ids, _public(public_ids)), clock)
         self._clock = clock
+        self._ids_of_gone: dict[int, ReceiptIds] = {}
         self.receipts_resolved = 0  # in the database, since the start
         self.loops = self._make_loops(limits)
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -271,13 +272,16 @@ class Gateway:
     async def _resolve_unmatched(self) -> bool:
         now = self._clock.now()
         more = False
-        for carrier in self.switchboard:
-            ids, known = carrier.receipt_ids, carrier.receipt_ids.form
-            found = await self._store.resolve_unmatched(carrier.carrier_id, ids, UNMATCHED_MAX, now)
+        here = {carrier.carrier_id: carrier.receipt_ids for carrier in self.switchboard}
+        for carrier_id in sorted({*here, *await self._store.unmatched_carriers(now)}):
+            # Of a carrier that was taken out: what its profile said of ids is learned from what waits.
+            ids = here.get(carrier_id) or self._ids_of_gone.setdefault(carrier_id, ReceiptIds())
+            known = ids.form
+            found = await self._store.resolve_unmatched(carrier_id, ids, UNMATCHED_MAX, now)
             self.receipts_resolved += found.matched
             more = more or found.looked_at == UNMATCHED_MAX
             if ids.form is not known:
-                log.info("receipt_ids_learned", carrier=carrier.name, form=str(ids.form))
+                log.info("receipt_ids_learned", carrier_id=carrier_id, form=str(ids.form))
         return more
 
     async def _read_backlogs(self) -> bool:

@@ -234,6 +234,10 @@ class SendingStore(Protocol):
         """
         ...
 
+    async def unmatched_carriers(self, now: datetime) -> list[int]:
+        """Return the carriers, configured or not any more, with receipts that are to be matched now."""
+        ...
+
     async def resolve_unmatched(
         self, carrier_id: int, ids: ReceiptIds, limit: int, now: datetime
     ) -> Resolved:

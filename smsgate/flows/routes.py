@@ -23,6 +23,7 @@ from smsgate.routing.table import RouteTable
 SENDER_UNKNOWN: Final = "sender_unknown"  # reasons of messages that are not sent
 ROUTE_REFUSED: Final = "route_refused"
 ROUTE_TOO_DEAR: Final = "route_too_dear"
+ROUTE_EMPTY: Final = "route_empty"  # none of the rule's carriers runs in this process
 
 
 class Prices(Protocol):
@@ -196,6 +197,8 @@ class Routes:
             return Plan(rule.name, (), ROUTE_REFUSED)
         known = self._ids()
         candidates = [c for c in self.table.candidates(rule, sender, slug) if c.carrier in known]
+        if not candidates:
+            return Plan(rule.name, (), ROUTE_EMPTY)
         found = tiers(rule, candidates, lambda carrier: self.cost(carrier, network))
         return Plan(rule.name, found, None if found else ROUTE_TOO_DEAR)
 

@@ -212,6 +212,10 @@ class StoredSending:
     async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
         return await flushing.commit(self._database, flush, owner=owner)
 
+    async def unmatched_carriers(self, now: datetime) -> list[int]:
+        async with self._database.bulk() as connection:
+            return [row["carrier_id"] for row in await connection.fetch(SQL["unmatched_carriers"], now)]
+
     async def resolve_unmatched(
         self, carrier_id: int, ids: ReceiptIds, limit: int, now: datetime
     ) -> Resolved:

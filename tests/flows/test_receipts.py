@@ -85,6 +85,24 @@ async def test_receipts_after_a_restart_find_their_messages(database: Database) 
         assert await receipt_states(world) == {2: 25, 5: 25}
 
 
+async def test_receipts_that_wait_for_a_carrier_taken_out_since_find_their_messages(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=3, receipts=False) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        await world.execute("INSERT INTO carrier (carrier_id, name) VALUES (1, 'sim'), (9, 'gone')")
+        await world.execute("UPDATE sent SET carrier_id = 9")
+        await world.execute(
+            "INSERT INTO receipt_unmatched (carrier_id, unmatched_id, smsc_id, state, error, received_at, "
+            "next_try_at) SELECT 9, row_number() OVER (), smsc_id, 2, '', now(), now() FROM sent"
+        )
+        async with world.gateway() as gateway:
+            await eventually(lambda: gateway.receipts_resolved == 3)
+        assert (await world.counters(campaign_id))["delivered"] == 3
+
+
 async def test_receipts_before_their_response_find_their_messages(database: Database) -> None:
     async with a_world(database, subscribers=10, receipts=False, first_message_id=500) as world:
         campaign_id = await world.campaign()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from smsgate.routing.rules import Candidate, Choose, Kind, Rule
+from smsgate.routing.table import RouteTable
 from smsgate.store.pool import Database
 from tests.flows.test_recovery import books
 from tests.flows.world import (
@@ -128,6 +129,14 @@ async def test_the_cheapest_carrier_takes_everything_and_a_ceiling_refuses_the_r
             await eventually(lambda: world.finished(capped))
         assert await world.rows("SELECT DISTINCT reason FROM sent WHERE status = -2") == [("route_too_dear",)]
         assert (await books(world, capped))["not_sent"] == 20
+
+
+async def test_a_rule_whose_carriers_were_all_taken_out_is_not_called_too_dear(database: Database) -> None:
+    async with a_world(database, subscribers=2) as world, world.gateway() as gateway:
+        gateway.routes.table = RouteTable([Rule("gone", (Candidate("gone"),))], {"gone": {SENDER: None}})
+        campaign_id = await world.campaign()
+        await eventually(lambda: world.finished(campaign_id))
+        assert await world.rows("SELECT DISTINCT reason FROM sent") == [("route_empty",)]
 
 
 async def test_a_rule_for_another_merchant_or_kind_leaves_a_campaign_alone(database: Database) -> None:

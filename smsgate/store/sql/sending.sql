@@ -356,6 +356,13 @@ SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, q.expires_at,
 -- scope: merchant
 UPDATE interactive_queue SET owner = NULL WHERE merchant_id = $1 AND message_id = ANY($2::bigint[]) AND owner = $3
 
+-- name: unmatched_carriers
+-- scope: report
+-- Also carriers that no configuration names any more: their receipts came while one did.
+SELECT c.carrier_id FROM carrier c
+ WHERE EXISTS (SELECT FROM receipt_unmatched r WHERE r.carrier_id = c.carrier_id AND r.next_try_at <= $1)
+ ORDER BY c.carrier_id
+
 -- name: unmatched_due
 -- scope: account
 -- Locked: two processes that match at once never take the same receipt.
