@@ -26,6 +26,7 @@ from smsgate.flows.batches import Batch
 from smsgate.flows.composing import Composer, Refused
 from smsgate.flows.ports import Carrier, SendingStore, StopSet
 from smsgate.flows.records import CampaignState, ChunkClaim, Lane
+from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump
 from smsgate.routing.rules import Kind
@@ -68,7 +69,6 @@ class Claiming:
         self._carrier_of_sender = carrier_of_sender
         self._routes = routes
         self._owner = owner
-        self._forgotten = False  # a claim's commit was not seen
         # (merchant, campaign) whose claim failed -> monotonic second of the next try
         self._failed: dict[tuple[int, int], float] = {}
         # (merchant, campaign) -> carriers that its last claim went to: each is kept busy
@@ -137,7 +137,7 @@ class Claiming:
         except StoreUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  # whatever it is, it is this campaign's
-            self._forgotten = True  # it may have failed after the commit
+            self._pump.forgotten = True  # it may have failed after the commit
             self._failed = {key: until for key, until in self._failed.items() if until > now}
             self._failed[key] = now + FAILED_WAIT_S
             # No message of the error: a database's names the row, and so people's numbers.
@@ -174,7 +174,7 @@ class Claiming:
                     ),
                 )
             except StoreUnavailable:
-                self._forgotten = True
+                self._pump.forgotten = True
                 raise
             made = [await self._composed(claim) for claim in claims if claim.message_ids]
             for batch, refused in chain(*made):
@@ -193,7 +193,7 @@ class Claiming:
         try:
             await self._composer.reload()
         except StoreUnavailable:
-            self._forgotten = True
+            self._pump.forgotten = True
             raise
         return self._composer.chunk(claim)
 
@@ -223,7 +223,7 @@ class Claiming:
                 continue
             if batch.campaign_id is None or batch.chunk is None:
                 if self._pump.is_stale(batch):
-                    self._let_go(batch)
+                    let_go(self._pump, batch, batch.drop_rest())
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
             if batch.chunk.limit is None and (batch.merchant_id, batch.campaign_id) in paced:
@@ -234,13 +234,6 @@ class Claiming:
                 self._pump.give_back(batch.chunk)
             else:
                 self._pump.resume(batch)
-
-    def _let_go(self, batch: Batch) -> None:
-        """Hold no longer what was not written: it is found forgotten, and whoever claims it reads consent."""
-        rest = batch.drop_rest()
-        self._pump.held_messages.difference_update((batch.merchant_id, batch.message_ids[i]) for i in rest)
-        self._pump.hand_over(batch, len(rest), ())
-        self._forgotten = True
 
     async def interactive_once(self) -> bool:
         """Take as many waiting system messages as there is room for; True: there may be more."""
@@ -257,7 +250,7 @@ class Claiming:
                     owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
                 )
             except StoreUnavailable:
-                self._forgotten = True
+                self._pump.forgotten = True
                 raise
             for claim in claims:
                 for batch, refused in self._composer.interactive(claim):
@@ -285,7 +278,7 @@ class Claiming:
                     owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()
                 )
             except StoreUnavailable:
-                self._forgotten = True
+                self._pump.forgotten = True
                 raise
             for claim in claims:
                 for batch, refused in self._composer.submitted(claim):
@@ -302,13 +295,13 @@ class Claiming:
         )
 
     async def _give_back_forgotten(self) -> None:
-        if not self._forgotten:
+        if not self._pump.forgotten:
             return
         async with self._lock:
             chunks, messages = await self._store.release_forgotten(
                 self._pump.held_chunks, self._pump.held_messages, owner=self._owner
             )
-            self._forgotten = False
+            self._pump.forgotten = False
         if chunks or messages:
             log.warning("claims_given_back", chunks=chunks, interactive=messages)
 

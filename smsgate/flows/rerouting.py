@@ -52,7 +52,7 @@ class Rerouting:
         """Hand over what was not written; to `otherwise` when the rule has nobody."""
         carrier_id = self._routes.next_carrier(batch) or otherwise
         if carrier_id is None:
-            self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())  # its carrier was taken out
+            self._let_wait(batch)
             return
         if carrier_id == batch.carrier_id:
             return  # it waits for its own carrier
@@ -61,6 +61,19 @@ class Rerouting:
             self._note(batch, carrier_id, len(indexes), DOWN)
         if batch.carrier_id not in self._routes.known_ids() and not batch.exhausted():
             # Parts of long texts that it has begun: it is not there to bring the others.
+            self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())
+
+    def _let_wait(self, batch: Batch) -> None:
+        """Nobody has the sender any more: what was not written waits, as what was not claimed, for one to."""
+        if batch.chunk is not None:
+            self._pump.give_back(batch.chunk)
+            return
+        rest = batch.drop_rest()
+        whole = rest if batch.parts is None else batch.parts.whole(rest)
+        if whole:
+            let_go(self._pump, batch, whole)
+        if begun := sorted(set(rest).difference(whole)):
+            batch.retry.extend(begun)
             self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())
 
     def recut(self) -> None:
@@ -95,3 +108,10 @@ class Rerouting:
             why=why,
             messages=count,
         )
+
+
+def let_go(pump: Pump, batch: Batch, indexes: Sequence[int]) -> None:
+    """Hold no longer what was not written: found forgotten it waits, and whoever claims it reads consent."""
+    pump.held_messages.difference_update((batch.merchant_id, batch.message_ids[i]) for i in indexes)
+    pump.forgotten = True
+    pump.hand_over(batch, len(indexes), ())

@@ -69,6 +69,7 @@ class Pump:
         self.work = asyncio.Event()  # there is something to flush
         self.wake_claims = asyncio.Event()
         self.wake_interactive = asyncio.Event()
+        self.forgotten = False  # the database has claims of ours that nobody here answers for
         self.submitted = 0  # since the start, for metrics
         self.routed: Counter[tuple[str, int]] = Counter()  # of them, by (rule, carrier)
 

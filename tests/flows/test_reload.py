@@ -19,7 +19,15 @@ from smsgate.store.pool import Database
 from tests.flows.test_long_texts import LONG
 from tests.flows.test_recovery import books
 from tests.flows.test_routing import received, two_carriers
-from tests.flows.world import FIRST_MSISDN, SENDER, World, a_simulator, a_world, eventually
+from tests.flows.world import (
+    FIRST_MSISDN,
+    OTHER_SENDER,
+    SENDER,
+    World,
+    a_simulator,
+    a_world,
+    eventually,
+)
 
 FIRST_THEN_OTHER = Rule("all", (Candidate("sim", 1), Candidate("other", 2)))
 
@@ -120,6 +128,36 @@ async def test_what_a_removed_carrier_left_goes_to_the_senders_owner_or_is_not_s
         assert len(first) + len(second) == 100
         assert first
         assert (await books(world, campaign_id))["accepted"] == 100
+
+
+async def test_what_waits_of_a_sender_that_nobody_has_any_more_waits_for_one_whether_claimed_or_not(
+    database: Database,
+) -> None:
+    """It was not sent (`sender_unknown`) where it was claimed, and waited where it was not."""
+    async with two_carriers(database, [], subscribers=30, rate_per_s=20) as world:
+        other = world.other
+        assert other is not None
+        world.other_senders = (OTHER_SENDER,)
+        campaign_id = await world.campaign(sender=OTHER_SENDER)
+        async with world.gateway() as gateway:
+            await eventually(lambda: other.smsc.log.submits >= 5)
+            for number in range(6):
+                await world.system_message(number, "Bonjour", sender=OTHER_SENDER)
+            await eventually(lambda: gateway.pump.held_messages)
+            world.other = None
+            await gateway.reload(world.profiles(), world.table())
+            owned = "SELECT count(*) FROM campaign_chunk WHERE owner IS NOT NULL"
+            await eventually(lambda: world.value(f"SELECT ({owned}) = 0"))
+            await eventually(
+                lambda: world.value("SELECT count(*) = 0 FROM interactive_queue WHERE owner IS NOT NULL")
+            )
+            assert not await world.finished(campaign_id)
+            world.other = other
+            await gateway.reload(world.profiles(), world.table())
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        assert await world.value("SELECT count(*) FROM sent WHERE status <> 0") == 0
+        assert other.smsc.log.submits == other.smsc.log.accepted == 36
 
 
 async def test_of_a_removed_carrier_long_texts_not_begun_go_elsewhere_and_no_phone_gets_parts_of_two(
