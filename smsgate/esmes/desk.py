@@ -18,7 +18,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreError
 from smsgate.esmes.bind import Bind
 from smsgate.esmes.connection import EsmeConnection
-from smsgate.esmes.door import Door
+from smsgate.esmes.door import Door, customer_of
 from smsgate.flows.esme_admission import Admission
 from smsgate.flows.esme_intake import EsmeIntake
 from smsgate.flows.esme_queries import QUERIES, EsmeQueries
@@ -226,7 +226,7 @@ class EsmeDesk:
 
     async def _judge(self, connection: EsmeConnection, asked: BindAsked) -> None:
         assert self._admission is not None
-        judged = await self._admission.judge(asked.system_id, asked.password, connection.source)
+        judged = await self._admission.judge(asked.system_id, asked.password, customer_of(connection.source))
         if not isinstance(judged, int):
             try:
                 await self._intake.prepare()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.esmes.door import UNBOUND_MAX, UNBOUND_PER_SOURCE_MAX, Door, Visit, network_of
+from smsgate.esmes.door import UNBOUND_MAX, UNBOUND_PER_SOURCE_MAX, Door, Visit, customer_of, network_of
 
 
 def enter(door: Door, source: str) -> tuple[Visit | None, Visit | None]:
@@ -27,6 +27,22 @@ def enter(door: Door, source: str) -> tuple[Visit | None, Visit | None]:
 )
 def test_a_network_is_what_one_customer_of_a_provider_has(source: str, network: str) -> None:
     assert network_of(source) == network
+
+
+@pytest.mark.parametrize(
+    ("source", "customer"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("", ""),
+    ],
+)
+def test_whoever_has_a_network_of_ipv6_is_one_customer_and_has_one_share_of_guesses(
+    source: str, customer: str
+) -> None:
+    assert customer_of(source) == customer
 
 
 def test_one_address_has_a_few_places_and_gets_them_back() -> None:
