@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from smsgate.campaigns.replies import Label, Reading
+from smsgate.campaigns.replies import Label, Reading, read_reply
 from smsgate.flows.inbound_records import InboundRow
 from smsgate.flows.records import MobileOriginated
+
+SHORT_MAX: Final = 40  # characters; longer texts are hardly ever said twice
+READINGS_KEPT: Final = 4_096  # of short texts, about 1 kB each
 
 
 class Heard(NamedTuple):
@@ -38,6 +42,19 @@ class Said(NamedTuple):
     reading: Reading | None = None  # None: to be read
     repeated: bool = False
     complete: bool = True
+
+
+def reading_of(text: str, language: str = "und", names: tuple[str, ...] = ()) -> Reading:
+    """Read a reply; in a sale thousands say the same few words, so a short text is read once."""
+    read = _reading_of_short if len(text) <= SHORT_MAX else _read
+    return read(text, language, names)
+
+
+def _read(text: str, language: str, names: tuple[str, ...]) -> Reading:
+    return read_reply(text, language, names=names)
+
+
+_reading_of_short = lru_cache(maxsize=READINGS_KEPT)(_read)
 
 
 def tally(rows: Sequence[InboundRow]) -> dict[str, int]:

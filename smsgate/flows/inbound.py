@@ -20,12 +20,11 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.billing.prices import Direction
-from smsgate.campaigns.replies import read_reply
 from smsgate.campaigns.reply_words import LANGUAGE_FILES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.heard import Heard, Said, tally
+from smsgate.flows.heard import Heard, Said, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
@@ -96,7 +95,7 @@ class Intake:
         """Take one MO; when the queue is full the carrier keeps it and tries again."""
         if "\0" in mo.text:
             mo = replace(mo, text=storable(mo.text))
-        heard = Heard(mo, read_reply(mo.text))
+        heard = Heard(mo, reading_of(mo.text))
         if heard.stop:
             # In force from now on, whatever waits before it: the commit follows, or the carrier repeats it.
             now = self._clock.monotonic()
@@ -268,7 +267,7 @@ class Intake:
             if reading is None:
                 found = context.open_offers.get((mo.msisdn, mo.destination))
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
-                reading = read_reply(mo.text, context.language_of(mo), names=names)
+                reading = reading_of(mo.text, context.language_of(mo), names)
             desk.take(mo, reading, repeated=repeated, complete=complete)
         self._charge(desk.writes, context.ported)
         await group.write(desk.writes)
