@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -71,6 +71,18 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.sending
+
+# A million subscribers with their consent, over HTTP, into a throw-away database.
+bench-import: $(STAMP)
+	$(BIN)/python -m benchmarks.importing
+
+# A flash sale: everybody says OK at once, and there is one piece for every two hundred.
+bench-replies: $(STAMP)
+	$(BIN)/python -m benchmarks.replies
+
+# The compiled numbering plans against phonenumbers itself: ten minutes of CPU, more numbers than the tests take.
+numbers: $(STAMP)
+	NUMBERS=300000 $(BIN)/python -m pytest -q --timeout 3000 tests/unit/text/test_numbering.py
 
 # Window, rate and enquire_link over real sockets: the figures of docs/performance.md, in some 4 minutes.
 bench-flow: $(STAMP)

@@ -12,14 +12,14 @@ from smsgate.flows.commerce_records import Page, PageAsk
 
 @dataclass(slots=True)
 class ImportRows:
-    """Up to 1,000 checked rows of an import; parallel columns."""
+    """Up to 2,000 checked rows of an import; parallel columns."""
 
     row_nos: list[int] = field(default_factory=list)
     msisdns: list[int] = field(default_factory=list)
     external_ids: list[str | None] = field(default_factory=list)
     languages: list[str | None] = field(default_factory=list)
     countries: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)  # JSON arrays of texts
+    tags: list[str] = field(default_factory=list)  # PostgreSQL arrays of texts: {"a","b"}
     fields: list[str] = field(default_factory=list)  # JSON objects of texts
     wording_versions: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)

@@ -136,18 +136,20 @@ async def _write(
     id_base: int,
     now: datetime,
 ) -> None:
-    msisdns = [rows.msisdns[i] for i in chosen]
-    await connection.execute(
-        _SQL["put_subscribers"], merchant_id, id_base, now, msisdns,
-        [rows.external_ids[i] for i in chosen], [rows.languages[i] for i in chosen],
-        [rows.countries[i] for i in chosen], [rows.tags[i] for i in chosen], [rows.fields[i] for i in chosen],
-        states,
+    columns = (
+        rows.msisdns, rows.external_ids, rows.languages, rows.countries, rows.tags, rows.fields,
     )  # fmt: skip
+    evidence = (rows.wording_versions, rows.sources, rows.occurred_at, rows.row_nos)
     await connection.execute(
-        _SQL["put_consents"], merchant_id, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value, reference,
-        now, msisdns, states, [rows.wording_versions[i] for i in chosen], [rows.sources[i] for i in chosen],
-        [rows.occurred_at[i] for i in chosen], [rows.row_nos[i] for i in chosen],
+        _SQL["put_rows"], merchant_id, id_base, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value,
+        "import", reference, now, *(_of(column, chosen) for column in columns), states,
+        *(_of(column, chosen) for column in evidence),
     )  # fmt: skip
+
+
+def _of(column: Sequence[object], chosen: list[int]) -> Sequence[object]:
+    """Return the chosen entries; mostly they are all of them."""
+    return column if len(chosen) == len(column) else [column[i] for i in chosen]
 
 
 def _import(row: asyncpg.Record) -> ImportRow:

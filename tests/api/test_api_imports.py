@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from smsgate.api.import_rows import BATCH_ROWS
 from smsgate.store.pool import Database
 from tests.api.api_server import Answer, Api, Caller, a_context, running
 
@@ -203,7 +204,7 @@ async def test_a_csv_without_its_header_is_refused_and_the_import_failed(api: Ap
 async def test_an_upload_that_breaks_off_keeps_its_rows_and_is_failed(api: Api) -> None:
     merchant = await api.merchant()
     reader, writer = await asyncio.open_connection("127.0.0.1", api.serving.port)
-    body = ndjson(*(a_row(n) for n in range(1_200)))
+    body = ndjson(*(a_row(n) for n in range(BATCH_ROWS + 200)))
     writer.write(
         b"POST /v1/imports HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
         b"Authorization: Bearer "
@@ -218,7 +219,7 @@ async def test_an_upload_that_breaks_off_keeps_its_rows_and_is_failed(api: Api) 
         return dict(jobs[0]) if jobs else {"rows_total": 0, "state": ""}
 
     async with asyncio.timeout(10):
-        while (await job())["rows_total"] < 1_000:
+        while (await job())["rows_total"] < BATCH_ROWS:
             await asyncio.sleep(0.02)
         writer.close()
         while (await job())["state"] != "failed":
