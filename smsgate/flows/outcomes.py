@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import repeat
 from typing import NamedTuple
 
 from smsgate.billing.postings import PostingKey, posting
-from smsgate.flows.batches import SLOT_BITS, Batch, Chunk, index_of
+from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.long_texts import PART_REFUSED
 from smsgate.flows.records import (
@@ -28,6 +28,7 @@ from smsgate.flows.records import (
     PostingLine,
 )
 from smsgate.flows.references import Reference, References
+from smsgate.flows.runs import part_of, span_of
 from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
 
@@ -94,25 +95,29 @@ class Outcomes:
 
     def accepted(self, batch: Batch, indexes: Sequence[int], smsc_ids: Sequence[bytes], at: datetime) -> None:
         """submit_sm_resp 0: the carrier took them; they are charged."""
-        sells, costs = batch.sell_micros, batch.cost_micros
-        sell_items, cost_items = batch.sell_item_ids, batch.cost_item_ids
+        place = span_of(indexes)
+        sell_items, sells = (
+            part_of(batch.sell_item_ids, indexes, place),
+            part_of(batch.sell_micros, indexes, place),
+        )
+        cost_items, costs = (
+            part_of(batch.cost_item_ids, indexes, place),
+            part_of(batch.cost_micros, indexes, place),
+        )
         self._sent(
             batch,
             indexes,
             status=0,
             smsc_ids=smsc_ids,
-            sell=([sell_items[i] for i in indexes], [sells[i] for i in indexes]),
-            cost=([cost_items[i] for i in indexes], [costs[i] for i in indexes]),
+            sell=(sell_items, sells),
+            cost=(cost_items, costs),
             reason=None,
             at=at,
         )
         head = (batch.merchant_id, batch.campaign_id, batch.carrier_id)
         tail = (batch.currency, batch.cost_currency)
-        segments = batch.segments
-        keys = Counter(
-            (sell_items[i], sells[i], cost_items[i], costs[i], 1 if segments is None else segments[i])
-            for i in indexes
-        )
+        segments = repeat(1) if batch.segments is None else part_of(batch.segments, indexes, place)
+        keys = Counter(zip(sell_items, sells, cost_items, costs, segments, strict=False))
         for key, count in keys.items():
             self._charges[_Charge(*head, *key, *tail)] += count
         self._count(batch, "accepted", len(indexes))
@@ -166,6 +171,8 @@ class Outcomes:
             ids.see((), receipts.smsc_ids)
         keys = receipts.smsc_ids if receipts.of_responses else ids.column(receipts.smsc_ids)
         by_other = keys is not receipts.smsc_ids  # then which of two ids is converted has to be seen
+        if known and not by_other and not receipts.unreadable and self._all_found(receipts, at):
+            return
         for key, smsc_id, other_id, state, error in zip(
             keys, receipts.smsc_ids, receipts.other_ids, receipts.states, receipts.errors, strict=True
         ):
@@ -198,6 +205,33 @@ class Outcomes:
             counts.unreadable += 1
             self._unmatched(carrier_id, b"", b"", 0, b"", at, raw=body)
         self._acks.append(receipts.ack)
+
+    def _all_found(self, receipts: CarrierReceipts, at: datetime) -> bool:
+        """Take a read whose receipts are all final and of messages in memory; False: nothing was done."""
+        if not FINAL.issuperset(receipts.states):
+            return False
+        found = self.references.find_all(receipts.carrier_id, receipts.smsc_ids)
+        if found is None:
+            return False
+        columns, counters, start = self.flush.receipts, self.flush.counters, 0
+        for merchant_id, campaign_id, message_ids in found:
+            count = len(message_ids)
+            columns.merchant_ids += [merchant_id] * count
+            columns.message_ids += message_ids
+            if campaign_id is not None:
+                delivered = receipts.states[start : start + count].count(ReceiptState.DELIVRD)
+                for kind, n in (("delivered", delivered), ("failed", count - delivered)):
+                    if n:
+                        key = (merchant_id, campaign_id, kind)
+                        counters[key] = counters.get(key, 0) + n
+            start += count
+        columns.segments += [1] * start
+        columns.states += receipts.states
+        columns.errors += receipts.errors
+        columns.received_at += [at] * start
+        self.receipt_counts.matched += start
+        self._acks.append(receipts.ack)
+        return True
 
     def _search(
         self, carrier_id: int, ids: ReceiptIds, smsc_id: bytes, other_id: bytes, state: int
@@ -265,19 +299,20 @@ class Outcomes:
         *,
         status: int,
         smsc_ids: Sequence[bytes | None],
-        sell: tuple[list[int], list[int]] | None,
-        cost: tuple[list[int], list[int]] | None,
+        sell: tuple[Sequence[int], Sequence[int]] | None,
+        cost: tuple[Sequence[int], Sequence[int]] | None,
         reason: str | None,
         at: datetime,
     ) -> None:
         count, sent, message_ids = len(indexes), self.flush.sent, batch.message_ids
         if batch.key is not None:
             self.flush.chunk_rows.append((batch.key, len(sent), count))
-        zeros = [0] * count
+        zeros: Sequence[int] = [0] * count
         sell_items, sells = sell or (zeros, zeros)
         cost_items, costs = cost or (zeros, zeros)
         sent.merchant_ids += [batch.merchant_id] * count
-        sent.message_ids += [message_ids[i] for i in indexes]
+        place = span_of(indexes)
+        sent.message_ids += part_of(message_ids, indexes, place)
         parts, segments = batch.parts, batch.segments
         sent.segment_counts += [1] * count if segments is None else [segments[i] for i in indexes]
         if parts is None:
@@ -323,23 +358,6 @@ class Outcomes:
         if batch.key is not None:
             ids = batch.message_ids
             self.flush.offers_not_opened += [(batch.msisdns[i], batch.sender, ids[i]) for i in indexes]
-
-
-def by_batch(
-    slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-) -> list[tuple[int, list[int], Sequence[int], Sequence[bytes]]]:
-    """Split the columns of one read into runs of one batch: (handle, indexes, statuses, smsc ids)."""
-    if len({slot >> SLOT_BITS for slot in slots}) == 1:
-        first = (slots[0] >> SLOT_BITS) << SLOT_BITS
-        return [(slots[0] >> SLOT_BITS, [slot - first for slot in slots], statuses, smsc_ids)]
-    runs: list[tuple[int, list[int], Sequence[int], Sequence[bytes]]] = []
-    start = 0
-    for handle, run in groupby(slots, key=lambda slot: slot >> SLOT_BITS):
-        indexes = [index_of(slot) for slot in run]
-        end = start + len(indexes)
-        runs.append((handle, indexes, statuses[start:end], smsc_ids[start:end]))
-        start = end
-    return runs
 
 
 def _progress(chunk: Chunk, allowance_step: int) -> ChunkProgress:

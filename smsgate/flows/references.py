@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from smsgate.flows.batches import SLOT_BITS, Batch, index_of
 from smsgate.protocol.message_ids import fold, folded_differs
@@ -35,6 +36,22 @@ class _Origin:
         self.reported = batch.bodies is not None
         self.awaited = 0
 
+    def is_special(self) -> bool:
+        """Return whether more hangs on a receipt than its message's state."""
+        return self.reported or self.numbers is not None
+
+
+class Found(NamedTuple):
+    """Receipts of one read that belong to one batch, in their order."""
+
+    merchant_id: int
+    campaign_id: int | None
+    message_ids: list[int]
+
+
+def _handle_of(slot: int) -> int:
+    return slot >> SLOT_BITS
+
 
 class References:
     """Message ids of SMSCs to slots, for receipts; the newest message wins a reused id."""
@@ -57,14 +74,20 @@ class References:
             smsc_ids, slots = [smsc_id for smsc_id, _ in pairs], [slot for _, slot in pairs]
             if not pairs:
                 return
-        origin = self._origins.setdefault(batch.handle, _Origin(batch))
+        origin = self._origins.get(batch.handle)
+        if origin is None:
+            origin = self._origins[batch.handle] = _Origin(batch)
         origin.awaited += len(slots)
         carrier_id, known = batch.carrier_id, self._slots
-        for smsc_id, slot in zip(smsc_ids, slots, strict=True):
-            key = (carrier_id, smsc_id)
-            if key in known:
-                self._end(key, known.pop(key))
-            known[key] = slot
+        fresh = {(carrier_id, smsc_id): slot for smsc_id, slot in zip(smsc_ids, slots, strict=True)}
+        if len(fresh) == len(slots) and known.keys().isdisjoint(fresh):
+            known.update(fresh)
+        else:  # ids come again
+            for smsc_id, slot in zip(smsc_ids, slots, strict=True):
+                key = (carrier_id, smsc_id)
+                if key in known:
+                    self._end(key, known.pop(key))
+                known[key] = slot
         if folded_differs(smsc_ids):
             self._add_spellings(carrier_id, smsc_ids)
         while len(known) > self._entries_max:
@@ -90,6 +113,34 @@ class References:
         part = 1 if origin.numbers is None else origin.numbers[index]
         message_id = origin.message_ids[index]
         return origin.merchant_id, origin.campaign_id, message_id, part, repeated, origin.reported
+
+    def find_all(self, carrier_id: int, smsc_ids: Sequence[bytes]) -> list[Found] | None:
+        """
+        Return whose final receipts these are, in order, and end the wait for them; by runs of one batch.
+
+        None, and nothing is changed: one of them needs a look of its own, by `find`.
+        """
+        if self._spellings or self._told:
+            return None
+        known, origins = self._slots, self._origins
+        keys = [(carrier_id, smsc_id) for smsc_id in smsc_ids]
+        slots = [known.get(key, -1) for key in keys]
+        if len(set(slots)) < len(slots) or min(slots, default=-1) < 0:
+            return None
+        runs = [(handle, [*run]) for handle, run in groupby(slots, key=_handle_of)]
+        if any(origins[handle].is_special() for handle, _ in runs):
+            return None
+        for key in keys:
+            del known[key]
+        found: list[Found] = []
+        for handle, run in runs:
+            origin, first = origins[handle], handle << SLOT_BITS
+            ids = origin.message_ids
+            found.append(Found(origin.merchant_id, origin.campaign_id, [ids[slot - first] for slot in run]))
+            origin.awaited -= len(run)
+            if origin.awaited == 0:
+                del origins[handle]
+        return found
 
     def of(self, carrier_id: int) -> KnownIds:
         """Return the ids of one carrier, for receipts that spell them in another way."""

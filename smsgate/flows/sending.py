@@ -21,9 +21,10 @@ from smsgate.flows.absent import Absent
 from smsgate.flows.batches import FENCED_OFF, Batch, Chunk
 from smsgate.flows.composing import Refused, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
-from smsgate.flows.outcomes import Cut, Outcomes, by_batch
+from smsgate.flows.outcomes import Cut, Outcomes
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
+from smsgate.flows.runs import by_batch
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import HOLD_MAX_S, stopped_among
 from smsgate.flows.timers import Timers

@@ -39,6 +39,14 @@ _RECEIPT: Final = re.compile(
 # TLVs of a receipt that the columns can do without; any other one is somebody's data: hand the PDU up.
 _IGNORED_TAGS: Final = frozenset({Tag.NETWORK_ERROR_CODE, Tag.USER_MESSAGE_REFERENCE})
 _SPACE: Final = 0x20
+# Most receipts bring these two TLVs and no other, in this order: the text's id again, and a state.
+_SAME_ID_HEADS: Final = tuple(
+    TLV_HEAD.pack(Tag.RECEIPTED_MESSAGE_ID, size + 1) for size in range(MESSAGE_ID_OCTETS_MAX + 1)
+)
+_STATE_HEAD: Final = b"\0" + TLV_HEAD.pack(Tag.MESSAGE_STATE, 1)
+# Plain numbers: a member of an enumeration costs two look-ups a PDU.
+_SUBMIT_SM_RESP: Final = int(CommandId.SUBMIT_SM_RESP)
+_DELIVER_SM: Final = int(CommandId.DELIVER_SM)
 
 
 class Columns:
@@ -107,7 +115,7 @@ def walk(
         if stop > end:
             return start, None
         body = start + HEADER_SIZE
-        if command_id == CommandId.SUBMIT_SM_RESP and (slot := take(number, None)) is not None:
+        if command_id == _SUBMIT_SM_RESP and (slot := take(number, None)) is not None:
             nul = data.find(0, body, stop)
             columns.slots.append(slot)
             columns.statuses.append(status)
@@ -115,9 +123,7 @@ def walk(
             if 0 <= nul < stop - TLV_HEAD.size:
                 _note_congestion(data, nul + 1, stop, columns)
         elif not (
-            receipts
-            and command_id == CommandId.DELIVER_SM
-            and _read_receipt(data, body, stop, number, columns)
+            receipts and command_id == _DELIVER_SM and _read_receipt(data, body, stop, number, columns)
         ):
             return stop, Frame(command_id, number, status, data[body:stop])
         start = stop
@@ -147,6 +153,12 @@ def _read_receipt(data: bytes, start: int, stop: int, number: int, columns: Colu
         return False
     state = STATE_WORDS.get(word) or STATE_WORDS.get(word.upper(), 0)
     message_id, position = text_id, text_end
+    if (
+        position < stop
+        and len(text_id) < len(_SAME_ID_HEADS)
+        and data[position : stop - 1] == _SAME_ID_HEADS[len(text_id)] + text_id + _STATE_HEAD
+    ):
+        state, position = data[stop - 1] or state, stop  # some SMSCs send 0, which is no state
     while position < stop:
         if stop - position < TLV_HEAD.size:
             return False

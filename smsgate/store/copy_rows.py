@@ -18,6 +18,7 @@ from typing import Any, Final
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)  # no flags, no extension
 TRAILER: Final = struct.pack(">h", -1)
 NULL_LENGTH: Final = -1
+_LENGTH: Final = struct.Struct(">i")
 POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -50,12 +51,16 @@ class RowFormat:
     The rows of one table: `RowFormat(merchant_id=Kind.INT8, body=(Kind.TEXT, None))`.
 
     A kind in a tuple with None may hold None. A nullable column of fixed width costs about twice one that is
-    not.
+    not. The last `repeated` columns are the same in most rows: each combination of them is built once, and
+    instants among them are datetimes.
     """
 
-    def __init__(self, **columns: Kind | tuple[Kind, None]) -> None:
+    def __init__(self, *, repeated: int = 0, **columns: Kind | tuple[Kind, None]) -> None:
+        assert 0 <= repeated < len(columns)
         self.columns: Final = tuple(columns)
-        self._kinds = [spec if isinstance(spec, tuple) else (spec,) for spec in columns.values()]
+        kinds = [spec if isinstance(spec, tuple) else (spec,) for spec in columns.values()]
+        self._kinds = kinds[: len(kinds) - repeated]
+        self._tail_kinds = kinds[len(kinds) - repeated :]
         # A row is pieces: a struct of fixed fields and of the next field's length, that field's octets, and
         # so on.
         self._structs: list[struct.Struct] = []
@@ -79,17 +84,22 @@ class RowFormat:
             ValueError: the columns differ in length.
             struct.error: a value is out of its type's range.
         """
-        assert len(columns) == len(self._kinds), "one column for each of the format"
+        assert len(columns) == len(self.columns), "one column for each of the format"
         lengths = {len(column) for column in columns if not isinstance(column, int | None)}
         if len(lengths) != 1:
             raise ValueError(f"columns of different length: {sorted(lengths)}")
-        pieces = self._pieces([repeat(c) if isinstance(c, int | None) else c for c in columns])
+        endless: list[Iterable[object]] = [repeat(c) if isinstance(c, int | None) else c for c in columns]
+        width = len(self._kinds)
+        pieces = self._pieces(endless[:width])
+        if self._tail_kinds:
+            tails = _Tails(self._tail_kinds)
+            pieces.append(map(tails.__getitem__, zip(*endless[width:], strict=False)))
         return b"".join(chain((SIGNATURE,), chain.from_iterable(zip(*pieces, strict=False)), (TRAILER,)))
 
     def _pieces(self, columns: list[Iterable[object]]) -> list[Iterable[bytes]]:
         """Return one iterator of octets for each piece of a row; constants make some of them endless."""
         pieces: list[Iterable[bytes]] = []
-        fields: list[Iterable[object]] = [repeat(len(columns))]
+        fields: list[Iterable[object]] = [repeat(len(self.columns))]
         structs = iter(self._structs)
         for kind, column in zip(self._kinds, columns, strict=True):
             if not kind[0].format or len(kind) == 2:
@@ -102,6 +112,28 @@ class RowFormat:
         if fields:
             pieces.append(starmap(last.pack, zip(*fields, strict=False)))
         return pieces
+
+
+class _Tails(dict[tuple[object, ...], bytes]):
+    """The octets of repeated columns by their values."""
+
+    def __init__(self, kinds: Sequence[tuple[Kind] | tuple[Kind, None]]) -> None:
+        super().__init__()
+        self._encoders = [_encoder(kind[0]) for kind in kinds]
+
+    def __missing__(self, row: tuple[object, ...]) -> bytes:
+        fields = [
+            None
+            if value is None
+            else encode(micros_since_2000(value) if isinstance(value, datetime) else value)
+            for encode, value in zip(self._encoders, row, strict=True)
+        ]
+        octets = b"".join(
+            _LENGTH.pack(NULL_LENGTH) if field is None else _LENGTH.pack(len(field)) + field
+            for field in fields
+        )
+        self[row] = octets
+        return octets
 
 
 def _variable(kind: Kind, column: Iterable[object]) -> tuple[Iterable[bytes], Iterable[int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from smsgate.errors import StoreError
 from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
@@ -23,9 +23,11 @@ from smsgate.store.pool import Database
 
 SQL = catalogue.load("sending")
 
-_SENT_COLUMNS: Final[dict[str, Kind | tuple[Kind, None]]] = {
-    "merchant_id": Kind.INT8,
+_SENT_COLUMNS: Final[dict[str, Any]] = {
     "message_id": Kind.INT8,
+    "smsc_id": (Kind.BYTEA, None),
+    # The same for most messages of a flush.
+    "merchant_id": Kind.INT8,
     "segment": Kind.INT2,
     "carrier_id": Kind.INT2,
     "status": Kind.INT4,
@@ -35,14 +37,14 @@ _SENT_COLUMNS: Final[dict[str, Kind | tuple[Kind, None]]] = {
     "cost_item_id": Kind.INT8,
     "cost_micros": Kind.INT8,
     "sent_at": Kind.TIMESTAMPTZ,
-    "smsc_id": (Kind.BYTEA, None),
     "reason": (Kind.TEXT, None),
 }
-_SENT: Final = RowFormat(**_SENT_COLUMNS)
-_SENT_WITH_PARTS: Final = RowFormat(**_SENT_COLUMNS, parts=(Kind.INT2, None))
+_SENT: Final = RowFormat(repeated=11, **_SENT_COLUMNS)
+_SENT_WITH_PARTS: Final = RowFormat(repeated=12, **_SENT_COLUMNS, parts=(Kind.INT2, None))
 _RECEIPT: Final = RowFormat(
-    merchant_id=Kind.INT8,
+    repeated=5,
     message_id=Kind.INT8,
+    merchant_id=Kind.INT8,
     segment=Kind.INT2,
     state=Kind.INT2,
     received_at=Kind.TIMESTAMPTZ,
@@ -126,8 +128,9 @@ def _micros(instants: Sequence[datetime]) -> list[int]:
 
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
     columns = (
-        sent.merchant_ids,
         sent.message_ids,
+        sent.smsc_ids,
+        sent.merchant_ids,
         sent.segments,
         sent.carrier_ids,
         sent.statuses,
@@ -136,8 +139,7 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.sell_micros,
         sent.cost_item_ids,
         sent.cost_micros,
-        _micros(sent.sent_at),
-        sent.smsc_ids,
+        sent.sent_at,
         sent.reasons,
     )
     if not sent.parts:
@@ -149,11 +151,11 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
 
 async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:
     data = _RECEIPT.pack(
-        receipts.merchant_ids,
         receipts.message_ids,
+        receipts.merchant_ids,
         receipts.segments,
         receipts.states,
-        _micros(receipts.received_at),
+        receipts.received_at,
         receipts.errors,
     )
     await copy_binary(connection, "receipt", _RECEIPT.columns, data)

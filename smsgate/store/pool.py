@@ -67,6 +67,18 @@ class _Session(asyncpg.Connection):
         return f"{super().get_reset_query()}\nRESET ROLE;"
 
 
+class _BulkSession(asyncpg.Connection):
+    """
+    A pooled connection that nobody leaves a trace on, so putting it back needs no statement.
+
+    The catalogue's statements set nothing and listen to nothing; an open transaction is ended all the same.
+    A reset costs 0.1 ms of PostgreSQL, a dozen times a second and more.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """
     Open with `Database.open`; every method raises StoreUnavailable or StoreError, never the driver's
@@ -208,7 +220,8 @@ class Database:
 
     async def _make_pool(self, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
         arguments = self._arguments(role)
-        return await asyncpg.create_pool(**arguments, connection_class=_Session, min_size=0, max_size=size)
+        kind = _BulkSession if role == roles.BULK else _Session
+        return await asyncpg.create_pool(**arguments, connection_class=kind, min_size=0, max_size=size)
 
     def _arguments(self, role: str) -> dict[str, Any]:
         settings = {"application_name": f"{self._application_name} {role}", **COMMON_SETTINGS}

@@ -90,3 +90,32 @@ async def test_a_duplicate_key_refuses_the_whole_copy(database: Database) -> Non
     async with database.bulk() as connection:
         with translate():
             assert await connection.fetchval("SELECT count(*) FROM mo_seen") == 0
+
+
+async def test_repeated_columns_arrive_as_they_were_given_whatever_follows_whatever(
+    database: Database,
+) -> None:
+    rows = RowFormat(
+        repeated=4,
+        id=Kind.INT8,
+        name=(Kind.BYTEA, None),
+        n=Kind.INT4,
+        at=Kind.TIMESTAMPTZ,
+        why=(Kind.TEXT, None),
+        on=Kind.BOOL,
+    )
+    later = AT + timedelta(seconds=1)
+    given = [
+        (1, b"a", 7, AT, None, True),
+        (2, None, 7, AT, None, True),
+        (3, b"", 7, later, "é", False),
+        (4, b"d", 7, AT, None, True),
+        (5, b"e", -1, AT, "", True),
+    ]
+    async with database.bulk_transaction() as connection:
+        await connection.execute(
+            'CREATE TEMP TABLE t (id int8, name bytea, n int4, at timestamptz, why text, "on" bool)'
+        )
+        await copy_binary(connection, "t", rows.columns, rows.pack(*map(list, zip(*given, strict=True))))
+        found = [tuple(row) for row in await connection.fetch("SELECT * FROM t ORDER BY id")]
+    assert found == given
