@@ -64,6 +64,8 @@ def _caps(case: Fields) -> Caps:
         month = inner.optional_micros("month", "monthly", "per_month", "month_cap", "monthly_cap")
     if day is None:
         day = case.optional_micros("day_cap", "daily_cap", "cap_per_day", "cap_day")
+    if day is None and found is None:
+        day = case.optional_micros("cap")  # cap_micro
     if month is None:
         month = case.optional_micros("month_cap", "monthly_cap", "cap_per_month", "cap_month")
     return Caps(day, month)

@@ -37,9 +37,9 @@ class Reckoned(NamedTuple):
 
 def invoice_case(case: Fields) -> dict[str, Any]:
     reckoned = reckon(case)
-    seconds = _second_currencies(case)
+    seconds = second_currencies(case)
     return {
-        "invoices": [_invoice(document, reckoned.terms, seconds) for document in reckoned.documents],
+        "invoices": [invoice_answer(document, reckoned.terms, seconds) for document in reckoned.documents],
         "refused": reckoned.refused,
     }
 
@@ -55,7 +55,7 @@ def reckon(case: Fields) -> Reckoned:
         if item is None:
             refused.append(message.name)
         else:
-            for period, row in _rows(message, item, terms):
+            for period, row in charges_of(message, item, terms):
                 usage[period].append(row)
     billed = Billed()
     documents: list[Document] = []
@@ -80,7 +80,7 @@ def _book_of(message: Message, terms: Terms) -> PriceBook:
     return terms.lists[name]
 
 
-def _rows(message: Message, item: PriceItem, terms: Terms) -> list[tuple[Month, UsageRow]]:
+def charges_of(message: Message, item: PriceItem, terms: Terms) -> list[tuple[Month, UsageRow]]:
     """Return the charge and its reversals, each with the period that takes it."""
     charged = charged_at(message.direction, item.basis, message.taken_at, message.receipts)
     if charged is None:
@@ -102,7 +102,8 @@ def _rows(message: Message, item: PriceItem, terms: Terms) -> list[tuple[Month, 
     return rows
 
 
-def _invoice(document: Document, terms: Terms, seconds: list[Fields]) -> dict[str, Any]:
+def invoice_answer(document: Document, terms: Terms, seconds: list[Fields]) -> dict[str, Any]:
+    """Return a document as a case shows it, with the case's own names of lists and items."""
     currency = document.currency
     shown = {
         "period": str(document.period),
@@ -152,7 +153,8 @@ def rate_text(vat: Vat, given: dict[int, str] | None = None) -> str | None:
     return (given or {}).get(vat.rate_micros) or micros_to_text(vat.rate_micros, 0)
 
 
-def _second_currencies(case: Fields) -> list[Fields]:
+def second_currencies(case: Fields) -> list[Fields]:
+    """Return what the case says of VAT in other currencies."""
     found: list[Fields] = []
     vat = case.find("vat")
     sources = [case, case.record("merchant"), *([Fields(vat, "input.vat")] if isinstance(vat, dict) else [])]
