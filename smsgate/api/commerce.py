@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from smsgate import msisdn as msisdns
 from smsgate.api.routing import Call
-from smsgate.errors import Invalid
+from smsgate.errors import DomainError, Invalid
 from smsgate.flows.commerce import Commerce
 from smsgate.money import MICROS_PER_UNIT, MINOR_DIGITS, micros_from_text
+from smsgate.security.api_keys import Mode
 from smsgate.security.public_ids import Kind
 
 
@@ -13,6 +15,30 @@ def commerce(call: Call) -> Commerce:
     found = call.context.commerce
     assert found is not None
     return found
+
+
+def refuse_test_key(call: Call) -> None:
+    """
+    Let only live keys send.
+
+    Raises:
+        DomainError: code `test_mode`.
+    """
+    if call.key.mode == Mode.TEST:
+        raise DomainError("a test key sends nothing", code="test_mode", http_status=403)
+
+
+def msisdn_from_text(text: str, pointer: str) -> int:
+    """
+    Read a number as people write it.
+
+    Raises:
+        Invalid: code `msisdn_invalid`, at `pointer`.
+    """
+    try:
+        return int(msisdns.normalize(text))
+    except Invalid as exc:
+        raise Invalid(str(exc), code="msisdn_invalid", pointer=pointer) from None
 
 
 def minor_from_text(text: str, currency: str, pointer: str = "/price") -> int:

@@ -74,6 +74,8 @@ Instant = Annotated[AwareDatetime, AfterValidator(_near)]
 # Patterns are of the Rust engine: `$` is the end of the text there, no line break before it.
 # One line for people: a name, a label.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
+# An id of ours; whether it is one is for `PublicIds` to say.
+PublicId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 # The caller's own key of an object.
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
 Tag = Annotated[

@@ -5,27 +5,34 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from smsgate import msisdn as msisdns
 from smsgate.api.campaign_guard import GuardAnswer, GuardModel, guard_answer
-from smsgate.api.commerce import commerce
-from smsgate.api.models import AnswerModel, ExternalId, Page, PageQuery, QueryModel, RequestModel, Tag
+from smsgate.api.commerce import commerce, msisdn_from_text, refuse_test_key
+from smsgate.api.models import (
+    AnswerModel,
+    ExternalId,
+    Page,
+    PageQuery,
+    PublicId,
+    QueryModel,
+    RequestModel,
+    Tag,
+)
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
 from smsgate.campaigns.pacing import PER_MINUTE_MAX
-from smsgate.errors import DomainError, Invalid
+from smsgate.errors import Invalid
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX, TAGS_MAX
 from smsgate.flows.commerce_records import Audience, CampaignRecord
 from smsgate.flows.records import COUNTERS
 from smsgate.money import micros_to_text
-from smsgate.security.api_keys import Mode, Scope
+from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
-PublicId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 CampaignStateName = Literal["draft", "sending", "paused", "cancelled", "finished"]
 
 PROBLEMS: Final = (
@@ -33,7 +40,7 @@ PROBLEMS: Final = (
     ProblemType(
         "price_missing",
         422,
-        "No price for a network of the audience",
+        "No price for a network",
         "`networks` lists them; ask the operator.",
     ),
     ProblemType("offer_closed", 409, "The offer is closed", "Make a new offer with a later expires_at."),
@@ -46,7 +53,7 @@ PROBLEMS: Final = (
         "The guard paused this campaign",
         "Look at its stops and failures; resume?guard=off goes on all the same.",
     ),
-    ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key to start a campaign."),
+    ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key."),
 )
 
 START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode")
@@ -165,7 +172,7 @@ class CampaignQuery(PageQuery):
 async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
     if body.start:
-        _refuse_test_key(call)
+        refuse_test_key(call)
     audience = await _audience(call, body.audience)
     if isinstance(body.offer, CreateOffer):
         draft = await offer_draft(call, body.offer, "/offer")
@@ -225,7 +232,7 @@ async def preview_campaign(call: Call) -> Answer:
 
 
 async def start_campaign(call: Call) -> Answer:
-    _refuse_test_key(call)
+    refuse_test_key(call)
     record = await commerce(call).campaigns.start(call.merchant_id, call.path_id(Kind.CAMPAIGN))
     return as_campaign(call, record)
 
@@ -246,7 +253,7 @@ async def pause_campaign(call: Call) -> Answer:
 
 
 async def resume_campaign(call: Call) -> Answer:
-    _refuse_test_key(call)
+    refuse_test_key(call)
     guard_off = call.query_as(ResumeQuery).guard is not None
     record = await commerce(call).campaigns.change(
         call.merchant_id, call.path_id(Kind.CAMPAIGN), CampaignEvent.RESUME, guard_off=guard_off
@@ -263,11 +270,6 @@ async def _change(call: Call, event: CampaignEvent) -> Answer:
     return as_campaign(call, await commerce(call).campaigns.change(call.merchant_id, campaign_id, event))
 
 
-def _refuse_test_key(call: Call) -> None:
-    if call.key.mode == Mode.TEST:
-        raise DomainError("a test key sends nothing", code="test_mode", http_status=403)
-
-
 async def _audience(call: Call, model: AudienceModel) -> Audience:
     given = [name for name in ("all", "tags", "subscribers") if getattr(model, name) is not None]
     if len(given) != 1:
@@ -277,16 +279,13 @@ async def _audience(call: Call, model: AudienceModel) -> Audience:
     if model.subscribers is None:
         return Audience()
     ids = [call.decode(Kind.SUBSCRIBER, text) for text in model.subscribers if text.startswith("sub_")]
-    numbers = [int(_number(text)) for text in model.subscribers if not text.startswith("sub_")]
+    numbers = [
+        msisdn_from_text(text, "/audience/subscribers")
+        for text in model.subscribers
+        if not text.startswith("sub_")
+    ]
     found = await commerce(call).campaigns.subscriber_ids(call.merchant_id, numbers) if numbers else ()
     return Audience(subscriber_ids=tuple(dict.fromkeys([*ids, *found])))
-
-
-def _number(text: str) -> str:
-    try:
-        return msisdns.normalize(text)
-    except Invalid as exc:
-        raise Invalid(str(exc), code="msisdn_invalid", pointer="/audience/subscribers") from None
 
 
 def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = None) -> Campaign:

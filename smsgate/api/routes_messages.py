@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from smsgate.api.commerce import commerce, id_or_none, public_or_none
-from smsgate.api.models import AnswerModel, Instant, Page, PageQuery
-from smsgate.api.problems import Refusal
+from smsgate.api.commerce import commerce, id_or_none, msisdn_from_text, public_or_none, refuse_test_key
+from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, PublicId, RequestModel
+from smsgate.api.problems import ProblemType, Refusal
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord
 from smsgate.flows.events import first_id_of
+from smsgate.flows.long_texts import PARTS_MAX
+from smsgate.flows.transactional import LIFE_MAX, LIFE_MIN, TransactionalAsk
 from smsgate.money import micros_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
-PROBLEMS: Final = ()
+PROBLEMS: Final = (
+    ProblemType("stopped", 409, "The person said STOP", "Only the person can come back, by START."),
+)
 
 MessageState = Literal["queued", "accepted", "refused", "unknown", "not_sent", "delivered", "failed"]
 
@@ -73,6 +78,76 @@ class InboundQuery(PageQuery):
     campaign: str | None = Field(default=None, max_length=64)
     label: str | None = Field(default=None, max_length=40)
     outcome: str | None = Field(default=None, max_length=40)
+
+
+class SendMessage(RequestModel):
+    """A text about the person's own business: an order, a parcel, an appointment. No advertising."""
+
+    to: PublicId = Field(description="A subscriber's id, or its number as +33612345678.")
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)] = Field(
+        description=f"At most {PARTS_MAX} segments; the answer says how many."
+    )
+    sender: Annotated[str, StringConstraints(min_length=1, max_length=20)]
+    purpose: Literal["transaction", "appointments"] = Field(
+        default="transaction",
+        description="transaction: what an order brings with it, without consent; appointments: with it.",
+    )
+    expires_in_s: int = Field(
+        default=int(LIFE_MAX.total_seconds()),
+        ge=int(LIFE_MIN.total_seconds()),
+        le=int(LIFE_MAX.total_seconds()),
+        description="What has not left by then is not sent.",
+    )
+
+
+class QueuedMessage(AnswerModel):
+    id: str
+    subscriber: str
+    msisdn: str
+    sender: str
+    kind: str
+    text: str
+    state: Literal["queued"]
+    encoding: str
+    segments: int = Field(description="As the sender's own carrier takes it; what is sent counts.")
+    unit_price: str = Field(
+        description="Of a segment to the network of the number's block, before number portability."
+    )
+    price: str = Field(description="unit_price x segments: what it costs when the carrier takes all of it.")
+    currency: str
+    expires_at: datetime
+
+
+async def send_message(call: Call) -> Answer:
+    refuse_test_key(call)
+    body = call.body_as(SendMessage)
+    by_number = body.to.startswith("+")
+    ask = TransactionalAsk(
+        body.text,
+        body.sender,
+        body.purpose,
+        timedelta(seconds=body.expires_in_s),
+        subscriber_id=None if by_number else call.decode(Kind.SUBSCRIBER, body.to),
+        msisdn=msisdn_from_text(body.to, "/to") if by_number else None,
+    )
+    accepted = await commerce(call).transactional.send(call.merchant_id, ask)
+    message = accepted.message
+    assert message.subscriber_id is not None
+    return QueuedMessage(
+        id=call.public(Kind.MESSAGE, message.message_id),
+        subscriber=call.public(Kind.SUBSCRIBER, message.subscriber_id),
+        msisdn=f"+{message.msisdn}",
+        sender=message.sender,
+        kind=message.kind,
+        text=message.body,
+        state="queued",
+        encoding=accepted.encoding,
+        segments=accepted.segments,
+        unit_price=micros_to_text(accepted.unit_micros),
+        price=micros_to_text(accepted.unit_micros * accepted.segments),
+        currency=accepted.currency,
+        expires_at=message.expires_at,
+    )
 
 
 async def list_messages(call: Call) -> Answer:
@@ -157,6 +232,27 @@ def as_inbound(call: Call, record: InboundRecord) -> InboundMessage:
 
 
 ROUTES: Final = (
+    Route(
+        "POST",
+        "/v1/messages",
+        send_message,
+        "Send a transactional message",
+        Scope.SEND,
+        request=SendMessage,
+        response=QueuedMessage,
+        status=201,
+        errors=(
+            "test_mode",
+            "msisdn_invalid",
+            "subscriber_unknown",
+            "sender_unknown",
+            "text_too_long",
+            "price_missing",
+            "suppressed",
+            "stopped",
+            "consent_missing",
+        ),
+    ),
     Route(
         "GET",
         "/v1/messages",

@@ -55,7 +55,12 @@ OFFER_ERRORS: Final = (
 )
 
 PROBLEMS: Final = (
-    ProblemType("text_too_long", 422, "The text does not fit in one SMS", "Shorten it to 160 septets."),
+    ProblemType(
+        "text_too_long",
+        422,
+        "The text is too long",
+        "An offer has 160 septets, a transactional message eight segments.",
+    ),
     ProblemType(
         "charset_ucs2",
         422,

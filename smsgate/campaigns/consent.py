@@ -7,6 +7,7 @@ API row never revives a later stop: only the person does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -194,6 +195,24 @@ def may_market(state: ConsentState) -> bool:
     Asked at the last step before submit_sm, not only when a campaign is built.
     """
     return state is ConsentState.SUBSCRIBED
+
+
+def refusal_to_tell(purpose: Purpose | None, states: Mapping[Purpose, ConsentState]) -> str | None:
+    """
+    Return why a text about the person's own business may not go; None: it may.
+
+    `purpose` None is what an order or another contract brings with it: it needs no consent, and ends with a
+    STOP that left nothing agreed to. The codes are `suppressed`, `stopped` and `consent_missing`.
+    """
+    found = set(states.values())
+    if found & {_S.BLOCKED, _S.ERASED, _S.EXPIRED}:
+        return "suppressed"
+    if purpose is None:
+        return "stopped" if _S.UNSUBSCRIBED in found and not found & {_S.SUBSCRIBED, _S.PAUSED} else None
+    state = states.get(purpose, _S.NONE)
+    if state is _S.UNSUBSCRIBED:
+        return "stopped"
+    return None if state is _S.SUBSCRIBED else "consent_missing"
 
 
 def question_open(asked_at: datetime, now: datetime) -> bool:

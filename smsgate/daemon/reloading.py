@@ -25,7 +25,14 @@ def sender_table(settings: Settings) -> dict[str, SenderInfo]:
     table: dict[str, SenderInfo] = {}
     for number, (carrier, sender) in owners_of_senders(settings.carriers).items():
         merchants = frozenset() if sender.merchants == "*" else frozenset(sender.merchants)
-        table[number] = SenderInfo(carrier.name, sender.receives, merchants, carrier.alphabets)
+        table[number] = SenderInfo(
+            carrier.name,
+            sender.receives,
+            merchants,
+            carrier.alphabets,
+            carrier.long_alphabets,
+            carrier.concat,
+        )
     return table
 
 

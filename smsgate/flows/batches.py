@@ -148,6 +148,7 @@ class Batch:
         "next",
         "parts",
         "paused",
+        "refusable",
         "retry",
         "segments",
         "sell_item_ids",
@@ -190,15 +191,14 @@ class Batch:
         parts: Parts | None = None,
         way: Way = OWN_WAY,
         wording: Wording = NO_WORDS,
+        refusable: bool = False,
     ) -> None:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
         self.handle, self.lane = handle, lane
         self.carrier_id = carrier_id
-        self.merchant_id = merchant_id
-        self.campaign_id = campaign_id
-        self.sender = sender
-        self.expires_at = expires_at
+        self.merchant_id, self.campaign_id = merchant_id, campaign_id
+        self.sender, self.expires_at = sender, expires_at
         self.message_ids = message_ids
         self.msisdns, self.texts = msisdns, texts
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
@@ -213,6 +213,7 @@ class Batch:
         self.networks = networks  # of the recipients, for what another carrier charges
         self.parts = parts  # of long texts; None: every entry is a whole message
         self.way, self.wording = way, wording  # the wording: for another carrier's alphabets
+        self.refusable = refusable or lane is Lane.BULK  # a STOP concerns it until the octets exist
         self.size = size
         self.next = self.settled = 0
         self.retry: deque[int] = deque()

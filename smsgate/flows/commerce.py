@@ -15,6 +15,7 @@ from smsgate.flows.offers import Offers
 from smsgate.flows.orders import Orders
 from smsgate.flows.ports_webhooks import DataKeys
 from smsgate.flows.pricing import Pricing
+from smsgate.flows.transactional import Transactional
 from smsgate.flows.triggers import Triggers
 from smsgate.flows.usage import Usage
 from smsgate.flows.webhook_endpoints import WebhookEndpoints
@@ -34,6 +35,7 @@ class CommerceStores:
     endpoints: ports_commerce.EndpointsStore
     triggers: ports_commerce.TriggersStore
     usage: ports_commerce.UsageStore
+    transactional: ports_commerce.TransactionalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Commerce:
     triggers: Triggers
     usage: Usage
     pricing: Pricing
+    transactional: Transactional
 
     @classmethod
     def of(
@@ -91,4 +94,7 @@ class Commerce:
             ),
             usage=Usage(stores.usage, stores.offers, public_ids),
             pricing=pricing,
+            transactional=Transactional(
+                stores.transactional, stores.offers, pricing, networks, senders, ids, clock, wakeups
+            ),
         )

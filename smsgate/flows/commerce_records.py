@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
+from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.flows.records import OfferVersion
 from smsgate.protocol.replacements import Replacement
@@ -292,6 +293,14 @@ class SystemMessage:
     subscriber_id: int | None = None
     order_id: int | None = None
     inbound_id: int | None = None
+
+
+class Recipient(NamedTuple):
+    """A person of a merchant, and what the person agreed to."""
+
+    subscriber_id: int
+    msisdn: int
+    states: Mapping[Purpose, ConsentState]
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import count
+from itertools import count, product
 from typing import Final, NamedTuple
 
 from smsgate.billing.prices import Direction
@@ -58,6 +58,7 @@ class _Columns(NamedTuple):
     chunk: Chunk | None = None
     bodies: Sequence[bytes] | None = None  # of an ESME, instead of texts
     segments: Sequence[int] | None = None  # what each counts for; None: one
+    refusable: bool = False
 
     def of(self, places: Sequence[int] | None) -> _Columns:
         """Return the columns of some messages; None: of all."""
@@ -134,7 +135,11 @@ class Composer:
         A long text has an entry for each of its parts, in one batch.
         """
         made: list[tuple[Batch, Refused]] = []
-        for sender, places in _by_sender_and_minute(claim.senders, claim.expires_at):
+        groups = _by_sender_and_minute(claim.senders, claim.expires_at)
+        for refusable, (sender, group) in product((False, True), groups):
+            places = [place for place in group if claim.refusable[place] is refusable]
+            if not places:
+                continue
             msisdns = [claim.msisdns[place] for place in places]
             columns = _Columns(
                 Lane.INTERACTIVE,
@@ -146,7 +151,8 @@ class Composer:
                 msisdns,
                 self._routes.networks(msisdns, claim.ported),
                 SystemWording([claim.bodies[place] for place in places]),
-                [None] * len(places),
+                ["stopped" if claim.stopped[place] else None for place in places],
+                refusable=refusable,
             )
             made += self._batches(columns, Kind.SYSTEM, 0)
         return made
@@ -206,6 +212,7 @@ class Composer:
             batch.chunk,
             batch.bodies,
             batch.segments if parts is None else None,
+            batch.refusable,
         ).of(indexes if parts is None else parts.firsts(indexes))
         plan = Plan(batch.way.route, batch.way.tiers)
         tried = batch.way.tried | {refused_by} if refused_by else batch.way.tried
@@ -274,6 +281,7 @@ class Composer:
             parts=parts,
             way=Way(plan.route, plan.tiers, tried),
             wording=columns.wording,
+            refusable=columns.refusable,
         )
         nobody = plan.reason or (SENDER_UNKNOWN if carrier_id is None else None)
         return batch, _refusals(nobody, columns.reasons, written.reasons, rates.reasons)

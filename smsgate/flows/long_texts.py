@@ -6,9 +6,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from smsgate.campaigns.rendering import one_segment
 from smsgate.errors import TextError
 from smsgate.protocol.encodings import Alphabet, cheapest
-from smsgate.protocol.segmentation import Concat, segment
+from smsgate.protocol.gsm0338 import Encoding
+from smsgate.protocol.segmentation import Concat, measure, segment
 from smsgate.protocol.tlvs import encode_tlvs
 
 PART_REFUSED: Final = "part_refused"  # why a part is not sent: another one of its text will not arrive
@@ -70,6 +72,23 @@ def long_text(text: str, alphabets: Sequence[Alphabet], concat: Concat, referenc
         len(sent.units) // len(sent.short_messages),
         [encode_tlvs(tlvs) for tlvs in sent.tlvs],
     )
+
+
+def measured(
+    text: str, alphabets: Sequence[Alphabet], long_alphabets: Sequence[Alphabet], concat: Concat
+) -> tuple[Encoding, int]:
+    """
+    Return in which encoding a carrier takes a system text, and in how many segments.
+
+    Raises:
+        TextError: none of the alphabets has every character.
+    """
+    segment = one_segment(text, alphabets)
+    if segment.reason is None:
+        return segment.alphabet.encoding, 1
+    alphabet = cheapest(text, long_alphabets, concat)
+    air = measure(text, encoding=alphabet.encoding, shift=alphabet.shift, concat=concat)
+    return alphabet.encoding, air.segments
 
 
 class Parts:

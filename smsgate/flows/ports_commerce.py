@@ -26,6 +26,8 @@ from smsgate.flows.commerce_records import (
     OrderStep,
     Page,
     PageAsk,
+    Recipient,
+    SystemMessage,
     SystemMessageColumns,
     TriggerAcceptance,
     TriggerAnswer,
@@ -33,6 +35,7 @@ from smsgate.flows.commerce_records import (
 )
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
+from smsgate.protocol.segmentation import Concat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class SenderInfo:
     receives: bool
     merchants: frozenset[str] = frozenset()
     alphabets: tuple[Alphabet, ...] = (GSM, UCS2)  # of its carrier
+    long_alphabets: tuple[Alphabet, ...] = (GSM, UCS2)
+    concat: Concat = "udh8"
 
     def allows(self, slug: str) -> bool:
         """Return whether the merchant of that slug may send from it."""
@@ -132,6 +137,28 @@ class MessagesStore(Protocol):
         label: str | None = None,
         outcome: str | None = None,
     ) -> Page[InboundRecord]: ...
+
+
+class TransactionalStore(Protocol):
+    async def recipient(self, merchant_id: int, subscriber_id: int | None, msisdn: int | None) -> Recipient:
+        """
+        Return a person of the merchant, by one of the two.
+
+        Raises:
+            NotFound: no such subscriber.
+            Invalid: code `subscriber_unknown`; the number is none's.
+        """
+        ...
+
+    async def add(self, message: SystemMessage) -> None:
+        """
+        Queue a text, if its person may still get it.
+
+        Raises:
+            NotFound: the person is gone.
+            DomainError: code `suppressed`, `stopped` or `consent_missing`.
+        """
+        ...
 
 
 class OrdersStore(Protocol):

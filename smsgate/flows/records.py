@@ -101,6 +101,8 @@ class InteractiveClaim:
     senders: list[str]
     bodies: list[str] = field(repr=False)
     expires_at: list[datetime]
+    refusable: list[bool]  # a STOP concerns it until the octets exist
+    stopped: list[bool]  # its person said STOP while it waited
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
 

@@ -213,7 +213,7 @@ class Pump:
     def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> bool:
         """Write up to `room` messages of a batch; False: the carrier took less than it had room for."""
         indexes = batch.take(room)
-        if lane is Lane.BULK:
+        if batch.refusable:
             indexes = self._without_stops(batch, indexes, now)
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:

@@ -9,6 +9,7 @@ from smsgate.store.messages import PgMessages
 from smsgate.store.offers import PgOffers
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
+from smsgate.store.transactional import PgTransactional
 from smsgate.store.triggers import PgTriggers
 from smsgate.store.usage import PgUsage
 from smsgate.store.webhook_endpoints import PgWebhookEndpoints
@@ -24,4 +25,5 @@ def commerce_stores(database: Database) -> CommerceStores:
         endpoints=PgWebhookEndpoints(database),
         triggers=PgTriggers(database),
         usage=PgUsage(database),
+        transactional=PgTransactional(database),
     )

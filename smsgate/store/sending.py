@@ -28,12 +28,14 @@ from smsgate.flows.records import (
     Resolved,
     SubmittedClaim,
 )
+from smsgate.flows.transactional import PURPOSES
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
+from smsgate.store.transactional import stopped
 
 SQL = catalogue.load("sending")
 
@@ -156,7 +158,7 @@ class StoredSending:
                 if share <= 0:
                     break
                 rows = await connection.fetch(
-                    SQL["take_interactive"], merchant_id, owner, share, senders, now
+                    SQL["take_interactive"], merchant_id, owner, share, senders, now, sorted(PURPOSES)
                 )
                 if rows:
                     limit -= len(rows)
@@ -238,6 +240,8 @@ def _interactive(
         bodies=[row["body"] for row in rows],
         expires_at=[row["expires_at"] for row in rows],
         ported=ported,
+        refusable=[row["kind"] in PURPOSES for row in rows],
+        stopped=stopped(rows),
     )
 
 

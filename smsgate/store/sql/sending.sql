@@ -300,6 +300,7 @@ SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL AND accou
 
 -- name: take_interactive
 -- scope: merchant
+-- Of kinds that a person may refuse ($6), what the person agreed to is looked at again.
 WITH taken AS (
     UPDATE interactive_queue SET owner = $2
      WHERE merchant_id = $1
@@ -310,8 +311,13 @@ WITH taken AS (
                             ORDER BY q.message_id LIMIT $3
                               FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)
-SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at
-  FROM taken t JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
+SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at, m.kind, s.offers_state,
+       CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
+           SELECT o.purpose || '=' || o.state FROM consent_state o
+            WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
+  FROM taken t
+  JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id AND m.kind = ANY($6::text[])
  ORDER BY m.message_id
 
 -- name: submitting_accounts

@@ -4,14 +4,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smsgate.campaigns.consent import (
     TRANSITIONS,
     ConsentEvent,
     ConsentState,
+    Purpose,
     decide,
     may_market,
     question_open,
+    refusal_to_tell,
 )
 from smsgate.campaigns.texts import kinds
 
@@ -96,3 +100,22 @@ def test_only_subscribed_may_get_offers() -> None:
 def test_the_question_is_open_for_seven_days() -> None:
     assert question_open(NOW, NOW + timedelta(days=7))
     assert not question_open(NOW, NOW + timedelta(days=7, seconds=1))
+
+
+@given(st.dictionaries(st.sampled_from(Purpose), st.sampled_from(ConsentState)))
+def test_nothing_goes_to_a_number_that_complained_was_erased_or_is_another_persons(
+    states: dict[Purpose, ConsentState],
+) -> None:
+    gone = {ConsentState.BLOCKED, ConsentState.ERASED, ConsentState.EXPIRED} & set(states.values())
+    for purpose in (None, *Purpose):
+        refusal = refusal_to_tell(purpose, states)
+        assert (refusal == "suppressed") == bool(gone)
+        if purpose is not None and refusal is None:
+            assert states[purpose] is ConsentState.SUBSCRIBED
+
+
+def test_an_orders_news_needs_no_consent_and_ends_with_a_stop_that_leaves_none() -> None:
+    stopped, agreed = ConsentState.UNSUBSCRIBED, ConsentState.SUBSCRIBED
+    assert refusal_to_tell(None, {}) is None
+    assert refusal_to_tell(None, {Purpose.OFFERS: stopped}) == "stopped"
+    assert refusal_to_tell(None, {Purpose.OFFERS: stopped, Purpose.APPOINTMENTS: agreed}) is None

@@ -1,0 +1,159 @@
+"""
+Transactional texts of a merchant to one of its people: an appointment, a parcel; several segments if need be.
+
+They need no consent to offers, and go by the lane of the gateway's own texts. Never to a number that is
+blocked, erased or another person's by now, and never after a STOP that left nothing agreed to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.prices import Direction
+from smsgate.campaigns.consent import ConsentState, Purpose, refusal_to_tell
+from smsgate.clock import Clock
+from smsgate.errors import DomainError, Invalid
+from smsgate.flows.commerce_records import SystemMessage
+from smsgate.flows.long_texts import PARTS_MAX, measured
+from smsgate.flows.ports import Ids, Wakeups
+from smsgate.flows.ports_commerce import OffersStore, SenderInfo, TransactionalStore
+from smsgate.flows.pricing import Pricing
+from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
+from smsgate.protocol.gsm0338 import Encoding
+
+LIFE_MIN: Final = timedelta(minutes=1)
+LIFE_MAX: Final = SYSTEM_MESSAGE_LIFE
+# `message.kind` of what an order or another contract brings with it: it needs no consent (GDPR 6(1)(b)).
+TRANSACTION: Final = "transaction"
+PURPOSES: Final[Mapping[str, Purpose | None]] = {
+    TRANSACTION: None,
+    Purpose.APPOINTMENTS.value: Purpose.APPOINTMENTS,
+}
+REFUSALS: Final = {
+    "suppressed": "This number may not be written to any more.",
+    "stopped": "The person said STOP; only the person can come back.",
+    "consent_missing": "The person has not agreed to this purpose.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionalAsk:
+    """To a subscriber by its id or by its number: one of the two. `purpose` is a key of `PURPOSES`."""
+
+    text: str
+    sender: str
+    purpose: str
+    life: timedelta
+    subscriber_id: int | None = None
+    msisdn: int | None = None
+
+
+class Accepted(NamedTuple):
+    """What was queued, and what it will cost where its sender's own carrier takes it."""
+
+    message: SystemMessage
+    encoding: Encoding
+    segments: int
+    unit_micros: int
+    currency: str
+
+
+class Transactional:
+    def __init__(
+        self,
+        store: TransactionalStore,
+        offers: OffersStore,
+        pricing: Pricing,
+        networks: NetworkTable,
+        senders: Mapping[str, SenderInfo],
+        ids: Ids,
+        clock: Clock,
+        wakeups: Wakeups,
+    ) -> None:
+        self._store = store
+        self._offers = offers
+        self._pricing = pricing
+        self._networks = networks
+        self._senders = senders
+        self._ids = ids
+        self._clock = clock
+        self._wakeups = wakeups
+
+    async def send(self, merchant_id: int, ask: TransactionalAsk) -> Accepted:
+        """
+        Queue a text to one person of the merchant.
+
+        Raises:
+            Invalid: code `sender_unknown` or `text_too_long`.
+            TextError: no alphabet has the text.
+            NotFound: no such subscriber; with a number, Invalid with code `subscriber_unknown`.
+            DomainError: code `suppressed`, `stopped`, `consent_missing` or `price_missing`.
+        """
+        assert LIFE_MIN <= ask.life <= LIFE_MAX
+        encoding, segments = await self._measure(merchant_id, ask)
+        recipient = await self._store.recipient(merchant_id, ask.subscriber_id, ask.msisdn)
+        check_may_tell(ask.purpose, recipient.states)
+        now = self._clock.now()
+        unit_micros, currency = await self._price(merchant_id, recipient.msisdn, now)
+        message = SystemMessage(
+            merchant_id,
+            self._ids.next(),
+            recipient.msisdn,
+            ask.purpose,
+            ask.sender,
+            ask.text,
+            now + ask.life,
+            subscriber_id=recipient.subscriber_id,
+        )
+        await self._store.add(message)
+        self._wakeups.interactive()
+        return Accepted(message, encoding, segments, unit_micros, currency)
+
+    async def _measure(self, merchant_id: int, ask: TransactionalAsk) -> tuple[Encoding, int]:
+        info = self._senders.get(ask.sender)
+        merchant = await self._offers.merchant(merchant_id)
+        if info is None or not info.allows(merchant.slug):
+            raise Invalid(
+                f"{ask.sender!r} is not one of your sender numbers", code="sender_unknown", pointer="/sender"
+            )
+        encoding, segments = measured(ask.text, info.alphabets, info.long_alphabets, info.concat)
+        if segments > PARTS_MAX:
+            raise Invalid(
+                f"the text takes {segments} segments; at most {PARTS_MAX} go",
+                code="text_too_long",
+                pointer="/text",
+            )
+        return encoding, segments
+
+    async def _price(self, merchant_id: int, msisdn: int, now: datetime) -> tuple[int, str]:
+        """Return a segment's micros and their currency; what lacks a price is looked up afresh once."""
+        await self._pricing.refresh()
+        network = self._networks.network_of(str(msisdn)).mccmnc
+        for last in (False, True):
+            book = self._pricing.book_of(merchant_id)
+            item = None if book is None else book.lookup(now, Direction.MT, network)
+            if book is not None and item is not None:
+                return item.unit_micros, book.currency
+            if not last:
+                self._pricing.invalidate()
+                await self._pricing.refresh()
+        raise DomainError(
+            f"no price for network {network}: ask the operator",
+            code="price_missing",
+            extra={"networks": [network]},
+        )
+
+
+def check_may_tell(purpose: str, states: Mapping[Purpose, ConsentState]) -> None:
+    """
+    Refuse what a person must not get.
+
+    Raises:
+        DomainError: code `suppressed`, `stopped` or `consent_missing`.
+    """
+    if code := refusal_to_tell(PURPOSES[purpose], states):
+        raise DomainError(REFUSALS[code], code=code)

@@ -1,0 +1,158 @@
+"""POST /v1/messages: a merchant's transactional text to one of its people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from smsgate.flows.long_texts import PARTS_MAX
+from smsgate.security.public_ids import Kind
+from tests.api.commerce_setup import SENDER, TABLE_SENDER, Shop
+
+NOTE = "Boxman: votre colis est au point relais Dupont, 12 rue de la Paix, jusqu'au 4 mai, code 4711."
+
+
+async def send(shop: Shop, to: int | str, text: str = NOTE, **more: Any) -> Any:
+    whom = to if isinstance(to, str) else shop.public(Kind.SUBSCRIBER, to)
+    return await shop.caller.post("/v1/messages", {"to": whom, "text": text, "sender": SENDER, **more})
+
+
+async def queued(shop: Shop) -> int:
+    return int(await shop.value("SELECT count(*) FROM interactive_queue"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sender", "encoding", "segments", "price"),
+    [
+        (NOTE, SENDER, "gsm7", 1, "0.045"),
+        (NOTE * 2, SENDER, "gsm7", 2, "0.09"),
+        (NOTE.replace("colis", "reçu"), SENDER, "ucs2", 2, "0.09"),
+        (NOTE.replace("colis", "reçu"), TABLE_SENDER, "gsm7", 1, "0.045"),
+        ("x" * 153 * PARTS_MAX, SENDER, "gsm7", PARTS_MAX, "0.36"),
+    ],
+)
+async def test_the_answer_tells_encoding_segments_and_price_and_the_text_is_queued(
+    shop: Shop, text: str, sender: str, encoding: str, segments: int, price: str
+) -> None:
+    [buyer] = await shop.subscribers(1)
+    answer = await send(shop, buyer, text, sender=sender)
+    assert answer.status == 201, answer
+    body = answer.body
+    assert (body["encoding"], body["segments"], body["unit_price"]) == (encoding, segments, "0.045")
+    assert (body["price"], body["currency"], body["state"]) == (price, "EUR", "queued")
+    assert await queued(shop) == 1
+    read = await shop.caller.get(f"/v1/messages/{body['id']}")
+    assert (read.body["text"], read.body["kind"], read.body["state"]) == (text, "transaction", "queued")
+    assert read.body["subscriber"] == shop.public(Kind.SUBSCRIBER, buyer)
+
+
+async def test_a_number_of_a_subscriber_will_do_and_a_text_may_wait_less_than_a_day(shop: Shop) -> None:
+    await shop.subscribers(1)
+    answer = await send(shop, "+33 6 12 00 00 01", expires_in_s=600)
+    assert answer.status == 201, answer
+    assert answer.body["msisdn"] == "+33612000001"
+    until = await shop.value("SELECT expires_at FROM interactive_queue")
+    assert until == shop.clock.now() + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("offers", "appointments", "transaction", "appointment"),
+    [
+        ("subscribed", None, None, "consent_missing"),
+        ("none", None, None, "consent_missing"),
+        ("none", "subscribed", None, None),
+        ("paused", "subscribed", None, None),
+        ("unsubscribed", None, "stopped", "consent_missing"),
+        ("unsubscribed", "unsubscribed", "stopped", "stopped"),
+        ("unsubscribed", "subscribed", None, None),  # STOP OFFERS
+        ("subscribed", "unsubscribed", None, "stopped"),
+        ("blocked", "subscribed", "suppressed", "suppressed"),
+        ("erased", None, "suppressed", "suppressed"),
+        ("expired", None, "suppressed", "suppressed"),
+    ],
+)
+async def test_who_may_not_be_written_to_is_not(
+    shop: Shop, offers: str, appointments: str | None, transaction: str | None, appointment: str | None
+) -> None:
+    [person] = await shop.subscribers(1, state=offers)
+    if appointments is not None:
+        await shop.execute(
+            "INSERT INTO consent_state VALUES ($1, $2, 'appointments', $3, now())",
+            shop.merchant_id, person, appointments,
+        )  # fmt: skip
+    for purpose, code in (("transaction", transaction), ("appointments", appointment)):
+        before = await queued(shop)
+        answer = await send(shop, person, purpose=purpose)
+        refused = 422 if code == "consent_missing" else 409
+        assert (answer.status, answer.code if code else None) == (refused if code else 201, code), answer
+        assert await queued(shop) == before + (code is None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"text": "x" * (153 * PARTS_MAX + 1)}, 422, "text_too_long"),
+        ({"text": "я" * (67 * PARTS_MAX + 1)}, 422, "text_too_long"),
+        ({"text": ""}, 422, "invalid"),
+        ({"sender": "36222"}, 422, "sender_unknown"),  # another merchant's
+        ({"sender": "36999"}, 422, "sender_unknown"),
+        ({"to": "+33612999999"}, 422, "subscriber_unknown"),
+        ({"to": "+33112000001"}, 422, "msisdn_invalid"),
+        ({"to": "sub_0"}, 404, "not_found"),
+        ({"purpose": "offers"}, 422, "invalid"),
+        ({"expires_in_s": 86_401}, 422, "invalid"),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_and_nothing_is_queued(
+    shop: Shop, changes: dict[str, Any], status: int, code: str
+) -> None:
+    [person] = await shop.subscribers(1)
+    answer = await send(shop, **{"to": person, **changes})
+    assert (answer.status, answer.code) == (status, code)
+    assert await queued(shop) == 0
+
+
+async def test_without_a_price_nothing_is_queued_and_the_network_is_named(shop: Shop) -> None:
+    ids = shop.api.context.ids
+    person = ids.next()
+    await shop.execute(
+        "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state) "
+        "VALUES ($1, $2, 46701234567, 'sv', 'SE', 'subscribed')",
+        shop.merchant_id, person,
+    )  # fmt: skip
+    answer = await send(shop, person)
+    assert (answer.status, answer.code, len(answer.body["networks"])) == (422, "price_missing", 1)
+    assert await queued(shop) == 0
+
+
+async def test_a_request_that_comes_twice_under_its_key_is_sent_once(shop: Shop) -> None:
+    [person] = await shop.subscribers(1)
+    body = {"to": shop.public(Kind.SUBSCRIBER, person), "text": NOTE, "sender": SENDER}
+    first, second = [
+        await shop.caller.post("/v1/messages", body, headers={"Idempotency-Key": "parcel-4711"})
+        for _ in range(2)
+    ]
+    assert (first.status, second.status, second.body) == (201, 201, first.body)
+    assert await queued(shop) == 1
+
+
+async def test_a_test_key_and_another_merchant_send_nothing(shop: Shop) -> None:
+    [person] = await shop.subscribers(1)
+    body = {"to": shop.public(Kind.SUBSCRIBER, person), "text": NOTE, "sender": SENDER}
+    key = await shop.api.operator.post(
+        f"/v1/merchants/{shop.caller.merchant_id}/api_keys",
+        {"name": "try", "mode": "test", "scopes": ["send", "read"]},
+    )
+    answer = await shop.api.with_key(key.body["key"]).post("/v1/messages", body)
+    assert (answer.status, answer.code) == (403, "test_mode")
+    reader = await shop.api.operator.post(
+        f"/v1/merchants/{shop.caller.merchant_id}/api_keys", {"name": "look", "scopes": ["read"]}
+    )
+    answer = await shop.api.with_key(reader.body["key"]).post("/v1/messages", body)
+    assert answer.status == 403
+    other = await shop.api.merchant()
+    answer = await other.post("/v1/messages", body)
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert await queued(shop) == 0

@@ -1,0 +1,82 @@
+"""Transactional texts on their way: whole, charged by segment, and held by a STOP until the octets exist."""
+
+from __future__ import annotations
+
+import pytest
+
+from smsgate.store.pool import Database
+from tests.flows.inbound_world import say
+from tests.flows.test_long_texts import LONG, sums
+from tests.flows.world import UNIT_MICROS, World, a_world, eventually
+
+
+async def a_note(world: World, number: int, kind: str = "transaction", text: str = LONG) -> int:
+    """Queue what POST /v1/messages queues."""
+    message_id = await world.system_message(number, text)
+    await world.execute("UPDATE message SET kind = $2 WHERE message_id = $1", message_id, kind)
+    return message_id
+
+
+async def test_a_long_transactional_text_is_whole_on_the_phone_and_charged_by_segment(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await a_note(world, 0)
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 3 FROM receipt"))
+        assert world.texts_to(0) == [LONG]
+        assert (await sums(world))["unbilled"] == (3 * UNIT_MICROS, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "goes"),
+    [
+        ("UPDATE subscriber SET offers_state = 'unsubscribed'", False),
+        ("UPDATE subscriber SET offers_state = 'blocked'", False),
+        ("DELETE FROM subscriber", False),
+        ("UPDATE subscriber SET offers_state = 'paused'", True),
+    ],
+)
+async def test_what_the_person_said_while_the_text_waited_counts(
+    database: Database, change: str, *, goes: bool
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await a_note(world, 0)
+        await world.system_message(0, "Boxman: vous êtes désinscrit.")  # the gateway's own goes in any case
+        await world.execute(change)
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            await eventually(lambda: world.simulator.phones.received >= 1)
+        assert world.log.submits == (4 if goes else 1)
+        assert await world.value("SELECT count(*) FROM sent WHERE reason = 'stopped'") == (0 if goes else 3)
+
+
+async def test_an_appointment_goes_by_its_own_consent(database: Database) -> None:
+    async with a_world(database, subscribers=2) as world:
+        await world.execute("UPDATE subscriber SET offers_state = 'unsubscribed'")
+        await world.execute(
+            "INSERT INTO consent_state VALUES (7, 10001, 'appointments', 'subscribed', now())"
+        )
+        for number in range(2):
+            await a_note(world, number, "appointments", "Boxman: demain 9h30")
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+            await eventually(lambda: world.simulator.phones.received == 1)
+        assert [world.texts_to(number) for number in range(2)] == [[], ["Boxman: demain 9h30"]]
+
+
+async def test_a_stop_holds_a_text_that_waits_in_memory_and_its_confirmation_goes(database: Database) -> None:
+    async with a_world(database, subscribers=1, rate_per_s=1) as world:
+        note = await a_note(world, 0)
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and gateway.pump.held_messages)
+            await say(world, 0, "STOP")
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        rows = await world.rows(
+            "SELECT status, reason FROM sent WHERE message_id = $1 ORDER BY segment", note
+        )
+        begun = sum(row["status"] == 0 for row in rows)
+        assert begun < 3
+        assert [row["reason"] for row in rows] == [None] * begun + ["stopped"] * (3 - begun)
+        assert len(world.texts_to(0)) == 1
+        assert "STOP" not in world.texts_to(0)[0]
