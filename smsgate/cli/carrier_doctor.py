@@ -23,7 +23,7 @@ from smsgate.msisdn import normalize
 
 HELP: Final = (
     "Bind to a carrier, send a few messages to a phone of yours, and write the profile that it wants.\n\nIt "
-    "costs about a dozen messages. Answer A or B on the phone when it asks. While the gateway holds all "
+    "costs one or two dozen messages. Answer A or B on the phone when it asks. While the gateway holds all "
     "sessions of the account, the carrier refuses: stop it first."
 )
 EPILOG: Final = examples(
@@ -56,7 +56,7 @@ def doctor(
     chosen = sender or _sender(profile)
     if not yes:
         typer.confirm(
-            f"Send about a dozen messages from {chosen} over {name}, at your cost?", abort=True, err=True
+            f"Send one or two dozen messages from {chosen} over {name}, at your cost?", abort=True, err=True
         )
     examined = run_to_end(_examine(profile, chosen, msisdn, wait_s))
     if as_json:

@@ -2,40 +2,50 @@
 The connector doctor: bind, send a handful of probes, and say which profile this carrier wants.
 
 It sends real messages to one phone, by the same code as the gateway does. What no answer of the carrier can
-tell (which letters the phone showed) it asks the phone: its owner answers A or B by SMS, or it stays open.
+tell (which letters the phone showed, whether a long text came whole) it asks the phone: its owner answers A
+or B by SMS, or it stays open.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.links.bodies import BodyMaker
-from smsgate.links.doctor_knobs import ATTEMPTS_MAX, Knobs, sender_key
+from smsgate.links.doctor_knobs import ATTEMPTS_MAX, Knobs, concats, sender_key
 from smsgate.links.doctor_mail import DoctorMail
 from smsgate.links.doctor_verdicts import (
     Finding,
+    LongTry,
     alphabet_finding,
     id_finding,
     knob_findings,
+    long_finding,
     receipt_finding,
 )
 from smsgate.protocol.commands import CommandId, Status, status_text
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
 from smsgate.protocol.message_ids import ALL_FORMS, convert, fold
-from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.pdus import decode_pdu
 from smsgate.protocol.segmentation import segment
+from smsgate.protocol.tlvs import encode_tlvs
 
 if TYPE_CHECKING:
     from smsgate.clock import Clock
     from smsgate.links.probe import Answered, ProbeBind
     from smsgate.links.profile import CarrierProfile
+    from smsgate.protocol.segmentation import Concat
+    from smsgate.protocol.tlvs import Tlvs
 
 GSM: Final = 0
 UCS2: Final = 8
 THROTTLE_WAIT_S: Final = 1.0  # a limit counts by the second
 QUESTION: Final = (
     "smsgate test: do you see an at sign between these brackets (%s) ? Answer A for yes, B for no."
+)
+LONG_QUESTION: Final = (
+    "smsgate test: one long text, which is to come as one message and not in pieces, however long it is, "
+    "with its end at the end and nothing between. Is it one, whole? Answer A for yes, B for no."
 )
 AT_IN_GSM: Final = b"\x00"
 AT_IN_LATIN1: Final = b"\x40"
@@ -77,8 +87,8 @@ class Doctor:
             self.findings += knob_findings(self._knobs)
             receipt = await self._receipts()
             await self._unicode(bind)
-            await self._long(bind)
             await self._alphabet(bind)
+            await self._long(bind)
             if receipt:
                 await self._ids_agree()
         keys = {key: value for finding in self.findings for key, value in finding.keys.items()}
@@ -123,13 +133,6 @@ class Doctor:
         answered = await self._submit(bind, "smsgate test: Привет, 你好".encode("utf-16-be"), UCS2)
         self._note("unicode", answered, "UCS-2 is taken with data_coding 8")
 
-    async def _long(self, bind: ProbeBind) -> None:
-        words = "smsgate test: one long message, which is to arrive as one. " * 4
-        parts = segment(words, reference=self.messages & 0xFF).short_messages
-        answered = [await self._submit(bind, part, GSM, esm_class=0x40) for part in parts]
-        refused = next((each for each in answered if each.pdu is None or each.pdu.status), answered[0])
-        self._note("long", refused, f"{len(parts)} parts with a concatenation header are taken")
-
     async def _alphabet(self, bind: ProbeBind) -> None:
         """Ask the phone: one octet is an at sign in GSM 03.38, another one is in Latin-1."""
         if not self._receives():
@@ -141,16 +144,49 @@ class Doctor:
             return
         seen: list[str | None] = []
         for octet in (AT_IN_GSM, AT_IN_LATIN1):
-            before = len(self.mail.replies)
             head, tail = (encode_gsm(half) for half in QUESTION.split("%s"))
+            before = len(self.mail.replies)
             await self._submit(bind, head + octet + tail, GSM)
-            until = self._clock.monotonic() + self._wait_s
-            await self.mail.wait(lambda before=before: len(self.mail.replies) > before, until)  # type: ignore[misc]
-            texts = [reply.text.strip().upper() for reply in self.mail.replies[before:]]
-            seen.append(texts[-1] if texts else None)
+            seen.append(await self._answer(before))
             if seen[0] != "B":
                 break
         self.findings.append(alphabet_finding(seen))
+
+    async def _long(self, bind: ProbeBind) -> None:
+        """Tell the parts of a long text in one way after the other, until the phone's owner sees it whole."""
+        tried: list[LongTry] = []
+        for concat in concats(self._profile):
+            before = len(self.mail.replies)
+            refusal = await self._long_by(bind, concat)
+            seen = await self._answer(before) if not refusal and self._receives() else None
+            tried.append(LongTry(concat, refusal, seen))
+            if not refusal and seen != "B":
+                break
+        self.findings.append(long_finding(tried, self._profile.concat))
+
+    async def _long_by(self, bind: ProbeBind, concat: Concat) -> str:
+        """Send the long text; return why a part was not taken, empty when all were."""
+        keys = {key: value for finding in self.findings for key, value in finding.keys.items()}
+        alphabet = keys.get("default_alphabet", self._profile.default_alphabet)
+        sent = segment(LONG_QUESTION, reference=self.messages & 0xFF, concat=concat, encoding=alphabet)
+        no_tlvs: list[Tlvs] = [()] * len(sent.short_messages)
+        for part, tlvs in zip(sent.short_messages, sent.tlvs or no_tlvs, strict=True):
+            answered = await self._submit(bind, part, GSM, sent.esm_class, tlvs)
+            if answered.pdu is not None and answered.pdu.status in self._profile.throttle_statuses:
+                await self.mail.wait(lambda: False, self._clock.monotonic() + THROTTLE_WAIT_S)
+                answered = await self._submit(bind, part, GSM, sent.esm_class, tlvs)
+            if answered.pdu is None:
+                return "no answer came"
+            if answered.pdu.status:
+                return status_text(answered.pdu.status)
+        return ""
+
+    async def _answer(self, before: int) -> str | None:
+        """Return what the phone's owner answers, who had answered `before` times; None: nothing in time."""
+        until = self._clock.monotonic() + self._wait_s
+        await self.mail.wait(lambda: len(self.mail.replies) > before, until)
+        texts = [reply.text.strip().upper() for reply in self.mail.replies[before:]]
+        return texts[-1] if texts else None
 
     async def _ids_agree(self) -> None:
         until = self._clock.monotonic() + self._wait_s
@@ -159,14 +195,15 @@ class Doctor:
 
     # Small things
 
-    async def _submit(self, bind: ProbeBind, text: bytes, data_coding: int, esm_class: int = 0) -> Answered:
+    async def _submit(
+        self, bind: ProbeBind, text: bytes, data_coding: int, esm_class: int = 0, tlvs: Tlvs = ()
+    ) -> Answered:
         raw = self._now_profile().model_copy(update={"default_alphabet": "gsm7"})  # octets as they are
         maker = BodyMaker(raw, self._clock)
-        [body] = maker.bodies(self._sender, [self._msisdn], [text], data_coding)
-        pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
-        fields: dict[str, Any] = pdu.fields | {"esm_class": esm_class}
+        [body] = maker.bodies(self._sender, [self._msisdn], [text], data_coding, esm_class)
+        pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body + encode_tlvs(tlvs)))
         self.messages += 1
-        answered = await bind.ask(Pdu(CommandId.SUBMIT_SM, 0, 0, fields, pdu.tlvs))
+        answered = await bind.ask(pdu)
         if answered.pdu is not None and answered.pdu.status == Status.OK:
             self._ids.append(answered.pdu.fields.get("message_id", b""))
         return answered

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX
 from smsgate.protocol.commands import Status
+from smsgate.protocol.segmentation import Concat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ TURNED_BY: Final[Mapping[int, tuple[str, ...]]] = {
     Status.INVREGDLVFLG: ("registered_delivery",),
     Status.INVDCS: ("gsm_data_coding",),
 }
+TLVS_SINCE: Final = 0x34  # the version whose submit_sm may have optional parameters
 ATTEMPTS_MAX: Final = 16  # of one message that is refused; a carrier may count refusals
 
 
@@ -71,6 +73,14 @@ class Knobs:
                 self.turned.add(key)
                 return key
         return None
+
+
+def concats(profile: CarrierProfile) -> list[Concat]:
+    """Return the ways to tell the parts of a long text that this profile could have, its own first."""
+    ways = [profile.concat, *(way for way in get_args(Concat) if way != profile.concat)]
+    if profile.interface_version < TLVS_SINCE:
+        return [way for way in ways if way not in {"sar", "payload"}]
+    return [way for way in ways if way != "payload" or not profile.packed]
 
 
 def sender_key(sender: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from smsgate.links.doctor_knobs import Knobs
     from smsgate.links.doctor_mail import ProbeReceipt
+    from smsgate.protocol.segmentation import Concat
 
 # found: the carrier showed it; kept: it could not be found out, so the profile's value stands.
 State = Literal["found", "kept", "failed"]
@@ -79,6 +80,30 @@ def alphabet_finding(seen: Sequence[str | None]) -> Finding:
     if seen[:1] == [None]:
         return Finding("alphabet", "kept", "the phone did not answer A or B in time")
     return Finding("alphabet", "kept", f"the phone answered {seen[-1] or 'nothing'}, which decides nothing")
+
+
+class LongTry(NamedTuple):
+    """A long text told in one way: `refusal` is empty when it was taken; `seen` is the phone's answer."""
+
+    concat: Concat
+    refusal: str
+    seen: str | None
+
+
+def long_finding(tried: Sequence[LongTry], configured: Concat) -> Finding:
+    """Return the way that brought a long text whole, else the first that was taken with nobody to say so."""
+    last = tried[-1]
+    if not last.refusal and last.seen == "A":
+        return Finding("long", "found", f"a long text comes whole by {last.concat}", {"concat": last.concat})
+    if not last.refusal and last.seen != "B":
+        detail = f"parts told by {last.concat} are taken; nobody said whether the phone puts them together"
+        return Finding(
+            "long", "found", detail, _NOTHING if last.concat == configured else {"concat": last.concat}
+        )
+    said = ", ".join(f"{each.concat}: {each.refusal or 'came in pieces'}" for each in tried)
+    return Finding(
+        "long", "failed", said, mend="ask the carrier how the parts of a long text are to be told (concat)"
+    )
 
 
 def _shown(value: object) -> str:

@@ -55,7 +55,7 @@ class Clinic:
             inbox = asyncio.run(fetch_inbox(self.control, PHONE))
         except NotFound:  # nothing has come yet
             return 0
-        return sum("do you see an at sign" in message.text for message in inbox)
+        return sum("Answer A for yes" in message.text for message in inbox)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def found(outcome: Outcome) -> dict[str, Any]:
 
 def test_a_healthy_carrier_needs_nothing_and_the_phone_decides_its_alphabet(clinic: Clinic) -> None:
     clinic.open()
-    clinic.answer("a")
+    clinic.answer("a", "A")
     outcome = clinic.doctor(wait_s="20")
     assert outcome.code == 0, outcome
     assert found(outcome) == {
@@ -80,14 +80,25 @@ def test_a_healthy_carrier_needs_nothing_and_the_phone_decides_its_alphabet(clin
         "id_resp": "as_is",
         "id_receipt": "as_is",
         "default_alphabet": "gsm7",
+        "concat": "udh8",
     }
     assert outcome.json()["messages"] <= 12
 
 
 def test_latin_1_is_found_by_two_answers(clinic: Clinic) -> None:
     clinic.open("latin1-default-alphabet")
-    clinic.answer("B", "A")
-    assert found(clinic.doctor(wait_s="20"))["default_alphabet"] == "latin1"
+    clinic.answer("B", "A", "A")
+    keys = found(clinic.doctor(wait_s="20"))
+    assert (keys["default_alphabet"], keys["concat"]) == ("latin1", "udh8")
+
+
+def test_the_way_in_which_a_long_text_comes_whole_is_found_and_written(clinic: Clinic, shell: Shell) -> None:
+    clinic.open("refuses-udh")
+    clinic.answer("A", "A")
+    outcome = clinic.doctor("--write", "found.toml", wait_s="20")
+    assert outcome.code == 0, outcome
+    assert found(outcome)["concat"] == "sar"
+    assert 'concat = "sar"' in (shell.cwd / "found.toml").read_text()
 
 
 @pytest.mark.parametrize(

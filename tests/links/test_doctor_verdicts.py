@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
-from smsgate.links.doctor_knobs import ALPHANUMERIC, MSISDN, SHORT_CODE, TURNED_BY, Knobs, sender_key
+from smsgate.links.doctor_knobs import ALPHANUMERIC, MSISDN, SHORT_CODE, TURNED_BY, Knobs, concats, sender_key
 from smsgate.links.doctor_mail import ProbeReceipt
-from smsgate.links.doctor_verdicts import alphabet_finding, id_finding, knob_findings, receipt_finding
+from smsgate.links.doctor_verdicts import (
+    LongTry,
+    alphabet_finding,
+    id_finding,
+    knob_findings,
+    long_finding,
+    receipt_finding,
+)
 from smsgate.links.profile import CarrierProfile, read_profile
 from smsgate.links.profile_toml import carrier_block
 from smsgate.protocol.commands import Status
@@ -116,3 +124,38 @@ def test_a_receipt_that_only_its_text_marks_needs_the_key_and_a_warning() -> Non
 )
 def test_what_the_phone_shows_decides_the_alphabet(seen: list[str | None], keys: dict[str, str]) -> None:
     assert alphabet_finding(seen).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("tried", "state", "keys"),
+    [
+        ([LongTry("udh8", "", "A")], "found", {"concat": "udh8"}),
+        ([LongTry("udh8", "", None)], "found", {}),
+        ([LongTry("udh8", "0x43", None), LongTry("udh16", "", None)], "found", {"concat": "udh16"}),
+        ([LongTry("udh8", "", "B"), LongTry("sar", "", "A")], "found", {"concat": "sar"}),
+        ([LongTry("udh8", "", "B"), LongTry("payload", "0xC3", None)], "failed", {}),
+        ([LongTry("udh8", "0x43", None)], "failed", {}),
+    ],
+)
+def test_a_long_text_goes_as_it_came_whole_or_as_it_was_taken(
+    tried: list[LongTry], state: str, keys: dict[str, str]
+) -> None:
+    finding = long_finding(tried, "udh8")
+    assert (finding.state, finding.keys) == (state, keys)
+    assert bool(finding.mend) == (state == "failed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "ways"),
+    [
+        ({}, ["udh8", "udh16", "sar", "payload"]),
+        ({"concat": "payload"}, ["payload", "udh8", "udh16", "sar"]),
+        ({"packed": True}, ["udh8", "udh16", "sar"]),
+        ({"interface_version": 0x33}, ["udh8", "udh16"]),
+    ],
+)
+def test_long_texts_are_tried_in_the_ways_that_a_profile_may_have(
+    changes: dict[str, Any], ways: list[str]
+) -> None:
+    profile = a_profile(default_alphabet="gsm7").model_copy(update=changes)
+    assert concats(profile) == ways

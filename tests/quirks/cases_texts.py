@@ -31,6 +31,9 @@ CEDILLA_TEXT: Final = (
 )
 
 
+LONG_TEXT: Final = "Boxman: votre colis est au point relais, 12 rue de la Paix, code 4711. " * 5
+
+
 async def a_forged_receipt_is_a_text(scene: Scene) -> None:
     await eventually(scene.bound)
     await scene.start()
@@ -90,6 +93,15 @@ async def a_phone_without_the_table_shows_the_letter_below(scene: Scene) -> None
     assert [scene.texts(msisdn) for msisdn in scene.phones] == [[shown]] * len(scene.phones)
 
 
+async def a_long_text_comes_whole(scene: Scene) -> None:
+    await accepted_as_the_carrier_wants_it(scene)
+    body = {"to": f"+{scene.phones[0]}", "text": LONG_TEXT, "sender": scene.sender}
+    queued = await scene.api.call("POST", "/v1/messages", body)
+    assert queued["segments"] == 3
+    await eventually(lambda: scene.texts(scene.phones[0])[1:] == [LONG_TEXT])
+    never_refused(scene)
+
+
 async def accepted_as_the_carrier_wants_it(scene: Scene) -> None:
     await everything_delivered(scene)
     never_refused(scene)
@@ -124,7 +136,7 @@ TEXT_CASES: Final[Mapping[str, Case]] = {
         messages=3,
         text=CEDILLA_TEXT,
     ),
-    "refuses-udh": Case(accepted_as_the_carrier_wants_it, messages=3),
+    "refuses-udh": Case(a_long_text_comes_whole, {"concat": "sar"}, messages=3),
     "refuses-validity": Case(accepted_as_the_carrier_wants_it, {"validity": "none"}),
     "vendor-tlvs-required": Case(
         accepted_as_the_carrier_wants_it,
