@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-reading bench-replies replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -64,6 +64,14 @@ bench-codec: $(STAMP)
 STREAMS ?= 10000000
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz --streams $(STREAMS) $(FUZZ)
+
+# What the reply reader gets wrong, on the samples and on the own set; BASE=main also says what changed since then.
+replies: $(STAMP)
+	@$(BIN)/python -m tests.replies $(if $(BASE),--base $(BASE)) $(if $(ERRORS),--errors)
+
+# Replies read per second of CPU.
+bench-reading: $(STAMP)
+	$(BIN)/python -m benchmarks.reply_reading
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -24,6 +24,8 @@ _LETTERS: Final = str.maketrans(
 
 def fold(text: str) -> str:
     """Return `text` in NFKC, case folded, letters without their marks; length and spaces may change."""
+    if text.isascii():
+        return text.lower()
     compatible = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
     decomposed = unicodedata.normalize("NFD", compatible)
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))

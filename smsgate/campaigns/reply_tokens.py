@@ -1,152 +1,261 @@
 """
-A reply taken apart: what the person wrote, without quotations and signatures, in folded words.
+A reply taken apart: what the person wrote, without quotations and signatures, as folded words.
 
 Look-alike letters, zeros in words, stretched and spaced letters are put right; question marks and trailing
-dots are
-kept, because "OK?" is no order.
+dots are kept, because "OK?" is no order.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from smsgate.campaigns.reply_words import plain
-
-if TYPE_CHECKING:
-    from smsgate.campaigns.reply_words import Vocabulary
+from smsgate.campaigns.reply_words import NUMBER, Vocabulary, Words, beginnings, forms, longest, plain, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
+ADDRESS: Final = "¤@"  # stands for a link or a mail address
+TIMES: Final = "x"  # of "x 2" and "2 x"
+DIGITS_MAX: Final = 4  # of a quantity; more are a phone number, a postcode, a code
 
-_INVISIBLE: Final = frozenset("\ufe0e\ufe0f\u20e3")
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u20e3\u034f\u115f\u1160\u3164\uffa0\u2800"))
 _LOOK_ALIKES: Final = str.maketrans("аеорсухктмнвіѕјոοκρτυνιαεχ", "aeopcyxktmhbisjnokptuviaex")
-_ARABIC_MARKS: Final = str.maketrans("؟،؛", "?,;")
+_LEET: Final = str.maketrans("0134578$@", "oieastbsa")
+_BEFORE: Final = str.maketrans(
+    {**dict.fromkeys("¹²³⁰⁴⁵⁶⁷⁸⁹", "¤"), "؟": "?", "،": ",", "؛": ",", "º": "°", "ª": "°", "№": "#"}
+)
+_GREEK: Final = re.compile("[α-ωά-ώ]", re.IGNORECASE)
+_UNITS: Final = frozenset(
+    ("x", "st", "stk", "stck", "szt", "kpl", "pcs", "pc", "ks", "db", "ex", "cd", "cds", "ok", "шт",
+     "buc", "adet", "tane", "pz", "stuks")
+)  # fmt: skip
+_ORDINALS: Final = frozenset(("e", "er", "ere", "eme", "ieme", "nd", "rd", "th", "de", "º", "ste", "o", "a"))
 _TOKEN: Final = re.compile(
-    r"(?P<price>[€$£¥]|%)|(?P<signed>(?<!\w)[-+]\d+)|(?P<broken>\d+(?:[.,:/]\d+)+)"
-    r"|(?P<ordinal>\d{1,2}(?:e|er|ere|eme|ieme|nd|st|rd|th|ª|º)\b)|(?P<number>\d+(?!\w))|(?P<word>\w+)"
-    r"|(?P<question>\?)|(?P<dots>\.{2,}|…)|(?P<cut>[.,;:!\n()\-/|]+)|(?P<other>\S)"
+    r"(?P<price>(?:[€$£¥₽₺]\s?\d[\d.,]*|\d[\d.,]*\s?[€$£¥₽₺%])|%)"
+    r"|(?P<broken>\d+(?:[.,:]\d+|\s?[/+⁄×x*\-–]\s?\d+)+)"
+    r"|(?P<signed>[-+–−]\s?\d+|\d+[-–−](?!\S))"
+    r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^)"
+    r"|(?P<sign>(?<!\S)[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
+    r"|(?P<word>\w+)"
+    r"|(?P<question>\?)|(?P<dots>\.{2,}|…)"
+    r"|(?P<cut>[.,;:!\n()\[\]\-–—/|]+)|(?P<other>\S)"
 )
-_NUMERO: Final = re.compile(r"\bn\s?[°º]\s?(?=\d)|(?<![\w#])#\s?(?=\d)", re.IGNORECASE)
-_TIMES: Final = re.compile(r"\b[x×*]\s?(?=\d+\b)|(?<=\d)\s?[x×](?=\s|$|[.!])", re.IGNORECASE)
-_SPACED: Final = re.compile(r"(?<!\w)(?:\w[ .\-_*]){1,9}\w(?!\w)\.?")
-_QUOTED: Final = re.compile(rf"[“«\"][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"]")
+_NUMERO: Final = re.compile(r"\bn\s?°\s?(?=\d)|(?<![\w#])#\s?(?=\d)|\bn[or]\.\s?(?=\d)", re.IGNORECASE)
+_ORDINAL_SIGN: Final = re.compile(r"(?<=\d)°")
+_LINK: Final = re.compile(r"\S+@\S+\.\w+|https?://\S+|www\.\S+", re.IGNORECASE)
+_DOLLAR_LETTER: Final = re.compile(r"\$(?=[^\W\d])")
+_SPACED: Final = re.compile(r"(?<![\w'’´`])(?:[^\W\d](?: |[.\-_*] ?)){1,9}[^\W\d](?!\w)\.?")
+_QUOTED: Final = re.compile(rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]")
 _WROTE: Final = re.compile(
-    r"^(?:on|le|am|den|el|il|op) .{5,80}(?:wrote|ecrit|schrieb|skrev|escribio|scritto|schreef) ?:"
+    r"^(?:on|le|am|den|el|il|op|em|dne|dnia) .{5,80}"
+    r"(?:wrote|ecrit|schrieb|skrev|escribio|scritto|schreef|escreveu|napisal) ?:"
 )
+_GLUED: Final = re.compile(r"(ok|okay|oki|oui|yes|ja|si|yep|x|okx)(\d{1,4})|(\d{1,4})([^\W\d]+)")
+_GLUED_STOP: Final = re.compile(
+    r"(?:stop){2,}|(stopp?|arret)(?:\d{3,6}|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
+)
+_NUMBER_LAST: Final = re.compile(r"[^\W\d]+\d{1,4}")
+_LONG_RUN: Final = re.compile(r"(.)\1{2,}")
+_RUN: Final = re.compile(r"(.)\1+")
 
 
 @dataclass(slots=True)
 class TakenApart:
-    """A reply taken apart: `flat` has single spaces, "#" for numbers and "¤" for numbers that are none."""
+    """
+    A reply taken apart.
 
-    flat: str
-    clauses: list[str]
-    numbers: list[int]
-    emojis: list[str]
-    question: bool
-    dots: bool
-    starred: bool
+    `tokens` are words, "#" for numbers and "¤" for numbers that are none; `spellings` what each may be in
+    the tables; `values` what each is worth as a number (0 for none). `clauses` are ranges of tokens between
+    marks.
+    """
+
+    tokens: list[str] = field(default_factory=list)
+    spellings: list[Words] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)  # by token: which tables have an entry that begins so
+    values: list[int] = field(default_factory=list)
+    clauses: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[bool] = field(default_factory=list)  # by clause: whether a question mark ends it
+    emojis: list[str] = field(default_factory=list)
+    question: bool = False
+    dots: bool = False
+    starred: bool = False
+    sad: bool = False
+
+    def add(self, token: str, spelling: Words, value: int = 0) -> None:
+        self.tokens.append(token)
+        self.spellings.append(spelling)
+        self.values.append(value)
+
+    def take_back(self) -> None:
+        """Forget the last token: the "x" of "x 2"."""
+        self.tokens.pop()
+        self.spellings.pop()
+        self.values.pop()
+
+    def close_clause(self, *, asked: bool = False) -> None:
+        start = self.clauses[-1][1] if self.clauses else 0
+        if len(self.tokens) > start:
+            self.clauses.append((start, len(self.tokens)))
+            self.asked.append(asked)
+        elif asked and self.asked:
+            self.asked[-1] = True
 
 
-def strip_quoted(raw: str, words: Vocabulary) -> str:
+def clean(raw: str) -> str:
+    """Return `raw` in NFKC without invisible characters: what a person sees."""
+    if raw.isascii():
+        return raw
+    text = unicodedata.normalize("NFKC", raw.translate(_BEFORE)).translate(_INVISIBLE)
+    if ";" in text and _GREEK.search(text):
+        text = text.replace(";", "?")  # the Greek question mark; U+037E becomes it in NFC
+    return "".join(c for c in text if unicodedata.category(c) != "Cf")
+
+
+def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
-    kept: list[str] = []
-    for line in raw.splitlines():
+    if "\n" not in text:
+        return _QUOTED.sub(" ", text) if _QUOTED.search(text) else text
+    kept = []
+    for line in text.split("\n"):
         folded = plain(line).strip()
-        if line.lstrip().startswith(">"):
+        if folded.startswith(">"):
             continue
-        if folded == "--" or words.signature.match(folded) or _WROTE.match(folded):
+        words = folded.split()
+        if folded == "--" or _WROTE.match(folded):
+            break
+        if words and longest(shared().signatures, [(word,) for word in words], 0)[0]:
             break
         kept.append(line)
     return _QUOTED.sub(" ", "\n".join(kept))
 
 
 def take_apart(own: str, words: Vocabulary) -> TakenApart:
-    visible = "".join(c for c in own if unicodedata.category(c) != "Cf" and c not in _INVISIBLE)
-    prepared = _TIMES.sub(" ", _NUMERO.sub(" numero ", visible.translate(_ARABIC_MARKS)))
-    folded = _SPACED.sub(_join_letters, plain(prepared))
-    flat: list[str] = []
-    clauses: list[list[str]] = [[]]
-    text = TakenApart("", [], [], [], question=False, dots=False, starred=own.lstrip().startswith("*"))
+    """Return the tokens of cleaned text."""
+    prepared = own
+    if "°" in own or "#" in own or "." in own:
+        prepared = _ORDINAL_SIGN.sub("e", _NUMERO.sub(" numero ", prepared))
+    if "@" in own or "://" in own or "ww." in own:
+        prepared = _LINK.sub(f" {ADDRESS[0]} ", prepared)
+    if "$" in own:
+        prepared = _DOLLAR_LETTER.sub("s", prepared)
+    folded = plain(_SPACED.sub(_join_letters, prepared) if _SPACED.search(prepared) else prepared)
+    bare = own.strip()
+    text = TakenApart(starred=bare.startswith("*") and not bare.endswith("*"))
     for match in _TOKEN.finditer(folded):
         kind, token = match.lastgroup, match[0]
-        if kind == "question":
+        if kind == "word":
+            _word(token, text, words)
+        elif kind == "question":
             text.question = True
-            clauses.append([])
-        elif kind in {"dots", "cut"}:
-            text.dots = text.dots or kind == "dots"
-            clauses.append([])
+            text.close_clause(asked=True)
+        elif kind == "cut":
+            text.close_clause()
+        elif kind == "dots":
+            text.dots = True
+            text.close_clause()
         elif kind == "other":
-            if token in words.emoji_harmless or unicodedata.category(token) in {"So", "Sk"}:
-                text.emojis.append(token)
+            _other(token, text)
+        elif kind == "sign":
+            text.add(NOT_A_NUMBER + token, (NOT_A_NUMBER + token,))
+        elif kind == "smile":
+            text.sad = text.sad or "(" in token
         else:
-            for piece in _token(kind or "", token, text, words):
-                flat.append(piece)
-                clauses[-1].append(piece)
-    text.flat = " ".join(flat)
-    text.clauses = [" ".join(clause) for clause in clauses if clause]
+            text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
+    text.close_clause()
+    text.begins = [
+        beginnings(token, spelled, words) for token, spelled in zip(text.tokens, text.spellings, strict=True)
+    ]
     return text
 
 
-def _token(kind: str, token: str, text: TakenApart, words: Vocabulary) -> list[str]:
-    if kind == "number":
-        if len(token) > 4 or int(token) == 0:
-            return ["¤"]
-        text.numbers.append(int(token))
-        return ["#"]
-    if kind == "ordinal":
-        return ["#e"]
-    if kind != "word":
-        return ["¤"]
-    word = _spelling(token, words)
-    if word in words.numbers:
-        text.numbers.append(words.numbers[word])
-        return ["#"]
-    glued = re.fullmatch(r"(ok|okay|oui|yes|ja|si)(\d{1,4})", word)
-    if glued and int(glued[2]):
-        text.numbers.append(int(glued[2]))
-        return [glued[1], "#"]
-    return [word]
+def _other(token: str, text: TakenApart) -> None:
+    if token in {"&", "+"}:
+        text.add(token, (token,))
+    elif token == NOT_A_NUMBER:
+        text.add(ADDRESS, (ADDRESS,))
+    elif "\U0001f3fb" <= token <= "\U0001f3ff":
+        pass  # the colour of the hand before it
+    elif token in shared().emoji_harmless or unicodedata.category(token) in {"So", "Sk"}:
+        text.emojis.append(token)
+    elif unicodedata.category(token)[0] in "LN":
+        text.add(token, (token,))
+
+
+def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
+    if token.isdecimal():
+        _digits(token, text)
+        return
+    word = spelling(token, words)
+    if word == TIMES and text.tokens and text.tokens[-1] == NUMBER:
+        return
+    glued = _GLUED.fullmatch(word) if word not in words.known and not word.isalpha() else None
+    if glued is None:
+        value = words.numbers.get(word, 0)
+        text.add(word, (NUMBER, "@", *forms(word)) if value else forms(word), value)
+    elif glued[1] is not None:
+        if glued[1] != "x":
+            text.add(glued[1].removesuffix("x"), forms(glued[1].removesuffix("x")))
+        _digits(glued[2], text)
+    elif glued[4] in _UNITS or glued[4] in words.words:
+        _digits(glued[3], text)
+        _word(glued[4], text, words)
+    elif glued[4] in _ORDINALS or (glued[3].endswith("1") and glued[4] == "st"):
+        text.add("#e", ("#e",), int(glued[3]))
+    else:
+        text.add(word, (word,))
+
+
+def _digits(token: str, text: TakenApart) -> None:
+    if len(token) > DIGITS_MAX or token.startswith("0") or not int(token):
+        text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
+    else:
+        if text.tokens and text.tokens[-1] == TIMES:
+            text.take_back()
+        text.add(NUMBER, (NUMBER, "@"), int(token))
 
 
 def _join_letters(match: re.Match[str]) -> str:
-    letters = re.findall(r"\w", match[0])
-    return "".join(letters) if all(c.isalpha() for c in letters) else match[0]
+    joined = "".join(re.findall(r"[^\W_]", match[0]))
+    return joined if len(joined) > 2 or joined.casefold() in _DECIDING else match[0]
 
 
-def _spelling(word: str, words: Vocabulary) -> str:
-    """
-    Return the word with look-alike letters, zeros and stretched letters put right, when that makes it a
-    known one.
-    """
-    has_latin = any("a" <= c <= "z" for c in word)
-    alike = word.translate(_LOOK_ALIKES)
-    if alike != word and (has_latin or alike == "ok"):
-        word = alike
-    if "0" in word and has_latin and not any(c in "123456789" for c in word):
-        word = word.replace("0", "o")
+def spelling(word: str, words: Vocabulary) -> str:
+    """Return a word with look-alikes, zeros and stretched letters put right, if it is known then."""
     if word in words.known:
         return word
-    for shorter in (re.sub(r"(.)\1{2,}", r"\1\1", word), re.sub(r"(.)\1+", r"\1", word)):
-        if shorter in words.known:
+    if not word.isascii():
+        alike = word.translate(_LOOK_ALIKES)
+        if alike != word and alike.isascii() and (alike in words.known or any(c.isascii() for c in word)):
+            word = alike
+    if not word.isalpha() and any(c.isalpha() for c in word) and not _NUMBER_LAST.fullmatch(word):
+        letters = word.translate(_LEET)
+        if letters in words.known and letters in _DECIDING:
+            return letters
+    single = _RUN.sub(r"\1", word)
+    if single in _DECIDING:
+        return single
+    for shorter in (_LONG_RUN.sub(r"\1\1", word), _LONG_RUN.sub(r"\1", word)):
+        if shorter != word and shorter in words.known:
             return shorter
     return "ok" if re.fullmatch(r"(?:ok){2,}", word) else word
 
 
-def near_stop(clause: str, words: Vocabulary) -> str | None:
-    """Return a word that is "stop" with one slip of the finger, or with something glued on."""
-    for word in clause.split():
-        if re.fullmatch(r"stopp?(?:\d{3,6}|sms|pub|info|msg|all|now|pls|please|it|thanks|merci)", word):
-            return word
-        if word not in words.neighbours_not and 3 <= len(word) <= 5 and _one_edit(word, "stop"):
-            return word
-    return None
+# Words that are put right even from digits and from one doubled letter.
+_DECIDING: Final = frozenset(
+    ("ok", "oki", "okay", "oke", "okej", "yes", "yep", "yeah", "oui", "ouais", "ja", "si", "sim", "non",
+     "no", "nein", "nej", "stop", "arret", "basta", "fin", "unsubscribe", "cancel", "quit", "end",
+     "start", "help", "gerne", "vale", "claro", "da", "tak", "evet")
+)  # fmt: skip
 
 
-def _one_edit(word: str, target: str) -> bool:
+def glued_stop(word: str) -> bool:
+    """Return whether this is "stop" with something glued on: STOP36111, STOPSMS."""
+    return _GLUED_STOP.fullmatch(word) is not None
+
+
+def one_edit(word: str, target: str) -> bool:
     """Return whether one insertion, deletion, substitution or swap of neighbours makes `target`."""
     if abs(len(word) - len(target)) > 1:
         return False
@@ -160,39 +269,3 @@ def _one_edit(word: str, target: str) -> bool:
         )
     longer, shorter = (word, target) if len(word) > len(target) else (target, word)
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
-
-
-def blank(text: str, pattern: re.Pattern[str]) -> str:
-    """Return `text` without what the pattern finds at word starts."""
-    kept: list[str] = []
-    position = 0
-    while position < len(text):
-        match = pattern.match(text, position)
-        if match and match.end() > position:
-            position = match.end()
-        else:
-            end = text.find(" ", position)
-            end = len(text) if end < 0 else end
-            kept.append(text[position:end])
-            position = end
-        while position < len(text) and text[position] == " ":
-            position += 1
-    return " ".join(kept)
-
-
-def find(text: str, pattern: re.Pattern[str]) -> str | None:
-    position = 0
-    while position <= len(text):
-        match = pattern.match(text, position)
-        if match and match.end() > position:
-            return match[0]
-        position = text.find(" ", position) + 1
-        if position == 0:
-            return None
-    return None
-
-
-def find_phrases(text: str, pattern: re.Pattern[str]) -> list[str]:
-    """Return what the pattern finds of more than one word."""
-    starts = [0, *(i + 1 for i, c in enumerate(text) if c == " ")]
-    return [m[0] for i in starts if (m := pattern.match(text, i)) and " " in m[0]]

@@ -1,49 +1,107 @@
 """
-The word tables of reply reading, compiled once per subscriber language.
+The word tables of reply reading: one file per language, compiled once.
 
-An entry counts in every language, unless it stands in the `ambiguous` list: then only for subscribers whose
-own language
-is the entry's file ("si" is yes in Spanish and unclear in French).
+A reply is read with the tables of the subscriber's language first and with those of all other languages
+second, because people answer in the language they think in. An entry of another language counts only where
+it cannot be mistaken: not when the subscriber's language has the same word, not when two languages disagree
+about it, and as a single word of the Latin alphabet only when it is long enough and not in the list
+`ambiguous`.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import Final, NamedTuple
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.tables import table
 
-LANGUAGE_FILES: Final = ("fr", "en", "sv", "de", "es", "it")
-# In the order that settles a tie between two entries of the same length.
-CATEGORIES: Final = (
-    "split", "quantity", "unclear", "weak", "no", "strong", "yes", "choice", "start", "help", "feedback",
-    "harmless",
+LANGUAGES: Final = (
+    "fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr", "ru", "uk", "ar",
+    "ar-Latn", "cs", "ro", "el", "hu",
 )  # fmt: skip
-SIZES: Final = "xxs|xs|s|m|l|xl|xxl|xxxl|[a-f]|#"
+# What a phrase says about the decision. Where one stands in two lists, the first of these holds.
+CATEGORIES: Final = (
+    "quantity", "split", "no", "function", "unclear", "buy", "choice", "start", "weak", "yes", "help",
+    "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
+)  # fmt: skip
+# What a phrase says about silence: four kinds of phrases, and the ideas that `stop_rules` joins.
+STOP_KINDS: Final = ("not_stop", "stop", "stop_short", "stop_alone")
+IDEAS: Final = (
+    "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
+    "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "mynum", "tired", "list",
+    "exit", "child", "dev", "legal", "scam", "death", "insult", "minor", "item", "name", "question",
+)  # fmt: skip
+BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
+SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
+STEM_LETTERS_MAX: Final = 14
+FOREIGN_LETTERS_MIN: Final = 4  # shorter Latin words are too often words of another language
+GAP_WORDS_MAX: Final = 3  # what "_" stands for
+RESOLVED_MAX: Final = 20_000  # words kept with what they stand for, of all people together
+
+END: Final = ""
+NUMBER: Final = "#"
 
 _APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
 _QUOTES: Final = re.compile(r"[“”„«»″]")
 _NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
 
+Node = dict[str, Any]
+Words = tuple[str, ...]
+Mask = tuple[tuple[str, int], ...]
+
+
+class Meaning(NamedTuple):
+    """What a phrase says: its category, the language that has it ("" for all), the value of a number."""
+
+    category: str
+    language: str
+    value: int = 0
+
+
+class StopRule(NamedTuple):
+    needs: int
+    without: int
+    name: str
+    reason: str
+
 
 class Vocabulary(NamedTuple):
-    """Compiled tables of one language; patterns match at the start of a word in text with single spaces."""
+    """
+    The tables of one subscriber language.
+
+    Tries are nested dictionaries of words that end in `END`: of a `Meaning`, or for `stops` of a `Mask`,
+    which is languages with bits.
+    """
+
+    meanings: Node
+    stops: Node
+    words: frozenset[str]  # single words of the own language: they are never read as another language's
+    numbers: dict[str, int]
+    known: frozenset[str]  # spellings that are right as they stand
+    beginnings: dict[str, int]  # of words seen so far; see `beginnings`
+    typo_of: dict[str, str]  # strong stop words of seven letters and more, with one letter left out
+
+
+class Shared(NamedTuple):
+    """The tables that are the same for everybody."""
 
     version: str
-    categories: tuple[tuple[str, re.Pattern[str]], ...]
-    stop: re.Pattern[str]
-    stop_short: re.Pattern[str]
-    stop_alone: re.Pattern[str]
-    not_stop: re.Pattern[str]
-    auto: re.Pattern[str]
-    question: re.Pattern[str]
+    meanings: Node
+    stops: Node
     numbers: dict[str, int]
-    known: frozenset[str]
-    neighbours_not: frozenset[str]
+    stems: frozenset[str]
+    rules: tuple[StopRule, ...]
+    machine: Node
+    reactions: Node
+    signatures: Node
+    names: frozenset[str]
+    titles: frozenset[str]
     order_nouns: frozenset[str]
-    signature: re.Pattern[str]
+    neighbours_not: frozenset[str]
+    farewells: frozenset[Words]
     emoji_harmless: frozenset[str]
     emoji_no: frozenset[str]
     emoji_stop: frozenset[str]
@@ -51,89 +109,286 @@ class Vocabulary(NamedTuple):
 
 def plain(text: str) -> str:
     """Return folded text with apostrophes as spaces and typographic quotes as straight ones."""
+    if text.isascii():
+        return text.lower().replace("'", " ").replace("`", " ")
     return _QUOTES.sub('"', _APOSTROPHES.sub(" ", fold(text)))
+
+
+def own_language(language: str) -> str:
+    """Return the file that speaks for a profile's language; an unknown one is read as English."""
+    own = (
+        language if language in LANGUAGES else language.replace("_", "-").split("-", maxsplit=1)[0].casefold()
+    )
+    own = {"no": "nb", "nn": "nb"}.get(own, own)
+    return own if own in LANGUAGES else "en"
+
+
+@lru_cache(maxsize=RESOLVED_MAX)
+def forms(word: str) -> Words:
+    """Return what `word` may be in an entry: itself, the stems that it begins with, a size."""
+    stems = shared().stems
+    found = [word]
+    found += [
+        stem for n in range(2, min(len(word), STEM_LETTERS_MAX) + 1) if (stem := word[:n] + "*") in stems
+    ]
+    if word in SIZES or word == NUMBER:
+        found.append("@")
+    return tuple(found)
+
+
+def longest(node: Node, spellings: list[Words], start: int) -> tuple[int, Any]:
+    """Return the end of the longest entry that begins at `start` and its meaning; `start` when none does."""
+    found = matches(node, spellings, start)
+    return max(found, key=_end) if found else (start, None)
+
+
+_end: Final = itemgetter(0)
+
+
+def matches(node: Node, spellings: list[Words], start: int) -> list[tuple[int, Any]]:
+    """Return the end and the meaning of every entry that begins at `start`."""
+    found: list[tuple[int, Any]] = []
+    waiting = [(node, start)]
+    count = len(spellings)
+    while waiting:
+        node, place = waiting.pop()
+        if END in node and place > start:
+            found.append((place, node[END]))
+            if len(node) == 1:
+                continue
+        if place < count:
+            waiting += [(node[form], place + 1) for form in spellings[place] if form in node]
+            if "_" in node:
+                last = min(place + GAP_WORDS_MAX, count)
+                waiting.extend((node["_"], end) for end in range(place + 1, last + 1))
+    return found
+
+
+# What may begin with a word, as bits of `Vocabulary.beginnings`.
+MEANING, FOREIGN_MEANING, STOP, FOREIGN_STOP, MACHINE = 1, 2, 4, 8, 16
+
+
+def beginnings(word: str, spelling: Words, words: Vocabulary) -> int:
+    """Return which tables have an entry that begins with `word`, as bits."""
+    found = words.beginnings.get(word)
+    if found is None:
+        everywhere = shared()
+        tables = (words.meanings, everywhere.meanings, words.stops, everywhere.stops, everywhere.machine)
+        found = sum(1 << place for place, tree in enumerate(tables) if any(form in tree for form in spelling))
+        if len(words.beginnings) < RESOLVED_MAX:
+            words.beginnings[word] = found
+    return found
 
 
 @cache
 def vocabulary(language: str) -> Vocabulary:
-    """Return the tables for a subscriber's language; an unknown one gets only what is the same everywhere."""
-    own = language if language == "ar-Latn" else language.split("-", maxsplit=1)[0].casefold()
-    own = "en" if own == "und" else own
-    common = table("words", "common.toml")
-    sources = {name: table("words", f"{name}.toml") for name in LANGUAGE_FILES} | table(
-        "words", "others.toml"
-    )
-    ambiguous = frozenset(_entries(common["ambiguous"]))
+    """Return the tables for a subscriber's language; `own_language` says which."""
+    own = own_language(language)
+    meanings: Node = {}
     numbers: dict[str, int] = {}
-    entries: dict[str, list[str]] = {}
-    for name, words in (("", common), *sources.items()):
-        for key, value in words.items():
-            if not isinstance(value, str) or key == "ambiguous":
-                continue
-            if key == "numbers":
-                for pair in value.split(";"):
-                    word, _, number = pair.partition("=")
-                    if name == own or plain(word.strip()) not in ambiguous:
-                        numbers.setdefault(plain(word.strip()), int(number))
-                continue
-            kept = [e for e in _entries(value, raw=key == "auto") if name in {"", own} or e not in ambiguous]
-            entries.setdefault(key, []).extend(kept)
-    # In the subscriber's own language its own numbers win over another language's homographs.
-    for pair in str(sources.get(own, {}).get("numbers", "")).split(";"):
-        word, equals, number = pair.partition("=")
-        if equals:
-            numbers[plain(word.strip())] = int(number)
-    known = {
-        word for key, listed in entries.items() if key != "auto" for entry in listed for word in entry.split()
+    stops: dict[Words, int] = {}
+    for source in (own, ""):
+        for word, value in _numbers(source):
+            if len(word) == 1:
+                numbers.setdefault(word[0], value)
+            _insert(meanings, word, Meaning("number", source, value))
+        for entry, category in _decisions(source):
+            _insert(meanings, entry, Meaning(category, source))
+        for entry, bit in _requests(source):
+            stops[entry] = stops.get(entry, 0) | bit
+    _insert(meanings, (NUMBER,), Meaning("number", ""))
+    tree: Node = {}
+    for entry, mask in stops.items():
+        _insert(tree, entry, ((own, mask),))
+    everywhere = shared()
+    strong = [e[0] for e, mask in stops.items() if len(e) == 1 and mask & (BIT["stop"] | BIT["stop_short"])]
+    typo_of = {
+        shorter: word
+        for word in strong
+        if len(word) > STRONG_LETTERS_MIN and not word.endswith("*")
+        for shorter in (word, *_one_less(word))
     }
+    single = frozenset(entry[0] for entry, _ in (*_decisions(own), *_requests(own)) if len(entry) == 1)
     return Vocabulary(
+        meanings=meanings,
+        stops=tree,
+        words=single | numbers.keys(),
+        numbers=everywhere.numbers | numbers,
+        known=frozenset(single | {word for entry in _spelled() for word in entry} | numbers.keys()),
+        beginnings={},
+        typo_of=typo_of,
+    )
+
+
+STRONG_LETTERS_MIN: Final = 6
+
+
+def _one_less(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
+
+
+def typo(word: str, words: Vocabulary) -> str | None:
+    """Return the long stop word that is one letter away from `word`: missing, extra, wrong or swapped."""
+    if len(word) < STRONG_LETTERS_MIN:
+        return None
+    found = words.typo_of.get(word)
+    if found is None:
+        for shorter in _one_less(word):
+            found = words.typo_of.get(shorter)
+            if found is not None:
+                break
+    return found
+
+
+@cache
+def shared() -> Shared:
+    """Return what all languages have in common, and the entries of each that count in all."""
+    common = table("words", "common.toml")
+    people = table("words", "names.toml")
+    ambiguous = {entry[0] for entry in _entries(common["ambiguous"])}
+    numbers: dict[str, int] = {}
+    readings: dict[Words, dict[str, Meaning]] = {}
+    stops: dict[Words, dict[str, int]] = {}
+    for language in LANGUAGES:
+        for entry, value in _numbers(language):
+            if _abroad(entry, ambiguous):
+                readings.setdefault(entry, {})[language] = Meaning("number", language, value)
+        for entry, category in _decisions(language):
+            if _abroad(entry, ambiguous):
+                readings.setdefault(entry, {})[language] = Meaning(category, language)
+        for entry, bit in _requests(language):
+            if _abroad(entry, ambiguous):
+                masks = stops.setdefault(entry, {})
+                masks[language] = masks.get(language, 0) | bit
+    meanings: Node = {}
+    for entry, found in readings.items():
+        meaning = _agreed(list(found.values()))
+        if meaning is not None:
+            if meaning.category == "number" and len(entry) == 1:
+                numbers[entry[0]] = meaning.value
+            _insert(meanings, entry, meaning)
+    tree: Node = {}
+    for entry, masks in stops.items():
+        _insert(tree, entry, tuple(masks.items()))
+    return Shared(
         version=str(common["version"]),
-        categories=tuple((name, _compile(entries.get(name, []))) for name in CATEGORIES),
-        stop=_compile(entries["stop"]),
-        stop_short=_compile(entries["stop_short"]),
-        stop_alone=_compile(entries["stop_alone"] + entries["stop_short"] + entries["stop"]),
-        not_stop=_compile(entries["not_stop"]),
-        auto=_compile(entries["auto"]),
-        question=_compile(entries["question"]),
+        meanings=meanings,
+        stops=tree,
         numbers=numbers,
-        known=frozenset(known | numbers.keys()),
-        neighbours_not=frozenset(entries["stop_neighbours_not"]),
-        order_nouns=frozenset(entries["order_nouns"]),
-        signature=_compile(entries["signature"]),
+        stems=frozenset(word for entry in _spelled() for word in entry if word.endswith("*")),
+        rules=tuple(map(_stop_rule, common["stop_rules"])),
+        machine=_tree(*(_file(language).get("auto", "") for language in LANGUAGES)),
+        reactions=_tree(*(_file(language).get("reaction", "") for language in LANGUAGES)),
+        signatures=_tree(common["signature"]),
+        names=frozenset(e[0] for e in _entries(f"{people['first']};{people['family']}")),
+        titles=frozenset(e[0] for e in _entries(people["titles"])),
+        order_nouns=frozenset(e[0] for name in LANGUAGES for e in _entries(_file(name).get("ordernoun", ""))),
+        neighbours_not=frozenset(e[0] for e in _entries(common["stop_neighbours_not"])),
+        farewells=frozenset(_entries(common["farewell"])),
         emoji_harmless=frozenset(common["emoji_harmless"]),
-        emoji_no=frozenset(common["emoji_no"]) - {"\u200d"},
+        emoji_no=frozenset(common["emoji_no"]),
         emoji_stop=frozenset(common["emoji_stop"]),
     )
 
 
-def _entries(text: str, *, raw: bool = False) -> list[str]:
-    out = []
-    for piece in re.split(r"[;\n]", text):
-        folded = plain(piece)
-        entry = " ".join((folded if raw else _NOT_WORD.sub(" ", folded)).split())
-        if entry:
-            out.append(entry)
-    return out
+def _agreed(found: list[Meaning]) -> Meaning | None:
+    """Return what an entry means outside its languages: nothing where they disagree about an order."""
+    first = found[0]
+    if all((m.category, m.value) == (first.category, first.value) for m in found):
+        return first
+    categories = {m.category for m in found}
+    if categories <= {"yes", "buy"}:
+        return first
+    if categories <= {"harmless", "item", "pronoun", "adverb", "function", "praise"}:
+        return Meaning("function" if "function" in categories else "adverb", first.language)
+    if categories & {
+        "yes",
+        "buy",
+        "number",
+        "quantity",
+        "split",
+        "choice",
+        "harmless",
+        "item",
+        "function",
+        "adverb",
+    }:
+        return None
+    return Meaning("unclear", first.language)
 
 
-def _compile(entries: list[str]) -> re.Pattern[str]:
-    """Return one alternation, longest entries first; every repetition in it is bounded."""
-    ordered = sorted(set(entries), key=lambda entry: (-len(entry.split()), -len(entry), entry))
-    alternatives = "|".join(map(_pattern, ordered)) or r"(?!)"
-    # An entry that ends in a quotation mark or bracket has its end in itself.
-    return re.compile(rf"(?:{alternatives})(?:(?<=\W)|(?=$|[^\w]))")
+def _abroad(entry: Words, ambiguous: set[str]) -> bool:
+    """Return whether an entry may count for subscribers of another language."""
+    if len(entry) > 1:
+        return any(len(word) >= FOREIGN_LETTERS_MIN for word in entry) or len(entry) > 2
+    word = entry[0]
+    return word not in ambiguous and (not word.isascii() or len(word) >= FOREIGN_LETTERS_MIN)
 
 
-def _pattern(entry: str) -> str:
-    anchor, entry = ("^", entry[1:]) if entry.startswith("^") else ("", entry)
-    words = []
-    for word in entry.split():
-        if word == "_":
-            words.append(r"\S{1,40}(?: \S{1,40}){0,2}")
-        elif word == "@":
-            words.append(rf"(?:{SIZES})")
-        elif word.endswith("*"):
-            words.append(re.escape(word[:-1]) + r"\w{0,20}")
-        else:
-            words.append(re.escape(word))
-    return anchor + " ".join(words)
+@cache
+def _file(language: str) -> dict[str, Any]:
+    return table("words", f"{language or 'common'}.toml")
+
+
+@cache
+def _decisions(language: str) -> tuple[tuple[Words, str], ...]:
+    words = _file(language)
+    found: dict[Words, str] = {}
+    for category in CATEGORIES:
+        for entry in _entries(words.get(category, "")):
+            found.setdefault(entry, category)
+    return tuple(found.items())
+
+
+@cache
+def _requests(language: str) -> tuple[tuple[Words, int], ...]:
+    words = _file(language)
+    return tuple((entry, BIT[kind]) for kind in BIT for entry in _entries(words.get(kind, "")))
+
+
+@cache
+def _numbers(language: str) -> tuple[tuple[Words, int], ...]:
+    pairs = [
+        pair.partition("=") for pair in re.split(r"[;\n]", _file(language).get("numbers", "")) if "=" in pair
+    ]
+    return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
+
+
+@cache
+def _spelled() -> frozenset[Words]:
+    """Return every entry of every language that is no name and no machine's phrase."""
+    return frozenset(
+        entry for language in ("", *LANGUAGES) for entry, _ in (*_decisions(language), *_requests(language))
+    )
+
+
+def _stop_rule(row: dict[str, str]) -> StopRule:
+    needs, without = row["needs"].split(), row.get("without", "").split()
+    return StopRule(
+        needs=sum(BIT[name] for name in needs),
+        without=sum(BIT[name] for name in without),
+        name="_".join(needs),
+        reason=row["reason"],
+    )
+
+
+def _tree(*lists: str) -> Node:
+    """Return a trie of entries; one that begins with "^" counts at the beginning of a text alone."""
+    tree: Node = {}
+    for text in lists:
+        for entry in _entries(text):
+            anchored = entry[0].startswith("^")
+            _insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
+    return tree
+
+
+def _insert(node: Node, entry: Words, meaning: object) -> None:
+    for word in entry:
+        node = node.setdefault(word, {})
+    node.setdefault(END, meaning)
+
+
+@cache
+def _entries(text: str) -> tuple[Words, ...]:
+    pieces = (tuple(_NOT_WORD.sub(" ", plain(piece)).split()) for piece in re.split(r"[;\n]", text))
+    return tuple(piece for piece in pieces if piece)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.command_shell import Shell
 
-ROWS = Path(__file__).parents[1] / "data" / "replies.jsonl"
+ROWS = Path(__file__).parents[1] / "data" / "reply-samples.jsonl"
 
 
 def answers(out: str) -> list[dict[str, object]]:

@@ -1,0 +1,267 @@
+"""What a reply decides: an order only when every word of it is understood."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
+from smsgate.campaigns.reply_words import shared
+
+if TYPE_CHECKING:
+    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_tokens import TakenApart
+
+QUANTITY_BARE_MAX: Final = 20  # a larger number without a yes-word is a price, a year, a code
+QUANTITY_NOUN_MAX: Final = 99  # "order 4711" names an order
+DECLINE_WORDS_MAX: Final = 6  # unknown words beside a no: a longer sentence is about something else
+TENS: Final = range(20, 100, 10)
+
+Unsure = tuple[str, str]
+
+
+class Label(StrEnum):
+    ACCEPT = "accept"
+    QUANTITY = "quantity"
+    CHOICE = "choice"
+    DECLINE = "decline"
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+    FEEDBACK = "feedback"
+    AUTO = "auto"
+    UNCLEAR = "unclear"
+
+
+ORDERING: Final = frozenset((Label.ACCEPT, Label.QUANTITY, Label.CHOICE))
+
+
+class Found(NamedTuple):
+    """A reading before it is stamped with language and version."""
+
+    label: Label
+    rule: str
+    reason: str
+    quantity: int | None = None
+    choice: str | None = None
+    reference: str | None = None
+    language: str = ""
+
+
+class Heard(NamedTuple):
+    """The phrases of a reply by category, in their order, and the words that nothing explains."""
+
+    by: dict[str, list[str]]
+    unknown: list[str]
+    numbers: list[int]
+    chosen: list[int]  # numbers that name a variant
+    language: str  # of the first phrase that decides
+    cut_off: bool
+
+
+def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
+    """
+    Take a name in the middle, or one that belongs to what stands before it, for a word that is not
+    understood.
+
+    People sign first or last: "OK Julien", "Ann: yes", but not "the last of Celine" or "for Ann".
+    """
+    if all(segment.category != "name" for segment in segments):
+        return segments
+    last = len(segments)
+    while last and segments[last - 1].category in {"name", "harmless"}:
+        last -= 1
+    first = 0
+    while first < last and segments[first].category in {"name", "harmless"}:
+        first += 1
+    begins = {start for start, _ in text.clauses}
+    if last and last < len(segments) and segments[last].start not in begins:
+        attached = segments[last].category == "name" and segments[last - 1].category in _BEFORE_A_NAME
+        titled = text.tokens[segments[last - 1].end - 1] == "m"
+        last = len(segments) if attached and not titled else last
+    middle = [
+        segment._replace(category="unknown") if segment.category == "name" else segment
+        for segment in segments[first:last]
+    ]
+    return [*segments[:first], *middle, *segments[last:]]
+
+
+_BEFORE_A_NAME: Final = frozenset(("function", "choice", "item", "pronoun", "named", "praise", "interest"))
+
+
+def decide(text: TakenApart, segments: list[Segment]) -> Found:
+    heard = _hear(text, _only_signed(text, segments))
+    by = heard.by
+    if any(emoji in shared().emoji_no for emoji in text.emojis):
+        by.setdefault("no", []).append("a negative sign")
+    if not text.tokens and not text.question:
+        if "no" in by and len(set(text.emojis)) == 1:
+            return Found(Label.DECLINE, "emoji_no", "A negative sign stands alone.")
+        return Found(
+            Label.UNCLEAR, "no_words", "There are no words; a sign alone is easily tapped by mistake."
+        )
+    found = _decision(text, heard)
+    return found._replace(language=heard.language)
+
+
+def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
+    by: dict[str, list[str]] = {}
+    unknown: list[str] = []
+    numbers: list[int] = []
+    chosen: list[int] = []
+    language, tens = "", False
+    for segment in segments:
+        said = " ".join(text.tokens[segment.start : segment.end])
+        if segment.category == "unknown":
+            unknown.append(said)
+        else:
+            by.setdefault(segment.category, []).append(said)
+        if segment.category == "number":
+            if tens and segment.value < TENS.step:
+                numbers[-1] += segment.value
+            else:
+                numbers.append(segment.value)
+            tens = numbers[-1] in TENS
+            continue
+        tens = False
+        if segment.category == "choice":
+            chosen += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]][:1]
+        elif segment.category in {"quantity", "split"}:
+            numbers += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]]
+        if not language and segment.category in _DECIDING:
+            language = segment.language
+    usual = shared().emoji_harmless | shared().emoji_no
+    unknown += [f"U+{ord(emoji):04X}" for emoji in text.emojis if emoji not in usual]
+    if text.sad:
+        unknown.append("a sad face")
+    spoken = [segment for segment in segments if segment.category != "name"]
+    cut_off = bool(spoken) and _breaks_off(text, spoken[-1], by, numbers)
+    return Heard(by, unknown, numbers, chosen, language, cut_off)
+
+
+def _breaks_off(text: TakenApart, last: Segment, by: dict[str, list[str]], numbers: list[int]) -> bool:
+    """Return whether a text ends where another word must come: "ok for the"; "ok well" says too little."""
+    if last.category == "adverb":
+        return "buy" not in by and not numbers
+    titled = text.tokens[last.end - 1] == "m" and last.end < len(text.tokens)  # "M. Dupont"
+    return last.category == "function" and not titled
+
+
+_DECIDING: Final = frozenset(
+    ("yes", "buy", "no", "start", "help", "choice", "quantity", "unclear", "feedback", "question")
+)
+
+
+def _decision(text: TakenApart, heard: Heard) -> Found:
+    by, unknown = heard.by, heard.unknown
+    yes = by.get("yes", []) + by.get("buy", []) + by.get("quantity", [])
+    no = by.get("no", [])
+    asked = text.question or "help" in by or "question" in by
+    if (
+        "start" in by
+        and not no
+        and len(unknown) <= SHORT_WORDS_MAX
+        and not text.question
+        and "unclear" not in by
+    ):
+        return Found(Label.START, "start_word", f"{by['start'][0]!r} asks for messages.")
+    if yes and no:
+        return Found(Label.UNCLEAR, "both_answers", f"{yes[0]!r} and {no[0]!r} contradict each other.")
+    if no:
+        return _decline(text, heard)
+    if yes or heard.numbers or "choice" in by:
+        return _order(text, heard, yes, asked=asked)
+    if "unclear" in by and not text.question and "help" not in by:
+        return Found(Label.UNCLEAR, "undecided", f"{by['unclear'][0]!r} decides nothing.")
+    if asked:
+        return Found(Label.HELP, "question", "A question, or a word that asks for help.")
+    if "feedback" in by or ("praise" in by and (unknown or "item" in by)):
+        said = (by.get("feedback") or by["praise"])[0]
+        return Found(Label.FEEDBACK, "opinion", f"{said!r} is an opinion.")
+    return Found(Label.UNCLEAR, "not_understood", "No word decides anything.")
+
+
+def _decline(text: TakenApart, heard: Heard) -> Found:
+    no, unknown = heard.by["no"][0], heard.unknown
+    if text.question:
+        return Found(Label.UNCLEAR, "no_question", f"{no!r} with a question mark.")
+    if heard.numbers:
+        if len(heard.numbers) == 1 and heard.numbers[0] > QUANTITY_NOUN_MAX and len(unknown) <= 2:
+            reference = str(heard.numbers[0])
+            said = f"{no!r} names order {reference}."
+            return Found(Label.DECLINE, "cancel_order", said, reference=reference)
+        if any(number > 1 for number in heard.numbers):
+            return Found(Label.UNCLEAR, "no_with_number", f"{no!r} beside a number.")
+    if "unclear" in heard.by and heard.by["unclear"][-1] not in _SOFT_NO:
+        return Found(Label.UNCLEAR, "no_reserved", f"{heard.by['unclear'][0]!r} limits the no.")
+    if len([word for word in unknown if word != "¤"]) > DECLINE_WORDS_MAX:
+        return Found(Label.UNCLEAR, "no_in_sentence", f"{no!r} stands in a longer sentence.")
+    return Found(Label.DECLINE, "no_word", f"{no!r} declines.")
+
+
+_SOFT_NO: Final = frozenset(("maybe", "peut etre", "vielleicht", "kanske", "ehka", "misschien"))
+
+
+def _order(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Found:
+    """Everything must be understood before a text orders: one word too many makes it unclear."""
+    doubt = _doubt(text, heard, yes, asked=asked)
+    if doubt is not None:
+        return Found(Label.UNCLEAR, *doubt)
+    numbers = heard.numbers
+    if "choice" in heard.by:
+        choice = heard.by["choice"][0].replace("#", str(heard.chosen[0]) if heard.chosen else "#")
+        return Found(Label.CHOICE, "choice", f"{choice!r} names a variant.", choice=choice)
+    if not numbers:
+        return Found(Label.ACCEPT, "yes_word", f"{yes[0]!r} and nothing that limits it.", quantity=1)
+    number = numbers[0]
+    if yes or number <= QUANTITY_BARE_MAX:
+        rule = "yes_number" if yes else "bare_number"
+        return Found(Label.QUANTITY, rule, f"The number {number} is the quantity.", quantity=number)
+    return Found(Label.UNCLEAR, "bare_number_large", f"{number} without a yes-word is no quantity.")
+
+
+def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Unsure | None:
+    by = heard.by
+    if asked:
+        return "under_question", "An answer under a question is no order."
+    if text.dots:
+        return "hesitation", "The answer trails off."
+    if text.starred:
+        return "correction", "A correction towards yes is confirmed first."
+    if heard.unknown:
+        return "left_over", f"{heard.unknown[0]!r} is not understood beside an answer."
+    for category in ("unclear", "start", "feedback"):
+        if category in by:
+            return "reserve", f"{by[category][0]!r} limits the answer."
+    if heard.cut_off:
+        return "cut_off", "The text breaks off after a word that asks for another."
+    plainly = "buy" in by or (not _OK_LIKE.issuperset(by.get("yes", [])) and "item" not in by)
+    if "interest" in by and "buy" not in by:
+        return "interest", f"{by['interest'][0]!r} is interest and not yet an order."
+    if "weak" in by and not plainly:
+        return "weak_yes", f"{by['weak'][0]!r} may mean go on or no need."
+    if "praise" in by and not plainly:
+        return "acknowledged", f"{by['praise'][0]!r} may answer without ordering."
+    return _doubtful_number(heard, yes)
+
+
+# "OK" beside praise may say no more than "heard".
+_OK_LIKE: Final = frozenset(
+    ("ok", "okay", "okey", "oki", "okej", "okei", "oke", "okok", "k", "اوك", "اوكي", "ок", "окей")
+)
+
+
+def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
+    by, numbers = heard.by, heard.numbers
+    if "choice" in by:
+        if len(by["choice"]) > 1 or len(heard.chosen) > 1 or len(numbers) > 1 or any(n > 1 for n in numbers):
+            return "two_choices", "More than one variant or number is named."
+        return None
+    if "split" in by:
+        total, *parts = numbers
+        return None if total == sum(parts) else ("two_numbers", "The numbers do not add up.")
+    if len(numbers) > 1 and set(numbers) != {1}:
+        return "two_numbers", "More than one number is named."
+    if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):
+        return "order_reference", f"{numbers[0]} is the number of an order, not of pieces."
+    return None

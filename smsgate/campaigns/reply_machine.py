@@ -1,0 +1,106 @@
+"""What no person wrote: reactions, driving and holiday answers, codes, notices of networks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from smsgate.campaigns.reply_words import MACHINE, longest, matches, plain, shared
+
+if TYPE_CHECKING:
+    from smsgate.campaigns.reply_tokens import TakenApart
+
+REACTION_WORDS_MAX: Final = 4  # between the verb of a reaction and the quotation
+_WORD: Final = re.compile(r"\w+|\"|[^\w\s]")
+_QUOTE: Final = re.compile('[“”„«»"]')
+_MEDIA: Final = frozenset(
+    ("image", "photo", "picture", "video", "message", "gif", "sticker", "attachment", "voice", "audio",
+     "bild", "foto", "imagen", "mensaje", "messaggio", "immagine", "imagem", "nachricht", "meddelande",
+     "bericht", "afbeelding", "link")
+)  # fmt: skip
+_JOINERS: Final = frozenset(("to", "a", "auf", "op", "zu", "pa", "na", "til", "su", "an", "на", "bir"))
+_CODE: Final = re.compile(
+    r"\b(?:code|kod|codigo|codice|kode|pin|tan|otp|passcode|koodi|код)\b.{0,25}?[:=]?\s"
+    r"(?:is |est |es |e |ist |lautet |ar )?\d{4,8}\b"
+    r"|^(?:g-)?\d{4,8} (?:is|est|es|ist|e) (?:your|votre|su|tu|ihr|dein|il tuo)\b"
+    r"|^\W*\d{4,8} code\b"
+)
+_BRACKETED: Final = re.compile(
+    r"^\W{0,2}[\[(]?\s?(?:auto|automatic|automatique|auto-?reply|mode [a-z]+)\s?[\])]"
+    r"|^auto ?:|^auto-?(?:reply|response)"
+)
+_DIGITS: Final = re.compile(r"\d{4}")
+_MARKED: Final = re.compile(r"auto|mode|voicemail", re.IGNORECASE)
+_VOICEMAIL: Final = re.compile(r"^voicemail\b")
+
+
+def machine(seen: str, text: TakenApart) -> str | None:
+    """
+    Return the words that give a machine away, or None for a person's text.
+
+    `seen` is the cleaned text and `text` the same taken apart, quotations included.
+    """
+    tables = shared()
+    for start, begins in enumerate(text.begins):
+        if begins & MACHINE:
+            for end, anchored in matches(tables.machine, text.spellings, start):
+                if not anchored or start == 0:
+                    return " ".join(text.tokens[start:end])
+    folded = None
+    if _DIGITS.search(seen) or _MARKED.search(seen):
+        folded = plain(seen).strip()
+        if _BRACKETED.search(folded) or _CODE.search(folded) or _VOICEMAIL.search(folded):
+            return folded[:40]
+    quoted = _QUOTE.search(seen) is not None
+    if not quoted and not any(form in tables.reactions for form in text.spellings[0][-1:]):
+        return None
+    tokens = _WORD.findall(folded or plain(seen))
+    return _reaction(tokens, [piece for piece in tokens if piece[0].isalnum()], quoted=quoted)
+
+
+def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | None:
+    """Return the verb of a reaction: at the beginning, with a quotation or a medium after it."""
+    if not words:
+        return None
+    first = next(i for i, piece in enumerate(tokens) if piece[0].isalnum())
+    if (
+        quoted
+        and first > 0
+        and not _QUOTE.match(tokens[0])
+        and words[0] in _JOINERS
+        and _quote_soon(tokens[first + 1 :])
+    ):
+        return tokens[0]  # a picture, then "to" and the quotation
+    end, found = longest(shared().reactions, [(word,) for word in words], 0)
+    if found is None:
+        return None
+    rest = tokens[first:]
+    if quoted and _quote_soon(_after(rest, end)):
+        return " ".join(words[:end])
+    if any(word in _MEDIA for word in words[end : end + 2]) and len(words) <= end + 2:
+        return " ".join(words[:end])
+    pictured = any(not piece[0].isalnum() and piece not in ".,!?'\"" for piece in tokens)
+    if pictured and (len(words) == end or words[end : end + 1] == ["to"]) and words[0].startswith("reac"):
+        return " ".join(words[:end])
+    return None
+
+
+def _after(tokens: list[str], words: int) -> list[str]:
+    """Return the tokens after so many words."""
+    for place, piece in enumerate(tokens):
+        if words == 0:
+            return tokens[place:]
+        words -= piece[0].isalnum()
+    return []
+
+
+def _quote_soon(tokens: list[str]) -> bool:
+    """Return whether a quotation begins before the words of a sentence would."""
+    seen = 0
+    for piece in tokens:
+        if piece == '"':
+            return True
+        seen += piece[0].isalnum()
+        if seen > REACTION_WORDS_MAX:
+            return False
+    return False

@@ -1,0 +1,151 @@
+"""Which phrases of the tables a reply is made of."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.campaigns.reply_words import FOREIGN_MEANING, MEANING, longest, matches, plain, shared
+
+if TYPE_CHECKING:
+    from smsgate.campaigns.reply_tokens import TakenApart
+    from smsgate.campaigns.reply_words import Vocabulary
+
+NAME_WORDS_MAX: Final = 2  # unknown words that may follow a first name or a title as a family name
+NAMES_MAX: Final = 10_000  # offers whose names are kept in words
+
+
+class Segment(NamedTuple):
+    """A phrase of a reply: what it is, whose language says so, and where it stands."""
+
+    category: str
+    language: str
+    start: int
+    end: int
+    value: int = 0
+
+
+@lru_cache(maxsize=NAMES_MAX)
+def named(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the words of the shop's and the item's names."""
+    return frozenset(word for name in names for word in re.findall(r"\w+", plain(name)))
+
+
+def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
+    """
+    Return the phrases of the text; a word of no list is `unknown`.
+
+    The longest phrase at each word is taken first. When that leaves words unknown, the cut that explains
+    most words is taken, unless it loses a word of caution: "oui merci" and "beaucoup" become "oui" and
+    "merci beaucoup".
+    """
+    segments = _greedy(text, words, names)
+    if any(segment.category == "unknown" for segment in segments) and len(segments) < len(text.tokens):
+        better = _best_cut(text, words, names)
+        caution = {segment.category for segment in segments} & _CAUTIOUS
+        if caution <= {segment.category for segment in better}:
+            segments = better
+    return _family_names(text, segments)
+
+
+_CAUTIOUS: Final = frozenset(
+    (
+        "no",
+        "unclear",
+        "help",
+        "question",
+        "start",
+        "feedback",
+        "weak",
+        "choice",
+        "quantity",
+        "split",
+        "praise",
+    )
+)
+
+
+def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
+    """Return the phrases that leave fewest words unknown, and of those the fewest."""
+    count = len(text.tokens)
+    best: list[tuple[int, int, Segment | None]] = [(0, 0, None)] * (count + 1)
+    for place in range(count - 1, -1, -1):
+        category = _unlisted(text.tokens[place], names)
+        lost, pieces, _ = best[place + 1]
+        chosen = (lost + (category == "unknown"), pieces + 1, Segment(category, "", place, place + 1))
+        own_word = text.tokens[place] in words.words
+        for node in (words.meanings, shared().meanings):
+            for end, meaning in matches(node, text.spellings, place):
+                if node is not words.meanings and own_word and end == place + 1:
+                    continue
+                lost, pieces, _ = best[end]
+                if (lost, pieces + 1) < chosen[:2] or chosen[2].category in {"unknown", "name"}:
+                    value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
+                    if (lost, pieces + 1) <= chosen[:2]:
+                        chosen = (
+                            lost,
+                            pieces + 1,
+                            Segment(meaning.category, meaning.language, place, end, value),
+                        )
+        best[place] = chosen
+    segments, place = [], 0
+    while place < count:
+        segment = best[place][2]
+        assert segment is not None
+        segments.append(segment)
+        place = segment.end
+    return segments
+
+
+def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
+    foreign_tree, segments = shared().meanings, []
+    place, count = 0, len(text.tokens)
+    while place < count:
+        begins, end, meaning = text.begins[place], place, None
+        if begins & MEANING:
+            end, meaning = longest(words.meanings, text.spellings, place)
+        if begins & FOREIGN_MEANING:
+            further, foreign = longest(foreign_tree, text.spellings, place)
+            if further > end and not (further == place + 1 and text.tokens[place] in words.words):
+                end, meaning = further, foreign
+        if meaning is not None:
+            value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
+            segments.append(Segment(meaning.category, meaning.language, place, end, value))
+        else:
+            end = place + 1
+            segments.append(Segment(_unlisted(text.tokens[place], names), "", place, end))
+        place = end
+    return segments
+
+
+def _unlisted(token: str, names: frozenset[str]) -> str:
+    if token in names:
+        return "named"
+    people = shared()
+    known = (
+        token in people.names or (token[-1] == "s" and token[:-1] in people.names) or token in people.titles
+    )
+    return "name" if known else "unknown"
+
+
+def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
+    """Take unknown words at the end for a family name when a first name or a title goes before them."""
+    if not segments or segments[-1].category != "unknown":
+        return segments
+    first = len(segments)
+    while first and segments[first - 1].category == "unknown":
+        first -= 1
+    tail = segments[first:]
+    alphabetic = all(text.tokens[segment.start].isalpha() for segment in tail)
+    if not first or len(tail) > NAME_WORDS_MAX or not alphabetic:
+        return segments
+    before = segments[first - 1]
+    titled = text.tokens[before.end - 1] in shared().titles and before.category in {
+        "harmless",
+        "name",
+        "function",
+    }
+    if before.category == "name" or titled:
+        return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
+    return segments

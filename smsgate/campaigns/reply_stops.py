@@ -1,0 +1,227 @@
+"""
+Whether a reply asks for silence: a phrase, a word nearly alone, or two ideas in one clause.
+
+All languages are looked at together, because a missed stop costs more than a doubtful one. What stands
+inside a phrase that means something else ("bus stop", "can't stop listening") does not count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.campaigns.reply_tokens import glued_stop, one_edit
+from smsgate.campaigns.reply_words import BIT, FOREIGN_STOP, STOP, matches, shared, typo
+
+if TYPE_CHECKING:
+    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_tokens import TakenApart
+    from smsgate.campaigns.reply_words import Mask, Vocabulary
+
+SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
+PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
+LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
+
+_STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
+# What may stand beside a stop word without making a sentence of it.
+_BESIDE: Final = frozenset(
+    ("harmless", "name", "named", "yes", "no", "number", "praise", "adverb", "pronoun")
+)
+_ASIDE: Final = frozenset(("harmless", "name", "named", "yes", "no", "adverb"))
+
+
+class Stop(NamedTuple):
+    rule: str
+    reason: str
+    language: str = ""
+
+
+class Hit(NamedTuple):
+    start: int
+    end: int
+    mask: Mask
+
+
+def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> tuple[Stop | None, bool, bool]:
+    """
+    Return the stop that a text asks for, if it does.
+
+    And whether a word of a stop was heard at all, and whether one that turns a sentence into its opposite
+    was.
+    """
+    tables = shared()
+    if any(emoji in tables.emoji_stop for emoji in text.emojis) and len(text.tokens) <= SHORT_WORDS_MAX:
+        return Stop("stop_sign", "A stop sign stands nearly alone."), True, False
+    if len(text.tokens) <= PIECES_MAX and len(text.tokens) > 1 and "".join(text.tokens) == "stop":
+        return Stop("stop_word", "'stop' was typed in pieces."), True, False
+    kinds = _kinds(text, segments)
+    hits, taken = _hits(text, words, kinds)
+    hits = [hit for hit in hits if not _part_of_another(hit, segments)]
+    if not hits and "unknown" not in kinds:
+        return None, False, False
+    for hit in hits:
+        for language, mask in hit.mask:
+            if mask & _STOP:
+                said = f"{_words(text, hit)!r} asks for no more messages."
+                return Stop("stop_phrase", said, language), True, False
+    return (
+        _joined(text, hits, kinds)
+        or _nearly_alone(text, words, hits, kinds, taken)
+        or _alone(text, hits, kinds, segments),
+        any(mask & _SHORT for hit in hits for _, mask in hit.mask),
+        any(mask & BIT["neg"] for hit in hits for _, mask in hit.mask),
+    )
+
+
+def _words(text: TakenApart, hit: Hit) -> str:
+    return " ".join(text.tokens[hit.start : hit.end])
+
+
+def _part_of_another(hit: Hit, segments: list[Segment]) -> bool:
+    """Return whether a longer phrase holds the hit and says otherwise: "un-stop", "cancel order"."""
+    for segment in segments:
+        if segment.start <= hit.start and hit.end <= segment.end:
+            longer = segment.end - segment.start > hit.end - hit.start
+            short = all(mask & (_SHORT | _ALONE) and not mask & _STOP for _, mask in hit.mask)
+            return longer and short and segment.category in {"start", "no"}
+    return False
+
+
+def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[Hit], set[int]]:
+    """Return the entries of the stop lists, and the places of phrases that mean something else."""
+    found: list[Hit] = []
+    foreign = shared().stops
+    for start, begins in enumerate(text.begins):
+        if begins & STOP:
+            found += [Hit(start, end, mask) for end, mask in matches(words.stops, text.spellings, start)]
+        if begins & FOREIGN_STOP:
+            own_word = text.tokens[start] in words.words
+            found += [
+                Hit(start, end, mask)
+                for end, mask in matches(foreign, text.spellings, start)
+                if not (own_word and end == start + 1)
+            ]
+    others: list[Hit] = [hit for hit in found if any(mask & _NOT for _, mask in hit.mask)]
+    if len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
+        others = []
+    taken = {place for hit in others for place in range(hit.start, hit.end)}
+    if taken:
+        found = [hit for hit in found if not any(_says_otherwise(other, hit) for other in others)]
+    return [hit for hit in found if not all(mask == _NOT for _, mask in hit.mask)], taken
+
+
+# "Non stop" from a phone means no and stop; in a longer sentence it is an adverb.
+_NO_STOP: Final = frozenset(("non", "no", "nao"))
+
+
+def _says_otherwise(other: Hit, hit: Hit) -> bool:
+    """Return whether a phrase that means something else overlaps the hit, and the hit is no longer phrase."""
+    apart = hit.end <= other.start or other.end <= hit.start
+    holds = (
+        hit.start <= other.start and other.end <= hit.end and hit.end - hit.start > other.end - other.start
+    )
+    return not apart and not holds
+
+
+def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
+    kinds = ["unknown"] * len(text.tokens)
+    for segment in segments:
+        for place in range(segment.start, segment.end):
+            kinds[place] = segment.category
+    return kinds
+
+
+def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
+    """Return the first rule whose ideas stand together in one clause, all in one language."""
+    if not hits:
+        return None
+    for (start, end), asked in zip(text.clauses, text.asked, strict=True):
+        masks: dict[str, int] = {}
+        for hit in hits:
+            if start <= hit.start < end:
+                for language, mask in hit.mask:
+                    masks[language] = masks.get(language, 0) | mask
+        if not masks:
+            continue
+        common = BIT["question"] if asked else 0
+        if "item" in kinds[start:end]:
+            common |= BIT["item"]
+        if "name" in kinds[start:end]:
+            common |= BIT["name"]
+        for language, mask in masks.items():
+            everything = mask | common
+            for rule in shared().rules:
+                if everything & rule.needs == rule.needs and not everything & rule.without:
+                    said = " ".join(text.tokens[start:end])
+                    return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)
+    return None
+
+
+def _nearly_alone(
+    text: TakenApart, words: Vocabulary, hits: list[Hit], kinds: list[str], taken: set[int]
+) -> Stop | None:
+    """Return a stop word that few other words of its clause stand beside."""
+    for start, end in text.clauses:
+        others = sum(kind not in _BESIDE for kind in kinds[start:end])
+        for hit in hits:
+            if start <= hit.start and hit.end <= end and any(mask & _SHORT for _, mask in hit.mask):
+                own = sum(kind not in _BESIDE for kind in kinds[hit.start : hit.end])
+                if others - own <= SHORT_WORDS_MAX:
+                    said = f"{_words(text, hit)!r} stands nearly alone in its clause."
+                    return Stop("stop_word", said, hit.mask[0][0])
+        for place in range(start, end):
+            if kinds[place] == "unknown" and place not in taken and others - 1 <= SHORT_WORDS_MAX:
+                word = text.tokens[place]
+                meant = _slip(word, words)
+                if meant:
+                    return Stop("stop_slip", f"{word!r} is {meant!r} with one slip of the finger.")
+    return None
+
+
+def _slip(word: str, words: Vocabulary) -> str | None:
+    if glued_stop(word):
+        return "stop"
+    if len(word) in LENGTH_NEAR and word not in shared().neighbours_not and one_edit(word, "stop"):
+        return "stop"
+    return typo(word, words)
+
+
+def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:
+    """Return a word that asks for silence when it is all that was said, or the last thing."""
+    whole = {
+        place
+        for segment in segments
+        for place in range(segment.start, segment.end)
+        if segment.end - segment.start > 1
+    }
+    for hit in hits:
+        if not any(mask & (_ALONE | _SHORT) for _, mask in hit.mask):
+            continue
+        places = set(range(hit.start, hit.end))
+        if not places.isdisjoint(whole) and not _covered(hit, segments):
+            continue  # "cancel" in "cancel order"
+        said = text.tokens[hit.start : hit.end]
+        rest = [
+            kinds[place]
+            for place in range(len(text.tokens))
+            if place not in places and [text.tokens[place]] != said
+        ]
+        if tuple(said) in shared().farewells and not {"yes", "buy", "number"}.isdisjoint(rest):
+            continue
+        if all(kind in _ASIDE for kind in rest):
+            return Stop("stop_alone", f"{_words(text, hit)!r} is all that was said.", hit.mask[0][0])
+        last = text.clauses[-1]
+        if len(text.clauses) > 1 and last[0] <= hit.start and "#" not in text.tokens:
+            beside = [kinds[place] for place in range(*last) if place not in places]
+            before = [kinds[place] for place in range(last[0])]
+            if all(kind in _ASIDE for kind in beside) and "unknown" not in before:
+                return Stop("stop_last", f"The text ends with {_words(text, hit)!r}.", hit.mask[0][0])
+    return None
+
+
+def _covered(hit: Hit, segments: list[Segment]) -> bool:
+    """Return whether every longer phrase that touches the hit lies within it."""
+    return all(
+        hit.start <= segment.start and segment.end <= hit.end
+        for segment in segments
+        if segment.start < hit.end and hit.start < segment.end
+    )

@@ -1,0 +1,69 @@
+"""What holds for every text, whatever people write."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsgate.campaigns.replies import Context, Label, read_reply
+from smsgate.campaigns.reply_words import LANGUAGES
+from tests.replies.scoring import OWN, rows
+
+ORDERS = {Label.ACCEPT, Label.QUANTITY, Label.CHOICE}
+OWN_ROWS = rows(OWN)
+ONE_LINERS = [row for row in OWN_ROWS if "\n" not in row["text"]]
+LIMITS = ["and maybe", "unless it rains", "xyzzy 42 abc", "à condition"]
+LANGUAGE = st.sampled_from([*LANGUAGES, "und", "xx"])
+# Words of real replies in any order: nearer to people than random characters.
+WORDS = sorted({word for row in OWN_ROWS for word in row["text"].split()})
+SENTENCES = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
+TEXTS = st.text(max_size=2_000) | SENTENCES
+
+
+@given(TEXTS, LANGUAGE, st.sampled_from(Context))
+def test_every_text_has_one_reading_with_its_reason(text: str, language: str, context: Context) -> None:
+    reading = read_reply(text, language, names=("Boxman", "CD"), context=context)
+    assert reading == read_reply(text, language, names=("Boxman", "CD"), context=context)
+    assert reading.reason
+    assert reading.rule
+    assert (reading.quantity or 1) >= 1
+
+
+@given(TEXTS, LANGUAGE)
+def test_a_text_that_ends_in_stop_orders_nothing(text: str, language: str) -> None:
+    for ending in (" STOP", "\nSTOP", ", stop", ". Stop."):
+        assert read_reply(text + ending, language, names=("Boxman",)).label not in ORDERS
+
+
+@given(TEXTS, TEXTS, LANGUAGE)
+def test_nothing_is_ordered_under_a_question_mark(before: str, after: str, language: str) -> None:
+    assert read_reply(f"{before}?{after}", language).label not in ORDERS
+
+
+@given(TEXTS, LANGUAGE)
+def test_composed_and_decomposed_letters_are_read_the_same(text: str, language: str) -> None:
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert read_reply(composed, language) == read_reply(decomposed, language)
+
+
+def test_every_labelled_reply_with_a_stop_behind_it_orders_nothing() -> None:
+    """Found here: a STOP after a mail signature was cut off with it."""
+    for row in OWN_ROWS:
+        assert read_reply(f"{row['text']} STOP", row["lang"]).label not in ORDERS, row["text"]
+
+
+@given(
+    st.sampled_from(ONE_LINERS),
+    st.sampled_from(["and maybe", "unless it rains", "xyzzy 42 abc", "à condition"]),
+)
+def test_one_word_too_many_orders_nothing(row: dict[str, str], words: str) -> None:
+    assert read_reply(f"{row['text']} {words}", row["lang"]).label not in ORDERS
+
+
+def test_every_labelled_reply_is_read_the_same_in_capitals_and_with_spaces_around() -> None:
+    for row in OWN_ROWS:
+        if "ß" not in row["text"] and "\n" not in row["text"]:
+            plain = read_reply(row["text"], row["lang"]).label
+            assert read_reply(f"  {row['text'].upper()} \n", row["lang"]).label is plain, row["text"]
