@@ -347,3 +347,15 @@ class Batch:
     def slots(self, indexes: Sequence[int]) -> list[int]:
         first = self.handle << SLOT_BITS
         return [first | index for index in indexes]
+
+
+def never_written(batches: Sequence[Batch]) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
+    """Take out of batches what was not written: return chunks, and (merchant, message) of what has none."""
+    chunks = list({batch.key: None for batch in batches if batch.key is not None})
+    messages = [
+        (batch.merchant_id, message_id)
+        for batch in batches
+        if batch.key is None
+        for message_id in batch.drop_unwritten()
+    ]
+    return chunks, messages

@@ -82,6 +82,7 @@ class Claiming:
         if self._pump.draining:
             return False
         await self._give_back_forgotten()
+        self._pump.ask_again()
         now = self._clock.now()
         held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
         states = await self._store.campaign_states([(m, c) for m, c in held if c is not None])
@@ -163,7 +164,7 @@ class Claiming:
                     state.merchant_id,
                     state.campaign_id,
                     owner=self._owner,
-                    allowance_step=self._pump.allowance_step,
+                    allowance_step=self._pump.allowances.promise(self._pump.grants()),
                     now=self._clock.now(),
                     split=partial(
                         self._routes.split,
@@ -173,10 +174,12 @@ class Claiming:
                         salt=state.campaign_id,
                     ),
                 )
+                made = [await self._composed(claim) for claim in claims if claim.message_ids]
             except StoreUnavailable:
                 self._pump.forgotten = True
                 raise
-            made = [await self._composed(claim) for claim in claims if claim.message_ids]
+            finally:
+                self._pump.allowances.kept()
             for batch, refused in chain(*made):
                 batch.consent_read = consent_read
                 self._pump.add(batch, refused)
@@ -265,7 +268,7 @@ class Claiming:
         What is taken and not written yet is in doubt after a crash, as with a chunk's allowance.
         """
         ahead = {
-            carrier_id: self._pump.allowance_step - self._unwritten(carrier_id)
+            carrier_id: self._pump.allowances.step - self._unwritten(carrier_id)
             for carrier_id, carrier in self._carriers.items()
             if any(bind.state == "bound" for bind in carrier.binds())
         }

@@ -67,7 +67,7 @@ class Flushing:
         self._pump.work.set()
 
     async def _flush(self) -> None:
-        cut = self._outcomes.cut(self._pump.allowance_step, self._clock.now())
+        cut = self._outcomes.cut(self._pump.grants(), self._clock.now())
         delay = 0.1
         started = self._clock.monotonic()
         while True:

@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from smsgate.billing.postings import PostingKey, posting
+from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.long_texts import PART_REFUSED
@@ -275,7 +276,7 @@ class Outcomes:
         """Have the next flush commit this chunk's allowance."""
         self._touched[chunk.key] = chunk
 
-    def cut(self, allowance_step: int, at: datetime) -> Cut:
+    def cut(self, grants: Grants, at: datetime) -> Cut:
         """Close the flush in the making and begin the next."""
         flush, acks, settled, touched = (
             self.flush,
@@ -287,7 +288,7 @@ class Outcomes:
         flush.number = self._number
         for key, count in self._charges.items():
             flush.postings += _posting_lines(self._next_id(), key, count, at)
-        flush.chunks += [_progress(chunk, allowance_step) for chunk in touched]
+        flush.chunks += [_progress(chunk, grants) for chunk in touched]
         self.flush, self._acks, self._written_settled = Flush(number=0), [], 0
         self._charges, self._touched = Counter(), {}
         return Cut(flush, acks, settled, touched)
@@ -360,12 +361,13 @@ class Outcomes:
             self.flush.offers_not_opened += [(batch.msisdns[i], batch.sender, ids[i]) for i in indexes]
 
 
-def _progress(chunk: Chunk, allowance_step: int) -> ChunkProgress:
-    """Ask for what was written and one step more."""
+def _progress(chunk: Chunk, grants: Grants) -> ChunkProgress:
+    """Ask for what was written and one step more, as far as there is room for messages in doubt."""
     done = chunk.settled()
     if chunk.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
         return ChunkProgress(chunk.key, chunk.reached(), done=done, released=True)
-    chunk.allowance_asked = chunk.next_allowance(allowance_step)
+    if wanted := chunk.next_allowance(grants.step) - chunk.allowance_asked:
+        chunk.allowance_asked += wanted if done else grants.take(wanted)
     return ChunkProgress(chunk.key, chunk.allowance_asked, done=done)
 
 

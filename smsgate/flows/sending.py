@@ -18,7 +18,8 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.flows.absent import Absent
-from smsgate.flows.batches import FENCED_OFF, Batch, Chunk
+from smsgate.flows.allowances import Allowances, Grants
+from smsgate.flows.batches import FENCED_OFF, Batch, Chunk, never_written
 from smsgate.flows.composing import Refused, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
 from smsgate.flows.outcomes import Cut, Outcomes
@@ -31,9 +32,7 @@ from smsgate.flows.timers import Timers
 
 log = structlog.get_logger(__name__)
 
-SLICE_MAX: Final = (
-    200  # messages of one campaign before the next turn: the share evens out within some slices
-)
+SLICE_MAX: Final = 200  # messages of a campaign before the next turn: the share evens out within some slices
 
 
 class Pump:
@@ -63,6 +62,7 @@ class Pump:
         # What the database says is ours, until the flush that settles it is durable.
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
+        self.allowances = Allowances(limits)
         self.rates_changed()
         self.absent = Absent()
         self.draining = False
@@ -76,8 +76,10 @@ class Pump:
 
     def rates_changed(self) -> None:
         """Fit the step of allowances to the fastest carrier."""
-        rate = max((carrier.rate_per_s for carrier in self._carriers.values()), default=0)
-        self.allowance_step = self._limits.allowance(rate)
+        self.allowances.fit(max((carrier.rate_per_s for carrier in self._carriers.values()), default=0))
+
+    def grants(self) -> Grants:
+        return self.allowances.grants(self.uncommitted, self._batches.values())
 
     # ------------------------------------------------------------ CarrierEvents (called by links)
 
@@ -178,11 +180,9 @@ class Pump:
                 pass
             # What waits for a commit is woken by it; a timer would only spin until then. Whether there is
             # room is not asked again: a token that came since the last look would leave nobody to wake us.
-            if queue and not self._at_cap(lane) and (at := carrier.room_at(lane)) is not None:
+            at_cap = lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max
+            if queue and not at_cap and (at := carrier.room_at(lane)) is not None:
                 self._timers.set(carrier_id, at)
-
-    def _at_cap(self, lane: Lane) -> bool:
-        return lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max
 
     def _fill_from(self, carrier: Carrier, lane: Lane, queue: FairQueue) -> bool:
         """Write one slice of the batch whose turn it is; False: there is no room."""
@@ -218,7 +218,7 @@ class Pump:
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
             return True
-        if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= self.allowance_step // 2:
+        if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= self.allowances.step // 2:
             self._ask(batch.chunk)  # ahead of need, so that the writing does not wait for a commit
         taken = carrier.submit(bodies, batch.slots(indexes), lane, batch.segments_of(indexes))
         if taken < len(indexes):
@@ -254,7 +254,7 @@ class Pump:
 
     def _ask(self, chunk: Chunk | None) -> None:
         """Have the allowance grow, unless another batch of the chunk holds it back."""
-        if chunk is not None and chunk.may_grow(self.allowance_step):
+        if chunk is not None and self.allowances.wants(chunk):
             self._outcomes.touch(chunk)
             self.work.set()
 
@@ -262,6 +262,11 @@ class Pump:
         """Have a paced chunk go on to `limit`; None: it has no pace any more."""
         chunk.limit = limit
         self._ask(chunk)
+
+    def ask_again(self) -> None:
+        """Ask for the chunks that were refused room under the cap."""
+        for chunk in self.allowances.waiting():
+            self._ask(chunk)
 
     # ------------------------------------------------------------ batches
 
@@ -352,6 +357,8 @@ class Pump:
     def committed(self, cut: Cut, taken_over: AbstractSet[ChunkKey]) -> None:
         """A flush is durable: release the cap, and write on where the allowance grew."""
         self.uncommitted -= cut.settled
+        if cut.settled:
+            self.ask_again()
         self.held_messages.difference_update(cut.flush.interactive_done)
         for progress in cut.flush.chunks:
             if progress.done or progress.released or progress.key in taken_over:
@@ -362,7 +369,7 @@ class Pump:
             elif chunk.key in taken_over:
                 self._fence_off(chunk)
             else:
-                chunk.allowance = chunk.allowance_asked
+                self.allowances.committed(chunk)
                 for batch in chunk.batches:
                     if not batch.exhausted():
                         self._enqueue(batch)
@@ -387,14 +394,8 @@ class Pump:
 
     def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
         """After the last flush: return what was never written, chunks and (merchant, message)."""
-        chunks = list({batch.key: None for batch in self._batches.values() if batch.key is not None})
-        messages = [
-            (batch.merchant_id, message_id)
-            for batch in self._batches.values()
-            if batch.key is None
-            for message_id in batch.drop_unwritten()
-        ]
+        left = never_written(list(self._batches.values()))
         self._batches.clear()
         self.held_chunks.clear()
         self.held_messages.clear()
-        return chunks, messages
+        return left

@@ -9,7 +9,8 @@ from smsgate.campaigns.guard import GUARD_LIMITS, GuardLimits
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
-    in_doubt_max: int = 4_000  # messages written and not yet committed: what a crash can leave in doubt
+    # What a crash can leave in doubt: written and not yet committed, or allowed to be written by a commit.
+    in_doubt_max: int = 8_000
     poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
     allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
     allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt

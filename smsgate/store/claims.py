@@ -79,14 +79,14 @@ class Claim:
             )
         counts = {"recipients": count} | ({"not_sent": len(closed)} if closed else {})
         claims: list[ChunkClaim] = []
-        start = 0
+        start, step = 0, allowance_step // len(groups)
         for part, group in enumerate(groups):
             end = start + len(group)
             keep = [n for n in range(start, end) if message_ids[n] in opened] if closed else range(start, end)
             claim = self._result(
                 base + start,
                 end - start,
-                min(end - start, allowance_step),
+                min(end - start, step),
                 [message_ids[n] for n in keep],
                 [msisdns[n] for n in keep],
                 None if fields is None else [fields[n] for n in keep],

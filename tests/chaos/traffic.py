@@ -13,6 +13,7 @@ import orjson
 from smsgate.clock import SystemClock
 from smsgate.demo.scene import SENDER, WORDING, Api, phone_numbers, publish_prices
 from smsgate.security.webhook_signatures import signed_headers
+from smsgate.simulator.shop import ORDER_CREATED
 from tests.chaos.town import Town
 
 GROUP: Final = 150  # people of one campaign
@@ -117,7 +118,9 @@ async def settle_in(town: Town, groups: int, seed: int) -> Traffic:
     people = phone_numbers(groups * GROUP, seed)
     of_groups = [people[n::groups] for n in range(groups)]
     await _import(api, of_groups, (clock.now() - timedelta(days=30)).isoformat())
-    endpoint = await api.call("POST", "/v1/webhook_endpoints", {"url": town.shop.url})
+    endpoint = await api.call(
+        "POST", "/v1/webhook_endpoints", {"url": town.shop.url, "event_types": [ORDER_CREATED]}
+    )
     town.shop.learn(endpoint["secret"])
     mapping = {
         "text": {"join": ["[", "$.mark", TEXT]},

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.long_texts import Parts
 from smsgate.flows.outcomes import Outcomes
@@ -73,7 +74,9 @@ class _Owner:
         self.outcomes.not_sent(batch, range(accepted, size), "expired", now)
 
     async def flush(self) -> set[ChunkKey]:
-        return await self.store.flush(self.outcomes.cut(50, datetime.now(UTC)).flush, owner=self.epoch)
+        return await self.store.flush(
+            self.outcomes.cut(Grants(50, 8_000, SendingLimits()), datetime.now(UTC)).flush, owner=self.epoch
+        )
 
 
 @pytest.mark.parametrize("flushes", ["before the recovery", "after the recovery", "after the other owner"])

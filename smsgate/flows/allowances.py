@@ -1,0 +1,96 @@
+"""
+How far chunks may be written, so that a crash never leaves more than `in_doubt_max` messages in doubt.
+
+In doubt after a crash is what was written without a committed outcome, and what the committed borders of the
+chunks let us write besides. Both together have one bound: a border moves as far as there is room under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.records import ChunkKey
+from smsgate.flows.sending_limits import SendingLimits
+
+
+class Grants:
+    """What may be added to the borders of chunks now; a flush or a claim takes its part in turn."""
+
+    __slots__ = ("_least", "_reserve", "_room", "step")
+
+    def __init__(self, step: int, room: int, limits: SendingLimits) -> None:
+        """`room` is how many messages more may come into doubt; `step` is the most for one chunk."""
+        self.step = step
+        self._room = room
+        # The last quarter goes out in the smallest steps, and to chunks alone that are being written: those
+        # whose carrier went away keep what they were granted, and must not bring the others to a halt.
+        self._reserve = limits.in_doubt_max // 4
+        self._least = limits.allowance_min
+
+    def take(self, wanted: int) -> int:
+        """Return how much of `wanted` a chunk gets."""
+        granted = self.first(wanted) or max(0, min(wanted, self._least, self._room))
+        self._room -= granted
+        return granted
+
+    def first(self, wanted: int) -> int:
+        """Return what a chunk gets that is not being written yet."""
+        return max(0, min(wanted, self._room - self._reserve))
+
+
+class Allowances:
+    """Who may write how far, and who waits for room."""
+
+    def __init__(self, limits: SendingLimits) -> None:
+        self._limits = limits
+        self.step = limits.allowance_min
+        self._promised = 0  # to a claim under way
+        self._waiting: dict[ChunkKey, Chunk] = {}
+
+    def fit(self, rate_per_s: int) -> None:
+        """Fit the step to the fastest carrier."""
+        self.step = self._limits.allowance(rate_per_s)
+
+    def grants(self, uncommitted: int, batches: Iterable[Batch]) -> Grants:
+        """Return what there is to give; `uncommitted` messages are written without a durable outcome."""
+        room = self._limits.in_doubt_max - uncommitted - unwritten(batches) - self._promised
+        return Grants(self.step, room, self._limits)
+
+    def promise(self, grants: Grants) -> int:
+        """Return the first border of a chunk that is about to be claimed; it counts until `kept`."""
+        self._promised = grants.first(self.step)
+        return self._promised
+
+    def kept(self) -> None:
+        """The claim is in the books, or came to nothing."""
+        self._promised = 0
+
+    def wants(self, chunk: Chunk) -> bool:
+        """Return whether another commit would move the chunk's border."""
+        return chunk.key not in self._waiting and chunk.may_grow(self.step)
+
+    def committed(self, chunk: Chunk) -> None:
+        """Let the chunk be written up to its new border; one that got nothing waits for room."""
+        if chunk.allowance == chunk.allowance_asked and chunk.may_grow(self.step):
+            self._waiting[chunk.key] = chunk
+        chunk.allowance = chunk.allowance_asked
+
+    def waiting(self) -> list[Chunk]:
+        """Return who waits for room, to ask again."""
+        chunks = list(self._waiting.values())
+        self._waiting.clear()
+        return chunks
+
+
+def unwritten(batches: Iterable[Batch]) -> int:
+    """Return how many messages a crash would call unknown although they were not written, or not taken."""
+    count = 0
+    chunks: dict[ChunkKey, Chunk] = {}
+    for batch in batches:
+        count += len(batch.retry) + len(batch.held)
+        if batch.chunk is None:
+            count += batch.size - batch.next
+        else:
+            chunks[batch.chunk.key] = batch.chunk
+    return count + sum(max(0, chunk.allowance_asked - chunk.reached()) for chunk in chunks.values())

@@ -1,0 +1,134 @@
+"""Whatever chunks are claimed, written and answered: a crash never leaves more in doubt than the bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsgate.flows.allowances import Allowances, unwritten
+from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.records import ChunkKey, Lane
+from smsgate.flows.sending_limits import SendingLimits
+
+SIZE = 60  # messages of a chunk
+RATES = st.sampled_from([10, 200, 4_000])
+CHANCES = st.lists(
+    st.tuples(st.sampled_from(["claim", "write", "settle", "commit"]), st.integers(0, 11)), max_size=60
+)
+
+
+@dataclass
+class Sender:
+    """The pump's bookkeeping without its sockets: who may write how far, what is written, what is durable."""
+
+    limits: SendingLimits
+    rate_per_s: int
+    batches: list[Batch] = field(default_factory=list)
+    uncommitted: int = 0
+    answered: int = 0  # of these, with an outcome that the next flush makes durable
+    away: int = 0  # so many of the first chunks have a carrier that is down: nobody asks for them
+
+    def __post_init__(self) -> None:
+        self.allowances = Allowances(self.limits)
+        self.allowances.fit(self.rate_per_s)
+
+    def claim(self) -> None:
+        step = self.allowances.promise(self.allowances.grants(self.uncommitted, self.batches))
+        number = len(self.batches)
+        chunk = Chunk(ChunkKey(1, number, 0, 1), number * SIZE, SIZE, min(SIZE, step))
+        self.batches.append(a_batch(number, chunk))
+        self.allowances.kept()
+
+    def write(self, which: int) -> None:
+        if self.batches:
+            batch = self.batches[which % len(self.batches)]
+            self.uncommitted += len(batch.take(self.limits.in_doubt_max - self.uncommitted))
+
+    def settle(self, which: int) -> None:
+        self.answered = min(self.uncommitted, self.answered + 5 * which)
+
+    def commit(self) -> None:
+        grants = self.allowances.grants(self.uncommitted, self.batches)
+        asking = [chunk for chunk in map(chunk_of, self.batches[self.away :]) if self.allowances.wants(chunk)]
+        for chunk in asking:
+            wanted = min(SIZE, chunk.reached() + grants.step) - chunk.allowance_asked
+            chunk.allowance_asked += grants.take(wanted)
+        in_doubt = self.uncommitted + unwritten(self.batches)
+        assert in_doubt <= self.limits.in_doubt_max  # the crash comes right after the commit
+        self.uncommitted -= self.answered
+        self.answered = 0
+        for chunk in self.allowances.waiting():
+            assert self.allowances.wants(chunk)
+        for chunk in asking:
+            self.allowances.committed(chunk)
+
+
+def chunk_of(batch: Batch) -> Chunk:
+    assert batch.chunk is not None
+    return batch.chunk
+
+
+def a_batch(number: int, chunk: Chunk) -> Batch:
+    return Batch(
+        handle=number,
+        lane=Lane.BULK,
+        carrier_id=1,
+        merchant_id=1,
+        campaign_id=number,
+        sender="36111",
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        message_ids=range(number * SIZE, (number + 1) * SIZE),
+        msisdns=range(SIZE),
+        texts=[b""] * SIZE,
+        sell_item_ids=[0] * SIZE,
+        sell_micros=[0] * SIZE,
+        cost_item_ids=[0] * SIZE,
+        cost_micros=[0] * SIZE,
+        currency="EUR",
+        cost_currency="EUR",
+        chunk=chunk,
+    )
+
+
+@given(rate_per_s=RATES, in_doubt_max=st.sampled_from([100, 150, 400]), chances=CHANCES)
+def test_written_and_allowed_messages_together_stay_under_the_bound(
+    rate_per_s: int, in_doubt_max: int, chances: list[tuple[str, int]]
+) -> None:
+    sender = Sender(SendingLimits(in_doubt_max=in_doubt_max), rate_per_s)
+    for what, which in chances:
+        match what:
+            case "claim":
+                sender.claim()
+            case "write":
+                sender.write(which)
+            case "settle":
+                sender.settle(which)
+            case _:
+                sender.commit()
+        assert sender.uncommitted + unwritten(sender.batches) <= in_doubt_max
+    # And nobody waits for ever: with answers that come, every chunk is written to its end.
+    for _ in range(10 * SIZE * (len(sender.batches) + 1)):
+        for which in range(len(sender.batches)):
+            sender.write(which)
+        sender.answered = sender.uncommitted
+        sender.commit()
+        if all(batch.exhausted() for batch in sender.batches):
+            break
+    assert all(batch.exhausted() for batch in sender.batches)
+
+
+def test_chunks_of_a_carrier_that_went_away_leave_room_for_the_others() -> None:
+    """They keep what they were granted; the last quarter goes out in small steps."""
+    sender = Sender(SendingLimits(in_doubt_max=200), rate_per_s=200, away=12)
+    for _ in range(sender.away):
+        sender.claim()
+        sender.commit()
+    sender.claim()
+    for _ in range(SIZE):
+        sender.write(sender.away)
+        sender.answered = sender.uncommitted
+        sender.commit()
+    assert sender.batches[sender.away].exhausted()
