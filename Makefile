@@ -40,7 +40,7 @@ interop: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m interop tests/interop
 
 # Kills of gateway, PostgreSQL, SMSC and connections at random points, with the proof that nothing is lost or doubled;
-# the disk full, and slow. About 5 s a kill. The same with a summary in JSON, and what it leaves behind to look at:
+# the disk full (as root), and slow. About 5 s a kill. The same with a summary in JSON, and what it leaves behind to look at:
 # .venv/bin/python -m tests.chaos --kills 300 --seed 7 --directory /tmp/chaos
 KILLS ?= 100
 SEED ?= 1

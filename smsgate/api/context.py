@@ -68,6 +68,7 @@ class ApiContext:
     esmes: EsmeAccounts | None = None
     esme_sessions: EsmeSessions | None = None  # None: no ESME can bind to this process
     draining: Callable[[], bool] = field(default=lambda: False)
+    disk_full: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
 

@@ -19,7 +19,9 @@ from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Reply, Route, Text
 from smsgate.api.validation import no_such_member, validated
+from smsgate.errors import StoreUnavailable
 from smsgate.flows.ports_api import Principal
+from smsgate.security.api_keys import Scope
 from smsgate.security.request_fingerprint import fingerprint
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -106,6 +108,8 @@ async def _read_body(route: Route, call: Call) -> BodyStream | None:
     request = call.request
     if request.method in {"GET", "DELETE"}:
         return None
+    if call.context.disk_full() and route.scope is not Scope.OPERATOR:  # who may have to make room
+        raise StoreUnavailable("The database's disk is nearly full.")
     settings = call.context.settings
     takes = route.takes
     if takes is not Body.NONE or request.can_read_body:

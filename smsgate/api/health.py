@@ -40,6 +40,8 @@ async def ready(call: Call) -> Answer:
     """Tell whether this node can serve. A carrier that is down makes no node unready: all would leave."""
     if call.context.draining():
         return Reply(Health(status="draining", detail="This node is stopping."), 503)
+    if call.context.disk_full():
+        return Reply(Health(status="unready", detail="The database's disk is nearly full."), 503)
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             problem = await call.context.health.problem()

@@ -60,6 +60,14 @@ class DatabaseSettings(BaseModel):
         default=None, description="a DSN like `dsn`, of the coordinator, where `dsn` is another node of Citus"
     )
 
+    disk_floor_mib: int = Field(
+        strict=True,
+        default=512,
+        ge=0,
+        le=1_048_576,
+        description="MiB that must be free on the embedded database's disk, 0 to 1048576; 0: nobody looks",
+    )
+
     def dsns(self) -> Dsns | None:
         """
         Return the configured server; None: the embedded one.

@@ -181,6 +181,11 @@ class Gateway:
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
 
+    def halt(self, halted: bool) -> None:
+        """Take nothing new while `halted`; what was written still gets its outcome."""
+        self.pump.allowances.halted = self.intake.halted = halted
+        self.pump.wake_claims.set()
+
     def _may_use(self, sender: str, slug: str) -> bool:
         return self.switchboard.may_send(slug, sender)
 

@@ -19,6 +19,7 @@ from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.routes import route_table
 from smsgate.daemon.control import control_socket
+from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.one_gateway import one_gateway
@@ -108,6 +109,8 @@ class Process:
         self._wakeups = _Wakeups()
         self._lease = LeaseKeeper(services)
         self._lag = LoopLag(services.clock)
+        floor_mib = settings.database.disk_floor_mib
+        self._disk = disk_guard(services.database.data_dir, floor_mib, self.metrics, self._on_disk)
         self._notices = Notices(
             services.database,
             services.clock,
@@ -145,6 +148,8 @@ class Process:
             self._start_webhooks(commerce)
         if "gateway" in roles:
             self._start_housekeeping()
+        if self._disk is not None:
+            self._begin(Loop("disk", self._disk.step, services.clock, interval_s=LOOK_INTERVAL_S))
         self._watch()
         if "api" in roles:
             self._app = build_app(self._api_context(commerce))
@@ -162,6 +167,10 @@ class Process:
     def _on_key(self, public_id: str) -> None:
         if self._app is not None:
             self._app[AUTHENTICATOR].forget(public_id)
+
+    def _on_disk(self, full: bool) -> None:
+        if self.gateway is not None:
+            self.gateway.halt(full)
 
     def _on_gap(self) -> None:
         if self._app is not None:
@@ -261,6 +270,9 @@ class Process:
             "table",
         )
         loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
+        self._begin(loop)
+
+    def _begin(self, loop: Loop) -> None:
         self._loops.append(loop)
         self._tasks.append(asyncio.create_task(loop.run(), name=loop.name))
 
@@ -304,6 +316,7 @@ class Process:
             esmes=esme_accounts(self.settings, services, self._senders),
             esme_sessions=None if self.esmes is None else self.esmes.desk,
             draining=lambda: self.draining,
+            disk_full=lambda: self._disk is not None and self._disk.full,
             commerce=commerce,
         )
 

@@ -145,9 +145,10 @@ class LeaseKeeper:
     async def run(self) -> None:
         """Return when the lease is lost, or after `stop`."""
         clock = self._services.clock
+        wait_s = node_lease.RENEW_INTERVAL_S
         while not self._stopping.is_set():
             try:
-                await asyncio.wait_for(self._stopping.wait(), node_lease.RENEW_INTERVAL_S)
+                await asyncio.wait_for(self._stopping.wait(), wait_s)
             except TimeoutError:
                 asked_at = clock.monotonic()
                 try:
@@ -156,8 +157,10 @@ class LeaseKeeper:
                 except StoreUnavailable as exc:
                     log.warning("lease_not_renewed", error=str(exc))
                     held = clock.monotonic() < self._valid_until
+                    wait_s = node_lease.RETRY_INTERVAL_S
                 else:
                     self._valid_until = asked_at + node_lease.TTL_S
+                    wait_s = node_lease.RENEW_INTERVAL_S
                 if not held:
                     log.error("lease_lost", slot=self._services.lease.slot)
                     return

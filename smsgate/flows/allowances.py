@@ -17,26 +17,34 @@ from smsgate.flows.sending_limits import SendingLimits
 class Grants:
     """What may be added to the borders of chunks now; a flush or a claim takes its part in turn."""
 
-    __slots__ = ("_least", "_reserve", "_room", "step")
+    __slots__ = ("_halted", "_least", "_reserve", "_room", "step")
 
-    def __init__(self, step: int, room: int, limits: SendingLimits) -> None:
+    def __init__(self, step: int, room: int, limits: SendingLimits, *, halted: bool = False) -> None:
         """`room` is how many messages more may come into doubt; `step` is the most for one chunk."""
         self.step = step
+        self._halted = halted
         self._room = room
         # The last quarter goes out in the smallest steps, and to chunks alone that are being written: those
-        # whose carrier went away keep what they were granted, and must not bring the others to a halt.
+        # whose carrier went away keep what they were granted, and must not bring the others to a halt. Of it
+        # the last half is left to system messages.
         self._reserve = limits.in_doubt_max // 4
         self._least = limits.allowance_min
 
     def take(self, wanted: int) -> int:
         """Return how much of `wanted` a chunk gets."""
-        granted = self.first(wanted) or max(0, min(wanted, self._least, self._room))
+        least = 0 if self._halted else min(wanted, self._least, self._room - self._reserve // 2)
+        granted = self.first(wanted) or max(0, least)
         self._room -= granted
         return granted
 
+    @property
+    def room(self) -> int:
+        """Return how many messages more may come into doubt, of whatever lane."""
+        return max(0, self._room)
+
     def first(self, wanted: int) -> int:
         """Return what a chunk gets that is not being written yet."""
-        return max(0, min(wanted, self._room - self._reserve))
+        return 0 if self._halted else max(0, min(wanted, self._room - self._reserve))
 
 
 class Allowances:
@@ -45,6 +53,7 @@ class Allowances:
     def __init__(self, limits: SendingLimits) -> None:
         self._limits = limits
         self.step = limits.allowance_min
+        self.halted = False  # nothing is claimed and no border moves: there is no room on the disk
         self._promised = 0  # to a claim under way
         self._waiting: dict[ChunkKey, Chunk] = {}
 
@@ -55,7 +64,7 @@ class Allowances:
     def grants(self, uncommitted: int, batches: Iterable[Batch]) -> Grants:
         """Return what there is to give; `uncommitted` messages are written without a durable outcome."""
         room = self._limits.in_doubt_max - uncommitted - unwritten(batches) - self._promised
-        return Grants(self.step, room, self._limits)
+        return Grants(self.step, room, self._limits, halted=self.halted)
 
     def promise(self, grants: Grants) -> int:
         """Return the first border of a chunk that is about to be claimed; it counts until `kept`."""

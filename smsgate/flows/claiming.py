@@ -154,7 +154,7 @@ class Claiming:
             return False
 
     async def _claim_for(self, state: CampaignState) -> bool:
-        if not self._wants_more(state) or self._pump.draining:
+        if not self._wants_more(state) or self._pump.draining or self._pump.allowances.halted:
             return False
         async with self._lock:
             # Before the claim: what happens between its look at consent and ours at STOPs counts as missed.
@@ -245,7 +245,7 @@ class Claiming:
         self._pump.absent_due()
         rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
         senders = self._routes.senders_with_room(rooms)
-        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0)) or 1
+        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room) or 1
         await self._composer.refresh()
         async with self._lock:
             try:
@@ -272,7 +272,7 @@ class Claiming:
             for carrier_id, carrier in self._carriers.items()
             if any(bind.state == "bound" for bind in carrier.binds())
         }
-        limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0))
+        limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
         senders = self._routes.senders_with_room(ahead)
         async with self._lock:
             consent_read = (self._clock.monotonic(), self._stops.overflowed)

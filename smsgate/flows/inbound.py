@@ -77,6 +77,7 @@ class Intake:
         self._owner = owner
         self._busy_status = busy_status
         self._closing = False
+        self.halted = False  # there is no room on the disk: carriers are told to come back
         # STOPs that wait for their commit, by (sender number, msisdn): they hold the sender number meanwhile.
         self._pending_stops: Counter[tuple[str, int]] = Counter()
         # The same by a part of a long text, and since when (monotonic seconds); oldest first.
@@ -104,11 +105,11 @@ class Intake:
                 self._pending_stops[heard.key] += 1
             else:
                 self._hold_by_part(heard.key, now)
-        try:
-            self._queue.put_nowait(heard)
-        except asyncio.QueueFull:
+        if self.halted or self._queue.full():
             self.turned_away += 1
             self._busy([heard])
+        else:
+            self._queue.put_nowait(heard)
 
     def backlog(self) -> int:
         return self._queue.qsize()

@@ -17,6 +17,7 @@ from smsgate.store.connection import Connection, translate
 
 TTL_S: Final = 6.0
 RENEW_INTERVAL_S: Final = 1.5  # three renewals may fail before the lease ends
+RETRY_INTERVAL_S: Final = 0.2  # while the database is away: its recovery may end just before the lease does
 _SQL: Final = load("node")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,7 +23,7 @@ from smsgate.store import migrate as migrations
 from smsgate.store import roles
 from smsgate.store.connection import OPEN_PREFIXES, Connection, translate
 from smsgate.store.dsn import Dsns, Source
-from smsgate.store.embedded import DATABASE
+from smsgate.store.embedded import DATABASE, EmbeddedPostgres
 
 SERVER_MIN: Final = 160_000  # server_version_num: PostgreSQL 16
 ACQUIRE_TIMEOUT_S: Final = (
@@ -147,6 +148,11 @@ class Database:
         with translate():
             for pool in self._pools.values():
                 await pool.close()
+
+    @property
+    def data_dir(self) -> Path | None:
+        """Return where the embedded server's data are; None: the server is somebody else's."""
+        return self._source.data_dir if isinstance(self._source, EmbeddedPostgres) else None
 
     @asynccontextmanager
     async def transaction(self, merchant_id: int) -> AsyncIterator[Connection]:

@@ -85,12 +85,22 @@ async def test_ready_says_why_not(database: Database) -> None:
 
     context = a_context(database)
     draining = False
+    full = False
     context.draining = lambda: draining
+    context.disk_full = lambda: full
     async with running(context) as api:
         draining = True
         answer = await api.anybody.get("/readyz")
         assert (answer.status, answer.body["status"]) == (503, "draining")
         draining = False
+        full = True
+        answer = await api.anybody.get("/readyz")
+        assert (answer.status, answer.body["status"]) == (503, "unready")
+        assert "disk" in answer.body["detail"]
+        refused = await api.anybody.post("/v1/triggers/trg_1", {})
+        assert (refused.status, refused.body["code"]) == (503, "store_unavailable")
+        assert int(refused.headers["Retry-After"]) >= 1
+        full = False
         context.health = Away(database)
         answer = await api.anybody.get("/readyz")
         assert (answer.status, answer.body["status"]) == (503, "unready")

@@ -169,6 +169,12 @@ OPEN: Final = {
 
 
 async def read_tables(connection: asyncpg.Connection[asyncpg.Record]) -> Tables:
+    """Read everything from one snapshot."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await _read(connection)
+
+
+async def _read(connection: asyncpg.Connection[asyncpg.Record]) -> Tables:
     rows = {name: await connection.fetch(query) for name, query in QUERIES.items()}
     counters = await connection.fetch("SELECT campaign_id, kind, n FROM campaign_counter")
     ledger = await connection.fetchrow(LEDGER)

@@ -20,11 +20,11 @@ from tests.chaos.proof import Check, figures, prove
 from tests.chaos.town import IN_DOUBT_MAX, Town, a_town
 from tests.chaos.traffic import GROUP, Traffic, settle_in
 
-INTERVAL_S: Final = 1.5  # between two campaigns: half of the carrier's rate, so that what waits is caught up
+INTERVAL_S: Final = 2.0  # between two campaigns: half of the carrier's rate, so that what waits is caught up
 AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
 GROUPS_MIN: Final = 12
 QUIET_S: Final = 4.0  # nothing moved for so long, and nothing is left to do
-QUIET_LIMIT_S: Final = 120.0
+QUIET_LIMIT_S: Final = 300.0
 # A process may end by itself, for its supervisor to start it anew, when the database is away: for longer than
 # its lease, or while it starts.
 DATABASE_KILLS: Final = frozenset({"postmaster", "backend", "gateway and postmaster"})

@@ -32,8 +32,8 @@ IN_DOUBT_MAX: Final = 200
 LATENCY_MS: Final = 60
 SMSC: Final = (
     *("smsc", "--json", "--latency-ms", str(LATENCY_MS), "--receipt-delay-s", "0.1,2"),
-    *("--undelivered", "0.03", "--ok", "0.45", "--quantity", "0.1", "--stop", "0.06"),
-    *("--question", "0.02", "--decline", "0.2", "--reply-delay-s", "0.1,2"),
+    *("--undelivered", "0.03", "--ok", "0.35", "--quantity", "0.05", "--stop", "0.06"),
+    *("--question", "0.02", "--decline", "0.3", "--reply-delay-s", "0.1,2"),
 )
 CONFIGURATION: Final = """
 [node]
@@ -43,9 +43,13 @@ port = {http_port}
 requests_per_s = 10000
 [log]
 form = "json"
+[database]
+disk_floor_mib = {disk_floor_mib}
 [sending]
 in_doubt_max = {in_doubt_max}
 poll_s = 0.1
+guard_stop_percent = 100.0
+guard_failure_percent = 100.0
 [webhooks]
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
@@ -77,7 +81,7 @@ class Town:
     directory: Path
     smsc: Child
     gateway: Child
-    api: Child
+    api: Child  # may be the gateway itself
     line: Line
     shop: Shop
     session: aiohttp.ClientSession
@@ -95,7 +99,7 @@ class Town:
 
     @property
     def children(self) -> tuple[Child, ...]:
-        return (self.smsc, self.gateway, self.api)
+        return (self.smsc, self.gateway) if self.api is self.gateway else (self.smsc, self.gateway, self.api)
 
     @property
     def data_dir(self) -> Path:
@@ -158,8 +162,13 @@ async def a_town(
     smsc: tuple[str, ...] = SMSC,
     local_conf: str = "",
     changes: Mapping[str, Any] | None = None,
+    one_process: bool = False,
 ) -> AsyncIterator[Town]:
-    """Start everything; at the end stop it in order. A directory that is given is left there."""
+    """
+    Start everything; at the end stop it in order. A directory that is given is left there.
+
+    `one_process`: the API is served by the gateway's process, as by default; else by one of its own.
+    """
     async with AsyncExitStack() as stack:
         if directory is None:
             directory = Path(tempfile.mkdtemp(prefix="smsgate-chaos-"))
@@ -178,6 +187,7 @@ async def a_town(
             "http_port": http_port,
             "smpp_port": line.port,
             "in_doubt_max": IN_DOUBT_MAX,
+            "disk_floor_mib": 0,
             "binds": BINDS,
             "rate_per_s": RATE_PER_S,
             "window_max": WINDOW_MAX,
@@ -194,15 +204,16 @@ async def a_town(
             await asyncio.to_thread(_set_local, directory / "var", local_conf)
         ports = ("--port", str(smpp_port), "--control-port", str(control_port))
         journal = ("--journal", str(directory / "smsc.jsonl"), "--seed", str(seed))
-        run = ("run", "--config", str(configuration), "--roles")
+        run = ("run", "--config", str(configuration))
+        gateway = Child("gateway", run if one_process else (*run, "--roles", "gateway,webhooks"), directory)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20.0))
         )
         town = Town(
             directory,
             smsc=Child("smsc", (*smsc, *ports, *journal), directory),
-            gateway=Child("gateway", (*run, "gateway,webhooks"), directory),
-            api=Child("api", (*run, "api"), directory),
+            gateway=gateway,
+            api=gateway if one_process else Child("api", (*run, "--roles", "api"), directory),
             line=line,
             shop=shop,
             session=session,
