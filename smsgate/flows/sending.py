@@ -395,7 +395,6 @@ class Pump:
     def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
         """After the last flush: return what was never written, chunks and (merchant, message)."""
         left = never_written(list(self._batches.values()))
-        self._batches.clear()
-        self.held_chunks.clear()
-        self.held_messages.clear()
+        for books in (self._batches, self.held_chunks, self.held_messages):
+            books.clear()
         return left

@@ -13,7 +13,7 @@ from typing import Final
 from tests.chaos.children import signal_quietly
 from tests.chaos.town import Town
 
-GAP_S: Final = (0.5, 8.0)  # between two kills: some fall into the recovery from the one before
+GAP_S: Final = (0.5, 6.5)  # between two kills: some fall into the recovery from the one before
 TARGET_LIMIT_S: Final = 60.0  # a target that is being started again is waited for
 # How often each is drawn. The last but one is a power cut, as far as one machine can show it; the last is an
 # orderly stop under load.
