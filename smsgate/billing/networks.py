@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX_DIGITS_MAX: Final = 15
 NETWORK_UNKNOWN: Final = "*"
+BLOCK_NUMBERS: Final = 100_000  # numbers that share all but their last five digits
+BLOCKS_MAX: Final = 200_000  # remembered; about 20 MB
 
 
 class Network(NamedTuple):
@@ -40,8 +42,10 @@ class NetworkTable:
 
     def __init__(self, networks: dict[str, Network]) -> None:
         self._networks = networks
-        self._mccmncs = {prefix: network.mccmnc for prefix, network in networks.items()}
         self._lengths = tuple(sorted({len(prefix) for prefix in networks}, reverse=True))
+        # What `column` has found: the first digits of a number, as many as the longest prefix or more.
+        self._blocks: dict[int, str] = {}
+        self._block_least = 10 ** (self._lengths[0] - 1) if self._lengths else 0
 
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[str, str, str]]) -> NetworkTable:
@@ -78,18 +82,20 @@ class NetworkTable:
                 return network
         return _NOWHERE
 
-    def column(self, msisdns: Sequence[str]) -> list[str]:
-        """Return the `mccmnc` of every number."""
-        get, lengths = self._mccmncs.get, self._lengths
+    def column(self, msisdns: Sequence[int]) -> list[str]:
+        """Return the `mccmnc` of every number; each block of numbers is looked up once."""
+        known, least = self._blocks, self._block_least
+        if len(known) > BLOCKS_MAX:
+            known.clear()
         out: list[str] = []
         for msisdn in msisdns:
-            for length in lengths:
-                network = get(msisdn[:length])
-                if network is not None:
-                    out.append(network)
-                    break
-            else:
-                out.append(NETWORK_UNKNOWN)
+            block = msisdn // BLOCK_NUMBERS
+            network = known.get(block)
+            if network is None:
+                network = self.network_of(str(msisdn)).mccmnc
+                if block >= least:  # else the block is shorter than a prefix may be
+                    known[block] = network
+            out.append(network)
         return out
 
 

@@ -199,14 +199,22 @@ def one_segment(text: str, alphabets: Sequence[Alphabet]) -> Segment:
 def _encode_column(
     values: Sequence[str], reasons: list[str | None], encode: Callable[[str], bytes]
 ) -> list[bytes]:
+    known: dict[str, tuple[bytes, str | None]] = {}
     encoded: list[bytes] = []
     for row, value in enumerate(values):
-        try:
-            encoded.append(encode(value))
-        except TextError:
-            encoded.append(b"")
-            reasons[row] = _CHARSET
-        else:
-            if not value:
-                reasons[row] = reasons[row] or "field_empty"
+        found = known.get(value)
+        if found is None:
+            found = known[value] = _encoded(value, encode)
+        encoded.append(found[0])
+        if found[1] is not None and (reasons[row] is None or found[1] == _CHARSET):
+            reasons[row] = found[1]
     return encoded
+
+
+def _encoded(value: str, encode: Callable[[str], bytes]) -> tuple[bytes, str | None]:
+    """Return one value's octets and why it refuses its recipient."""
+    try:
+        octets = encode(value)
+    except TextError:
+        return b"", _CHARSET
+    return octets, None if value else "field_empty"

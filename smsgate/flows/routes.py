@@ -90,7 +90,7 @@ class Routes:
 
     def networks(self, msisdns: Sequence[int], ported: Mapping[int, str]) -> list[str]:
         """Return the network of every recipient, the one it moved to where that is known."""
-        column = self._networks.column([str(msisdn) for msisdn in msisdns])
+        column = self._networks.column(msisdns)
         if not ported:
             return column
         return [ported.get(msisdn, network) for msisdn, network in zip(msisdns, column, strict=True)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smsgate.links.connection import Connection
     from smsgate.links.profile import CarrierProfile
 
+PIECE_MIN: Final = 50  # of a slice; smaller pieces cost more writes than the even load of binds is worth
 ROOM_SLACK_S: Final = 0.001  # rounding must not wake the sender just before the token is whole
 
 
@@ -52,11 +53,14 @@ class Flow:
         return at if at <= now else at + ROOM_SLACK_S
 
     def submit(self, senders: Sequence[Connection], bodies: Sequence[bytes], slots: Sequence[int]) -> int:
-        """Write over all binds, as many as rate and windows let through; return how many these are."""
+        """Write over the binds, as many as rate and windows let through; return how many these are."""
         granted = self.throttle.take(len(bodies), self._clock())
         start = 0
         # Fullest first, each at most its even share: the last one always has room for the rest.
         by_room = sorted(senders, key=lambda sender: sender.room())
+        few = by_room[-max(1, granted // PIECE_MIN) :]
+        if sum([sender.room() for sender in few]) >= granted:
+            by_room = few
         for position, sender in enumerate(by_room):
             stop = start + min((granted - start) // (len(by_room) - position), sender.room())
             if stop > start:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smsgate.billing.networks import Network, NetworkTable, default_table, is_network
 from smsgate.errors import Invalid
@@ -29,7 +31,13 @@ ROWS = [
 def test_the_longest_known_prefix_wins(msisdn: str, mccmnc: str, country: str) -> None:
     table = NetworkTable.from_rows(ROWS)
     assert table.network_of(msisdn) == Network(mccmnc, country)
-    assert table.column([msisdn, msisdn]) == [mccmnc, mccmnc]
+
+
+@given(st.lists(st.one_of(st.integers(1, 10**15 - 1), st.integers(33_600_000_000, 33_799_999_999))))
+def test_a_column_of_numbers_has_each_ones_network(msisdns: list[int]) -> None:
+    for table in (NetworkTable.from_rows(ROWS), default_table(), NetworkTable.from_rows([])):
+        expected = [table.network_of(str(msisdn)).mccmnc for msisdn in msisdns]
+        assert table.column(msisdns) == expected == table.column(msisdns)
 
 
 @pytest.mark.parametrize(
