@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-reading bench-replies replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-intake bench-reading bench-replies replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -79,6 +79,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.sending
+
+# A shop's signed webhooks, one event each, over keep-alive connections.
+bench-intake: $(STAMP)
+	$(BIN)/python -m benchmarks.intake
 
 # A million subscribers with their consent, over HTTP, into a throw-away database.
 bench-import: $(STAMP)

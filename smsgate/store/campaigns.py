@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import asyncpg
 import orjson
 
 from smsgate.campaigns.guard import GuardOverrides
-from smsgate.errors import NotFound, StoreError
+from smsgate.errors import DomainError, NotFound, StoreError
 from smsgate.flows.commerce_records import (
     Audience,
     AudienceGroup,
@@ -20,6 +21,7 @@ from smsgate.flows.commerce_records import (
 )
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
+from smsgate.store.gathering import Gathered
 from smsgate.store.offers import taken
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
@@ -34,6 +36,8 @@ PREFIX_DIGITS: Final = 7
 class PgCampaigns:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listed: Gathered[Sequence[int], Sequence[AudienceGroup]] = Gathered(self._listed_groups)
+        self._numbers: Gathered[Sequence[int], Mapping[int, tuple[int, str]]] = Gathered(self._known)
 
     async def create(self, record: CampaignRecord) -> None:
         """
@@ -44,7 +48,7 @@ class PgCampaigns:
         """
         try:
             async with self._database.transaction(record.merchant_id) as connection:
-                await insert_campaign(connection, record)
+                await insert_campaigns(connection, [record])
         except StoreError as exc:
             raise taken(exc, record.external_id) from exc
 
@@ -98,11 +102,25 @@ class PgCampaigns:
             return await write_chunks(connection, merchant_id, campaign_id, audience)
 
     async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]:
+        if audience.subscriber_ids is not None and audience.tags is None:
+            return await self._listed.ask(merchant_id, audience.subscriber_ids)
         async with self._database.transaction(merchant_id) as connection:
             rows = await connection.fetch(
                 _SQL["audience_groups"], merchant_id, *_conditions(audience), PREFIX_DIGITS
             )
         return [AudienceGroup(*row) for row in rows]
+
+    async def _listed_groups(
+        self, merchant_id: Hashable, lists: Sequence[Sequence[int]]
+    ) -> list[Sequence[AudienceGroup]]:
+        """Return the groups of audiences that are lists, for all who ask at once."""
+        assert isinstance(merchant_id, int)
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["listed_groups"], merchant_id, *_pairs(lists), PREFIX_DIGITS)
+        found: list[list[AudienceGroup]] = [[] for _ in lists]
+        for place, *group in rows:
+            found[place].append(AudienceGroup(*group))
+        return list(found)
 
     async def sample_fields(self, merchant_id: int, audience: Audience) -> Mapping[str, object]:
         """Return the fields of one member of the audience; empty when there is none."""
@@ -121,26 +139,83 @@ class PgCampaigns:
         self, merchant_id: int, msisdns: Sequence[int]
     ) -> Mapping[int, tuple[int, str]]:
         """Return subscriber id and consent state for offers of those numbers that are known."""
+        return await self._numbers.ask(merchant_id, msisdns)
+
+    async def _known(
+        self, merchant_id: Hashable, lists: Sequence[Sequence[int]]
+    ) -> list[Mapping[int, tuple[int, str]]]:
+        assert isinstance(merchant_id, int)
+        numbers = list({number for numbers in lists for number in numbers})
         async with self._database.transaction(merchant_id) as connection:
-            rows = await connection.fetch(_SQL["subscribers_by_msisdn"], merchant_id, msisdns)
-        return {row["msisdn"]: (row["subscriber_id"], row["offers_state"]) for row in rows}
+            rows = await connection.fetch(_SQL["subscribers_by_msisdn"], merchant_id, numbers)
+        known = {row["msisdn"]: (row["subscriber_id"], row["offers_state"]) for row in rows}
+        return [{number: known[number] for number in numbers if number in known} for numbers in lists]
 
 
-async def insert_campaign(connection: Connection, record: CampaignRecord) -> None:
-    await connection.execute(
-        _SQL["insert_campaign"], record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
-        record.offer_version, record.state, *_conditions(record.audience), record.trigger_id,
-        record.created_at, record.started_at, record.messages_per_minute,
-        *_guard(record.guard),
+async def insert_campaigns(connection: Connection, records: Sequence[CampaignRecord]) -> None:
+    await connection.executemany(
+        _SQL["insert_campaign"],
+        [
+            (
+                record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
+                record.offer_version, record.state, *_conditions(record.audience), record.recipients,
+                record.trigger_id, record.created_at, record.started_at, record.messages_per_minute,
+                *_guard(record.guard),
+            )
+            for record in records
+        ],
     )  # fmt: skip
+
+
+async def start_campaigns(
+    connection: Connection, merchant_id: int, records: Sequence[CampaignRecord]
+) -> None:
+    """
+    Write campaigns of one merchant that begin to send at once, with their chunks.
+
+    Raises:
+        DomainError: code `audience_empty`; one of them has nobody.
+    """
+    listed = [record for record in records if record.audience.subscriber_ids is not None]
+    people = [record.audience.subscriber_ids or () for record in listed]
+    rows = await connection.fetch(
+        _SQL["write_listed_chunks"], merchant_id, *_pairs(people, [record.campaign_id for record in listed])
+    )
+    sizes = {row["campaign_id"]: row["size"] for row in rows}
+    for record in records:
+        if record.audience.subscriber_ids is None:
+            sizes[record.campaign_id] = await _write_chunks(
+                connection, merchant_id, record.campaign_id, record.audience
+            )
+    if len(sizes) < len(records) or not all(sizes.values()):
+        raise DomainError("nobody of the audience is subscribed", code="audience_empty")
+    await insert_campaigns(
+        connection, [replace(record, recipients=sizes[record.campaign_id]) for record in records]
+    )
+
+
+def _pairs(lists: Sequence[Sequence[int]], keys: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
+    """Return two columns: the key (or the place) of a list, and each of its entries."""
+    first = range(len(lists)) if keys is None else keys
+    return (
+        [key for key, entries in zip(first, lists, strict=True) for _ in entries],
+        [entry for entries in lists for entry in entries],
+    )
 
 
 async def write_chunks(connection: Connection, merchant_id: int, campaign_id: int, audience: Audience) -> int:
     """Cut the subscribed members of the audience into ranges, in one statement; return how many they are."""
+    recipients = await _write_chunks(connection, merchant_id, campaign_id, audience)
+    await connection.execute(_SQL["set_recipients"], merchant_id, campaign_id, recipients)
+    return recipients
+
+
+async def _write_chunks(
+    connection: Connection, merchant_id: int, campaign_id: int, audience: Audience
+) -> int:
     recipients: int = await connection.fetchval(
         _SQL["write_chunks"], merchant_id, campaign_id, *_conditions(audience), CHUNK_SIZE
     )
-    await connection.execute(_SQL["set_recipients"], merchant_id, campaign_id, recipients)
     return recipients
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 import asyncpg
@@ -11,6 +12,7 @@ from smsgate.flows.commerce_records import MerchantProfile, OfferRecord, Page, P
 from smsgate.flows.records import OfferVersion
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
+from smsgate.store.gathering import Gathered
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
@@ -21,13 +23,19 @@ DUPLICATE_KEY: Final = "23505"
 class PgOffers:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._profiles: Gathered[int, MerchantProfile] = Gathered(self._profile)
 
     async def merchant(self, merchant_id: int) -> MerchantProfile:
+        return await self._profiles.ask(merchant_id, merchant_id)
+
+    async def _profile(self, _: Hashable, merchant_ids: Sequence[int]) -> list[MerchantProfile]:
+        """Read one merchant for everybody who asks for it."""
+        merchant_id = merchant_ids[0]
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["merchant_profile"], merchant_id)
         if row is None:
             raise NotFound("No such object.")
-        return MerchantProfile(*row)
+        return [MerchantProfile(*row)] * len(merchant_ids)
 
     async def create(self, record: OfferRecord) -> None:
         """
@@ -38,7 +46,7 @@ class PgOffers:
         """
         try:
             async with self._database.transaction(record.offer.merchant_id) as connection:
-                await insert_offer(connection, record)
+                await insert_offers(connection, record.offer.merchant_id, [record])
         except StoreError as exc:
             raise taken(exc, record.external_id) from exc
 
@@ -67,16 +75,23 @@ def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
     return error
 
 
-async def insert_offer(connection: Connection, record: OfferRecord) -> None:
-    offer = record.offer
+async def insert_offers(connection: Connection, merchant_id: int, records: Sequence[OfferRecord]) -> None:
+    """Write offers of one merchant, each with its first version."""
+    offers = [record.offer for record in records]
+    created_at = [record.created_at for record in records]
     await connection.execute(
-        _SQL["insert_offer"], offer.merchant_id, offer.offer_id, record.external_id, offer.version,
-        record.state, record.stock_remaining, record.created_at,
+        _SQL["insert_offers"], merchant_id, [offer.offer_id for offer in offers],
+        [record.external_id for record in records], [offer.version for offer in offers],
+        [record.state for record in records], [record.stock_remaining for record in records], created_at,
     )  # fmt: skip
     await connection.execute(
-        _SQL["insert_offer_version"], offer.merchant_id, offer.offer_id, offer.version, offer.text,
-        offer.shop_name, offer.item, offer.unit_price_minor, offer.currency, offer.quantity_max,
-        offer.language, offer.country, offer.sender, offer.expires_at, record.created_at,
+        _SQL["insert_offer_versions"], merchant_id, [offer.offer_id for offer in offers],
+        [offer.version for offer in offers], [offer.text for offer in offers],
+        [offer.shop_name for offer in offers], [offer.item for offer in offers],
+        [offer.unit_price_minor for offer in offers], [offer.currency for offer in offers],
+        [offer.quantity_max for offer in offers], [offer.language for offer in offers],
+        [offer.country for offer in offers], [offer.sender for offer in offers],
+        [offer.expires_at for offer in offers], created_at,
     )  # fmt: skip
 
 

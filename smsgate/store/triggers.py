@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 import orjson
 
-from smsgate.errors import Conflict, DomainError, NotFound, StoreError
+from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page, PageAsk, TriggerAcceptance, TriggerAnswer, TriggerRecord
-from smsgate.store.campaigns import insert_campaign, write_chunks
+from smsgate.store.campaigns import start_campaigns
 from smsgate.store.catalogue import load
-from smsgate.store.offers import insert_offer, taken
+from smsgate.store.gathering import Gathered
+from smsgate.store.offers import insert_offers, taken
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
@@ -23,6 +24,9 @@ _SQL: Final = load("triggers")
 class PgTriggers:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._found: Gathered[int, TriggerRecord | None] = Gathered(self._find)
+        self._answers: Gathered[tuple[int, str], TriggerAnswer | None] = Gathered(self._answered)
+        self._accepted: Gathered[TriggerAcceptance, bool] = Gathered(self._accept)
 
     async def create(self, record: TriggerRecord, triggers_max: int) -> None:
         """
@@ -48,9 +52,13 @@ class PgTriggers:
 
     async def find(self, trigger_id: int) -> TriggerRecord | None:
         """Return a trigger whoever owns it: for the route that has no key, and is let in by a signature."""
+        return await self._found.ask(None, trigger_id)
+
+    async def _find(self, _: Hashable, trigger_ids: Sequence[int]) -> list[TriggerRecord | None]:
         async with self._database.bulk() as connection:
-            row = await connection.fetchrow(_SQL["trigger_anywhere"], trigger_id)
-        return None if row is None else _record(row)
+            rows = await connection.fetch(_SQL["triggers_anywhere"], list(set(trigger_ids)))
+        found = {row["trigger_id"]: _record(row) for row in rows}
+        return [found.get(trigger_id) for trigger_id in trigger_ids]
 
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[TriggerRecord]:
         async with self._database.transaction(merchant_id) as connection:
@@ -97,9 +105,18 @@ class PgTriggers:
 
     async def answer(self, merchant_id: int, trigger_id: int, webhook_id: str) -> TriggerAnswer | None:
         """Return what this webhook-id was answered before."""
+        return await self._answers.ask(merchant_id, (trigger_id, webhook_id))
+
+    async def _answered(
+        self, merchant_id: Hashable, asked: Sequence[tuple[int, str]]
+    ) -> list[TriggerAnswer | None]:
+        assert isinstance(merchant_id, int)
         async with self._database.transaction(merchant_id) as connection:
-            row = await connection.fetchrow(_SQL["trigger_answer"], merchant_id, trigger_id, webhook_id)
-        return None if row is None else TriggerAnswer(*row)
+            rows = await connection.fetch(
+                _SQL["trigger_answers"], merchant_id, [id_ for id_, _ in asked], [id_ for _, id_ in asked]
+            )
+        found = {(row[0], row[1]): TriggerAnswer(*row[2:]) for row in rows}
+        return [found.get(each) for each in asked]
 
     async def accept(self, acceptance: TriggerAcceptance) -> bool:
         """
@@ -111,23 +128,28 @@ class PgTriggers:
             Conflict: code `external_id_taken`.
             DomainError: code `audience_empty`.
         """
-        offer, campaign, answer = acceptance.offer, acceptance.campaign, acceptance.answer
-        merchant_id = campaign.merchant_id
         try:
-            async with self._database.transaction(merchant_id) as connection:
-                first = await connection.fetchval(
-                    _SQL["insert_trigger_event"], merchant_id, acceptance.trigger_id, acceptance.webhook_id,
-                    answer.body_sha256, answer.status, answer.answer, campaign.campaign_id, acceptance.at,
-                )  # fmt: skip
-                if first is None:
-                    return False
-                await insert_offer(connection, offer)
-                await insert_campaign(connection, campaign)
-                if await write_chunks(connection, merchant_id, campaign.campaign_id, campaign.audience) == 0:
-                    raise DomainError("nobody of the audience is subscribed", code="audience_empty")
+            return await self._accepted.ask(acceptance.campaign.merchant_id, acceptance)
         except StoreError as exc:
-            raise taken(exc, offer.external_id) from exc
-        return True
+            raise taken(exc, acceptance.offer.external_id) from exc
+
+    async def _accept(self, merchant_id: Hashable, group: Sequence[TriggerAcceptance]) -> list[bool]:
+        """Accept what came at once in one transaction; who is refused alone refuses nobody else."""
+        assert isinstance(merchant_id, int)
+        ordered = sorted(group, key=lambda each: (each.trigger_id, each.webhook_id))
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(
+                _SQL["insert_trigger_events"], merchant_id, [each.trigger_id for each in ordered],
+                [each.webhook_id for each in ordered], [each.answer.body_sha256 for each in ordered],
+                [each.answer.status for each in ordered], [each.answer.answer for each in ordered],
+                [each.campaign.campaign_id for each in ordered], [each.at for each in ordered],
+            )  # fmt: skip
+            first = {row["campaign_id"] for row in rows}
+            new = [each for each in group if each.campaign.campaign_id in first]
+            if new:
+                await insert_offers(connection, merchant_id, [each.offer for each in new])
+                await start_campaigns(connection, merchant_id, [each.campaign for each in new])
+        return [each.campaign.campaign_id in first for each in group]
 
 
 def _record(row: asyncpg.Record) -> TriggerRecord:

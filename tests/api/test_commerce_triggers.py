@@ -235,6 +235,39 @@ async def test_an_external_id_that_exists_leaves_no_half_of_a_campaign(shop: Sho
     assert await written(shop) == NOTHING | {"offer": 1, "offer_version": 1}
 
 
+async def test_of_many_webhooks_at_once_each_is_accepted_or_refused_by_itself(shop: Shop) -> None:
+    """They share transactions; who is refused takes nobody along, and a repetition starts nothing."""
+    await shop.subscribers(3, tags=("vip",))
+    await shop.offer(external_id="taken")
+    made = await created(shop)
+
+    def event(n: int) -> tuple[str, dict[str, Any]]:
+        match n % 4:
+            case 0:
+                return f"new-{n}", a_shop_event(id=f"evt-{n}")
+            case 1:
+                return f"taken-{n}", a_shop_event(id="taken")
+            case 2:
+                return "twin", a_shop_event(id="evt-twin")
+            case _:
+                return f"nobody-{n}", a_shop_event(id=f"evt-{n}", group="nobody")
+
+    async def answered(n: int) -> tuple[int, int, str]:
+        webhook_id, document = event(n)
+        answer = await fire(shop, made["id"], made["secret"], document, webhook_id=webhook_id)
+        return n % 4, answer.status, answer.code if answer.status >= 400 else answer.body["campaign"]
+
+    answers = await asyncio.gather(*(answered(n) for n in range(80)))
+    assert {status for kind, status, _ in answers if kind in {0, 2}} == {202}
+    assert len({campaign for kind, _, campaign in answers if kind == 0}) == 20
+    assert len({campaign for kind, _, campaign in answers if kind == 2}) == 1
+    assert {(status, code) for kind, status, code in answers if kind == 1} == {(409, "external_id_taken")}
+    assert {(status, code) for kind, status, code in answers if kind == 3} == {(422, "audience_empty")}
+    assert await written(shop) == {
+        "offer": 22, "offer_version": 22, "campaign": 21, "campaign_chunk": 21, "trigger_event": 21,
+    }  # fmt: skip
+
+
 async def test_a_value_of_the_document_is_never_read_as_a_place(shop: Shop) -> None:
     await shop.subscribers(1)
     made = await created(shop, text=SETTINGS["text"].replace("Infos bxm.fr/m1", "{note}"),

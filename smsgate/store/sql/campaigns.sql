@@ -1,10 +1,10 @@
 -- name: insert_campaign
 -- scope: merchant
 INSERT INTO campaign (
-    merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids, trigger_id,
-    created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share, guard_failure_share
+    merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids,
+    recipients, trigger_id, created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share, guard_failure_share
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: campaign
 -- scope: merchant
@@ -66,6 +66,24 @@ WITH numbered AS (
     RETURNING size
 )
 SELECT coalesce(sum(size), 0)::bigint AS recipients FROM written;
+
+-- name: write_listed_chunks
+-- scope: merchant
+-- Of audiences that name up to a chunk's size of people: pairs of campaign and subscriber.
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
+SELECT $1, t.campaign_id, 0, min(s.subscriber_id), max(s.subscriber_id), count(*)
+FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, subscriber_id)
+JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id AND s.offers_state = 'subscribed'
+GROUP BY t.campaign_id
+RETURNING campaign_id, size;
+
+-- name: listed_groups
+-- scope: merchant
+SELECT t.place, s.country, left(s.msisdn::text, $4::int) AS prefix, count(*) AS members
+FROM unnest($2::int[], $3::bigint[]) AS t (place, subscriber_id)
+JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id AND s.offers_state = 'subscribed'
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3;
 
 -- name: set_recipients
 -- scope: merchant

@@ -5,18 +5,21 @@ SELECT merchant_id, name, slug, country, language, timezone, currency, price_lis
 FROM merchant
 WHERE merchant_id = $1;
 
--- name: insert_offer
+-- name: insert_offers
 -- scope: merchant
 INSERT INTO offer (merchant_id, offer_id, external_id, version, state, stock_remaining, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[]);
 
--- name: insert_offer_version
+-- name: insert_offer_versions
 -- scope: merchant
 INSERT INTO offer_version (
     merchant_id, offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max,
     language, country, sender, expires_at, created_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+SELECT $1, * FROM unnest(
+    $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::int[], $10::text[],
+    $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[]
+);
 
 -- name: offer
 -- scope: merchant

@@ -14,13 +14,13 @@ SELECT merchant_id, trigger_id, name, mapping::text AS mapping, secret, previous
 FROM trigger_definition
 WHERE merchant_id = $1 AND trigger_id = $2;
 
--- name: trigger_anywhere
+-- name: triggers_anywhere
 -- scope: control
 -- A shop's webhook names its trigger and not its merchant; the signature is what it is let in by.
 SELECT merchant_id, trigger_id, name, mapping::text AS mapping, secret, previous_secret, previous_until, state,
     created_at
 FROM trigger_definition
-WHERE trigger_id = $1;
+WHERE trigger_id = ANY ($1::bigint[]);
 
 -- name: triggers_page
 -- scope: merchant
@@ -47,18 +47,21 @@ UPDATE trigger_definition SET secret = $3, previous_secret = $4, previous_until 
 WHERE merchant_id = $1 AND trigger_id = $2 AND secret = $6
 RETURNING trigger_id;
 
--- name: trigger_answer
+-- name: trigger_answers
 -- scope: merchant
-SELECT body_sha256, status, answer
-FROM trigger_event
-WHERE merchant_id = $1 AND trigger_id = $2 AND webhook_id = $3;
+SELECT e.trigger_id, e.webhook_id, e.body_sha256, e.status, e.answer
+FROM unnest($2::bigint[], $3::text[]) AS t (trigger_id, webhook_id)
+JOIN trigger_event e ON e.merchant_id = $1 AND e.trigger_id = t.trigger_id AND e.webhook_id = t.webhook_id;
 
--- name: insert_trigger_event
+-- name: insert_trigger_events
 -- scope: merchant
--- Waits for a twin of the same webhook-id to commit, and then writes nothing.
+-- Waits for a twin of the same webhook-id to commit, and then writes nothing; in one order, so that two
+-- processes never wait for each other in a circle.
 INSERT INTO trigger_event (
     merchant_id, trigger_id, webhook_id, body_sha256, status, answer, campaign_id, received_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+SELECT $1, * FROM unnest(
+    $2::bigint[], $3::text[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[], $8::timestamptz[]
+)
 ON CONFLICT (merchant_id, trigger_id, webhook_id) DO NOTHING
-RETURNING trigger_id;
+RETURNING campaign_id;

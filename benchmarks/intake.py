@@ -1,0 +1,201 @@
+"""
+Signed webhooks of a shop, one event and one recipient each, over keep-alive connections.
+
+    python -m benchmarks.intake [--events N] [--connections N] [--profile FILE]
+
+Each is answered 202 once its campaign is durable. A client process signs all of them before it starts, sends
+the next on a connection when the last was answered, and reads no more of an answer than its length, so that
+it takes little of the machine; its own CPU is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import sys
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+import uvloop
+from pydantic import SecretStr
+
+from benchmarks.replies import ask
+from smsgate.bench.main import throw_away_database
+from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.scene import COST_LIST, MERCHANT, PASSWORD, SENDER, SYSTEM_ID, msisdn_of, prepare
+from smsgate.cli.sessions import silence_logs
+from smsgate.config import HttpSettings, NodeSettings, Settings
+from smsgate.daemon.process import running
+from smsgate.daemon.services import add_operator_key
+from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.links.profile_values import Host
+from smsgate.numbering import plain_mobile
+from smsgate.security.public_ids import Kind
+from smsgate.store.bench_books import wal_octets
+from smsgate.store.pool import Database
+
+TEXT: Final = (
+    "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
+    "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
+)
+MAPPING: Final = {"item": "$.item", "price": "$.price", "currency": "EUR", "recipients": "$.to"}
+CLIENT: Final = """
+import asyncio, json, resource, sys, time
+import uvloop
+from smsgate.security.webhook_signatures import signed_headers
+
+host, port, path, secret, events, connections = sys.argv[1:]
+now, numbers = int(time.time()), sys.stdin.read().split()
+requests = []
+for n in range(int(events)):
+    event = {"item": "CD Madonna", "price": "19.90", "to": ["+" + numbers[n % len(numbers)]]}
+    body = json.dumps(event).encode()
+    headers = signed_headers([secret], f"event-{n}", now, body)
+    head = "".join(f"{name}: {value}\\r\\n" for name, value in headers.items())
+    requests.append(f"POST {path} HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\n{head}"
+                    f"Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
+statuses, clocks = {}, []
+
+class One(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.octets = transport, b""
+        self.more()
+    def more(self):
+        if requests:
+            self.transport.write(requests.pop())
+        else:
+            self.transport.close()
+    def data_received(self, data):
+        self.octets += data
+        head, mark, body = self.octets.partition(b"\\r\\n\\r\\n")
+        if not mark:
+            return
+        at = head.lower().index(b"content-length:") + 15
+        if len(body) < int(head[at:head.find(b"\\r\\n", at) if head.find(b"\\r\\n", at) > 0 else None]):
+            return
+        status = head[9:12].decode()
+        statuses[status] = statuses.get(status, 0) + 1
+        self.octets = b""
+        self.more()
+    def connection_lost(self, exc):
+        left.pop()
+        if not left:
+            done.set()
+
+async def main():
+    global done
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    print("ready", flush=True)
+    await asyncio.sleep(0.3)  # until who measures has read its clocks
+    clocks.append(time.monotonic())
+    for _ in range(int(connections)):
+        await loop.create_connection(One, host, int(port))
+    await done.wait()
+
+left = [None] * int(connections)
+used = resource.getrusage(resource.RUSAGE_SELF)
+before = used.ru_utime + used.ru_stime
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"statuses": statuses, "cpu_s": used.ru_utime + used.ru_stime - before,
+                  "wall_s": time.monotonic() - clocks[0]}))
+"""
+
+
+async def a_trigger(base: str, operator: str, merchant: str) -> tuple[str, str]:
+    """Return path and secret of a new trigger."""
+
+    async def post(key: str, path: str, body: dict[str, Any]) -> Any:
+        async with session.post(base + path, json=body, headers={"Authorization": f"Bearer {key}"}) as answer:
+            assert answer.status == 201, await answer.text()
+            return await answer.json()
+
+    async with aiohttp.ClientSession() as session:
+        asked = {"name": "shop", "mode": "live", "scopes": ["webhooks.manage"]}
+        key = (await post(operator, f"/v1/merchants/{merchant}/api_keys", asked))["key"]
+        trigger = await post(
+            key, "/v1/triggers", {"name": "bench", "sender": SENDER, "text": TEXT, "mapping": MAPPING}
+        )
+        return str(trigger["path"]), str(trigger["secret"])
+
+
+def settings_for(state_dir: Any) -> Settings:
+    carrier = CarrierProfile(
+        name="smsc", hosts=(Host("127.0.0.1", 9),), system_id=SYSTEM_ID, password=SecretStr(PASSWORD),
+        tls="none", insecure_plaintext=True, senders=(SenderNumber(number=SENDER, receives=True),),
+        cost_list=COST_LIST,
+    )  # fmt: skip
+    http = HttpSettings(port=0, connections_per_source_max=1_000)
+    return Settings(node=NodeSettings(state_dir=state_dir, roles=("api",)), http=http, carriers=(carrier,))
+
+
+async def run(events: int, connections: int, profile: str | None) -> dict[str, Any]:
+    async with throw_away_database() as server:
+        people = min(events, 10_000)
+        async with await Database.open(server) as database:
+            await prepare(database, people)
+        async with running(settings_for(server.data_dir.parent), say=lambda _: None) as process:
+            assert process.api is not None
+            services, port = process.services, process.api.port
+            merchant = services.public_ids.encode(Kind.MERCHANT, MERCHANT)
+            operator = await add_operator_key(services, "bench")
+            path, secret = await a_trigger(f"http://127.0.0.1:{port}", operator, merchant)
+            arguments = ("-c", CLIENT, "127.0.0.1", str(port), path, secret, str(events), str(connections))
+            client = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+            assert client.stdin is not None
+            assert client.stdout is not None
+            numbers = [msisdn_of(n) for n in range(people)]
+            mobile = [str(number) for number in numbers if plain_mobile(f"+{number}")]
+            client.stdin.write(" ".join(mobile).encode())
+            client.stdin.write_eof()
+            assert (await client.stdout.readline()) == b"ready\n"
+            meter = Meter(server.data_dir, partial(wal_octets, services.database))
+            before = await meter.read()
+            profiler = cProfile.Profile() if profile else None
+            if profiler:
+                profiler.enable()
+            said = json.loads(await client.stdout.readline())
+            if profiler:
+                profiler.disable()
+                profiler.dump_stats(str(profile))
+            after = await meter.read()
+            await client.wait()
+            assert said["statuses"] == {"202": events}, said
+            assert await ask(services.database, "SELECT count(*) FROM trigger_event") == events
+            sending = "SELECT count(*) FROM campaign WHERE trigger_id IS NOT NULL AND state = 'sending'"
+            assert await ask(services.database, sending) == events
+            used = used_between(before, after, events)
+            return {
+                "events": events,
+                "connections": connections,
+                "events_per_s": round(events / said["wall_s"]),
+                "server_cpu_us": used.gateway_cpu_us,
+                "database_cpu_us": used.database_cpu_us,
+                "client_cpu_us": round(said["cpu_s"] / events * 1e6, 1),
+                "wal_octets_each": used.wal_octets // events,
+            }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the server")
+    given = parser.parse_args()
+    silence_logs()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(run(given.events, given.connections, given.profile)), indent=2))
+
+
+if __name__ == "__main__":
+    main()
