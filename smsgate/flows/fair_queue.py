@@ -45,13 +45,16 @@ class FairQueue:
             self._head = line.by_campaign[line.campaigns.next()][0]
         return self._head
 
-    def turn(self, written: int) -> None:
-        """Charge the head with what was written of it, and let the next one have its turn."""
-        batch, self._head = self.head(), None
-        line = self._lines[batch.merchant_id]
+    def turn(self, batch: Batch, written: int) -> None:
+        """Charge a batch, the head, with what was written of it, and let the next one have its turn."""
+        self._head = None
+        line = self._lines.get(batch.merchant_id)
+        if line is None or batch.campaign_id not in line.campaigns:
+            return  # the writing itself has emptied the queue
         self._merchants.charge(batch.merchant_id, written, batch.weight)
         line.campaigns.charge(batch.campaign_id, written)
-        line.by_campaign[batch.campaign_id].rotate(-1)
+        if line.by_campaign[batch.campaign_id][0] is batch:
+            line.by_campaign[batch.campaign_id].rotate(-1)
 
     def popleft(self) -> Batch:
         """Take the head out."""

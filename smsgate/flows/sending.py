@@ -207,7 +207,7 @@ class Pump:
             return False
         before = self.submitted
         whole = self._write(carrier, lane, batch, room, now)
-        queue.turn(self.submitted - before)
+        queue.turn(batch, self.submitted - before)
         return whole
 
     def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> bool:

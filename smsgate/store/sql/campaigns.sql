@@ -69,11 +69,15 @@ SELECT coalesce(sum(size), 0)::bigint AS recipients FROM written;
 
 -- name: write_listed_chunks
 -- scope: merchant
--- Of audiences that name up to a chunk's size of people: pairs of campaign and subscriber.
+-- Of audiences that name up to a chunk's size of people: pairs of campaign and subscriber. LATERAL with a limit:
+-- by the key for each, however few rows the planner takes the table to have.
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
 SELECT $1, t.campaign_id, 0, min(s.subscriber_id), max(s.subscriber_id), count(*)
 FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, subscriber_id)
-JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id AND s.offers_state = 'subscribed'
+CROSS JOIN LATERAL (
+    SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1
+) AS s
+WHERE s.offers_state = 'subscribed'
 GROUP BY t.campaign_id
 RETURNING campaign_id, size;
 
@@ -81,7 +85,10 @@ RETURNING campaign_id, size;
 -- scope: merchant
 SELECT t.place, s.country, left(s.msisdn::text, $4::int) AS prefix, count(*) AS members
 FROM unnest($2::int[], $3::bigint[]) AS t (place, subscriber_id)
-JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id AND s.offers_state = 'subscribed'
+CROSS JOIN LATERAL (
+    SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1
+) AS s
+WHERE s.offers_state = 'subscribed'
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3;
 

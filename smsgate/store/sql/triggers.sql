@@ -49,9 +49,13 @@ RETURNING trigger_id;
 
 -- name: trigger_answers
 -- scope: merchant
+-- LATERAL with a limit: by the key for each, however few rows the planner takes the table to have.
 SELECT e.trigger_id, e.webhook_id, e.body_sha256, e.status, e.answer
 FROM unnest($2::bigint[], $3::text[]) AS t (trigger_id, webhook_id)
-JOIN trigger_event e ON e.merchant_id = $1 AND e.trigger_id = t.trigger_id AND e.webhook_id = t.webhook_id;
+CROSS JOIN LATERAL (
+    SELECT * FROM trigger_event WHERE merchant_id = $1 AND trigger_id = t.trigger_id AND webhook_id = t.webhook_id
+    LIMIT 1
+) AS e;
 
 -- name: insert_trigger_events
 -- scope: merchant

@@ -44,7 +44,7 @@ def write(queue: FairQueue, messages: int, slice_max: int = SLICE_MAX) -> Counte
     while had.total() < messages:
         batch = queue.head()
         had[batch.merchant_id, batch.campaign_id] += slice_max
-        queue.turn(slice_max)
+        queue.turn(batch, slice_max)
     return had
 
 
@@ -94,3 +94,15 @@ def test_every_batch_is_taken_out_once() -> None:
     while queue:
         taken[queue.popleft().handle] += 1
     assert taken == {batch.handle: 2 for batch in put}
+
+
+def test_a_batch_that_left_while_it_was_written_is_charged_to_nobody() -> None:
+    queue = FairQueue()
+    gone, other = a_batch(1, 1), a_batch(2, 2)
+    queue.append(gone)
+    assert queue.popleft() is gone
+    queue.turn(gone, SLICE_MAX)
+    assert not queue
+    queue.append(other)
+    queue.turn(gone, SLICE_MAX)
+    assert queue.head() is other
