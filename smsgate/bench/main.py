@@ -28,6 +28,7 @@ from smsgate.bench.scene import (
 )
 from smsgate.bench.watch import Confirmations, Seconds, answer_now_and_then
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
+from smsgate.config.marketing import HoursSettings
 from smsgate.config.settings import SendingSettings
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
@@ -167,6 +168,7 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host) -
         senders=(SenderNumber(number=OTHER_NUMBER, receives=True),),
     )
     return Settings(
+        hours=HoursSettings(enforce=False),
         node=NodeSettings(state_dir=server.data_dir.parent, roles=("gateway",)),
         database=DatabaseSettings(),
         http=HttpSettings(port=0),

@@ -18,8 +18,6 @@ from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
-
 from smsgate.campaigns.tables import table
 
 DAYS_AHEAD: Final = 15  # the longest run of Sundays and holidays anywhere is far shorter
@@ -162,6 +160,8 @@ def has_one_clock(country: str) -> bool:
 @lru_cache(maxsize=2_000)
 def holidays_of(country: str, region: str, year: int) -> frozenset[date]:
     """Return public holidays; where the region is unknown, those of any region that it could be."""
+    import holidays  # noqa: PLC0415  # a tenth of a second, which no command but the gateway's needs
+
     try:
         whole = holidays.country_holidays(country, years=year)
     except NotImplementedError:

@@ -13,6 +13,7 @@ from smsgate.api.context import GIB, ApiSettings
 from smsgate.campaigns.guard import FIRST_SENDS_MAX, FIRST_SENDS_MIN, GuardLimits, percent, share
 from smsgate.config.consent import ConsentSettings
 from smsgate.config.esmes import EsmesSettings
+from smsgate.config.marketing import CapSettings, HoursSettings
 from smsgate.config.routes import ROUTES_MAX, RouteSettings
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
@@ -337,6 +338,8 @@ class Settings(BaseModel):
     sending: SendingSettings = Field(default_factory=SendingSettings, description="the table [sending]")
     esmes: EsmesSettings = Field(default_factory=EsmesSettings, description="the table [esmes]")
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings, description="the table [webhooks]")
+    hours: HoursSettings = Field(default_factory=HoursSettings, description="the table [hours]")
+    caps: CapSettings = Field(default_factory=CapSettings, description="the table [caps]")
     consent: ConsentSettings = Field(default_factory=ConsentSettings, description="the table [consent]")
     retention: RetentionSettings = Field(
         default_factory=RetentionSettings, description="the table [retention]"

@@ -17,13 +17,14 @@ from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
 from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.flushing import Flushing
+from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.guarding import Guarding
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.pacing import Pacing
-from smsgate.flows.ports import Carrier, Wakeups
+from smsgate.flows.ports import Wakeups
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import CarrierReceipts, MobileOriginated
 from smsgate.flows.rerouting import Rerouting
@@ -108,13 +109,13 @@ class Gateway:
         limits: SendingLimits,
         table: RouteTable = NO_ROUTES,
         reaches: Sequence[DatedReach] = (),
+        gates: Gates = ALWAYS_OPEN,
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
-        accounts: Mapping[int, Carrier] = self.switchboard.carriers
+        accounts, senders = self.switchboard.carriers, self.switchboard.carrier_of_sender
         self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
         self.outcomes = Outcomes(ids.next)
         self.backlogs = StoredBacklogs(database)
-        senders = self.switchboard.carrier_of_sender
         self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
         self.composer = composer = Composer(pricing, accounts, self.routes, clock)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
@@ -128,6 +129,7 @@ class Gateway:
             carriers=accounts,
             carrier_of_sender=senders,
             routes=self.routes,
+            gates=gates,
             owner=owner,
         )
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
@@ -143,7 +145,8 @@ class Gateway:
             owner=owner,
             busy_status=self._busy_status,
         )
-        self._consents = ConsentAgeing(PgConsentAgeing(database, ids, _public(public_ids)), clock)
+        ageing = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
+        self._consents = ConsentAgeing(ageing, clock)
         self._clock = clock
         self._ids_of_gone: dict[int, ReceiptIds] = {}
         self.receipts_resolved = 0  # in the database, since the start
@@ -307,10 +310,6 @@ class Gateway:
             )
             self.pump.wake_claims.set()
         return False
-
-
-def _public(public_ids: PublicIds) -> Callable[[int], str]:
-    return lambda subscriber_id: public_ids.encode(Kind.SUBSCRIBER, subscriber_id)
 
 
 async def end_tasks(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:

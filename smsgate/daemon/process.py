@@ -17,6 +17,7 @@ from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
+from smsgate.config.marketing import gates_of
 from smsgate.config.routes import route_table
 from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
@@ -192,6 +193,7 @@ class Process:
             limits=settings.sending.limits(),
             table=route_table(settings.routes, settings.carriers),
             reaches=settings.consent.reaches(),
+            gates=gates_of(settings.hours, settings.caps),
         )
         self._wakeups.gateway = self.reloading.gateway = self.gateway
         self._tasks += self.gateway.start()

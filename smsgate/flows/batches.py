@@ -130,6 +130,7 @@ class Batch:
         "campaign_id",
         "carrier_id",
         "chunk",
+        "closes_at",
         "coding",
         "consent_read",
         "cost_currency",
@@ -223,6 +224,7 @@ class Batch:
         self.paused = False
         self.ended: str | None = None  # why nothing of it is written any more
         self.waiting = False
+        self.closes_at: datetime | None = None  # the hours of some recipient end: then it is given back
         self.consent_read = (0.0, 0)  # monotonic second of it, and the stop set's overflows by then
 
     @property

@@ -24,7 +24,8 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.batches import Batch
 from smsgate.flows.composing import Composer, Refused
-from smsgate.flows.ports import Carrier, SendingStore, StopSet
+from smsgate.flows.offers import LIFE_MIN
+from smsgate.flows.ports import Carrier, MarketingGates, SendingStore, StopSet
 from smsgate.flows.records import CampaignState, ChunkClaim, Lane
 from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import Routes
@@ -58,6 +59,7 @@ class Claiming:
         carriers: Mapping[int, Carrier],
         carrier_of_sender: Mapping[str, int],
         routes: Routes,
+        gates: MarketingGates,
         owner: int,
     ) -> None:
         self._store = store
@@ -68,6 +70,7 @@ class Claiming:
         self._carriers = carriers
         self._carrier_of_sender = carrier_of_sender
         self._routes = routes
+        self._gates = gates
         self._owner = owner
         # (merchant, campaign) whose claim failed -> monotonic second of the next try
         self._failed: dict[tuple[int, int], float] = {}
@@ -119,7 +122,7 @@ class Claiming:
                 state
                 for state in states
                 if state.state == "sending"
-                and (state.sender in self._carrier_of_sender or now >= state.expires_at)
+                and (state.sender in self._carrier_of_sender or now >= state.expires_at - LIFE_MIN)
             ),
             key=held,
         )
@@ -166,6 +169,7 @@ class Claiming:
                     owner=self._owner,
                     allowance_step=self._pump.allowances.promise(self._pump.grants()),
                     now=self._clock.now(),
+                    gates=self._gates,
                     split=partial(
                         self._routes.split,
                         state.merchant_id,
@@ -225,7 +229,7 @@ class Claiming:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
                 continue
             if batch.campaign_id is None or batch.chunk is None:
-                if self._pump.is_stale(batch):
+                if self._pump.is_stale(batch, now):
                     let_go(self._pump, batch, batch.drop_rest())
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
@@ -233,7 +237,7 @@ class Claiming:
                 batch.chunk.limit = batch.chunk.allowance_asked  # it was given a pace just now
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
-            elif state == "paused" or self._pump.is_stale(batch):
+            elif state == "paused" or self._pump.is_stale(batch, now):
                 self._pump.give_back(batch.chunk)
             else:
                 self._pump.resume(batch)

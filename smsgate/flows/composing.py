@@ -20,6 +20,7 @@ from smsgate.clock import Clock
 from smsgate.errors import BodyError, TextError
 from smsgate.flows.batches import Batch, Chunk, Way
 from smsgate.flows.long_texts import PART_REFUSED, ConcatReferences
+from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.flows.routes import SENDER_UNKNOWN, Group, Plan, Prices, Routes
@@ -111,7 +112,7 @@ class Composer:
             claim.merchant_id,
             claim.campaign_id,
             offer.sender,
-            offer.expires_at,
+            offer.expires_at - LIFE_MIN,
             claim.message_ids,
             claim.msisdns,
             self._routes.networks(claim.msisdns, claim.ported),
@@ -126,7 +127,10 @@ class Composer:
                 paced=claim.paced,
             ),
         )
-        return self._batches(columns, Kind.OFFER, claim.campaign_id)
+        made = self._batches(columns, Kind.OFFER, claim.campaign_id)
+        for batch, _ in made:
+            batch.closes_at = claim.closes_at
+        return made
 
     def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
         """
@@ -218,7 +222,7 @@ class Composer:
         tried = batch.way.tried | {refused_by} if refused_by else batch.way.tried
         made = self._written(columns, Group(None, carrier_id, plan), tried)
         for each, _ in made:
-            each.consent_read = batch.consent_read
+            each.consent_read, each.closes_at = batch.consent_read, batch.closes_at
         return made
 
     def _batches(self, columns: _Columns, kind: Kind, salt: int) -> list[tuple[Batch, Refused]]:

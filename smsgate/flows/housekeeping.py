@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from smsgate.campaigns.caps import WEEK
 from smsgate.clock import Clock
 from smsgate.flows.events import RETENTION as EVENTS_KEPT
 
@@ -32,6 +33,7 @@ KEPT: Final = {
     "receipt_unmatched": timedelta(days=14),  # no SMSC keeps a message for longer
     "esme_delivery": timedelta(0),  # receipts and MOs whose ESME did not come in time
     "esme_day": timedelta(days=40),  # what an account sent on a day; the ledger keeps what it costs
+    "marketing_contact": WEEK,  # no cap looks back farther
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 

@@ -7,7 +7,9 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
 
+from smsgate.campaigns.caps import CapLimits
 from smsgate.campaigns.guard import GuardLimits, GuardReason
+from smsgate.campaigns.hours import Verdict
 from smsgate.flows.records import (
     Ack,
     BindStatus,
@@ -150,6 +152,16 @@ class Split(Protocol):
         ...
 
 
+class MarketingGates(Protocol):
+    """What may hold marketing back (flows.gates)."""
+
+    caps: CapLimits
+
+    def hours(self, place: str, at: datetime) -> Verdict | None:
+        """Return what the hours say of a place's key (`campaigns.hours.Place`); None: none are kept."""
+        ...
+
+
 class SendingStore(Protocol):
     """The bulk path's statements."""
 
@@ -165,6 +177,7 @@ class SendingStore(Protocol):
         owner: int,
         allowance_step: int,
         now: datetime,
+        gates: MarketingGates,
         split: Split | None = None,
     ) -> list[ChunkClaim]:
         """

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.campaigns.guard import GuardCounts, GuardLimits
 
@@ -61,14 +61,23 @@ class OfferVersion:
     expires_at: datetime
 
 
+class Hold(NamedTuple):
+    """Why marketing waits, and until when; `rule` is an id of `law/hours.toml`, of a cap, or "open-offer"."""
+
+    reason: str  # quiet_hours | cap | open_offer
+    rule: str
+    until: datetime
+
+
 @dataclass(slots=True)
 class ChunkClaim:
     """
     Up to 1,000 recipients that this node may send to, durable since the claim's commit; columns.
 
     Entries are in message id order. Those with `message_id < message_id_base + allowance` may be written
-    now; a later flush commits a larger allowance. Members of the chunk that must not be sent to (another
-    open offer, a STOP since an earlier claim) are not here: the claim wrote their outcome.
+    now; a later flush commits a larger allowance. Members of the chunk that must not be sent to (a STOP since
+    an earlier claim) or not now (hours, caps, another open offer) are not here: the claim wrote what becomes
+    of them.
     """
 
     merchant_id: int
@@ -89,6 +98,7 @@ class ChunkClaim:
     paced: bool  # then nothing may be written before it is granted
     # who moved to another network: MSISDN -> MCC+MNC
     ported: dict[int, str] = field(default_factory=dict, repr=False)
+    closes_at: datetime | None = None  # from then on the hours hold somebody of it; None: never
 
 
 @dataclass(slots=True)

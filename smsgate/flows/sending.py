@@ -190,7 +190,7 @@ class Pump:
         now = self._clock.now()
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
-        if self.is_stale(batch):
+        if self.is_stale(batch, now):
             batch.paused = True
             self.wake_claims.set()
         if batch.paused or batch.written_out():
@@ -304,10 +304,12 @@ class Pump:
             self._enqueue(batch)
             self.fill(batch.carrier_id)
 
-    def is_stale(self, batch: Batch) -> bool:
-        """Return whether STOPs may be forgotten that came after this chunk's consent was read."""
+    def is_stale(self, batch: Batch, now: datetime) -> bool:
+        """Return whether the claim must be made anew: hours ended, or STOPs since it may be forgotten."""
         if batch.lane is not Lane.BULK:
             return False
+        if batch.closes_at is not None and now >= batch.closes_at:
+            return True
         read_at, overflowed = batch.consent_read
         return self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
 

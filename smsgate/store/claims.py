@@ -1,47 +1,56 @@
-"""One claim of a chunk, in its transaction: recipients chosen, or found again, before anything is written."""
+"""
+One claim of a chunk, in its transaction: recipients chosen before anything is written.
+
+Who must wait (hours, caps, another open offer) becomes a chunk of its own, taken by nobody before its time;
+who would have to wait until the offer is nearly over is not sent to at all.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import orjson
-import structlog
 
 from smsgate.campaigns.rendering import field_names
-from smsgate.flows.ports import Ids, Split
-from smsgate.flows.records import ChunkClaim, OfferVersion
-from smsgate.store import catalogue, partitions
+from smsgate.flows.offers import LIFE_MIN
+from smsgate.flows.ports import Ids, MarketingGates, Split
+from smsgate.flows.records import ChunkClaim, Hold, OfferVersion
+from smsgate.store import catalogue
 from smsgate.store.campaigns import CHUNK_SIZE
+from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
 from smsgate.store.connection import Connection
+from smsgate.store.gates import Gate, in_groups
 from smsgate.store.portability import ported_of
-from smsgate.store.unsent import add_counters, settle_unsent
-
-log = structlog.get_logger(__name__)
+from smsgate.store.unsent import add_counters
 
 SQL = catalogue.load("sending")
 
 # A chunk whose range came to hold more people than a chunk may (tags given since the start) is cut; the rest
 # gets a number of its own: this many chunks are more than the gateway has subscribers for.
 REST_NO_STEP: Final = 10_000_000
-# A chunk whose people go to several carriers becomes one chunk per carrier; numbers of the others start here.
-PART_NO_STEP: Final = 1 << 40
 
-# A late answer still belongs to the offer it answers: its place is not given away before this is over.
-LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
+
+class _People(NamedTuple):
+    """The recipients of a chunk as columns; `places` has one entry when all are at one place."""
+
+    subscriber_ids: list[int]
+    msisdns: list[int]
+    places: list[str]
 
 
 class Claim:
-    """One claim in its transaction."""
+    """One claim in its transaction; of a chunk that nobody had yet."""
 
     def __init__(
         self,
         connection: Connection,
         ids: Ids,
-        merchant_id: int,
-        campaign_id: int,
+        gates: MarketingGates,
         campaign: asyncpg.Record,
         chunk: asyncpg.Record,
         owner: int,
@@ -49,71 +58,126 @@ class Claim:
     ) -> None:
         self._connection = connection
         self._ids = ids
-        self._merchant_id = merchant_id
-        self._campaign_id = campaign_id
+        self._merchant_id: int = campaign["merchant_id"]
+        self._campaign_id: int = campaign["campaign_id"]
         self._campaign = campaign
         self._chunk = chunk
         self._owner = owner
         self._now = now
         self._names = field_names(campaign["text"])
+        self._gate = Gate(connection, gates, campaign, now)
+        self._last_at: datetime = campaign["expires_at"] - LIFE_MIN
 
     async def first(self, allowance_step: int, split: Split | None) -> list[ChunkClaim]:
         """Choose the recipients, open their offers, write their message rows: the durable intent to send."""
-        subscriber_ids, msisdns = await self._choose()
-        ported = await ported_of(self._connection, msisdns)
-        groups = (split(msisdns, ported) if split is not None else None) or [list(range(len(msisdns)))]
-        if len(groups) > 1:  # the messages of a part are contiguous
-            order = list(chain.from_iterable(groups))
-            subscriber_ids = [subscriber_ids[place] for place in order]
-            msisdns = [msisdns[place] for place in order]
-        count = len(msisdns)
+        people = await self._choose()
+        count = len(people.msisdns)
+        held = await self._held(people)
+        ported = await ported_of(self._connection, people.msisdns)
+        groups = self._split(split, people.msisdns, held, ported)
+        waiting = in_groups(held)
+        if len(groups) > 1 or waiting:  # the messages of a part are contiguous
+            order = list(chain(*groups, *waiting.values()))
+            people = _People(
+                [people.subscriber_ids[n] for n in order], [people.msisdns[n] for n in order], people.places
+            )
         base = self._ids.block(max(count, 1))
         message_ids = list(range(base, base + count))
-        fields = await self._fields(subscriber_ids) if self._names and count else None
-        await self._insert_messages(message_ids, subscriber_ids, msisdns, fields)
-        opened = await self._open(message_ids, subscriber_ids, msisdns)
-        closed = [message_id for message_id in message_ids if message_id not in opened]
-        if closed:
-            await self._connection.execute(
-                SQL["insert_not_sent"], self._merchant_id, closed, "open_offer", self._now
-            )
-        counts = {"recipients": count} | ({"not_sent": len(closed)} if closed else {})
-        claims: list[ChunkClaim] = []
-        start, step = 0, allowance_step // len(groups)
-        for part, group in enumerate(groups):
-            end = start + len(group)
-            keep = [n for n in range(start, end) if message_ids[n] in opened] if closed else range(start, end)
-            claim = self._result(
-                base + start,
-                end - start,
-                min(end - start, step),
-                [message_ids[n] for n in keep],
-                [msisdns[n] for n in keep],
-                None if fields is None else [fields[n] for n in keep],
-                ported,
-            )
-            claims.append(await self._part(part, claim))
-            start = end
+        fields = await self._fields(people.subscriber_ids) if self._names and count else None
+        free = count - len(held)
+        opened = await self._gate.open(
+            self._senders(), message_ids[:free], people.subscriber_ids[:free], people.msisdns[:free]
+        )
+        await self._insert_messages(message_ids, people, opened, fields)
+        parts = self._parts(base, [len(group) for group in groups], opened)
+        start = base + free
+        for hold, members in waiting.items():
+            parts.append(Part(start, len(members), hold=hold))
+            start += len(members)
+        await self._gate.uncount([people.msisdns[n - base] for n in _waiting_for_answers(parts)])
+        dropped, claims = 0, []
+        step = allowance_step // sum(part.hold is None for part in parts)
+        for place, part in enumerate(parts):
+            goes = part.hold is None
+            dropped += await self._settle_late(part)
+            if goes:
+                part.allowance = min(part.count, step)
+            no = await self._write(part, first=place == 0)
+            if goes:
+                claims.append(self._claim_of(part, no, base, people.msisdns, fields, ported))
+        counts = {"recipients": count} | ({"not_sent": dropped} if dropped else {})
         await add_counters(self._connection, self._merchant_id, self._campaign_id, counts)
         return claims
 
-    async def _part(self, part: int, claim: ChunkClaim) -> ChunkClaim:
-        """Write what the claim holds: part 0 is the chunk itself, each other one a chunk of its own."""
-        head = (self._merchant_id, self._campaign_id)
-        messages = (claim.message_id_base, claim.message_count, claim.allowance)
-        state = "claimed" if claim.message_ids else "done"
-        if part == 0:
-            await self._connection.execute(SQL["set_chunk_messages"], *head, claim.chunk_no, *messages, state)
-            return claim
-        claim.chunk_no, claim.fence = self._chunk["no"] + part * PART_NO_STEP, 1
-        people = (self._chunk["subscriber_lo"], self._chunk["subscriber_hi"])
-        await self._connection.execute(
-            SQL["insert_part_chunk"], *head, claim.chunk_no, *people, *messages, state, self._owner
-        )
-        return claim
+    async def _held(self, people: _People) -> dict[int, Hold]:
+        """Return who must wait, by place in the columns."""
+        count = len(people.msisdns)
+        held = self._gate.by_hours(people.places, count)
+        if len(held) < count:
+            free = [n for n in range(count) if n not in held] if held else range(count)
+            capped = await self._gate.by_caps(
+                people.msisdns if not held else [people.msisdns[n] for n in free]
+            )
+            if capped:
+                held |= {n: capped[people.msisdns[n]] for n in free if people.msisdns[n] in capped}
+        return held
 
-    async def _choose(self) -> tuple[list[int], list[int]]:
-        """Return (subscriber ids, numbers) of one chunk; who is too many becomes the next one."""
+    def _split(
+        self, split: Split | None, msisdns: list[int], held: Mapping[int, Hold], ported: Mapping[int, str]
+    ) -> Sequence[Sequence[int]]:
+        """Return who goes together now; one group at least."""
+        free = range(len(msisdns)) if not held else [n for n in range(len(msisdns)) if n not in held]
+        if split is None or not free:
+            return [free]
+        found = split(msisdns if not held else [msisdns[n] for n in free], ported)
+        if found is None:
+            return [free]
+        return found if not held else [[free[n] for n in group] for group in found]
+
+    def _senders(self) -> list[str]:
+        """Return the numbers that the offer may go out by, in the order in which they are tried."""
+        return list(dict.fromkeys([self._campaign["sender"], *self._campaign["sender_pool"]]))
+
+    def _parts(self, base: int, sizes: Sequence[int], opened: Mapping[int, str] | None) -> list[Part]:
+        """Return one part per carrier and sender number, and what waits for an answer to another offer."""
+        parts: list[Part] = []
+        others: list[Part] = []
+        start = base
+        for size in sizes:
+            if opened is None:
+                parts.append(Part(start, size))
+            else:
+                by_sender: dict[str, list[int]] = {self._campaign["sender"]: []}
+                for message_id in range(start, start + size):
+                    by_sender.setdefault(opened.get(message_id, ""), []).append(message_id)
+                for sender, members in by_sender.items():
+                    hold = None if sender else self._gate.wait_for_answer()
+                    target = parts if sender == self._campaign["sender"] else others
+                    target.append(Part(start, size, members, hold, sender))
+            start += size
+        return parts + others
+
+    async def _settle_late(self, part: Part) -> int:
+        """Settle a part that would wait until the offer is nearly over; return how many these were."""
+        if part.hold is None or part.hold.until <= self._last_at:
+            return 0
+        late, reason = list(part.message_ids), part.hold.reason
+        part.hold, part.members = None, []
+        await self._connection.execute(SQL["insert_not_sent"], self._merchant_id, late, reason, self._now)
+        return len(late)
+
+    async def _write(self, part: Part, *, first: bool) -> int:
+        """Write a part, as the chunk itself or as one of its own; return its number."""
+        if first:
+            await write_chunk(self._connection, self._chunk, part, self._owner)
+            no: int = self._chunk["no"]
+            return no
+        no = self._ids.next()
+        await insert_chunk(self._connection, self._chunk, no, part, self._owner)
+        return no
+
+    async def _choose(self) -> _People:
+        """Return the recipients of one chunk; who is too many becomes the next one."""
         chunk, campaign = self._chunk, self._campaign
         row = await self._connection.fetchrow(
             SQL["candidates"],
@@ -124,103 +188,58 @@ class Claim:
             campaign["audience_ids"],
             campaign["started_at"],
             CHUNK_SIZE + 1,
-            campaign["sender"],
+            self._senders(),
+            campaign["country"],
         )
         assert row is not None
-        subscriber_ids, msisdns = list(row["subscriber_ids"]), list(row["msisdns"])
-        if len(subscriber_ids) <= CHUNK_SIZE:
-            return subscriber_ids, msisdns
-        last = subscriber_ids[CHUNK_SIZE - 1]
+        people = _People(list(row["subscriber_ids"]), list(row["msisdns"]), list(row["places"]))
+        if len(people.msisdns) <= CHUNK_SIZE:
+            return people
+        last = people.subscriber_ids[CHUNK_SIZE - 1]
         head, no = (self._merchant_id, self._campaign_id), chunk["no"]
         await self._connection.execute(SQL["shorten_chunk"], *head, no, last, CHUNK_SIZE)
         rest = (no + REST_NO_STEP, last + 1, chunk["subscriber_hi"], CHUNK_SIZE)
         await self._connection.execute(SQL["insert_rest_chunk"], *head, *rest)
-        return subscriber_ids[:CHUNK_SIZE], msisdns[:CHUNK_SIZE]
+        ids, msisdns, places = people
+        return _People(ids[:CHUNK_SIZE], msisdns[:CHUNK_SIZE], places[:CHUNK_SIZE])
 
-    async def again(self, allowance_step: int) -> ChunkClaim:
-        """Go on with a chunk that an earlier owner gave back: what has no outcome, less who left since."""
-        chunk = self._chunk
-        base, count = chunk["message_id_base"], chunk["message_count"]
-        if base < await self._oldest_id():
-            return await self._outlived()
-        rows = await self._connection.fetch(SQL["unsettled_messages"], self._merchant_id, base, base + count)
-        left = [row for row in rows if not row["agreed"]]
-        if left:
-            await settle_unsent(
-                self._connection, self._merchant_id, self._campaign_id, left, "stopped", self._now
-            )
-        rows = [row for row in rows if row["agreed"]]
-        # What has an outcome needs no allowance: the step counts from the first that has none.
-        begun = rows[0]["message_id"] - base if rows else 0
-        allowance = min(count, max(chunk["allowance"], begun) + allowance_step)
-        await self._connection.execute(
-            SQL["set_chunk_messages"],
-            self._merchant_id,
-            self._campaign_id,
-            chunk["no"],
-            base,
-            count,
-            allowance,
-            "claimed" if rows else "done",
-        )
-        fields = [list(row["fields"] or ()) for row in rows] if self._names else None
-        return self._result(
-            base,
-            count,
-            allowance,
-            [row["message_id"] for row in rows],
-            [row["msisdn"] for row in rows],
-            fields,
-            await ported_of(self._connection, [row["msisdn"] for row in rows]),
-        )
-
-    async def _oldest_id(self) -> int:
-        """Return the first id for which both messages and outcomes still have their partition."""
-        names = [row["name"] for row in await self._connection.fetch(SQL["oldest_partitions"])]
-        return max((partitions.first_id_of_name(name) for name in names), default=0)
-
-    async def _outlived(self) -> ChunkClaim:
-        """End a chunk whose messages are out of retention: who got one cannot be told any more."""
-        chunk = self._chunk
-        base, count, allowance = chunk["message_id_base"], chunk["message_count"], chunk["allowance"]
-        await self._connection.execute(
-            SQL["set_chunk_messages"],
-            self._merchant_id,
-            self._campaign_id,
-            chunk["no"],
-            base,
-            count,
-            allowance,
-            "done",
-        )
-        log.warning(
-            "chunk_outlived_its_messages",
-            merchant_id=self._merchant_id,
-            campaign_id=self._campaign_id,
-            chunk_no=chunk["no"],
-            messages=count,
-        )
-        return self._result(base, count, allowance, [], [], None, {})
+    def _claim_of(
+        self,
+        part: Part,
+        no: int,
+        base: int,
+        msisdns: list[int],
+        fields: list[list[str]] | None,
+        ported: dict[int, str],
+    ) -> ChunkClaim:
+        """Return a part of the columns that begin with message `base`."""
+        if part.members is None:
+            place = slice(part.base - base, part.base - base + part.count)
+            own = None if fields is None else fields[place]
+            return self._result(part, no, list(part.message_ids), msisdns[place], own, ported)
+        places = [message_id - base for message_id in part.members]
+        own = None if fields is None else [fields[n] for n in places]
+        return self._result(part, no, part.members, [msisdns[n] for n in places], own, ported)
 
     def _result(
         self,
-        base: int,
-        count: int,
-        allowance: int,
+        part: Part,
+        no: int,
         message_ids: list[int],
         msisdns: list[int],
         fields: list[list[str]] | None,
         ported: dict[int, str],
     ) -> ChunkClaim:
+        offer = offer_of(self._merchant_id, self._campaign)
         return ChunkClaim(
             merchant_id=self._merchant_id,
             campaign_id=self._campaign_id,
-            chunk_no=self._chunk["no"],
-            fence=self._chunk["fence"],
-            offer=offer_of(self._merchant_id, self._campaign),
-            message_id_base=base,
-            message_count=count,
-            allowance=allowance,
+            chunk_no=no,
+            fence=self._chunk["fence"] if no == self._chunk["no"] else 1,
+            offer=replace(offer, sender=part.sender) if part.sender else offer,
+            message_id_base=part.base,
+            message_count=part.count,
+            allowance=part.allowance,
             message_ids=message_ids,
             msisdns=msisdns,
             fields=fields,
@@ -228,6 +247,7 @@ class Claim:
             weight=self._campaign["sending_weight"],
             paced=self._campaign["messages_per_minute"] is not None,
             ported=ported,
+            closes_at=self._gate.closes_at,
         )
 
     async def _fields(self, subscriber_ids: list[int]) -> list[list[str]]:
@@ -240,37 +260,33 @@ class Claim:
     async def _insert_messages(
         self,
         message_ids: list[int],
-        subscriber_ids: list[int],
-        msisdns: list[int],
+        people: _People,
+        opened: Mapping[int, str] | None,
         fields: list[list[str]] | None,
     ) -> None:
-        head = (self._merchant_id, self._campaign_id, self._campaign["sender"])
-        if fields is None:
-            await self._connection.execute(
-                SQL["insert_messages"], *head, message_ids, subscriber_ids, msisdns
-            )
+        main = self._campaign["sender"]
+        texts = None if fields is None else [orjson.dumps(values).decode() for values in fields]
+        columns: list[Sequence[object]] = [message_ids, people.subscriber_ids, people.msisdns]
+        if texts is not None:
+            columns.append(texts)
+        sql = SQL["insert_messages" if texts is None else "insert_personal_messages"]
+        by_sender: dict[str, list[int]] = {}
+        if opened is not None:
+            for n, message_id in enumerate(message_ids):
+                by_sender.setdefault(opened.get(message_id, main), []).append(n)
+        if len(by_sender) <= 1:
+            sender = next(iter(by_sender), main)
+            await self._connection.execute(sql, self._merchant_id, self._campaign_id, sender, *columns)
             return
-        texts = [orjson.dumps(values).decode() for values in fields]
-        await self._connection.execute(
-            SQL["insert_personal_messages"], *head, message_ids, subscriber_ids, msisdns, texts
-        )
+        for sender, places in by_sender.items():
+            mine = [[column[n] for n in places] for column in columns]
+            await self._connection.execute(sql, self._merchant_id, self._campaign_id, sender, *mine)
 
-    async def _open(self, message_ids: list[int], subscriber_ids: list[int], msisdns: list[int]) -> set[int]:
-        campaign = self._campaign
-        rows = await self._connection.fetch(
-            SQL["open_offers"],
-            msisdns,
-            message_ids,
-            subscriber_ids,
-            campaign["sender"],
-            self._merchant_id,
-            self._campaign_id,
-            campaign["offer_id"],
-            campaign["offer_version"],
-            campaign["expires_at"],
-            self._now - LATE_ANSWER_GRACE,
-        )
-        return {row["message_id"] for row in rows}
+
+def _waiting_for_answers(parts: Iterable[Part]) -> list[int]:
+    """Return the messages that wait because another offer is open."""
+    waiting = [part for part in parts if part.hold is not None and part.hold.reason == "open_offer"]
+    return list(chain.from_iterable(part.message_ids for part in waiting))
 
 
 def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:

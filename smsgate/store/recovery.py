@@ -74,7 +74,9 @@ async def _end_cancelled(database: Database, now: datetime) -> int:
             if chunk is None or chunk["message_id_base"] is None:
                 continue
             base, count = chunk["message_id_base"], chunk["message_count"]
-            rows = await connection.fetch(SQL["unsettled_messages"], merchant_id, base, base + count)
+            rows = await connection.fetch(
+                SQL["unsettled_messages"], merchant_id, base, base + count, chunk["members"]
+            )
             if rows:
                 await settle_unsent(connection, merchant_id, campaign_id, rows, "cancelled", now)
     return len(chunks)
@@ -91,7 +93,7 @@ async def _return_chunk(
         if chunk["message_id_base"] is not None:
             base = chunk["message_id_base"]
             rows = await connection.fetch(
-                SQL["mark_unknown"], merchant_id, base, base + chunk["allowance"], now
+                SQL["mark_unknown"], merchant_id, base, base + chunk["allowance"], now, chunk["members"]
             )
             unknown = len(rows)
         await connection.execute(SQL["return_chunk"], merchant_id, campaign_id, no, now)

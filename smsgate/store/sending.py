@@ -15,7 +15,7 @@ import orjson
 
 from smsgate.campaigns.guard import GuardLimits, GuardReason
 from smsgate.flows.commerce_records import EventColumns
-from smsgate.flows.ports import Ids, Split
+from smsgate.flows.ports import Ids, MarketingGates, Split
 from smsgate.flows.records import (
     CampaignState,
     ChunkClaim,
@@ -35,6 +35,7 @@ from smsgate.store.claims import Claim
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
+from smsgate.store.reclaims import Reclaim
 from smsgate.store.transactional import stopped
 
 SQL = catalogue.load("sending")
@@ -67,20 +68,21 @@ class StoredSending:
         owner: int,
         allowance_step: int,
         now: datetime,
+        gates: MarketingGates,
         split: Split | None = None,
     ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
             row = await connection.fetchrow(SQL["campaign_offer"], merchant_id, campaign_id)
             if row is None or row["state"] != "sending":
                 return []
-            chunk = await connection.fetchrow(SQL["take_chunk"], merchant_id, campaign_id, owner)
+            chunk = await connection.fetchrow(SQL["take_chunk"], merchant_id, campaign_id, owner, now)
             if chunk is None:
                 return []
-            claim = Claim(connection, self._ids, merchant_id, campaign_id, row, chunk, owner, now)
+            parts = (connection, self._ids, gates, row, chunk, owner, now)
             step = allowance_step if row["messages_per_minute"] is None else 0
             if chunk["message_id_base"] is None:
-                return await claim.first(step, split)
-            return [await claim.again(step)]
+                return await Claim(*parts).first(step, split)
+            return [await Reclaim(*parts).again(step)]
 
     async def paces(self, campaigns: Sequence[tuple[int, int]]) -> list[Pace]:
         async with self._database.bulk() as connection:

@@ -45,6 +45,8 @@ requests_per_s = 10000
 form = "json"
 [database]
 disk_floor_mib = {disk_floor_mib}
+[hours]
+enforce = false
 [sending]
 in_doubt_max = {in_doubt_max}
 poll_s = 0.1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from smsgate.clock import SystemClock
 from smsgate.flows.events import order_data
+from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
 from smsgate.security.public_ids import PublicIds
@@ -13,6 +15,9 @@ from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
 from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, Nudges, a_world, eventually
+
+# An offer that waits for the answer to another one would be sent when it is nearly over: it is not sent.
+TOO_SHORT_TO_WAIT = LIFE_MIN + timedelta(minutes=5)
 
 
 async def test_an_ok_is_an_order_with_receipt_event_stock_and_charge(database: Database) -> None:
@@ -96,7 +101,7 @@ async def test_the_next_offer_waits_for_the_grace_of_the_last_one(database: Data
     async with an_open_offer(database) as (world, _):
         await world.execute("UPDATE offer_version SET expires_at = now() - interval '10 minutes'")
         await world.execute("UPDATE open_offer SET expires_at = now() - interval '10 minutes'")
-        newer = await world.campaign()
+        newer = await world.campaign(expires_in=TOO_SHORT_TO_WAIT)
         await eventually(lambda: world.finished(newer))
         assert (await world.counters(newer))["not_sent"] == 3
         await say(world, 1, "OK")
@@ -174,7 +179,7 @@ async def test_no_with_the_number_cancels_after_a_newer_offer_took_the_place(dat
     async with an_open_offer(database, stock=10) as (world, _):
         await say(world, 1, "OK 2")
         (number,) = await order_numbers(world)
-        newer = await world.campaign(stock=4)
+        newer = await world.campaign(stock=4, expires_in=TOO_SHORT_TO_WAIT)
         await eventually(lambda: world.finished(newer))
         await eventually(lambda: len(world.texts_to(1)) == 3)
         (told,) = await say(world, 1, f"NON {number}")

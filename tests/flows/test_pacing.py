@@ -10,7 +10,10 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
 
+from smsgate.flows.offers import LIFE_MIN
 from smsgate.store.pool import Database
 from tests.flows.test_recovery import books
 from tests.flows.world import World, a_world, eventually
@@ -26,8 +29,8 @@ async def pace(world: World, campaign_id: int, per_minute: int | None) -> None:
     )
 
 
-async def a_paced_campaign(world: World, per_minute: int, chunk: int = 30) -> int:
-    campaign_id = await world.campaign(chunk=chunk, state="paused")
+async def a_paced_campaign(world: World, per_minute: int, chunk: int = 30, **campaign: Any) -> int:
+    campaign_id = await world.campaign(chunk=chunk, state="paused", **campaign)
     await pace(world, campaign_id, per_minute)
     await world.set_state(campaign_id, "sending")
     return campaign_id
@@ -115,7 +118,9 @@ async def test_entries_that_are_not_sent_take_nothing_of_the_pace(database: Data
             await eventually(lambda: world.finished(second))
             assert world.log.submits == 150
             # 150 have an open offer: the first grant reaches the others, whose turn would come much later.
-            third = await a_paced_campaign(world, PER_MINUTE, chunk=200)
+            third = await a_paced_campaign(
+                world, PER_MINUTE, chunk=200, expires_in=LIFE_MIN + timedelta(minutes=5)
+            )
             await eventually(lambda: world.log.submits >= 150 + PER_S, timeout_s=5.0)
             await eventually(lambda: world.finished(third))
         assert world.log.submits == 200

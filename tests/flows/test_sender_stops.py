@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from smsgate.flows.esme_records import AccountDraft, Purpose
-from smsgate.flows.records import ChunkKey
+from smsgate.flows.gates import ALWAYS_OPEN
+from smsgate.flows.records import ChunkClaim, ChunkKey
 from smsgate.ids import IdMaker
 from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
@@ -21,6 +22,13 @@ async def said_stop(world: World, number: int, sender: str = SENDER) -> None:
     await world.execute(
         "INSERT INTO sender_stop VALUES ($1, $2, $3, now())", MERCHANT, sender, FIRST_MSISDN + number
     )
+
+
+async def claimed(sending: StoredSending, campaign_id: int, now: datetime) -> ChunkClaim:
+    [claim] = await sending.claim_chunk(
+        MERCHANT, campaign_id, owner=OWNER, allowance_step=1, now=now, gates=ALWAYS_OPEN
+    )
+    return claim
 
 
 async def test_a_campaign_leaves_out_who_said_stop_to_its_sender_number_before_subscribing(
@@ -42,12 +50,12 @@ async def test_a_chunk_that_is_claimed_again_leaves_out_who_said_stop_to_its_sen
         now = datetime.now(UTC)
         sending = StoredSending(database, IdMaker(OWNER, lambda: int(now.timestamp() * 1000)), str)
         campaign_id = await world.campaign()
-        [claim] = await sending.claim_chunk(MERCHANT, campaign_id, owner=OWNER, allowance_step=1, now=now)
+        claim = await claimed(sending, campaign_id, now)
         assert len(claim.msisdns) == 3
         key = ChunkKey(MERCHANT, campaign_id, claim.chunk_no, claim.fence)
         await sending.release_chunks([key], owner=OWNER)
         await said_stop(world, 1)
-        [again] = await sending.claim_chunk(MERCHANT, campaign_id, owner=OWNER, allowance_step=1, now=now)
+        again = await claimed(sending, campaign_id, now)
         assert again.msisdns == [FIRST_MSISDN, FIRST_MSISDN + 2]
         assert await world.value("SELECT reason FROM sent") == "stopped"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile_values import Host
 from smsgate.simulator.phones import Behaviour
@@ -199,7 +200,7 @@ async def test_connections_that_break_in_the_middle_leave_a_known_doubt_and_nobo
 
 async def test_an_offer_that_expires_while_it_waits_is_never_written(database: Database) -> None:
     async with a_world(database, subscribers=200, rate_per_s=20) as world:
-        campaign_id = await world.campaign(expires_in=timedelta(seconds=1.0))
+        campaign_id = await world.campaign(expires_in=LIFE_MIN + timedelta(seconds=1.0))
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         counters = await world.counters(campaign_id)
@@ -211,7 +212,7 @@ async def test_an_offer_that_expires_while_it_waits_is_never_written(database: D
 async def test_an_offer_expires_even_when_no_carrier_is_there(database: Database) -> None:
     async with a_world(database, subscribers=30) as world:
         world.profile_changes = {"hosts": (Host("127.0.0.1", 1),)}
-        campaign_id = await world.campaign(expires_in=timedelta(seconds=0.3))
+        campaign_id = await world.campaign(expires_in=LIFE_MIN + timedelta(seconds=0.3))
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         assert await reasons(world) == {"expired": 30}
@@ -235,7 +236,8 @@ async def test_whoever_has_an_open_offer_gets_no_second_one_and_the_campaign_fin
         first = await world.campaign()
         async with world.gateway():
             await eventually(lambda: world.finished(first))
-            second = await world.campaign(chunk=20)
+            # An answer is waited for, but not until the offer is nearly over.
+            second = await world.campaign(chunk=20, expires_in=LIFE_MIN + timedelta(minutes=5))
             await eventually(lambda: world.finished(second))
         assert await reasons(world) == {"open_offer": 50}
         assert await world.counters(second) == {"recipients": 50, "not_sent": 50}
@@ -341,7 +343,7 @@ async def test_what_only_another_process_can_send_is_left_to_it(database: Databa
 
 async def test_what_nobody_can_send_ends_with_its_offer(database: Database) -> None:
     async with a_world(database, subscribers=10) as world:
-        campaign_id = await world.campaign(sender=OTHER_SENDER, expires_in=timedelta(seconds=0.2))
+        campaign_id = await world.campaign(sender=OTHER_SENDER, expires_in=LIFE_MIN + timedelta(seconds=0.2))
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         assert sum((await reasons(world)).values()) == 10

@@ -9,7 +9,9 @@ import pytest
 
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.flows.long_texts import Parts
+from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
 from smsgate.flows.sending_limits import SendingLimits
@@ -61,7 +63,12 @@ class _Owner:
 
     async def claim(self, campaign_id: int) -> Batch:
         (claim,) = await self.store.claim_chunk(
-            MERCHANT, campaign_id, owner=self.epoch, allowance_step=50, now=datetime.now(UTC)
+            MERCHANT,
+            campaign_id,
+            owner=self.epoch,
+            allowance_step=50,
+            now=datetime.now(UTC),
+            gates=ALWAYS_OPEN,
         )
         return a_batch(claim)
 
@@ -226,7 +233,7 @@ async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(d
         await world.execute("UPDATE message SET message_id = message_id - $1", ids[0] - low)
         await world.execute("UPDATE campaign_chunk SET message_id_base = $1", low)
         (claim,) = await store.claim_chunk(
-            MERCHANT, campaign_id, owner=5, allowance_step=50, now=datetime.now(UTC)
+            MERCHANT, campaign_id, owner=5, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
         )
         assert claim.message_ids == []
         assert await world.value("SELECT state FROM campaign_chunk") == "done"
@@ -242,7 +249,7 @@ async def test_an_allowance_reaches_over_any_number_of_people_who_have_another_o
         first = await world.campaign(tags=["a"])
         async with world.gateway():
             await eventually(lambda: world.finished(first))
-            second = await world.campaign()
+            second = await world.campaign(expires_in=LIFE_MIN + timedelta(minutes=5))
             await eventually(lambda: world.finished(second))
         counters = await books(world, second)
         assert (counters["accepted"], counters["not_sent"]) == (100, 100)

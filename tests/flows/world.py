@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from smsgate.billing.networks import default_table
-from smsgate.clock import SystemClock
+from smsgate.clock import Clock, SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
+from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
@@ -98,6 +99,8 @@ class World:
         OTHER_SENDER,
     )  # of the second carrier; the first one receives for its own
     other_cost_list: str = "sim-cost"
+    gates: Gates = ALWAYS_OPEN
+    clock: Clock = field(default_factory=SystemClock)
 
     @property
     def log(self) -> SmscLog:
@@ -280,7 +283,7 @@ class World:
         return message_id
 
     async def make(self) -> tuple[Gateway, node_lease.NodeLease]:
-        clock = SystemClock()
+        clock = self.clock
         async with self.database.control() as connection:
             lease = await node_lease.take_slot(connection, "test", 60.0)
         gateway = Gateway(
@@ -296,6 +299,7 @@ class World:
             owner=lease.epoch,
             limits=self.limits,
             table=self.table(),
+            gates=self.gates,
         )
         return gateway, lease
 

@@ -136,7 +136,7 @@ class Gateway:
         return "\n".join(
             (
                 f"[node]\nstate_dir = {json.dumps(str(self.state_dir))}",
-                '[http]\nport = 0\n[log]\nform = "json"',
+                '[hours]\nenforce = false\n[http]\nport = 0\n[log]\nform = "json"',
                 tables,
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),

@@ -49,7 +49,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact
     TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -57,7 +57,7 @@ GRANT INSERT, UPDATE, DELETE ON
     subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer, campaign_counter,
     receipt_unmatched, interactive_queue, flush_log, mo_seen, mo_part, orders, webhook_endpoint, webhook_delivery,
     trigger_definition, trigger_event, idempotency_key, api_key, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact
     TO sg_bulk;
 
 GRANT INSERT ON

@@ -50,6 +50,15 @@ DELETE FROM mo_part
          WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
 RETURNING 1;
 
+-- name: marketing_contact_owners
+-- scope: report
+SELECT array_agg(msisdn) AS owner FROM (SELECT msisdn FROM marketing_contact WHERE last_at < $1 LIMIT 5000) AS old
+HAVING count(*) > 0;
+
+-- name: marketing_contact_delete
+-- scope: msisdn
+DELETE FROM marketing_contact WHERE msisdn = ANY ($1::bigint[]) AND last_at < $2 AND $3::int > 0 RETURNING 1;
+
 -- name: idempotency_key_owners
 -- scope: report
 SELECT DISTINCT merchant_id AS owner FROM idempotency_key WHERE created_at < $1;

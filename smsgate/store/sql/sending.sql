@@ -28,16 +28,18 @@ UPDATE campaign_chunk
  WHERE merchant_id = $1 AND campaign_id = $2
    AND no = (SELECT no FROM campaign_chunk
               WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'ready'
+                AND (not_before IS NULL OR not_before <= $4)
               ORDER BY no LIMIT 1
                 FOR UPDATE SKIP LOCKED)
-RETURNING no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count, allowance
+RETURNING merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count, allowance,
+          members
 
 -- name: campaign_offer
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
-SELECT c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version, v.text, v.shop_name, v.item,
-       v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country, v.sender, v.expires_at, t.sending_weight,
-       c.messages_per_minute
+SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version,
+       v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
+       v.sender, v.expires_at, t.sending_weight, c.messages_per_minute
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -82,15 +84,17 @@ RETURNING campaign_id
 -- name: candidates
 -- scope: merchant
 -- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
--- A STOP to the sender number ($8) counts, were it said before the person subscribed.
-SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns
-  FROM (SELECT subscriber_id, msisdn FROM subscriber
+-- A STOP to a sender number ($8) counts, were it said before the person subscribed.
+-- Places as the hours know them (campaigns.hours.Place): one when all are in the offer's country.
+SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
+       CASE WHEN coalesce(bool_and(place = $9), true) THEN ARRAY[$9] ELSE array_agg(place) END AS places
+  FROM (SELECT subscriber_id, msisdn, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
          WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
            AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
            AND NOT EXISTS (SELECT FROM sender_stop x
-                            WHERE x.merchant_id = $1 AND x.sender = $8 AND x.msisdn = subscriber.msisdn)
+                            WHERE x.merchant_id = $1 AND x.sender = ANY($8::text[]) AND x.msisdn = subscriber.msisdn)
          ORDER BY subscriber_id LIMIT $7) AS chosen
 
 -- name: shorten_chunk
@@ -105,9 +109,9 @@ VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: insert_part_chunk
 -- scope: merchant
-INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, message_id_base,
-                            message_count, allowance, state, owner, fence)
-VALUES ($1, $2, $3, $4, $5, $7::int, $6, $7::int, $8, $9, $10, 1)
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, message_id_base, message_count, size, allowance, state, owner,
+                            members, not_before, hold, hold_rule, subscriber_lo, subscriber_hi, fence)
+VALUES ($1, $2, $3, $4, $5::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)
 
 -- name: candidate_fields
 -- scope: merchant
@@ -128,6 +132,44 @@ SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
        expires_at = excluded.expires_at, answered_at = NULL
  WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $10
 RETURNING message_id
+
+-- name: opened_already
+-- scope: msisdn
+SELECT message_id FROM open_offer
+ WHERE msisdn = ANY($1::bigint[]) AND sender = $2 AND message_id = ANY($3::bigint[])
+
+-- name: count_marketing
+-- scope: msisdn
+-- In the order of the number, as `open_offers`. Who has had as many as a cap lets through is not counted, nor returned.
+INSERT INTO marketing_contact AS c (msisdn, merchant_ids, at, last_at)
+SELECT t.msisdn, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3
+  FROM unnest($1::bigint[]) AS t (msisdn)
+ ORDER BY t.msisdn
+    ON CONFLICT (msisdn) DO UPDATE
+   SET merchant_ids = ARRAY(SELECT u.m FROM unnest(c.merchant_ids, c.at) WITH ORDINALITY AS u (m, a, n)
+                             WHERE u.a > $5 ORDER BY u.n) || $2::bigint,
+       at = ARRAY(SELECT u.a FROM unnest(c.at) WITH ORDINALITY AS u (a, n) WHERE u.a > $5 ORDER BY u.n) || $3::timestamptz,
+       last_at = $3
+ WHERE (SELECT count(*) FILTER (WHERE u.a > $4) < $6::int AND count(*) FILTER (WHERE u.a > $5) < $7::int
+           AND count(*) FILTER (WHERE u.m = $2 AND u.a > $4) < $8::int
+           AND count(*) FILTER (WHERE u.m = $2 AND u.a > $5) < $9::int
+          FROM unnest(c.merchant_ids, c.at) AS u (m, a))
+RETURNING c.msisdn
+
+-- name: marketing_contacts
+-- scope: msisdn
+SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn = ANY($1::bigint[])
+
+-- name: uncount_marketing
+-- scope: msisdn
+-- The last contact of this merchant goes.
+UPDATE marketing_contact AS c
+   SET merchant_ids = c.merchant_ids[:p.n - 1] || c.merchant_ids[p.n + 1:], at = c.at[:p.n - 1] || c.at[p.n + 1:]
+  FROM (SELECT o.msisdn, max(u.n)::int AS n
+          FROM marketing_contact o, unnest(o.merchant_ids) WITH ORDINALITY AS u (m, n)
+         WHERE o.msisdn = ANY($1::bigint[]) AND u.m = $2
+         GROUP BY o.msisdn) AS p
+ WHERE c.msisdn = p.msisdn
 
 -- name: insert_messages
 -- scope: merchant
@@ -150,20 +192,25 @@ SELECT $1, message_id, 1, 0, -2, 1, 0, 0, 0, 0, $3, $4 FROM unnest($2::bigint[])
 
 -- name: set_chunk_messages
 -- scope: merchant
-UPDATE campaign_chunk SET message_id_base = $4, message_count = $5, allowance = $6, state = $7
+UPDATE campaign_chunk
+   SET message_id_base = $4, message_count = $5, allowance = $6, state = $7, owner = $8, members = $9, not_before = $10,
+       hold = $11, hold_rule = $12
  WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
 
 -- name: unsettled_messages
 -- scope: merchant
-SELECT m.message_id, m.msisdn, m.sender, m.fields,
+-- $4: the chunk's members, where ids of others stand between them.
+SELECT m.message_id, m.msisdn, m.subscriber_id, m.sender, m.fields,
        coalesce(s.offers_state, 'none') = 'subscribed'
            AND NOT EXISTS (SELECT FROM sender_stop y
-                            WHERE y.merchant_id = $1 AND y.sender = m.sender AND y.msisdn = m.msisdn) AS agreed
+                            WHERE y.merchant_id = $1 AND y.sender = m.sender AND y.msisdn = m.msisdn) AS agreed,
+       CASE WHEN s.place = '' THEN s.country ELSE coalesce(s.place, '') END AS place
   FROM message m
   LEFT JOIN sent x ON x.merchant_id = m.merchant_id AND x.message_id = m.message_id
                   AND x.message_id >= $2 AND x.message_id < $3
   LEFT JOIN subscriber s ON s.merchant_id = m.merchant_id AND s.subscriber_id = m.subscriber_id
  WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3 AND x.message_id IS NULL
+   AND ($4::bigint[] IS NULL OR m.message_id = ANY($4))
  ORDER BY m.message_id
 
 -- name: oldest_partitions
@@ -425,7 +472,7 @@ SELECT merchant_id, campaign_id, no FROM campaign_chunk WHERE state = 'claimed' 
 
 -- name: lock_orphaned_chunk
 -- scope: merchant
-SELECT message_id_base, message_count, allowance FROM campaign_chunk
+SELECT message_id_base, message_count, allowance, members FROM campaign_chunk
  WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'claimed' AND NOT owner = ANY($4::bigint[])
    FOR UPDATE SKIP LOCKED
 
@@ -436,6 +483,7 @@ INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments
 SELECT m.merchant_id, m.message_id, 1, 0, -1, 1, 0, 0, 0, 0, 'owner_lost', $4
   FROM message m
  WHERE m.merchant_id = $1 AND m.message_id >= $2 AND m.message_id < $3
+   AND ($5::bigint[] IS NULL OR m.message_id = ANY($5))
    AND NOT EXISTS (SELECT 1 FROM sent x WHERE x.merchant_id = $1 AND x.message_id = m.message_id
                       AND x.message_id >= $2 AND x.message_id < $3)
     ON CONFLICT (merchant_id, message_id, segment) DO NOTHING  -- the owner lives after all, and was first
@@ -461,7 +509,7 @@ SELECT k.merchant_id, k.campaign_id, k.no
 -- scope: merchant
 UPDATE campaign_chunk SET state = 'done', done_at = $4, fence = fence + 1
  WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'ready'
-RETURNING message_id_base, message_count
+RETURNING message_id_base, message_count, members
 
 -- name: orphaned_interactive
 -- scope: report

@@ -21,7 +21,7 @@ from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
 from smsgate.security.addresses import PUBLIC_ONLY
-from smsgate.store.claims import LATE_ANSWER_GRACE
+from smsgate.store.gates import LATE_ANSWER_GRACE
 from smsgate.webhooks.delivery import DeliverySettings
 
 SHIPPED = Path(__file__).parents[3] / "conf" / "smsgate.toml"

@@ -1,0 +1,149 @@
+"""What holds the recipients of a claim back: hours, caps, other open offers; set-wise, in its transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from smsgate.campaigns.caps import DAY, WEEK, CapLimits, Contact, capped_until
+from smsgate.flows.ports import MarketingGates
+from smsgate.flows.records import Hold
+from smsgate.store import catalogue
+from smsgate.store.connection import Connection
+
+SQL: Final = catalogue.load("sending")
+
+# A late answer still belongs to the offer it answers: its place is not given away before this is over.
+LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
+# An answer frees the place of an offer at any time, so whoever waits for it looks again as often as this.
+OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
+# Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
+HOLD_STEP_S: Final = 900
+NO_LIMIT: Final = 2**31 - 1
+GROUPS_MAX: Final = 16  # chunks that the waiting people of one chunk may become
+
+
+class Gate:
+    """One merchant's claim at one instant."""
+
+    def __init__(
+        self, connection: Connection, gates: MarketingGates, campaign: asyncpg.Record, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._gates = gates
+        self._campaign = campaign
+        self._merchant_id: int = campaign["merchant_id"]
+        self._now = now
+        self.closes_at: datetime | None = None  # when the first of the open places closes
+
+    def by_hours(self, places: Sequence[str], count: int) -> dict[int, Hold]:
+        """Return whom the hours hold, by place in the columns; one entry of `places` stands for all."""
+        if not count:
+            return {}
+        verdicts = {place: self._gates.hours(place, self._now) for place in set(places)}
+        holds: dict[str, Hold] = {}
+        for place, verdict in verdicts.items():
+            if verdict is None:
+                continue
+            if verdict.allowed:
+                self.closes_at = min(self.closes_at or verdict.until, verdict.until)
+            else:
+                assert verdict.rule is not None
+                holds[place] = Hold("quiet_hours", verdict.rule.id, verdict.until)
+        if not holds:
+            return {}
+        if len(places) == 1:
+            return dict.fromkeys(range(count), holds[places[0]])
+        return {n: holds[place] for n, place in enumerate(places) if place in holds}
+
+    async def by_caps(self, msisdns: Sequence[int]) -> dict[int, Hold]:
+        """Count a message for everybody who may have one more, and return the others' holds by number."""
+        limits = self._gates.caps
+        if not limits.active or not msisdns:
+            return {}
+        counted = await self._connection.fetch(
+            SQL["count_marketing"], msisdns, self._merchant_id, self._now, self._now - DAY, self._now - WEEK,
+            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
+        )  # fmt: skip
+        capped = set(msisdns).difference(row["msisdn"] for row in counted)
+        if not capped:
+            return {}
+        held: dict[int, Hold] = {}
+        for row in await self._connection.fetch(SQL["marketing_contacts"], list(capped)):
+            contacts = [Contact(*each) for each in zip(row["merchant_ids"], row["at"], strict=True)]
+            found = capped_until(contacts, self._merchant_id, limits, self._now)
+            until, rule = (self._now, "cap") if found is None else (found[0], found[1].rule)
+            held[row["msisdn"]] = Hold("cap", rule, rounded_up(until))
+        return held
+
+    async def uncount(self, msisdns: Sequence[int]) -> None:
+        """Take back this merchant's last message that `by_caps` counted: it does not go now."""
+        if self._gates.caps.active and msisdns:
+            await self._connection.execute(SQL["uncount_marketing"], msisdns, self._merchant_id)
+
+    async def open(
+        self,
+        senders: Sequence[str],
+        message_ids: Sequence[int],
+        subscriber_ids: Sequence[int],
+        msisdns: Sequence[int],
+    ) -> dict[int, str] | None:
+        """
+        Open one offer per person and sender number; return by which number each message may go.
+
+        The first of `senders` on which nothing waits for this person's answer gets it; who is left out must
+        wait. None: everybody got the first, as nearly always.
+        """
+        opened: dict[int, str] = {}
+        for sender in senders:
+            if not message_ids:
+                break
+            rows = await self._connection.fetch(
+                SQL["open_offers"],
+                msisdns,
+                message_ids,
+                subscriber_ids,
+                sender,
+                self._merchant_id,
+                self._campaign["campaign_id"],
+                self._campaign["offer_id"],
+                self._campaign["offer_version"],
+                self._campaign["expires_at"],
+                self._now - LATE_ANSWER_GRACE,
+            )
+            if len(rows) == len(message_ids) and sender == senders[0]:
+                return None
+            opened.update((row["message_id"], sender) for row in rows)
+            left = [n for n, message_id in enumerate(message_ids) if message_id not in opened]
+            message_ids = [message_ids[n] for n in left]
+            subscriber_ids = [subscriber_ids[n] for n in left]
+            msisdns = [msisdns[n] for n in left]
+        return opened if opened or message_ids else None
+
+    def wait_for_answer(self) -> Hold:
+        return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)
+
+
+def rounded_up(at: datetime) -> datetime:
+    """Return the next quarter of an hour."""
+    return datetime.fromtimestamp(-(-at.timestamp() // HOLD_STEP_S) * HOLD_STEP_S, at.tzinfo)
+
+
+def in_groups(held: Mapping[int, Hold]) -> dict[Hold, list[int]]:
+    """Return who waits together, for one reason and instant; of too many, some for the last."""
+    by_instant: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+    for each in sorted(held):
+        by_instant[held[each].reason, held[each].until].append(each)
+    keys = sorted(by_instant)
+    step = -(-len(keys) // GROUPS_MAX) or 1
+    groups: dict[Hold, list[int]] = {}
+    for first in range(0, len(keys), step):
+        some = keys[first : first + step]
+        members = sorted(each for key in some for each in by_instant[key])
+        reason, until = max(some, key=lambda key: key[1])
+        groups[Hold(reason, held[by_instant[reason, until][0]].rule, until)] = members
+    return groups

@@ -1,0 +1,130 @@
+"""The claim of a chunk that was given back or has waited: its recipients are found again, not chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from smsgate.flows.records import ChunkClaim, Hold
+from smsgate.store import catalogue, partitions
+from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
+from smsgate.store.claims import Claim
+from smsgate.store.gates import in_groups
+from smsgate.store.portability import ported_of
+from smsgate.store.unsent import settle_unsent
+
+log = structlog.get_logger(__name__)
+
+SQL = catalogue.load("sending")
+
+
+class Reclaim(Claim):
+    async def again(self, allowance_step: int) -> ChunkClaim:
+        """Go on with what has no outcome, less who left since and who must wait now."""
+        chunk = self._chunk
+        base, count = chunk["message_id_base"], chunk["message_count"]
+        if base < await self._oldest_id():
+            return await self._outlived()
+        rows = await self._connection.fetch(
+            SQL["unsettled_messages"], self._merchant_id, base, base + count, chunk["members"]
+        )
+        rows = await self._less(rows, [row for row in rows if not row["agreed"]], "stopped")
+        if self._now > self._last_at:
+            rows = await self._less(rows, rows, "expired")
+        held = await self._held_again(rows)
+        for hold, places in in_groups(held).items():
+            await self._hold_again([rows[n] for n in places], hold)
+        rows = [row for n, row in enumerate(rows) if n not in held]
+        members = chunk["members"] if not held else [row["message_id"] for row in rows]
+        part = Part(base, count, members if rows else [])
+        # What has an outcome needs no allowance: the step counts from the first that has none.
+        begun = rows[0]["message_id"] - base if rows else 0
+        part.allowance = min(count, max(chunk["allowance"], begun) + allowance_step)
+        part.sender = rows[0]["sender"] if rows else ""
+        await write_chunk(self._connection, chunk, part, self._owner)
+        msisdns = [row["msisdn"] for row in rows]
+        return self._result(
+            part,
+            chunk["no"],
+            [row["message_id"] for row in rows],
+            msisdns,
+            [list(row["fields"] or ()) for row in rows] if self._names else None,
+            await ported_of(self._connection, msisdns),
+        )
+
+    async def _held_again(self, rows: Sequence[asyncpg.Record]) -> dict[int, Hold]:
+        """Return who must wait, still or again; an offer that was opened needs no second one."""
+        if not rows:
+            return {}
+        sender, ids = rows[0]["sender"], [row["message_id"] for row in rows]
+        msisdns = [row["msisdn"] for row in rows]
+        mine = {
+            row["message_id"]
+            for row in await self._connection.fetch(SQL["opened_already"], msisdns, sender, ids)
+        }
+        held = self._gate.by_hours([row["place"] for row in rows], len(rows))
+        shut = [rows[n] for n in held if ids[n] in mine]
+        if shut:  # an OK must not find an offer that never left
+            await self._connection.execute(
+                SQL["close_unsent_offers"],
+                [row["msisdn"] for row in shut],
+                [row["sender"] for row in shut],
+                [row["message_id"] for row in shut],
+            )
+            await self._gate.uncount([row["msisdn"] for row in shut])
+        new = [n for n in range(len(rows)) if n not in held and ids[n] not in mine]
+        capped = await self._gate.by_caps([msisdns[n] for n in new])
+        held |= {n: capped[msisdns[n]] for n in new if msisdns[n] in capped}
+        new = [n for n in new if n not in held]
+        opened = await self._gate.open(
+            [sender],
+            [ids[n] for n in new],
+            [rows[n]["subscriber_id"] for n in new],
+            [msisdns[n] for n in new],
+        )
+        if opened is not None:
+            waits = [n for n in new if ids[n] not in opened]
+            await self._gate.uncount([msisdns[n] for n in waits])
+            held |= dict.fromkeys(waits, self._gate.wait_for_answer())
+        return held
+
+    async def _hold_again(self, rows: Sequence[asyncpg.Record], hold: Hold) -> None:
+        if hold.until > self._last_at:
+            await self._less(rows, rows, hold.reason)
+            return
+        members = [row["message_id"] for row in rows]
+        base = members[0]
+        part = Part(base, members[-1] - base + 1, members, hold)
+        await insert_chunk(self._connection, self._chunk, self._ids.next(), part, self._owner)
+
+    async def _less(
+        self, rows: Sequence[asyncpg.Record], gone: Sequence[asyncpg.Record], reason: str
+    ) -> list[asyncpg.Record]:
+        """Settle some rows as not sent, and return the others."""
+        if gone:
+            await settle_unsent(
+                self._connection, self._merchant_id, self._campaign_id, gone, reason, self._now
+            )
+        ids = {row["message_id"] for row in gone}
+        return [row for row in rows if row["message_id"] not in ids]
+
+    async def _oldest_id(self) -> int:
+        """Return the first id for which both messages and outcomes still have their partition."""
+        names = [row["name"] for row in await self._connection.fetch(SQL["oldest_partitions"])]
+        return max((partitions.first_id_of_name(name) for name in names), default=0)
+
+    async def _outlived(self) -> ChunkClaim:
+        """End a chunk whose messages are out of retention: who got one cannot be told any more."""
+        chunk = self._chunk
+        part = Part(chunk["message_id_base"], chunk["message_count"], [], allowance=chunk["allowance"])
+        await write_chunk(self._connection, chunk, part, self._owner)
+        log.warning(
+            "chunk_outlived_its_messages",
+            merchant_id=self._merchant_id,
+            campaign_id=self._campaign_id,
+            chunk_no=chunk["no"],
+            messages=part.count,
+        )
+        return self._result(part, chunk["no"], [], [], None, {})
