@@ -8,10 +8,11 @@ belongs to imports and opt-ins, never to the sending path.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberType
+from phonenumbers import NumberParseException, PhoneNumberType, timezone
 
 from smsgate.errors import Invalid
 from smsgate.numbering import plain_mobile
@@ -19,6 +20,8 @@ from smsgate.numbering import plain_mobile
 INPUT_CHARACTERS_MAX: Final = 40  # the longest written form ("+", 15 digits, separators) with room to spare
 # Satellite and international networks, shared cost: the plan calls some of them mobile, and they cost euros.
 DENIED_CALLING_CODES: Final = frozenset({870, 878, 881, 882, 883, 888, 979, 991})
+MOBILE_AREA_CODES: Final = ("1", "55")  # North America, Brazil: mobile numbers have a place there
+AREA_DIGITS: Final = 7  # country code, area code and a little: what tells the clock
 MOBILE_CAPABLE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 # Mobile ranges that Arcep and Ofcom keep for films and examples. Nobody has them, so demonstrations and
 # tests may use them; the numbering plan lists them as unassigned.
@@ -99,6 +102,26 @@ def region_of(msisdn: str) -> str | None:
         calling_code
     )
     return region if isinstance(region, str) and region.isalpha() and region != "ZZ" else None
+
+
+@lru_cache(maxsize=20_000)
+def _zones_of_prefix(prefix: str, length: int) -> tuple[str, ...]:
+    number = phonenumbers.parse(f"+{prefix.ljust(length, '0')}", None)
+    return tuple(timezone.time_zones_for_geographical_number(number))
+
+
+def zones_of_number(msisdn: str) -> tuple[str, ...]:
+    """
+    Return the IANA zones of an E.164 number's area code; empty where mobile numbers have none.
+
+    A guess: people move and take their number along.
+    """
+    if not msisdn.startswith(MOBILE_AREA_CODES):
+        return ()
+    try:
+        return _zones_of_prefix(msisdn[:AREA_DIGITS], len(msisdn))
+    except NumberParseException:
+        return ()
 
 
 def mask(msisdn: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
@@ -10,10 +10,12 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_api, ports_imports
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.esme_accounts import EsmeAccounts
+from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.security.public_ids import PublicIds
 
@@ -71,6 +73,8 @@ class ApiContext:
     disk_full: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
+    gates: Gates = ALWAYS_OPEN
+    reaches: Sequence[DatedReach] = ()  # of a bare STOP
 
 
 CONTEXT: Final = web.AppKey("context", ApiContext)

@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from smsgate.campaigns.places import check_place, place_key
 from smsgate.errors import Invalid
 from smsgate.flows.ports_imports import ImportRows, RowErrors
 from smsgate.msisdn import number_and_region
@@ -29,7 +30,7 @@ FIELDS_MAX: Final = 20
 FIELD_PREFIX: Final = "field."  # CSV columns of values for an offer's placeholders
 
 REQUIRED: Final = ("msisdn", "consent_at", "consent_source", "wording_version")
-OPTIONAL: Final = ("external_id", "language", "country", "tags")
+OPTIONAL: Final = ("external_id", "language", "country", "region", "timezone", "tags")
 KNOWN: Final = frozenset((*REQUIRED, *OPTIONAL, "fields"))
 _LIMITS: Final = {"consent_source": 100, "wording_version": 60, "external_id": 100}
 _LANGUAGE: Final = re.compile(r"[a-z]{2}", re.ASCII)
@@ -161,17 +162,21 @@ class RowReader:
     def _take(self, rows: ImportRows, values: Mapping[str, object]) -> None:
         """Check one row whole, then append it to every column."""
         country = _optional(values, "country", _COUNTRY)
-        msisdn, region = number_and_region(_required(values, "msisdn"), country)
+        msisdn, at_home = number_and_region(_required(values, "msisdn"), country)
         occurred_at = self._instant(_required(values, "consent_at"))
         source, wording = _required(values, "consent_source"), _required(values, "wording_version")
         external_id = _required(values, "external_id") if values.get("external_id") is not None else None
         language = _optional(values, "language", _LANGUAGE)
+        region, timezone = _place(values, at_home)
         tags, fields = _tags(values.get("tags")), _fields(values.get("fields"))
         rows.row_nos.append(self.row_no)
         rows.msisdns.append(int(msisdn))
         rows.external_ids.append(external_id)
         rows.languages.append(language)
-        rows.countries.append(region)
+        rows.countries.append(at_home)
+        rows.regions.append(region)
+        rows.timezones.append(timezone)
+        rows.places.append(place_key(at_home, region, timezone, msisdn))
         rows.tags.append(tags)
         rows.fields.append(fields)
         rows.wording_versions.append(wording)
@@ -232,6 +237,15 @@ def _optional(values: Mapping[str, object], name: str, form: re.Pattern[str]) ->
     if not isinstance(value, str) or not form.fullmatch(value):
         raise Invalid(f"{name} is no {name} code of two letters.", code="row_invalid")
     return value
+
+
+def _place(values: Mapping[str, object], country: str) -> tuple[str, str]:
+    """Return region and time zone, "" where the row has none."""
+    region, timezone = values.get("region") or "", values.get("timezone") or ""
+    if not (isinstance(region, str) and isinstance(timezone, str)):
+        raise Invalid("region and timezone are texts.", code="row_invalid")
+    check_place(country, region, timezone)
+    return region, timezone
 
 
 def _tags(value: object) -> str:

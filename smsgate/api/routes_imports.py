@@ -23,9 +23,9 @@ CSV: Final = "text/csv"
 ROWS_MAX: Final = 10_000_000
 DESCRIPTION: Final = (
     "One row a line, up to 4 KiB: msisdn, consent_at, consent_source and wording_version, and if you like "
-    "external_id, language, country, tags and fields (CSV: tags with | between, columns field.<name>). A bad "
-    "row is reported and the others are imported; a row that is older than the person's STOP is refused. A "
-    "file that broke off may be sent again."
+    "external_id, language, country, region, timezone, tags and fields (CSV: tags with | between, columns "
+    "field.<name>). A bad row is reported and the others are imported; a row that is older than the person's "
+    "STOP is refused. A file that broke off may be sent again."
 )
 
 PROBLEMS: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -16,6 +17,7 @@ from smsgate.flows.commerce_records import InboundRecord, MessageRecord
 from smsgate.flows.events import first_id_of
 from smsgate.flows.long_texts import PARTS_MAX
 from smsgate.flows.transactional import LIFE_MAX, LIFE_MIN, TransactionalAsk
+from smsgate.flows.why import why_held, why_not_sent
 from smsgate.money import micros_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -24,7 +26,17 @@ PROBLEMS: Final = (
     ProblemType("stopped", 409, "The person said STOP", "Only the person can come back, by START."),
 )
 
-MessageState = Literal["queued", "accepted", "refused", "unknown", "not_sent", "delivered", "failed"]
+MessageState = Literal["queued", "held", "accepted", "refused", "unknown", "not_sent", "delivered", "failed"]
+
+
+class WhyAnswer(AnswerModel):
+    reason: str = Field(description="quiet_hours, cap, open_offer; or why it was not sent.")
+    rule: str = Field(description="Its id in GET /v1/policies, where it has one.")
+    says: str = Field(description="One sentence.")
+    source: str
+    url: str
+    certain: bool = Field(description="false: a doubtful rule, followed until the operator waives it.")
+    until: datetime | None = Field(description="When the message may go; null: it never will.")
 
 
 class Message(AnswerModel):
@@ -45,6 +57,7 @@ class Message(AnswerModel):
     price_item: str | None
     sent_at: datetime | None = Field(description="null: it was never written to the carrier.")
     final_at: datetime | None = Field(description="When the carrier said how it ended.")
+    why: WhyAnswer | None = Field(description="Why it waits, or was not sent.")
 
 
 class InboundMessage(AnswerModel):
@@ -208,8 +221,17 @@ def as_message(call: Call, record: MessageRecord) -> Message:
             "price_item": call.public(Kind.PRICE_ITEM, record.sell_item_id) if record.sell_item_id else None,
             "sent_at": record.sent_at,
             "final_at": record.final_at,
+            "why": _why(call, record),
         }
     )
+
+
+def _why(call: Call, record: MessageRecord) -> dict[str, object] | None:
+    if record.hold is not None:
+        return asdict(why_held(record.hold, call.context.gates.caps))
+    if record.state == "not_sent" and record.reason is not None:
+        return asdict(why_not_sent(record.reason))
+    return None
 
 
 def as_inbound(call: Call, record: InboundRecord) -> InboundMessage:

@@ -54,6 +54,8 @@ OFFER_ERRORS: Final = (
     "field_unknown",
 )
 
+SENDER_POOL_MAX: Final = 10  # more open offers at once is more than a person answers
+
 PROBLEMS: Final = (
     ProblemType(
         "text_too_long",
@@ -91,6 +93,11 @@ class CreateOffer(RequestModel):
     item: Name
     price: Amount = Field(description="Total price of one piece, taxes and delivery included.")
     sender: Sender
+    sender_pool: list[Sender] = Field(
+        default_factory=list,
+        max_length=SENDER_POOL_MAX,
+        description="Other numbers of yours, tried in order where another offer waits for an answer.",
+    )
     expires_at: Instant | None = Field(default=None, description="This, or expires_in_s.")
     expires_in_s: int | None = Field(
         default=None, ge=1, le=366 * 86_400, description="From now: at least 1,800, at most 366 days."
@@ -124,6 +131,7 @@ class Offer(AnswerModel):
     language: str
     country: str
     sender: str
+    sender_pool: list[str]
     expires_at: datetime
     created_at: datetime
     replacements: list[ReplacementAnswer] | None = Field(
@@ -202,6 +210,7 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         item=body.item,
         unit_price_minor=minor_from_text(body.price, currency, f"{pointer}/price"),
         sender=body.sender,
+        sender_pool=tuple(body.sender_pool),
         expires_at=expires_at,
         currency=currency,
         shop_name=body.shop_name,
@@ -242,6 +251,7 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         language=offer.language,
         country=offer.country,
         sender=offer.sender,
+        sender_pool=list(offer.sender_pool),
         expires_at=offer.expires_at,
         created_at=record.created_at,
         replacements=as_replacements(record.replacements) or None,

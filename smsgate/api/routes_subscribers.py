@@ -24,6 +24,7 @@ from smsgate.api.models import (
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.places import check_place
 from smsgate.campaigns.texts import system_text, topic_text
 from smsgate.errors import Conflict, Invalid
 from smsgate.flows.commerce_records import SystemMessage
@@ -43,6 +44,12 @@ FieldName = Annotated[
     written_as("write 1 to 30 small letters, digits and underscores, a letter first"),
 ]
 FieldValue = Annotated[Line, StringConstraints(max_length=100)]
+Region = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Z0-9]{1,3})?$"),
+    written_as("write one to three capital letters or digits, such as TX"),
+]
+Zone = Annotated[str, StringConstraints(max_length=40)]
 Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 PROBLEMS: Final = (
@@ -63,6 +70,7 @@ PROBLEMS: Final = (
     ProblemType(
         "suppressed", 409, "The number may not be written to", "The person complained or was erased."
     ),
+    ProblemType("place_invalid", 422, "No such region or time zone", "Use ISO 3166-2 and IANA names."),
     ProblemType(
         "occurred_in_future", 422, "The instant is yet to come", "Check the clock and the time zone."
     ),
@@ -74,6 +82,10 @@ class CreateSubscriber(RequestModel):
     external_id: ExternalId | None = None
     country: CountryCode | None = Field(default=None, description="Whose national form `msisdn` is in.")
     language: LanguageCode | None = Field(default=None, description="The merchant's when left out.")
+    region: Region = Field(
+        default="", description="ISO 3166-2 without the country, by address: TX. For hours."
+    )
+    timezone: Zone = Field(default="", description="IANA, where you know it: America/Chicago.")
     tags: list[Tag] = Field(default_factory=list, max_length=TAGS_MAX)
     fields: dict[FieldName, FieldValue] = Field(
         default_factory=dict, max_length=FIELDS_MAX, description="Values for an offer's placeholders."
@@ -85,6 +97,8 @@ class ChangeSubscriber(RequestModel):
 
     external_id: ExternalId | None = None
     language: LanguageCode | None = None
+    region: Region | None = None
+    timezone: Zone | None = None
     tags: list[Tag] | None = Field(default=None, max_length=TAGS_MAX)
     fields: dict[FieldName, FieldValue] | None = Field(default=None, max_length=FIELDS_MAX)
 
@@ -95,6 +109,8 @@ class Subscriber(AnswerModel):
     external_id: str | None
     language: str
     country: str
+    region: str
+    timezone: str
     tags: list[str]
     fields: dict[str, str]
     offers_state: str
@@ -153,6 +169,7 @@ class ConsentQuery(PageQuery):
 async def create_subscriber(call: Call) -> Answer:
     body = call.body_as(CreateSubscriber)
     msisdn = _msisdn(body.msisdn, body.country)
+    check_place(region_of(msisdn) or "", body.region, body.timezone)
     draft = SubscriberDraft(
         subscriber_id=call.context.ids.next(),
         msisdn=int(msisdn),
@@ -161,6 +178,8 @@ async def create_subscriber(call: Call) -> Answer:
         country=region_of(msisdn) or "",
         tags=tuple(dict.fromkeys(body.tags)),
         fields=body.fields,
+        region=body.region,
+        timezone=body.timezone,
     )
     try:
         row = await call.context.subscribers.add(call.merchant_id, draft, call.context.clock.now())
@@ -195,6 +214,8 @@ async def change_subscriber(call: Call) -> Answer:
     change = SubscriberChange(
         external_id=body.external_id,
         language=body.language,
+        region=body.region,
+        timezone=body.timezone,
         tags=None if body.tags is None else tuple(dict.fromkeys(body.tags)),
         fields=body.fields,
     )
@@ -288,6 +309,8 @@ def _subscriber(call: Call, row: SubscriberRow) -> Subscriber:
         external_id=row.external_id,
         language=row.language,
         country=row.country,
+        region=row.region,
+        timezone=row.timezone,
         tags=list(row.tags),
         fields=dict(row.fields),
         offers_state=row.offers_state,
@@ -317,13 +340,13 @@ def _consent(call: Call, row: ConsentRow) -> Consent:
 ROUTES: Final = (
     Route("POST", "/v1/subscribers", create_subscriber, "Create a subscriber", Scope.SUBSCRIBERS,
           request=CreateSubscriber, response=Subscriber, status=201,
-          errors=("msisdn_invalid", "subscriber_exists")),
+          errors=("msisdn_invalid", "subscriber_exists", "place_invalid")),
     Route("GET", "/v1/subscribers", list_subscribers, "List subscribers", Scope.READ,
           query=SubscriberQuery, response=Page[Subscriber], errors=("msisdn_invalid",)),
     Route("GET", "/v1/subscribers/{id}", get_subscriber, "Read a subscriber", Scope.READ,
           response=Subscriber),
     Route("PATCH", "/v1/subscribers/{id}", change_subscriber, "Change a subscriber", Scope.SUBSCRIBERS,
-          request=ChangeSubscriber, response=Subscriber),
+          request=ChangeSubscriber, response=Subscriber, errors=("place_invalid",)),
     Route("POST", "/v1/consents", create_consent, "Append a consent or a revocation", Scope.SUBSCRIBERS,
           request=CreateConsent, response=Consent, status=201,
           errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future",

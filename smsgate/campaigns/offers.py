@@ -112,6 +112,11 @@ def lint(
     ]
 
 
+def lint_sender(sender: str, country: str, *, on: date | None = None) -> list[Finding]:
+    """Return what keeps a number from sending offers to `country`: `lint`'s part about the sender."""
+    return _lint_sender(sender, rules_of(country, on))
+
+
 def rules_of(country: str, on: date | None = None) -> dict[str, Any]:
     """Return the rule table in force in `country` on a day; the common minimum when there is none."""
     rules = table("law", "offers.toml")

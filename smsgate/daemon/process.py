@@ -299,6 +299,8 @@ class Process:
         return ApiContext(
             settings=self.settings.http.api(),
             clock=services.clock,
+            gates=gates_of(self.settings.hours, self.settings.caps),
+            reaches=self.settings.consent.reaches(),
             ids=services.ids,
             public_ids=services.public_ids,
             secrets=services.keyring,

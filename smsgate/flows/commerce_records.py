@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
-from smsgate.flows.records import OfferVersion
+from smsgate.flows.records import Hold, OfferVersion
 from smsgate.protocol.replacements import Replacement
 
 Row = TypeVar("Row")
@@ -77,6 +77,7 @@ class OfferDraft:
     quantity_max: int = 1
     stock: int | None = None
     external_id: str | None = None
+    sender_pool: tuple[str, ...] = ()  # other numbers that it may go out by
     replace: bool = False  # the merchant wants what keeps the text from one segment replaced
 
 
@@ -186,6 +187,7 @@ class MessageRecord:
     currency: str | None
     sent_at: datetime | None
     final_at: datetime | None
+    hold: Hold | None = None  # why it waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Finding, lint
+from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Finding, lint, lint_sender
 from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX, compile_text, field_names
 from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid, TextError
@@ -117,10 +117,19 @@ class Offers:
             country=draft.country or merchant.country,
             sender=draft.sender,
             expires_at=draft.expires_at,
+            sender_pool=tuple(dict.fromkeys(draft.sender_pool)),
         )
 
     def _findings(self, merchant: MerchantProfile, offer: OfferVersion, now: datetime) -> list[Finding]:
-        return [*self._sender_findings(offer.sender, merchant), *self._text_findings(offer, now)]
+        pool = [
+            replace(finding, pointer=f"/sender_pool/{place}")
+            for place, sender in enumerate(offer.sender_pool)
+            for finding in (
+                *self._sender_findings(sender, merchant),
+                *lint_sender(sender, offer.country, on=now.date()),
+            )
+        ]
+        return [*self._sender_findings(offer.sender, merchant), *pool, *self._text_findings(offer, now)]
 
     def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
         info = self._senders.get(sender)

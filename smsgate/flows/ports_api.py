@@ -243,6 +243,8 @@ class SubscriberDraft:
     country: str
     tags: tuple[str, ...]
     fields: Mapping[str, str]
+    region: str = ""  # ISO 3166-2 without the country, by the person's address
+    timezone: str = ""  # IANA
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ class SubscriberChange:
     """None leaves a value as it is."""
 
     external_id: str | None = None
+    region: str | None = None
+    timezone: str | None = None
     language: str | None = None
     tags: tuple[str, ...] | None = None
     fields: Mapping[str, str] | None = None
@@ -269,6 +273,8 @@ class SubscriberRow:
     paused_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    region: str
+    timezone: str
     other_states: Mapping[str, str]  # purposes besides offers that ever had a consent event
 
 

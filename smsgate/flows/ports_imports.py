@@ -19,6 +19,9 @@ class ImportRows:
     external_ids: list[str | None] = field(default_factory=list)
     languages: list[str | None] = field(default_factory=list)
     countries: list[str] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)
+    timezones: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)  # campaigns.places.place_key
     tags: list[str] = field(default_factory=list)  # PostgreSQL arrays of texts: {"a","b"}
     fields: list[str] = field(default_factory=list)  # JSON objects of texts
     wording_versions: list[str] = field(default_factory=list)

@@ -59,6 +59,7 @@ class OfferVersion:
     country: str
     sender: str
     expires_at: datetime
+    sender_pool: tuple[str, ...] = ()  # tried in this order where an answer is waited for on `sender`
 
 
 class Hold(NamedTuple):

@@ -139,7 +139,10 @@ async def _write(
     columns = (
         rows.msisdns, rows.external_ids, rows.languages, rows.countries, rows.tags, rows.fields,
     )  # fmt: skip
-    evidence = (rows.wording_versions, rows.sources, rows.occurred_at, rows.row_nos)
+    evidence = (
+        rows.wording_versions, rows.sources, rows.occurred_at, rows.row_nos, rows.regions, rows.timezones,
+        rows.places,
+    )  # fmt: skip
     await connection.execute(
         _SQL["put_rows"], merchant_id, id_base, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value,
         "import", reference, now, *(_of(column, chosen) for column in columns), states,

@@ -9,7 +9,7 @@ import asyncpg
 from smsgate.campaigns.rendering import field_names
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord, Page, PageAsk
-from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
+from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, Hold
 from smsgate.protocol.commands import CommandId, status_text
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.mo_text import read_mo
@@ -145,14 +145,15 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         text=_text(row),
         order_id=row["order_id"],
         inbound_id=row["inbound_id"],
-        state=state,
-        reason=_reason(state, row),
+        state=state if row["hold"] is None else "held",
+        reason=_reason(state, row) if row["hold"] is None else row["hold"],
         segments=_segments(row),
         sell_item_id=row["sell_item_id"] or 0,
         sell_micros=row["sell_micros"],
         currency=row["currency"],
         sent_at=None if state == "not_sent" else row["sent_at"],  # when it was decided, for those
         final_at=row["final_at"],
+        hold=None if row["hold"] is None else Hold(row["hold"], row["hold_rule"], row["not_before"]),
     )
 
 

@@ -92,7 +92,13 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
         [offer.quantity_max for offer in offers], [offer.language for offer in offers],
         [offer.country for offer in offers], [offer.sender for offer in offers],
         [offer.expires_at for offer in offers], created_at,
+        [_array(offer.sender_pool) for offer in offers],
     )  # fmt: skip
+
+
+def _array(senders: Sequence[str]) -> str:
+    """Return numbers as PostgreSQL writes an array of them: a list of lists cannot be a parameter."""
+    return "{" + ",".join(f'"{sender}"' for sender in senders) + "}"
 
 
 def _record(row: asyncpg.Record) -> OfferRecord:
@@ -110,6 +116,7 @@ def _record(row: asyncpg.Record) -> OfferRecord:
         country=row["country"],
         sender=row["sender"],
         expires_at=row["expires_at"],
+        sender_pool=tuple(row["sender_pool"]),
     )
     return OfferRecord(
         offer, row["external_id"], row["state"], row["stock_remaining"], row["offer_created_at"]

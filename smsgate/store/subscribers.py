@@ -15,6 +15,7 @@ from smsgate.campaigns.consent import (
     Purpose,
     decide,
 )
+from smsgate.campaigns.places import check_place, place_key
 from smsgate.errors import Conflict, DomainError, NotFound, StoreError
 from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
@@ -61,7 +62,8 @@ class PgSubscribers:
                 row = await connection.fetchrow(
                     _SQL["insert_subscriber"], merchant_id, draft.subscriber_id, draft.msisdn,
                     draft.external_id, draft.language, draft.country, list(draft.tags), _json(draft.fields),
-                    now,
+                    now, draft.region, draft.timezone,
+                    place_key(draft.country, draft.region, draft.timezone, str(draft.msisdn)),
                 )  # fmt: skip
         except StoreError as exc:
             if exc.sqlstate != DUPLICATE_KEY:
@@ -98,10 +100,12 @@ class PgSubscribers:
         self, merchant_id: int, subscriber_id: int, change: SubscriberChange, now: datetime
     ) -> SubscriberRow:
         async with self._database.transaction(merchant_id) as connection:
+            place = await _place(connection, merchant_id, subscriber_id, change)
             row = await connection.fetchrow(
                 _SQL["change_subscriber"], merchant_id, subscriber_id, change.external_id, change.language,
                 None if change.tags is None else list(change.tags),
-                None if change.fields is None else _json(change.fields), now,
+                None if change.fields is None else _json(change.fields), now, change.region, change.timezone,
+                place,
             )  # fmt: skip
         if row is None:
             raise NotFound(MISSING)
@@ -141,6 +145,21 @@ class PgSubscribers:
         async with self._database.transaction(merchant_id) as connection:
             rows, more = await page_rows(connection, _SQL["consents_page"], merchant_id, ask, subscriber_id)
         return Page([_consent(row) for row in rows], more)
+
+
+async def _place(
+    connection: Connection, merchant_id: int, subscriber_id: int, change: SubscriberChange
+) -> str | None:
+    """Return the place after the change; None: it stays."""
+    if change.region is None and change.timezone is None:
+        return None
+    held = await connection.fetchrow(_SQL["lock_place"], merchant_id, subscriber_id)
+    if held is None:
+        raise NotFound(MISSING)
+    region = held["region"] if change.region is None else change.region
+    timezone = held["timezone"] if change.timezone is None else change.timezone
+    check_place(held["country"], region, timezone)
+    return place_key(held["country"], region, timezone, str(held["msisdn"]))
 
 
 def _event(draft: ConsentDraft) -> ConsentEvent:
@@ -209,7 +228,7 @@ def _subscriber(row: asyncpg.Record) -> SubscriberRow:
     return SubscriberRow(
         row["subscriber_id"], row["msisdn"], row["external_id"], row["language"], row["country"],
         tuple(row["tags"]), orjson.loads(row["fields"]), row["offers_state"], row["offers_state_at"],
-        row["paused_until"], row["created_at"], row["updated_at"],
+        row["paused_until"], row["created_at"], row["updated_at"], row["region"], row["timezone"],
         {} if row["others"] is None else orjson.loads(row["others"]),
     )  # fmt: skip
 

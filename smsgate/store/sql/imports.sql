@@ -39,18 +39,19 @@ WITH n AS MATERIALIZED (
     SELECT *
     FROM unnest(
         $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::text[], $18::timestamptz[], $19::bigint[]
+        $17::text[], $18::timestamptz[], $19::bigint[], $20::text[], $21::text[], $22::text[]
     ) WITH ORDINALITY AS r (
-        msisdn, external_id, language, country, tags, fields, state, wording_version, source, occurred_at, row_no, place
+        msisdn, external_id, language, country, tags, fields, state, wording_version, source, occurred_at, row_no, region,
+        timezone, at, place
     )
 ), s AS (
     INSERT INTO subscriber AS old (
         merchant_id, subscriber_id, msisdn, external_id, language, country, tags, fields, offers_state,
-        offers_state_at, created_at, updated_at
+        offers_state_at, created_at, updated_at, region, timezone, place
     )
     SELECT DISTINCT ON (n.msisdn)
         $1, $2 + n.place - 1, n.msisdn, n.external_id, coalesce(n.language, m.language), n.country,
-        n.tags::text[], n.fields::jsonb, n.state, $8, $8, $8
+        n.tags::text[], n.fields::jsonb, n.state, $8, $8, $8, n.region, n.timezone, n.at
     FROM n
     JOIN merchant m ON m.merchant_id = $1
     ORDER BY n.msisdn, n.place DESC
@@ -59,6 +60,10 @@ WITH n AS MATERIALIZED (
         language = excluded.language,
         tags = excluded.tags,
         fields = old.fields || excluded.fields,
+        region = CASE WHEN excluded.region || excluded.timezone = '' THEN old.region ELSE excluded.region END,
+        timezone = CASE WHEN excluded.region || excluded.timezone = '' THEN old.timezone ELSE excluded.timezone END,
+        place = CASE WHEN excluded.region || excluded.timezone = '' AND old.place <> '' THEN old.place
+            ELSE excluded.place END,
         offers_state = excluded.offers_state,
         offers_state_at = CASE
             WHEN old.offers_state = excluded.offers_state THEN old.offers_state_at

@@ -1,7 +1,7 @@
 -- name: message
 -- scope: merchant
 SELECT m.message_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind, m.sender, m.fields, m.body, m.order_id,
-    m.inbound_id, v.text, e.body AS submitted, s.*, r.*, l.currency
+    m.inbound_id, v.text, e.body AS submitted, s.*, r.*, h.hold, h.hold_rule, h.not_before, l.currency
 FROM message m
 LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
 LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
@@ -26,6 +26,14 @@ CROSS JOIN LATERAL (
         ORDER BY y.segment, y.received_at
     ) f
 ) r
+-- What waits is in a chunk that names why; only messages without an outcome are looked for.
+LEFT JOIN LATERAL (
+    SELECT k.hold, k.hold_rule, k.not_before FROM campaign_chunk k
+    WHERE k.merchant_id = m.merchant_id AND k.campaign_id = m.campaign_id AND k.state = 'ready' AND k.hold IS NOT NULL
+        AND k.message_id_base <= m.message_id AND m.message_id < k.message_id_base + k.message_count
+        AND (k.members IS NULL OR m.message_id = ANY (k.members))
+    LIMIT 1
+) h ON s.known = 0
 LEFT JOIN price_item i ON i.item_id = s.sell_item_id
 LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
 WHERE m.merchant_id = $1 AND m.message_id = $2;
@@ -34,7 +42,7 @@ WHERE m.merchant_id = $1 AND m.message_id = $2;
 -- scope: merchant
 -- The page is cut first; its outcomes are looked up for its rows alone. A campaign's messages are found by
 -- the ranges of ids that its chunks have.
-SELECT p.*, v.text, e.body AS submitted, s.*, r.*, l.currency
+SELECT p.*, v.text, e.body AS submitted, s.*, r.*, h.hold, h.hold_rule, h.not_before, l.currency
 FROM (
     SELECT m.merchant_id, m.message_id, m.message_id AS page_id, m.campaign_id, m.subscriber_id, m.msisdn, m.kind,
         m.sender, m.fields, m.body, m.order_id, m.inbound_id
@@ -70,6 +78,14 @@ CROSS JOIN LATERAL (
         ORDER BY y.segment, y.received_at
     ) f
 ) r
+-- What waits is in a chunk that names why; only messages without an outcome are looked for.
+LEFT JOIN LATERAL (
+    SELECT k.hold, k.hold_rule, k.not_before FROM campaign_chunk k
+    WHERE k.merchant_id = p.merchant_id AND k.campaign_id = p.campaign_id AND k.state = 'ready' AND k.hold IS NOT NULL
+        AND k.message_id_base <= p.message_id AND p.message_id < k.message_id_base + k.message_count
+        AND (k.members IS NULL OR p.message_id = ANY (k.members))
+    LIMIT 1
+) h ON s.known = 0
 LEFT JOIN price_item i ON i.item_id = s.sell_item_id
 LEFT JOIN price_list l ON l.price_list_id = i.price_list_id;
 

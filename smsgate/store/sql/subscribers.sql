@@ -1,13 +1,14 @@
 -- name: insert_subscriber
 -- scope: merchant
 INSERT INTO subscriber (
-    merchant_id, subscriber_id, msisdn, external_id, language, country, tags, fields, created_at, updated_at
+    merchant_id, subscriber_id, msisdn, external_id, language, country, tags, fields, created_at, updated_at, region,
+    timezone, place
 )
-SELECT $1, $2, $3, $4, coalesce($5, m.language), $6, $7, $8::jsonb, $9, $9
+SELECT $1, $2, $3, $4, coalesce($5, m.language), $6, $7, $8::jsonb, $9, $9, $10, $11, $12
 FROM merchant m
 WHERE m.merchant_id = $1
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, NULL AS others;
+    offers_state_at, paused_until, created_at, updated_at, region, timezone, NULL AS others;
 
 -- name: subscriber_of_msisdn
 -- scope: merchant
@@ -16,7 +17,7 @@ SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2;
 -- name: subscriber
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at,
+    offers_state_at, paused_until, created_at, updated_at, region, timezone,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others
 FROM subscriber
@@ -25,7 +26,7 @@ WHERE merchant_id = $1 AND subscriber_id = $2;
 -- name: subscribers_page
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, subscriber_id AS page_id,
+    offers_state_at, paused_until, created_at, updated_at, region, timezone, subscriber_id AS page_id,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = subscriber.subscriber_id) AS others
 FROM subscriber
@@ -36,14 +37,19 @@ WHERE merchant_id = $1 AND subscriber_id < $2
 ORDER BY subscriber_id DESC
 LIMIT $3;
 
+-- name: lock_place
+-- scope: merchant
+SELECT msisdn, country, region, timezone FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE;
+
 -- name: change_subscriber
 -- scope: merchant
 UPDATE subscriber
 SET external_id = coalesce($3, external_id), language = coalesce($4, language), tags = coalesce($5, tags),
-    fields = coalesce($6::jsonb, fields), updated_at = $7
+    fields = coalesce($6::jsonb, fields), updated_at = $7, region = coalesce($8, region),
+    timezone = coalesce($9, timezone), place = coalesce($10, place)
 WHERE merchant_id = $1 AND subscriber_id = $2
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at,
+    offers_state_at, paused_until, created_at, updated_at, region, timezone,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others;
 

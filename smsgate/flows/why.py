@@ -1,0 +1,56 @@
+"""Why a message waits or was not sent: the rule, one sentence, its source, and when the message may go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from smsgate.campaigns.caps import CapLimits
+from smsgate.campaigns.hours import hours_rules
+from smsgate.flows.records import Hold
+
+CONFIGURATION: Final = "the operator's configuration"
+# What became of messages that were never written, by the `reason` of their outcome.
+NOT_SENT: Final = {
+    "stopped": "The person said STOP, or took the consent back, before the message left.",
+    "expired": "The offer was over, or in its last 30 minutes, before the message could leave.",
+    "cancelled": "The campaign was cancelled before the message left.",
+    "quiet_hours": "The hours at the person's place open in the offer's last 30 minutes, or later.",
+    "cap": "A cap of messages per person ends in the offer's last 30 minutes, or later.",
+    "open_offer": "Another offer waited for this person's answer until this one was nearly over.",
+    "price_missing": "No price was published for the recipient's network.",
+    "sender_unknown": "No carrier has the sender number any more.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """`until` is when the message may go; None: it never will."""
+
+    reason: str
+    rule: str
+    says: str
+    source: str = CONFIGURATION
+    url: str = ""
+    certain: bool = True  # False: the rule is doubtful, and holds until the operator waives it
+    until: datetime | None = None
+
+
+def why_held(hold: Hold, caps: CapLimits) -> Why:
+    """Return why a message waits."""
+    for rule in hours_rules():
+        if rule.id == hold.rule:
+            return Why(hold.reason, rule.id, rule.says, rule.source, rule.url, rule.certain, hold.until)
+    says = {cap.rule: cap.says for cap in caps.caps()}.get(
+        hold.rule, "A cap of messages per person is reached."
+    )
+    if hold.reason == "open_offer":
+        says = "Another offer on this number waits for the person's answer; a plain OK must mean one."
+    return Why(hold.reason, hold.rule, says, until=hold.until)
+
+
+def why_not_sent(reason: str) -> Why:
+    """Return why a message was never sent."""
+    says = NOT_SENT.get(reason, f"It could not be written as it stands, or no carrier takes it: {reason}.")
+    return Why(reason, reason, says)
