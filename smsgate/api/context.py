@@ -17,6 +17,7 @@ from smsgate.flows.commerce import Commerce
 from smsgate.flows.esme_accounts import EsmeAccounts
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.ports_esmes import EsmeSessions
+from smsgate.flows.ports_privacy import PrivacyStore
 from smsgate.security.public_ids import PublicIds
 
 MIB: Final = 1_048_576
@@ -73,6 +74,7 @@ class ApiContext:
     disk_full: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
+    privacy: PrivacyStore | None = None  # None: tests of the other routes
     gates: Gates = ALWAYS_OPEN
     reaches: Sequence[DatedReach] = ()  # of a bare STOP
 

@@ -40,6 +40,7 @@ from smsgate.protocol.commands import Status
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.backlogs import StoredBacklogs
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.inbound import StoredInbound
@@ -110,12 +111,12 @@ class Gateway:
         table: RouteTable = NO_ROUTES,
         reaches: Sequence[DatedReach] = (),
         gates: Gates = ALWAYS_OPEN,
+        suppression: SuppressionHashes,
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
         accounts, senders = self.switchboard.carriers, self.switchboard.carrier_of_sender
         self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
-        self.outcomes = Outcomes(ids.next)
-        self.backlogs = StoredBacklogs(database)
+        self.outcomes, self.backlogs = Outcomes(ids.next), StoredBacklogs(database)
         self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
         self.composer = composer = Composer(pricing, accounts, self.routes, clock)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
@@ -134,7 +135,7 @@ class Gateway:
         )
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
         self.intake = Intake(
-            StoredInbound(database, ids.next),
+            StoredInbound(database, ids.next, suppression),
             accounts,
             pricing,
             networks,
@@ -145,8 +146,7 @@ class Gateway:
             owner=owner,
             busy_status=self._busy_status,
         )
-        ageing = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
-        self._consents = ConsentAgeing(ageing, clock)
+        self._consents = _ageing(database, ids, public_ids, clock)
         self._clock = clock
         self._ids_of_gone: dict[int, ReceiptIds] = {}
         self.receipts_resolved = 0  # in the database, since the start
@@ -310,6 +310,10 @@ class Gateway:
             )
             self.pump.wake_claims.set()
         return False
+
+
+def _ageing(database: Database, ids: IdMaker, public_ids: PublicIds, clock: Clock) -> ConsentAgeing:
+    return ConsentAgeing(PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER)), clock)
 
 
 async def end_tasks(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:

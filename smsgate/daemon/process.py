@@ -23,6 +23,7 @@ from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
+from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
 from smsgate.daemon.services import LeaseKeeper, Services, open_services
@@ -43,6 +44,7 @@ from smsgate.store.imports import PgImports
 from smsgate.store.merchants import PgApiKeys, PgMerchants
 from smsgate.store.notices import Notices
 from smsgate.store.prices import PgPrices
+from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.usage import PgPriceData
 from smsgate.telemetry.loop_lag import LoopLag
@@ -67,26 +69,6 @@ class LoopDied(SmsgateError):
     code = "loop_died"
 
 
-class _Wakeups:
-    """Nudges between the roles of this process; what is missing here polls."""
-
-    def __init__(self) -> None:
-        self.gateway: Gateway | None = None
-        self.webhooks: Deliveries | None = None
-
-    def interactive(self) -> None:
-        if self.gateway is not None:
-            self.gateway.pump.wake_interactive.set()
-
-    def campaigns(self) -> None:
-        if self.gateway is not None:
-            self.gateway.pump.wake_claims.set()
-
-    def deliveries(self) -> None:
-        if self.webhooks is not None:
-            self.webhooks.wake.set()
-
-
 class Process:
     """What runs; made by `running`."""
 
@@ -107,7 +89,7 @@ class Process:
         self._app: web.Application | None = None
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
-        self._wakeups = _Wakeups()
+        self._wakeups = Nudges()
         self._lease = LeaseKeeper(services)
         self._lag = LoopLag(services.clock)
         floor_mib = settings.database.disk_floor_mib
@@ -194,6 +176,7 @@ class Process:
             table=route_table(settings.routes, settings.carriers),
             reaches=settings.consent.reaches(),
             gates=gates_of(settings.hours, settings.caps),
+            suppression=services.suppression,
         )
         self._wakeups.gateway = self.reloading.gateway = self.gateway
         self._tasks += self.gateway.start()
@@ -314,8 +297,9 @@ class Process:
             idempotency=PgIdempotency(database),
             merchants=PgMerchants(database),
             prices=PgPrices(database),
-            subscribers=PgSubscribers(database),
-            imports=PgImports(database),
+            subscribers=PgSubscribers(database, services.suppression),
+            imports=PgImports(database, services.suppression),
+            privacy=PgPrivacy(database, services.suppression, services.ids),
             health=PgHealth(database),
             esmes=esme_accounts(self.settings, services, self._senders),
             esme_sessions=None if self.esmes is None else self.esmes.desk,

@@ -18,6 +18,7 @@ from smsgate.flows.ports_api import OPERATOR, KeyDraft
 from smsgate.ids import IdMaker
 from smsgate.security.api_keys import Mode, Scope, key_mac, new_key
 from smsgate.security.public_ids import PublicIds
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import node_lease
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
@@ -25,6 +26,7 @@ from smsgate.store.keyring import (
     API_KEY_MAC,
     ESME_MAC,
     PUBLIC_ID_KEY,
+    SUPPRESSION_MAC,
     StoredKeyring,
     open_master_key,
 )
@@ -46,6 +48,7 @@ class Services:
     public_ids: PublicIds
     key_mac_key: bytes
     esme_mac_key: bytes
+    suppression: SuppressionHashes
     lease: NodeLease
     ids: IdMaker
     clock: Clock
@@ -101,6 +104,7 @@ async def open_services(
                 public_ids=PublicIds(await keyring.instance_secret(PUBLIC_ID_KEY)),
                 key_mac_key=await keyring.instance_secret(API_KEY_MAC),
                 esme_mac_key=await keyring.instance_secret(ESME_MAC),
+                suppression=SuppressionHashes(await keyring.instance_secret(SUPPRESSION_MAC)),
                 lease=lease,
                 ids=IdMaker(lease.slot, lambda: int(clock.now().timestamp() * 1000)),
                 clock=clock,

@@ -118,6 +118,7 @@ class ConsentCase(Case):
         """Wrong person, death, child, complaint: no merchant writes to this number any more."""
         if repeated and all(person.offers_state is ConsentState.BLOCKED for person in everyone):
             return
+        self._writes.blocked[self._mo.msisdn] = reason
         blocked = [person for person in everyone if person.offers_state is not ConsentState.BLOCKED]
         for person in everyone:
             self._apply(person, ConsentEvent.COMPLAINT, ALL_PURPOSES, reason=reason)

@@ -194,6 +194,7 @@ class InboundWrites:
     # (msisdn, destination) -> the offer message that was answered, and when
     answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers
+    blocked: dict[int, str] = field(default_factory=dict)  # msisdn -> why nobody may write to it any more
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)

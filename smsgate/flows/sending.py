@@ -308,10 +308,9 @@ class Pump:
         """Return whether the claim must be made anew: hours ended, or STOPs since it may be forgotten."""
         if batch.lane is not Lane.BULK:
             return False
-        if batch.closes_at is not None and now >= batch.closes_at:
-            return True
-        read_at, overflowed = batch.consent_read
-        return self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
+        (read_at, overflowed), closes_at = batch.consent_read, batch.closes_at
+        forgotten = self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
+        return forgotten or (closes_at is not None and now >= closes_at)
 
     def give_back(self, chunk: Chunk) -> None:
         """

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     STATEMENT = "stm"
     CARRIER = "car"
     ESME = "esm"
+    DATA_REQUEST = "dat"
 
 
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}

@@ -13,6 +13,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
 from smsgate.store.subscribers import MISSING, REFUSALS, STOP_EVENTS
+from smsgate.store.suppression import suppressed_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from smsgate.flows.commerce_records import PageAsk
+    from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
 
@@ -32,8 +34,9 @@ PURPOSE: Final = "offers"
 class PgImports:
     """Implements `ports_imports.ImportStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hashes: SuppressionHashes) -> None:
         self._database = database
+        self._hashes = hashes
 
     async def start(
         self, merchant_id: int, import_id: int, kind: str, *, validate_only: bool, now: datetime
@@ -55,7 +58,7 @@ class PgImports:
     ) -> None:
         async def work() -> None:
             async with self._database.transaction(merchant_id) as connection:
-                chosen, states, refused = await _judge(connection, merchant_id, rows)
+                chosen, states, refused = await _judge(connection, self._hashes, merchant_id, rows)
                 if chosen and not validate_only:
                     await _write(connection, merchant_id, rows, chosen, states, reference, id_base, now)
                 await connection.execute(
@@ -97,7 +100,7 @@ class PgImports:
 
 
 async def _judge(
-    connection: Connection, merchant_id: int, rows: ImportRows
+    connection: Connection, hashes: SuppressionHashes, merchant_id: int, rows: ImportRows
 ) -> tuple[list[int], list[str], RowErrors]:
     """Lock the known numbers; return which rows are taken, the state each leads to, and the refusals."""
     refused = RowErrors()
@@ -106,9 +109,13 @@ async def _judge(
     held = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns, PURPOSE, list(STOP_EVENTS))
     now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
     stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
+    blocked = await suppressed_among(connection, hashes, merchant_id, rows.msisdns)
     chosen: list[int] = []
     states: list[str] = []
     for i, msisdn in enumerate(rows.msisdns):
+        if msisdn in blocked:
+            refused.add(rows.row_nos[i], "suppressed", REFUSALS["suppressed"])
+            continue
         decision = decide(
             now_in.get(msisdn, ConsentState.NONE),
             ConsentEvent.IMPORT,

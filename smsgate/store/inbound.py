@@ -25,6 +25,7 @@ from smsgate.flows.inbound_records import (
     joined_text,
 )
 from smsgate.flows.records import MobileOriginated, OfferVersion
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
 from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
@@ -35,6 +36,7 @@ from smsgate.store.inbound_consents import open_questions, other_consents, write
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
+from smsgate.store.suppression import insert_suppressions
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
@@ -52,15 +54,16 @@ def _session(mo: MobileOriginated, process: int) -> str:
 
 
 class StoredInbound:
-    def __init__(self, database: Database, next_id: Callable[[], int]) -> None:
+    def __init__(self, database: Database, next_id: Callable[[], int], hashes: SuppressionHashes) -> None:
         self._database = database
         self._next_id = next_id
+        self._hashes = hashes
 
     @asynccontextmanager
     async def group(self) -> AsyncIterator[StoredGroup]:
         """Open the transaction of one group; leaving it without an error commits."""
         async with self._database.bulk_transaction() as connection:
-            yield StoredGroup(connection, self._next_id)
+            yield StoredGroup(connection, self._next_id, self._hashes)
 
     async def carriers_of_parts(self) -> list[int]:
         async with self._database.bulk() as connection:
@@ -68,9 +71,10 @@ class StoredInbound:
 
 
 class StoredGroup:
-    def __init__(self, connection: Connection, next_id: Callable[[], int]) -> None:
+    def __init__(self, connection: Connection, next_id: Callable[[], int], hashes: SuppressionHashes) -> None:
         self._connection = connection
         self._next_id = next_id
+        self._hashes = hashes
 
     async def first_seen(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
@@ -257,6 +261,9 @@ class StoredGroup:
         connection = self._connection
         await self._write_rows(writes)
         await write_consents(connection, writes)
+        if writes.blocked:
+            at = max(row.mo.received_at for row in writes.rows)
+            await insert_suppressions(connection, self._hashes, writes.blocked, at)
         await self._write_orders(writes)
         if writes.answered:
             await connection.execute(

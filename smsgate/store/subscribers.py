@@ -24,6 +24,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pages import page_rows
+from smsgate.store.suppression import suppressed_among
 from smsgate.store.system_messages import insert_system_messages
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from smsgate.flows.commerce_records import PageAsk
+    from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
 
@@ -53,12 +55,15 @@ REFUSALS: Final = {
 class PgSubscribers:
     """Implements `ports_api.SubscriberStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hashes: SuppressionHashes) -> None:
         self._database = database
+        self._hashes = hashes
 
     async def add(self, merchant_id: int, draft: SubscriberDraft, now: datetime) -> SubscriberRow:
         try:
             async with self._database.transaction(merchant_id) as connection:
+                if await suppressed_among(connection, self._hashes, merchant_id, [draft.msisdn]):
+                    raise DomainError(REFUSALS["suppressed"], code="suppressed", http_status=409)
                 row = await connection.fetchrow(
                     _SQL["insert_subscriber"], merchant_id, draft.subscriber_id, draft.msisdn,
                     draft.external_id, draft.language, draft.country, list(draft.tags), _json(draft.fields),

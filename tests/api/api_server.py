@@ -21,13 +21,17 @@ from smsgate.ids import IdMaker
 from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope, key_mac, new_key
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.sealing import Keyring, MasterKey
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.health import PgHealth
 from smsgate.store.idempotency import PgIdempotency
 from smsgate.store.imports import PgImports
 from smsgate.store.merchants import PgApiKeys, PgMerchants
 from smsgate.store.pool import Database
 from smsgate.store.prices import PgPrices
+from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
+
+HASHES = SuppressionHashes(bytes(32))
 
 MAC_KEY = bytes(range(32))
 
@@ -64,8 +68,9 @@ def a_context(database: Database, **settings: Any) -> ApiContext:
         idempotency=PgIdempotency(database),
         merchants=PgMerchants(database),
         prices=PgPrices(database),
-        subscribers=PgSubscribers(database),
-        imports=PgImports(database),
+        subscribers=PgSubscribers(database, HASHES),
+        imports=PgImports(database, HASHES),
+        privacy=PgPrivacy(database, HASHES, IdMaker(2, lambda: int(clock.now().timestamp() * 1000))),
         health=PgHealth(database),
     )
 

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from smsgate.errors import StoreUnavailable
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
 from tests.api.api_server import Api, Caller, a_context, running
+
+HASHES = SuppressionHashes(bytes(32))
 
 NUMBER = "+33639980001"
 HEADERS = {"Idempotency-Key": "k"}
@@ -20,7 +23,7 @@ class Failing(PgSubscribers):
     """Does its work, and then `error` comes of it; `done` False: comes before it."""
 
     def __init__(self, database: Database, error: Exception | None, *, done: bool) -> None:
-        super().__init__(database)
+        super().__init__(database, HASHES)
         self._error, self._done = error, done
 
     async def add(self, *given: Any, **named: Any) -> Any:
@@ -56,7 +59,7 @@ async def test_a_key_stays_taken_while_it_is_unknown_whether_the_work_was_commit
         merchant = await api.merchant()
         context.subscribers = Failing(database, error, done=True)
         assert (await add(merchant))[0] == 503
-        context.subscribers = PgSubscribers(database)
+        context.subscribers = PgSubscribers(database, HASHES)
         assert await add(merchant) == (409, "idempotency_in_flight")
         await age_keys(api, database, timedelta(seconds=119))
         assert await add(merchant) == (409, "idempotency_in_flight")
@@ -73,5 +76,5 @@ async def test_a_key_is_free_at_once_when_nothing_can_have_been_committed(
         merchant = await api.merchant()
         context.subscribers = Failing(database, away(sqlstate), done=False)
         assert (await add(merchant))[0] == 503
-        context.subscribers = PgSubscribers(database)
+        context.subscribers = PgSubscribers(database, HASHES)
         assert (await add(merchant))[0] == 201

@@ -10,11 +10,14 @@ from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.ports_api import ConsentDraft
 from smsgate.ids import IdMaker
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+
+HASHES = SuppressionHashes(bytes(32))
 
 OTHER = 8
 
@@ -67,7 +70,7 @@ async def ask(world: World, number: int, purpose: str, *, at: datetime | None = 
         ids.next(), 10_000 + number, purpose, granted=True, wording_version="w1", source="web", evidence={},
         occurred_at=now, event_id=ids.next(), event_subject="sub_x", event_data={}, question=question,
     )  # fmt: skip
-    await PgSubscribers(world.database).consent(MERCHANT, draft, now)
+    await PgSubscribers(world.database, HASHES).consent(MERCHANT, draft, now)
 
 
 def ageing(world: World, now: datetime) -> ConsentAgeing:

@@ -14,12 +14,15 @@ from smsgate.flows.ports_api import ConsentDraft
 from smsgate.flows.records import MobileOriginated
 from smsgate.ids import IdMaker
 from smsgate.security.public_ids import PublicIds
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, Nudges, World, eventually
+
+HASHES = SuppressionHashes(bytes(32))
 
 
 async def revoke(world: World, number: int) -> None:
@@ -30,7 +33,7 @@ async def revoke(world: World, number: int) -> None:
         ids.next(), 10_000 + number, "offers", granted=False, wording_version="", source="web", evidence={},
         occurred_at=now, event_id=ids.next(), event_subject="sub_x", event_data={},
     )  # fmt: skip
-    await PgSubscribers(world.database).consent(MERCHANT, draft, now)
+    await PgSubscribers(world.database, HASHES).consent(MERCHANT, draft, now)
 
 
 async def somebody_waits(world: World) -> bool:
@@ -58,7 +61,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
     async with an_open_offer(database) as (world, _):
         msisdn = FIRST_MSISDN + 1
         mo = MobileOriginated(1, msisdn, str(msisdn), SENDER, "OK", b"OK", 0, datetime.now(UTC))
-        store = StoredInbound(database, itertools.count(1 << 40).__next__)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
 
         async def look() -> object:
             async with store.group() as group:

@@ -9,11 +9,14 @@ from functools import partial
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.flows.records import MobileOriginated
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, stock
 from tests.flows.world import FIRST_MSISDN, SENDER, World, a_world, eventually
+
+HASHES = SuppressionHashes(bytes(32))
 
 FILLER = "je vous en prie, cela fait des semaines que je vous le demande par tous les moyens. " * 2
 STOP_FIRST = "STOP je ne veux plus recevoir vos messages, " + FILLER
@@ -54,7 +57,7 @@ async def settled(world: World) -> bool:
 async def test_a_stop_in_parts_stops_though_its_carrier_was_taken_out(database: Database) -> None:
     async with a_world(database, subscribers=3) as world:
         long = replace(a_part(1, 1, STOP_FIRST), carrier_id=99)  # of no carrier that is configured now
-        async with StoredInbound(world.database, itertools.count(1).__next__).group() as group:
+        async with StoredInbound(world.database, itertools.count(1).__next__, HASHES).group() as group:
             assert await group.add_part(long) == []
         await grow_old(world)
         async with world.gateway():
@@ -123,7 +126,7 @@ async def test_parts_that_two_processes_take_at_once_are_one_text(database: Data
     """Neither transaction sees the other's part; nobody waits half a minute for what is there."""
 
     async with an_open_offer(database, stock=10) as (world, _):
-        store = StoredInbound(database, itertools.count(1 << 40).__next__)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
         async with store.group() as one, store.group() as other:
             assert await one.add_part(a_part(1, 1, "OK ")) == []
             assert await other.add_part(a_part(1, 2, "2")) == []
@@ -137,7 +140,7 @@ async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Databas
     """A timezone that does not exist: no receipt can be made, a STOP can be taken."""
     async with an_open_offer(database) as (world, _):
         await world.execute("UPDATE merchant SET timezone = 'Nowhere/At_All'")
-        store = StoredInbound(database, itertools.count(1 << 40).__next__)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
         async with store.group() as one, store.group() as other:
             await one.add_part(a_part(1, 1, "O"))
             await other.add_part(a_part(1, 2, "K"))
@@ -154,7 +157,7 @@ async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Databas
 
 async def test_one_set_is_settled_by_one_process(database: Database) -> None:
     at = datetime.now(UTC)
-    store = StoredInbound(database, itertools.count(1 << 40).__next__)
+    store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
     for part in (1, 2):
         async with store.group() as group:
             await group.add_part(MobileOriginated(1, 33, "33", SENDER, "x", b"x", 0, at, 9, 3, part))

@@ -29,6 +29,7 @@ from smsgate.links.senders import senders_of
 from smsgate.routing.rules import Rule
 from smsgate.routing.table import RouteTable
 from smsgate.security.public_ids import PublicIds
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.simulator.phones import SILENT, Behaviour
 from smsgate.simulator.seen import SmscLog
@@ -300,6 +301,7 @@ class World:
             limits=self.limits,
             table=self.table(),
             gates=self.gates,
+            suppression=SuppressionHashes(bytes(32)),
         )
         return gateway, lease
 

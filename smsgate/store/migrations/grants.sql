@@ -22,7 +22,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question
+    consent_question, suppression, data_request
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -34,7 +34,7 @@ GRANT INSERT, UPDATE, DELETE ON
 -- An offer's versions and published prices are what was promised: added, never changed.
 GRANT INSERT ON
     instance_secret, data_key, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, ledger_entry, order_event, event
+    consent_event, message, sent, ledger_entry, order_event, event, data_request
     TO sg_api;
 
 -- Re-wrapping of keys.
@@ -49,7 +49,8 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact,
+    suppression
     TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -62,7 +63,7 @@ GRANT INSERT, UPDATE, DELETE ON
 
 GRANT INSERT ON
     instance_secret, data_key, merchant, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, receipt, inbound_message, ledger_entry, order_event, event
+    consent_event, message, sent, receipt, inbound_message, ledger_entry, order_event, event, suppression
     TO sg_bulk;
 
 GRANT UPDATE

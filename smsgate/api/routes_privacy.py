@@ -1,0 +1,153 @@
+"""What a person may ask of a merchant: access, erasure; and who must not be written to at all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel, RequestModel
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.errors import Invalid
+from smsgate.flows.ports_privacy import DataRequestRow, PrivacyStore
+from smsgate.msisdn import normalize
+from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
+
+PROBLEMS: Final = ()
+CHECK_MAX: Final = 1_000  # numbers of one question
+
+Number = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+BlockReason = Literal["wrong_person", "death", "child", "complaint", "carrier"]
+
+
+class SuppressionQuery(QueryModel):
+    msisdn: Number = Field(description="International form.")
+
+
+class CheckSuppressions(RequestModel):
+    msisdns: list[Number] = Field(min_length=1, max_length=CHECK_MAX, description="International form.")
+
+
+class CreateSuppression(RequestModel):
+    msisdn: Number = Field(description="International form.")
+    reason: BlockReason
+
+
+class Suppression(AnswerModel):
+    """Nobody is told whom else the number is known to."""
+
+    msisdn: str
+    suppressed: bool
+    reason: str | None = Field(description="erased, wrong_person, death, child, complaint or carrier.")
+    since: Instant | None
+
+
+class Suppressions(AnswerModel):
+    data: list[Suppression]
+
+
+class CreateDataRequest(RequestModel):
+    kind: Literal["access", "erasure"]
+    subscriber: str = Field(max_length=64)
+
+
+class DataRequest(AnswerModel):
+    id: str
+    kind: str
+    subscriber: str
+    records: int = Field(description="Handed out, or erased.")
+    created_at: Instant
+    file: dict[str, object] | None = Field(description="Of an access: every record, in the answer alone.")
+
+
+async def get_suppression(call: Call) -> Answer:
+    return (await _check(call, [call.query_as(SuppressionQuery).msisdn])).data[0]
+
+
+async def check_suppressions(call: Call) -> Answer:
+    return await _check(call, call.body_as(CheckSuppressions).msisdns)
+
+
+async def create_suppression(call: Call) -> Answer:
+    body = call.body_as(CreateSuppression)
+    context, msisdn = call.context, int(_msisdn(body.msisdn, "/msisdn"))
+    now = context.clock.now()
+    for merchant_id in await _privacy(call).suppress(msisdn, body.reason, now):
+        context.stops.add(merchant_id, msisdn, context.clock.monotonic())
+    return Suppression(msisdn=f"+{msisdn}", suppressed=True, reason=body.reason, since=now)
+
+
+async def create_data_request(call: Call) -> Answer:
+    body = call.body_as(CreateDataRequest)
+    context = call.context
+    subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
+    request_id, now = context.ids.next(), context.clock.now()
+    if body.kind == "access":
+        row, file = await _privacy(call).access(call.merchant_id, subscriber_id, request_id, now)
+        return _request(call, row, dict(file))
+    row, msisdn = await _privacy(call).erase(call.merchant_id, subscriber_id, request_id, now)
+    context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
+    return _request(call, row)
+
+
+async def list_data_requests(call: Call) -> Answer:
+    page = await _privacy(call).requests(call.merchant_id, call.page_ask(Kind.DATA_REQUEST))
+    rows = [_request(call, row) for row in page.rows]
+    return call.page_answer(Page[DataRequest], rows, page.has_more)
+
+
+def _privacy(call: Call) -> PrivacyStore:
+    assert call.context.privacy is not None
+    return call.context.privacy
+
+
+async def _check(call: Call, written: list[str]) -> Suppressions:
+    numbers = [int(_msisdn(text, f"/msisdns/{place}")) for place, text in enumerate(written)]
+    found = await _privacy(call).suppressed(call.merchant_id, numbers)
+    return Suppressions(
+        data=[
+            Suppression(
+                msisdn=f"+{number}",
+                suppressed=number in found,
+                reason=found[number].reason if number in found else None,
+                since=found[number].since if number in found else None,
+            )
+            for number in numbers
+        ]
+    )
+
+
+def _msisdn(text: str, pointer: str) -> str:
+    try:
+        return normalize(text)
+    except Invalid as exc:
+        raise Invalid(str(exc), code=exc.code, pointer=pointer) from None
+
+
+def _request(call: Call, row: DataRequestRow, file: dict[str, object] | None = None) -> DataRequest:
+    return DataRequest(
+        id=call.public(Kind.DATA_REQUEST, row.request_id),
+        kind=row.kind,
+        subscriber=call.public(Kind.SUBSCRIBER, row.subscriber_id),
+        records=row.records,
+        created_at=row.created_at,
+        file=file,
+    )
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/suppressions", get_suppression, "Ask whether a number may be written to",
+          Scope.SUBSCRIBERS, query=SuppressionQuery, response=Suppression, errors=("msisdn_invalid",)),
+    Route("POST", "/v1/suppressions/check", check_suppressions, "Ask about many numbers", Scope.SUBSCRIBERS,
+          request=CheckSuppressions, response=Suppressions, errors=("msisdn_invalid",)),
+    Route("POST", "/v1/suppressions", create_suppression, "Block a number for every merchant", Scope.OPERATOR,
+          request=CreateSuppression, response=Suppression, status=201, errors=("msisdn_invalid",),
+          description="For complaints and carriers' lists. What is kept is a keyed hash."),
+    Route("POST", "/v1/data_requests", create_data_request, "Hand out or erase a person's data",
+          Scope.SUBSCRIBERS, request=CreateDataRequest, response=DataRequest, status=201,
+          description="Access answers with every record as one file. Erasure removes number and texts; "
+                      "orders stay under the subscriber's id, and a keyed hash keeps the number out."),
+    Route("GET", "/v1/data_requests", list_data_requests, "List data requests", Scope.READ, query=PageQuery,
+          response=Page[DataRequest]),
+)  # fmt: skip

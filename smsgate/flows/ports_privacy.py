@@ -1,0 +1,61 @@
+"""What is asked of the store about one person's data: suppression, erasure, access."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from smsgate.flows.commerce_records import Page, PageAsk
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequestRow:
+    request_id: int
+    kind: str  # access | erasure
+    subscriber_id: int
+    records: int  # handed out, or erased
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """That a number may not be written to; never who said so."""
+
+    reason: str
+    since: datetime
+
+
+class PrivacyStore(Protocol):
+    async def suppressed(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, Suppressed]:
+        """Return those of the numbers that this merchant may not write to."""
+        ...
+
+    async def suppress(self, msisdn: int, reason: str, now: datetime) -> list[int]:
+        """Block a number for every merchant; return the merchants that had it."""
+        ...
+
+    async def access(
+        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+    ) -> tuple[DataRequestRow, Mapping[str, object]]:
+        """
+        Return every record of a person, by kind, as it is stored.
+
+        Raises:
+            NotFound: no such subscriber.
+        """
+        ...
+
+    async def erase(
+        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+    ) -> tuple[DataRequestRow, int]:
+        """
+        Remove a person; the keyed hash stays. Returns the number too, for what is in memory.
+
+        Raises:
+            NotFound: no such subscriber.
+        """
+        ...
+
+    async def requests(self, merchant_id: int, ask: PageAsk) -> Page[DataRequestRow]: ...

@@ -1,0 +1,139 @@
+"""Suppression, access and erasure (implements flows.ports_privacy.PrivacyStore)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
+from smsgate.errors import NotFound
+from smsgate.flows.commerce_records import Page
+from smsgate.flows.ports_privacy import DataRequestRow, Suppressed
+from smsgate.store.catalogue import load
+from smsgate.store.notices import publish_stop
+from smsgate.store.pages import page_rows
+from smsgate.store.subscribers import MISSING
+from smsgate.store.suppression import insert_suppressions, suppressed_among
+
+if TYPE_CHECKING:
+    from smsgate.flows.commerce_records import PageAsk
+    from smsgate.flows.ports import Ids
+    from smsgate.security.suppression import SuppressionHashes
+    from smsgate.store.connection import Connection
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("suppressions")
+_INBOUND: Final = load("inbound")
+_AGEING: Final = load("consent_ageing")
+# What a merchant's tables hold of a number, and of a subscriber.
+BY_NUMBER: Final = (
+    "erase_inbound", "erase_orders", "erase_events", "erase_answers", "erase_deliveries",
+    "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
+)  # fmt: skip
+BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
+
+
+class PgPrivacy:
+    def __init__(self, database: Database, hashes: SuppressionHashes, ids: Ids) -> None:
+        self._database = database
+        self._hashes = hashes
+        self._ids = ids
+
+    async def suppressed(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, Suppressed]:
+        async with self._database.transaction(merchant_id) as connection:
+            return await suppressed_among(connection, self._hashes, merchant_id, msisdns)
+
+    async def suppress(self, msisdn: int, reason: str, now: datetime) -> list[int]:
+        async with self._database.bulk_transaction() as connection:
+            await insert_suppressions(connection, self._hashes, {msisdn: reason}, now)
+            people = await connection.fetch(_SQL["people_of_number"], msisdn)
+            for row in people:
+                merchant_id, who = row["merchant_id"], [row["subscriber_id"]]
+                blocked = ConsentState.BLOCKED.value
+                await connection.execute(_INBOUND["set_consent"], merchant_id, who, [blocked], [now], [None])
+                await connection.execute(
+                    _AGEING["log"], merchant_id, self._ids.next(), ConsentEvent.COMPLAINT.value, now, who,
+                    [msisdn], [Purpose.OFFERS.value], [blocked],
+                )  # fmt: skip
+                await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
+                await publish_stop(connection, merchant_id, msisdn)
+        return [row["merchant_id"] for row in people]
+
+    async def access(
+        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+    ) -> tuple[DataRequestRow, Mapping[str, object]]:
+        async with self._database.transaction(merchant_id) as connection:
+            msisdn = await self._number(connection, merchant_id, subscriber_id)
+            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            asked: dict[str, tuple[str, object]] = {
+                "subscriber": ("file_subscriber", subscriber_id),
+                "consents": ("file_consents", subscriber_id),
+                "consent_states": ("file_states", subscriber_id),
+                "messages": ("file_messages", ids),
+                "inbound_messages": ("file_inbound", msisdn),
+                "orders": ("file_orders", msisdn),
+                "open_offers": ("file_open_offers", msisdn),
+                "sender_stops": ("file_sender_stops", msisdn),
+            }
+            file: dict[str, object] = {}
+            for name, (statement, key) in asked.items():
+                rows = await connection.fetch(_SQL[statement], merchant_id, key)
+                file[name] = [orjson.loads(row["record"]) for row in rows]
+            count = sum(len(records) for records in file.values() if isinstance(records, list))
+            request = DataRequestRow(request_id, "access", subscriber_id, count, now)
+            await self._remember(connection, merchant_id, request)
+        return request, file
+
+    async def erase(
+        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+    ) -> tuple[DataRequestRow, int]:
+        async with self._as_owner(merchant_id) as connection:
+            msisdn = await self._number(connection, merchant_id, subscriber_id)
+            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            own = [self._hashes.of(merchant_id, msisdn)]
+            await connection.execute(_SQL["suppress"], own, ["erased"], now)
+            count = 0
+            for statement in ("erase_submitted", "erase_messages"):
+                count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
+            for statement in BY_NUMBER:
+                count += len(await connection.fetch(_SQL[statement], merchant_id, msisdn))
+            for statement in BY_SUBSCRIBER:
+                count += len(await connection.fetch(_SQL[statement], merchant_id, subscriber_id))
+            await publish_stop(connection, merchant_id, msisdn)
+            request = DataRequestRow(request_id, "erasure", subscriber_id, count, now)
+            await self._remember(connection, merchant_id, request)
+        return request, msisdn
+
+    async def requests(self, merchant_id: int, ask: PageAsk) -> Page[DataRequestRow]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(connection, _SQL["requests_page"], merchant_id, ask)
+        return Page([DataRequestRow(*(row[name] for name in DataRequestRow.__slots__)) for row in rows], more)
+
+    @asynccontextmanager
+    async def _as_owner(self, merchant_id: int) -> AsyncIterator[Connection]:
+        """Open a transaction that may change what nobody may at run time, of this merchant alone."""
+        async with self._database.control() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('app.merchant', $1, true)", str(merchant_id))
+            yield connection
+
+    async def _number(self, connection: Connection, merchant_id: int, subscriber_id: int) -> int:
+        msisdn: int | None = await connection.fetchval(_SQL["person"], merchant_id, subscriber_id)
+        if msisdn is None:
+            raise NotFound(MISSING)
+        return msisdn
+
+    async def _message_ids(
+        self, connection: Connection, merchant_id: int, subscriber_id: int, msisdn: int
+    ) -> list[int]:
+        rows = await connection.fetch(_SQL["message_ids"], merchant_id, subscriber_id, msisdn)
+        return [row["message_id"] for row in rows]
+
+    async def _remember(self, connection: Connection, merchant_id: int, request: DataRequestRow) -> None:
+        await connection.execute(
+            _SQL["add_request"], merchant_id, request.request_id, request.kind, request.subscriber_id,
+            request.records, request.created_at,
+        )  # fmt: skip

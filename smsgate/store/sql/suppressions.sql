@@ -1,0 +1,141 @@
+-- Suppression and what persons ask for. Erasure runs as the owner: nobody at run time may change what was sent.
+
+-- name: known
+-- scope: report
+SELECT hash, reason, created_at FROM suppression WHERE hash = ANY ($1::bytea[])
+
+-- name: suppress
+-- scope: report
+INSERT INTO suppression (hash, reason, created_at)
+SELECT t.hash, t.reason, $3 FROM unnest($1::bytea[], $2::text[]) AS t (hash, reason)
+    ON CONFLICT (hash) DO NOTHING
+
+-- name: people_of_number
+-- scope: msisdn
+SELECT merchant_id, subscriber_id, offers_state FROM subscriber WHERE msisdn = $1 ORDER BY merchant_id
+
+-- name: add_request
+-- scope: merchant
+INSERT INTO data_request (merchant_id, request_id, kind, subscriber_id, records, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: requests_page
+-- scope: merchant
+SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_id FROM data_request
+ WHERE merchant_id = $1 AND request_id < $2 ORDER BY request_id DESC LIMIT $3
+
+-- name: person
+-- scope: merchant
+SELECT msisdn FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE
+
+-- name: message_ids
+-- scope: merchant
+-- An offer's messages are found by the chunks whose people may hold the subscriber; the others have an index.
+SELECT m.message_id FROM campaign_chunk k
+  JOIN message m ON m.merchant_id = k.merchant_id AND m.message_id >= k.message_id_base
+                AND m.message_id < k.message_id_base + k.message_count
+ WHERE k.merchant_id = $1 AND k.subscriber_lo <= $2 AND k.subscriber_hi >= $2 AND m.msisdn = $3
+UNION
+SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AND msisdn = $3
+
+-- name: erase_messages
+-- scope: merchant
+UPDATE message SET msisdn = 0, fields = NULL, body = CASE WHEN body IS NULL THEN NULL ELSE '' END
+ WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
+RETURNING 1
+
+-- name: erase_submitted
+-- scope: merchant
+DELETE FROM esme_message WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) RETURNING 1
+
+-- name: erase_inbound
+-- scope: merchant
+UPDATE inbound_message SET msisdn = 0, text = '', raw = '' WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+
+-- name: erase_orders
+-- scope: merchant
+UPDATE orders SET msisdn = 0 WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+
+-- name: erase_consents
+-- scope: merchant
+UPDATE consent_event SET msisdn = 0, evidence = '{}' WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+
+-- name: erase_events
+-- scope: merchant
+UPDATE event SET data = replace(data::text, '+' || $2::bigint, 'erased')::jsonb
+ WHERE merchant_id = $1 AND position('+' || $2::bigint in data::text) > 0
+RETURNING 1
+
+-- name: erase_answers
+-- scope: merchant
+DELETE FROM idempotency_key WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in answer) > 0 RETURNING 1
+
+-- name: erase_deliveries
+-- scope: merchant
+DELETE FROM esme_delivery WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in body) > 0 RETURNING 1
+
+-- name: erase_sender_stops
+-- scope: merchant
+DELETE FROM sender_stop WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+
+-- name: erase_open_offers
+-- scope: msisdn
+DELETE FROM open_offer WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+
+-- name: erase_questions
+-- scope: msisdn
+DELETE FROM consent_question WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+
+-- name: erase_contacts
+-- scope: msisdn
+-- Of messages of the last 7 days other merchants' stay: what is left of the row holds no word of this merchant.
+DELETE FROM marketing_contact WHERE $1::bigint = ALL (merchant_ids) AND msisdn = $2 RETURNING 1
+
+-- name: erase_states
+-- scope: merchant
+DELETE FROM consent_state WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+
+-- name: erase_subscriber
+-- scope: merchant
+DELETE FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+
+-- name: file_subscriber
+-- scope: merchant
+SELECT to_jsonb(t)::text AS record FROM subscriber t WHERE merchant_id = $1 AND subscriber_id = $2
+
+-- name: file_consents
+-- scope: merchant
+SELECT to_jsonb(t)::text AS record FROM consent_event t WHERE merchant_id = $1 AND subscriber_id = $2 ORDER BY consent_id
+
+-- name: file_states
+-- scope: merchant
+SELECT to_jsonb(t)::text AS record FROM consent_state t WHERE merchant_id = $1 AND subscriber_id = $2 ORDER BY purpose
+
+-- name: file_messages
+-- scope: merchant
+SELECT (to_jsonb(m) || jsonb_build_object('offer_text', v.text,
+            'outcomes', (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'smsc_id'), '[]') FROM sent x
+                          WHERE x.merchant_id = $1 AND x.message_id = m.message_id)))::text AS record
+  FROM message m
+  LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
+  LEFT JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
+ WHERE m.merchant_id = $1 AND m.message_id = ANY ($2::bigint[])
+ ORDER BY m.message_id
+
+-- name: file_inbound
+-- scope: merchant
+SELECT (to_jsonb(t) - 'raw')::text AS record FROM inbound_message t
+ WHERE merchant_id = $1 AND msisdn = $2 ORDER BY inbound_id
+
+-- name: file_orders
+-- scope: merchant
+SELECT (to_jsonb(t) || jsonb_build_object('steps', (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.seq), '[]')
+            FROM order_event e WHERE e.merchant_id = $1 AND e.order_id = t.order_id)))::text AS record
+  FROM orders t WHERE merchant_id = $1 AND msisdn = $2 ORDER BY order_id
+
+-- name: file_open_offers
+-- scope: msisdn
+SELECT to_jsonb(t)::text AS record FROM open_offer t WHERE merchant_id = $1 AND msisdn = $2
+
+-- name: file_sender_stops
+-- scope: merchant
+SELECT to_jsonb(t)::text AS record FROM sender_stop t WHERE merchant_id = $1 AND msisdn = $2

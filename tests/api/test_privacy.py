@@ -1,0 +1,204 @@
+"""A person's data: the file of all records, erasure down to the last table, and numbers that stay out."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from smsgate.security.public_ids import Kind
+from smsgate.store.pool import Database
+from smsgate.store.roles import ADMIN
+from tests.api.commerce_setup import SENDER, Shop
+
+MSISDN = 33_639_980_001
+OTHER = 33_639_980_002
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+async def a_person(shop: Shop, number: int = MSISDN) -> dict[str, Any]:
+    """Import somebody with consent, as shops do."""
+    row = {
+        "msisdn": f"+{number}", "consent_at": "2026-11-01T09:30:00Z", "consent_source": "form",
+        "wording_version": "w1", "fields": {"first_name": "Anne"},
+    }  # fmt: skip
+    job = await shop.caller.post(
+        "/v1/imports", data=_line(row), headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert job.body["rows_ok"] == 1, job
+    found = await shop.caller.get(f"/v1/subscribers?msisdn=%2B{number}")
+    person: dict[str, Any] = found.body["data"][0]
+    return person
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row).encode() + b"\n"
+
+
+async def a_history(shop: Shop, person: dict[str, Any], number: int = MSISDN) -> None:
+    """Have an offer, an order, a reply, a text of the gateway, an event and a cap's row know the number."""
+    subscriber_id = shop.id_of(Kind.SUBSCRIBER, person["id"])
+    campaign = await shop.campaign({"subscribers": [person["id"]]})
+    campaign_id = shop.id_of(Kind.CAMPAIGN, campaign["id"])
+    order = await shop.order(campaign, subscriber_id)
+    assert order
+    now = shop.clock.now()
+    await shop.execute("UPDATE orders SET msisdn = $1", number)
+    await shop.execute_as_owner(f"UPDATE message SET msisdn = {number}, fields = '{{Anne}}'")
+    message_id = await shop.value("SELECT min(message_id) FROM message")
+    await shop.execute(
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+        "message_id_base, message_count, state) VALUES ($1, $2, 1, $3, $3, 1, $4, 1, 'done')",
+        shop.merchant_id, campaign_id, subscriber_id, message_id,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body) "
+        "VALUES ($1, $2, $3, $4, 'help', $5, 'Boxman: contact')",
+        shop.merchant_id, shop.next_id(), subscriber_id, number, SENDER,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, "
+        "data_coding, label, outcome, reason, rules_version, received_at) "
+        "VALUES ($1, $2, 1, $3, $4, 'OK pour Anne', 'OK pour Anne', 0, 'accept', 'ordered', 'x', 'y', $5)",
+        shop.merchant_id, shop.next_id(), number, SENDER, now,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO event (merchant_id, event_id, type, subject, data, created_at) "
+        "VALUES ($1, $2, 'inbound.received', 'inb_x', jsonb_build_object('msisdn', '+' || $3::bigint), $4)",
+        shop.merchant_id, shop.next_id(), number, now,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO open_offer VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $7)",
+        number, SENDER, shop.merchant_id, campaign_id, message_id, subscriber_id, now + timedelta(hours=1),
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO sender_stop VALUES ($1, $2, $3, $4)", shop.merchant_id, SENDER, number, now
+    )
+    await shop.execute(
+        "INSERT INTO marketing_contact VALUES ($1, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3)",
+        number, shop.merchant_id, now,
+    )  # fmt: skip
+
+
+async def tables_that_know(database: Database, number: int) -> dict[str, int]:
+    """Search every row of every table for a number, as text and as octets."""
+    found: dict[str, int] = {}
+    connection = await database.connect(ADMIN)
+    try:
+        names = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+            "AND relkind IN ('r', 'p') AND NOT relispartition"
+        )
+        for name in (row["relname"] for row in names):
+            search = f"SELECT count(*) FROM {name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2"
+            octets = str(number).encode().hex()
+            if count := await connection.fetchval(search, f"%{number}%", f"%{octets}%"):
+                found[name] = count
+    finally:
+        await connection.close()
+    return found
+
+
+async def test_an_access_hands_out_every_record_of_a_person_as_one_file(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    await a_history(shop, person)
+    made = await shop.caller.post("/v1/data_requests", {"kind": "access", "subscriber": person["id"]})
+    assert made.status == 201, made
+    file = made.body["file"]
+    counts = {name: len(records) for name, records in file.items()}
+    assert counts == {
+        "subscriber": 1, "consents": 1, "consent_states": 0, "messages": 2, "inbound_messages": 1,
+        "orders": 1,
+        "open_offers": 1, "sender_stops": 1,
+    }  # fmt: skip
+    assert made.body["records"] == sum(counts.values())
+    assert file["consents"][0]["wording_version"] == "w1"
+    assert file["inbound_messages"][0]["text"] == "OK pour Anne"
+    assert file["orders"][0]["steps"]
+    assert {each["msisdn"] for each in file["messages"]} == {MSISDN}
+    known = set(await tables_that_know(database, MSISDN))
+    assert known <= {
+        "subscriber", "consent_event", "message", "inbound_message", "orders", "open_offer", "sender_stop",
+        "event", "marketing_contact", "idempotency_key",
+    }  # fmt: skip
+
+
+async def test_an_erasure_leaves_the_number_in_no_table_and_the_order_with_a_pseudonym(
+    shop: Shop, database: Database
+) -> None:
+    person, neighbour = await a_person(shop), await a_person(shop, OTHER)
+    await a_history(shop, person)
+    before = await tables_that_know(database, MSISDN)
+    assert len(before) >= 8
+    neighbours = await tables_that_know(database, OTHER)
+    made = await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert made.status == 201, made
+    assert await tables_that_know(database, MSISDN) == {}
+    assert await tables_that_know(database, OTHER) == neighbours
+    subscriber_id = shop.id_of(Kind.SUBSCRIBER, person["id"])
+    assert await shop.value("SELECT subscriber_id FROM orders") == subscriber_id
+    assert await shop.value("SELECT count(*) FROM message WHERE fields IS NOT NULL OR body <> ''") == 0
+    assert await shop.value("SELECT count(*) FROM inbound_message WHERE text <> '' OR raw <> ''") == 0
+    gone = await shop.caller.get(f"/v1/subscribers/{person['id']}")
+    assert gone.status == 404
+    assert (await shop.caller.get(f"/v1/subscribers/{neighbour['id']}")).status == 200
+    listed = await shop.caller.get("/v1/data_requests")
+    assert [(each["kind"], each["subscriber"]) for each in listed.body["data"]] == [("erasure", person["id"])]
+    assert MSISDN in shop.api.context.stops.held(shop.merchant_id)
+
+
+async def test_the_hash_that_an_erasure_leaves_keeps_the_number_out_of_that_merchant_alone(
+    shop: Shop,
+) -> None:
+    person = await a_person(shop)
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    made = await shop.caller.post("/v1/subscribers", {"msisdn": f"+{MSISDN}"})
+    assert (made.status, made.code) == (409, "suppressed")
+    row = {
+        "msisdn": f"+{MSISDN}", "consent_at": "2026-11-02T09:30:00Z", "consent_source": "form",
+        "wording_version": "w1",
+    }  # fmt: skip
+    job = await shop.caller.post(
+        "/v1/imports", data=_line(row), headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert (job.body["rows_ok"], job.body["rows_failed"]) == (0, 1)
+    errors = await shop.caller.get(f"/v1/imports/{job.body['id']}/errors")
+    assert errors.body["data"][0]["code"] == "suppressed"
+    assert str(MSISDN) not in str(errors.body)
+    asked = await shop.caller.get(f"/v1/suppressions?msisdn=%2B{MSISDN}")
+    assert (asked.body["suppressed"], asked.body["reason"]) == (True, "erased")
+    stranger = await shop.api.merchant()
+    asked = await stranger.get(f"/v1/suppressions?msisdn=%2B{MSISDN}")
+    assert (asked.body["suppressed"], asked.body["reason"]) == (False, None)
+    assert (await stranger.post("/v1/subscribers", {"msisdn": f"+{MSISDN}"})).status == 201
+
+
+async def test_the_operator_blocks_a_number_for_every_merchant(shop: Shop) -> None:
+    person = await a_person(shop)
+    block = {"msisdn": f"+{MSISDN}", "reason": "complaint"}
+    assert (await shop.caller.post("/v1/suppressions", block)).status == 403
+    made = await shop.api.operator.post("/v1/suppressions", block)
+    assert made.status == 201, made
+    read = await shop.caller.get(f"/v1/subscribers/{person['id']}")
+    assert read.body["offers_state"] == "blocked"
+    log = await shop.fetch("SELECT event, state_after FROM consent_event ORDER BY consent_id")
+    assert [tuple(row) for row in log] == [("import", "subscribed"), ("complaint", "blocked")]
+    assert MSISDN in shop.api.context.stops.held(shop.merchant_id)
+    stranger = await shop.api.merchant()
+    refused = await stranger.post("/v1/subscribers", {"msisdn": f"+{MSISDN}"})
+    assert (refused.status, refused.code) == (409, "suppressed")
+    checked = await stranger.post("/v1/suppressions/check", {"msisdns": [f"+{MSISDN}", f"+{OTHER}"]})
+    assert [each["suppressed"] for each in checked.body["data"]] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["access", "erasure"])
+async def test_another_merchants_person_is_nobody(shop: Shop, kind: str) -> None:
+    person = await a_person(shop)
+    stranger = await shop.api.merchant()
+    made = await stranger.post("/v1/data_requests", {"kind": kind, "subscriber": person["id"]})
+    assert made.status == 404
+    assert (await shop.caller.get(f"/v1/subscribers/{person['id']}")).status == 200
