@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from smsgate.api.audiences import AudienceAnswer, AudienceModel, as_audience, audience_of
 from smsgate.api.campaign_guard import GuardAnswer, GuardModel, guard_answer
-from smsgate.api.commerce import commerce, msisdn_from_text, refuse_test_key
+from smsgate.api.commerce import commerce, refuse_test_key
 from smsgate.api.models import (
     AnswerModel,
     ExternalId,
@@ -17,7 +18,6 @@ from smsgate.api.models import (
     PublicId,
     QueryModel,
     RequestModel,
-    Tag,
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
@@ -25,9 +25,7 @@ from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
 from smsgate.campaigns.pacing import PER_MINUTE_MAX
-from smsgate.errors import Invalid
-from smsgate.flows.campaigns import SUBSCRIBERS_MAX, TAGS_MAX
-from smsgate.flows.commerce_records import Audience, CampaignRecord
+from smsgate.flows.commerce_records import CampaignRecord
 from smsgate.flows.records import COUNTERS
 from smsgate.money import micros_to_text
 from smsgate.security.api_keys import Scope
@@ -62,18 +60,6 @@ START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audie
 Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
 
 
-class AudienceModel(RequestModel):
-    """Exactly one of the three. Whoever is not subscribed when a chunk is sent gets nothing."""
-
-    all: Literal[True] | None = None
-    tags: list[Tag] | None = Field(
-        default=None, min_length=1, max_length=TAGS_MAX, description="Any of these."
-    )
-    subscribers: list[PublicId] | None = Field(
-        default=None, min_length=1, max_length=SUBSCRIBERS_MAX, description="Ids, or numbers as +33612345678."
-    )
-
-
 class CreateCampaign(RequestModel):
     offer: PublicId | CreateOffer = Field(description="An offer's id, or the offer itself.")
     audience: AudienceModel
@@ -96,12 +82,6 @@ class ChangeCampaign(RequestModel):
     guard: GuardModel | None = Field(
         default=None, description="null: the gateway's limits. The guard is on again."
     )
-
-
-class AudienceAnswer(AnswerModel):
-    all: bool
-    tags: list[str] | None
-    subscribers: int | None = Field(description="How many subscribers the list names.")
 
 
 class Progress(AnswerModel):
@@ -173,7 +153,7 @@ async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
     if body.start:
         refuse_test_key(call)
-    audience = await _audience(call, body.audience)
+    audience = await audience_of(call, body.audience)
     if isinstance(body.offer, CreateOffer):
         draft = await offer_draft(call, body.offer, "/offer")
         offer_id = (await commerce(call).offers.create(call.merchant_id, draft)).offer.offer_id
@@ -270,37 +250,14 @@ async def _change(call: Call, event: CampaignEvent) -> Answer:
     return as_campaign(call, await commerce(call).campaigns.change(call.merchant_id, campaign_id, event))
 
 
-async def _audience(call: Call, model: AudienceModel) -> Audience:
-    given = [name for name in ("all", "tags", "subscribers") if getattr(model, name) is not None]
-    if len(given) != 1:
-        raise Invalid("name one of all, tags and subscribers", pointer="/audience")
-    if model.tags is not None:
-        return Audience(tags=tuple(dict.fromkeys(model.tags)))
-    if model.subscribers is None:
-        return Audience()
-    ids = [call.decode(Kind.SUBSCRIBER, text) for text in model.subscribers if text.startswith("sub_")]
-    numbers = [
-        msisdn_from_text(text, "/audience/subscribers")
-        for text in model.subscribers
-        if not text.startswith("sub_")
-    ]
-    found = await commerce(call).campaigns.subscriber_ids(call.merchant_id, numbers) if numbers else ()
-    return Audience(subscriber_ids=tuple(dict.fromkeys([*ids, *found])))
-
-
 def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = None) -> Campaign:
-    audience = record.audience
     return Campaign(
         id=call.public(Kind.CAMPAIGN, record.campaign_id),
         external_id=record.external_id,
         offer=call.public(Kind.OFFER, record.offer_id),
         offer_version=record.offer_version,
         state=record.state,
-        audience=AudienceAnswer(
-            all=audience.tags is None and audience.subscriber_ids is None,
-            tags=None if audience.tags is None else list(audience.tags),
-            subscribers=None if audience.subscriber_ids is None else len(audience.subscriber_ids),
-        ),
+        audience=as_audience(call, record.audience),
         recipients=record.recipients,
         trigger=None if record.trigger_id is None else call.public(Kind.TRIGGER, record.trigger_id),
         messages_per_minute=record.messages_per_minute,

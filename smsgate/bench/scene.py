@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from smsgate.flows.commerce_records import Audience, CampaignRecord
+from smsgate.flows.audience import Audience
+from smsgate.flows.commerce_records import CampaignRecord
 from smsgate.store.bench_books import People, write_merchant, write_offer
 from smsgate.store.campaigns import PgCampaigns
 from smsgate.store.pool import Database

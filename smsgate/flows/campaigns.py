@@ -15,8 +15,8 @@ from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.campaigns.rendering import field_names
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound
+from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import (
-    Audience,
     AudienceGroup,
     CampaignRecord,
     CountryCost,
@@ -305,6 +305,8 @@ class Campaigns:
         return (None if item is None else item.unit_micros), network
 
     async def _check_members(self, merchant_id: int, audience: Audience) -> None:
+        for offer_id in (*audience.bought_any, *audience.exclude_bought):
+            await self._offers.get(merchant_id, offer_id)
         if audience.subscriber_ids is not None:
             known = await self._store.subscribers_by_id(merchant_id, audience.subscriber_ids)
             if len(known) != len(set(audience.subscriber_ids)):

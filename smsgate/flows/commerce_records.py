@@ -9,6 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
+from smsgate.flows.audience import Audience
 from smsgate.flows.records import Hold, OfferVersion
 from smsgate.protocol.replacements import Replacement
 
@@ -103,14 +104,6 @@ class OfferRecord:
     stock_remaining: int | None
     created_at: datetime
     replacements: tuple[Replacement, ...] = ()  # made just now, at the merchant's wish
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """Everybody subscribed; or who has any of `tags`; or exactly `subscriber_ids`."""
-
-    tags: tuple[str, ...] | None = None
-    subscriber_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

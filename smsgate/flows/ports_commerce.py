@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from smsgate.campaigns.guard import GuardOverrides
+from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import (
-    Audience,
     AudienceGroup,
     CampaignRecord,
     DeliveryRecord,

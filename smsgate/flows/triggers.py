@@ -22,9 +22,9 @@ from smsgate.campaigns.rendering import field_names
 from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, SignatureInvalid
+from smsgate.flows.audience import Audience
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX, Campaigns
 from smsgate.flows.commerce_records import (
-    Audience,
     CampaignRecord,
     MerchantProfile,
     OfferDraft,

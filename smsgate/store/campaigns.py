@@ -11,9 +11,10 @@ import asyncpg
 import orjson
 
 from smsgate.campaigns.guard import GuardOverrides
+from smsgate.campaigns.orders import OrderState
 from smsgate.errors import DomainError, NotFound, StoreError
+from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import (
-    Audience,
     AudienceGroup,
     CampaignRecord,
     Page,
@@ -27,6 +28,13 @@ from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
 _SQL: Final = load("campaigns")
+# States of an order that is, or will be, the person's: what was taken back is no purchase.
+BOUGHT: Final = [
+    OrderState.PLACED.value,
+    OrderState.CONFIRMED.value,
+    OrderState.FULFILLED.value,
+    OrderState.DISPUTED.value,
+]
 CHUNK_SIZE: Final = 1_000  # subscribers: the unit of work, of recovery and of fairness
 # Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
 # few enough that no audience makes more than some ten thousand groups.
@@ -102,11 +110,16 @@ class PgCampaigns:
             return await write_chunks(connection, merchant_id, campaign_id, audience)
 
     async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]:
-        if audience.subscriber_ids is not None and audience.tags is None:
+        if audience.subscriber_ids is not None and audience.tags is None and not any(_filters(audience)):
             return await self._listed.ask(merchant_id, audience.subscriber_ids)
         async with self._database.transaction(merchant_id) as connection:
             rows = await connection.fetch(
-                _SQL["audience_groups"], merchant_id, *_conditions(audience), PREFIX_DIGITS
+                _SQL["audience_groups"],
+                merchant_id,
+                *_conditions(audience),
+                PREFIX_DIGITS,
+                *_filters(audience),
+                BOUGHT,
             )
         return [AudienceGroup(*row) for row in rows]
 
@@ -125,7 +138,9 @@ class PgCampaigns:
     async def sample_fields(self, merchant_id: int, audience: Audience) -> Mapping[str, object]:
         """Return the fields of one member of the audience; empty when there is none."""
         async with self._database.transaction(merchant_id) as connection:
-            text = await connection.fetchval(_SQL["audience_sample"], merchant_id, *_conditions(audience))
+            text = await connection.fetchval(
+                _SQL["audience_sample"], merchant_id, *_conditions(audience), *_filters(audience), BOUGHT
+            )
         fields: dict[str, Any] = orjson.loads(text) if text is not None else {}
         return fields
 
@@ -160,7 +175,7 @@ async def insert_campaigns(connection: Connection, records: Sequence[CampaignRec
                 record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
                 record.offer_version, record.state, *_conditions(record.audience), record.recipients,
                 record.trigger_id, record.created_at, record.started_at, record.messages_per_minute,
-                *_guard(record.guard),
+                *_guard(record.guard), *_filters(record.audience),
             )
             for record in records
         ],
@@ -214,7 +229,13 @@ async def _write_chunks(
     connection: Connection, merchant_id: int, campaign_id: int, audience: Audience
 ) -> int:
     recipients: int = await connection.fetchval(
-        _SQL["write_chunks"], merchant_id, campaign_id, *_conditions(audience), CHUNK_SIZE
+        _SQL["write_chunks"],
+        merchant_id,
+        campaign_id,
+        *_conditions(audience),
+        CHUNK_SIZE,
+        *_filters(audience),
+        BOUGHT,
     )
     return recipients
 
@@ -233,6 +254,16 @@ def _conditions(audience: Audience) -> tuple[list[str] | None, list[int] | None]
     return (None if tags is None else list(tags), None if ids is None else list(ids))
 
 
+def _filters(audience: Audience) -> tuple[str | None, list[int] | None, list[int] | None]:
+    """Return what narrows whichever audience: fields, offers of which one was bought, and none was."""
+    bought, not_bought = audience.bought_any, audience.exclude_bought
+    return (
+        orjson.dumps(dict(audience.fields)).decode() if audience.fields else None,
+        list(bought) if bought else None,
+        list(not_bought) if not_bought else None,
+    )
+
+
 def _guard(guard: GuardOverrides) -> tuple[int | None, int | None, int | None]:
     return guard.first_sends, guard.stop_share, guard.failure_share
 
@@ -246,7 +277,13 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         offer_id=row["offer_id"],
         offer_version=row["offer_version"],
         state=row["state"],
-        audience=Audience(None if tags is None else tuple(tags), None if ids is None else tuple(ids)),
+        audience=Audience(
+            None if tags is None else tuple(tags),
+            None if ids is None else tuple(ids),
+            fields=orjson.loads(row["audience_fields"] or "{}"),
+            bought_any=tuple(row["audience_bought"] or ()),
+            exclude_bought=tuple(row["audience_not_bought"] or ()),
+        ),
         recipients=row["recipients"],
         trigger_id=row["trigger_id"],
         created_at=row["created_at"],

@@ -21,7 +21,7 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, MarketingGates, Split
 from smsgate.flows.records import ChunkClaim, Hold, OfferVersion
 from smsgate.store import catalogue
-from smsgate.store.campaigns import CHUNK_SIZE
+from smsgate.store.campaigns import BOUGHT, CHUNK_SIZE
 from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
 from smsgate.store.connection import Connection
 from smsgate.store.gates import Gate, in_groups
@@ -190,6 +190,10 @@ class Claim:
             CHUNK_SIZE + 1,
             self._senders(),
             campaign["country"],
+            campaign["audience_fields"],
+            campaign["audience_bought"],
+            campaign["audience_not_bought"],
+            BOUGHT,
         )
         assert row is not None
         people = _People(list(row["subscriber_ids"]), list(row["msisdns"]), list(row["places"]))

@@ -51,7 +51,8 @@ async def test_a_list_takes_ids_and_numbers_and_only_the_subscribed_of_them(shop
     number = await shop.value("SELECT msisdn FROM subscriber WHERE subscriber_id = $1", second)
     named = [shop.public(Kind.SUBSCRIBER, first), f"+{number}", shop.public(Kind.SUBSCRIBER, gone)]
     campaign = await shop.campaign({"subscribers": named})
-    assert campaign["audience"] == {"all": False, "tags": None, "subscribers": 3}
+    shown = {name: campaign["audience"][name] for name in ("all", "tags", "subscribers")}
+    assert shown == {"all": False, "tags": None, "subscribers": 3}
     started = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
     assert started.body["recipients"] == 2
 

@@ -2,9 +2,10 @@
 -- scope: merchant
 INSERT INTO campaign (
     merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids,
-    recipients, trigger_id, created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share, guard_failure_share
+    recipients, trigger_id, created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share,
+    guard_failure_share, audience_fields, audience_bought, audience_not_bought
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
 -- name: campaign
 -- scope: merchant
@@ -58,6 +59,11 @@ WITH numbered AS (
     WHERE merchant_id = $1 AND offers_state = 'subscribed'
         AND ($3::text[] IS NULL OR tags && $3)
         AND ($4::bigint[] IS NULL OR subscriber_id = ANY ($4))
+        AND ($6::jsonb IS NULL OR fields @> $6)
+        AND ($7::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
+            AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($7) AND b.state = ANY ($9::text[])))
+        AND ($8::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
+            AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($8) AND n.state = ANY ($9::text[])))
 ), written AS (
     INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
     SELECT $1, $2, no, min(subscriber_id), max(subscriber_id), count(*)
@@ -103,6 +109,11 @@ FROM subscriber
 WHERE merchant_id = $1 AND offers_state = 'subscribed'
     AND ($2::text[] IS NULL OR tags && $2)
     AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+    AND ($5::jsonb IS NULL OR fields @> $5)
+    AND ($6::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
+        AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($6) AND b.state = ANY ($8::text[])))
+    AND ($7::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
+        AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($7) AND n.state = ANY ($8::text[])))
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
@@ -113,6 +124,11 @@ FROM subscriber
 WHERE merchant_id = $1 AND offers_state = 'subscribed'
     AND ($2::text[] IS NULL OR tags && $2)
     AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+    AND ($4::jsonb IS NULL OR fields @> $4)
+    AND ($5::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
+        AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($5) AND b.state = ANY ($7::text[])))
+    AND ($6::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
+        AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($6) AND n.state = ANY ($7::text[])))
 ORDER BY subscriber_id
 LIMIT 1;
 

@@ -37,7 +37,8 @@ RETURNING merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, fence, mes
 -- name: campaign_offer
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
-SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.audience_ids, c.offer_id, c.offer_version,
+SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.audience_ids,
+       c.audience_fields::text AS audience_fields, c.audience_bought, c.audience_not_bought, c.offer_id, c.offer_version,
        v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
        v.sender, v.expires_at, t.sending_weight, c.messages_per_minute
   FROM campaign c
@@ -92,6 +93,11 @@ SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(arra
          WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
+           AND ($10::jsonb IS NULL OR fields @> $10)
+           AND ($11::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
+               AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($11) AND b.state = ANY ($13::text[])))
+           AND ($12::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
+               AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($12) AND n.state = ANY ($13::text[])))
            AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
            AND NOT EXISTS (SELECT FROM sender_stop x
                             WHERE x.merchant_id = $1 AND x.sender = ANY($8::text[]) AND x.msisdn = subscriber.msisdn)

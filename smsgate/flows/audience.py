@@ -1,0 +1,17 @@
+"""Whom a campaign is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Everybody subscribed, or who has any of `tags`, or `subscriber_ids`; each narrowed by the rest."""
+
+    tags: tuple[str, ...] | None = None
+    subscriber_ids: tuple[int, ...] | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)  # all of these values
+    bought_any: tuple[int, ...] = ()  # offers, of which the person ordered one
+    exclude_bought: tuple[int, ...] = ()  # offers, of which the person ordered none
