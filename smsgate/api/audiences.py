@@ -70,11 +70,8 @@ async def audience_of(call: Call, model: AudienceModel) -> Audience:
     if model.subscribers is None:
         return filters
     ids = [call.decode(Kind.SUBSCRIBER, text) for text in model.subscribers if text.startswith("sub_")]
-    numbers = [
-        msisdn_from_text(text, "/audience/subscribers")
-        for text in model.subscribers
-        if not text.startswith("sub_")
-    ]
+    written = [text for text in model.subscribers if not text.startswith("sub_")]
+    numbers = [msisdn_from_text(text, "/audience/subscribers") for text in written]
     found = await commerce(call).campaigns.subscriber_ids(call.merchant_id, numbers) if numbers else ()
     return replace(filters, subscriber_ids=tuple(dict.fromkeys([*ids, *found])))
 

@@ -221,9 +221,8 @@ class Batch:
         self.throttled_at: dict[int, float] = {}  # index -> when the carrier first said "not now"
         self.held: set[int] = set()  # indexes that wait for their phone to be reached
         self.skip: frozenset[int] = frozenset()  # refused, or given up, before their turn: never written
-        self.paused = False
+        self.paused = self.waiting = False
         self.ended: str | None = None  # why nothing of it is written any more
-        self.waiting = False
         self.closes_at: datetime | None = None  # the hours of some recipient end: then it is given back
         self.consent_read = (0.0, 0)  # monotonic second of it, and the stop set's overflows by then
 

@@ -306,11 +306,9 @@ class Pump:
 
     def is_stale(self, batch: Batch, now: datetime) -> bool:
         """Return whether the claim must be made anew: hours ended, or STOPs since it may be forgotten."""
-        if batch.lane is not Lane.BULK:
-            return False
         (read_at, overflowed), closes_at = batch.consent_read, batch.closes_at
         forgotten = self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
-        return forgotten or (closes_at is not None and now >= closes_at)
+        return batch.lane is Lane.BULK and (forgotten or (closes_at is not None and now >= closes_at))
 
     def give_back(self, chunk: Chunk) -> None:
         """

@@ -20,7 +20,9 @@ _SQL: Final = load("suppressions")
 async def suppressed_among(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, msisdns: Sequence[int]
 ) -> dict[int, Suppressed]:
-    """Return those of the numbers that a merchant may not write to, with one statement."""
+    """Return those of the numbers that a merchant may not write to; no hash is made while none is kept."""
+    if not await connection.fetchval(_SQL["is_any"]):
+        return {}
     whose = {each: msisdn for msisdn in msisdns for each in hashes.both(merchant_id, msisdn)}
     rows = await connection.fetch(_SQL["known"], list(whose))
     return {whose[row["hash"]]: Suppressed(row["reason"], row["created_at"]) for row in rows}

@@ -1,5 +1,9 @@
 -- Suppression and what persons ask for. Erasure runs as the owner: nobody at run time may change what was sent.
 
+-- name: is_any
+-- scope: report
+SELECT EXISTS (SELECT FROM suppression)
+
 -- name: known
 -- scope: report
 SELECT hash, reason, created_at FROM suppression WHERE hash = ANY ($1::bytea[])
