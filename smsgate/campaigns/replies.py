@@ -24,6 +24,7 @@ from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 __all__ = ["Context", "Label", "Reading", "read_reply"]
 
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
+ENGLISH_YES: Final = "y"
 MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a person's after all
 
 
@@ -110,6 +111,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         return Found(
             Label.UNCLEAR, "nothing_said", "Nothing is left once quotations and signatures are taken away."
         )
+    if not language.casefold().startswith("en") and ENGLISH_YES in text.tokens:
+        return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
     found = _in_context(decide(text, segments), context)
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
         return Found(

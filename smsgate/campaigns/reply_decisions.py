@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 QUANTITY_BARE_MAX: Final = 20  # a larger number without a yes-word is a price, a year, a code
 QUANTITY_NOUN_MAX: Final = 99  # "order 4711" names an order
 DECLINE_WORDS_MAX: Final = 6  # unknown words beside a no: a longer sentence is about something else
+ORDINAL_MAX: Final = 4  # "the 5th" is a day more often than one of five offers
 TENS: Final = range(20, 100, 10)
 
 Unsure = tuple[str, str]
@@ -57,6 +58,7 @@ class Heard(NamedTuple):
     chosen: list[int]  # numbers that name a variant
     language: str  # of the first phrase that decides
     cut_off: bool
+    yes_last: bool  # a yes that is more than "OK" stands behind all praise
 
 
 def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
@@ -135,14 +137,24 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
     if text.sad:
         unknown.append("a sad face")
     spoken = [segment for segment in segments if segment.category != "name"]
-    cut_off = bool(spoken) and _breaks_off(text, spoken[-1], by, numbers)
-    return Heard(by, unknown, numbers, chosen, language, cut_off)
+    cut_off = bool(spoken) and _breaks_off(text, spoken, by, numbers)
+    plain_yes = praised = -1
+    for place, segment in enumerate(segments):
+        if segment.category == "yes" and text.tokens[segment.start] not in _OK_LIKE:
+            plain_yes = place
+        elif segment.category in {"praise", "weak"}:
+            praised = place
+    return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised)
 
 
-def _breaks_off(text: TakenApart, last: Segment, by: dict[str, list[str]], numbers: list[int]) -> bool:
+def _breaks_off(
+    text: TakenApart, spoken: list[Segment], by: dict[str, list[str]], numbers: list[int]
+) -> bool:
     """Return whether a text ends where another word must come: "ok for the"; "ok well" says too little."""
-    if last.category == "adverb":
-        return "buy" not in by and not numbers
+    firm = [segment.category for segment in spoken if segment.category != "harmless"]
+    if firm and firm[-1] == "adverb" and "buy" not in by and not numbers:
+        return True
+    last = spoken[-1]
     titled = text.tokens[last.end - 1] == "m" and last.end < len(text.tokens)  # "M. Dupont"
     return last.category == "function" and not titled
 
@@ -235,7 +247,7 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
             return "reserve", f"{by[category][0]!r} limits the answer."
     if heard.cut_off:
         return "cut_off", "The text breaks off after a word that asks for another."
-    plainly = "buy" in by or (not _OK_LIKE.issuperset(by.get("yes", [])) and "item" not in by)
+    plainly = "buy" in by or (heard.yes_last and "item" not in by)
     if "interest" in by and "buy" not in by:
         return "interest", f"{by['interest'][0]!r} is interest and not yet an order."
     if "weak" in by and not plainly:
@@ -254,6 +266,8 @@ _OK_LIKE: Final = frozenset(
 def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
     by, numbers = heard.by, heard.numbers
     if "choice" in by:
+        if "#e" in by["choice"][0] and heard.chosen[0] > ORDINAL_MAX:
+            return "date", f"{heard.chosen[0]} may be a day."
         if len(by["choice"]) > 1 or len(heard.chosen) > 1 or len(numbers) > 1 or any(n > 1 for n in numbers):
             return "two_choices", "More than one variant or number is named."
         return None

@@ -6,7 +6,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_words import FOREIGN_MEANING, MEANING, longest, matches, plain, shared
+from smsgate.campaigns.reply_words import (
+    FOREIGN_MEANING,
+    FOREIGN_STOP,
+    MEANING,
+    STOP,
+    longest,
+    matches,
+    plain,
+    shared,
+)
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
@@ -43,8 +52,9 @@ def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list
     segments = _greedy(text, words, names)
     if any(segment.category == "unknown" for segment in segments) and len(segments) < len(text.tokens):
         better = _best_cut(text, words, names)
+        kinds = {segment.category for segment in better}
         caution = {segment.category for segment in segments} & _CAUTIOUS
-        if caution <= {segment.category for segment in better}:
+        if caution - ({"weak", "praise"} if "buy" in kinds else set()) <= kinds:
             segments = better
     return _family_names(text, segments)
 
@@ -98,6 +108,16 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
     return segments
 
 
+def _may_be_family(text: TakenApart, place: int) -> bool:
+    """Return whether a word is written like a family name and begins nothing that asks for silence."""
+    word = text.tokens[place]
+    written = {plain(found) for found in _CAPITAL.findall(text.own)}
+    return len(word) > 1 and word in written and not text.begins[place] & (STOP | FOREIGN_STOP)
+
+
+_CAPITAL: Final = re.compile(r"\b[A-ZÀ-ÞĀ-ŽА-ЯΑ-Ω][a-zß-ÿā-žа-яα-ω]+\b")
+
+
 def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
     foreign_tree, segments = shared().meanings, []
     place, count = 0, len(text.tokens)
@@ -131,14 +151,18 @@ def _unlisted(token: str, names: frozenset[str]) -> str:
 
 def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     """Take unknown words at the end for a family name when a first name or a title goes before them."""
-    if not segments or segments[-1].category != "unknown":
+    if not segments:
+        return segments
+    end = segments[-1]
+    if len(segments) > 1 and segments[-2].category == "name" and len(text.tokens[end.start]) == 1:
+        return [*segments[:-1], end._replace(category="name")]  # "Claire D."
+    if end.category != "unknown":
         return segments
     first = len(segments)
     while first and segments[first - 1].category == "unknown":
         first -= 1
     tail = segments[first:]
-    alphabetic = all(text.tokens[segment.start].isalpha() for segment in tail)
-    if not first or len(tail) > NAME_WORDS_MAX or not alphabetic:
+    if not first or len(tail) > NAME_WORDS_MAX or not all(_may_be_family(text, s.start) for s in tail):
         return segments
     before = segments[first - 1]
     titled = text.tokens[before.end - 1] in shared().titles and before.category in {

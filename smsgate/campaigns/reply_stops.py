@@ -24,7 +24,7 @@ LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
-    ("harmless", "name", "named", "yes", "no", "number", "praise", "adverb", "pronoun")
+    ("harmless", "name", "named", "yes", "buy", "no", "number", "praise", "adverb", "pronoun")
 )
 _ASIDE: Final = frozenset(("harmless", "name", "named", "yes", "no", "adverb"))
 

@@ -20,11 +20,20 @@ ADDRESS: Final = "¤@"  # stands for a link or a mail address
 TIMES: Final = "x"  # of "x 2" and "2 x"
 DIGITS_MAX: Final = 4  # of a quantity; more are a phone number, a postcode, a code
 
-_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u20e3\u034f\u115f\u1160\u3164\uffa0\u2800"))
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u034f\u115f\u1160\u3164\uffa0\u2800"))
 _LOOK_ALIKES: Final = str.maketrans("аеорсухктмнвіѕјոοκρτυνιαεχ", "aeopcyxktmhbisjnokptuviaex")
 _LEET: Final = str.maketrans("0134578$@", "oieastbsa")
 _BEFORE: Final = str.maketrans(
-    {**dict.fromkeys("¹²³⁰⁴⁵⁶⁷⁸⁹", "¤"), "؟": "?", "،": ",", "؛": ",", "º": "°", "ª": "°", "№": "#"}
+    {
+        **dict.fromkeys("¹²³⁰⁴⁵⁶⁷⁸⁹", "¤"),
+        "\u20e3": " ",
+        "؟": "?",
+        "،": ",",
+        "؛": ",",
+        "º": "°",
+        "ª": "°",
+        "№": "#",
+    }
 )
 _GREEK: Final = re.compile("[α-ωά-ώ]", re.IGNORECASE)
 _UNITS: Final = frozenset(
@@ -35,8 +44,8 @@ _ORDINALS: Final = frozenset(("e", "er", "ere", "eme", "ieme", "nd", "rd", "th",
 _TOKEN: Final = re.compile(
     r"(?P<price>(?:[€$£¥₽₺]\s?\d[\d.,]*|\d[\d.,]*\s?[€$£¥₽₺%])|%)"
     r"|(?P<broken>\d+(?:[.,:]\d+|\s?[/+⁄×x*\-–]\s?\d+)+)"
-    r"|(?P<signed>[-+–−]\s?\d+|\d+[-–−](?!\S))"
-    r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^)"
+    r"|(?P<signed>[-+–−/]\s?\d+|\d+[-–−](?!\S))"
+    r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^|[)(/\\]-?[:;=](?!\w))"
     r"|(?P<sign>(?<!\S)[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
     r"|(?P<word>\w+)"
     r"|(?P<question>\?)|(?P<dots>\.{2,}|…)"
@@ -52,6 +61,8 @@ _WROTE: Final = re.compile(
     r"^(?:on|le|am|den|el|il|op|em|dne|dnia) .{5,80}"
     r"(?:wrote|ecrit|schrieb|skrev|escribio|scritto|schreef|escreveu|napisal) ?:"
 )
+_STARRED: Final = re.compile(r"(?:^|\s)\*[^\W\d][^*]*$|(?:^|\s)\w+\*$")  # "*yes", "yes*": a correction
+_SAD: Final = frozenset("(/|\\")
 _GLUED: Final = re.compile(r"(ok|okay|oki|oui|yes|ja|si|yep|x|okx)(\d{1,4})|(\d{1,4})([^\W\d]+)")
 _GLUED_STOP: Final = re.compile(
     r"(?:stop){2,}|(stopp?|arret)(?:\d{3,6}|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
@@ -71,6 +82,7 @@ class TakenApart:
     marks.
     """
 
+    own: str = ""
     tokens: list[str] = field(default_factory=list)
     spellings: list[Words] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)  # by token: which tables have an entry that begins so
@@ -142,7 +154,7 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
         prepared = _DOLLAR_LETTER.sub("s", prepared)
     folded = plain(_SPACED.sub(_join_letters, prepared) if _SPACED.search(prepared) else prepared)
     bare = own.strip()
-    text = TakenApart(starred=bare.startswith("*") and not bare.endswith("*"))
+    text = TakenApart(own, starred=_STARRED.search(bare) is not None)
     for match in _TOKEN.finditer(folded):
         kind, token = match.lastgroup, match[0]
         if kind == "word":
@@ -160,7 +172,7 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
         elif kind == "sign":
             text.add(NOT_A_NUMBER + token, (NOT_A_NUMBER + token,))
         elif kind == "smile":
-            text.sad = text.sad or "(" in token
+            text.sad = text.sad or not _SAD.isdisjoint(token)
         else:
             text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
     text.close_clause()
@@ -198,10 +210,12 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
         if glued[1] != "x":
             text.add(glued[1].removesuffix("x"), forms(glued[1].removesuffix("x")))
         _digits(glued[2], text)
+    elif glued[4] == "st" and glued[3].endswith("1") and "st" not in words.words:
+        text.add("#e", ("#e",), int(glued[3]))
     elif glued[4] in _UNITS or glued[4] in words.words:
         _digits(glued[3], text)
         _word(glued[4], text, words)
-    elif glued[4] in _ORDINALS or (glued[3].endswith("1") and glued[4] == "st"):
+    elif glued[4] in _ORDINALS:
         text.add("#e", ("#e",), int(glued[3]))
     else:
         text.add(word, (word,))

@@ -31,8 +31,9 @@ CATEGORIES: Final = (
 STOP_KINDS: Final = ("not_stop", "stop", "stop_short", "stop_alone")
 IDEAS: Final = (
     "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
-    "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "mynum", "tired", "list",
-    "exit", "child", "dev", "legal", "scam", "death", "insult", "minor", "item", "name", "question",
+    "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
+    "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
+    "minor", "item", "name", "question",
 )  # fmt: skip
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
