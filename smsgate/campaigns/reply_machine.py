@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_words import MACHINE, longest, matches, plain, shared
+from smsgate.campaigns.reply_tries import NOTHING, begin, longest, matches
+from smsgate.campaigns.reply_words import MACHINE, plain, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
+    from smsgate.campaigns.reply_tries import Words
 
 REACTION_WORDS_MAX: Final = 4  # between the verb of a reaction and the quotation
 _WORD: Final = re.compile(r"\w+|\"|[^\w\s]")
@@ -42,8 +44,8 @@ def machine(seen: str, text: TakenApart) -> str | None:
     """
     tables = shared()
     for start, begins in enumerate(text.begins):
-        if begins & MACHINE:
-            for end, anchored in matches(tables.machine, text.spellings, start):
+        if begins[MACHINE] is not NOTHING:
+            for end, anchored in matches(begins[MACHINE], text.spellings, start):
                 if not anchored or start == 0:
                     return " ".join(text.tokens[start:end])
     folded = None
@@ -71,7 +73,8 @@ def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | Non
         and _quote_soon(tokens[first + 1 :])
     ):
         return tokens[0]  # a picture, then "to" and the quotation
-    end, found = longest(shared().reactions, [(word,) for word in words], 0)
+    spellings: list[Words] = [(word,) for word in words]
+    end, found = longest(begin(shared().reactions, spellings[0]), spellings, 0)
     if found is None:
         return None
     rest = tokens[first:]

@@ -6,16 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_words import (
-    FOREIGN_MEANING,
-    FOREIGN_STOP,
-    MEANING,
-    STOP,
-    longest,
-    matches,
-    plain,
-    shared,
-)
+from smsgate.campaigns.reply_tries import NOTHING, longest, matches
+from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, STOP, plain, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
@@ -85,9 +77,9 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
         lost, pieces, _ = best[place + 1]
         chosen = (lost + (category == "unknown"), pieces + 1, Segment(category, "", place, place + 1))
         own_word = text.tokens[place] in words.words
-        for node in (words.meanings, shared().meanings):
-            for end, meaning in matches(node, text.spellings, place):
-                if node is not words.meanings and own_word and end == place + 1:
+        for table in (MEANING, FOREIGN_MEANING):
+            for end, meaning in matches(text.begins[place][table], text.spellings, place):
+                if table is FOREIGN_MEANING and own_word and end == place + 1:
                     continue
                 lost, pieces, _ = best[end]
                 if (lost, pieces + 1) < chosen[:2] or chosen[2].category in {"unknown", "name"}:
@@ -112,21 +104,25 @@ def _may_be_family(text: TakenApart, place: int) -> bool:
     """Return whether a word is written like a family name and begins nothing that asks for silence."""
     word = text.tokens[place]
     written = {plain(found) for found in _CAPITAL.findall(text.own)}
-    return len(word) > 1 and word in written and not text.begins[place] & (STOP | FOREIGN_STOP)
+    return (
+        len(word) > 1
+        and word in written
+        and text.begins[place][STOP] is text.begins[place][FOREIGN_STOP] is NOTHING
+    )
 
 
 _CAPITAL: Final = re.compile(r"\b[A-ZÀ-ÞĀ-ŽА-ЯΑ-Ω][a-zß-ÿā-žа-яα-ω]+\b")
 
 
 def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
-    foreign_tree, segments = shared().meanings, []
+    segments = []
     place, count = 0, len(text.tokens)
     while place < count:
         begins, end, meaning = text.begins[place], place, None
-        if begins & MEANING:
-            end, meaning = longest(words.meanings, text.spellings, place)
-        if begins & FOREIGN_MEANING:
-            further, foreign = longest(foreign_tree, text.spellings, place)
+        if begins[MEANING] is not NOTHING:
+            end, meaning = longest(begins[MEANING], text.spellings, place)
+        if begins[FOREIGN_MEANING] is not NOTHING:
+            further, foreign = longest(begins[FOREIGN_MEANING], text.spellings, place)
             if further > end and not (further == place + 1 and text.tokens[place] in words.words):
                 end, meaning = further, foreign
         if meaning is not None:
@@ -154,7 +150,8 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     if not segments:
         return segments
     end = segments[-1]
-    if len(segments) > 1 and segments[-2].category == "name" and len(text.tokens[end.start]) == 1:
+    initial = end.end - end.start == 1 == len(text.tokens[end.start])
+    if initial and len(segments) > 1 and segments[-2].category == "name":
         return [*segments[:-1], end._replace(category="name")]  # "Claire D."
     if end.category != "unknown":
         return segments

@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_tokens import glued_stop, one_edit
-from smsgate.campaigns.reply_words import BIT, FOREIGN_STOP, STOP, matches, shared, typo
+from smsgate.campaigns.reply_tries import NOTHING, matches
+from smsgate.campaigns.reply_words import BIT, FOREIGN_STOP, STOP, shared, typo
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_phrases import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
-    from smsgate.campaigns.reply_words import Mask, Vocabulary
+    from smsgate.campaigns.reply_words import Request, Vocabulary
 
 SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
 PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
+_KEYWORD: Final = _SHORT | _ALONE
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
     ("harmless", "name", "named", "yes", "buy", "no", "number", "praise", "adverb", "pronoun")
@@ -38,7 +40,7 @@ class Stop(NamedTuple):
 class Hit(NamedTuple):
     start: int
     end: int
-    mask: Mask
+    asks: Request
 
 
 def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> tuple[Stop | None, bool, bool]:
@@ -55,21 +57,21 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         return Stop("stop_word", "'stop' was typed in pieces."), True, False
     kinds = _kinds(text, segments)
     hits, taken = _hits(text, words, kinds)
-    hits = [hit for hit in hits if not _part_of_another(hit, segments)]
-    if not hits and "unknown" not in kinds:
-        return None, False, False
+    bits = 0
     for hit in hits:
-        for language, mask in hit.mask:
-            if mask & _STOP:
-                said = f"{_words(text, hit)!r} asks for no more messages."
-                return Stop("stop_phrase", said, language), True, False
-    return (
-        _joined(text, hits, kinds)
-        or _nearly_alone(text, words, hits, kinds, taken)
-        or _alone(text, hits, kinds, segments),
-        any(mask & _SHORT for hit in hits for _, mask in hit.mask),
-        any(mask & BIT["neg"] for hit in hits for _, mask in hit.mask),
-    )
+        bits |= hit.asks.bits
+    if bits & _STOP:
+        hit = next(hit for hit in hits if hit.asks.bits & _STOP)
+        said = f"{_words(text, hit)!r} asks for no more messages."
+        return Stop("stop_phrase", said, hit.asks.by[0][0]), True, False
+    stop = _joined(text, hits, kinds) if bits else None
+    if stop is None and bits & _KEYWORD:
+        hits = [hit for hit in hits if not _part_of_another(hit, segments)]
+        stop = _nearly_alone(text, hits, kinds) or _alone(text, hits, kinds, segments)
+    if stop is None and "unknown" in kinds:
+        stop = _slipped(text, words, kinds, taken)
+    heard = any(hit.asks.bits & _SHORT for hit in hits)
+    return stop, heard, bool(bits & BIT["neg"])
 
 
 def _words(text: TakenApart, hit: Hit) -> str:
@@ -81,32 +83,32 @@ def _part_of_another(hit: Hit, segments: list[Segment]) -> bool:
     for segment in segments:
         if segment.start <= hit.start and hit.end <= segment.end:
             longer = segment.end - segment.start > hit.end - hit.start
-            short = all(mask & (_SHORT | _ALONE) and not mask & _STOP for _, mask in hit.mask)
-            return longer and short and segment.category in {"start", "no"}
+            return longer and segment.category in {"start", "no"} and bool(hit.asks.bits & _KEYWORD)
     return False
 
 
 def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[Hit], set[int]]:
     """Return the entries of the stop lists, and the places of phrases that mean something else."""
     found: list[Hit] = []
-    foreign = shared().stops
     for start, begins in enumerate(text.begins):
-        if begins & STOP:
-            found += [Hit(start, end, mask) for end, mask in matches(words.stops, text.spellings, start)]
-        if begins & FOREIGN_STOP:
+        own, foreign = begins[STOP], begins[FOREIGN_STOP]
+        if own is not NOTHING:
+            found += [Hit(start, end, mask) for end, mask in matches(own, text.spellings, start)]
+        if foreign is not NOTHING:
             own_word = text.tokens[start] in words.words
             found += [
                 Hit(start, end, mask)
                 for end, mask in matches(foreign, text.spellings, start)
                 if not (own_word and end == start + 1)
             ]
-    others: list[Hit] = [hit for hit in found if any(mask & _NOT for _, mask in hit.mask)]
-    if len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
+    others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT]
+    if others and len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
         others = []
     taken = {place for hit in others for place in range(hit.start, hit.end)}
     if taken:
         found = [hit for hit in found if not any(_says_otherwise(other, hit) for other in others)]
-    return [hit for hit in found if not all(mask == _NOT for _, mask in hit.mask)], taken
+        found = [hit for hit in found if hit.asks.bits != _NOT]
+    return found, taken
 
 
 # "Non stop" from a phone means no and stop; in a longer sentence it is an adverb.
@@ -132,13 +134,11 @@ def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
 
 def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
     """Return the first rule whose ideas stand together in one clause, all in one language."""
-    if not hits:
-        return None
     for (start, end), asked in zip(text.clauses, text.asked, strict=True):
         masks: dict[str, int] = {}
         for hit in hits:
             if start <= hit.start < end:
-                for language, mask in hit.mask:
+                for language, mask in hit.asks.by:
                     masks[language] = masks.get(language, 0) | mask
         if not masks:
             continue
@@ -156,18 +156,26 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
     return None
 
 
-def _nearly_alone(
-    text: TakenApart, words: Vocabulary, hits: list[Hit], kinds: list[str], taken: set[int]
-) -> Stop | None:
+def _nearly_alone(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
     """Return a stop word that few other words of its clause stand beside."""
     for start, end in text.clauses:
-        others = sum(kind not in _BESIDE for kind in kinds[start:end])
+        others = _others(kinds[start:end])
         for hit in hits:
-            if start <= hit.start and hit.end <= end and any(mask & _SHORT for _, mask in hit.mask):
-                own = sum(kind not in _BESIDE for kind in kinds[hit.start : hit.end])
-                if others - own <= SHORT_WORDS_MAX:
-                    said = f"{_words(text, hit)!r} stands nearly alone in its clause."
-                    return Stop("stop_word", said, hit.mask[0][0])
+            inside = start <= hit.start and hit.end <= end and hit.asks.bits & _SHORT
+            if inside and others - _others(kinds[hit.start : hit.end]) <= SHORT_WORDS_MAX:
+                said = f"{_words(text, hit)!r} stands nearly alone in its clause."
+                return Stop("stop_word", said, hit.asks.by[0][0])
+    return None
+
+
+def _others(kinds: list[str]) -> int:
+    return sum(kind not in _BESIDE for kind in kinds)
+
+
+def _slipped(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[int]) -> Stop | None:
+    """Return a stop word with one slip of the finger, nearly alone in its clause."""
+    for start, end in text.clauses:
+        others = _others(kinds[start:end])
         for place in range(start, end):
             if kinds[place] == "unknown" and place not in taken and others - 1 <= SHORT_WORDS_MAX:
                 word = text.tokens[place]
@@ -194,7 +202,7 @@ def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
         if segment.end - segment.start > 1
     }
     for hit in hits:
-        if not any(mask & (_ALONE | _SHORT) for _, mask in hit.mask):
+        if not hit.asks.bits & _KEYWORD:
             continue
         places = set(range(hit.start, hit.end))
         if not places.isdisjoint(whole) and not _covered(hit, segments):
@@ -208,13 +216,13 @@ def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
         if tuple(said) in shared().farewells and not {"yes", "buy", "number"}.isdisjoint(rest):
             continue
         if all(kind in _ASIDE for kind in rest):
-            return Stop("stop_alone", f"{_words(text, hit)!r} is all that was said.", hit.mask[0][0])
+            return Stop("stop_alone", f"{_words(text, hit)!r} is all that was said.", hit.asks.by[0][0])
         last = text.clauses[-1]
         if len(text.clauses) > 1 and last[0] <= hit.start and "#" not in text.tokens:
             beside = [kinds[place] for place in range(*last) if place not in places]
             before = [kinds[place] for place in range(last[0])]
             if all(kind in _ASIDE for kind in beside) and "unknown" not in before:
-                return Stop("stop_last", f"The text ends with {_words(text, hit)!r}.", hit.mask[0][0])
+                return Stop("stop_last", f"The text ends with {_words(text, hit)!r}.", hit.asks.by[0][0])
     return None
 
 

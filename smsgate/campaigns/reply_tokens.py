@@ -12,7 +12,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
-from smsgate.campaigns.reply_words import NUMBER, Vocabulary, Words, beginnings, forms, longest, plain, shared
+from smsgate.campaigns.reply_tries import Begins, Words, begin, longest
+from smsgate.campaigns.reply_words import NUMBER, Vocabulary, begins_of, forms, plain, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -85,7 +86,7 @@ class TakenApart:
     own: str = ""
     tokens: list[str] = field(default_factory=list)
     spellings: list[Words] = field(default_factory=list)
-    begins: list[int] = field(default_factory=list)  # by token: which tables have an entry that begins so
+    begins: list[Begins] = field(default_factory=list)  # by token: what begins with it in the tables
     values: list[int] = field(default_factory=list)
     clauses: list[tuple[int, int]] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)  # by clause: whether a question mark ends it
@@ -137,10 +138,15 @@ def strip_quoted(text: str) -> str:
         words = folded.split()
         if folded == "--" or _WROTE.match(folded):
             break
-        if words and longest(shared().signatures, [(word,) for word in words], 0)[0]:
+        if words and _signature(words):
             break
         kept.append(line)
     return _QUOTED.sub(" ", "\n".join(kept))
+
+
+def _signature(line: list[str]) -> bool:
+    spellings: list[Words] = [(word,) for word in line]
+    return longest(begin(shared().signatures, spellings[0]), spellings, 0)[0] > 0
 
 
 def take_apart(own: str, words: Vocabulary) -> TakenApart:
@@ -177,7 +183,7 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
             text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
     text.close_clause()
     text.begins = [
-        beginnings(token, spelled, words) for token, spelled in zip(text.tokens, text.spellings, strict=True)
+        begins_of(token, spelled, words) for token, spelled in zip(text.tokens, text.spellings, strict=True)
     ]
     return text
 

@@ -11,11 +11,12 @@ about it, and as a single word of the Latin alphabet only when it is long enough
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from operator import itemgetter
+from functools import cache, lru_cache, reduce
+from operator import or_
 from typing import Any, Final, NamedTuple
 
 from smsgate.campaigns.folding import fold
+from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert
 from smsgate.campaigns.tables import table
 
 LANGUAGES: Final = (
@@ -39,19 +40,20 @@ BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
 STEM_LETTERS_MAX: Final = 14
 FOREIGN_LETTERS_MIN: Final = 4  # shorter Latin words are too often words of another language
-GAP_WORDS_MAX: Final = 3  # what "_" stands for
 RESOLVED_MAX: Final = 20_000  # words kept with what they stand for, of all people together
 
-END: Final = ""
 NUMBER: Final = "#"
 
 _APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
 _QUOTES: Final = re.compile(r"[“”„«»″]")
 _NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
 
-Node = dict[str, Any]
-Words = tuple[str, ...]
-Mask = tuple[tuple[str, int], ...]
+
+class Request(NamedTuple):
+    """What an entry of the stop lists may be: bits by language, and all of them together."""
+
+    by: tuple[tuple[str, int], ...]
+    bits: int
 
 
 class Meaning(NamedTuple):
@@ -73,7 +75,7 @@ class Vocabulary(NamedTuple):
     """
     The tables of one subscriber language.
 
-    Tries are nested dictionaries of words that end in `END`: of a `Meaning`, or for `stops` of a `Mask`,
+    Tries are nested dictionaries of words that end in `END`: of a `Meaning`, or for `stops` of a `Request`,
     which is languages with bits.
     """
 
@@ -82,7 +84,7 @@ class Vocabulary(NamedTuple):
     words: frozenset[str]  # single words of the own language: they are never read as another language's
     numbers: dict[str, int]
     known: frozenset[str]  # spellings that are right as they stand
-    beginnings: dict[str, int]  # of words seen so far; see `beginnings`
+    begins: dict[str, Begins]  # of words seen so far
     typo_of: dict[str, str]  # strong stop words of seven letters and more, with one letter left out
 
 
@@ -137,47 +139,19 @@ def forms(word: str) -> Words:
     return tuple(found)
 
 
-def longest(node: Node, spellings: list[Words], start: int) -> tuple[int, Any]:
-    """Return the end of the longest entry that begins at `start` and its meaning; `start` when none does."""
-    found = matches(node, spellings, start)
-    return max(found, key=_end) if found else (start, None)
+# The tables that `Begins` looks into, in its order.
+MEANING, FOREIGN_MEANING, STOP, FOREIGN_STOP, MACHINE = range(5)
 
 
-_end: Final = itemgetter(0)
-
-
-def matches(node: Node, spellings: list[Words], start: int) -> list[tuple[int, Any]]:
-    """Return the end and the meaning of every entry that begins at `start`."""
-    found: list[tuple[int, Any]] = []
-    waiting = [(node, start)]
-    count = len(spellings)
-    while waiting:
-        node, place = waiting.pop()
-        if END in node and place > start:
-            found.append((place, node[END]))
-            if len(node) == 1:
-                continue
-        if place < count:
-            waiting += [(node[form], place + 1) for form in spellings[place] if form in node]
-            if "_" in node:
-                last = min(place + GAP_WORDS_MAX, count)
-                waiting.extend((node["_"], end) for end in range(place + 1, last + 1))
-    return found
-
-
-# What may begin with a word, as bits of `Vocabulary.beginnings`.
-MEANING, FOREIGN_MEANING, STOP, FOREIGN_STOP, MACHINE = 1, 2, 4, 8, 16
-
-
-def beginnings(word: str, spelling: Words, words: Vocabulary) -> int:
-    """Return which tables have an entry that begins with `word`, as bits."""
-    found = words.beginnings.get(word)
+def begins_of(word: str, spelling: Words, words: Vocabulary) -> Begins:
+    """Return what begins with `word` in each of the tables; a few thousand words are kept."""
+    found = words.begins.get(word)
     if found is None:
         everywhere = shared()
-        tables = (words.meanings, everywhere.meanings, words.stops, everywhere.stops, everywhere.machine)
-        found = sum(1 << place for place, tree in enumerate(tables) if any(form in tree for form in spelling))
-        if len(words.beginnings) < RESOLVED_MAX:
-            words.beginnings[word] = found
+        trees = (words.meanings, everywhere.meanings, words.stops, everywhere.stops, everywhere.machine)
+        found = tuple(begin(tree, spelling) for tree in trees)
+        if len(words.begins) < RESOLVED_MAX:
+            words.begins[word] = found
     return found
 
 
@@ -192,15 +166,15 @@ def vocabulary(language: str) -> Vocabulary:
         for word, value in _numbers(source):
             if len(word) == 1:
                 numbers.setdefault(word[0], value)
-            _insert(meanings, word, Meaning("number", source, value))
+            insert(meanings, word, Meaning("number", source, value))
         for entry, category in _decisions(source):
-            _insert(meanings, entry, Meaning(category, source))
+            insert(meanings, entry, Meaning(category, source))
         for entry, bit in _requests(source):
             stops[entry] = stops.get(entry, 0) | bit
-    _insert(meanings, (NUMBER,), Meaning("number", ""))
+    insert(meanings, (NUMBER,), Meaning("number", ""))
     tree: Node = {}
     for entry, mask in stops.items():
-        _insert(tree, entry, ((own, mask),))
+        insert(tree, entry, Request(((own, mask),), mask))
     everywhere = shared()
     strong = [e[0] for e, mask in stops.items() if len(e) == 1 and mask & (BIT["stop"] | BIT["stop_short"])]
     typo_of = {
@@ -216,7 +190,7 @@ def vocabulary(language: str) -> Vocabulary:
         words=single | numbers.keys(),
         numbers=everywhere.numbers | numbers,
         known=frozenset(single | {word for entry in _spelled() for word in entry} | numbers.keys()),
-        beginnings={},
+        begins={},
         typo_of=typo_of,
     )
 
@@ -267,10 +241,10 @@ def shared() -> Shared:
         if meaning is not None:
             if meaning.category == "number" and len(entry) == 1:
                 numbers[entry[0]] = meaning.value
-            _insert(meanings, entry, meaning)
+            insert(meanings, entry, meaning)
     tree: Node = {}
     for entry, masks in stops.items():
-        _insert(tree, entry, tuple(masks.items()))
+        insert(tree, entry, Request(tuple(masks.items()), reduce(or_, masks.values())))
     return Shared(
         version=str(common["version"]),
         meanings=meanings,
@@ -344,7 +318,9 @@ def _decisions(language: str) -> tuple[tuple[Words, str], ...]:
 @cache
 def _requests(language: str) -> tuple[tuple[Words, int], ...]:
     words = _file(language)
-    return tuple((entry, BIT[kind]) for kind in BIT for entry in _entries(words.get(kind, "")))
+    return tuple(
+        (entry, BIT[kind]) for kind in BIT if kind != "item" for entry in _entries(words.get(kind, ""))
+    )
 
 
 @cache
@@ -379,14 +355,8 @@ def _tree(*lists: str) -> Node:
     for text in lists:
         for entry in _entries(text):
             anchored = entry[0].startswith("^")
-            _insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
+            insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
     return tree
-
-
-def _insert(node: Node, entry: Words, meaning: object) -> None:
-    for word in entry:
-        node = node.setdefault(word, {})
-    node.setdefault(END, meaning)
 
 
 @cache

@@ -1,0 +1,68 @@
+"""Phrases in a trie: nested dictionaries of words, which end in `END`."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+GAP_WORDS_MAX: Final = 3  # what "_" stands for
+END: Final = ""
+
+Node = dict[str, Any]
+Words = tuple[str, ...]
+
+
+class Begin(NamedTuple):
+    """What begins with one word: the meanings of entries of that word alone, and the nodes of longer ones."""
+
+    ends: tuple[Any, ...]
+    deeper: tuple[Node, ...]
+
+
+Begins = tuple[Begin, ...]
+NOTHING: Final = Begin((), ())
+
+
+def insert(node: Node, entry: Words, meaning: object) -> None:
+    """Put an entry in; one that is there already keeps its meaning."""
+    for word in entry:
+        node = node.setdefault(word, {})
+    node.setdefault(END, meaning)
+
+
+def begin(tree: Node, spelling: Words) -> Begin:
+    """Return what begins with a word, which may be spelled in several ways; `NOTHING` when nothing does."""
+    nodes = [tree[form] for form in spelling if form in tree]
+    if not nodes:
+        return NOTHING
+    return Begin(
+        tuple(node[END] for node in nodes if END in node),
+        tuple(node for node in nodes if len(node) > (END in node)),
+    )
+
+
+def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int, Any]]:
+    """Return the end and the meaning of every entry that begins at `start`, where `first` stands."""
+    place, count = start + 1, len(spellings)
+    found = [(place, meaning) for meaning in first.ends]
+    if not first.deeper or place == count:
+        return found
+    waiting = [(node, place) for node in first.deeper]
+    while waiting:
+        node, place = waiting.pop()
+        if place > start + 1 and END in node:
+            found.append((place, node[END]))
+        if place < count:
+            waiting += [(node[form], place + 1) for form in spellings[place] if form in node]
+            if "_" in node:
+                last = min(place + GAP_WORDS_MAX, count)
+                waiting += [(node["_"], end) for end in range(place + 1, last + 1)]
+    return found
+
+
+def longest(first: Begin, spellings: list[Words], start: int) -> tuple[int, Any]:
+    """Return the end of the longest entry that begins at `start` and its meaning; `start` when none does."""
+    best_end, best = start, None
+    for end, meaning in matches(first, spellings, start):
+        if end > best_end:
+            best_end, best = end, meaning
+    return best_end, best
