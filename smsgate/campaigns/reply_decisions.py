@@ -273,8 +273,9 @@ def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
         return None
     if "split" in by:
         total, *parts = numbers
-        return None if total == sum(parts) else ("two_numbers", "The numbers do not add up.")
-    if len(numbers) > 1 and set(numbers) != {1}:
+        adds_up = len(parts) > 1 and total == sum(parts)
+        return None if adds_up else ("two_numbers", "The numbers do not add up.")
+    if len(numbers) > 1:
         return "two_numbers", "More than one number is named."
     if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):
         return "order_reference", f"{numbers[0]} is the number of an order, not of pieces."
