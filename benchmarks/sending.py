@@ -20,6 +20,7 @@ from benchmarks.ordinary import run_ordinary
 from smsgate.bench.main import BenchOptions, run_bench
 from smsgate.cli.bench import report
 from smsgate.cli.sessions import silence_logs
+from smsgate.daemon.collector import calm_collector
 from smsgate.links.profile_values import read_host
 
 
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--smsc", metavar="HOST:PORT", help="another SMSC that lets smsgate/secret bind")
     given = parser.parse_args()
     silence_logs()
+    calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(run(given.messages, given.ordinary, given.smsc)), indent=2))
 

@@ -16,6 +16,7 @@ from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json
 from smsgate.cli.run import loop_factory
 from smsgate.cli.sessions import silence_logs
+from smsgate.daemon.collector import calm_collector
 from smsgate.links.profile_flow import RATE_LIMIT_PER_S
 from smsgate.links.profile_values import Host, read_host
 
@@ -65,6 +66,7 @@ def bench(
         receipts=receipts,
     )
     silence_logs()
+    calm_collector()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         figures = runner.run(run_bench(options))
     if not as_json:

@@ -22,6 +22,7 @@ from smsgate.cli.sessions import ConfigOption
 from smsgate.cli.systemd import STARTING_MORE, notify
 from smsgate.config import Loaded, Settings, load_configuration
 from smsgate.config.settings import ROLES
+from smsgate.daemon.collector import calm_collector
 from smsgate.daemon.open_files import raise_open_files
 from smsgate.daemon.process import Process, running
 from smsgate.errors import SmsgateError
@@ -68,6 +69,7 @@ def run(
     for warning in loaded.warnings:
         say(f"Warning: {warning}.")
     raise_open_files()
+    calm_collector()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_Daemon(chosen, lambda: read().settings).serve())
 
