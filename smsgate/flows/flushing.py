@@ -88,3 +88,4 @@ class Flushing:
             if (carrier := self._carriers.get(carrier_id)) is not None:  # else it was taken out meanwhile
                 carrier.acknowledge(group)
         self._pump.committed(cut, taken_over)
+        cut.let_go()

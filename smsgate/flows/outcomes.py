@@ -65,7 +65,13 @@ class Cut(NamedTuple):
     flush: Flush
     acks: list[Ack]
     settled: int  # written messages whose outcome it holds: so much of the cap
-    touched: list[Chunk]  # whose allowance or end it commits
+    touched: list[Chunk]  # whose allowance or end it commits, as `flush.chunks`
+
+    def let_go(self) -> None:
+        """After the commit: have chunks that are done hold their batches no longer, which hold them."""
+        for progress, chunk in zip(self.flush.chunks, self.touched, strict=True):
+            if progress.done:
+                chunk.batches.clear()
 
 
 class Outcomes:
