@@ -14,13 +14,13 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 import asyncpg
-import orjson
 
 from smsgate.campaigns.rendering import field_names
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, MarketingGates, Split
 from smsgate.flows.records import ChunkClaim, Hold, OfferVersion
 from smsgate.store import catalogue
+from smsgate.store.array_texts import array_texts
 from smsgate.store.campaigns import BOUGHT, CHUNK_SIZE
 from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
 from smsgate.store.connection import Connection
@@ -41,6 +41,15 @@ class _People(NamedTuple):
     subscriber_ids: list[int]
     msisdns: list[int]
     places: list[str]
+    fields: list[list[str]] | None  # the values of the text's fields; None: it has none
+
+    def of(self, order: Sequence[int]) -> _People:
+        return _People(
+            [self.subscriber_ids[n] for n in order],
+            [self.msisdns[n] for n in order],
+            self.places,
+            None if self.fields is None else [self.fields[n] for n in order],
+        )
 
 
 class Claim:
@@ -55,6 +64,8 @@ class Claim:
         chunk: asyncpg.Record,
         owner: int,
         now: datetime,
+        *,
+        careful: bool,
     ) -> None:
         self._connection = connection
         self._ids = ids
@@ -65,7 +76,7 @@ class Claim:
         self._owner = owner
         self._now = now
         self._names = field_names(campaign["text"])
-        self._gate = Gate(connection, gates, campaign, now)
+        self._gate = Gate(connection, gates, campaign, now, careful=careful)
         self._last_at: datetime = campaign["expires_at"] - LIFE_MIN
 
     async def first(self, allowance_step: int, split: Split | None) -> list[ChunkClaim]:
@@ -77,18 +88,14 @@ class Claim:
         groups = self._split(split, people.msisdns, held, ported)
         waiting = in_groups(held)
         if len(groups) > 1 or waiting:  # the messages of a part are contiguous
-            order = list(chain(*groups, *waiting.values()))
-            people = _People(
-                [people.subscriber_ids[n] for n in order], [people.msisdns[n] for n in order], people.places
-            )
+            people = people.of(list(chain(*groups, *waiting.values())))
         base = self._ids.block(max(count, 1))
         message_ids = list(range(base, base + count))
-        fields = await self._fields(people.subscriber_ids) if self._names and count else None
         free = count - len(held)
         opened = await self._gate.open(
             self._senders(), message_ids[:free], people.subscriber_ids[:free], people.msisdns[:free]
         )
-        await self._insert_messages(message_ids, people, opened, fields)
+        await self._insert_messages(message_ids, people, opened)
         parts = self._parts(base, [len(group) for group in groups], opened)
         start = base + free
         for hold, members in waiting.items():
@@ -104,7 +111,7 @@ class Claim:
                 part.allowance = min(part.count, step)
             no = await self._write(part, first=place == 0)
             if goes:
-                claims.append(self._claim_of(part, no, base, people.msisdns, fields, ported))
+                claims.append(self._claim_of(part, no, base, people.msisdns, people.fields, ported))
         counts = {"recipients": count} | ({"not_sent": dropped} if dropped else {})
         await add_counters(self._connection, self._merchant_id, self._campaign_id, counts)
         return claims
@@ -194,9 +201,10 @@ class Claim:
             campaign["audience_bought"],
             campaign["audience_not_bought"],
             BOUGHT,
+            list(self._names),
         )
         assert row is not None
-        people = _People(list(row["subscriber_ids"]), list(row["msisdns"]), list(row["places"]))
+        people = _People(row["subscriber_ids"], row["msisdns"], row["places"], row["fields"])
         if len(people.msisdns) <= CHUNK_SIZE:
             return people
         last = people.subscriber_ids[CHUNK_SIZE - 1]
@@ -204,8 +212,7 @@ class Claim:
         await self._connection.execute(SQL["shorten_chunk"], *head, no, last, CHUNK_SIZE)
         rest = (no + REST_NO_STEP, last + 1, chunk["subscriber_hi"], CHUNK_SIZE)
         await self._connection.execute(SQL["insert_rest_chunk"], *head, *rest)
-        ids, msisdns, places = people
-        return _People(ids[:CHUNK_SIZE], msisdns[:CHUNK_SIZE], places[:CHUNK_SIZE])
+        return people.of(range(CHUNK_SIZE))._replace(places=people.places[:CHUNK_SIZE])
 
     def _claim_of(
         self,
@@ -254,22 +261,14 @@ class Claim:
             closes_at=self._gate.closes_at,
         )
 
-    async def _fields(self, subscriber_ids: list[int]) -> list[list[str]]:
-        rows = await self._connection.fetch(
-            SQL["candidate_fields"], self._merchant_id, subscriber_ids, list(self._names)
-        )
-        by_id = {row["subscriber_id"]: list(row["fields"]) for row in rows}
-        return [by_id[subscriber_id] for subscriber_id in subscriber_ids]
-
     async def _insert_messages(
         self,
         message_ids: list[int],
         people: _People,
         opened: Mapping[int, str] | None,
-        fields: list[list[str]] | None,
     ) -> None:
         main = self._campaign["sender"]
-        texts = None if fields is None else [orjson.dumps(values).decode() for values in fields]
+        texts = None if people.fields is None else array_texts(people.fields)
         columns: list[Sequence[object]] = [message_ids, people.subscriber_ids, people.msisdns]
         if texts is not None:
             columns.append(texts)

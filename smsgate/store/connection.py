@@ -25,6 +25,8 @@ OPEN_PREFIXES: Final = ("08", "57P", "40003")  # at COMMIT: whether it took effe
 SHARD_MOVED: Final = (
     "XX000"  # Citus, when a shard has just moved; also a real internal error: retry only what may repeat
 )
+# unique_violation, and what Citus makes of one that comes through COPY
+UNIQUE_VIOLATIONS: Final = frozenset({"23505", "XX000"})
 CONNECTION_LOST: Final = "08006"
 RETRY_DELAYS_S: Final = (
     0.05,

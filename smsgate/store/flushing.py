@@ -15,7 +15,7 @@ from typing import Any, Final
 from smsgate.errors import StoreError
 from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
 from smsgate.store import catalogue
-from smsgate.store.connection import Connection, copy_binary
+from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
 from smsgate.store.esme_reports import insert_reports
 from smsgate.store.merging import Booked, merge
@@ -63,8 +63,6 @@ _UNMATCHED: Final = RowFormat(
 )
 NEVER_MICROS: Final = 0x7FFF_FFFF_FFFF_FFFF  # timestamptz 'infinity'
 FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is on its way
-# unique_violation, and what Citus makes of one that comes through COPY
-_DUPLICATE: Final = frozenset({"23505", "XX000"})
 
 
 async def commit(database: Database, flush: Flush, *, owner: int) -> set[ChunkKey]:
@@ -77,7 +75,7 @@ async def commit(database: Database, flush: Flush, *, owner: int) -> set[ChunkKe
     try:
         return await _commit(database, flush, owner=owner, copy=True)
     except StoreError as exc:
-        if exc.sqlstate not in _DUPLICATE:
+        if exc.sqlstate not in UNIQUE_VIOLATIONS:
             raise
         # A recovery settled some of these while their owner still lived: merge row by row.
         return await _commit(database, flush, owner=owner, copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,13 +27,28 @@ HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
 GROUPS_MAX: Final = 16  # chunks that the waiting people of one chunk may become
 
+# MSISDNs, message ids, subscriber ids
+_Columns = tuple[Sequence[int], Sequence[int], Sequence[int]]
+
 
 class Gate:
-    """One merchant's claim at one instant."""
+    """
+    One merchant's claim at one instant.
+
+    People whom no row is about yet, nearly all of them, get theirs without regard to other claims; one that
+    meets another's row fails as a whole (unique_violation), and is to be made anew, `careful` of each row.
+    """
 
     def __init__(
-        self, connection: Connection, gates: MarketingGates, campaign: asyncpg.Record, now: datetime
+        self,
+        connection: Connection,
+        gates: MarketingGates,
+        campaign: asyncpg.Record,
+        now: datetime,
+        *,
+        careful: bool,
     ) -> None:
+        self._careful = careful
         self._connection = connection
         self._gates = gates
         self._campaign = campaign
@@ -65,11 +81,7 @@ class Gate:
         limits = self._gates.caps
         if not limits.active or not msisdns:
             return {}
-        counted = await self._connection.fetch(
-            SQL["count_marketing"], msisdns, self._merchant_id, self._now, self._now - DAY, self._now - WEEK,
-            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
-        )  # fmt: skip
-        capped = set(msisdns).difference(row["msisdn"] for row in counted)
+        capped = await self._capped(limits, msisdns)
         if not capped:
             return {}
         held: dict[int, Hold] = {}
@@ -79,6 +91,23 @@ class Gate:
             until, rule = (self._now, "cap") if found is None else (found[0], found[1].rule)
             held[row["msisdn"]] = Hold("cap", rule, rounded_up(until))
         return held
+
+    async def _capped(self, limits: CapLimits, msisdns: Sequence[int]) -> set[int]:
+        """Count everybody who may have one more; return the others."""
+        if not self._careful:
+            rows = await self._connection.fetch(SQL["contacts_there"], msisdns)
+            there = {row["msisdn"] for row in rows}
+            first = msisdns if not there else [msisdn for msisdn in msisdns if msisdn not in there]
+            if first:
+                await self._connection.execute(SQL["first_contacts"], first, self._merchant_id, self._now)
+            msisdns = list(there)
+            if not msisdns:
+                return set()
+        counted = await self._connection.fetch(
+            SQL["count_marketing"], msisdns, self._merchant_id, self._now, self._now - DAY, self._now - WEEK,
+            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
+        )  # fmt: skip
+        return set(msisdns).difference(row["msisdn"] for row in counted)
 
     async def uncount(self, msisdns: Sequence[int]) -> None:
         """Take back this merchant's last message that `by_caps` counted: it does not go now."""
@@ -102,30 +131,57 @@ class Gate:
         for sender in senders:
             if not message_ids:
                 break
-            rows = await self._connection.fetch(
-                SQL["open_offers"],
-                msisdns,
-                message_ids,
-                subscriber_ids,
-                sender,
-                self._merchant_id,
-                self._campaign["campaign_id"],
-                self._campaign["offer_id"],
-                self._campaign["offer_version"],
-                self._campaign["expires_at"],
-                self._now - LATE_ANSWER_GRACE,
-            )
-            if len(rows) == len(message_ids) and sender == senders[0]:
+            columns = (msisdns, message_ids, subscriber_ids)
+            fresh = await self._first_offers(sender, columns)
+            if fresh is None and sender == senders[0]:
                 return None
-            opened.update((row["message_id"], sender) for row in rows)
+            ids = (
+                set(message_ids) if fresh is None else fresh | await self._open_offers(sender, columns, fresh)
+            )
+            if len(ids) == len(message_ids) and sender == senders[0]:
+                return None
+            opened.update(dict.fromkeys(ids, sender))
             left = [n for n, message_id in enumerate(message_ids) if message_id not in opened]
             message_ids = [message_ids[n] for n in left]
             subscriber_ids = [subscriber_ids[n] for n in left]
             msisdns = [msisdns[n] for n in left]
         return opened if opened or message_ids else None
 
+    async def _first_offers(self, sender: str, columns: _Columns) -> set[int] | None:
+        """Open the offers of those who have no row; return their messages, None: everybody's."""
+        if self._careful:
+            return set()
+        msisdns, message_ids, _ = columns
+        rows = await self._connection.fetch(SQL["offers_there"], msisdns, sender)
+        there = {row["msisdn"] for row in rows}
+        fresh = [n for n, msisdn in enumerate(msisdns) if msisdn not in there] if there else None
+        if fresh != []:
+            chosen = columns if fresh is None else _some(columns, fresh)
+            await self._connection.execute(SQL["first_offers"], *chosen, *self._offer(sender))
+        return None if fresh is None else {message_ids[n] for n in fresh}
+
+    async def _open_offers(self, sender: str, columns: _Columns, but: AbstractSet[int]) -> set[int]:
+        """Take the places of offers that are over or answered; return the messages that got one."""
+        left = [n for n, message_id in enumerate(columns[1]) if message_id not in but]
+        if not left:
+            return set()
+        rows = await self._connection.fetch(
+            SQL["open_offers"], *_some(columns, left), *self._offer(sender), self._now - LATE_ANSWER_GRACE
+        )
+        return {row["message_id"] for row in rows}
+
+    def _offer(self, sender: str) -> tuple[object, ...]:
+        campaign = self._campaign
+        own = [campaign[key] for key in ("campaign_id", "offer_id", "offer_version", "expires_at")]
+        return (sender, self._merchant_id, *own)
+
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)
+
+
+def _some(columns: _Columns, places: Sequence[int]) -> _Columns:
+    msisdns, message_ids, subscriber_ids = ([column[n] for n in places] for column in columns)
+    return msisdns, message_ids, subscriber_ids
 
 
 def rounded_up(at: datetime) -> datetime:

@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import partial
 
 import asyncpg
 import orjson
 
 from smsgate.campaigns.guard import GuardLimits, GuardReason
+from smsgate.errors import StoreError
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.ports import Ids, MarketingGates, Split
 from smsgate.flows.records import (
@@ -32,6 +34,7 @@ from smsgate.flows.transactional import PURPOSES
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
+from smsgate.store.connection import UNIQUE_VIOLATIONS
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
@@ -71,6 +74,26 @@ class StoredSending:
         gates: MarketingGates,
         split: Split | None = None,
     ) -> list[ChunkClaim]:
+        claim = partial(self._claim_chunk, merchant_id, campaign_id, owner, allowance_step, now, gates, split)
+        try:
+            return await claim(careful=False)
+        except StoreError as exc:
+            if exc.sqlstate not in UNIQUE_VIOLATIONS:
+                raise
+        return await claim(careful=True)  # another claim reached one of these people at the same time
+
+    async def _claim_chunk(
+        self,
+        merchant_id: int,
+        campaign_id: int,
+        owner: int,
+        allowance_step: int,
+        now: datetime,
+        gates: MarketingGates,
+        split: Split | None,
+        *,
+        careful: bool,
+    ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
             row = await connection.fetchrow(SQL["campaign_offer"], merchant_id, campaign_id)
             if row is None or row["state"] != "sending":
@@ -81,8 +104,8 @@ class StoredSending:
             parts = (connection, self._ids, gates, row, chunk, owner, now)
             step = allowance_step if row["messages_per_minute"] is None else 0
             if chunk["message_id_base"] is None:
-                return await Claim(*parts).first(step, split)
-            return [await Reclaim(*parts).again(step)]
+                return await Claim(*parts, careful=careful).first(step, split)
+            return [await Reclaim(*parts, careful=careful).again(step)]
 
     async def paces(self, campaigns: Sequence[tuple[int, int]]) -> list[Pace]:
         async with self._database.bulk() as connection:

@@ -17,6 +17,7 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
+from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
 from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, SENDER, World, a_world, eventually
 
@@ -357,3 +358,56 @@ async def test_the_gateway_stops_in_the_midst_of_a_campaign_when_the_hours_end(d
         assert waiting == 600 - world.log.submits
         assert not await world.finished(campaign_id)
         assert await world.value("SELECT count(*) FROM open_offer") == world.log.submits
+
+
+WAITS = (
+    "SELECT count(*) > 0 FROM pg_stat_activity "
+    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+async def claimed_while(world: World, insert: str, *values: object, gates: Gates) -> list[ChunkClaim]:
+    """Claim while a transaction that wrote a row has not committed, until the claim waits for it."""
+    campaign_id = await world.campaign()
+    watcher = await world.database.connect(ADMIN)
+    try:
+        async with world.database.bulk_transaction() as other:
+            await other.execute(insert, *values)
+            claiming = asyncio.create_task(Claimer(world, gates).claim(campaign_id, datetime.now(UTC)))
+            await eventually(lambda: watcher.fetchval(WAITS))
+        return await claiming
+    finally:
+        await watcher.close()
+
+
+async def test_of_two_claims_that_reach_a_person_at_once_the_second_waits_for_the_answer(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=10) as world:
+        (claim,) = await claimed_while(
+            world,
+            "INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, "
+            "offer_version, subscriber_id, expires_at) "
+            "VALUES ($1, $2, 8, 1, 1, 1, 1, 1, now() + interval '1 hour')",
+            FIRST_MSISDN + 3,
+            SENDER,
+            gates=ALWAYS_OPEN,
+        )
+        assert len(claim.message_ids) == 9
+        assert FIRST_MSISDN + 3 not in claim.msisdns
+        assert await holds(world) == {("open_offer", "open-offer"): 1}
+
+
+async def test_of_two_claims_that_count_a_person_at_once_only_one_gets_below_the_cap(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=10) as world:
+        (claim,) = await claimed_while(
+            world,
+            "INSERT INTO marketing_contact VALUES ($1, ARRAY[8::bigint], ARRAY[now()], now())",
+            FIRST_MSISDN + 3,
+            gates=Gates(enforce_hours=False, caps=CapLimits(person_per_day_max=1)),
+        )
+        assert len(claim.message_ids) == 9
+        assert FIRST_MSISDN + 3 not in claim.msisdns
+        assert await not_sent(world) == {"cap": 1}  # the cap lasts longer than the offer

@@ -88,8 +88,10 @@ RETURNING campaign_id
 -- A STOP to a sender number ($8) counts, were it said before the person subscribed.
 -- Places as the hours know them (campaigns.hours.Place): one when all are in the offer's country.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
-       CASE WHEN coalesce(bool_and(place = $9), true) THEN ARRAY[$9] ELSE array_agg(place) END AS places
-  FROM (SELECT subscriber_id, msisdn, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
+       CASE WHEN coalesce(bool_and(place = $9), true) THEN ARRAY[$9] ELSE array_agg(place) END AS places,
+       array_agg(ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n))
+           FILTER (WHERE cardinality($14) > 0) AS fields
+  FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
          WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
@@ -119,11 +121,18 @@ INSERT INTO campaign_chunk (merchant_id, campaign_id, no, message_id_base, messa
                             members, not_before, hold, hold_rule, subscriber_lo, subscriber_hi, fence)
 VALUES ($1, $2, $3, $4, $5::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)
 
--- name: candidate_fields
--- scope: merchant
-SELECT subscriber_id, ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($3::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n) AS fields
-  FROM subscriber
- WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
+-- name: offers_there
+-- scope: msisdn
+SELECT msisdn FROM open_offer WHERE msisdn = ANY($1::bigint[]) AND sender = $2
+
+-- name: first_offers
+-- scope: msisdn
+-- Of people who have no row yet. Without ON CONFLICT, which costs each row a second look and a record in the log;
+-- whoever meets another claim's row here fails and begins anew with `open_offers`. In the order of the number.
+INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
+SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (msisdn, message_id, subscriber_id)
+ ORDER BY t.msisdn
 
 -- name: open_offers
 -- scope: msisdn
@@ -143,6 +152,18 @@ RETURNING message_id
 -- scope: msisdn
 SELECT message_id FROM open_offer
  WHERE msisdn = ANY($1::bigint[]) AND sender = $2 AND message_id = ANY($3::bigint[])
+
+-- name: contacts_there
+-- scope: msisdn
+SELECT msisdn FROM marketing_contact WHERE msisdn = ANY($1::bigint[])
+
+-- name: first_contacts
+-- scope: msisdn
+-- As `first_offers`: of people who have no row yet, and any cap lets one through.
+INSERT INTO marketing_contact (msisdn, merchant_ids, at, last_at)
+SELECT t.msisdn, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3
+  FROM unnest($1::bigint[]) AS t (msisdn)
+ ORDER BY t.msisdn
 
 -- name: count_marketing
 -- scope: msisdn
@@ -187,7 +208,7 @@ SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3
 -- scope: merchant
 INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender, fields)
 SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3,
-       ARRAY(SELECT jsonb_array_elements_text(t.fields::jsonb))
+       t.fields::text[]
   FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS t (message_id, subscriber_id, msisdn, fields)
 
 -- name: insert_not_sent
