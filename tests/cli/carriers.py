@@ -22,6 +22,9 @@ def write_config(
 [http]
 port = {http_port}
 
+[hours]
+enforce = false
+
 [[carriers]]
 name = "sim"
 hosts = ["{smpp}"]
