@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from smsgate.links.connection import Connection
     from smsgate.links.profile import CarrierProfile
 
+# Of a high rate so much is written at once: a write for each token costs more than the message itself.
+PORTION_S: Final = 0.005
 PIECE_MIN: Final = 50  # of a slice; smaller pieces cost more writes than the even load of binds is worth
 ROOM_SLACK_S: Final = 0.001  # rounding must not wake the sender just before the token is whole
 
@@ -40,6 +42,8 @@ class Flow:
         if lane is Lane.BULK:
             window -= self._window_reserve(senders)
             tokens -= self._rate_reserve()
+            if tokens < self._portion():
+                return 0
         return max(0, min(window, tokens))
 
     def room_at(self, senders: Sequence[Connection], lane: Lane) -> float | None:
@@ -47,7 +51,7 @@ class Flow:
         reserve = self._window_reserve(senders) if lane is Lane.BULK else 0
         if sum([sender.room() for sender in senders]) <= reserve:
             return None
-        wanted = 1 + (self._rate_reserve() if lane is Lane.BULK else 0)
+        wanted = self._portion() + self._rate_reserve() if lane is Lane.BULK else 1
         now = self._clock()
         at = self.throttle.next_at(wanted, now)
         return at if at <= now else at + ROOM_SLACK_S
@@ -79,6 +83,12 @@ class Flow:
 
     def _window_reserve(self, senders: Sequence[Connection]) -> int:
         return _reserve(self._profile.interactive_share, self._profile.window_max * len(senders))
+
+    def _portion(self) -> int:
+        """Return how many tokens campaigns wait for; at most what the bucket can hold beside the reserve."""
+        now = self._clock()
+        most = int(self.throttle.burst(now)) - self._rate_reserve()
+        return max(1, min(int(self.throttle.rate(now) * PORTION_S), most))
 
     def _rate_reserve(self) -> int:
         """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
