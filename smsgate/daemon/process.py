@@ -26,7 +26,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
-from smsgate.daemon.services import LeaseKeeper, Services, open_services
+from smsgate.daemon.services import Services, open_services
 from smsgate.daemon.watching import watch_gateway
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce import Commerce
@@ -90,7 +90,6 @@ class Process:
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
         self._wakeups = Nudges()
-        self._lease = LeaseKeeper(services)
         self._lag = LoopLag(services.clock)
         floor_mib = settings.database.disk_floor_mib
         self._disk = disk_guard(services.database.data_dir, floor_mib, self.metrics, self._on_disk)
@@ -114,7 +113,6 @@ class Process:
         settings, services = self.settings, self.services
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
-        self._tasks.append(asyncio.create_task(self._lease.run(), name="lease"))
         self._endless.append(asyncio.create_task(self._notices.run(), name="notices"))
         await self._hear()
         ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
@@ -316,15 +314,14 @@ class Process:
             LoopDied: a loop ended by itself, or the node's lease was lost.
         """
         stopping = asyncio.create_task(stop.wait())
+        loops = {self.services.lease_loop, *self._tasks, *self._endless}
         try:
-            done, _ = await asyncio.wait(
-                {stopping, *self._tasks, *self._endless}, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait({stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
         for task in done - {stopping}:
             cause = None if task.cancelled() else task.exception()
-            if task.get_name() == "lease" and cause is None:
+            if task is self.services.lease_loop and cause is None:
                 raise LoopDied("the node's lease was lost to another or ran out: start again")
             log.error("loop_died", loop=task.get_name(), error=repr(cause))
             raise LoopDied(f"the loop {task.get_name()} ended: {cause!r}") from cause
@@ -346,7 +343,6 @@ class Process:
             await self.api.stop()
         for loop in self._loops:
             loop.stop()
-        self._lease.stop()
         for task in self._endless:
             task.cancel()
         if self._tasks:

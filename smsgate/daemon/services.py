@@ -31,7 +31,7 @@ from smsgate.store.keyring import (
     open_master_key,
 )
 from smsgate.store.merchants import PgApiKeys
-from smsgate.store.node_lease import NodeLease
+from smsgate.store.node_lease import RENEW_INTERVAL_S, RETRY_INTERVAL_S, TTL_S, NodeLease, Renewals
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 
@@ -50,6 +50,7 @@ class Services:
     esme_mac_key: bytes
     suppression: SuppressionHashes
     lease: NodeLease
+    lease_loop: asyncio.Task[None]  # ends when the lease is lost: then everything that it allowed must stop
     ids: IdMaker
     clock: Clock
 
@@ -91,11 +92,13 @@ async def open_services(
     *,
     database_name: str | None = None,
 ) -> AsyncIterator[Services]:
-    """Open the database and take a node slot; leaving gives the slot back at once."""
+    """Open the database and take a node slot, renewed until leaving gives it back at once."""
     async with open_database(state_dir, dsns, say, name=database_name, guarded=True) as database:
         async with database.control() as connection:
             await make_ahead(connection, clock.now(), PARTITIONS_AHEAD_DAYS)
+            asked_at = asyncio.get_running_loop().time()
             lease = await node_lease.take_slot(connection, f"{socket.gethostname()}:{os.getpid()}")
+        lease_loop = asyncio.create_task(keep_lease(Renewals(database), lease, asked_at), name="lease")
         try:
             keyring = await StoredKeyring.load(database, open_master_key(state_dir, create=dsns is None))
             yield Services(
@@ -106,15 +109,42 @@ async def open_services(
                 esme_mac_key=await keyring.instance_secret(ESME_MAC),
                 suppression=SuppressionHashes(await keyring.instance_secret(SUPPRESSION_MAC)),
                 lease=lease,
+                lease_loop=lease_loop,
                 ids=IdMaker(lease.slot, lambda: int(clock.now().timestamp() * 1000)),
                 clock=clock,
             )
         finally:
+            lease_loop.cancel()
+            await asyncio.gather(lease_loop, return_exceptions=True)
             try:
                 async with database.control() as connection:
                     await node_lease.release(connection, lease)
             except StoreUnavailable as exc:  # it runs out by itself, and why we end must not be hidden
                 log.warning("lease_not_released", slot=lease.slot, error=str(exc))
+
+
+async def keep_lease(renewals: Renewals, lease: NodeLease, asked_at: float) -> None:
+    """
+    Renew a lease that was asked for at `asked_at` of the loop's clock; return when it is lost.
+
+    The loop's clock, for a story that moves the process's own does not move the database's.
+    """
+    loop = asyncio.get_running_loop()
+    valid_until, wait_s, held = asked_at + TTL_S, RENEW_INTERVAL_S, True
+    try:
+        while held:
+            await asyncio.sleep(wait_s)
+            asked_at = loop.time()
+            try:
+                held = await renewals.renew(lease)
+            except StoreUnavailable as exc:
+                log.warning("lease_not_renewed", error=str(exc))
+                wait_s, held = RETRY_INTERVAL_S, loop.time() < valid_until
+            else:
+                valid_until, wait_s = asked_at + TTL_S, RENEW_INTERVAL_S
+        log.error("lease_lost", slot=lease.slot)
+    finally:
+        renewals.close()
 
 
 async def add_operator_key(services: Services, name: str) -> str:
@@ -133,41 +163,3 @@ async def add_operator_key(services: Services, name: str) -> str:
     keys = PgApiKeys(services.database)
     await keys.add(draft, per_name_max=KEYS_PER_NAME_MAX, now=services.clock.now())
     return key.text
-
-
-class LeaseKeeper:
-    """Renew the node's lease; when it is lost, everything that it allowed must stop."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._valid_until = services.clock.monotonic() + node_lease.TTL_S
-        self._stopping = asyncio.Event()
-
-    def alive(self) -> bool:
-        return self._services.clock.monotonic() < self._valid_until
-
-    async def run(self) -> None:
-        """Return when the lease is lost, or after `stop`."""
-        clock = self._services.clock
-        wait_s = node_lease.RENEW_INTERVAL_S
-        while not self._stopping.is_set():
-            try:
-                await asyncio.wait_for(self._stopping.wait(), wait_s)
-            except TimeoutError:
-                asked_at = clock.monotonic()
-                try:
-                    async with self._services.database.control() as connection:
-                        held = await node_lease.renew(connection, self._services.lease)
-                except StoreUnavailable as exc:
-                    log.warning("lease_not_renewed", error=str(exc))
-                    held = clock.monotonic() < self._valid_until
-                    wait_s = node_lease.RETRY_INTERVAL_S
-                else:
-                    self._valid_until = asked_at + node_lease.TTL_S
-                    wait_s = node_lease.RENEW_INTERVAL_S
-                if not held:
-                    log.error("lease_lost", slot=self._services.lease.slot)
-                    return
-
-    def stop(self) -> None:
-        self._stopping.set()

@@ -8,16 +8,25 @@ compared.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, NamedTuple
+
+import asyncpg
 
 from smsgate.errors import StoreUnavailable
 from smsgate.ids import NODES_MAX
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
+from smsgate.store.pool import Database
+from smsgate.store.roles import OWNER
 
 TTL_S: Final = 6.0
-RENEW_INTERVAL_S: Final = 1.5  # three renewals may fail before the lease ends
+RENEW_INTERVAL_S: Final = 1.5
+RENEW_TRY_S: Final = (
+    1.25  # a try at most, connecting anew included; three that hang end before the lease does
+)
 RETRY_INTERVAL_S: Final = 0.2  # while the database is away: its recovery may end just before the lease does
+RENEWAL_SETTINGS: Final = {"synchronous_commit": "off"}  # why that is safe: docs/decisions/0028
 _SQL: Final = load("node")
 
 
@@ -45,6 +54,45 @@ async def renew(connection: Connection, lease: NodeLease, ttl_s: float = TTL_S) 
     """Lengthen the lease by `ttl_s` from now; False: it has ended, stop everything that it allowed."""
     with translate():
         return await connection.fetchval(_SQL["renew_slot"], lease.slot, lease.epoch, ttl_s) is not None
+
+
+class Renewals:
+    """
+    A connection that renews leases and does nothing else, so no pool and no fsync stands before a renewal.
+
+    Made by the first renewal, and anew by the one after a failure.
+    """
+
+    def __init__(self, database: Database, try_s: float = RENEW_TRY_S) -> None:
+        self._database = database
+        self._try_s = try_s
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def renew(self, lease: NodeLease, ttl_s: float = TTL_S) -> bool:
+        """
+        Do as `renew` does, within `try_s`.
+
+        Raises:
+            StoreUnavailable: no answer; the lease may have been renewed all the same.
+        """
+        done = False
+        try:
+            async with asyncio.timeout(self._try_s):
+                if self._connection is None:
+                    self._connection = await self._database.connect(OWNER, RENEWAL_SETTINGS)
+                held = await renew(self._connection, lease, ttl_s)
+            done = True
+        except TimeoutError as exc:
+            raise StoreUnavailable(f"The database gave no answer within {self._try_s} s.") from exc
+        finally:
+            if not done:  # what still runs on it must not answer the next question
+                self.close()
+        return held
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
 
 async def release(connection: Connection, lease: NodeLease) -> None:

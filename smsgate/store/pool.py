@@ -4,12 +4,14 @@ The store's door: one pool per database role, and nothing else in smsgate opens 
     api      sg_api     the API and the portal: row-level security, one merchant per transaction
     bulk     sg_bulk    sending, flush, inbound: all merchants, statements from the catalogue
     report   sg_report  reads that may take long
-    control  sg_owner   leases, partitions, LISTEN; always the control server
+    control  sg_owner   leases, partitions; always the control server
+
+LISTEN and the renewal of leases have connections of their own, beside the pools.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,14 +211,18 @@ class Database:
         async with self._acquire(roles.OWNER) as connection:
             yield connection
 
-    async def connect(self, role: str) -> asyncpg.Connection[asyncpg.Record]:
+    async def connect(
+        self, role: str, settings: Mapping[str, str] | None = None
+    ) -> asyncpg.Connection[asyncpg.Record]:
         """
-        Return a connection outside of the pools, for LISTEN or a long session lock; the caller closes
-        it.
+        Return a connection outside of the pools, for LISTEN, renewals or a long session lock; the caller
+        closes it.
+
+        `settings` are PostgreSQL's, of this session alone.
         """
         with translate():
             try:
-                return await asyncpg.connect(**self._arguments(role))
+                return await asyncpg.connect(**self._arguments(role, settings or {}))
             except asyncpg.ClientConfigurationError as exc:
                 raise StoreNotReady(f"The DSN of the database cannot be used: {exc}") from exc
             except ValueError:  # its text may quote what stands where a port should, perhaps a password
@@ -225,12 +231,12 @@ class Database:
                 ) from None
 
     async def _make_pool(self, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
-        arguments = self._arguments(role)
+        arguments = self._arguments(role, {})
         kind = _BulkSession if role == roles.BULK else _Session
         return await asyncpg.create_pool(**arguments, connection_class=kind, min_size=0, max_size=size)
 
-    def _arguments(self, role: str) -> dict[str, Any]:
-        settings = {"application_name": f"{self._application_name} {role}", **COMMON_SETTINGS}
+    def _arguments(self, role: str, more: Mapping[str, str]) -> dict[str, Any]:
+        settings = {"application_name": f"{self._application_name} {role}", **COMMON_SETTINGS, **more}
         if role != roles.ADMIN:
             # As a start-up setting the role is the session's default, to which `_Session` comes back.
             settings |= {"role": role, **ROLE_SETTINGS[role]}

@@ -67,8 +67,9 @@ async def test_every_answered_reply_is_there_once_whenever_the_process_is_killed
             await asyncio.to_thread(daemon.process.wait, 10)
             await asyncio.sleep(0.1)  # what the socket still held has arrived
             assert lost(mos, *await stored(database)) == []
-        started("run", "--config", str(config), "--roles", "gateway")
+        last = started("run", "--config", str(config), "--roles", "gateway")
         await eventually(lambda: all(mo.taken for mo in mos), timeout_s=60)
+        assert await asyncio.to_thread(last.end) == 0, last.err
         texts, parts = await stored(database)
         assert texts == Counter(mo.text for mo in mos)
         assert not parts
