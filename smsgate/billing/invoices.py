@@ -14,10 +14,10 @@ from datetime import date
 from typing import Any, Final
 
 from smsgate.billing.documents import DocumentType
+from smsgate.billing.numbering import NUMBER_CHARACTERS_MAX
 from smsgate.errors import Invalid
 from smsgate.money import HUNDRED_PERCENT, micros_per_minor, round_half_away
 
-NUMBER_CHARACTERS_MAX: Final = 35  # BR-FR-01
 NUMBER_CHARACTERS: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+_/"
 )  # BR-FR-02

@@ -11,8 +11,8 @@ import typer
 
 from smsgate.billing.invoices import Invoice, canonical_json, check_invoice, invoice_from_json
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import UsageRefused, as_usage
-from smsgate.cli.files import write_whole
+from smsgate.cli.exits import as_usage
+from smsgate.cli.files import unreadable, write_whole
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
 
@@ -77,4 +77,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(PAYLOAD_OCTETS_MAX)
     except OSError as exc:
-        raise UsageRefused(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise unreadable(path, exc) from exc

@@ -11,7 +11,7 @@ import typer
 
 from smsgate.billing.cases import simulate as answer
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import UsageRefused
+from smsgate.cli.files import unreadable
 from smsgate.cli.json_lines import STDIN
 from smsgate.errors import Invalid
 
@@ -64,7 +64,7 @@ def _read(source: str) -> object:
             with Path(source).open("rb") as file:
                 octets = file.read(CASE_OCTETS_MAX + 1)
     except OSError as exc:
-        raise UsageRefused(f"{source}: {exc.strerror}") from None
+        raise unreadable(source, exc) from None
     if len(octets) > CASE_OCTETS_MAX:
         raise Invalid(f"the case is longer than {CASE_OCTETS_MAX} octets")
     try:

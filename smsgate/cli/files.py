@@ -1,4 +1,4 @@
-"""Files that commands write."""
+"""Files that commands read and write."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Final
 from smsgate.cli.exits import UsageRefused
 
 FILE_MODE: Final = 0o640  # what a merchant pays is not for everybody on the machine
+
+
+def unreadable(source: str | Path, error: OSError) -> UsageRefused:
+    """Return the refusal of a file that was named to be read, in the words of every command."""
+    return UsageRefused(f"{source} cannot be read: {error.strerror}.")
 
 
 def write_whole(path: Path, octets: bytes) -> None:

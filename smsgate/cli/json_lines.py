@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from smsgate.cli.exits import UsageRefused
+from smsgate.cli.files import unreadable
 from smsgate.errors import Invalid, SmsgateError
 
 LINE_OCTETS_MAX: Final = 1_048_576  # a PDU of 66,000 octets is 132,000 digits; the rest is for its fields
@@ -92,7 +92,7 @@ def _opened(source: str) -> BinaryIO:
     try:
         return Path(source).open("rb")
     except OSError as exc:
-        raise UsageRefused(f"{source} cannot be read: {exc.strerror}.") from None
+        raise unreadable(source, exc) from None
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import typer
 
 from smsgate.billing.networks import default_table
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import UsageRefused
+from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, with_services
 from smsgate.daemon.services import Services
@@ -105,7 +105,7 @@ def _opened(file: Path) -> Iterator[IO[str]]:
     try:
         opened = file.open(encoding="utf-8-sig", newline="")
     except OSError as exc:
-        raise UsageRefused(f"{file} cannot be read: {exc.strerror}.") from exc
+        raise unreadable(file, exc) from exc
     with opened:
         yield opened
 

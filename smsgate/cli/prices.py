@@ -17,6 +17,7 @@ from smsgate.api.routes_prices import CLOCK_SKEW, ITEMS_MAX
 from smsgate.billing import prices as billing
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
+from smsgate.cli.files import unreadable
 from smsgate.cli.merchants import price_list_of
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, with_services
@@ -195,7 +196,7 @@ def _read(file: Path) -> bytes:
             with file.open("rb") as opened:
                 octets = opened.read(FILE_OCTETS_MAX + 1)
     except OSError as exc:
-        raise UsageRefused(f"{file} cannot be read: {exc.strerror}.") from exc
+        raise unreadable(file, exc) from exc
     if len(octets) > FILE_OCTETS_MAX:
         raise UsageRefused(f"{file} is larger than {FILE_OCTETS_MAX} octets: is it the right file?")
     return octets

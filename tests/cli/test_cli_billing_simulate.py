@@ -63,5 +63,5 @@ def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell) -> None:
     assert (found.code, found.out, found.err) == (
         2,
         "",
-        "smsgate: nowhere.json: No such file or directory.\n",
+        "smsgate: nowhere.json cannot be read: No such file or directory.\n",
     )
