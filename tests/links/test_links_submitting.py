@@ -55,14 +55,14 @@ async def test_the_window_is_never_exceeded_and_all_is_answered() -> None:
             assert (account.counts.submitted, account.counts.answered) == (200, 200)
 
 
-async def test_a_slice_spreads_over_all_binds() -> None:
+async def test_a_slice_goes_over_the_fewest_binds_that_have_room_for_it() -> None:
     async with fake_smsc() as smsc:
         smsc.hold = True
         profile = a_profile(smsc.port, binds=3, interactive_share=0)
         async with an_account(profile, bound=3) as (account, _):
             assert account.submit(some_bodies(account, 10), list(range(10)), Lane.BULK) == 10
             await until(lambda: sum(len(peer.held) for peer in smsc.live) == 10)
-            assert sorted(len(peer.held) for peer in smsc.live) == [3, 3, 4]
+            assert sorted(len(peer.held) for peer in smsc.live) == [0, 0, 10]
             assert account.submit(some_bodies(account, 50), list(range(10, 60)), Lane.BULK) == 20
             await until(lambda: all(len(peer.held) == 10 for peer in smsc.live))
             assert account.in_flight() == 30
