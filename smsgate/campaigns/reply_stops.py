@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from smsgate.campaigns.reply_words import Request, Vocabulary
 
 SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
+TOGETHER_WORDS_MAX: Final = 11  # words over which ideas are still said of one another
+TOGETHER_HITS_MAX: Final = 64  # entries that may begin within them; a hostile text costs no more
 PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
@@ -133,26 +135,30 @@ def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
 
 
 def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
-    """Return the first rule whose ideas stand together in one clause, all in one language."""
+    """Return the first rule whose ideas stand close together in one clause, all in one language."""
     for (start, end), asked in zip(text.clauses, text.asked, strict=True):
-        masks: dict[str, int] = {}
-        for hit in hits:
-            if start <= hit.start < end:
-                for language, mask in hit.asks.by:
-                    masks[language] = masks.get(language, 0) | mask
-        if not masks:
-            continue
+        inside = [hit for hit in hits if start <= hit.start < end]
         common = BIT["question"] if asked else 0
         if "item" in kinds[start:end]:
             common |= BIT["item"]
         if "name" in kinds[start:end]:
             common |= BIT["name"]
-        for language, mask in masks.items():
-            everything = mask | common
-            for rule in shared().rules:
-                if everything & rule.needs == rule.needs and not everything & rule.without:
-                    said = " ".join(text.tokens[start:end])
-                    return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)
+        whole: dict[str, int] = {}
+        for hit in inside:
+            for language, mask in hit.asks.by:
+                whole[language] = whole.get(language, 0) | mask
+        for place, first in enumerate(inside):
+            masks: dict[str, int] = {}
+            for hit in inside[place : place + TOGETHER_HITS_MAX]:
+                if hit.end <= first.start + TOGETHER_WORDS_MAX:
+                    for language, mask in hit.asks.by:
+                        masks[language] = masks.get(language, 0) | mask
+            for language, mask in masks.items():
+                near, clause = mask | common, whole[language] | common
+                for rule in shared().rules:
+                    if near & rule.needs == rule.needs and not clause & rule.without:
+                        said = " ".join(text.tokens[start:end])
+                        return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)
     return None
 
 

@@ -139,3 +139,12 @@ def test_a_question_after_a_stop_is_still_a_stop() -> None:
 )
 def test_hostile_texts_are_read_in_linear_time(text: str) -> None:
     read_reply(text, "fr")
+
+
+def test_ideas_that_stand_far_apart_in_a_long_sentence_are_no_stop() -> None:
+    text = (
+        "Bonjour, je voudrais commander le disque mais je ne sais pas si mon adresse est encore la bonne, "
+        "car j'ai déménagé en octobre. Pouvez-vous m'appeler demain, s'il vous plaît ? Merci, Hélène."
+    )
+    assert read_reply(text, "fr").label is not Label.STOP
+    assert read_reply("je ne veux vraiment plus du tout recevoir vos messages", "fr").label is Label.STOP
