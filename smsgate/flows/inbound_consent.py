@@ -34,6 +34,10 @@ from smsgate.security.public_ids import Kind
 PAUSED: Final = frozenset({Purpose.OFFERS, Purpose.LOCATION})  # what a PAUSE silences (commerce.md 4.1)
 
 
+# What a STOP still ends: one that finds any of it is never the carrier's repetition of an earlier one.
+_TO_END: Final = frozenset({ConsentState.SUBSCRIBED, ConsentState.PAUSED, ConsentState.PENDING})
+
+
 class ConsentCase(Case):
     """Each person is one merchant's subscriber with the number that wrote."""
 
@@ -71,9 +75,7 @@ class ConsentCase(Case):
         command = stop_command(self._mo.text, self._names(everyone))
         people = self._reached(command, everyone)
         if repeated and not any(
-            person.state_for(purpose) is ConsentState.SUBSCRIBED
-            for person in people
-            for purpose in command.purposes
+            person.state_for(purpose) in _TO_END for person in people for purpose in command.purposes
         ):
             return
         told: list[Person] = []

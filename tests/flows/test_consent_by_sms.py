@@ -171,6 +171,15 @@ async def test_a_pause_silences_offers_and_ends_on_its_day(database: Database) -
         assert await world.value("SELECT paused_until IS NULL FROM subscriber WHERE subscriber_id = 10001")
 
 
+async def test_a_stop_in_the_words_of_an_earlier_one_ends_a_pause_too(database: Database) -> None:
+    """The carrier's repetitions are told by their words; one that finds something to end is never one."""
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "STOP")
+        await world.execute("UPDATE subscriber SET offers_state = 'paused' WHERE subscriber_id = 10001")
+        await say(world, 1, "STOP")
+        assert await state(world, 1) == "unsubscribed"
+
+
 async def test_a_yes_to_the_double_opt_in_agrees_and_orders_nothing(database: Database) -> None:
     async with a_world(database, subscribers=3) as world:
         await world.execute("UPDATE subscriber SET offers_state = 'none'")
