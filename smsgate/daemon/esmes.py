@@ -96,6 +96,10 @@ class EsmeSide:
         self._loop_tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
         return [self._intake_task, *self._loop_tasks, *self.listener.tasks]
 
+    def halt(self, halted: bool) -> None:
+        """Refuse every submit for now while `halted`; sessions stay, receipts and MOs go on."""
+        self.intake.halted = halted
+
     async def drain(self, timeout_s: float) -> None:
         """Leave in order: no new connection, every submit answered, all ESMEs unbound, answers durable."""
         self.listener.stop()

@@ -152,6 +152,8 @@ class Process:
     def _on_disk(self, full: bool) -> None:
         if self.gateway is not None:
             self.gateway.halt(full)
+        if self.esmes is not None:
+            self.esmes.halt(full)
 
     def _on_gap(self) -> None:
         if self._app is not None:

@@ -77,6 +77,7 @@ class EsmeIntake:
         self._clock = clock
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()
         self._closing = False
+        self.halted = False  # there is no room on the disk: ESMEs are told to come back
         self.busy = False
         self.accepted = 0  # since the start, for metrics
         self.refused: Counter[int] = Counter()  # by command_status
@@ -95,7 +96,7 @@ class EsmeIntake:
             return VendorStatus.SUSPENDED
         if self._queue.qsize() >= QUEUE_MAX or self._closing:
             return Status.THROTTLED
-        if self._storing.asking:
+        if self.halted or self._storing.asking:
             return Status.MSGQFUL
         judged = self._judge.submission(account, pdu, self._clock.now())
         if isinstance(judged, int):

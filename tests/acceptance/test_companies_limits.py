@@ -139,6 +139,20 @@ async def test_rate_queue_and_day_bound_an_account_and_no_other(ground: Ground) 
         assert await company.count("esme_day", "segments = 5") == 1
 
 
+async def test_while_the_disk_is_full_submits_are_told_to_come_again_and_then_they_are_taken(
+    ground: Ground,
+) -> None:
+    async with an_esme_town(ground) as company:
+        esme, process = await company.raw(), company.town.process
+        process._on_disk(True)
+        assert await statuses(esme, a_submit(1), a_submit(2)) == [Status.MSGQFUL] * 2
+        assert await company.count("esme_message") == 0
+        assert company.side.intake.refused == {Status.MSGQFUL: 2}
+        process._on_disk(False)
+        assert await statuses(esme, a_submit(3), a_submit(4)) == [Status.OK] * 2  # on the same session
+        await eventually(lambda: company.town.simulator.smsc.log.accepted == 2)
+
+
 async def test_bind_refusals_take_the_same_time_and_guessing_is_slowed_down(ground: Ground) -> None:
     async with an_esme_town(ground) as company:
         account = company.account
