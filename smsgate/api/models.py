@@ -50,7 +50,7 @@ def _near(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def _no_control(text: str) -> str:
+def no_control(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("control characters are not allowed")
     return text
@@ -73,11 +73,11 @@ def written_as(sentence: str) -> WrapValidator:
 Instant = Annotated[AwareDatetime, AfterValidator(_near)]
 # Patterns are of the Rust engine: `$` is the end of the text there, no line break before it.
 # One line for people: a name, a label.
-Line = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(no_control)]
 # An id of ours; whether it is one is for `PublicIds` to say.
 PublicId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 # The caller's own key of an object.
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_no_control)]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(no_control)]
 Tag = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,40}$"),

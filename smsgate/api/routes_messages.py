@@ -12,13 +12,16 @@ from smsgate.api.commerce import commerce, id_or_none, msisdn_from_text, public_
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, PublicId, RequestModel
 from smsgate.api.problems import ProblemType, Refusal
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.wap_push import WapPush, push_document
 from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX
+from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord
 from smsgate.flows.events import first_id_of
 from smsgate.flows.long_texts import PARTS_MAX
 from smsgate.flows.transactional import LIFE_MAX, LIFE_MIN, TransactionalAsk
 from smsgate.flows.why import why_held, why_not_sent
 from smsgate.money import micros_to_text
+from smsgate.protocol.wap_push import Indication, Loading
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
@@ -94,11 +97,18 @@ class InboundQuery(PageQuery):
 
 
 class SendMessage(RequestModel):
-    """A text about the person's own business: an order, a parcel, an appointment. No advertising."""
+    """
+    A text, or a link as WAP Push, about the person's own business: an order, a parcel, an appointment.
+
+    No advertising.
+    """
 
     to: PublicId = Field(description="A subscriber's id, or its number as +33612345678.")
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)] = Field(
-        description=f"At most {PARTS_MAX} segments; the answer says how many."
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)] | None = Field(
+        default=None, description=f"At most {PARTS_MAX} segments; the answer says how many."
+    )
+    wap_push: WapPush | None = Field(
+        default=None, description=f"Instead of text; at most {PARTS_MAX} segments too."
     )
     sender: Annotated[str, StringConstraints(min_length=1, max_length=20)]
     purpose: Literal["transaction", "appointments"] = Field(
@@ -121,7 +131,7 @@ class QueuedMessage(AnswerModel):
     kind: str
     text: str
     state: Literal["queued"]
-    encoding: str
+    encoding: str = Field(description="gsm7, ucs2, latin1; octets: WAP Push.")
     segments: int = Field(description="As the sender's own carrier takes it; what is sent counts.")
     unit_price: str = Field(
         description="Of a segment to the network of the number's block, before number portability."
@@ -136,7 +146,7 @@ async def send_message(call: Call) -> Answer:
     body = call.body_as(SendMessage)
     by_number = body.to.startswith("+")
     ask = TransactionalAsk(
-        body.text,
+        _content(body),
         body.sender,
         body.purpose,
         timedelta(seconds=body.expires_in_s),
@@ -161,6 +171,14 @@ async def send_message(call: Call) -> Answer:
         currency=accepted.currency,
         expires_at=message.expires_at,
     )
+
+
+def _content(body: SendMessage) -> str | Indication | Loading:
+    if body.text is not None and body.wap_push is None:
+        return body.text
+    if body.wap_push is not None and body.text is None:
+        return push_document(body.wap_push)
+    raise Invalid("give text or wap_push, one of them", pointer="/text")
 
 
 async def list_messages(call: Call) -> Answer:

@@ -288,6 +288,7 @@ class SystemMessage:
     subscriber_id: int | None = None
     order_id: int | None = None
     inbound_id: int | None = None
+    push: bytes | None = None  # what is sent instead of `body`: a WSP push PDU
 
 
 class Recipient(NamedTuple):
@@ -310,6 +311,7 @@ class SystemMessageColumns:
     order_ids: list[int | None] = field(default_factory=list)
     inbound_ids: list[int | None] = field(default_factory=list)
     expires_at: list[datetime] = field(default_factory=list)
+    pushes: list[bytes | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.message_ids)

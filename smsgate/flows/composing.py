@@ -183,14 +183,14 @@ class Composer:
             made += self._batches(columns, Kind.ESME, 0)
         return made
 
-    def segments_of(self, sender: str, text: str) -> int:
-        """Return what the sender's carrier makes of a system text; 1 for one that it cannot carry."""
+    def segments_of(self, sender: str, body: str | bytes) -> int:
+        """Return what the sender's carrier makes of a system text or push; 1 for one that it cannot carry."""
         carrier_id = self._routes.owner(sender)
         hand = Hand((GSM, UCS2), (GSM, UCS2), "udh8", lambda _: 0)
         if carrier_id is not None:
             carrier = self._carriers[carrier_id]
             hand = Hand(carrier.alphabets, carrier.long_alphabets, carrier.concat, lambda _: 0)
-        (written,) = SystemWording([text]).written(hand)
+        (written,) = SystemWording([body]).written(hand)
         return sum(written.segments or [1])
 
     def rerouted(

@@ -12,6 +12,7 @@ from smsgate.protocol.encodings import Alphabet, cheapest
 from smsgate.protocol.gsm0338 import Encoding
 from smsgate.protocol.segmentation import Concat, measure, segment
 from smsgate.protocol.tlvs import encode_tlvs
+from smsgate.protocol.wap_push import push_messages, with_transaction_id
 
 PART_REFUSED: Final = "part_refused"  # why a part is not sent: another one of its text will not arrive
 PARTS_MAX: Final = 8  # of one text: the 500 of a claim are one batch of at most 4,096 entries
@@ -72,6 +73,13 @@ def long_text(text: str, alphabets: Sequence[Alphabet], concat: Concat, referenc
         len(sent.units) // len(sent.short_messages),
         [encode_tlvs(tlvs) for tlvs in sent.tlvs],
     )
+
+
+def pushed(pdu: bytes, reference: int) -> LongText:
+    """Return a WSP push PDU in parts with headers, whatever the carrier's `concat`: ports need one."""
+    number = reference & 0xFF
+    sent = push_messages(with_transaction_id(pdu, number), reference=number)
+    return LongText((sent.data_coding, sent.esm_class), sent.short_messages)
 
 
 def measured(

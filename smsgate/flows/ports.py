@@ -257,11 +257,11 @@ class SendingStore(Protocol):
         """Match receipts that came before or without their message in memory; `ids` may learn from them."""
         ...
 
-    async def recover(self, *, segments_of: Callable[[str, str], int], now: datetime) -> Recovery:
+    async def recover(self, *, segments_of: Callable[[str, str | bytes], int], now: datetime) -> Recovery:
         """
         Settle what dead owners left (in doubt becomes unknown, the rest is ready again) and cancels.
 
-        `segments_of(sender, text)` says what a system message counts for of which nobody knows an outcome.
+        `segments_of(sender, body)` says what a system message counts for of which nobody knows an outcome.
         """
         ...
 

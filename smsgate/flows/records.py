@@ -110,7 +110,7 @@ class InteractiveClaim:
     message_ids: list[int]
     msisdns: list[int] = field(repr=False)
     senders: list[str]
-    bodies: list[str] = field(repr=False)
+    bodies: list[str | bytes] = field(repr=False)  # bytes: a WSP push PDU
     expires_at: list[datetime]
     refusable: list[bool]  # a STOP concerns it until the octets exist
     stopped: list[bool]  # its person said STOP while it waited

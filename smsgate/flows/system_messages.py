@@ -31,3 +31,4 @@ def add_system_message(columns: SystemMessageColumns, message: SystemMessage) ->
     columns.order_ids.append(message.order_id)
     columns.inbound_ids.append(message.inbound_id)
     columns.expires_at.append(message.expires_at)
+    columns.pushes.append(message.push)

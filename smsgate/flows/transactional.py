@@ -1,5 +1,6 @@
 """
 Transactional texts of a merchant to one of its people: an appointment, a parcel; several segments if need be.
+Or a link about the same, as WAP Push.
 
 They need no consent to offers, and go by the lane of the gateway's own texts. Never to a number that is
 blocked, erased or another person's by now, and never after a STOP that left nothing agreed to.
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction
@@ -24,6 +25,7 @@ from smsgate.flows.ports_commerce import OffersStore, SenderInfo, TransactionalS
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.protocol.gsm0338 import Encoding
+from smsgate.protocol.wap_push import Indication, Loading, push_messages, push_pdu, shown
 
 LIFE_MIN: Final = timedelta(minutes=1)
 LIFE_MAX: Final = SYSTEM_MESSAGE_LIFE
@@ -44,7 +46,7 @@ REFUSALS: Final = {
 class TransactionalAsk:
     """To a subscriber by its id or by its number: one of the two. `purpose` is a key of `PURPOSES`."""
 
-    text: str
+    content: str | Indication | Loading
     sender: str
     purpose: str
     life: timedelta
@@ -56,7 +58,7 @@ class Accepted(NamedTuple):
     """What was queued, and what it will cost where its sender's own carrier takes it."""
 
     message: SystemMessage
-    encoding: Encoding
+    encoding: Encoding | Literal["octets"]
     segments: int
     unit_micros: int
     currency: str
@@ -85,16 +87,17 @@ class Transactional:
 
     async def send(self, merchant_id: int, ask: TransactionalAsk) -> Accepted:
         """
-        Queue a text to one person of the merchant.
+        Queue a text or a push to one person of the merchant.
 
         Raises:
-            Invalid: code `sender_unknown` or `text_too_long`.
+            Invalid: code `sender_unknown` or `text_too_long`; a push that `push_pdu` does not take.
             TextError: no alphabet has the text.
             NotFound: no such subscriber; with a number, Invalid with code `subscriber_unknown`.
             DomainError: code `suppressed`, `stopped`, `consent_missing` or `price_missing`.
         """
         assert LIFE_MIN <= ask.life <= LIFE_MAX
-        encoding, segments = await self._measure(merchant_id, ask)
+        push = None if isinstance(ask.content, str) else push_pdu(ask.content, transaction_id=0)
+        encoding, segments = await self._measure(merchant_id, ask, push)
         recipient = await self._store.recipient(merchant_id, ask.subscriber_id, ask.msisdn)
         check_may_tell(ask.purpose, recipient.states)
         now = self._clock.now()
@@ -105,27 +108,35 @@ class Transactional:
             recipient.msisdn,
             ask.purpose,
             ask.sender,
-            ask.text,
+            ask.content if isinstance(ask.content, str) else shown(ask.content),
             now + ask.life,
             subscriber_id=recipient.subscriber_id,
+            push=push,
         )
         await self._store.add(message)
         self._wakeups.interactive()
         return Accepted(message, encoding, segments, unit_micros, currency)
 
-    async def _measure(self, merchant_id: int, ask: TransactionalAsk) -> tuple[Encoding, int]:
+    async def _measure(
+        self, merchant_id: int, ask: TransactionalAsk, push: bytes | None
+    ) -> tuple[Encoding | Literal["octets"], int]:
         info = self._senders.get(ask.sender)
         merchant = await self._offers.merchant(merchant_id)
         if info is None or not info.allows(merchant.slug):
             raise Invalid(
                 f"{ask.sender!r} is not one of your sender numbers", code="sender_unknown", pointer="/sender"
             )
-        encoding, segments = measured(ask.text, info.alphabets, info.long_alphabets, info.concat)
+        encoding: Encoding | Literal["octets"]
+        if isinstance(ask.content, str):
+            encoding, segments = measured(ask.content, info.alphabets, info.long_alphabets, info.concat)
+        else:
+            assert push is not None
+            encoding, segments = "octets", len(push_messages(push).short_messages)
         if segments > PARTS_MAX:
             raise Invalid(
-                f"the text takes {segments} segments; at most {PARTS_MAX} go",
+                f"it takes {segments} segments; at most {PARTS_MAX} go",
                 code="text_too_long",
-                pointer="/text",
+                pointer="/text" if push is None else "/wap_push",
             )
         return encoding, segments
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from smsgate.campaigns.rendering import one_segment, render_cheapest
 from smsgate.errors import Invalid, TextError
-from smsgate.flows.long_texts import LongText, Parts, long_text
+from smsgate.flows.long_texts import LongText, Parts, long_text, pushed
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.segmentation import Concat
 
@@ -78,9 +78,9 @@ class OfferWording:
 
 @dataclass(frozen=True, slots=True)
 class SystemWording:
-    """A text of its own for each."""
+    """A text of its own for each, or the octets of a WSP push PDU."""
 
-    bodies: Sequence[str]
+    bodies: Sequence[str | bytes]
 
     def of(self, places: Sequence[int]) -> SystemWording:
         return SystemWording([self.bodies[place] for place in places])
@@ -94,7 +94,9 @@ class SystemWording:
         return [_group(group, coding, len(self.bodies)) for coding, group in groups.items()]
 
 
-def _in_hand(body: str, place: int, hand: Hand) -> LongText:
+def _in_hand(body: str | bytes, place: int, hand: Hand) -> LongText:
+    if isinstance(body, bytes):
+        return pushed(body, hand.reference(place))
     segment = one_segment(body, hand.alphabets)
     if segment.reason is None or not hand.long_alphabets:
         coding = (segment.alphabet.data_coding, segment.alphabet.esm_class)

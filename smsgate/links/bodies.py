@@ -12,6 +12,7 @@ from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, decode_gsm
 from smsgate.protocol.packing import fill_bits_after, pack
 from smsgate.protocol.session_states import takes_tlvs
 from smsgate.protocol.times import absolute_time, relative_time
+from smsgate.protocol.wap_push import DATA_CODING as DATA_CODING_PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ class BodyMaker:
             BodyError: a text of more octets than a short_message holds.
         """
         assert len(msisdns) == len(texts)
-        assert data_coding in {_DEFAULT, _LATIN1, _UCS2}
+        assert data_coding in {_DEFAULT, _LATIN1, _UCS2, DATA_CODING_PUSH}
         if not texts:
             return []
         if data_coding == _DEFAULT:

@@ -95,6 +95,11 @@ class Loading(NamedTuple):
     action: SlAction | None = None
 
 
+def shown(document: Indication | Loading) -> str:
+    """Return a push as people read it: what it says, and where it leads."""
+    return f"{document.text} {document.href}" if isinstance(document, Indication) else document.href
+
+
 def indication_octets(indication: Indication) -> bytes:
     """
     Return the binary XML of a Service Indication.
@@ -148,6 +153,12 @@ def push_pdu(document: Indication | Loading, *, transaction_id: int = 1, headers
         content_type, body = _WSP_TYPE_SL, loading_octets(document)
     heads = content_type + headers
     return bytes((transaction_id, _WSP_PUSH)) + _uintvar(len(heads)) + heads + body
+
+
+def with_transaction_id(pdu: bytes, transaction_id: int) -> bytes:
+    """Return a push PDU under another transaction id: phones drop one that they have seen lately."""
+    assert 0 <= transaction_id <= 0xFF
+    return bytes((transaction_id,)) + pdu[1:]
 
 
 def push_messages(pdu: bytes, *, reference: int = 0) -> Segments:

@@ -24,12 +24,15 @@ CANCELLED_MAX: Final = 500  # chunks of cancelled campaigns ended by one call; t
 
 
 async def recover(
-    database: Database, next_id: Callable[[], int], segments_of: Callable[[str, str], int], now: datetime
+    database: Database,
+    next_id: Callable[[], int],
+    segments_of: Callable[[str, str | bytes], int],
+    now: datetime,
 ) -> Recovery:
     """
     Settle what owners without a live lease hold; safe beside other nodes doing the same.
 
-    `segments_of(sender, text)` says what a system message counts for of which nobody knows an outcome.
+    `segments_of(sender, body)` says what a system message counts for of which nobody knows an outcome.
     """
     async with database.control() as connection:
         live = [row["epoch"] for row in await connection.fetch(SQL["live_owners"])]
@@ -50,7 +53,7 @@ async def recover(
                 SQL["unknown_interactive"],
                 merchant_id,
                 [row["message_id"] for row in texts],
-                [row["segments"] or segments_of(row["sender"], row["body"]) for row in texts],
+                [row["segments"] or segments_of(row["sender"], row["push"] or row["body"]) for row in texts],
                 now,
             )
             await connection.execute(SQL["interactive_done"], merchant_id, message_ids)

@@ -250,7 +250,7 @@ class StoredSending:
             self._database, self._ids.next, carrier_id, ids, limit, now
         )
 
-    async def recover(self, *, segments_of: Callable[[str, str], int], now: datetime) -> Recovery:
+    async def recover(self, *, segments_of: Callable[[str, str | bytes], int], now: datetime) -> Recovery:
         return await recovery.recover(self._database, self._ids.next, segments_of, now)
 
 
@@ -262,7 +262,7 @@ def _interactive(
         message_ids=[row["message_id"] for row in rows],
         msisdns=[row["msisdn"] for row in rows],
         senders=[row["sender"] for row in rows],
-        bodies=[row["body"] for row in rows],
+        bodies=[row["push"] or row["body"] for row in rows],
         expires_at=[row["expires_at"] for row in rows],
         ported=ported,
         refusable=[row["kind"] in PURPOSES for row in rows],

@@ -14,9 +14,10 @@ from tests.api.commerce_setup import SENDER, TABLE_SENDER, Shop
 NOTE = "Boxman: votre colis est au point relais Dupont, 12 rue de la Paix, jusqu'au 4 mai, code 4711."
 
 
-async def send(shop: Shop, to: int | str, text: str = NOTE, **more: Any) -> Any:
+async def send(shop: Shop, to: int | str, text: str | None = NOTE, **more: Any) -> Any:
     whom = to if isinstance(to, str) else shop.public(Kind.SUBSCRIBER, to)
-    return await shop.caller.post("/v1/messages", {"to": whom, "text": text, "sender": SENDER, **more})
+    said = {} if text is None else {"text": text}
+    return await shop.caller.post("/v1/messages", {"to": whom, **said, "sender": SENDER, **more})
 
 
 async def queued(shop: Shop) -> int:
@@ -46,6 +47,65 @@ async def test_the_answer_tells_encoding_segments_and_price_and_the_text_is_queu
     read = await shop.caller.get(f"/v1/messages/{body['id']}")
     assert (read.body["text"], read.body["kind"], read.body["state"]) == (text, "transaction", "queued")
     assert read.body["subscriber"] == shop.public(Kind.SUBSCRIBER, buyer)
+
+
+LOADING = {"kind": "sl", "href": "https://bxm.example/p/4711"}
+INDICATION = {**LOADING, "kind": "si", "text": "Boxman: votre colis est arrivé"}
+
+
+@pytest.mark.parametrize(
+    ("wap_push", "segments", "price", "text"),
+    [
+        (LOADING, 1, "0.045", LOADING["href"]),
+        ({**LOADING, "action": "cache"}, 1, "0.045", LOADING["href"]),
+        (INDICATION, 1, "0.045", f"{INDICATION['text']} {LOADING['href']}"),
+        (
+            {**INDICATION, "action": "delete", "id": "p-1"},
+            1,
+            "0.045",
+            f"{INDICATION['text']} {LOADING['href']}",
+        ),
+        ({**INDICATION, "text": "x" * 100}, 2, "0.09", f"{'x' * 100} {LOADING['href']}"),
+        ({**INDICATION, "text": "x" * 988}, PARTS_MAX, "0.36", f"{'x' * 988} {LOADING['href']}"),
+    ],
+)
+async def test_a_link_goes_as_wap_push_and_its_segments_and_price_are_told(
+    shop: Shop, wap_push: dict[str, str], segments: int, price: str, text: str
+) -> None:
+    [buyer] = await shop.subscribers(1)
+    answer = await send(shop, buyer, None, wap_push=wap_push)
+    assert answer.status == 201, answer
+    body = answer.body
+    assert (body["encoding"], body["segments"], body["price"]) == ("octets", segments, price)
+    read = await shop.caller.get(f"/v1/messages/{body['id']}")
+    assert (read.body["text"], read.body["kind"], read.body["state"]) == (text, "transaction", "queued")
+    octets = await shop.value("SELECT push FROM message")
+    assert octets.startswith(b"\0\x06\x01")
+    assert wap_push["href"].removeprefix("https://").encode() in octets
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"wap_push": {**INDICATION, "text": "x" * 989}}, "/wap_push", "text_too_long"),
+        ({"wap_push": {**INDICATION, "action": "delete"}}, "/wap_push/id", "invalid"),
+        ({"wap_push": {**LOADING, "href": "ftp://x.example"}}, "/wap_push/sl/href", "invalid"),
+        ({"wap_push": {**LOADING, "href": "https://x.example/é"}}, "/wap_push/sl/href", "invalid"),
+        ({"wap_push": {**LOADING, "action": "signal-high"}}, "/wap_push/sl/action", "invalid"),
+        ({"wap_push": {**INDICATION, "text": "one\ntwo"}}, "/wap_push/si/text", "invalid"),
+        ({"wap_push": {**LOADING, "kind": "co"}}, "/wap_push", "invalid"),
+        ({"wap_push": LOADING, "text": NOTE}, "/text", "invalid"),
+        ({}, "/text", "invalid"),
+    ],
+)
+async def test_a_link_that_cannot_be_pushed_is_refused_and_nothing_is_queued(
+    shop: Shop, changes: dict[str, Any], pointer: str, code: str
+) -> None:
+    [person] = await shop.subscribers(1)
+    answer = await send(shop, person, **{"text": None, **changes})
+    assert (answer.status, answer.code) == (422, code)
+    assert answer.body["errors"][0]["pointer"] == pointer
+    assert await queued(shop) == 0
 
 
 async def test_a_number_of_a_subscriber_will_do_and_a_text_may_wait_less_than_a_day(shop: Shop) -> None:

@@ -54,8 +54,8 @@ async def a_history(shop: Shop, person: dict[str, Any], number: int = MSISDN) ->
         shop.merchant_id, campaign_id, subscriber_id, message_id,
     )  # fmt: skip
     await shop.execute(
-        "INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body) "
-        "VALUES ($1, $2, $3, $4, 'help', $5, 'Boxman: contact')",
+        "INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, push) "
+        "VALUES ($1, $2, $3, $4, 'transaction', $5, 'Anne https://bxm.fr/anne', 'https://bxm.fr/anne')",
         shop.merchant_id, shop.next_id(), subscriber_id, number, SENDER,
     )  # fmt: skip
     await shop.execute(
@@ -141,7 +141,10 @@ async def test_an_erasure_leaves_the_number_in_no_table_and_the_order_with_a_pse
     assert await tables_that_know(database, OTHER) == neighbours
     subscriber_id = shop.id_of(Kind.SUBSCRIBER, person["id"])
     assert await shop.value("SELECT subscriber_id FROM orders") == subscriber_id
-    assert await shop.value("SELECT count(*) FROM message WHERE fields IS NOT NULL OR body <> ''") == 0
+    assert (
+        await shop.value("SELECT count(*) FROM message WHERE num_nonnulls(fields, push) > 0 OR body <> ''")
+        == 0
+    )
     assert await shop.value("SELECT count(*) FROM inbound_message WHERE text <> '' OR raw <> ''") == 0
     gone = await shop.caller.get(f"/v1/subscribers/{person['id']}")
     assert gone.status == 404

@@ -53,7 +53,7 @@ COST_MICROS = 30_000
 FIRST_MSISDN = 33_612_000_000
 
 
-def one_segment(_sender: str, _text: str) -> int:
+def one_segment(_sender: str, _text: str | bytes) -> int:
     """Stand for what a carrier makes of a text."""
     return 1
 

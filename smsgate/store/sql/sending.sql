@@ -385,7 +385,7 @@ WITH taken AS (
                             ORDER BY q.message_id LIMIT $3
                               FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)
-SELECT m.message_id, m.msisdn, m.sender, m.body, t.expires_at, m.kind, s.offers_state,
+SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, t.expires_at, m.kind, s.offers_state,
        CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
@@ -546,7 +546,7 @@ SELECT merchant_id, array_agg(message_id ORDER BY message_id) AS message_ids FRO
 
 -- name: orphaned_texts
 -- scope: merchant
-SELECT m.message_id, m.sender, m.body, e.segments
+SELECT m.message_id, m.sender, m.body, m.push, e.segments
   FROM message m
   LEFT JOIN esme_message e ON e.merchant_id = m.merchant_id AND e.message_id = m.message_id
  WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[])

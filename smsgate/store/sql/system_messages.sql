@@ -4,13 +4,13 @@ WITH new AS (
     SELECT *
     FROM unnest(
         $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::timestamptz[]
+        $9::bigint[], $10::timestamptz[], $11::bytea[]
     ) AS n (
-        merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at
+        merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at, push
     )
 ), written AS (
-    INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id)
-    SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id
+    INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push)
+    SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push
     FROM new
 )
 INSERT INTO interactive_queue (merchant_id, message_id, expires_at)
