@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from smsgate.api.commerce import commerce
 from smsgate.api.models import (
     Amount,
     AnswerModel,
@@ -20,23 +20,32 @@ from smsgate.api.models import (
     written_as,
 )
 from smsgate.api.problems import ProblemType
-from smsgate.api.routing import Answer, Call, Route
-from smsgate.billing import prices as billing
+from smsgate.api.routing import Answer, Call, Route, missing
+from smsgate.billing.networks import default_table
+from smsgate.billing.price_changes import ChangeKind
+from smsgate.billing.prices import Basis
+from smsgate.billing.prices import PriceVersion as BillingVersion
+from smsgate.billing.rate_sheets import RateSheet, SheetRow
 from smsgate.errors import Invalid
-from smsgate.flows.ports_api import PriceItem, PriceListRow, PriceVersionRow
+from smsgate.flows.ports_api import NewPrices, PriceItem, PriceListRow, PriceVersionRow
+from smsgate.flows.publishing import CLOCK_SKEW, ITEMS_MAX, Publication, billable, plan
+from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_from_text, micros_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
-ITEMS_MAX: Final = 5_000  # networks of the world, both directions
-CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
+VERSIONS_MAX: Final = 24  # two years of monthly sheets in one answer
 
 PROBLEMS: Final = (
     ProblemType(
         "amount_invalid", 422, "Not an amount", "Decimal text with at most 6 decimals, such as 0.045."
     ),
     ProblemType("price_invalid", 422, "Not a price", "A network once per direction, 0 to 1000 units."),
+    ProblemType(
+        "sheet_invalid", 422, "Prices that cannot be read", "The sentence names the line or the network."
+    ),
     ProblemType("effective_from_past", 422, "Prices cannot change in the past", "Choose an instant to come."),
+    ProblemType("prices_changed", 409, "Published meanwhile", "Look at the differences again."),
     ProblemType("effective_from_taken", 409, "A version starts there already", "Choose another instant."),
 )
 
@@ -86,6 +95,36 @@ class PriceVersion(AnswerModel):
     items: list[PriceItemOut]
 
 
+class PriceVersions(AnswerModel):
+    data: list[PriceVersion] = Field(description="Newest first.")
+
+
+class PriceDifference(AnswerModel):
+    direction: str
+    network: str
+    old: str | None
+    new: str | None
+    change: str = Field(description="increase, decrease, new, removed or terms.")
+
+
+class SoldBelowCost(AnswerModel):
+    """A message to this network would earn less than it costs."""
+
+    network: str
+    sell: str
+    cost: str
+    sell_list: str
+    cost_list: str
+
+
+class PriceDifferences(AnswerModel):
+    price_list: str
+    effective_from: Instant
+    changes: list[PriceDifference]
+    unchanged: int
+    below_cost: list[SoldBelowCost]
+
+
 async def create_price_list(call: Call) -> Answer:
     body = call.body_as(CreatePriceList)
     check_known_currency(body.currency)
@@ -109,11 +148,9 @@ async def publish_prices(call: Call) -> Answer:
         PriceItem(item.direction, item.network, micros_from_text(item.unit_price)) for item in body.items
     ]
     _check_items(items, body)
-    row = await context.prices.publish(
+    [row] = await context.prices.publish(
         call.path_id(Kind.PRICE_LIST),
-        body.effective_from,
-        items,
-        item_id_base=context.ids.block(len(items)),
+        [NewPrices(body.effective_from, items, context.ids.block(len(items)))],
         source_sha256=hashlib.sha256(call.octets).digest(),
         now=now,
         not_before=now - CLOCK_SKEW,
@@ -121,17 +158,68 @@ async def publish_prices(call: Call) -> Answer:
     return _price_version(call, row)
 
 
+async def list_price_versions(call: Call) -> Answer:
+    rows = await call.context.prices.versions(call.path_id(Kind.PRICE_LIST), VERSIONS_MAX)
+    return PriceVersions(data=[_price_version(call, row) for row in rows])
+
+
+async def compare_prices(call: Call) -> Answer:
+    """Say what `publish_prices` with this body would change; nothing is written."""
+    body = call.body_as(PublishPrices)
+    items = [
+        PriceItem(item.direction, item.network, micros_from_text(item.unit_price)) for item in body.items
+    ]
+    _check_items(items, body)
+    list_id, pricing = call.path_id(Kind.PRICE_LIST), commerce(call).pricing
+    pricing.invalidate()
+    await pricing.refresh()
+    prices = pricing.price_list(list_id)
+    if prices is None:
+        raise missing()
+    rows = [
+        SheetRow(
+            place, item.direction, item.network, item.unit_micros, Basis.SUBMIT, body.effective_from, None
+        )
+        for place, item in enumerate(billable(items))
+    ]
+    sheet = RateSheet(tuple(rows), by_prefix=False, currency=None, ignored=())
+    publication = plan(sheet, prices, pricing, default_table(), effective_from=body.effective_from)
+    return _differences(call, prices, publication)
+
+
 def _check_items(items: list[PriceItem], body: PublishPrices) -> None:
     """Let billing judge what it would read: a price it refuses must never be published."""
-    checked = []
-    for i, item in enumerate(items):
-        try:
-            checked.append(
-                billing.PriceItem(1 + i, billing.Direction(item.direction), item.network, item.unit_micros)
+    BillingVersion(1, body.effective_from, billable(items))
+
+
+def _differences(call: Call, prices: PriceListData, publication: Publication) -> PriceDifferences:
+    [version] = publication.versions
+    return PriceDifferences(
+        price_list=call.public(Kind.PRICE_LIST, prices.price_list_id),
+        effective_from=version.effective_from,
+        changes=[
+            PriceDifference(
+                direction=change.direction.value,
+                network=change.network,
+                old=None if change.old_micros is None else micros_to_text(change.old_micros),
+                new=None if change.new_micros is None else micros_to_text(change.new_micros),
+                change=change.kind.value,
             )
-        except Invalid as exc:
-            raise Invalid(str(exc), code=exc.code, pointer=f"/items/{i}{exc.pointer or ''}") from None
-    billing.PriceVersion(1, body.effective_from, checked)
+            for change in version.changes
+            if change.kind is not ChangeKind.UNCHANGED
+        ],
+        unchanged=sum(change.kind is ChangeKind.UNCHANGED for change in version.changes),
+        below_cost=[
+            SoldBelowCost(
+                network=found.network,
+                sell=micros_to_text(found.sell_micros),
+                cost=micros_to_text(found.cost_micros),
+                sell_list=found.sell_list,
+                cost_list=found.cost_list,
+            )
+            for _at, found in publication.below_cost
+        ],
+    )
 
 
 def check_known_currency(currency: str, pointer: str = "/currency") -> None:
@@ -183,4 +271,9 @@ ROUTES: Final = (
     Route("POST", "/v1/price_lists/{id}/versions", publish_prices, "Publish prices", _OPERATOR,
           request=PublishPrices, response=PriceVersion, status=201,
           errors=("amount_invalid", "price_invalid", "effective_from_past", "effective_from_taken")),
+    Route("GET", "/v1/price_lists/{id}/versions", list_price_versions, "Read the newest versions", _OPERATOR,
+          response=PriceVersions),
+    Route("POST", "/v1/price_lists/{id}/differences", compare_prices, "What that would change", _OPERATOR,
+          request=PublishPrices, response=PriceDifferences, idempotent=False,
+          errors=("amount_invalid", "price_invalid", "sheet_invalid")),
 )  # fmt: skip

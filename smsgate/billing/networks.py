@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from smsgate.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PREFIX_DIGITS_MAX: Final = 15
 NETWORK_UNKNOWN: Final = "*"
@@ -70,6 +70,10 @@ class NetworkTable:
 
     def __len__(self) -> int:
         return len(self._networks)
+
+    def prefixes(self) -> Mapping[str, str]:
+        """Return the network of each prefix; a country's own code has its MCC and "*"."""
+        return {prefix: network.mccmnc for prefix, network in self._networks.items()}
 
     def mccmncs(self, country: str) -> list[str]:
         """Return every network of a country that a number can have, in order."""

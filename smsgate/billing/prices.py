@@ -84,6 +84,10 @@ class PriceVersion:
                 )
             self._items[key] = item
 
+    @property
+    def items(self) -> tuple[PriceItem, ...]:
+        return tuple(self._items.values())
+
     def lookup(self, direction: Direction, network: str) -> PriceItem | None:
         """Return the item for a destination network such as "20801", "208*" or "*"; None means refusal."""
         key = direction.value
@@ -103,6 +107,11 @@ class PriceBook:
         self._starts = [version.effective_from for version in self._versions]
         if len(set(self._starts)) != len(self._starts):
             raise Invalid("two versions start at the same instant", code="price_invalid")
+
+    @property
+    def versions(self) -> tuple[PriceVersion, ...]:
+        """All versions, the oldest first."""
+        return tuple(self._versions)
 
     def version_at(self, instant: datetime) -> PriceVersion | None:
         """Return the version in force, None before the first one."""

@@ -11,7 +11,7 @@ import typer
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
-from smsgate.cli import billing_document, billing_simulate
+from smsgate.cli import billing_document, billing_publish, billing_rate, billing_simulate
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.files import write_whole
@@ -24,11 +24,13 @@ from smsgate.store.offers import PgOffers
 from smsgate.store.usage import PgUsage
 
 app: Final = typer.Typer(
-    help="Billing: statements, exports, documents and worked cases.",
+    help="Billing: prices, statements, exports, documents and worked cases.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.command("simulate", help=billing_simulate.HELP, epilog=billing_simulate.EPILOG)(billing_simulate.simulate)
+app.command("rate", help=billing_rate.HELP, epilog=billing_rate.EPILOG)(billing_rate.rate)
+app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
 app.command("document", help=billing_document.HELP, epilog=billing_document.EPILOG)(billing_document.document)
 
 MerchantArgument = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]

@@ -16,7 +16,9 @@ from smsgate.errors import SmsgateError
 from smsgate.flows.commerce_records import PageAsk
 from smsgate.flows.ports_api import OPERATOR, MerchantRow
 from smsgate.flows.pricing import Pricing
+from smsgate.flows.publishing import earning_too_little
 from smsgate.flows.usage_records import PriceListData
+from smsgate.money import micros_to_text
 from smsgate.routing.rules import find_faults
 from smsgate.store.merchants import PgApiKeys
 from smsgate.store.pool import Database
@@ -43,6 +45,7 @@ async def check_commerce(findings: Findings, settings: Settings, database: Datab
     for merchant in merchants:
         _check_merchant(findings, merchant, lists, pricing, clock)
         _check_senders_of(findings, settings, merchant)
+    _check_margins(findings, settings, merchants, pricing, clock)
     _check_names(findings, settings, merchants)
 
 
@@ -67,7 +70,7 @@ def _check_costs(findings: Findings, settings: Settings, pricing: Pricing, clock
             findings.warn(
                 name,
                 "no price list says what this carrier charges, so margins cannot be told",
-                f"smsgate prices publish {carrier.name}-cost FILE.csv --side cost, then set {where}",
+                f"smsgate billing publish {carrier.name}-cost FILE.csv --side cost, then set {where}",
             )
             continue
         book = pricing.cost_book(carrier.cost_list)
@@ -75,7 +78,7 @@ def _check_costs(findings: Findings, settings: Settings, pricing: Pricing, clock
             findings.fail(
                 name,
                 f"{where} is {carrier.cost_list!r}, and no cost list of that name has prices in force",
-                f"smsgate prices publish {carrier.cost_list} FILE.csv --side cost",
+                f"smsgate billing publish {carrier.cost_list} FILE.csv --side cost",
             )
         else:
             findings.ok(name, f"list {carrier.cost_list}, {book.currency}")
@@ -122,7 +125,7 @@ def _check_merchant(
         )
         return
     prices, book = lists[merchant.price_list_id], pricing.book(merchant.price_list_id)
-    publish = f"smsgate prices publish {prices.name} FILE.csv"
+    publish = f"smsgate billing publish {prices.name} FILE.csv"
     if book is None or book.version_at(clock.now()) is None:
         findings.fail(name, f"the list {prices.name} has no version in force", publish)
         return
@@ -138,6 +141,34 @@ def _check_merchant(
         findings.ok(
             name, f"list {prices.name}, {book.currency}: every network of {merchant.country} has a price"
         )
+
+
+def _check_margins(
+    findings: Findings, settings: Settings, merchants: Sequence[MerchantRow], pricing: Pricing, clock: Clock
+) -> None:
+    """Say which lists that merchants pay by earn less than carriers of the configuration cost."""
+    names = {carrier.cost_list for carrier in settings.carriers}
+    for list_id in sorted({m.price_list_id for m in merchants if m.price_list_id is not None}):
+        prices, book = pricing.price_list(list_id), pricing.book(list_id)
+        running = None if book is None else book.version_at(clock.now())
+        if prices is None or running is None:
+            continue
+        found = [
+            each
+            for each in earning_too_little(prices, running.items, clock.now(), pricing)
+            if each.cost_list in names
+        ]
+        if found:
+            shown = ", ".join(
+                f"{each.network} at {micros_to_text(each.sell_micros)} costs "
+                f"{micros_to_text(each.cost_micros)} ({each.cost_list})"
+                for each in found[:NETWORKS_SHOWN]
+            )
+            findings.warn(
+                f"margin of {prices.name}",
+                f"{len(found)} prices are below cost: {shown}",
+                f"smsgate billing publish {prices.name} FILE.csv --partial",
+            )
 
 
 def networks_without_price(book: PriceBook, country: str, clock: Clock, table: NetworkTable) -> list[str]:

@@ -198,6 +198,15 @@ class PriceVersionRow:
     items: tuple[PriceItem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NewPrices:
+    """A version to be: `item_id_base` is the id of its first item, the others follow."""
+
+    effective_from: datetime
+    items: Sequence[PriceItem]
+    item_id_base: int
+
+
 class PriceStore(Protocol):
     async def add_list(
         self, price_list_id: int, name: str, side: str, currency: str, now: datetime
@@ -215,21 +224,31 @@ class PriceStore(Protocol):
     async def publish(
         self,
         price_list_id: int,
-        effective_from: datetime,
-        items: Sequence[PriceItem],
+        prices: Sequence[NewPrices],
         *,
-        item_id_base: int,
         source_sha256: bytes,
         now: datetime,
         not_before: datetime,
-    ) -> PriceVersionRow:
+        last_version: int | None = None,
+    ) -> Sequence[PriceVersionRow]:
         """
-        Add a version; what was published never changes.
+        Add versions, all or none; what was published never changes.
+
+        `last_version` is the one that the publisher saw: another one is a conflict.
 
         Raises:
             NotFound: no such list.
-            Invalid: `effective_from` is before `not_before`, and it is not the list's first version.
-            Conflict: a version from that instant exists.
+            Invalid: an instant is before `not_before`, and it is not the list's first version.
+            Conflict: a version from that instant exists, or another one was published meanwhile.
+        """
+        ...
+
+    async def versions(self, price_list_id: int, limit: int) -> Sequence[PriceVersionRow]:
+        """
+        Return the newest versions with their items, newest first.
+
+        Raises:
+            NotFound: no such list.
         """
         ...
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.clock import Clock
 from smsgate.flows.ports_commerce import PriceDataStore
-from smsgate.flows.usage_records import PriceData
+from smsgate.flows.usage_records import PriceData, PriceListData
 
 REFRESH_S: Final = (
     5.0  # another node's published price is seen within this; it takes effect by its own instant
@@ -24,6 +25,7 @@ class Pricing:
         self._clock = clock
         self._books: dict[int, PriceBook] = {}
         self._cost_lists: dict[str, int] = {}
+        self._lists: Sequence[PriceListData] = ()
         self._merchants: dict[int, tuple[int | None, str]] = {}
         self._slugs: dict[int, str] = {}
         self._version: tuple[object, ...] | None = None
@@ -59,6 +61,14 @@ class Pricing:
         list_id = self._cost_lists.get(name)
         return None if list_id is None else self._books.get(list_id)
 
+    def price_list(self, price_list_id: int) -> PriceListData | None:
+        return next((row for row in self._lists if row.price_list_id == price_list_id), None)
+
+    def named_books(self, side: str, currency: str) -> list[tuple[str, PriceBook]]:
+        """Return the lists of one side in one currency, by name."""
+        found = [row for row in self._lists if row.side == side and row.currency == currency]
+        return [(row.name, self._books[row.price_list_id]) for row in sorted(found, key=lambda row: row.name)]
+
     def merchant(self, merchant_id: int) -> tuple[int | None, str]:
         """Return (price_list_id, currency); no list and "" for a merchant that is not known (yet)."""
         return self._merchants.get(merchant_id, (None, ""))
@@ -90,4 +100,5 @@ class Pricing:
             row.price_list_id: PriceBook(row.price_list_id, row.currency, versions[row.price_list_id])
             for row in data.lists
         }
+        self._lists = data.lists
         self._cost_lists = {row.name: row.price_list_id for row in data.lists if row.side == "cost"}

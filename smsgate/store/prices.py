@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import Conflict, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_api import OPERATOR, PriceItem, PriceListRow, PriceVersionRow
+from smsgate.flows.ports_api import OPERATOR, NewPrices, PriceItem, PriceListRow, PriceVersionRow
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_prices
 from smsgate.store.pages import page_rows
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from smsgate.flows.commerce_records import PageAsk
+    from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
 
 _SQL: Final = load("prices")
@@ -50,35 +52,32 @@ class PgPrices:
     async def publish(
         self,
         price_list_id: int,
-        effective_from: datetime,
-        items: Sequence[PriceItem],
+        prices: Sequence[NewPrices],
         *,
-        item_id_base: int,
         source_sha256: bytes,
         now: datetime,
         not_before: datetime,
-    ) -> PriceVersionRow:
+        last_version: int | None = None,
+    ) -> Sequence[PriceVersionRow]:
         try:
             async with self._database.api() as connection, connection.transaction():
                 if await connection.fetchrow(_SQL["price_list"], price_list_id) is None:
                     raise NotFound("No such object.")
                 await connection.execute(_SQL["lock_list"], price_list_id)
-                last = await connection.fetchval(_SQL["last_version"], price_list_id)
-                if last and effective_from < not_before:
-                    raise Invalid(
-                        "Prices cannot change in the past; only a list's first version may start there.",
-                        code="effective_from_past",
-                        pointer="/effective_from",
+                last: int = await connection.fetchval(_SQL["last_version"], price_list_id)
+                if last_version not in {None, last}:
+                    raise Conflict(
+                        f"Version {last} was published meanwhile: look at the differences again.",
+                        code="prices_changed",
                     )
-                version = last + 1
-                await connection.execute(
-                    _SQL["insert_version"], price_list_id, version, effective_from, source_sha256, now
-                )
-                await connection.execute(
-                    _SQL["insert_items"], price_list_id, version, item_id_base,
-                    [item.direction for item in items], [item.network for item in items],
-                    [item.unit_micros for item in items],
-                )  # fmt: skip
+                for place, version in enumerate(prices):
+                    if last and version.effective_from < not_before:
+                        raise Invalid(
+                            "Prices cannot change in the past; only a list's first version may start there.",
+                            code="effective_from_past",
+                            pointer="/effective_from",
+                        )
+                    await _insert(connection, price_list_id, last + 1 + place, version, source_sha256, now)
                 await publish_prices(connection)
         except StoreError as exc:
             if exc.sqlstate == DUPLICATE_KEY:
@@ -88,7 +87,55 @@ class PgPrices:
                     pointer="/effective_from",
                 ) from exc
             raise
-        return PriceVersionRow(price_list_id, version, effective_from, now, tuple(items))
+        return [
+            PriceVersionRow(
+                price_list_id, last + 1 + place, version.effective_from, now, tuple(version.items)
+            )
+            for place, version in enumerate(prices)
+        ]
+
+    async def versions(self, price_list_id: int, limit: int) -> Sequence[PriceVersionRow]:
+        async with self._database.api() as connection, connection.transaction():
+            if await connection.fetchrow(_SQL["price_list"], price_list_id) is None:
+                raise NotFound("No such object.")
+            rows = await connection.fetch(_SQL["versions"], price_list_id, limit)
+            items: defaultdict[int, list[PriceItem]] = defaultdict(list)
+            numbers = [row["version"] for row in rows]
+            for row in await connection.fetch(_SQL["items_of"], price_list_id, numbers):
+                items[row["version"]].append(_item(row))
+        return [
+            PriceVersionRow(
+                price_list_id,
+                row["version"],
+                row["effective_from"],
+                row["published_at"],
+                tuple(items[row["version"]]),
+            )
+            for row in rows
+        ]
+
+
+async def _insert(
+    connection: Connection,
+    price_list_id: int,
+    number: int,
+    version: NewPrices,
+    source_sha256: bytes,
+    now: datetime,
+) -> None:
+    await connection.execute(
+        _SQL["insert_version"], price_list_id, number, version.effective_from, source_sha256, now
+    )
+    items = version.items
+    await connection.execute(
+        _SQL["insert_items"], price_list_id, number, version.item_id_base,
+        [item.direction for item in items], [item.network for item in items],
+        [item.unit_micros for item in items],
+    )  # fmt: skip
+
+
+def _item(row: asyncpg.Record) -> PriceItem:
+    return PriceItem(row["direction"], row["network"], row["unit_micros"])
 
 
 def _list(row: asyncpg.Record) -> PriceListRow:

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from smsgate.cli.prices import read_prices
-from smsgate.errors import Invalid
-from smsgate.flows.ports_api import PriceItem
 from smsgate.security.api_keys import Mode, parse_key
 from tests.cli.command_shell import Shell
 
@@ -31,7 +28,7 @@ def a_merchant(shell: Shell, *options: str) -> str:
 
 def a_list(shell: Shell, *options: str, csv: str = PRICES) -> str:
     name = a_name("list")
-    shell.ok("prices", "publish", name, "-", *options, stdin=csv)
+    shell.ok("billing", "publish", name, "-", "--yes", *options, stdin=csv)
     return name
 
 
@@ -147,7 +144,7 @@ def test_a_test_key_of_few_scopes_and_a_key_of_the_operator(shell: Shell) -> Non
         (("billing", "export", "m", "2026-13"), "YYYY-MM: 2026-13 is no month"),
         (("billing", "statement", "m", "november"), "YYYY-MM: 'november' is no month"),
         (("billing", "statement", "m", "2026-11", "--currency", "eur"), "--currency: "),
-        (("prices", "publish", "x", "nowhere.csv"), "nowhere.csv cannot be read"),
+        (("billing", "publish", "x", "nowhere.csv"), "nowhere.csv cannot be read"),
         (("run", "--roles", "api,king"), "--roles: king is none of api, gateway, webhooks"),
         (("smsc", "--receipt-delay-s", "3,1"), "--receipt-delay-s: '3,1' is no range"),
         (("smsc", "--ok", "0.9", "--stop", "0.9"), "shares of replies sum to 1.8"),
@@ -166,10 +163,10 @@ def test_prices_are_published_and_shown_and_a_new_version_replaces_them(shell: S
     shown = shell.ok("prices", "show", name, "--json").json()
     assert shown["version"] == 1
     assert shown["items"] == [
-        {"direction": "mt", "network": "208", "unit_price": "0.045"},
         {"direction": "mo", "network": "*", "unit_price": "0.01"},
+        {"direction": "mt", "network": "208", "unit_price": "0.045"},
     ]
-    shell.ok("prices", "publish", name, "-", stdin="direction,network,unit_price\nmt,*,0.05\n")
+    shell.ok("billing", "publish", name, "-", "--yes", stdin="direction,network,unit_price\nmt,*,0.05\n")
     assert shell.ok("prices", "show", name, "--json").json()["version"] == 2
     (row,) = [row for row in shell.ok("prices", "list", "--json").json() if row["name"] == name]
     assert (row["side"], row["currency"], row["versions"], row["in_force"]) == ("sell", "EUR", 2, 2)
@@ -178,52 +175,21 @@ def test_prices_are_published_and_shown_and_a_new_version_replaces_them(shell: S
 def test_prices_of_the_future_are_not_yet_in_force(shell: Shell) -> None:
     name = a_list(shell)
     rows = "direction,network,unit_price\nmt,*,0.09\n"
-    shell.ok("prices", "publish", name, "-", "--from", "2099-01-01T00:00:00+01:00", stdin=rows)
+    shell.ok("billing", "publish", name, "-", "--yes", "--from", "2099-01-01T00:00:00+01:00", stdin=rows)
     assert shell.ok("prices", "show", name, "--json").json()["version"] == 1
-
-
-@pytest.mark.parametrize(
-    ("csv", "words"),
-    [
-        (
-            "direction,network,unit_price\nmt,208,0,046\n",
-            "price 1: it has not 3 cells; write decimals with a point",
-        ),
-        ("direction,network,unit_price\nmt,208,0.045\nmt,*\n", "price 2: it has not 3 cells"),
-        ("direction,network,unit_price\nmt,208,0.0000001\n", "price 1: '0.0000001' is not an amount"),
-        ("direction,network,unit_price\nmt,208,-1\n", "price 1: -1000000 micros is no price"),
-        ("direction,network,unit_price\nmx,208,0.01\n", "price 1: direction 'mx' is neither mt nor mo"),
-        ("direction,network,unit_price\nmt,France,0.01\n", "price 1: 'France' is neither MCC+MNC"),
-        ("direction,network,unit_price\nmt,208,0.01\nmt,208,0.02\n", "price 2: mt 208 is priced twice"),
-        ("direction;network;unit_price\nmt;208;0.01\n", "begin with the line direction,network,unit_price"),
-        ("", "must begin with the line"),
-        ("direction,network,unit_price\n", "has 0 prices"),
-    ],
-)
-def test_a_broken_row_of_a_price_file_is_named(csv: str, words: str) -> None:
-    with pytest.raises(Invalid) as refusal:
-        read_prices(csv.encode(), "prices.csv")
-    assert words in str(refusal.value)
-
-
-def test_a_price_file_of_a_spreadsheet_is_read() -> None:
-    octets = b"\xef\xbb\xbfunit_price,network, direction\r\n0.045,20801,mt\r\n"
-    assert read_prices(octets, "x") == [PriceItem("mt", "20801", 45_000)]
-    with pytest.raises(Invalid, match="not CSV in UTF-8"):
-        read_prices(b"direction,network,unit_price\nmt,\xff,1\n", "x")
 
 
 def test_a_broken_price_file_is_refused_whole(shell: Shell) -> None:
     name = a_name("list")
-    found = shell.run("prices", "publish", name, "-", stdin=PRICES + "mt,209,0,046\n")
+    found = shell.run("billing", "publish", name, "-", "--yes", stdin=PRICES + "mt,209,0,046\n")
     assert found.code == 1, found
-    assert "price 3: it has not 3 cells" in found.err
+    assert "-, line 4: it has 4 cells, the header has 3" in found.err
     assert f"No price list is called '{name}'" in shell.run("prices", "show", name).err
 
 
 def test_a_list_keeps_its_side_and_its_currency(shell: Shell) -> None:
     name = a_list(shell, "--side", "cost", "--currency", "SEK")
-    found = shell.run("prices", "publish", name, "-", "--currency", "EUR", stdin=PRICES)
+    found = shell.run("billing", "publish", name, "-", "--yes", "--currency", "EUR", stdin=PRICES)
     assert found.code == 1
     assert "of side cost in SEK" in found.err
     given = shell.run("merchant", "price-list", a_merchant(shell), name)

@@ -41,18 +41,20 @@ def test_an_installation_is_mended_as_the_check_says_until_it_is_whole(
     assert "password_file" in finding(first, "configuration", "warning")["detail"]
     assert "key add --operator" in finding(first, "operator keys", "warning")["mend"]
     costs = finding(first, "costs of sim", "failed")["mend"]
-    assert costs == "smsgate prices publish sim-cost FILE.csv --side cost"
-    shell.ok("prices", "publish", "sim-cost", "-", "--side", "cost", stdin=PRICES)
+    assert costs == "smsgate billing publish sim-cost FILE.csv --side cost"
+    shell.ok("billing", "publish", "sim-cost", "-", "--yes", "--side", "cost", stdin=PRICES)
     shell.ok("key", "add", "--operator", "--name", "ops")
 
     shell.ok("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR")
     second = shell.run("check", "--config", config, "--json")
     assert finding(second, "prices of boxman", "failed")["mend"] == "smsgate merchant price-list boxman LIST"
-    shell.ok("prices", "publish", "abroad", "-", stdin="direction,network,unit_price\nmt,262,0.08\n")
+    shell.ok(
+        "billing", "publish", "abroad", "-", "--yes", stdin="direction,network,unit_price\nmt,262,0.08\n"
+    )
     shell.ok("merchant", "price-list", "boxman", "abroad")
     third = shell.run("check", "--config", config, "--json")
     assert "networks of FR: 208" in finding(third, "prices of boxman", "failed")["detail"]
-    shell.ok("prices", "publish", "abroad", "-", stdin=PRICES)
+    shell.ok("billing", "publish", "abroad", "-", "--yes", stdin=PRICES)
 
     last = shell.run("check", "--config", config, "--json")
     assert last.code == 0, last.out

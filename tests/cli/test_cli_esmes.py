@@ -45,7 +45,7 @@ def ports(shell: Shell) -> dict[str, int]:
     )
     shell.extra["SMSGATE_CONFIG"] = str(shell.cwd / "smsgate.toml")
     shell.ok("merchant", "add", "clinic", "--name", "Clinic", "--country", "FR")
-    shell.ok("prices", "publish", "clinic", "-", stdin=PRICES)
+    shell.ok("billing", "publish", "clinic", "-", "--yes", stdin=PRICES)
     shell.ok("merchant", "price-list", "clinic", "clinic")
     return {"smpp": smpp, "control": control, "esmes": esmes}
 

@@ -43,7 +43,7 @@ def routed(shell: Shell) -> Shell:
     path = write_config(shell.cwd / "routes.toml", smpp="127.0.0.1:1", more=OTHER)
     shell.extra["SMSGATE_CONFIG"] = str(path)
     prices = "direction,network,unit_price\nmt,*,0.0450\n"
-    shell.ok("prices", "publish", "dear-cost", "-", "--side", "cost", stdin=prices)
+    shell.ok("billing", "publish", "dear-cost", "-", "--yes", "--side", "cost", stdin=prices)
     shell.ok("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR", "--contact", "bxm.fr")
     return shell
 

@@ -109,7 +109,7 @@ def stats(control: str) -> dict[str, Any]:
 def a_priced_merchant(shell: Shell) -> str:
     """Add a merchant beside the running daemon; return its key."""
     shell.ok("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR", "--contact", "bxm.fr")
-    shell.ok("prices", "publish", "fr", "-", stdin=PRICES)
+    shell.ok("billing", "publish", "fr", "-", "--yes", stdin=PRICES)
     shell.ok("merchant", "price-list", "boxman", "fr")
     return shell.ok("key", "add", "boxman", "--name", "shop").out.strip()
 

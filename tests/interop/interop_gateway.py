@@ -165,7 +165,7 @@ class Gateway:
 
     def open_shop(self) -> None:
         """Do what an operator does before a shop's first offer."""
-        self.command("prices", "publish", "france", "-", given=PRICES)
+        self.command("billing", "publish", "france", "-", "--yes", given=PRICES)
         self.command("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR")
         self.command("merchant", "price-list", "boxman", "france")
         self._key = self.command("key", "add", "boxman", "--name", "shop")["key"]

@@ -35,3 +35,16 @@ VALUES ($1, $2, $3, $4, $5);
 INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
 SELECT $3 + n.place - 1, $1, $2, n.direction, n.network, n.unit_micros
 FROM unnest($4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS n (direction, network, unit_micros, place);
+
+-- name: versions
+-- scope: control
+SELECT version, effective_from, published_at FROM price_version
+WHERE price_list_id = $1
+ORDER BY version DESC
+LIMIT $2;
+
+-- name: items_of
+-- scope: control
+SELECT version, direction, network, unit_micros FROM price_item
+WHERE price_list_id = $1 AND version = ANY ($2::int[])
+ORDER BY version, direction, network;

@@ -1,0 +1,143 @@
+"""What a rate sheet would change, and where messages would then earn less than they cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.prefix_sheets import by_network
+from smsgate.billing.price_changes import BelowCost, PlannedVersion, below_cost, planned_versions
+from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
+from smsgate.billing.rate_sheets import RateSheet
+from smsgate.clock import Clock
+from smsgate.errors import Invalid
+from smsgate.flows import ports, ports_api
+from smsgate.flows.pricing import Pricing
+from smsgate.flows.usage_records import PriceListData
+
+CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
+ITEMS_MAX: Final = 5_000  # networks of the world, both directions
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """
+    What would be added to a list, and what of it needs a second look; `last_version` is what it was seen
+    on.
+    """
+
+    versions: tuple[PlannedVersion, ...]
+    below_cost: tuple[tuple[datetime, BelowCost], ...]
+    ignored_columns: tuple[str, ...]
+    last_version: int
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        return tuple(sentence for version in self.versions for sentence in version.contradictions)
+
+    @property
+    def differs(self) -> bool:
+        return any(version.differs for version in self.versions)
+
+
+def plan(
+    sheet: RateSheet,
+    prices: PriceListData,
+    pricing: Pricing,
+    networks: NetworkTable,
+    *,
+    effective_from: datetime,
+    partial: bool = False,
+) -> Publication:
+    """
+    Return what publishing would do; `pricing` is fresh. Writes nothing.
+
+    Raises:
+        Invalid: the sheet is of another currency, or cannot be told by network.
+    """
+    if sheet.currency not in {None, prices.currency}:
+        raise Invalid(
+            f"The sheet's prices are in {sheet.currency}, the list {prices.name} is in {prices.currency}.",
+            code="sheet_invalid",
+        )
+    book = pricing.book(prices.price_list_id) or PriceBook(prices.price_list_id, prices.currency, ())
+    planned = planned_versions(
+        by_network(sheet, networks), book, effective_from=effective_from, partial=partial
+    )
+    for version in planned:
+        if len(version.items) > ITEMS_MAX:
+            raise Invalid(f"A version has at most {ITEMS_MAX} prices, not {len(version.items)}.")
+    return Publication(
+        tuple(planned),
+        tuple(
+            (version.effective_from, found)
+            for version in planned
+            for found in earning_too_little(prices, version.items, version.effective_from, pricing)
+        ),
+        sheet.ignored,
+        max((version.version for version in book.versions), default=0),
+    )
+
+
+def earning_too_little(
+    prices: PriceListData, items: Sequence[PriceItem], at: datetime, pricing: Pricing
+) -> list[BelowCost]:
+    """Return what prices in force at `at` sell below cost, against all lists of the other side."""
+    version = PriceVersion(0, at, items)
+    other = "cost" if prices.side == "sell" else "sell"
+    others = [
+        (name, running)
+        for name, book in pricing.named_books(other, prices.currency)
+        if (running := book.version_at(at)) is not None
+    ]
+    if prices.side == "sell":
+        return below_cost((prices.name, version), others)
+    return [found for sell in others for found in below_cost(sell, [(prices.name, version)])]
+
+
+async def publish(
+    store: ports_api.PriceStore,
+    ids: ports.Ids,
+    clock: Clock,
+    price_list_id: int,
+    publication: Publication,
+    octets: bytes,
+) -> Sequence[ports_api.PriceVersionRow]:
+    """Add the planned versions, all or none; `octets` are the sheet as it came."""
+    now = clock.now()
+    prices = [
+        ports_api.NewPrices(version.effective_from, stored(version.items), ids.block(len(version.items)))
+        for version in publication.versions
+    ]
+    return await store.publish(
+        price_list_id,
+        prices,
+        source_sha256=hashlib.sha256(octets).digest(),
+        now=now,
+        not_before=now - CLOCK_SKEW,
+        last_version=publication.last_version,
+    )
+
+
+def stored(items: Sequence[PriceItem]) -> list[ports_api.PriceItem]:
+    return [ports_api.PriceItem(item.direction.value, item.network, item.unit_micros) for item in items]
+
+
+def billable(items: Sequence[ports_api.PriceItem]) -> list[PriceItem]:
+    """
+    Return what billing makes of items, judged by billing itself.
+
+    Raises:
+        Invalid: code `price_invalid`, at the item's pointer.
+    """
+    found: list[PriceItem] = []
+    for place, item in enumerate(items):
+        try:
+            found.append(PriceItem(1 + place, Direction(item.direction), item.network, item.unit_micros))
+        except Invalid as exc:
+            raise Invalid(str(exc), code=exc.code, pointer=f"/items/{place}{exc.pointer or ''}") from None
+    return found

@@ -1,0 +1,76 @@
+"""Price lists over HTTP: their versions, and what publishing would change."""
+
+from __future__ import annotations
+
+import pytest
+
+from smsgate.errors import StoreError
+from tests.api.commerce_setup import Shop
+
+LATER = "2099-01-01T00:00:00Z"
+
+
+def item(network: str, price: str, direction: str = "mt") -> dict[str, str]:
+    return {"direction": direction, "network": network, "unit_price": price}
+
+
+async def a_list(shop: Shop, name: str, side: str, *items: dict[str, str]) -> str:
+    operator = shop.api.operator
+    made = await operator.post("/v1/price_lists", {"name": name, "side": side, "currency": "CHF"})
+    path = f"/v1/price_lists/{made.body['id']}"
+    body = {"effective_from": "2026-01-01T00:00:00Z", "items": list(items)}
+    assert (await operator.post(f"{path}/versions", body)).status == 201
+    return path
+
+
+async def test_versions_are_read_newest_first_with_their_items(shop: Shop) -> None:
+    path = await a_list(shop, "swiss", "sell", item("228", "0.05"))
+    body = {"effective_from": LATER, "items": [item("228", "0.06"), item("*", "0.1")]}
+    await shop.api.operator.post(f"{path}/versions", body)
+    read = await shop.api.operator.get(f"{path}/versions")
+    assert [(row["version"], len(row["items"])) for row in read.body["data"]] == [(2, 2), (1, 1)]
+    assert read.body["data"][1]["items"] == [item("228", "0.05")]
+    assert (await shop.caller.get(f"{path}/versions")).status == 403
+
+
+async def test_differences_are_told_and_nothing_is_written(shop: Shop) -> None:
+    await a_list(shop, "swiss cost", "cost", item("228", "0.055"))
+    path = await a_list(shop, "swiss", "sell", item("228", "0.05"), item("*", "0.1"))
+    body = {"effective_from": LATER, "items": [item("228", "0.052"), item("22801", "0.06")]}
+    told = await shop.api.operator.post(f"{path}/differences", body)
+    assert told.status == 200, told
+    assert [(row["network"], row["old"], row["new"], row["change"]) for row in told.body["changes"]] == [
+        ("*", "0.10", None, "removed"),
+        ("228", "0.05", "0.052", "increase"),
+        ("22801", None, "0.06", "new"),
+    ]
+    assert told.body["unchanged"] == 0
+    assert told.body["below_cost"] == [
+        {"network": "228", "sell": "0.052", "cost": "0.055", "sell_list": "swiss", "cost_list": "swiss cost"}
+    ]
+    assert len((await shop.api.operator.get(f"{path}/versions")).body["data"]) == 1
+
+
+async def test_differences_of_prices_that_are_none_are_refused(shop: Shop) -> None:
+    path = await a_list(shop, "swiss", "sell", item("228", "0.05"))
+    body = {"effective_from": LATER, "items": [item("228", "0.05"), item("228", "0.06")]}
+    assert (await shop.api.operator.post(f"{path}/differences", body)).code == "price_invalid"
+    other = path.rpartition("_")[0] + "_" + "1" * 11
+    assert (await shop.api.operator.post(f"{other}/differences", body)).status in {404, 422}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE price_item SET unit_micros = 1",
+        "DELETE FROM price_item",
+        "UPDATE price_version SET effective_from = now()",
+        "DELETE FROM price_version",
+    ],
+)
+async def test_no_role_of_the_gateway_changes_what_was_published(shop: Shop, statement: str) -> None:
+    with pytest.raises(StoreError, match="permission denied"):
+        await shop.execute(statement)
+    with pytest.raises(StoreError, match="permission denied"):
+        async with shop.database.api() as connection:
+            await connection.execute(statement)
