@@ -15,6 +15,9 @@ EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 NODE_BITS: Final = 6
 COUNTER_BITS: Final = 16
 NODES_MAX: Final = 1 << NODE_BITS
+QUARTER_HOUR_MS: Final = (
+    900_000  # zones differ from UTC by multiples of it, so months and days are whole ones
+)
 BLOCK_MAX: Final = 1 << COUNTER_BITS  # ids that one millisecond of one node can hold
 
 
@@ -26,6 +29,11 @@ def first_id_at(unix_ms: int) -> int:
 def unix_ms_of(id_: int) -> int:
     """Return the millisecond in which `id_` was made."""
     return (id_ >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS
+
+
+def quarter_hour_of(id_: int) -> int:
+    """Return the unix second at which the quarter of an hour began in which `id_` was made."""
+    return unix_ms_of(id_) // QUARTER_HOUR_MS * (QUARTER_HOUR_MS // 1_000)
 
 
 class IdMaker:

@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -33,6 +33,7 @@ from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.flows.routes import Prices
+from smsgate.ids import quarter_hour_of
 from smsgate.msisdn import mask
 
 log = structlog.get_logger(__name__)
@@ -289,12 +290,13 @@ class Intake:
             if item is not None and book is not None:
                 key = (row.merchant_id, row.campaign_id, row.mo.carrier_id, item.item_id, item.unit_micros)
                 charges[(*key, book.currency)] += 1
+        accepted_at = datetime.fromtimestamp(quarter_hour_of(self._tools.ids.next()), UTC)
         for (merchant_id, campaign_id, carrier_id, item_id, unit, currency), count in charges.items():
             made = posting(
                 PostingKey(merchant_id, campaign_id, item_id, currency, None, None, None),
                 count, count, unit * count, 0,
             )  # fmt: skip
-            writes.postings += ledger_lines(made, self._tools.ids.next(), "mo", carrier_id, now)
+            writes.postings += ledger_lines(made, self._tools.ids.next(), "mo", carrier_id, now, accepted_at)
 
     def _after(
         self, entries: Sequence[Heard], writes: InboundWrites, joined: Sequence[tuple[str, int]]

@@ -11,7 +11,7 @@ _SELL = frozenset({Account.UNBILLED, Account.REVENUE})
 
 
 def ledger_lines(
-    posting: Posting, posting_id: int, direction: str, carrier_id: int, at: datetime
+    posting: Posting, posting_id: int, direction: str, carrier_id: int, at: datetime, accepted_at: datetime
 ) -> list[PostingLine]:
     """Return the lines of one posting; sell lines carry the sell item, cost lines the cost item."""
     key = posting.key
@@ -30,6 +30,7 @@ def ledger_lines(
             messages=posting.messages,
             segments=posting.segments,
             at=at,
+            accepted_at=accepted_at,
         )
         for number, line in enumerate(posting.lines, start=1)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from smsgate.flows.records import (
 )
 from smsgate.flows.references import Reference, References
 from smsgate.flows.runs import part_of, span_of
+from smsgate.ids import quarter_hour_of
 from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
 
@@ -45,6 +46,7 @@ class _Charge(NamedTuple):
     cost_item_id: int
     cost_micros: int
     segments: int
+    quarter_hour: int  # unix second: of the acceptance, whose month the merchant's statement goes by
     currency: str
     cost_currency: str
 
@@ -124,7 +126,11 @@ class Outcomes:
         head = (batch.merchant_id, batch.campaign_id, batch.carrier_id)
         tail = (batch.currency, batch.cost_currency)
         segments = repeat(1) if batch.segments is None else part_of(batch.segments, indexes, place)
-        keys = Counter(zip(sell_items, sells, cost_items, costs, segments, strict=False))
+        ids = batch.message_ids
+        quarter = quarter_hour_of(ids[0])
+        at_once = quarter == quarter_hour_of(ids[-1])  # a chunk is accepted at one instant
+        quarters = repeat(quarter) if at_once else [quarter_hour_of(ids[i]) for i in indexes]
+        keys = Counter(zip(sell_items, sells, cost_items, costs, segments, quarters, strict=False))
         for key, count in keys.items():
             self._charges[_Charge(*head, *key, *tail)] += count
         self._count(batch, "accepted", len(indexes))
@@ -390,4 +396,5 @@ def _posting_lines(posting_id: int, charge: _Charge, count: int, at: datetime) -
     made = posting(
         key, count, count * charge.segments, charge.sell_micros * count, charge.cost_micros * count
     )
-    return ledger_lines(made, posting_id, "mt", charge.carrier_id, at)
+    accepted_at = datetime.fromtimestamp(charge.quarter_hour, UTC)
+    return ledger_lines(made, posting_id, "mt", charge.carrier_id, at, accepted_at)

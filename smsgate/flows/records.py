@@ -218,7 +218,11 @@ class ReportColumns:
 
 @dataclass(frozen=True, slots=True)
 class PostingLine:
-    """One line of a ledger posting; the lines of a posting sum to 0 per currency."""
+    """
+    One line of a ledger posting; the lines of a posting sum to 0 per currency.
+
+    `at` is when it was recorded, `accepted_at` the quarter of an hour in which its messages were accepted.
+    """
 
     merchant_id: int
     posting_id: int
@@ -233,6 +237,7 @@ class PostingLine:
     messages: int
     segments: int
     at: datetime
+    accepted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

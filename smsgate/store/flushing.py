@@ -181,7 +181,7 @@ async def _copy_unmatched(connection: Connection, unmatched: UnmatchedColumns) -
 async def insert_postings(connection: Connection, lines: Sequence[PostingLine]) -> None:
     """Write balanced postings, in the caller's transaction."""
     await connection.execute(
-        SQL["insert_postings"],
+        SQL["post_ledger"],
         [line.merchant_id for line in lines],
         [line.posting_id for line in lines],
         [line.line for line in lines],
@@ -195,6 +195,7 @@ async def insert_postings(connection: Connection, lines: Sequence[PostingLine]) 
         [line.messages for line in lines],
         [line.segments for line in lines],
         [line.at for line in lines],
+        [line.accepted_at for line in lines],
     )
 
 

@@ -12,10 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from smsgate.billing.postings import Account
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ChunkKey, Flush, PostingLine
+from smsgate.ids import quarter_hour_of
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection
 
@@ -41,6 +43,7 @@ class _Charge(NamedTuple):
     sell_micros: int
     cost_item_id: int
     cost_micros: int
+    accepted_at: datetime
 
 
 async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[ChunkKey]) -> Booked:
@@ -73,7 +76,8 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
             head = (sent.merchant_ids[place], campaign_id, sent.carrier_ids[place])
             sell = (sent.sell_item_ids[place], sent.sell_micros[place])
             cost = (sent.cost_item_ids[place], sent.cost_micros[place])
-            uncharged[_Charge(*head, sent.segment_counts[place], *sell, *cost)] += 1
+            quarter = datetime.fromtimestamp(quarter_hour_of(sent.message_ids[place]), UTC)
+            uncharged[_Charge(*head, sent.segment_counts[place], *sell, *cost, quarter)] += 1
     gone = {sent.message_ids[place] for place in dropped}
     return Booked(
         {key: n for key, n in counters.items() if n},
@@ -138,7 +142,9 @@ def _without(postings: Sequence[PostingLine], uncharged: Counter[_Charge]) -> li
         first = lines[0]
         segments = first.segments // first.messages
         head = (first.merchant_id, first.campaign_id, first.carrier_id, segments)
-        charge = _Charge(*head, *of_one[Account.UNBILLED], *of_one.get(Account.COST, (0, 0)))
+        charge = _Charge(
+            *head, *of_one[Account.UNBILLED], *of_one.get(Account.COST, (0, 0)), first.accepted_at
+        )
         less = min(uncharged[charge], first.messages)
         uncharged[charge] -= less
         left += [_shortened(line, less) for line in lines if line.messages > less]

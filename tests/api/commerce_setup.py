@@ -80,10 +80,10 @@ class Shop:
         async with self.database.bulk() as connection:
             await connection.execute(sql, *values)
 
-    async def execute_as_owner(self, sql: str) -> None:
+    async def execute_as_owner(self, sql: str, *values: Any) -> None:
         """Do what no role of the gateway may."""
         async with self.database.control() as connection:
-            await connection.execute(sql)
+            await connection.execute(sql, *values)
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         async with self.database.bulk() as connection:

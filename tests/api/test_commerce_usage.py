@@ -31,12 +31,12 @@ async def post(
     )
     posting_id, amount = shop.next_id(), item["unit_micros"] * segments
     for line, (account, signed) in enumerate((("unbilled", amount), ("revenue", -amount))):
-        await shop.execute(
+        await shop.execute_as_owner(
             "INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amount_micros, "
-            "direction, item_id, campaign_id, carrier_id, messages, segments, at) "
-            "VALUES ($1, $2, $3, $4, 'EUR', $5, $6, $7, $8, 1, $9, $10, $11)",
+            "direction, item_id, campaign_id, carrier_id, messages, segments, at, accepted_at) "
+            "VALUES ($1, $2, $3, $4, 'EUR', $5, $6, $7, $8, 1, $9, $10, $11, $12)",
             shop.merchant_id, posting_id, line, account, signed, direction, item["item_id"], campaign_id,
-            messages if messages is not None else segments, segments, at,
+            messages if messages is not None else segments, segments, at, at,
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 -- Who may do what. Run after the migrations at every start, so it must say the whole truth each time.
 -- sg_api sees one merchant (row-level security); sg_bulk sees all; sg_report reads; sg_audit adds. DDL is sg_owner's.
--- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, consent_event, order_event, event;
+-- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, document, document_line, consent_event,
+-- order_event, event;
 -- but for one thing: the flush may put the carrier's late answer in the place of "unknown" (sent.status = -1).
 -- Partitions get no grants of their own: they are reached through their parent.
 
@@ -22,7 +23,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, suppression, data_request
+    consent_question, suppression, data_request, billing_profile, billing_period, document, document_line
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -34,7 +35,7 @@ GRANT INSERT, UPDATE, DELETE ON
 -- An offer's versions and published prices are what was promised: added, never changed.
 GRANT INSERT ON
     instance_secret, data_key, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, ledger_entry, order_event, event, data_request
+    consent_event, message, sent, order_event, event, data_request
     TO sg_api;
 
 -- Re-wrapping of keys.
@@ -49,9 +50,14 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact,
-    suppression
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, billing_profile,
+    billing_period, document, document_line, document_series
     TO sg_bulk;
+
+-- A cut is moved by nobody and a document changed by nobody; closed_at is what a close still has to say.
+GRANT INSERT ON billing_period, document, document_line TO sg_bulk;
+GRANT UPDATE (closed_at) ON billing_period TO sg_bulk;
+GRANT INSERT, UPDATE ON document_series, billing_profile TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
     portability_version, ported_number,
@@ -63,8 +69,11 @@ GRANT INSERT, UPDATE, DELETE ON
 
 GRANT INSERT ON
     instance_secret, data_key, merchant, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, receipt, inbound_message, ledger_entry, order_event, event, suppression
+    consent_event, message, sent, receipt, inbound_message, order_event, event, suppression
     TO sg_bulk;
+
+-- The one way into the ledger.
+GRANT EXECUTE ON FUNCTION post_ledger TO sg_bulk;
 
 GRANT UPDATE
     (carrier_id, status, segments, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at, parts)
@@ -78,5 +87,5 @@ GRANT SELECT ON
     merchant, carrier, price_list, price_version, price_item, subscriber, consent_event, offer, offer_version,
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
-    consent_state
+    consent_state, billing_profile, billing_period, document, document_line, document_series
     TO sg_report;

@@ -311,12 +311,12 @@ INSERT INTO flush_log (owner, number) VALUES ($1, $2)
     ON CONFLICT (owner) DO UPDATE SET number = excluded.number, at = now() WHERE flush_log.number < excluded.number
 RETURNING number
 
--- name: insert_postings
--- scope: merchant
-INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amount_micros, direction, item_id,
-                          campaign_id, carrier_id, messages, segments, at)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-                     $8::bigint[], $9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::timestamptz[])
+-- name: post_ledger
+-- scope: control
+-- The function checks that each posting sums to zero, and what is late by the month's cut.
+SELECT post_ledger($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+                   $8::bigint[], $9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::timestamptz[],
+                   $14::timestamptz[])
 
 -- name: insert_sent
 -- scope: merchant
