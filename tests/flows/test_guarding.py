@@ -28,7 +28,7 @@ async def test_stops_beyond_the_limit_pause_it_once_whoever_looks_and_the_rest_i
 ) -> None:
     monkeypatch.setattr(daemon, "GUARD_INTERVAL_S", 0.02)
     async with a_world(database, subscribers=1_000, rate_per_s=100) as world:
-        campaign_id = await world.campaign(chunk=100)
+        campaign_id = await world.campaign(chunk=100, guarded=True)
         await world.execute("UPDATE campaign SET recipients = 1000, guard_stop_share = 100")
         async with world.gateway(), world.gateway():
             await eventually(lambda: len(world.log.by_destination) > 30)
@@ -58,7 +58,7 @@ async def test_refusals_beyond_the_limit_pause_it_and_an_unguarded_one_goes_on(
     async with a_world(
         database, subscribers=400, rate_per_s=200, refuse_share=1.0, refuse_status=0x0B
     ) as world:
-        campaign_id = await world.campaign(chunk=50)
+        campaign_id = await world.campaign(chunk=50, guarded=True)
         await world.execute("UPDATE campaign SET recipients = 400")
         async with world.gateway():
 

@@ -210,8 +210,9 @@ class World:
         tags: list[str] | None = None,
         state: str = "sending",
         merchant: int = MERCHANT,
+        guarded: bool = False,
     ) -> int:
-        """Start a campaign to everybody (of these tags) and return its id."""
+        """Start a campaign to all (of these tags) and return its id; the stop guard when asked for."""
         self.next_id += 1
         campaign_id, offer_id, now = self.next_id, self.next_id + 500_000, datetime.now(UTC)
         async with self.database.bulk_transaction() as connection:
@@ -234,13 +235,14 @@ class World:
             )
             await connection.execute(
                 "INSERT INTO campaign (merchant_id, campaign_id, offer_id, offer_version, state, started_at, "
-                "audience_tags) VALUES ($1, $2, $3, 1, $4, $5, $6)",
+                "audience_tags, guard_off) VALUES ($1, $2, $3, 1, $4, $5, $6, $7)",
                 merchant,
                 campaign_id,
                 offer_id,
                 state,
                 now,
                 tags,
+                not guarded,
             )
             await connection.execute(
                 "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, "
