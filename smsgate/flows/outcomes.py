@@ -130,9 +130,11 @@ class Outcomes:
         quarter = quarter_hour_of(ids[0])
         at_once = quarter == quarter_hour_of(ids[-1])  # a chunk is accepted at one instant
         quarters = repeat(quarter) if at_once else [quarter_hour_of(ids[i]) for i in indexes]
-        keys = Counter(zip(sell_items, sells, cost_items, costs, segments, quarters, strict=False))
-        for key, count in keys.items():
-            self._charges[_Charge(*head, *key, *tail)] += count
+        prices = zip(sell_items, sells, cost_items, costs, strict=True)
+        for (price, size, at_quarter), count in Counter(
+            zip(prices, segments, quarters, strict=False)
+        ).items():
+            self._charges[_Charge(*head, *price, size, at_quarter, *tail)] += count
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)
