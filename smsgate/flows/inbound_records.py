@@ -13,7 +13,8 @@ from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.orders import OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
-from smsgate.flows.records import MobileOriginated, OfferVersion, PostingLine
+from smsgate.flows.ledger import PostingLine
+from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.protocol.mo_text import decode_text
 
 MISSING: Final = "..."  # reads as hesitation: beside it no yes is a plain yes

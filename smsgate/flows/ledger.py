@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from smsgate.billing.postings import Account, Posting
-from smsgate.flows.records import PostingLine
+from smsgate.billing.postings import Account, Posting, PostingKey, posting
+
+
+@dataclass(frozen=True, slots=True)
+class PostingLine:
+    """
+    One line of a ledger posting; the lines of a posting sum to 0 per currency.
+
+    `at` is when it was recorded, `accepted_at` the quarter of an hour in which its messages were accepted.
+    """
+
+    merchant_id: int
+    posting_id: int
+    line: int
+    account: str
+    currency: str
+    amount_micros: int
+    direction: str
+    item_id: int
+    campaign_id: int | None
+    carrier_id: int
+    messages: int
+    segments: int
+    at: datetime
+    accepted_at: datetime
+
+
+class Charge(NamedTuple):
+    """Accepted messages that cost the same: they are one posting of a flush."""
+
+    merchant_id: int
+    campaign_id: int | None
+    carrier_id: int
+    sell_item_id: int
+    sell_micros: int
+    cost_item_id: int
+    cost_micros: int
+    segments: int
+    quarter_hour: int  # unix second: of the acceptance, whose month the merchant's statement goes by
+    currency: str
+    cost_currency: str
+
 
 _SELL = frozenset({Account.UNBILLED, Account.REVENUE})
 
@@ -34,3 +76,20 @@ def ledger_lines(
         )
         for number, line in enumerate(posting.lines, start=1)
     ]
+
+
+def charge_lines(posting_id: int, charge: Charge, count: int, at: datetime) -> list[PostingLine]:
+    key = PostingKey(
+        charge.merchant_id,
+        charge.campaign_id,
+        charge.sell_item_id,
+        charge.currency,
+        charge.carrier_id if charge.cost_item_id else None,
+        charge.cost_item_id or None,
+        charge.cost_currency if charge.cost_item_id else None,
+    )
+    made = posting(
+        key, count, count * charge.segments, charge.sell_micros * count, charge.cost_micros * count
+    )
+    accepted_at = datetime.fromtimestamp(charge.quarter_hour, UTC)
+    return ledger_lines(made, posting_id, "mt", charge.carrier_id, at, accepted_at)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple
 
-from smsgate.billing.postings import PostingKey, posting
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
-from smsgate.flows.ledger import ledger_lines
+from smsgate.flows.ledger import Charge, charge_lines
 from smsgate.flows.long_texts import PART_REFUSED
 from smsgate.flows.records import (
     STATUS_NOT_SENT,
@@ -26,29 +25,12 @@ from smsgate.flows.records import (
     ChunkKey,
     ChunkProgress,
     Flush,
-    PostingLine,
 )
 from smsgate.flows.references import Reference, References
 from smsgate.flows.runs import part_of, span_of
 from smsgate.ids import quarter_hour_of
 from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
-
-
-class _Charge(NamedTuple):
-    """Accepted messages that cost the same: they are one posting of a flush."""
-
-    merchant_id: int
-    campaign_id: int | None
-    carrier_id: int
-    sell_item_id: int
-    sell_micros: int
-    cost_item_id: int
-    cost_micros: int
-    segments: int
-    quarter_hour: int  # unix second: of the acceptance, whose month the merchant's statement goes by
-    currency: str
-    cost_currency: str
 
 
 @dataclass(slots=True)
@@ -82,7 +64,7 @@ class Outcomes:
     def __init__(self, next_id: Callable[[], int]) -> None:
         self._next_id = next_id
         self._number = 0
-        self._charges: Counter[_Charge] = Counter()
+        self._charges: Counter[Charge] = Counter()
         self.references = References()
         self.receipt_counts = ReceiptCounts()
         self._acks: list[Ack] = []
@@ -134,7 +116,7 @@ class Outcomes:
         for (price, size, at_quarter), count in Counter(
             zip(prices, segments, quarters, strict=False)
         ).items():
-            self._charges[_Charge(*head, *price, size, at_quarter, *tail)] += count
+            self._charges[Charge(*head, *price, size, at_quarter, *tail)] += count
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)
@@ -301,7 +283,7 @@ class Outcomes:
         self._number += 1
         flush.number = self._number
         for key, count in self._charges.items():
-            flush.postings += _posting_lines(self._next_id(), key, count, at)
+            flush.postings += charge_lines(self._next_id(), key, count, at)
         flush.chunks += [_progress(chunk, grants) for chunk in touched]
         self.flush, self._acks, self._written_settled = Flush(number=0), [], 0
         self._charges, self._touched = Counter(), {}
@@ -383,20 +365,3 @@ def _progress(chunk: Chunk, grants: Grants) -> ChunkProgress:
     if wanted := chunk.next_allowance(grants.step) - chunk.allowance_asked:
         chunk.allowance_asked += wanted if done else grants.take(wanted)
     return ChunkProgress(chunk.key, chunk.allowance_asked, done=done)
-
-
-def _posting_lines(posting_id: int, charge: _Charge, count: int, at: datetime) -> list[PostingLine]:
-    key = PostingKey(
-        charge.merchant_id,
-        charge.campaign_id,
-        charge.sell_item_id,
-        charge.currency,
-        charge.carrier_id if charge.cost_item_id else None,
-        charge.cost_item_id or None,
-        charge.cost_currency if charge.cost_item_id else None,
-    )
-    made = posting(
-        key, count, count * charge.segments, charge.sell_micros * count, charge.cost_micros * count
-    )
-    accepted_at = datetime.fromtimestamp(charge.quarter_hour, UTC)
-    return ledger_lines(made, posting_id, "mt", charge.carrier_id, at, accepted_at)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.guard import GuardCounts, GuardLimits
+from smsgate.flows.ledger import PostingLine
 
 STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
 STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
@@ -214,30 +215,6 @@ class ReportColumns:
         self.states.append(state)
         self.errors.append(error)
         self.happened_at.append(at)
-
-
-@dataclass(frozen=True, slots=True)
-class PostingLine:
-    """
-    One line of a ledger posting; the lines of a posting sum to 0 per currency.
-
-    `at` is when it was recorded, `accepted_at` the quarter of an hour in which its messages were accepted.
-    """
-
-    merchant_id: int
-    posting_id: int
-    line: int
-    account: str
-    currency: str
-    amount_micros: int
-    direction: str
-    item_id: int
-    campaign_id: int | None
-    carrier_id: int
-    messages: int
-    segments: int
-    at: datetime
-    accepted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from smsgate.errors import StoreError
-from smsgate.flows.records import ChunkKey, Flush, PostingLine, ReceiptColumns, SentColumns, UnmatchedColumns
+from smsgate.flows.ledger import PostingLine
+from smsgate.flows.records import ChunkKey, Flush, ReceiptColumns, SentColumns, UnmatchedColumns
 from smsgate.store import catalogue
 from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000

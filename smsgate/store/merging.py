@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from smsgate.billing.postings import Account
-from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ChunkKey, Flush, PostingLine
+from smsgate.flows.ledger import PostingLine
+from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ChunkKey, Flush
 from smsgate.ids import quarter_hour_of
 from smsgate.store import catalogue
 from smsgate.store.connection import Connection

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from smsgate.errors import StoreError
-from smsgate.flows.records import PostingLine
+from smsgate.flows.ledger import PostingLine
 from smsgate.store.flushing import insert_postings
 from smsgate.store.pool import Database
 
