@@ -7,6 +7,7 @@ close cannot matter.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
@@ -61,6 +62,30 @@ class Ladder:
 
     def _position(self, unit: int) -> int:
         return bisect_right(self.steps, unit, key=lambda step: step.first) - 1
+
+
+def ladder_to_json(ladder: Ladder) -> str:
+    """Return {"mode": "graduated", "steps": [[1, 50000], [101, 40000]]}: first units and micros."""
+    return json.dumps({"mode": ladder.mode.value, "steps": ladder.steps})
+
+
+def ladder_from_json(text: str) -> Ladder:
+    """
+    Read what `ladder_to_json` wrote.
+
+    Raises:
+        Invalid: code `price_invalid`.
+    """
+    try:
+        told = json.loads(text)
+        steps = tuple(Step(first, unit_micros) for first, unit_micros in told["steps"])
+        mode = LadderMode(told["mode"])
+        whole = all(type(number) is int for step in steps for number in step)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise Invalid(f"{text[:80]!r} is no ladder", code="price_invalid") from exc
+    if not whole:
+        raise Invalid("steps are whole units and whole micros", code="price_invalid")
+    return Ladder(mode, steps)
 
 
 def tier_changes(

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
+from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
+from smsgate.billing.tiers import ladder_from_json
 from smsgate.clock import Clock
 from smsgate.flows.ports_commerce import PriceDataStore
 from smsgate.flows.usage_records import PriceData, PriceListData
@@ -88,7 +89,10 @@ class Pricing:
     def _take(self, data: PriceData) -> None:
         items: defaultdict[tuple[int, int], list[PriceItem]] = defaultdict(list)
         for row in data.items:
-            item = PriceItem(row.item_id, Direction(row.direction), row.network, row.unit_micros)
+            ladder = None if row.ladder is None else ladder_from_json(row.ladder)
+            item = PriceItem(
+                row.item_id, Direction(row.direction), row.network, row.unit_micros, Basis(row.basis), ladder
+            )
             items[row.price_list_id, row.version].append(item)
         versions: defaultdict[int, list[PriceVersion]] = defaultdict(list)
         for version in data.versions:

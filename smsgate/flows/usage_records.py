@@ -62,6 +62,8 @@ class PriceItemRow:
     direction: str
     network: str
     unit_micros: int
+    basis: str = "submit"
+    ladder: str | None = None  # JSON, as `billing.tiers.ladder_from_json` reads it
 
 
 @dataclass(frozen=True, slots=True)

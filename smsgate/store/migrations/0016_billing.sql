@@ -11,6 +11,10 @@ ALTER TABLE ledger_entry ADD CONSTRAINT ledger_entry_account_check
 ALTER TABLE ledger_entry DROP CONSTRAINT ledger_entry_direction_check;
 ALTER TABLE ledger_entry ADD CONSTRAINT ledger_entry_direction_check CHECK (direction IN ('mt', 'mo', 'document'));
 
+-- What charges an MT, and prices by quantity: {"mode": "graduated", "steps": [[1, 50000], [101, 40000]]}, first unit and micros.
+ALTER TABLE price_item ADD COLUMN basis text NOT NULL DEFAULT 'submit' CHECK (basis IN ('submit', 'delivered'));
+ALTER TABLE price_item ADD COLUMN ladder jsonb;
+
 -- The one way into the ledger: no role at run time may insert otherwise, and none may change or delete. The lines of a
 -- posting sum to zero per currency, or nothing is written. What is recorded after a month was cut is told as late, whatever
 -- instant its flush began with: either the cut sees the entry, or the entry (in a later statement) sees the cut.
@@ -53,9 +57,39 @@ CREATE TABLE billing_profile (
     business           boolean NOT NULL,
     einvoicing_id      text NOT NULL DEFAULT '',
     einvoicing_scheme  text NOT NULL DEFAULT '0225',
-    payment_days       smallint NOT NULL CHECK (payment_days BETWEEN 0 AND 60),  -- C. com. L441-10
-    minimum_minor      bigint NOT NULL DEFAULT 0 CHECK (minimum_minor >= 0),     -- a month, in the merchant's currency
-    minimum_from       date
+    payment_days       smallint NOT NULL CHECK (payment_days BETWEEN 0 AND 60)  -- C. com. L441-10
+);
+
+-- What the merchant's services are taxed with, from which of its days on (R6, R16).
+CREATE TABLE billing_vat (
+    merchant_id  bigint NOT NULL,
+    valid_from   date NOT NULL,
+    category     text NOT NULL,
+    rate_micros  bigint,                    -- NULL: the seller's rate that is in force; -1: the category has none
+    exemption    text NOT NULL DEFAULT '',  -- a code of the VATEX list
+    reason       text NOT NULL,             -- why this category, in words
+    PRIMARY KEY (merchant_id, valid_from)
+);
+
+-- Minimum net of a month (R11).
+CREATE TABLE billing_commitment (
+    merchant_id    bigint NOT NULL,
+    currency       text NOT NULL,
+    first_month    date NOT NULL,
+    last_month     date,                    -- included; NULL: without end
+    minimum_minor  bigint NOT NULL CHECK (minimum_minor >= 0),
+    PRIMARY KEY (merchant_id, currency, first_month)
+);
+
+-- Charges that were given back, each once (I5).
+CREATE TABLE charge_reversal (
+    merchant_id  bigint NOT NULL,
+    message_id   bigint NOT NULL,
+    segment      smallint NOT NULL,
+    posting_id   bigint NOT NULL,           -- of the ledger
+    reason       text NOT NULL,
+    at           timestamptz NOT NULL,
+    PRIMARY KEY (merchant_id, message_id, segment)
 );
 
 CREATE TABLE billing_period (
@@ -72,7 +106,8 @@ CREATE TABLE billing_period (
 CREATE TABLE document_series (
     series       text PRIMARY KEY,
     last         bigint NOT NULL DEFAULT 0,
-    last_sha256  bytea NOT NULL DEFAULT ''  -- of the last document's chain
+    last_on      date NOT NULL DEFAULT '-infinity',  -- dates of issue do not fall
+    last_sha256  bytea NOT NULL DEFAULT ''           -- of the last document's chain
 );
 
 CREATE TABLE document (
@@ -116,11 +151,10 @@ CREATE TABLE document_line (
     PRIMARY KEY (merchant_id, document_id, line)
 );
 
-
 DO $$
 DECLARE t text;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['billing_profile', 'billing_period', 'document', 'document_line'] LOOP
+    FOREACH t IN ARRAY ARRAY['billing_profile', 'billing_vat', 'billing_commitment', 'charge_reversal', 'billing_period', 'document', 'document_line'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format(

@@ -23,7 +23,8 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, suppression, data_request, billing_profile, billing_period, document, document_line
+    consent_question, suppression, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
+    billing_period, document, document_line
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -51,13 +52,13 @@ GRANT SELECT ON
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
     esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, billing_profile,
-    billing_period, document, document_line, document_series
+    billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_series
     TO sg_bulk;
 
 -- A cut is moved by nobody and a document changed by nobody; closed_at is what a close still has to say.
-GRANT INSERT ON billing_period, document, document_line TO sg_bulk;
+GRANT INSERT ON billing_period, document, document_line, charge_reversal TO sg_bulk;
 GRANT UPDATE (closed_at) ON billing_period TO sg_bulk;
-GRANT INSERT, UPDATE ON document_series, billing_profile TO sg_bulk;
+GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat, billing_commitment TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
     portability_version, ported_number,
@@ -87,5 +88,6 @@ GRANT SELECT ON
     merchant, carrier, price_list, price_version, price_item, subscriber, consent_event, offer, offer_version,
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
-    consent_state, billing_profile, billing_period, document, document_line, document_series
+    consent_state, billing_profile, billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line,
+    document_series
     TO sg_report;

@@ -4,7 +4,7 @@
 SELECT to_char(at AT TIME ZONE $2, 'YYYY-MM') AS month, currency, sum(messages)::bigint AS messages,
     sum(segments)::bigint AS segments, -sum(amount_micros)::bigint AS amount_micros
 FROM ledger_entry
-WHERE merchant_id = $1 AND account = 'revenue'
+WHERE merchant_id = $1 AND account = 'revenue' AND direction <> 'document'
 GROUP BY 1, 2
 ORDER BY 1 DESC, 2
 LIMIT $3;
@@ -17,7 +17,7 @@ SELECT e.campaign_id, c.external_id, e.direction, e.item_id, coalesce(i.network,
 FROM ledger_entry e
 LEFT JOIN price_item i ON i.item_id = e.item_id
 LEFT JOIN campaign c ON c.merchant_id = e.merchant_id AND c.campaign_id = e.campaign_id
-WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.at >= $2 AND e.at < $3 AND e.currency = $4
+WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.direction <> 'document' AND e.at >= $2 AND e.at < $3 AND e.currency = $4
 GROUP BY e.campaign_id, c.external_id, e.direction, e.item_id, i.network, i.unit_micros
 ORDER BY e.direction, i.network, e.item_id, e.campaign_id;
 
@@ -44,7 +44,8 @@ SELECT price_list_id, version, effective_from FROM price_version ORDER BY price_
 
 -- name: price_items
 -- scope: control
-SELECT item_id, price_list_id, version, direction, network, unit_micros FROM price_item ORDER BY item_id;
+SELECT item_id, price_list_id, version, direction, network, unit_micros, basis, ladder::text
+FROM price_item ORDER BY item_id;
 
 -- name: merchant_prices
 -- scope: control
