@@ -148,6 +148,7 @@ CREATE TABLE document_line (
     vat_rate_micros  bigint NOT NULL,
     quantity         bigint NOT NULL,       -- as on the paper: of a credit note with swapped sign
     net_minor        bigint NOT NULL,
+    credits_line     int,                   -- the line of document.credits_id that it credits
     PRIMARY KEY (merchant_id, document_id, line)
 );
 
