@@ -247,12 +247,15 @@ class ConsentCase(Case):
         reason: str = "",
         wording_version: str = "",
     ) -> list[Decision]:
-        """Take one event for some purposes, in their order; those that never had a state keep none."""
+        """
+        Take one event for some purposes, in their order.
+
+        A STOP is noted for purposes too that nobody ever agreed to: what is written down later, of a consent
+        that is older, opens nothing.
+        """
         decisions: list[Decision] = []
         for purpose in sorted(purposes):
             before = person.state_for(purpose)
-            if purpose is not Purpose.OFFERS and before is ConsentState.NONE and event is ConsentEvent.STOP:
-                continue
             decision = decide(before, event, evidence_at=self._mo.received_at)
             decisions.append(decision)
             if not decision.accepted:

@@ -106,7 +106,15 @@ async def _judge(
     refused = RowErrors()
     if not rows:
         return [], [], refused
-    held = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns, PURPOSE, list(STOP_EVENTS))
+    locked = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns)
+    held = (
+        await connection.fetch(
+            _SQL["consents_of"], merchant_id, [row["subscriber_id"] for row in locked], PURPOSE,
+            list(STOP_EVENTS),
+        )
+        if locked
+        else []
+    )  # fmt: skip
     now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
     stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
     blocked = await suppressed_among(connection, hashes, merchant_id, rows.msisdns)

@@ -118,14 +118,16 @@ class PgSubscribers:
 
     async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
         async with self._database.transaction(merchant_id) as connection:
-            held = await connection.fetchrow(
-                _SQL["lock_consent"], merchant_id, draft.subscriber_id, draft.purpose, list(STOP_EVENTS)
-            )
+            held = await connection.fetchrow(_SQL["lock_consent"], merchant_id, draft.subscriber_id)
             if held is None:
                 raise NotFound(MISSING)
-            before, event = ConsentState(held["state"]), _event(draft)
+            found = await connection.fetchrow(
+                _SQL["consent_of"], merchant_id, draft.subscriber_id, draft.purpose, list(STOP_EVENTS)
+            )
+            assert found is not None  # its row is locked
+            before, event = ConsentState(found["state"]), _event(draft)
             decision = decide(
-                before, event, evidence_at=draft.occurred_at, last_stop_at=held["stopped_at"],
+                before, event, evidence_at=draft.occurred_at, last_stop_at=found["stopped_at"],
                 evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
             )  # fmt: skip
             if not decision.accepted:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from smsgate.clock import ManualClock
+from smsgate.errors import DomainError
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.ports_api import ConsentDraft
@@ -91,9 +94,47 @@ async def test_a_bare_stop_ends_every_merchant_on_the_number_and_every_purpose(d
             "SELECT merchant_id, purpose, event, inbound_id FROM consent_event ORDER BY 1, 2"
         )
         assert [tuple(row)[:3] for row in log] == [
-            (MERCHANT, "location", "stop"), (MERCHANT, "offers", "stop"), (OTHER, "offers", "stop"),
-        ]  # fmt: skip
+            (merchant_id, purpose, "stop")
+            for merchant_id in (MERCHANT, OTHER)
+            for purpose in ("appointments", "location", "offers", "polls")
+        ]
         assert None not in {row["inbound_id"] for row in log}
+
+
+async def agree(world: World, purpose: str, at: datetime) -> None:
+    """Record a consent of the second person as POST /v1/consents does."""
+    ids = IdMaker(43, lambda: int(datetime.now(UTC).timestamp() * 1000))
+    draft = ConsentDraft(
+        ids.next(), 10_001, purpose, granted=True, wording_version="w1", source="web", evidence={},
+        occurred_at=at, event_id=ids.next(), event_subject="sub_x", event_data={}, question=None,
+    )  # fmt: skip
+    await PgSubscribers(world.database, HASHES).consent(MERCHANT, draft, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("purpose", ["location", "polls", "appointments", "offers"])
+async def test_a_consent_older_than_a_bare_stop_opens_no_purpose_and_a_newer_one_does(
+    database: Database, purpose: str
+) -> None:
+    """Also a purpose that nobody had agreed to when the STOP came."""
+    async with an_open_offer(database) as (world, _):
+        before = datetime.now(UTC)
+        await say(world, 1, "STOP")
+        with pytest.raises(DomainError) as refused:
+            await agree(world, purpose, before)
+        assert refused.value.code == "stop_is_newer"
+        assert await state(world, 1, purpose) == "unsubscribed"
+        await agree(world, purpose, datetime.now(UTC))
+        assert await state(world, 1, purpose) == "subscribed"
+        assert await state(world, 1, "polls" if purpose != "polls" else "offers") == "unsubscribed"
+
+
+async def test_a_second_bare_stop_is_noted_and_not_answered_again(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "STOP")
+        await say(world, 1, "stop!", answers=0)
+        assert await world.value("SELECT count(*) FROM consent_event WHERE event = 'stop'") == 8
+        (revoked,) = await events(world, "consent.revoked")  # the shop hears of what was agreed to
+        assert revoked["purpose"] == "offers"
 
 
 async def test_stop_and_a_name_ends_that_merchant_alone(database: Database) -> None:

@@ -21,15 +21,21 @@ LIMIT $3;
 -- name: lock_numbers
 -- scope: merchant
 -- In one order, so that two imports of the same numbers wait for each other and never lock each other out.
+SELECT subscriber_id FROM subscriber
+WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[])
+ORDER BY msisdn
+FOR UPDATE;
+
+-- name: consents_of
+-- scope: merchant
+-- A statement of its own after the lock: the locking one would not see the STOPs that it waited for.
 SELECT s.msisdn, s.offers_state, (
     SELECT max(c.occurred_at)
     FROM consent_event c
     WHERE c.merchant_id = $1 AND c.subscriber_id = s.subscriber_id AND c.purpose = $3 AND c.event = ANY ($4::text[])
 ) AS stopped_at
 FROM subscriber s
-WHERE s.merchant_id = $1 AND s.msisdn = ANY ($2::bigint[])
-ORDER BY s.msisdn
-FOR UPDATE OF s;
+WHERE s.merchant_id = $1 AND s.subscriber_id = ANY ($2::bigint[]);
 
 -- name: put_rows
 -- scope: merchant

@@ -55,7 +55,12 @@ RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::t
 
 -- name: lock_consent
 -- scope: merchant
-SELECT s.msisdn, s.language, CASE WHEN $3 = 'offers' THEN s.offers_state ELSE coalesce((
+SELECT msisdn, language FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE;
+
+-- name: consent_of
+-- scope: merchant
+-- A statement of its own after the lock: the locking one would not see the STOP that it waited for.
+SELECT CASE WHEN $3 = 'offers' THEN s.offers_state ELSE coalesce((
     SELECT o.state FROM consent_state o WHERE o.merchant_id = $1 AND o.subscriber_id = $2 AND o.purpose = $3
 ), 'none') END AS state, (
     SELECT max(c.occurred_at)
@@ -63,8 +68,7 @@ SELECT s.msisdn, s.language, CASE WHEN $3 = 'offers' THEN s.offers_state ELSE co
     WHERE c.merchant_id = $1 AND c.subscriber_id = $2 AND c.purpose = $3 AND c.event = ANY ($4::text[])
 ) AS stopped_at
 FROM subscriber s
-WHERE s.merchant_id = $1 AND s.subscriber_id = $2
-FOR UPDATE OF s;
+WHERE s.merchant_id = $1 AND s.subscriber_id = $2;
 
 -- name: insert_consent
 -- scope: merchant

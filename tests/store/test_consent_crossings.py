@@ -1,0 +1,117 @@
+"""A consent that is recorded while a STOP, or a block of the number, is being committed: either order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from smsgate.errors import DomainError
+from smsgate.flows.ports_api import ConsentDraft
+from smsgate.flows.ports_imports import ImportRows, RowErrors
+from smsgate.ids import IdMaker
+from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.imports import PgImports
+from smsgate.store.pool import Database
+from smsgate.store.subscribers import PgSubscribers
+
+MERCHANT = 7
+PERSON = 10_000
+MSISDN = 33_639_980_001
+NOW = datetime.now(UTC)
+HASHES = SuppressionHashes(bytes(32))
+IDS = IdMaker(1, lambda: int(datetime.now(UTC).timestamp() * 1000))
+
+
+async def a_merchant(database: Database, state: str = "none") -> None:
+    async with database.bulk() as connection:
+        await connection.execute(
+            "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency) "
+            "VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR')",
+            MERCHANT,
+        )
+        await connection.execute(
+            "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state) "
+            "VALUES ($1, $2, $3, 'fr', 'FR', $4)",
+            MERCHANT, PERSON, MSISDN, state,
+        )  # fmt: skip
+
+
+async def value(database: Database, sql: str, *values: object) -> Any:
+    async with database.bulk() as connection:
+        return await connection.fetchval(sql, *values)
+
+
+@asynccontextmanager
+async def a_stop_that_is_not_committed(database: Database, purpose: str) -> AsyncIterator[None]:
+    """Do what the inbound flow does for a STOP: lock the person, log it, set the state."""
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SELECT FROM subscriber WHERE subscriber_id = $1 FOR UPDATE", PERSON)
+        await connection.execute(
+            "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, "
+            "state_after, source, occurred_at) VALUES ($1, $2, $3, $4, $5, 'stop', 'unsubscribed', 'sms', $6)",
+            MERCHANT, IDS.next(), PERSON, MSISDN, purpose, NOW,
+        )  # fmt: skip
+        if purpose == "offers":
+            await connection.execute("UPDATE subscriber SET offers_state = 'unsubscribed'")
+        yield
+
+
+async def waits(database: Database, work: Awaitable[object]) -> asyncio.Task[object]:
+    """Start something and return once it waits for another transaction's lock."""
+    task = asyncio.ensure_future(work)
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if task.done():
+            break
+        if await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            return task
+    raise AssertionError(f"it waits for nothing: {task!r}")
+
+
+def a_consent(purpose: str, at: datetime) -> ConsentDraft:
+    return ConsentDraft(
+        IDS.next(), PERSON, purpose, granted=True, wording_version="w1", source="web", evidence={},
+        occurred_at=at, event_id=IDS.next(), event_subject="sub_x", event_data={}, question=None,
+    )  # fmt: skip
+
+
+def a_row(at: datetime, msisdn: int = MSISDN) -> ImportRows:
+    return ImportRows(
+        [1], [msisdn], [None], ["fr"], ["FR"], [""], [""], [""], ["{}"], ["{}"], ["w1"], ["form"], [at]
+    )
+
+
+async def put(database: Database, rows: ImportRows) -> None:
+    import_id = IDS.next()
+    imports = PgImports(database, HASHES)
+    await imports.start(MERCHANT, import_id, "subscribers", validate_only=False, now=NOW)
+    await imports.put(
+        MERCHANT, import_id, rows, RowErrors(), reference="imp_x", id_base=IDS.block(2), validate_only=False,
+        now=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("purpose", ["offers", "polls"])
+async def test_a_consent_that_waits_for_a_stops_commit_sees_it(database: Database, purpose: str) -> None:
+    await a_merchant(database)
+    people = PgSubscribers(database, HASHES)
+    async with a_stop_that_is_not_committed(database, purpose):
+        older = a_consent(purpose, NOW - timedelta(days=1))
+        task = await waits(database, people.consent(MERCHANT, older, NOW))
+    with pytest.raises(DomainError) as refused:
+        await task
+    assert refused.value.code == "stop_is_newer"
+
+
+async def test_an_import_that_waits_for_a_stops_commit_sees_it(database: Database) -> None:
+    await a_merchant(database)
+    async with a_stop_that_is_not_committed(database, "offers"):
+        task = await waits(database, put(database, a_row(NOW - timedelta(days=1))))
+    await task
+    assert await value(database, "SELECT code FROM import_error") == "stop_is_newer"
+    assert await value(database, "SELECT offers_state FROM subscriber") == "unsubscribed"
