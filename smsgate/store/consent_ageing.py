@@ -84,7 +84,7 @@ class PgConsentAgeing:
         await connection.execute(
             _SQL["log"], merchant_id, self._ids.block(len(aged)), event.value, now,
             [each.subscriber_id for each in aged], [each.msisdn for each in aged],
-            [each.purpose.value for each in aged], [each.state.value for each in aged],
+            [each.purpose.value for each in aged], [each.state.value for each in aged], "time",
         )  # fmt: skip
         offers = [each for each in aged if each.purpose is Purpose.OFFERS]
         others = [each for each in aged if each.purpose is not Purpose.OFFERS]

@@ -36,7 +36,7 @@ from smsgate.store.inbound_consents import open_questions, other_consents, write
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
-from smsgate.store.suppression import insert_suppressions
+from smsgate.store.suppression import block
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
@@ -263,7 +263,7 @@ class StoredGroup:
         await write_consents(connection, writes)
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
-            await insert_suppressions(connection, self._hashes, writes.blocked, at)
+            await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)
         await self._write_orders(writes)
         if writes.answered:
             await connection.execute(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_privacy import DataRequestRow, Suppressed
@@ -17,7 +16,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
 from smsgate.store.subscribers import MISSING
-from smsgate.store.suppression import insert_suppressions, suppressed_among
+from smsgate.store.suppression import block, suppressed_among
 
 if TYPE_CHECKING:
     from smsgate.flows.commerce_records import PageAsk
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from smsgate.store.pool import Database
 
 _SQL: Final = load("suppressions")
-_INBOUND: Final = load("inbound")
-_AGEING: Final = load("consent_ageing")
 # What a merchant's tables hold of a number, and of a subscriber.
 BY_NUMBER: Final = (
     "erase_inbound", "erase_orders", "erase_events", "erase_answers", "erase_deliveries",
@@ -49,19 +46,9 @@ class PgPrivacy:
 
     async def suppress(self, msisdn: int, reason: str, now: datetime) -> list[int]:
         async with self._database.bulk_transaction() as connection:
-            await insert_suppressions(connection, self._hashes, {msisdn: reason}, now)
-            people = await connection.fetch(_SQL["people_of_number"], msisdn)
-            for row in people:
-                merchant_id, who = row["merchant_id"], [row["subscriber_id"]]
-                blocked = ConsentState.BLOCKED.value
-                await connection.execute(_INBOUND["set_consent"], merchant_id, who, [blocked], [now], [None])
-                await connection.execute(
-                    _AGEING["log"], merchant_id, self._ids.next(), ConsentEvent.COMPLAINT.value, now, who,
-                    [msisdn], [Purpose.OFFERS.value], [blocked],
-                )  # fmt: skip
-                await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
-                await publish_stop(connection, merchant_id, msisdn)
-        return [row["merchant_id"] for row in people]
+            await connection.fetch(_SQL["lock_number"], msisdn)
+            found = await block(connection, self._hashes, self._ids.next, {msisdn: reason}, "operator", now)
+        return [merchant_id for merchant_id, _ in found]
 
     async def access(
         self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime

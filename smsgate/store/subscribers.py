@@ -24,7 +24,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pages import page_rows
-from smsgate.store.suppression import suppressed_among
+from smsgate.store.suppression import suppressed_among, suppressed_to_add
 from smsgate.store.system_messages import insert_system_messages
 
 if TYPE_CHECKING:
@@ -62,18 +62,21 @@ class PgSubscribers:
     async def add(self, merchant_id: int, draft: SubscriberDraft, now: datetime) -> SubscriberRow:
         try:
             async with self._database.transaction(merchant_id) as connection:
-                if await suppressed_among(connection, self._hashes, merchant_id, [draft.msisdn]):
-                    raise DomainError(REFUSALS["suppressed"], code="suppressed", http_status=409)
                 row = await connection.fetchrow(
                     _SQL["insert_subscriber"], merchant_id, draft.subscriber_id, draft.msisdn,
                     draft.external_id, draft.language, draft.country, list(draft.tags), _json(draft.fields),
                     now, draft.region, draft.timezone,
                     place_key(draft.country, draft.region, draft.timezone, str(draft.msisdn)),
                 )  # fmt: skip
+                # After the row: an erasure of this number that it waited for has left its hash.
+                if await suppressed_to_add(connection, self._hashes, merchant_id, [draft.msisdn]):
+                    raise _refusal("suppressed")
         except StoreError as exc:
             if exc.sqlstate != DUPLICATE_KEY:
                 raise
             async with self._database.transaction(merchant_id) as connection:
+                if await suppressed_among(connection, self._hashes, merchant_id, [draft.msisdn]):
+                    raise _refusal("suppressed") from exc
                 known = await connection.fetchval(_SQL["subscriber_of_msisdn"], merchant_id, draft.msisdn)
             raise Conflict(
                 "This number is a subscriber already.",
@@ -131,7 +134,7 @@ class PgSubscribers:
                 evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
             )  # fmt: skip
             if not decision.accepted:
-                raise DomainError(REFUSALS[decision.code], code=decision.code, http_status=409)
+                raise _refusal(decision.code)
             row = await connection.fetchrow(
                 _SQL["insert_consent"], merchant_id, draft.consent_id, draft.subscriber_id, held["msisdn"],
                 draft.purpose, event.value, decision.state.value, draft.wording_version, draft.source,
@@ -152,6 +155,10 @@ class PgSubscribers:
         async with self._database.transaction(merchant_id) as connection:
             rows, more = await page_rows(connection, _SQL["consents_page"], merchant_id, ask, subscriber_id)
         return Page([_consent(row) for row in rows], more)
+
+
+def _refusal(code: str) -> DomainError:
+    return DomainError(REFUSALS[code], code=code, http_status=409)
 
 
 async def _place(

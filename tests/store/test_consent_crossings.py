@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,17 +11,23 @@ from typing import Any
 import pytest
 
 from smsgate.errors import DomainError
-from smsgate.flows.ports_api import ConsentDraft
+from smsgate.flows.inbound_records import InboundRow, InboundWrites
+from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.flows.ports_imports import ImportRows, RowErrors
+from smsgate.flows.records import MobileOriginated
 from smsgate.ids import IdMaker
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.imports import PgImports
+from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
+from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.suppression import block, suppressed_to_add
 
 MERCHANT = 7
 PERSON = 10_000
 MSISDN = 33_639_980_001
+STRANGER = 33_639_980_002  # whom nobody has yet
 NOW = datetime.now(UTC)
 HASHES = SuppressionHashes(bytes(32))
 IDS = IdMaker(1, lambda: int(datetime.now(UTC).timestamp() * 1000))
@@ -53,7 +59,8 @@ async def a_stop_that_is_not_committed(database: Database, purpose: str) -> Asyn
         await connection.execute("SELECT FROM subscriber WHERE subscriber_id = $1 FOR UPDATE", PERSON)
         await connection.execute(
             "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, "
-            "state_after, source, occurred_at) VALUES ($1, $2, $3, $4, $5, 'stop', 'unsubscribed', 'sms', $6)",
+            "state_after, source, occurred_at) "
+            "VALUES ($1, $2, $3, $4, $5, 'stop', 'unsubscribed', 'sms', $6)",
             MERCHANT, IDS.next(), PERSON, MSISDN, purpose, NOW,
         )  # fmt: skip
         if purpose == "offers":
@@ -61,14 +68,16 @@ async def a_stop_that_is_not_committed(database: Database, purpose: str) -> Asyn
         yield
 
 
-async def waits(database: Database, work: Awaitable[object]) -> asyncio.Task[object]:
+async def waits(
+    database: Database, work: Coroutine[Any, Any, object], *, waiting: int = 1
+) -> asyncio.Task[object]:
     """Start something and return once it waits for another transaction's lock."""
     task = asyncio.ensure_future(work)
     for _ in range(500):
         await asyncio.sleep(0.01)
         if task.done():
             break
-        if await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        if await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted") >= waiting:
             return task
     raise AssertionError(f"it waits for nothing: {task!r}")
 
@@ -115,3 +124,78 @@ async def test_an_import_that_waits_for_a_stops_commit_sees_it(database: Databas
     await task
     assert await value(database, "SELECT code FROM import_error") == "stop_is_newer"
     assert await value(database, "SELECT offers_state FROM subscriber") == "unsubscribed"
+
+
+async def add(database: Database) -> None:
+    draft = SubscriberDraft(IDS.next(), STRANGER, None, "fr", "FR", (), {})
+    await PgSubscribers(database, HASHES).add(MERCHANT, draft, NOW)
+
+
+async def bring_in(database: Database) -> None:
+    await put(database, a_row(NOW, STRANGER))
+    if code := await value(database, "SELECT code FROM import_error"):
+        raise DomainError("refused", code=code)
+
+
+async def block_by_operator(database: Database) -> None:
+    await PgPrivacy(database, HASHES, IDS).suppress(STRANGER, "complaint", NOW)
+
+
+async def block_by_phone(database: Database) -> None:
+    async with StoredInbound(database, IDS.next, HASHES).group() as group:
+        mo = MobileOriginated(1, STRANGER, str(STRANGER), "36111", "wrong number", b"wrong number", 0, NOW)
+        writes = InboundWrites(blocked={STRANGER: "wrong_person"})
+        writes.rows.append(
+            InboundRow(0, IDS.next(), mo, None, None, None, None, "stop", None, "nobody", "x", "y")
+        )
+        await group.write(writes)
+
+
+Work = Callable[[Database], Coroutine[Any, Any, None]]
+
+
+@pytest.mark.parametrize("block", [block_by_operator, block_by_phone])
+async def test_a_person_who_is_added_while_the_number_is_blocked_is_blocked_too(
+    database: Database, block: Work
+) -> None:
+    await a_merchant(database)
+    async with database.transaction(MERCHANT) as connection:
+        assert not await suppressed_to_add(connection, HASHES, MERCHANT, [STRANGER])
+        await connection.execute(
+            "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state) "
+            "VALUES ($1, 10001, $2, 'fr', 'FR', 'subscribed')",
+            MERCHANT, STRANGER,
+        )  # fmt: skip
+        task = await waits(database, block(database))
+    await task
+    sql = "SELECT offers_state FROM subscriber WHERE subscriber_id = 10001"
+    assert await value(database, sql) == "blocked"
+
+
+@pytest.mark.parametrize("work", [add, bring_in])
+async def test_a_number_that_is_being_blocked_lets_nobody_add_the_person(
+    database: Database, work: Work
+) -> None:
+    await a_merchant(database)
+    async with database.bulk_transaction() as connection:
+        assert not await block(connection, HASHES, IDS.next, {STRANGER: "death"}, "sms", NOW)
+        task = await waits(database, work(database))
+    with pytest.raises(DomainError) as refused:
+        await task
+    assert refused.value.code == "suppressed"
+
+
+async def test_a_person_who_is_being_erased_is_not_added_again(database: Database) -> None:
+    await a_merchant(database)
+    await add(database)
+    person = await value(database, "SELECT subscriber_id FROM subscriber WHERE msisdn = $1", STRANGER)
+    async with database.control() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE data_request IN SHARE MODE")  # what an erasure comes to last
+        erasing = await waits(
+            database, PgPrivacy(database, HASHES, IDS).erase(MERCHANT, person, IDS.next(), NOW)
+        )
+        adding = await waits(database, add(database), waiting=2)
+    await erasing
+    with pytest.raises(DomainError) as refused:
+        await adding
+    assert refused.value.code == "suppressed"

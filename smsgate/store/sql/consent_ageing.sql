@@ -36,7 +36,7 @@ SELECT s.subscriber_id, t.purpose, s.msisdn,
 -- scope: merchant
 INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
                            occurred_at, recorded_at)
-SELECT $1, $2 + t.place - 1, t.subscriber_id, t.msisdn, t.purpose, $3, t.state, 'time', $4, $4
+SELECT $1, $2 + t.place - 1, t.subscriber_id, t.msisdn, t.purpose, $3, t.state, $9, $4, $4
   FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[])
        WITH ORDINALITY AS t (subscriber_id, msisdn, purpose, state, place)
 

@@ -14,9 +14,22 @@ INSERT INTO suppression (hash, reason, created_at)
 SELECT t.hash, t.reason, $3 FROM unnest($1::bytea[], $2::text[]) AS t (hash, reason)
     ON CONFLICT (hash) DO NOTHING
 
+-- name: lock_for_adding
+-- scope: control
+-- Many may add people at once, none while a number is being blocked: neither would see the other's rows.
+SELECT pg_advisory_xact_lock_shared($1)
+
+-- name: lock_for_blocking
+-- scope: control
+SELECT pg_advisory_xact_lock($1)
+
+-- name: lock_number
+-- scope: msisdn
+SELECT subscriber_id FROM subscriber WHERE msisdn = $1 ORDER BY merchant_id FOR UPDATE
+
 -- name: people_of_number
 -- scope: msisdn
-SELECT merchant_id, subscriber_id, offers_state FROM subscriber WHERE msisdn = $1 ORDER BY merchant_id
+SELECT merchant_id, subscriber_id FROM subscriber WHERE msisdn = $1 AND offers_state <> $2 ORDER BY merchant_id
 
 -- name: add_request
 -- scope: merchant
