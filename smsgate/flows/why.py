@@ -21,6 +21,7 @@ NOT_SENT: Final = {
     "open_offer": "Another offer waited for this person's answer until this one was nearly over.",
     "price_missing": "No price was published for the recipient's network.",
     "sender_unknown": "No carrier has the sender number any more.",
+    "erased": "The person's data were erased while it waited.",
 }
 
 

@@ -40,38 +40,44 @@ class PgConsentAgeing:
 
     async def age(self, ageing: Ageing, before: datetime, now: datetime, people_max: int) -> int:
         async with self._database.bulk() as connection:
-            due = await connection.fetch(_SQL[f"due_{ageing}"], before, people_max)
-        by_merchant: dict[int, list[tuple[int, str]]] = defaultdict(list)
-        for merchant_id, subscriber_id, purpose in due:
-            by_merchant[merchant_id].append((subscriber_id, purpose))
+            due = await connection.fetch(_SQL[f"due_{ageing}"], before, people_max, None)
+        by_merchant: dict[int, set[int]] = defaultdict(set)
+        for merchant_id, subscriber_id, _ in due:
+            by_merchant[merchant_id].add(subscriber_id)
         for merchant_id, people in by_merchant.items():
             async with self._database.bulk_transaction() as connection:
-                await self._age(connection, merchant_id, people, ageing, before, now)
+                await self._age(connection, merchant_id, sorted(people), ageing, before, now)
         return len(due)
 
     async def _age(
         self,
         connection: Connection,
         merchant_id: int,
-        people: Sequence[tuple[int, str]],
+        people: Sequence[int],
         ageing: Ageing,
         before: datetime,
         now: datetime,
     ) -> None:
-        held = await connection.fetch(
-            _SQL["lock_people"], merchant_id, [each for each, _ in people], [purpose for _, purpose in people]
+        locked = await connection.fetch(_SQL["lock_people"], merchant_id, people)
+        msisdns = {row["subscriber_id"]: row["msisdn"] for row in locked}
+        still = await connection.fetch(
+            _SQL[f"due_{ageing}"], before, len(people) * len(Purpose), list(msisdns)
+        )
+        due = [(row["subscriber_id"], row["purpose"]) for row in still if row["merchant_id"] == merchant_id]
+        found = await connection.fetch(
+            _SQL["states_of"], merchant_id, [each for each, _ in due], [purpose for _, purpose in due]
         )
         event = ConsentEvent(ageing.value)
         aged: list[_Aged] = []
-        for subscriber_id, purpose, msisdn, found in held:
-            state = decide(ConsentState(found), event, evidence_at=now).state
-            if state is not ConsentState(found):
-                aged.append(_Aged(subscriber_id, msisdn, Purpose(purpose), state))
+        for subscriber_id, purpose, name in found:
+            state = decide(ConsentState(name), event, evidence_at=now).state
+            if state is not ConsentState(name):
+                aged.append(_Aged(subscriber_id, msisdns[subscriber_id], Purpose(purpose), state))
         if aged:
             await self._write(connection, merchant_id, aged, event, now)
         if ageing is Ageing.QUESTION_EXPIRED:
-            msisdns = [row["msisdn"] for row in held]
-            await connection.execute(_SQL["end_questions"], [merchant_id] * len(msisdns), msisdns, before)
+            numbers = list(msisdns.values())
+            await connection.execute(_SQL["end_questions"], [merchant_id] * len(numbers), numbers, before)
 
     async def _write(
         self,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SQL: Final = load("suppressions")
 # What a merchant's tables hold of a number, and of a subscriber.
 BY_NUMBER: Final = (
-    "erase_inbound", "erase_orders", "erase_events", "erase_answers", "erase_deliveries",
+    "erase_inbound", "erase_events", "erase_answers", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
 BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
@@ -80,10 +80,12 @@ class PgPrivacy:
     ) -> tuple[DataRequestRow, int]:
         async with self._as_owner(merchant_id) as connection:
             msisdn = await self._number(connection, merchant_id, subscriber_id)
+            await connection.fetch(_SQL["lock_orders"], merchant_id, msisdn)
             ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
             own = [self._hashes.of(merchant_id, msisdn)]
             await connection.execute(_SQL["suppress"], own, ["erased"], now)
-            count = 0
+            await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
+            count = len(await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now))
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
             for statement in BY_NUMBER:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from tests.api.commerce_setup import SENDER, Shop
+from tests.flows.world import eventually
 
 MSISDN = 33_639_980_001
 OTHER = 33_639_980_002
@@ -152,6 +154,114 @@ async def test_an_erasure_leaves_the_number_in_no_table_and_the_order_with_a_pse
     listed = await shop.caller.get("/v1/data_requests")
     assert [(each["kind"], each["subscriber"]) for each in listed.body["data"]] == [("erasure", person["id"])]
     assert MSISDN in shop.api.context.stops.held(shop.merchant_id)
+
+
+async def queued(shop: Shop, number: int, account_id: int = 0) -> int:
+    """Have a text of the gateway, or of an ESME, wait for its turn."""
+    message_id = shop.next_id()
+    await shop.execute(
+        "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender, body) "
+        "VALUES ($1, $2, $3, 'help', $4, 'Boxman: contact')",
+        shop.merchant_id, message_id, number, SENDER,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO interactive_queue VALUES ($1, $2, $3, NULL, $4)",
+        shop.merchant_id, message_id, shop.clock.now() + timedelta(hours=1), account_id,
+    )  # fmt: skip
+    if account_id:
+        await shop.execute(
+            "INSERT INTO esme_message VALUES ($1, $2, $3, 1, 2, $4)",
+            shop.merchant_id, message_id, account_id, b"\x00" + str(number).encode() + b"\x00",
+        )  # fmt: skip
+    return message_id
+
+
+async def test_what_waits_for_an_erased_person_is_not_sent_and_says_so(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    own, esmes, neighbours = (
+        await queued(shop, MSISDN), await queued(shop, MSISDN, 5), await queued(shop, OTHER)
+    )  # fmt: skip
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert await tables_that_know(database, MSISDN) == {}
+    assert await shop.value("SELECT message_id FROM interactive_queue") == neighbours
+    rows = await shop.fetch("SELECT message_id, status, segments, reason FROM sent ORDER BY message_id")
+    assert [tuple(row) for row in rows] == [(own, -2, 1, "erased"), (esmes, -2, 2, "erased")]
+    read = await shop.caller.get(f"/v1/messages/{shop.public(Kind.MESSAGE, own)}")
+    assert (read.body["state"], read.body["why"]["reason"]) == ("not_sent", "erased")
+
+
+async def test_an_erased_buyers_order_goes_on_without_a_text_to_anybody(shop: Shop) -> None:
+    person = await a_person(shop)
+    campaign = await shop.campaign({"subscribers": [person["id"]]})
+    order = await shop.order(campaign, shop.id_of(Kind.SUBSCRIBER, person["id"]))
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    rejected = await shop.caller.post(f"/v1/orders/{order}/reject", {"reason": "no stock"})
+    assert rejected.status == 200, rejected
+    assert await shop.value("SELECT count(*) FROM interactive_queue") == 0
+    assert await shop.value("SELECT count(*) FROM message WHERE campaign_id IS NULL") == 0
+
+
+async def test_a_change_of_an_order_that_waits_for_an_erasure_says_nothing(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    campaign = await shop.campaign({"subscribers": [person["id"]]})
+    order = await shop.order(campaign, shop.id_of(Kind.SUBSCRIBER, person["id"]))
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SELECT FROM orders FOR UPDATE")
+        # Both have read the order; who comes first is the database's to say.
+        erasing = asyncio.create_task(
+            shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+        )
+        await eventually(lambda: _waiting(shop, 1))
+        rejecting = asyncio.create_task(shop.caller.post(f"/v1/orders/{order}/reject", {"reason": "none"}))
+        await eventually(lambda: _waiting(shop, 2))
+    assert (await erasing).status == 201
+    assert (await rejecting).status == 200
+    assert "event" not in await tables_that_know(database, MSISDN)
+    assert await shop.value("SELECT count(*) FROM message WHERE campaign_id IS NULL AND msisdn <> 0") == 0
+    assert await shop.value("SELECT count(*) FROM interactive_queue") == 0
+
+
+async def _waiting(shop: Shop, count: int) -> bool:
+    waiting = await shop.value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+    return bool(waiting == count)
+
+
+async def test_an_erasure_leaves_alone_a_number_that_begins_with_the_same_digits(
+    shop: Shop, database: Database
+) -> None:
+    longer = MSISDN * 10 + 7
+    person = await a_person(shop)
+    for number in (longer, MSISDN):
+        await shop.execute(
+            "INSERT INTO event (merchant_id, event_id, type, subject, data, created_at) VALUES "
+            "($1, $2, 'inbound.received', 'inb_x', jsonb_build_object('msisdn', '+' || $3::bigint, "
+            "'text', ($3::bigint)::text), $4)",
+            shop.merchant_id, shop.next_id(), number, shop.clock.now(),
+        )  # fmt: skip
+        await shop.execute(
+            "INSERT INTO idempotency_key VALUES ($1, $2, $3, 200, $4)",
+            shop.merchant_id, f"key {number % 10}", bytes(32), b'{"msisdn":"+%d"}' % number,
+        )  # fmt: skip
+        await shop.execute(
+            "INSERT INTO esme_delivery (merchant_id, delivery_id, account_id, body, happened_at, next_at, "
+            "expires_at) VALUES ($1, $2, 5, $3, now(), now(), now())",
+            shop.merchant_id, shop.next_id(), b"\x00\x01\x01" + str(number).encode() + b"\x00\x31",
+        )  # fmt: skip
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert await tables_that_know(database, longer) == {
+        "idempotency_key": 1, "event": 1, "esme_delivery": 1,
+    }  # fmt: skip
+    texts = await shop.fetch(
+        "SELECT data->>'msisdn' AS msisdn, data->>'text' AS text FROM event WHERE type = 'inbound.received' "
+        "ORDER BY event_id"
+    )
+    assert [tuple(row) for row in texts] == [(f"+{longer}", str(longer)), ("erased", "")]
+    assert await shop.value("SELECT count(*) FROM idempotency_key") == 1
+    assert await shop.value("SELECT count(*) FROM esme_delivery") == 1
 
 
 async def test_the_hash_that_an_erasure_leaves_keeps_the_number_out_of_that_merchant_alone(

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from smsgate.clock import ManualClock
 from smsgate.errors import DomainError
+from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.inbound_records import InboundRow, InboundWrites
 from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.flows.ports_imports import ImportRows, RowErrors
 from smsgate.flows.records import MobileOriginated
 from smsgate.ids import IdMaker
 from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.imports import PgImports
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
@@ -199,3 +202,46 @@ async def test_a_person_who_is_being_erased_is_not_added_again(database: Databas
     with pytest.raises(DomainError) as refused:
         await adding
     assert refused.value.code == "suppressed"
+
+
+def ageing(database: Database, now: datetime) -> ConsentAgeing:
+    return ConsentAgeing(PgConsentAgeing(database, IDS, str), ManualClock(now))
+
+
+@pytest.mark.parametrize("purpose", ["offers", "location"])
+async def test_a_pause_that_is_prolonged_as_it_ends_goes_on(database: Database, purpose: str) -> None:
+    await a_merchant(database, "paused" if purpose == "offers" else "subscribed")
+    async with database.bulk() as connection:
+        await connection.execute("UPDATE subscriber SET paused_until = $1", NOW)
+        await connection.execute(
+            "INSERT INTO consent_state VALUES ($1, $2, 'location', 'paused', $3, $3)", MERCHANT, PERSON, NOW
+        )
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SELECT FROM subscriber FOR UPDATE")
+        task = await waits(database, ageing(database, NOW).step())
+        for table in ("subscriber", "consent_state"):
+            await connection.execute(f"UPDATE {table} SET paused_until = $1", NOW + timedelta(days=7))
+    await task
+    assert await value(database, "SELECT count(*) FROM consent_event") == 0
+    assert await value(database, "SELECT state FROM consent_state") == "paused"
+    await ageing(database, NOW + timedelta(days=7)).step()
+    assert await value(database, "SELECT state FROM consent_state") == "subscribed"
+    assert await value(database, "SELECT offers_state FROM subscriber") == "subscribed"
+
+
+async def test_a_word_that_comes_as_three_years_end_keeps_the_consent(database: Database) -> None:
+    await a_merchant(database, "subscribed")
+    old = NOW - timedelta(days=4 * 365)
+    async with database.bulk() as connection:
+        await connection.execute("UPDATE subscriber SET created_at = $1, offers_state_at = $1", old)
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SELECT FROM subscriber FOR UPDATE")
+        task = await waits(database, ageing(database, NOW).step())
+        await connection.execute(
+            "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, "
+            "raw, data_coding, label, outcome, reason, rules_version, received_at) "
+            "VALUES ($1, 1, 1, $2, '36111', 'merci', 'merci', 0, 'unclear', 'asked', 'x', 'y', $3)",
+            MERCHANT, MSISDN, NOW,
+        )  # fmt: skip
+    await task
+    assert await value(database, "SELECT offers_state FROM subscriber") == "subscribed"

@@ -1,36 +1,47 @@
--- Consent that changes by time. `due_<event>` finds whose; the person is locked and looked at again before the change.
+-- Consent that changes by time. `due_<event>` finds whose; once they are locked it is asked again for them alone ($3):
+-- the state, the end of a pause, a question or a word of the person may be another by then.
 
 -- name: due_resume
 -- scope: report
 SELECT merchant_id, subscriber_id, 'offers' AS purpose FROM subscriber
- WHERE offers_state = 'paused' AND paused_until <= $1
+ WHERE offers_state = 'paused' AND paused_until <= $1 AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
 UNION ALL
-SELECT merchant_id, subscriber_id, purpose FROM consent_state WHERE state = 'paused' AND paused_until <= $1
+SELECT merchant_id, subscriber_id, purpose FROM consent_state
+ WHERE state = 'paused' AND paused_until <= $1 AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
  ORDER BY 1, 2 LIMIT $2
 
 -- name: due_question_expired
 -- scope: report
-SELECT merchant_id, subscriber_id, purpose FROM consent_question WHERE asked_at <= $1 ORDER BY 1, 2 LIMIT $2
+SELECT merchant_id, subscriber_id, purpose FROM consent_question
+ WHERE asked_at <= $1 AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+ ORDER BY 1, 2 LIMIT $2
 
 -- name: due_idle
 -- scope: report
 -- A word from the person, or an agreement, is contact; what the merchant does is none.
 SELECT s.merchant_id, s.subscriber_id, 'offers' AS purpose FROM subscriber s
- WHERE s.created_at <= $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND s.offers_state_at <= $1
+ WHERE ($3::bigint[] IS NULL OR s.subscriber_id = ANY ($3))
+   AND s.created_at <= $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND s.offers_state_at <= $1
    AND NOT EXISTS (SELECT FROM inbound_message i
                     WHERE i.merchant_id = s.merchant_id AND i.msisdn = s.msisdn AND i.received_at > $1)
  ORDER BY 1, 2 LIMIT $2
 
 -- name: lock_people
 -- scope: merchant
-SELECT s.subscriber_id, t.purpose, s.msisdn,
+SELECT subscriber_id, msisdn FROM subscriber
+ WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[])
+ ORDER BY subscriber_id
+   FOR UPDATE
+
+-- name: states_of
+-- scope: merchant
+SELECT s.subscriber_id, t.purpose,
        CASE WHEN t.purpose = 'offers' THEN s.offers_state ELSE coalesce(o.state, 'none') END AS state
   FROM subscriber s
   JOIN unnest($2::bigint[], $3::text[]) AS t (subscriber_id, purpose) ON t.subscriber_id = s.subscriber_id
   LEFT JOIN consent_state o ON o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id AND o.purpose = t.purpose
  WHERE s.merchant_id = $1
- ORDER BY s.subscriber_id
-   FOR UPDATE OF s
+ ORDER BY s.subscriber_id, t.purpose
 
 -- name: log
 -- scope: merchant

@@ -44,6 +44,11 @@ SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_
 -- scope: merchant
 SELECT msisdn FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE
 
+-- name: lock_orders
+-- scope: merchant
+-- Who changes one of them meanwhile writes its texts first, or finds the next step.
+SELECT order_id FROM orders WHERE merchant_id = $1 AND msisdn = $2 ORDER BY order_id FOR UPDATE
+
 -- name: message_ids
 -- scope: merchant
 -- An offer's messages are found by the chunks whose people may hold the subscriber; the others have an index.
@@ -60,9 +65,25 @@ UPDATE message SET msisdn = 0, fields = NULL, push = NULL, body = CASE WHEN body
  WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 RETURNING 1
 
+-- name: erase_waiting
+-- scope: merchant
+-- What nobody has in hand yet is never sent; its outcome says why.
+WITH gone AS (
+    DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND owner IS NULL
+    RETURNING message_id
+)
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, sell_micros,
+                  cost_item_id, cost_micros, reason, sent_at)
+SELECT $1, g.message_id, 1, 0, -2, coalesce(e.segments, 1), 0, 0, 0, 0, 'erased', $3
+  FROM gone g
+  LEFT JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = g.message_id
+    ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
+RETURNING message_id
+
 -- name: erase_submitted
 -- scope: merchant
-DELETE FROM esme_message WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) RETURNING 1
+-- The row stays: an outcome that is still to come, and the ESME's question for it, need the account.
+UPDATE esme_message SET body = '' WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) RETURNING 1
 
 -- name: erase_inbound
 -- scope: merchant
@@ -70,7 +91,17 @@ UPDATE inbound_message SET msisdn = 0, text = '', raw = '' WHERE merchant_id = $
 
 -- name: erase_orders
 -- scope: merchant
-UPDATE orders SET msisdn = 0 WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+-- A step of its own: whoever changes the order by what was read before reads again.
+WITH gone AS (
+    UPDATE orders SET msisdn = 0 WHERE merchant_id = $1 AND msisdn = $2 RETURNING order_id, state
+), steps AS (
+    INSERT INTO order_event (merchant_id, order_id, seq, event, state, actor, at)
+    SELECT $1, g.order_id, coalesce(max(e.seq), 0) + 1, 'erased', g.state, 'gateway', $3
+      FROM gone g
+      LEFT JOIN order_event e ON e.merchant_id = $1 AND e.order_id = g.order_id
+     GROUP BY g.order_id, g.state
+)
+SELECT order_id FROM gone
 
 -- name: erase_consents
 -- scope: merchant
@@ -78,17 +109,27 @@ UPDATE consent_event SET msisdn = 0, evidence = '{}' WHERE merchant_id = $1 AND 
 
 -- name: erase_events
 -- scope: merchant
-UPDATE event SET data = replace(data::text, '+' || $2::bigint, 'erased')::jsonb
- WHERE merchant_id = $1 AND position('+' || $2::bigint in data::text) > 0
+-- Of a number that only begins with the same digits nothing is touched. What the person wrote goes too.
+UPDATE event
+   SET data = regexp_replace((CASE WHEN data ? 'text' AND data ->> 'msisdn' = '+' || $2::bigint
+                                   THEN data || '{"text": ""}' ELSE data END)::text,
+                             '\+' || $2::bigint || '(?![0-9])', 'erased', 'g')::jsonb
+ WHERE merchant_id = $1 AND data::text ~ ('\+' || $2::bigint || '(?![0-9])')
 RETURNING 1
 
 -- name: erase_answers
 -- scope: merchant
-DELETE FROM idempotency_key WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in answer) > 0 RETURNING 1
+DELETE FROM idempotency_key
+ WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in answer) > 0
+   AND encode(answer, 'hex') ~ ('^(?:..)*?(?<!3[0-9])' || encode(convert_to($2::bigint::text, 'UTF8'), 'hex') || '(?!3[0-9])')
+RETURNING 1
 
 -- name: erase_deliveries
 -- scope: merchant
-DELETE FROM esme_delivery WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in body) > 0 RETURNING 1
+DELETE FROM esme_delivery
+ WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in body) > 0
+   AND encode(body, 'hex') ~ ('^(?:..)*?(?<!3[0-9])' || encode(convert_to($2::bigint::text, 'UTF8'), 'hex') || '(?!3[0-9])')
+RETURNING 1
 
 -- name: erase_sender_stops
 -- scope: merchant

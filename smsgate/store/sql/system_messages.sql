@@ -1,5 +1,6 @@
 -- name: insert_system_messages
 -- scope: merchant
+-- An erased person's number is 0: nothing is said to nobody.
 WITH new AS (
     SELECT *
     FROM unnest(
@@ -8,6 +9,7 @@ WITH new AS (
     ) AS n (
         merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at, push
     )
+    WHERE n.msisdn <> 0
 ), written AS (
     INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push)
     SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push
