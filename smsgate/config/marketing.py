@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from smsgate.campaigns.caps import CapLimits
@@ -33,37 +35,17 @@ class HoursSettings(BaseModel):
         return waived
 
 
+def _cap(description: str) -> Any:
+    return Field(strict=True, default=0, ge=0, le=MESSAGES_MAX, description=description)
+
+
 class CapSettings(BaseModel):
     model_config = _TABLE
 
-    person_per_day_max: int = Field(
-        strict=True,
-        default=0,
-        ge=0,
-        le=MESSAGES_MAX,
-        description="messages in 24 hours, all merchants; 0: no cap",
-    )
-    person_per_week_max: int = Field(
-        strict=True,
-        default=0,
-        ge=0,
-        le=MESSAGES_MAX,
-        description="messages in 7 days, all merchants; 0: no cap",
-    )
-    merchant_per_day_max: int = Field(
-        strict=True,
-        default=0,
-        ge=0,
-        le=MESSAGES_MAX,
-        description="messages in 24 hours of one merchant; 0: no cap",
-    )
-    merchant_per_week_max: int = Field(
-        strict=True,
-        default=0,
-        ge=0,
-        le=MESSAGES_MAX,
-        description="messages in 7 days of one merchant; 0: no cap",
-    )
+    person_per_day_max: int = _cap("messages in 24 hours, all merchants; 0: no cap")
+    person_per_week_max: int = _cap("messages in 7 days, all merchants; 0: no cap")
+    merchant_per_day_max: int = _cap("messages in 24 hours of one merchant; 0: no cap")
+    merchant_per_week_max: int = _cap("messages in 7 days of one merchant; 0: no cap")
 
     def limits(self) -> CapLimits:
         return CapLimits(**self.model_dump())

@@ -13,6 +13,7 @@ from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose, decid
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.consent_ageing import Ageing
 from smsgate.store.catalogue import load
+from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from smsgate.store.pool import Database
 
 _SQL: Final = load("consent_ageing")
-_INBOUND: Final = load("inbound")  # states are written and offers closed in one way
+_INBOUND: Final = load("inbound")  # offers are closed in one way
 
 
 class _Aged(NamedTuple):
@@ -92,17 +93,9 @@ class PgConsentAgeing:
             [each.subscriber_id for each in aged], [each.msisdn for each in aged],
             [each.purpose.value for each in aged], [each.state.value for each in aged], "time",
         )  # fmt: skip
+        states = [NewState(each.subscriber_id, each.purpose, each.state, now) for each in aged]
+        await set_states(connection, merchant_id, states)
         offers = [each for each in aged if each.purpose is Purpose.OFFERS]
-        others = [each for each in aged if each.purpose is not Purpose.OFFERS]
-        await connection.execute(
-            _INBOUND["set_consent"], merchant_id, [each.subscriber_id for each in offers],
-            [each.state.value for each in offers], [now] * len(offers), [None] * len(offers),
-        )  # fmt: skip
-        await connection.execute(
-            _INBOUND["put_other_consents"], merchant_id, [each.subscriber_id for each in others],
-            [each.purpose.value for each in others], [each.state.value for each in others],
-            [now] * len(others), [None] * len(others),
-        )  # fmt: skip
         ended = [each.msisdn for each in offers if each.state is not ConsentState.SUBSCRIBED]
         if event is ConsentEvent.IDLE:
             await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(ended), ended)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 import asyncpg
@@ -25,7 +26,7 @@ OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
 # Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
-GROUPS_MAX: Final = 16  # chunks that the waiting people of one chunk may become
+GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
 
 # MSISDNs, message ids, subscriber ids
 _Columns = tuple[Sequence[int], Sequence[int], Sequence[int]]
@@ -190,16 +191,21 @@ def rounded_up(at: datetime) -> datetime:
 
 
 def in_groups(held: Mapping[int, Hold]) -> dict[Hold, list[int]]:
-    """Return who waits together, for one reason and instant; of too many, some for the last."""
-    by_instant: dict[tuple[str, datetime], list[int]] = defaultdict(list)
+    """
+    Return who waits together, for one reason and instant.
+
+    Of too many instants of a reason, neighbours wait for their first: whoever must wait longer is held again
+    then, and nobody past what is left of the offer.
+    """
+    by_reason: dict[str, dict[datetime, list[int]]] = defaultdict(lambda: defaultdict(list))
     for each in sorted(held):
-        by_instant[held[each].reason, held[each].until].append(each)
-    keys = sorted(by_instant)
-    step = -(-len(keys) // GROUPS_MAX) or 1
+        by_reason[held[each].reason][held[each].until].append(each)
     groups: dict[Hold, list[int]] = {}
-    for first in range(0, len(keys), step):
-        some = keys[first : first + step]
-        members = sorted(each for key in some for each in by_instant[key])
-        reason, until = max(some, key=lambda key: key[1])
-        groups[Hold(reason, held[by_instant[reason, until][0]].rule, until)] = members
+    for reason, by_instant in sorted(by_reason.items()):
+        instants = sorted(by_instant)
+        step = -(-len(instants) // GROUPS_MAX)
+        for first in range(0, len(instants), step):
+            until = instants[first]
+            members = sorted(chain.from_iterable(by_instant[at] for at in instants[first : first + step]))
+            groups[Hold(reason, held[by_instant[until][0]].rule, until)] = members
     return groups

@@ -28,6 +28,7 @@ from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
 from smsgate.store.claims import offer_of
+from smsgate.store.columns import columns
 from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
@@ -297,28 +298,14 @@ class StoredGroup:
             )
 
     async def _write_rows(self, writes: InboundWrites) -> None:
-        rows = writes.rows
         await self._connection.execute(
             SQL["insert_inbound"],
-            [row.merchant_id for row in rows],
-            [row.inbound_id for row in rows],
-            [row.mo.carrier_id for row in rows],
-            [row.mo.msisdn for row in rows],
-            [row.mo.destination for row in rows],
-            [row.mo.text for row in rows],
-            [row.mo.raw for row in rows],
-            [row.mo.data_coding for row in rows],
-            [row.subscriber_id for row in rows],
-            [row.campaign_id for row in rows],
-            [row.message_id for row in rows],
-            [row.order_id for row in rows],
-            [row.label for row in rows],
-            [row.quantity for row in rows],
-            [row.outcome for row in rows],
-            [row.reason for row in rows],
-            [row.rules_version for row in rows],
-            [row.mo.received_at for row in rows],
-        )
+            *columns(
+                writes.rows, "merchant_id", "inbound_id", "mo.carrier_id", "mo.msisdn", "mo.destination",
+                "mo.text", "mo.raw", "mo.data_coding", "subscriber_id", "campaign_id", "message_id",
+                "order_id", "label", "quantity", "outcome", "reason", "rules_version", "mo.received_at",
+            ),
+        )  # fmt: skip
 
     async def _write_orders(self, writes: InboundWrites) -> None:
         orders, steps = writes.orders, writes.order_steps

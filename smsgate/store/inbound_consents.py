@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from smsgate.campaigns.consent import ConsentState, Purpose
-from smsgate.flows.inbound_records import ConsentRow, InboundWrites, Question
+from smsgate.flows.inbound_records import InboundWrites, Question
 from smsgate.flows.records import MobileOriginated
 from smsgate.store.catalogue import load
+from smsgate.store.columns import columns
 from smsgate.store.connection import Connection
+from smsgate.store.consent_states import NewState, set_states
 
 _SQL: Final = load("inbound")
 
@@ -52,48 +54,24 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
     if rows:
         await connection.execute(
             _SQL["insert_consents"],
-            [row.merchant_id for row in rows],
-            [row.consent_id for row in rows],
-            [row.subscriber_id for row in rows],
-            [row.msisdn for row in rows],
-            [row.event for row in rows],
-            [row.state_after for row in rows],
-            [row.inbound_id for row in rows],
-            [row.at for row in rows],
-            [row.purpose.value for row in rows],
-            [row.wording_version for row in rows],
-        )
+            *columns(
+                rows, "merchant_id", "consent_id", "subscriber_id", "msisdn", "event", "state_after",
+                "inbound_id", "at", "purpose.value", "wording_version",
+            ),
+        )  # fmt: skip
         last = {(row.merchant_id, row.subscriber_id, row.purpose): row for row in rows}
         for merchant_id in sorted({row.merchant_id for row in rows}):
-            mine = [row for key, row in last.items() if key[0] == merchant_id]
-            await _set_states(connection, merchant_id, mine)
+            states = [
+                NewState(
+                    row.subscriber_id, row.purpose, ConsentState(row.state_after), row.at, row.paused_until
+                )
+                for key, row in last.items()
+                if key[0] == merchant_id
+            ]
+            await set_states(connection, merchant_id, states)
     if writes.questions_closed:
         await connection.execute(
             _SQL["close_questions"],
             [merchant_id for merchant_id, _ in writes.questions_closed],
             [msisdn for _, msisdn in writes.questions_closed],
-        )
-
-
-async def _set_states(connection: Connection, merchant_id: int, rows: Sequence[ConsentRow]) -> None:
-    offers = [row for row in rows if row.purpose is Purpose.OFFERS]
-    others = [row for row in rows if row.purpose is not Purpose.OFFERS]
-    if offers:
-        await connection.execute(
-            _SQL["set_consent"],
-            merchant_id,
-            [row.subscriber_id for row in offers],
-            [row.state_after for row in offers],
-            [row.at for row in offers],
-            [row.paused_until for row in offers],
-        )
-    if others:
-        await connection.execute(
-            _SQL["put_other_consents"],
-            merchant_id,
-            [row.subscriber_id for row in others],
-            [row.purpose.value for row in others],
-            [row.state_after for row in others],
-            [row.at for row in others],
-            [row.paused_until for row in others],
         )

@@ -21,6 +21,7 @@ from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
 from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
+from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop
 from smsgate.store.pages import page_rows
@@ -186,13 +187,8 @@ async def _set_state(
     connection: Connection, merchant_id: int, draft: ConsentDraft, state: ConsentState, now: datetime
 ) -> None:
     """Move the projection, and tell the shop what the person agreed to or ended."""
-    if draft.purpose == Purpose.OFFERS:
-        await connection.execute(_SQL["set_offers_state"], merchant_id, draft.subscriber_id, state.value, now)
-    else:
-        await connection.execute(
-            _INBOUND["put_other_consents"], merchant_id, [draft.subscriber_id], [draft.purpose],
-            [state.value], [now], [None],
-        )  # fmt: skip
+    new = NewState(draft.subscriber_id, Purpose(draft.purpose), state, now)
+    await set_states(connection, merchant_id, [new])
     if state is not ConsentState.PENDING:
         await _tell(connection, merchant_id, draft, now)
 

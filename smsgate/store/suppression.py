@@ -15,6 +15,7 @@ from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.flows.ports_privacy import Suppressed
 from smsgate.security.suppression import EVERYBODY
 from smsgate.store.catalogue import load
+from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.notices import publish_stop
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from smsgate.store.connection import Connection
 
 _SQL: Final = load("suppressions")
-_INBOUND: Final = load("inbound")  # states are written and offers closed in one way
+_INBOUND: Final = load("inbound")  # offers are closed in one way
 _AGEING: Final = load("consent_ageing")
 LOCK_KEY: Final = 0x736D7367_00000006  # "smsg", 6: people are added, or numbers blocked
 
@@ -70,7 +71,8 @@ async def block(
     for msisdn in reasons:
         for row in await connection.fetch(_SQL["people_of_number"], msisdn, blocked):
             merchant_id, who = row["merchant_id"], [row["subscriber_id"]]
-            await connection.execute(_INBOUND["set_consent"], merchant_id, who, [blocked], [now], [None])
+            state = NewState(row["subscriber_id"], Purpose.OFFERS, ConsentState.BLOCKED, now)
+            await set_states(connection, merchant_id, [state])
             await connection.execute(
                 _AGEING["log"], merchant_id, next_id(), ConsentEvent.COMPLAINT.value, now, who, [msisdn],
                 [Purpose.OFFERS.value], [blocked], source,

@@ -16,6 +16,7 @@ from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
+from smsgate.store.gates import rounded_up
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
@@ -411,3 +412,28 @@ async def test_of_two_claims_that_count_a_person_at_once_only_one_gets_below_the
         assert len(claim.message_ids) == 9
         assert FIRST_MSISDN + 3 not in claim.msisdns
         assert await not_sent(world) == {"cap": 1}  # the cap lasts longer than the offer
+
+
+async def test_people_who_wait_for_many_instants_wait_no_longer_than_the_offer_lasts(
+    database: Database,
+) -> None:
+    """Fifty instants are more than one chunk is cut for: neighbours wait for their first, and look again."""
+    gates = Gates(enforce_hours=False, caps=CapLimits(merchant_per_day_max=1))
+    now = rounded_up(datetime.now(UTC))
+    lasts, step = timedelta(hours=7), timedelta(minutes=15)
+    async with a_world(database, subscribers=50) as world:
+        campaign_id = await world.campaign(expires_in=now + lasts + LIFE_MIN - datetime.now(UTC))
+        await world.execute(
+            "INSERT INTO marketing_contact SELECT $1::bigint + n, ARRAY[$2::bigint], ARRAY[at], at "
+            "FROM (SELECT n, $3::timestamptz - interval '24 hours' + n * $4::interval AS at "
+            "FROM generate_series(1, 49) AS n) AS t",
+            FIRST_MSISDN, MERCHANT, now, step,
+        )  # fmt: skip
+        claimer = Claimer(world, gates)
+        got: dict[int, timedelta] = {}
+        for turn in range(60):
+            for claim in await claimer.claim(campaign_id, now + turn * step):
+                got |= dict.fromkeys(claim.msisdns, turn * step)
+                await settle(world, claim.message_ids)
+        assert got == {FIRST_MSISDN + n: n * step for n in range(int(lasts / step) + 1)}
+        assert await not_sent(world) == {"cap": 50 - len(got)}

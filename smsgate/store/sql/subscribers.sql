@@ -80,11 +80,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12)
 RETURNING consent_id, subscriber_id, purpose, event, state_after, wording_version, source,
     evidence::text AS evidence, occurred_at, recorded_at;
 
--- name: set_offers_state
--- scope: merchant
-UPDATE subscriber SET offers_state = $3, offers_state_at = $4, paused_until = NULL, updated_at = $4
-WHERE merchant_id = $1 AND subscriber_id = $2;
-
 -- name: ask
 -- scope: msisdn
 -- One question of a merchant at a time on a number: a yes is the answer to it.
