@@ -221,8 +221,8 @@ async def test_stop_revokes_consent_with_one_confirmation_and_closes_the_offer(d
         states = await world.rows("SELECT offers_state FROM subscriber ORDER BY subscriber_id")
         assert [row["offers_state"] for row in states] == ["subscribed", "unsubscribed", "subscribed"]
         assert len(await events(world, "consent.revoked")) == 1
-        newer = await world.campaign(text="Boxman: CD Abba. OK = commande avec obligation de paiement")
         await world.execute("UPDATE open_offer SET answered_at = now()")
+        newer = await world.campaign(text="Boxman: CD Abba. OK = commande avec obligation de paiement")
         await eventually(lambda: world.finished(newer))
         assert len(world.texts_to(1)) == 3
 
