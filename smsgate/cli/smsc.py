@@ -19,7 +19,7 @@ from smsgate.simulator.phones import Behaviour
 from smsgate.simulator.profiles import PROFILES, find_profile, with_profiles
 from smsgate.simulator.profiles import as_json as as_json_of
 from smsgate.simulator.serve import Simulator, SimulatorSettings, run_simulator
-from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
+from smsgate.simulator.smsc_settings import OutbindTo, SmscAccount, SmscSettings
 
 PORT: Final = 2775  # of SMPP, registered with IANA
 CONTROL_PORT: Final = 2776  # the next one
@@ -40,6 +40,7 @@ EPILOG: Final = examples(
     "smsgate smsc --ok 0.2 --quantity 0.05 --stop 0.04 --reply-delay-s 1,5",
     "smsgate smsc --ok 0.2 --journal smsc.jsonl",
     "smsgate smsc --port 2780 --rate 100 --latency-ms 50 --receipt-delay-s 0.5,3 --undelivered 0.02",
+    "smsgate smsc --outbind 127.0.0.1:2776",
     "smsgate smsc --profiles",
     "smsgate smsc --profile ids-hex-in-response --profile receipt-before-response --seed 7",
 )
@@ -71,6 +72,12 @@ JournalOption = Annotated[
         metavar="FILE", help="Note there what was taken and answered, and go on from it after a kill."
     ),
 ]
+OutbindOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT", help="Ask the ESME to bind there (outbind) while something waits for it."
+    ),
+]
 CaOutOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With a TLS profile: write its CA there, as PEM.")
 ]
@@ -99,6 +106,7 @@ def smsc(
     profiles: ProfilesOption = False,
     journal: JournalOption = None,
     ca_out: CaOutOption = None,
+    outbind: OutbindOption = "",
     seed: Annotated[int, typer.Option(help="The same seed draws the same fates and faults.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,6 +119,7 @@ def smsc(
         response_latency_s=latency_ms / 1000,
         receipt_delay_s=seconds_range(receipt_delay_s, "--receipt-delay-s"),
         undelivered_share=undelivered,
+        outbind=_outbind_to(outbind, password) if outbind else None,
     )
     delay_s = seconds_range(reply_delay_s, "--reply-delay-s")
     settings = SimulatorSettings(
@@ -128,6 +137,13 @@ def smsc(
     if ca_out is not None and not settings.smsc.faults.tls:
         raise UsageRefused("--ca-out needs a TLS profile, such as --profile tls-good.")
     _serve(settings, ca_out, as_json=as_json)
+
+
+def _outbind_to(text: str, password: str) -> OutbindTo:
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isdecimal() and 0 < int(port) < 65_536):
+        raise UsageRefused(f"--outbind: {text[:80]!r} is no HOST:PORT.")
+    return OutbindTo(host.strip("[]"), int(port), password)
 
 
 def _list_profiles(*, as_json: bool) -> None:

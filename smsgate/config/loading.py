@@ -138,40 +138,47 @@ def _carriers(tables: object, environ: Mapping[str, str], warnings: list[str]) -
         if not isinstance(table, dict):
             raise ConfigError("carriers: not a table", f"carriers.{index}", "write [[carriers]]")
         where = f"carriers.{table.get('name', index)}"
-        profile = read_profile(_with_password(table, where, environ, warnings), where)
+        profile = read_profile(_with_secrets(table, where, environ, warnings), where)
         if profile.name in {other.name for other in profiles}:
             raise ConfigError(f"{where}: the name stands there twice", f"{where}.name", "name it otherwise")
         profiles.append(profile)
     return tuple(profiles)
 
 
-def _with_password(
+def _with_secrets(
     table: Mapping[str, Any], where: str, environ: Mapping[str, str], warnings: list[str]
 ) -> dict[str, Any]:
-    """Return the carrier's table with its password, from wherever it stands."""
+    """Return the carrier's table with its passwords, from wherever they stand."""
     rest = dict(table)
-    file, variable = rest.pop("password_file", None), rest.pop("password_env", None)
-    given = [key for key in ("password", "password_file", "password_env") if key in table]
-    if len(given) != 1:
-        what = f"{' and '.join(given)} stand side by side" if given else "there is no password"
-        raise ConfigError(
-            f"{where}: {what}",
-            f"{where}.password_file",
-            "set one of password_file, password_env or password",
-        )
-    if file is not None:
-        rest["password"] = _secret_from_file(file, f"{where}.password_file")
-    elif variable is not None:
-        if not isinstance(variable, str) or not environ.get(variable):
-            raise ConfigError(
-                f"{where}: the environment variable {variable!r} is not set",
-                f"{where}.password_env",
-                "set it, or use password_file",
-            )
-        rest["password"] = environ[variable]
-    else:
-        warnings.append(f"{where}.password stands in the configuration in plain: use password_file")
+    for key in ("password", "outbind_password"):
+        sources = (key, f"{key}_file", f"{key}_env")
+        given = {source: rest.pop(source) for source in sources if source in rest}
+        if not given and key == "outbind_password":  # whether it is needed, the profile knows
+            continue
+        if len(given) != 1:
+            what = f"{' and '.join(given)} stand side by side" if given else f"there is no {key}"
+            mend = f"set one of {key}_file, {key}_env or {key}"
+            raise ConfigError(f"{where}: {what}", f"{where}.{key}_file", mend)
+        ((source, value),) = given.items()
+        rest[key] = value
+        if source.endswith("_file"):
+            rest[key] = _secret_from_file(value, f"{where}.{source}")
+        elif source.endswith("_env"):
+            rest[key] = _secret_from_environment(value, environ, f"{where}.{source}")
+        else:
+            warnings.append(f"{where}.{key} stands in the configuration in plain: use {key}_file")
     return rest
+
+
+def _secret_from_environment(variable: object, environ: Mapping[str, str], where: str) -> str:
+    if not isinstance(variable, str) or not environ.get(variable):
+        file = where.rpartition(".")[2].replace("_env", "_file")
+        raise ConfigError(
+            f"{where.rpartition('.')[0]}: the environment variable {variable!r} is not set",
+            where,
+            f"set it, or use {file}",
+        )
+    return environ[variable]
 
 
 def _secret_from_file(file: object, where: str) -> str:

@@ -274,7 +274,7 @@ class Claiming:
         ahead = {
             carrier_id: self._pump.allowances.step - self._unwritten(carrier_id)
             for carrier_id, carrier in self._carriers.items()
-            if any(bind.state == "bound" for bind in carrier.binds())
+            if carrier.down_since() is None
         }
         limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
         senders = self._routes.senders_with_room(ahead)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
 from smsgate.flows.records import Ack, CarrierReceipts, Lane
 from smsgate.links.asking import Asking
+from smsgate.links.binds import Binds
 from smsgate.links.bodies import BodyMaker
 from smsgate.links.counts import CarrierCounts, ResponseTimes
 from smsgate.links.deliveries import read_deliveries
 from smsgate.links.flow import Flow
-from smsgate.links.hosts import HostBook
-from smsgate.links.link import Link
 from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.requests import Requests
 from smsgate.links.submitted import submitted_bodies
-from smsgate.links.tls import tls_context
 from smsgate.msisdn import is_e164
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.protocol.session_states import (
@@ -54,7 +51,6 @@ if TYPE_CHECKING:
 SUMMARY_INTERVAL_S: Final = 60.0  # a flood of oddities writes one line in this time
 
 log = structlog.get_logger(__name__)
-_tokens = itertools.count(1)  # of connections, unique in this process
 
 
 class CarrierAccount:
@@ -74,8 +70,6 @@ class CarrierAccount:
         self.receipt_ids = ReceiptIds(profile.receipt_id_forms())
         self._counts = CarrierCounts()
         self._clock = clock
-        self._random = random
-        self._tls = tls_context(profile)
         self._read(profile)
         self._flow = Flow(profile, clock.monotonic)
         self.requests = Requests(profile, lambda: self._senders, self._flow.throttle, clock.monotonic)
@@ -87,7 +81,7 @@ class CarrierAccount:
             )
         self._asking_task: asyncio.Task[None] | None = None
         self._events: CarrierEvents | None = None
-        self._links: list[Link] = []
+        self._binds = Binds(profile, self, clock=clock, random=random)
         self._connections: dict[int, Connection] = {}  # by token, until their Closed
         self._senders: list[Connection] = []  # bound, and not as receivers
         self._stopped = False
@@ -123,38 +117,18 @@ class CarrierAccount:
     def counts(self) -> CarrierCounts:
         counts = self._counts
         counts.requests = self.requests.written
-        counts.setbacks = sum(link.setbacks for link in self._links)
-        counts.planned_rebinds = sum(link.planned_rebinds for link in self._links)
+        counts.setbacks = sum(link.setbacks for link in self._binds.links)
+        counts.planned_rebinds = sum(link.planned_rebinds for link in self._binds.links)
         return counts
 
     # Life
 
     def start(self, events: CarrierEvents) -> None:
         """Begin to bind; needs a running loop."""
-        assert not self._links
         self._events = events
         if self._asking is not None:
             self._asking_task = asyncio.get_running_loop().create_task(self._asking.run())
-        kinds = [BindKind.TRANSCEIVER]
-        if self.profile.bind == "tx+rx":
-            kinds = [BindKind.TRANSMITTER, BindKind.RECEIVER]
-        book = HostBook(self.profile.hosts, self.profile.hosts_use, self.profile.rebind.refused_tcp_s)
-        for number in range(1, self.profile.binds + 1):
-            for kind in kinds:
-                link = Link(
-                    f"{kind.value}-{number}",
-                    kind,
-                    self.profile,
-                    self,
-                    tls=self._tls,
-                    clock=self._clock,
-                    random=self._random,
-                    next_token=lambda: next(_tokens),
-                    book=book,
-                    place=number - 1,
-                )
-                self._links.append(link)
-                link.start()
+        self._binds.start()
 
     async def stop(self, timeout_s: float) -> None:
         """Leave in order, transmitters and receivers together; what stays open is in doubt."""
@@ -162,7 +136,7 @@ class CarrierAccount:
         if self._asking_task is not None:
             self._asking_task.cancel()
             await asyncio.gather(self._asking_task, return_exceptions=True)
-        await asyncio.gather(*(link.stop(timeout_s) for link in self._links))
+        await self._binds.stop(timeout_s)
 
     # The port
 
@@ -230,13 +204,11 @@ class CarrierAccount:
         return sum(connection.session.in_flight() for connection in self._connections.values())
 
     def binds(self) -> list[BindStatus]:
-        return [link.status() for link in self._links]
+        return self._binds.statuses()
 
     def traced(self, bind: str | None = None) -> list[TracedPdu]:
         """Return the last PDUs of all binds, or of one by its name, oldest first; secrets stand in them."""
-        rings = [link.ring for link in self._links if bind in {None, link.name}]
-        found = [pdu for ring in rings if ring is not None for pdu in ring.pdus()]
-        return sorted(found, key=lambda pdu: pdu.at_s)
+        return self._binds.traced(bind)
 
     def rate_now(self) -> float:
         """Return segments per second at this moment: less than `rate_per_s` after the carrier throttled."""
@@ -244,7 +216,7 @@ class CarrierAccount:
 
     # What the links tell
 
-    def take(self, link: Link, connection: Connection, events: list[Event]) -> None:
+    def take(self, kind: BindKind, connection: Connection, events: list[Event]) -> None:
         assert self._events is not None
         unread: list[Delivered] = []
         room_changed = False
@@ -261,7 +233,7 @@ class CarrierAccount:
                     self._bodies.take_version(version)
                     self.concat = self._bodies.concat
                     self._connections[connection.token] = connection
-                    if link.kind is not BindKind.RECEIVER:
+                    if kind is not BindKind.RECEIVER:
                         self._senders.append(connection)
                         self._down_since = None
                         room_changed = True

@@ -58,9 +58,16 @@ class Connection(asyncio.Protocol):
         ring: PduRing | None = None,
         *,
         messages_max: int | None = None,
+        asked_to_bind: bool = False,
     ) -> None:
-        """`messages_max`: how many submits this session may carry in all."""
+        """
+        `messages_max`: how many submits this session may carry in all.
+
+        `asked_to_bind`: the peer connected to us; nothing is sent before `bind`.
+        """
         self.session = session
+        self.asked = asyncio.Event()  # for the owner: the peer has asked, or is gone
+        self._asked_to_bind = asked_to_bind
         self.token = token
         self.submitted = 0
         self._messages_max = messages_max
@@ -125,6 +132,11 @@ class Connection(asyncio.Protocol):
             self.session.acknowledge(sequence_numbers, status)
         self._flush_soon()
 
+    def bind(self) -> None:
+        """Say who we are. Raises ProtocolError: it was said already."""
+        self.session.start(self._clock.monotonic())
+        self._flush()
+
     def unbind(self) -> None:
         """Leave in order; a `Closed` event ends it within two response time-outs."""
         self._apply(self.session.unbind(self._clock.monotonic()))
@@ -147,8 +159,8 @@ class Connection(asyncio.Protocol):
         self._reading = FairReading(self._transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_HIGH)
         self._ends = (_end(transport, "sockname"), _end(transport, "peername"))
-        self.session.start(self._clock.monotonic())
-        self._flush()
+        if not self._asked_to_bind:
+            self.bind()
 
     def data_received(self, data: bytes) -> None:
         if self._reading is not None:
@@ -252,6 +264,22 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
             self._cut_timer = self._loop.call_later(CLOSE_GRACE_S, transport.abort)
+
+
+async def leave(connections: Sequence[Connection], timeout_s: float) -> None:
+    """Unbind in order; what is still open after `timeout_s` is cut and comes back as in doubt."""
+    if not connections:
+        return
+    for connection in connections:
+        connection.unbind()
+    gone = asyncio.gather(*(connection.wait_closed() for connection in connections))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.shield(gone)
+    except TimeoutError:
+        for connection in connections:
+            connection.abort()
+        await gone
 
 
 def _end(transport: asyncio.BaseTransport, which: str) -> Endpoint:

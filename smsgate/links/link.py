@@ -10,7 +10,7 @@ import structlog
 
 from smsgate.flows.records import BindStatus
 from smsgate.links.backoff import BY_STATUS, Backoff, Setback
-from smsgate.links.connection import Connection
+from smsgate.links.connection import Connection, leave
 from smsgate.links.hosts import HostBook
 from smsgate.links.life import Life, reason_of, session_settings
 from smsgate.links.pdu_ring import PduRing
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class LinkOwner(Protocol):
-    def take(self, link: Link, connection: Connection, events: list[Event]) -> None: ...
+    def take(self, kind: BindKind, connection: Connection, events: list[Event]) -> None: ...
 
     def leave(self, connection: Connection) -> None:
         """This session is about to unbind as planned: submit no more on it."""
@@ -103,16 +103,7 @@ class Link:
         open_ = [life.connection for life in self._lives.values() if life.connection is not None]
         if open_:
             self._change("unbinding")
-            for connection in open_:
-                connection.unbind()
-            gone = asyncio.gather(*(connection.wait_closed() for connection in open_))
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await asyncio.shield(gone)
-            except TimeoutError:
-                for connection in open_:
-                    connection.abort()
-                await gone
+            await leave(open_, timeout_s)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -153,7 +144,7 @@ class Link:
         limit = self._profile.max_messages_per_bind
         if limit is not None and connection.submitted >= REPLACE_AT * limit:
             life.worn.set()
-        self._owner.take(self, connection, events)
+        self._owner.take(self.kind, connection, events)
 
     def writable(self, connection: Connection) -> None:
         self._owner.writable(connection)

@@ -137,7 +137,7 @@ class ProbeBind:
 
     # What the link tells
 
-    def take(self, _link: Link, connection: Connection, events: list[Event]) -> None:
+    def take(self, _kind: BindKind, connection: Connection, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Bound():

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from smsgate.errors import ConfigError
 from smsgate.links.profile_flow import FlowKeys
 from smsgate.links.profile_inbound import InboundKeys
+from smsgate.links.profile_outbind import OutbindKeys
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays, SessionKeys
 from smsgate.links.profile_text import TextKeys
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
+class CarrierProfile(InboundKeys, TextKeys, FlowKeys, OutbindKeys, SessionKeys):
     """
     One carrier account, as configured; the rate is shared by all its binds, the window is each bind's.
 
@@ -60,6 +61,12 @@ class CarrierProfile(InboundKeys, TextKeys, FlowKeys, SessionKeys):
             )
         if (self.cert_file is None) != (self.key_file is None):
             raise self._refusal("cert_file", "and key_file belong together", "set both or neither")
+        if (lacking := self.lacking_for_outbind(tls=self.tls != "none")) is not None:
+            raise self._refusal(
+                lacking,
+                "is not set, and outbind_port is",
+                "set it, so that nobody else can make us bind, or strike outbind_port",
+            )
         if self.mo_busy_status == Status.X_T_APPN:
             raise self._refusal("mo_busy_status", "0x64 loses the MO at most SMSCs", "set 0x14 or 0x58")
         if self.default_alphabet != "gsm7":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,8 +25,13 @@ def carrier_block(profile: CarrierProfile, password: str, reasons: Mapping[str, 
 
     `password` is the line that says where the password is; `reasons` are comments, by key.
     """
-    lines = ["[[carriers]]", *_lines(profile, CarrierProfile, reasons, {"password", "senders", "rebind"})]
+    lines = [
+        "[[carriers]]",
+        *_lines(profile, CarrierProfile, reasons, {"password", "outbind_password", "senders", "rebind"}),
+    ]
     lines.append(password)
+    if profile.outbind_port is not None:
+        lines.append('#outbind_password = "..."  # as it stands in your configuration')
     for sender in profile.senders:
         lines += ["", "[[carriers.senders]]", *_lines(sender, SenderNumber, {}, set())]
     rebind = _lines(profile.rebind, type(profile.rebind), {}, set())
@@ -59,8 +65,8 @@ def _value(key: str, value: Any) -> str:
         return f"0x{value:x}"
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, str):
-        return orjson.dumps(value).decode()  # a JSON string is a TOML basic string
-    if key == "hosts":
+    if isinstance(value, str | IPv4Address | IPv6Address):
+        return orjson.dumps(str(value)).decode()  # a JSON string is a TOML basic string
+    if key in {"hosts", "outbind_from"}:
         return f"[{', '.join(_value('', str(host)) for host in value)}]"
     return f"[{', '.join(_value(key, each) for each in value)}]"

@@ -141,6 +141,12 @@ class SmscConnection(asyncio.Protocol):
         self._smsc.log.receipts_written += sum(isinstance(entry, bytes) for entry in batch)
         self.write(b"".join(parts))
 
+    def ask_to_bind(self, system_id: str, password: str) -> None:
+        """Send an outbind: it has no answer but a bind."""
+        fields = {"system_id": system_id.encode(), "password": password.encode()}
+        self._sequence = self._sequence % SEQUENCE_MAX + 1
+        self.write(encode_pdu(Pdu(CommandId.OUTBIND, 0, self._sequence, fields)))
+
     def fence_at(self, epoch: int) -> None:
         """Find out when everything that was written before this moment has come."""
         self._fence_wanted = max(self._fence_wanted, epoch)

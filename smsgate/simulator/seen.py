@@ -31,6 +31,7 @@ class SmscLog:
         self.deliver_dropped = 0  # no room to keep them
         self.binds = 0
         self.binds_refused = 0
+        self.outbinds = 0
 
     def count_accepted(self, destinations: Sequence[bytes]) -> None:
         self.accepted += len(destinations)
@@ -66,4 +67,5 @@ class SmscLog:
             "deliver_dropped": self.deliver_dropped,
             "binds": self.binds,
             "binds_refused": self.binds_refused,
+            "outbinds": self.outbinds,
         }

@@ -10,6 +10,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -26,7 +27,7 @@ from smsgate.simulator.connection import SmscConnection
 from smsgate.simulator.journal import Journal
 from smsgate.simulator.mobile_originated import INTERNATIONAL, UNKNOWN_KIND, Mo
 from smsgate.simulator.seen import SmscLog
-from smsgate.simulator.smsc_settings import ID_FORMS, SmscSettings
+from smsgate.simulator.smsc_settings import ID_FORMS, OutbindTo, SmscSettings
 from smsgate.simulator.stops import StopJudge, is_start, is_stop
 from smsgate.simulator.submits import Submits, receipt_bodies
 from smsgate.simulator.timetable import Timetable
@@ -77,6 +78,8 @@ class Smsc:
         self._references = count(1)
         self._under_way = 0
         self._server: asyncio.Server | None = None
+        self._outbinding: asyncio.Task[None] | None = None
+        self._asked: SmscConnection | None = None  # to bind, lately
 
     # -- life
 
@@ -108,6 +111,9 @@ class Smsc:
         if self._server is None:
             return
         self._server.close()
+        if self._outbinding is not None:
+            self._outbinding.cancel()
+            await asyncio.gather(self._outbinding, return_exceptions=True)
         await self.unbind_all(grace_s)
         self.drop_connections()
         await self._all_gone.wait()
@@ -319,7 +325,26 @@ class Smsc:
         now = asyncio.get_running_loop().time()
         for connection in list(self._connections):
             connection.check(now)
+        self._ask_to_bind()
         self.timetable.after(CHECK_INTERVAL_S, self._check)
+
+    def _ask_to_bind(self) -> None:
+        """Connect to the ESME and ask it to bind, when something waits for it and it does not come."""
+        target = self.settings.outbind
+        account = next(iter(self._accounts.values()))
+        busy = self._outbinding is not None and not self._outbinding.done()
+        reads = any(connection.reads for connection in account.connections)
+        if target is None or not account.waiting or reads or busy or self._asked in self._connections:
+            return
+        self._outbinding = asyncio.get_running_loop().create_task(self._outbind(target))
+
+    async def _outbind(self, target: OutbindTo) -> None:
+        with suppress(OSError):  # nobody listens there: the next check tries again
+            _, self._asked = await asyncio.get_running_loop().create_connection(
+                lambda: self._connection(next(self._connection_numbers)), target.host, target.port
+            )
+            self._asked.ask_to_bind(target.system_id, target.password)
+            self.log.outbinds += 1
 
     def stats(self) -> dict[str, Any]:
         return {

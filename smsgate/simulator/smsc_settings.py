@@ -46,6 +46,16 @@ class SmscAccount:
     binds_max: int = 32
 
 
+@dataclass(frozen=True, slots=True)
+class OutbindTo:
+    """Where the SMSC asks an ESME to bind, in plain text, and as whom. Source: SMPP 3.4 §4.1.7."""
+
+    host: str
+    port: int
+    password: str
+    system_id: str = "smsgate-smsc"
+
+
 @dataclass(slots=True)
 class SmscSettings:
     """
@@ -66,6 +76,7 @@ class SmscSettings:
     expired_share: float = 0.0
     refuse_share: float = 0.0
     refuse_status: int = Status.SYSERR
+    outbind: OutbindTo | None = None  # while something waits for the first account and nobody reads
     answers_submits: bool = True
     deliver_window: int = DELIVER_WINDOW
     deliver_timeout_s: float = DELIVER_TIMEOUT_S

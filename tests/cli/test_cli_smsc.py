@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command_shell import Running, Shell, free_ports
 
 PHONE = "+33639980001"
@@ -121,3 +123,10 @@ def test_profiles_that_do_not_exist_or_contradict_each_other_are_refused(shell: 
     no_tls = shell.run("smsc", "--ca-out", "ca.pem")
     assert no_tls.code == 2
     assert "--ca-out needs a TLS profile" in no_tls.err
+
+
+@pytest.mark.parametrize("target", ["nowhere", "127.0.0.1", ":2776", "127.0.0.1:0", "127.0.0.1:65536"])
+def test_an_outbind_to_no_address_is_refused(shell: Shell, target: str) -> None:
+    found = shell.run("smsc", "--outbind", target)
+    assert found.code == 2
+    assert "is no HOST:PORT" in found.err

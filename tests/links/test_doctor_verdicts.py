@@ -54,6 +54,24 @@ def test_a_password_is_never_written() -> None:
     assert "s3cret" not in carrier_block(a_profile(), 'password_env = "X"', {})
 
 
+def test_where_an_outbind_may_come_from_is_written_and_its_password_is_not() -> None:
+    settings = {
+        "outbind_port": 2776,
+        "outbind_host": "0.0.0.0",
+        "outbind_from": ["192.0.2.16/28", "2001:db8::/32"],
+        "outbind_system_id": "smsc-fr",
+        "outbind_password": "th3irs",
+        "outbind_cert_file": "/etc/smsgate/smpp.pem",
+        "outbind_key_file": "/etc/smsgate/smpp.key",
+    }
+    profile = a_profile(**settings)
+    block = carrier_block(profile, 'password = "s3cret"', {})
+    assert "th3irs" not in block
+    assert '#outbind_password = "..."' in block
+    [table] = tomllib.loads(block)["carriers"]
+    assert read_profile({**table, "outbind_password": "th3irs"}) == profile
+
+
 @pytest.mark.parametrize(
     ("sender", "key"), [("38123", SHORT_CODE), ("BOXMAN", ALPHANUMERIC), ("33612345678", MSISDN)]
 )

@@ -18,6 +18,7 @@ from smsgate.flows.housekeeping import Retention
 from smsgate.flows.offers import LIFE_MAX
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_outbind import OutbindKeys
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
 from smsgate.security.addresses import PUBLIC_ONLY
@@ -92,6 +93,7 @@ def test_every_example_of_the_shipped_file_loads_when_uncommented(write: Write) 
         password="changeit",
     )
     shown = {"senders", "cost_list", "ca_file", "cert_file", "key_file", "max_messages_per_bind"}
+    shown |= OutbindKeys.model_fields.keys()
     assert carrier.model_dump(exclude=shown) == least.model_dump(exclude=shown)
 
 
@@ -270,6 +272,29 @@ def test_a_password_comes_from_a_file_or_the_environment_without_a_warning(
     for loaded in (from_file, from_environment):
         assert loaded.settings.carriers[0].password.get_secret_value() == "s3cret"
         assert loaded.warnings == ()
+
+
+def test_the_password_of_an_outbind_comes_from_a_file_or_the_environment_as_well(
+    write: Write, tmp_path: Path
+) -> None:
+    secret = tmp_path / "theirs"
+    secret.write_text("th3irs\n")
+    keys = (
+        'password_env = "PW"\noutbind_port = 2776\n'
+        'outbind_from = ["192.0.2.16/28"]\noutbind_system_id = "smsc"\n'
+    )
+    for line in (f'outbind_password_file = "{secret}"', 'outbind_password_env = "THEIRS"'):
+        loaded = load_configuration(write(CARRIER + keys + line), {"PW": "s3cret", "THEIRS": "th3irs"})
+        password = loaded.settings.carriers[0].outbind_password
+        assert password is not None
+        assert (password.get_secret_value(), loaded.warnings) == ("th3irs", ())
+    error = refusal_of(
+        write(CARRIER + keys.replace('_env = "PW"', ' = "s3cret"') + 'outbind_password_env = "NOT_SET"')
+    )
+    assert error.where == "carriers.sms-fr.outbind_password_env"
+    assert "outbind_password_file" in error.mend
+    lacking = refusal_of(write(CARRIER + keys.replace('_env = "PW"', ' = "s3cret"')))
+    assert lacking.where == "carriers.sms-fr.outbind_password"
 
 
 def test_a_password_in_plain_warns_and_more_so_when_others_may_read_it(write: Write) -> None:
