@@ -27,6 +27,7 @@ class Submit(NamedTuple):
     smsc_id: int
     msisdn: int
     mark: int
+    at: float = 0.0  # seconds since 1970
 
 
 class Said(NamedTuple):
@@ -85,7 +86,7 @@ class _Reader:
             return
         found = OFFER.match(event["text"])
         msisdn = int(event["msisdn"])
-        self._books.accepted.append(Submit(event["id"], msisdn, int(found[1]) if found else 0))
+        self._books.accepted.append(Submit(event["id"], msisdn, int(found[1]) if found else 0, event["at"]))
         stop = self._stops.get(msisdn)
         if found is None or stop is None:
             return
@@ -146,8 +147,8 @@ QUERIES: Final = {
     "unmatched": "SELECT smsc_id, other_id, state FROM receipt_unmatched",
     "campaigns": "SELECT c.campaign_id, c.state, c.recipients, v.text FROM campaign c JOIN offer_version v"
     " ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version",
-    "inbound": "SELECT inbound_id, msisdn, destination, text, label, outcome, order_id, campaign_id"
-    " FROM inbound_message",
+    "inbound": "SELECT inbound_id, msisdn, destination, text, label, outcome, order_id, campaign_id,"
+    " received_at FROM inbound_message",
     "orders": "SELECT order_id, campaign_id, message_id, inbound_id, state FROM orders",
 }
 LEDGER: Final = """

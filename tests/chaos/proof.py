@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.simulator.shop import ORDER_CREATED, Shop
-from tests.chaos.books import OFFER, Said, SmscBooks, Tables
+from tests.chaos.books import OFFER, Said, SmscBooks, Submit, Tables
+from tests.chaos.waiting import Waits
 
 UNKNOWN: Final = -1
 NOT_SENT: Final = -2
@@ -16,6 +17,9 @@ OWNER_LOST: Final = "owner_lost"  # `sent.reason` of what a dead process left in
 FOUND_WITHIN_S: Final = 20.0  # a lease has 6 s, and the next process has to start meanwhile
 SHOWN_MAX: Final = 5  # examples of what is wrong
 ORDERING: Final = frozenset({"accept", "quantity"})  # labels of a reply that orders
+FREEING: Final = frozenset(
+    {"ordered", "declined", "cancelled", "sold_out"}
+)  # the next offer may take its place
 TOLD: Final = (
     frozenset(  # what the gateway does with such a reply other than taking an order, each with an answer
         {"repeated", "over_maximum", "sold_out", "late", "repetition", "asked", "no_open_offer", "nobody"}
@@ -42,12 +46,14 @@ def prove(
     campaigns: int,
     cap: int,
     deaths: Sequence[float],
+    waits: Waits,
 ) -> list[Check]:
     """
     Return every check.
 
     `groups` are the people that each offer's mark was for; `deaths` are the instants (seconds since 1970) at
-    which a gateway ended without order; `cap` is how many messages one of them may leave in doubt.
+    which a gateway ended without order; `cap` is how many messages one of them may leave in doubt; `waits`
+    says whom an open offer held, and which offers came to their end.
     """
     return [
         Check("all work is done", [f"{n} {what} left" for what, n in tables.open.items() if n]),
@@ -61,6 +67,10 @@ def prove(
         Check("every message has exactly one outcome", some(_outcomes(tables)), len(tables.messages)),
         Check(
             "every recipient is accounted for once", some(_recipients(tables, groups)), len(tables.messages)
+        ),
+        Check("nobody had two open offers", some(_two_open(smsc, tables, waits)), len(smsc.accepted)),
+        Check(
+            "who was held got one outcome, and nobody else was", some(_held(tables, waits)), len(waits.held)
         ),
         Check("no offer was sent twice", some(_doubled(smsc)), len(smsc.accepted)),
         Check(
@@ -125,6 +135,47 @@ def _recipients(tables: Tables, groups: Mapping[int, Sequence[int]]) -> Iterator
         for msisdn in group - got.keys():
             if tables.people[msisdn] == "subscribed":
                 yield f"offer {mark} left {msisdn} out, who is subscribed"
+
+
+def _two_open(smsc: SmscBooks, tables: Tables, waits: Waits) -> Iterator[str]:
+    """Between two offers to a person the first was answered, or came to its end."""
+    mark_of = marks(tables)
+    message_of = {
+        (mark_of[row["campaign_id"]], row["msisdn"]): row["message_id"]
+        for row in tables.messages
+        if row["campaign_id"] in mark_of
+    }
+    free_at = {key: waits.ended[each] for key, each in message_of.items() if each in waits.ended}
+    for row in tables.inbound:
+        if row["outcome"] in FREEING and row["campaign_id"] in mark_of:
+            key, at = (mark_of[row["campaign_id"]], row["msisdn"]), row["received_at"].timestamp()
+            free_at[key] = min(free_at.get(key, at), at)
+    last: dict[int, Submit] = {}
+    for submit in smsc.accepted:
+        if not submit.mark:
+            continue
+        first = last.get(submit.msisdn)
+        if first is not None and first.mark != submit.mark:
+            free = free_at.get((first.mark, submit.msisdn))
+            if free is None or not first.at <= free <= submit.at:
+                yield f"offer {submit.mark} went to {submit.msisdn} while {first.mark} was open"
+        last[submit.msisdn] = submit
+
+
+def _held(tables: Tables, waits: Waits) -> Iterator[str]:
+    """Whoever waited for an open offer had one, and got this one later or was told off with a reason."""
+    rows = {row["message_id"]: row for row in tables.messages}
+    first: dict[int, int] = {}
+    for row in tables.messages:
+        if row["campaign_id"] is not None:
+            first[row["msisdn"]] = min(first.get(row["msisdn"], row["message_id"]), row["message_id"])
+    outcomes = Counter(row["message_id"] for row in tables.sent)
+    given_up = {row["message_id"] for row in tables.sent if row["reason"] == "open_offer"}
+    for message_id in waits.held | given_up:
+        if message_id not in rows or outcomes[message_id] != 1:
+            yield f"message {message_id} was held, and has {outcomes[message_id]} outcomes"
+        elif first[rows[message_id]["msisdn"]] == message_id:
+            yield f"message {message_id} was held, and is the first offer to its person"
 
 
 def _doubled(smsc: SmscBooks) -> Iterator[str]:

@@ -19,6 +19,7 @@ from tests.chaos.kills import GAP_S, Killer
 from tests.chaos.proof import Check, figures, prove
 from tests.chaos.town import IN_DOUBT_MAX, Town, a_town
 from tests.chaos.traffic import GROUP, Traffic, settle_in
+from tests.chaos.waiting import Waits, time_passes
 
 INTERVAL_S: Final = 2.0  # between two campaigns: half of the carrier's rate, so that what waits is caught up
 AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
@@ -42,11 +43,12 @@ async def kill_and_prove(
         traffic = await settle_in(town, groups, seed)
         say(f"{groups * GROUP} people in {groups} groups; killing {kills} times, seed {seed}")
         killer, stop = Killer(town, seed, say), asyncio.Event()
-        sending = asyncio.create_task(traffic.run(stop, INTERVAL_S))
-        await killer.run(kills)
-        stop.set()
-        await asyncio.wait_for(sending, QUIET_LIMIT_S)
-        quiet_s = await until_quiet(town)
+        async with time_passes(town) as waits:
+            sending = asyncio.create_task(traffic.run(stop, INTERVAL_S))
+            await killer.run(kills)
+            stop.set()
+            await asyncio.wait_for(sending, QUIET_LIMIT_S)
+            quiet_s = await until_quiet(town)
         say(f"quiet after {quiet_s:.1f} s")
         async with town.database() as connection:
             tables = await read_tables(connection)
@@ -60,8 +62,14 @@ async def kill_and_prove(
             campaigns=len(traffic.campaigns),
             cap=IN_DOUBT_MAX,
             deaths=[end.at for end in town.gateway.ended if end.code],
+            waits=waits,
         )
-        checks += [_process_check(town, killer), _stop_check(killer), _intake_check(traffic)]
+        checks += [
+            _process_check(town, killer),
+            _stop_check(killer),
+            _intake_check(traffic),
+            _waits_check(waits, traffic),
+        ]
         found = figures(smsc, tables)
         processes = {
             child.name: {
@@ -80,6 +88,8 @@ async def kill_and_prove(
         "by_kind": dict(Counter(kill.kind for kill in killer.kills)),
         "campaigns": len(traffic.campaigns),
         **found,
+        "held": len(waits.held),
+        "offers_ended_for_others": len(waits.ended),
         "stop_codes": killer.stop_codes,
         "shop_repeated": town.shop.repeated,
         "processes": processes,
@@ -128,3 +138,9 @@ def _stop_check(killer: Killer) -> Check:
 
 def _intake_check(traffic: Traffic) -> Check:
     return Check("no webhook of the shop was refused for good", traffic.refused, len(traffic.campaigns))
+
+
+def _waits_check(waits: Waits, traffic: Traffic) -> Check:
+    again = len(traffic.group_of) - len(traffic.groups)
+    wrong = [f"{again} campaigns went to people who had an offer"] if again > 0 and not waits.held else []
+    return Check("somebody had to wait for an open offer", wrong, again)

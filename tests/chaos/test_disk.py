@@ -23,6 +23,7 @@ from tests.chaos.proof import Check, prove
 from tests.chaos.story import until_quiet
 from tests.chaos.town import IN_DOUBT_MAX, Town, a_town
 from tests.chaos.traffic import Traffic, settle_in
+from tests.chaos.waiting import Waits, time_passes
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
 
@@ -51,14 +52,18 @@ async def test_a_full_disk_stops_what_is_new_and_all_goes_on_by_itself_when_ther
     small_disk: Path,
 ) -> None:
     changes = {"disk_floor_mib": FLOOR_MIB}
-    async with a_town(
-        5, state_dir=small_disk / "var", local_conf=SMALL_WAL, changes=changes, one_process=True
-    ) as town:
+    async with (
+        a_town(
+            5, state_dir=small_disk / "var", local_conf=SMALL_WAL, changes=changes, one_process=True
+        ) as town,
+        time_passes(town) as waits,
+    ):
         async with traffic_in(town) as traffic:
             await asyncio.sleep(4.0)
             for left_mib in (FLOOR_MIB // 2, 0):
                 await full_for_a_while(town, small_disk / "ballast", left_mib)
-        assert broken(await proved(town, traffic)) == []
+        wrong = broken(await proved(town, traffic, waits))
+        assert not wrong, wrong
         assert town.gateway.lives == 1, "nobody had to start it again"
 
 
@@ -82,14 +87,18 @@ async def full_for_a_while(town: Town, ballast: Path, left_mib: int) -> None:
 
 
 async def test_commits_that_take_50_ms_slow_nothing_down_but_themselves() -> None:
-    async with a_town(6, local_conf=SLOW_COMMITS, one_process=True) as town:
+    async with (
+        a_town(6, local_conf=SLOW_COMMITS, one_process=True) as town,
+        time_passes(town) as waits,
+    ):
         async with traffic_in(town) as traffic:
             await asyncio.sleep(8.0)
             found = await metrics(town)
             assert rss_mib(town.gateway.pid) < RSS_MIB_MAX
         assert found['smsgate_flush_seconds{quantile="0.5"}'] >= 0.05
         assert found["smsgate_uncommitted"] <= IN_DOUBT_MAX
-        assert broken(await proved(town, traffic)) == []
+        wrong = broken(await proved(town, traffic, waits))
+        assert not wrong, wrong
         assert town.gateway.lives == 1
 
 
@@ -104,7 +113,7 @@ async def traffic_in(town: Town) -> AsyncIterator[Traffic]:
         await sending
 
 
-async def proved(town: Town, traffic: Traffic) -> list[Check]:
+async def proved(town: Town, traffic: Traffic, waits: Waits) -> list[Check]:
     await until_quiet(town)
     async with town.database() as connection:
         tables = await read_tables(connection)
@@ -117,6 +126,7 @@ async def proved(town: Town, traffic: Traffic) -> list[Check]:
         campaigns=len(traffic.campaigns),
         cap=IN_DOUBT_MAX,
         deaths=[],
+        waits=waits,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from smsgate.simulator.shop import ORDER_CREATED, Shop, ShopEvent
 from smsgate.simulator.submits import Submits, receipt_bodies
 from tests.chaos.books import Said, SmscBooks, Submit, Tables, read_smsc
 from tests.chaos.proof import OWNER_LOST, prove
+from tests.chaos.waiting import Waits
 
 BUYER, LEAVER, SILENT, LOST = 33_600_000_001, 33_600_000_002, 33_600_000_003, 33_600_000_004
 PEOPLE = (BUYER, LEAVER, SILENT, LOST)
@@ -83,13 +84,20 @@ def an_outcome(
 def a_reply(inbound_id: int, said: Said, label: str, outcome: str, order_id: int | None) -> dict[str, object]:
     return {
         "inbound_id": inbound_id, "msisdn": said.msisdn, "destination": said.to, "text": said.text,
-        "label": label, "outcome": outcome, "order_id": order_id, "campaign_id": 7,
+        "label": label, "outcome": outcome, "order_id": order_id, "campaign_id": 7, "received_at": NOW,
     }  # fmt: skip
 
 
-def broken(books: Books, cap: int = 200) -> list[str]:
-    smsc, tables, shop = books
-    checks = prove(smsc, tables, shop, groups={1: PEOPLE}, campaigns=1, cap=cap, deaths=[NOW.timestamp() - 8])
+def broken(books: Books, cap: int = 200, waits: Waits | None = None, second: Sequence[int] = ()) -> list[str]:
+    """Return what does not hold; `second` are the people of offer 2, if there is one."""
+    checks = prove(
+        *books,
+        groups={1: PEOPLE, 2: second},
+        campaigns=2 if second else 1,
+        cap=cap,
+        deaths=[NOW.timestamp() - 8],
+        waits=waits or Waits(),
+    )
     return [check.name for check in checks if not check.ok]
 
 
@@ -140,6 +148,40 @@ def test_an_answered_reply_that_is_not_stored_is_seen() -> None:
     tables.inbound.pop(0)
     tables.orders.clear()
     assert "every reply that was answered is stored once" in broken((smsc, tables, shop))
+
+
+def a_second_offer(books: Books, to: int, after_s: float) -> Books:
+    """Offer 2 left to one of those who had offer 1, so long after it."""
+    smsc, tables, _ = books
+    smsc.accepted.append(Submit(110, to, 2, after_s))
+    tables.campaigns.append({"campaign_id": 8, "state": "finished", "text": "[2] Boxman: ..."})
+    tables.messages.append({"message_id": 10, "campaign_id": 8, "msisdn": to, "kind": "offer"})
+    tables.sent.append(an_outcome(10, 0, b"110"))
+    tables.counters |= {(8, "recipients"): 1, (8, "accepted"): 1}
+    tables.ledger.update(messages=4, segments=4, sell_micros=180, cost_micros=124)
+    return books
+
+
+def test_who_was_held_may_get_the_second_offer_after_the_first_ones_end_and_not_before() -> None:
+    waits = Waits(held={10}, ended={2: 60.0})
+    assert broken(a_second_offer(books_that_agree(), SILENT, 61.0), waits=waits, second=[SILENT]) == []
+    early = a_second_offer(books_that_agree(), SILENT, 59.0)
+    assert broken(early, waits=waits, second=[SILENT]) == ["nobody had two open offers"]
+    never = a_second_offer(books_that_agree(), SILENT, 61.0)
+    assert broken(never, waits=Waits(held={10}), second=[SILENT]) == ["nobody had two open offers"]
+
+
+def test_an_answer_frees_the_place_for_the_second_offer() -> None:
+    books = a_second_offer(books_that_agree(), BUYER, NOW.timestamp() + 1)
+    assert broken(books, second=[BUYER]) == []
+    books[1].inbound[0]["outcome"] = "asked"
+    assert "nobody had two open offers" in broken(books, second=[BUYER])
+
+
+def test_who_was_held_and_has_no_outcome_or_no_earlier_offer_is_seen() -> None:
+    name = "who was held got one outcome, and nobody else was"
+    assert name in broken(books_that_agree(), waits=Waits(held={99}))
+    assert name in broken(books_that_agree(), waits=Waits(held={0}))
 
 
 # -- the journal, from which the SMSC's side is read

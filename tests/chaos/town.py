@@ -130,7 +130,7 @@ class Town:
     async def database(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """Look at the tables as somebody who may see all of them."""
         server = self.postmaster()
-        if server is None:
+        if server is None or server.socket_dir == Path():  # it has not said yet where it listens
             raise ConnectionRefusedError("no PostgreSQL runs")
         connection = await asyncpg.connect(
             host=str(server.socket_dir), port=5432, user=ADMIN, database="smsgate", ssl=False, timeout=10

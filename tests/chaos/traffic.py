@@ -15,10 +15,12 @@ from smsgate.demo.scene import SENDER, WORDING, Api, phone_numbers, publish_pric
 from smsgate.security.webhook_signatures import signed_headers
 from smsgate.simulator.shop import ORDER_CREATED
 from tests.chaos.town import Town
+from tests.chaos.waiting import SHORT_LIFE_S
 
 GROUP: Final = 150  # people of one campaign
 RETRY_S: Final = 0.3
 OFFER_LIFE_S: Final = 7_200
+SHORT_EVERY: Final = 5  # one campaign in so many is over too soon for whoever would have to wait
 TEXT: Final = (
     "] Boxman: CD 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
     "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
@@ -71,6 +73,7 @@ class Traffic:
                 "title": f"CD {number}",
                 "mark": str(number),
                 "price": "19.90",
+                "life": OFFER_LIFE_S if number % SHORT_EVERY else SHORT_LIFE_S,
             }
         )
         while True:
@@ -128,7 +131,7 @@ async def settle_in(town: Town, groups: int, seed: int) -> Traffic:
         "price": "$.price",
         "currency": {"literal": "EUR"},
         "quantity_max": {"literal": 5},
-        "expires_in_s": {"literal": OFFER_LIFE_S},
+        "expires_in_s": "$.life",
         "audience": "$.for",
     }
     trigger = await api.call(
