@@ -257,6 +257,8 @@ async def create_consent(call: Call) -> Answer:
             context.stops.remove(call.merchant_id, msisdn)
         else:
             context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
+    elif not granted:
+        context.stops.add(call.merchant_id, msisdn, context.clock.monotonic(), marketing=False)
     context.wakeups.deliveries()
     if question is not None:
         context.wakeups.interactive()

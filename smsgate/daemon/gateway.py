@@ -125,7 +125,6 @@ class Gateway:
             self._store,
             self.pump,
             composer,
-            stops,
             clock,
             carriers=accounts,
             carrier_of_sender=senders,

@@ -95,9 +95,9 @@ class Process:
         self._disk = disk_guard(services.database.data_dir, floor_mib, self.metrics, self._on_disk)
         self._notices = Notices(
             services.database,
-            services.clock,
             on_stop=self._on_stop,
             on_start=self.stops.remove,
+            on_withdrawal=self._on_withdrawal,
             on_key=self._on_key,
             on_prices=self.pricing.invalidate,
             on_gap=self._on_gap,
@@ -155,7 +155,13 @@ class Process:
         if self.esmes is not None:
             self.esmes.halt(full)
 
+    def _on_withdrawal(self, merchant_id: int, msisdn: int) -> None:
+        self.stops.add(merchant_id, msisdn, self.services.clock.monotonic(), marketing=False)
+
     def _on_gap(self) -> None:
+        """What other processes said meanwhile was not heard: nothing that was read before counts any more."""
+        self.stops.missed()
+        self.pricing.invalidate()
         if self._app is not None:
             self._app[AUTHENTICATOR].forget_all()
 

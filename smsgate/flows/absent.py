@@ -1,5 +1,5 @@
 """
-System messages that wait for a phone to come back: the carrier said that it cannot be reached now.
+System messages that wait: for a phone that the carrier cannot reach now, or for the commit of a STOP.
 
 They go when the carrier tells that the phone is back (alert_notification), or after a while by themselves, or
 never once their time is over. Offers do not wait: their moment has passed.

@@ -150,6 +150,7 @@ class Batch:
         "parts",
         "paused",
         "refusable",
+        "refused_ids",
         "retry",
         "segments",
         "sell_item_ids",
@@ -200,8 +201,7 @@ class Batch:
         self.carrier_id = carrier_id
         self.merchant_id, self.campaign_id = merchant_id, campaign_id
         self.sender, self.expires_at = sender, expires_at
-        self.message_ids = message_ids
-        self.msisdns, self.texts = msisdns, texts
+        self.message_ids, self.msisdns, self.texts = message_ids, msisdns, texts
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
         self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
         self.currency, self.cost_currency = currency, cost_currency
@@ -225,6 +225,7 @@ class Batch:
         self.ended: str | None = None  # why nothing of it is written any more
         self.closes_at: datetime | None = None  # the hours of some recipient end: then it is given back
         self.consent_read = (0.0, 0)  # monotonic second of it, and the stop set's overflows by then
+        self.refused_ids: AbstractSet[int] = frozenset()  # messages not to go, by a later look
 
     @property
     def key(self) -> ChunkKey | None:

@@ -25,7 +25,7 @@ from smsgate.errors import StoreUnavailable
 from smsgate.flows.batches import Batch
 from smsgate.flows.composing import Composer, Refused
 from smsgate.flows.offers import LIFE_MIN
-from smsgate.flows.ports import Carrier, MarketingGates, SendingStore, StopSet
+from smsgate.flows.ports import Carrier, MarketingGates, SendingStore
 from smsgate.flows.records import CampaignState, ChunkClaim, Lane
 from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import Routes
@@ -53,7 +53,6 @@ class Claiming:
         store: SendingStore,
         pump: Pump,
         composer: Composer,
-        stops: StopSet,
         clock: Clock,
         *,
         carriers: Mapping[int, Carrier],
@@ -65,7 +64,6 @@ class Claiming:
         self._store = store
         self._pump = pump
         self._composer = composer
-        self._stops = stops
         self._clock = clock
         self._carriers = carriers
         self._carrier_of_sender = carrier_of_sender
@@ -160,8 +158,7 @@ class Claiming:
         if not self._wants_more(state) or self._pump.draining or self._pump.allowances.halted:
             return False
         async with self._lock:
-            # Before the claim: what happens between its look at consent and ours at STOPs counts as missed.
-            consent_read = (self._clock.monotonic(), self._stops.overflowed)
+            consent_read = self._pump.look.now()
             try:
                 claims = await self._store.claim_chunk(
                     state.merchant_id,
@@ -229,7 +226,7 @@ class Claiming:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
                 continue
             if batch.campaign_id is None or batch.chunk is None:
-                if self._pump.is_stale(batch, now):
+                if batch.lane is Lane.BULK and self._pump.look.is_stale(batch, now):
                     let_go(self._pump, batch, batch.drop_rest())
                 continue
             state = by_key.get((batch.merchant_id, batch.campaign_id))
@@ -237,7 +234,7 @@ class Claiming:
                 batch.chunk.limit = batch.chunk.allowance_asked  # it was given a pace just now
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
-            elif state == "paused" or self._pump.is_stale(batch, now):
+            elif state == "paused" or self._pump.look.is_stale(batch, now):
                 self._pump.give_back(batch.chunk)
             else:
                 self._pump.resume(batch)
@@ -247,11 +244,13 @@ class Claiming:
         if self._pump.draining:
             return False
         self._pump.absent_due()
+        await self._read_consent_anew()
         rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
         senders = self._routes.senders_with_room(rooms)
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room) or 1
         await self._composer.refresh()
         async with self._lock:
+            consent_read = self._pump.look.now()
             try:
                 claims = await self._store.claim_interactive(
                     owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
@@ -261,9 +260,20 @@ class Claiming:
                 raise
             for claim in claims:
                 for batch, refused in self._composer.interactive(claim):
+                    batch.consent_read = consent_read
                     self._pump.add(batch, refused)
         more = sum(len(claim.message_ids) for claim in claims) >= limit
         return await self._submitted_once() or more
+
+    async def _read_consent_anew(self) -> None:
+        """Let texts go on that wait because their people's consent may not be what it was at their claim."""
+        for batch in list(self._pump.batches()):
+            if batch.lane is Lane.INTERACTIVE and batch.refusable and batch.paused:
+                consent_read = self._pump.look.now()
+                ids = list(dict.fromkeys(batch.message_ids))
+                refused = await self._store.refused_messages(batch.merchant_id, ids)
+                batch.consent_read, batch.refused_ids = consent_read, refused
+                self._pump.resume(batch)
 
     async def _submitted_once(self) -> bool:
         """
@@ -279,7 +289,7 @@ class Claiming:
         limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
         senders = self._routes.senders_with_room(ahead)
         async with self._lock:
-            consent_read = (self._clock.monotonic(), self._stops.overflowed)
+            consent_read = self._pump.look.now()
             try:
                 claims = await self._store.claim_submitted(
                     owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()

@@ -223,6 +223,7 @@ class Composer:
         made = self._written(columns, Group(None, carrier_id, plan), tried)
         for each, _ in made:
             each.consent_read, each.closes_at = batch.consent_read, batch.closes_at
+            each.refused_ids = batch.refused_ids
         return made
 
     def _batches(self, columns: _Columns, kind: Kind, salt: int) -> list[tuple[Batch, Refused]]:

@@ -101,7 +101,7 @@ class Intake:
         if heard.stop:
             # In force from now on, whatever waits before it: the commit follows, or the carrier repeats it.
             now = self._clock.monotonic()
-            self._stops.add(*heard.key, now)
+            self._stops.hold(*heard.key, now)
             if heard.whole:
                 self._pending_stops[heard.key] += 1
             else:
@@ -314,11 +314,11 @@ class Intake:
 
     def _in_force(self, writes: InboundWrites) -> None:
         now = self._clock.monotonic()
-        for merchant_id, msisdn, stopped in writes.consent_changes:
-            if stopped:
-                self._stops.add(merchant_id, msisdn, now)
+        for change in writes.consent_changes:
+            if change.stopped:
+                self._stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
             else:
-                self._stops.remove(merchant_id, msisdn)
+                self._stops.remove(change.merchant_id, change.msisdn)
         for said in writes.esmes.stops:
             key = (said.sender, said.msisdn)
             if said.stopped:

@@ -263,15 +263,17 @@ class ConsentCase(Case):
             self._consent(
                 person, purpose, event, decision.state, reason=reason, wording_version=wording_version
             )
-            if purpose is Purpose.OFFERS:
-                self._hold(person, stopped=decision.state is not ConsentState.SUBSCRIBED)
+            stopped = decision.state is not ConsentState.SUBSCRIBED
+            if stopped or purpose is Purpose.OFFERS:
+                self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
             if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
                 self._writes.questions_closed.add((person.merchant_id, self._mo.msisdn))
         return decisions
 
-    def _hold(self, person: Person, *, stopped: bool) -> None:
-        """Let offers in memory know, once this is committed."""
-        self._writes.consent_changes.append(ConsentChange(person.merchant_id, self._mo.msisdn, stopped))
+    def _hold(self, person: Person, *, stopped: bool, marketing: bool = True) -> None:
+        """Let texts in memory know, once this is committed."""
+        change = ConsentChange(person.merchant_id, self._mo.msisdn, stopped, marketing)
+        self._writes.consent_changes.append(change)
 
     def _consent(
         self,

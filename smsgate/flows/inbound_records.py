@@ -116,11 +116,12 @@ class Joined(NamedTuple):
 
 
 class ConsentChange(NamedTuple):
-    """What a STOP or START does to offers in memory, once it is committed."""
+    """What a STOP or START does to texts in memory, once it is committed."""
 
     merchant_id: int
     msisdn: int
     stopped: bool
+    marketing: bool = True  # False: another consent was taken back, offers go on
 
 
 @dataclass(frozen=True, slots=True)

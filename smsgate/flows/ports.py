@@ -218,6 +218,10 @@ class SendingStore(Protocol):
         """Take up to `limit` waiting system messages from `senders`, or from any past their time."""
         ...
 
+    async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:
+        """Return which of these texts that a person may refuse must not go any more."""
+        ...
+
     async def claim_submitted(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
     ) -> list[SubmittedClaim]:
@@ -283,14 +287,26 @@ class StopSet(Protocol):
 
     overflowed: int  # grows when STOPs were forgotten before their time: consent read earlier is void
 
-    def add(self, whose: int | str, msisdn: int, now: float) -> None:
-        """Hold offers of a merchant (id) or from a sender number (text) to this number."""
+    def add(self, whose: int | str, msisdn: int, now: float, *, marketing: bool = True) -> None:
+        """Hold offers of a merchant (id) or from a sender number (text); not `marketing`: another consent."""
+        ...
+
+    def hold(self, sender: str, msisdn: int, now: float) -> None:
+        """Hold everything that a person may refuse from a sender number, until its STOP is decided."""
         ...
 
     def remove(self, whose: int | str, msisdn: int) -> None: ...
 
     def held(self, whose: int | str) -> AbstractSet[int]:
-        """Return the numbers that a merchant (id) or a sender number (text) must not write to."""
+        """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
+        ...
+
+    def undecided(self, sender: str) -> AbstractSet[int]:
+        """Return the numbers whose STOP to this sender number waits for its commit."""
+        ...
+
+    def since(self, merchant_id: int, msisdn: int, at: float) -> bool:
+        """Return whether a person took anything back from a merchant at or after `at`, monotonic seconds."""
         ...
 
 

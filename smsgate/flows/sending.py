@@ -19,15 +19,16 @@ import structlog
 from smsgate.clock import Clock
 from smsgate.flows.absent import Absent
 from smsgate.flows.allowances import Allowances, Grants
+from smsgate.flows.answers import sorted_out
 from smsgate.flows.batches import FENCED_OFF, Batch, Chunk, never_written
 from smsgate.flows.composing import Refused, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
+from smsgate.flows.last_look import UNDECIDED_WAIT_S, LastLook
 from smsgate.flows.outcomes import Cut, Outcomes
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
 from smsgate.flows.runs import by_batch
 from smsgate.flows.sending_limits import SendingLimits
-from smsgate.flows.stops import HOLD_MAX_S, stopped_among
 from smsgate.flows.timers import Timers
 
 log = structlog.get_logger(__name__)
@@ -49,8 +50,8 @@ class Pump:
     ) -> None:
         self._carriers = carriers
         self._outcomes = outcomes
-        self._stops = stops
         self._clock = clock
+        self.look = LastLook(stops, clock)
         self._limits = limits
         self._batches: dict[int, Batch] = {}
         self._queues: defaultdict[tuple[int, Lane], FairQueue] = defaultdict(FairQueue)
@@ -106,27 +107,17 @@ class Pump:
         at: datetime,
     ) -> None:
         carrier, now = self._carriers[batch.carrier_id], self._clock.monotonic()
-        good = [n for n, code in enumerate(codes) if code == 0]
-        if good:
+        found = sorted_out(carrier, batch, indexes, codes, self.absent, now)
+        if found.good:
+            good = found.good
             self._outcomes.accepted(batch, [indexes[n] for n in good], [ids[n] for n in good], at)
-        again, elsewhere, refused = [], [], []
-        for index, code in zip(indexes, codes, strict=True):
-            if code in carrier.retry_statuses and batch.may_retry(index, now):
-                again.append(index)
-            elif code in carrier.unreachable_statuses and self.absent.hold(
-                batch, index, now + carrier.unreachable_wait_s
-            ):
-                self.uncommitted -= 1
-            elif code in carrier.reroute_statuses and batch.ended is None and batch.is_whole(index):
-                elsewhere.append((index, code))
-            elif code:
-                refused.append((index, code))
+        again, refused, elsewhere = found.again, found.refused, found.elsewhere
+        self.uncommitted -= found.absent + len(again)
         if elsewhere and self.elsewhere(batch, [index for index, _ in elsewhere], carrier.name):
             self.uncommitted -= len(elsewhere)
             elsewhere = []
         for index, code in (*refused, *elsewhere):
             self._outcomes.refused(batch, index, code, at)
-        self.uncommitted -= len(again)
         if batch.ended is None:
             batch.put_back(again)
             self._outcomes.broken(batch, [index for index, _ in refused], at)
@@ -190,9 +181,8 @@ class Pump:
         now = self._clock.now()
         if now >= batch.expires_at and not batch.exhausted():
             self.give_up(batch, "expired", now)
-        if self.is_stale(batch, now):
-            batch.paused = True
-            self.wake_claims.set()
+        if self.look.is_stale(batch, now):
+            self._read_anew(batch)
         if batch.paused or batch.written_out():
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
@@ -214,7 +204,7 @@ class Pump:
         """Write up to `room` messages of a batch; False: the carrier took less than it had room for."""
         indexes = batch.take(room)
         if batch.refusable:
-            indexes = self._without_stops(batch, indexes, now)
+            indexes = self._look_at(batch, indexes, now)
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
             return True
@@ -230,15 +220,25 @@ class Pump:
             self.on_interactive(batch, indexes[:taken], now)
         return taken == len(indexes)
 
-    def _without_stops(self, batch: Batch, indexes: list[int], now: datetime) -> list[int]:
+    def _look_at(self, batch: Batch, indexes: list[int], now: datetime) -> list[int]:
         """Keep whom the merchant may write to at this last moment before the octets exist."""
-        stopped = stopped_among(self._stops, batch, indexes)
-        if not stopped:
+        if self.look.changed(batch, indexes):
+            batch.put_back(indexes)
+            self._read_anew(batch)
+            return []
+        look = self.look.at(batch, indexes)
+        if look is None:
             return indexes
-        self._never(batch, stopped, "stopped", now)
+        due_at = self._clock.monotonic() + UNDECIDED_WAIT_S
+        full = [index for index in look.undecided if not self.absent.hold(batch, index, due_at)]
+        self._never(batch, look.stopped + full, "stopped", now)
         self._after_outcome(batch)
-        gone = set(stopped)
-        return [i for i in indexes if i not in gone]
+        return look.go
+
+    def _read_anew(self, batch: Batch) -> None:
+        """Write nothing more of this batch before its people's consent was read again."""
+        batch.paused = True
+        (self.wake_claims if batch.lane is Lane.BULK else self.wake_interactive).set()
 
     def _bodies(
         self, carrier: Carrier, batch: Batch, indexes: list[int], now: datetime
@@ -303,12 +303,6 @@ class Pump:
             batch.paused = False
             self._enqueue(batch)
             self.fill(batch.carrier_id)
-
-    def is_stale(self, batch: Batch, now: datetime) -> bool:
-        """Return whether the claim must be made anew: hours ended, or STOPs since it may be forgotten."""
-        (read_at, overflowed), closes_at = batch.consent_read, batch.closes_at
-        forgotten = self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self._stops.overflowed
-        return batch.lane is Lane.BULK and (forgotten or (closes_at is not None and now >= closes_at))
 
     def give_back(self, chunk: Chunk) -> None:
         """

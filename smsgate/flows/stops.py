@@ -2,23 +2,19 @@
 STOPs of the last hours.
 
 A claim reads consent when it commits; a STOP can come between that and the write to the socket. So
-every STOP is put here once it is committed, and the sending flow looks here before the octets exist.
-Older STOPs need no entry: a claim made after them does not choose the number, and no claim is written from
-for longer than `HOLD_MAX_S`.
+every STOP is put here once it is committed, and the sending flow looks here before the octets exist
+(`last_look.py`). Older STOPs need no entry: a claim made after them does not choose the number, and what was
+read longer than `HOLD_MAX_S` ago is read anew.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Final
 
-from smsgate.flows.batches import Batch
-from smsgate.flows.ports import StopSet
-
-# A chunk is written from for so long after consent was read; then (slow carrier, link down, database away)
+# A claim is written from for so long after consent was read; then (slow carrier, link down, database away)
 # it is given back, and whoever claims it reads consent anew.
 HOLD_MAX_S: Final = 3600.0
 # Longer than the hold, so that every STOP since a claim is here as long as the claim is written from.
@@ -34,14 +30,16 @@ class RecentStops:
     """
     Set of (merchant_id, msisdn), and of (sender number, msisdn), with an age; bounded.
 
-    A text that reads as STOP holds its sender number at once, before its transaction; the merchants that
-    it concerns follow with the commit.
+    A text that reads as STOP holds its sender number at once, undecided, before its transaction; the
+    merchants that it concerns follow with the commit. An entry holds marketing. Whether a text that needs no
+    consent to offers may still go is not known here: the database is asked about whoever said something.
     """
 
     def __init__(self) -> None:
         self._entries: OrderedDict[tuple[int | str, int], float] = OrderedDict()
         self._held: dict[int | str, set[int]] = {}
-        self.overflowed = 0  # how often STOPs were forgotten before their time
+        self._undecided: dict[int | str, set[int]] = {}
+        self.overflowed = 0  # how often STOPs were forgotten before their time, or may not have been heard
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -50,39 +48,63 @@ class RecentStops:
         return key in self._entries
 
     def held(self, whose: int | str) -> AbstractSet[int]:
-        """Return the numbers that a merchant (id) or a sender number (text) must not write to."""
+        """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
         return self._held.get(whose, _NOBODY)
 
-    def add(self, whose: int | str, msisdn: int, now: float) -> None:
-        """Remember a STOP towards a merchant (id) or a sender number (text); `now` in monotonic seconds."""
+    def undecided(self, sender: str) -> AbstractSet[int]:
+        """Return the numbers whose STOP to this sender number waits for its commit."""
+        return self._undecided.get(sender, _NOBODY)
+
+    def since(self, merchant_id: int, msisdn: int, at: float) -> bool:
+        """Return whether this person took something back from the merchant at or after `at` (monotonic)."""
+        return self._entries.get((merchant_id, msisdn), float("-inf")) >= at
+
+    def add(self, whose: int | str, msisdn: int, now: float, *, marketing: bool = True) -> None:
+        """
+        Remember a STOP towards a merchant (id) or a sender number (text); `now` in monotonic seconds.
+
+        With `marketing` False what was taken back is another consent: offers go on.
+        """
         key = (whose, msisdn)
         self._entries[key] = now
-        self._held.setdefault(whose, set()).add(msisdn)
+        if marketing:
+            self._held.setdefault(whose, set()).add(msisdn)
         self._entries.move_to_end(key)
         if len(self._entries) > ENTRIES_MAX:
             self.overflowed += 1
             for oldest in list(islice(self._entries, OVERFLOW_DROP)):
-                self.remove(*oldest)
+                self._forget(*oldest)
         while self._entries:
             oldest = next(iter(self._entries))
             if self._entries[oldest] > now - KEEP_S:
                 return
-            self.remove(*oldest)
+            self._forget(*oldest)
+
+    def hold(self, sender: str, msisdn: int, now: float) -> None:
+        """Hold everything that a person may refuse from this sender number, until its STOP is decided."""
+        self._undecided.setdefault(sender, set()).add(msisdn)
+        self.add(sender, msisdn, now)
 
     def remove(self, whose: int | str, msisdn: int) -> None:
-        """Forget a STOP: the person asked to get messages again."""
-        if self._entries.pop((whose, msisdn), None) is None:
-            return
-        held = self._held[whose]
+        """End a hold: the person asked to get offers again, or a STOP is decided."""
+        if isinstance(whose, str):
+            self._forget(whose, msisdn)
+        else:  # what else the person took back stays remembered
+            _discard(self._held, whose, msisdn)
+
+    def missed(self) -> None:
+        """Void all consent that was read before: STOPs of other processes may not have been heard."""
+        self.overflowed += 1
+
+    def _forget(self, whose: int | str, msisdn: int) -> None:
+        self._entries.pop((whose, msisdn), None)
+        _discard(self._held, whose, msisdn)
+        _discard(self._undecided, whose, msisdn)
+
+
+def _discard(books: dict[int | str, set[int]], whose: int | str, msisdn: int) -> None:
+    held = books.get(whose)
+    if held is not None:
         held.discard(msisdn)
         if not held:
-            del self._held[whose]
-
-
-def stopped_among(stops: StopSet, batch: Batch, indexes: Sequence[int]) -> list[int]:
-    """Return those of a batch's messages whose recipient must not be written to any more."""
-    merchant, sender = stops.held(batch.merchant_id), stops.held(batch.sender)
-    if not merchant and not sender:
-        return []
-    msisdns = batch.msisdns
-    return [i for i in indexes if msisdns[i] in merchant or msisdns[i] in sender]
+            del books[whose]

@@ -15,7 +15,7 @@ from smsgate.flows.consent_ageing import Ageing
 from smsgate.store.catalogue import load
 from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
-from smsgate.store.notices import publish_start, publish_stop
+from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 
 if TYPE_CHECKING:
     from smsgate.flows.ports import Ids
@@ -99,9 +99,12 @@ class PgConsentAgeing:
         ended = [each.msisdn for each in offers if each.state is not ConsentState.SUBSCRIBED]
         if event is ConsentEvent.IDLE:
             await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(ended), ended)
-        for each in offers:
-            publish = publish_start if each.state is ConsentState.SUBSCRIBED else publish_stop
-            await publish(connection, merchant_id, each.msisdn)
+        for each in aged:
+            if each.purpose is Purpose.OFFERS:
+                publish = publish_start if each.state is ConsentState.SUBSCRIBED else publish_stop
+                await publish(connection, merchant_id, each.msisdn)
+            elif each.state is not ConsentState.SUBSCRIBED:
+                await publish_withdrawal(connection, merchant_id, each.msisdn)
         await insert_events(connection, self._events(merchant_id, aged, event, now))
 
     def _events(

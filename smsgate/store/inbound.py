@@ -34,7 +34,7 @@ from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
-from smsgate.store.notices import publish_start, publish_stop
+from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
 from smsgate.store.suppression import block
@@ -282,8 +282,12 @@ class StoredGroup:
             )
         if writes.postings:
             await insert_postings(connection, writes.postings)
-        for merchant_id, msisdn, stopped in writes.consent_changes:
-            await (publish_stop if stopped else publish_start)(connection, merchant_id, msisdn)
+        for change in writes.consent_changes:
+            if change.stopped:
+                publish = publish_stop if change.marketing else publish_withdrawal
+            else:
+                publish = publish_start
+            await publish(connection, change.merchant_id, change.msisdn)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
         await write_esmes(connection, writes.esmes, self._next_id)

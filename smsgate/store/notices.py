@@ -2,8 +2,8 @@
 What one process must know of another's commits at once: STOPs, revoked keys, prices.
 
 NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
-listening connection is away nothing is heard: after it is back the STOPs of the gap are read from the log,
-and keys and prices are forgotten, to be read anew.
+listening connection is away nothing is heard: after it is back whatever was read before of consent, keys and
+prices is void (`on_gap`), and read anew.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 import structlog
 
-from smsgate.clock import Clock
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
 from smsgate.store.pool import Database
@@ -28,12 +26,12 @@ log = structlog.get_logger(__name__)
 CHANNEL: Final = "smsgate"
 STOP: Final = "stop"
 START: Final = "start"
+WITHDRAWAL: Final = "withdrawal"  # of a consent other than to offers
 SENDER_STOP: Final = "sender-stop"  # to a sender number, whoever the person is
 SENDER_START: Final = "sender-start"
 KEY: Final = "key"
 PRICES: Final = "prices"
 PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
-GAP_MARGIN: Final = timedelta(seconds=5)  # clocks of nodes differ, and a commit takes its time
 _SQL: Final = load("notices")
 
 
@@ -45,6 +43,11 @@ async def publish_stop(connection: Connection, merchant_id: int, msisdn: int) ->
 async def publish_start(connection: Connection, merchant_id: int, msisdn: int) -> None:
     """Tell every gateway process, with the commit, that this number may get offers again."""
     await connection.execute(_SQL["notify"], f"{START} {merchant_id} {msisdn}")
+
+
+async def publish_withdrawal(connection: Connection, merchant_id: int, msisdn: int) -> None:
+    """Tell every gateway process, with the commit, that a consent other than to offers was taken back."""
+    await connection.execute(_SQL["notify"], f"{WITHDRAWAL} {merchant_id} {msisdn}")
 
 
 async def publish_sender_stop(connection: Connection, sender: str, msisdn: int, *, stopped: bool) -> None:
@@ -68,28 +71,27 @@ class Notices:
 
     STOPs come with whose they are: a merchant's id, or a sender number as text.
 
-    `on_gap` is called whenever the listening begins: keys may have been revoked while nobody listened.
+    `on_gap` is called whenever the listening begins: STOPs, revoked keys and prices may have been missed.
     """
 
     def __init__(
         self,
         database: Database,
-        clock: Clock,
         *,
         on_stop: Callable[[int | str, int], None],
         on_start: Callable[[int | str, int], None],
+        on_withdrawal: Callable[[int, int], None],
         on_key: Callable[[str], None],
         on_prices: Callable[[], None],
         on_gap: Callable[[], None],
     ) -> None:
         self._database = database
-        self._clock = clock
         self._on_stop = on_stop
         self._on_start = on_start
+        self._on_withdrawal = on_withdrawal
         self._on_key = on_key
         self._on_prices = on_prices
         self._on_gap = on_gap
-        self._heard_until: datetime = clock.now()
         self.connected = asyncio.Event()
 
     async def run(self) -> None:
@@ -106,26 +108,14 @@ class Notices:
         try:
             with translate():
                 await connection.add_listener(CHANNEL, self._heard)
-                await self._catch_up(connection)
+                self._on_gap()
                 self.connected.set()
                 while True:
                     await asyncio.sleep(PROBE_INTERVAL_S)
-                    at = self._clock.now()
                     await connection.execute(_SQL["probe"])
-                    self._heard_until = at
         finally:
             with suppress(Exception):  # it may be gone already
                 await connection.close(timeout=1.0)
-
-    async def _catch_up(self, connection: Connection) -> None:
-        """Read the STOPs that were committed while nobody listened."""
-        rows = await connection.fetch(_SQL["stops_since"], self._heard_until - GAP_MARGIN)
-        for row in rows:
-            self._on_stop(row["merchant_id"], row["msisdn"])
-        for row in await connection.fetch(_SQL["sender_stops_since"], self._heard_until - GAP_MARGIN):
-            self._on_stop(row["sender"], row["msisdn"])
-        self._on_prices()
-        self._on_gap()
 
     def _heard(
         self,
@@ -140,6 +130,8 @@ class Notices:
                 self._on_stop(int(merchant_id), int(msisdn))
             case [kind, merchant_id, msisdn] if kind == START:
                 self._on_start(int(merchant_id), int(msisdn))
+            case [kind, merchant_id, msisdn] if kind == WITHDRAWAL:
+                self._on_withdrawal(int(merchant_id), int(msisdn))
             case [kind, sender, msisdn] if kind == SENDER_STOP:
                 self._on_stop(sender, int(msisdn))
             case [kind, sender, msisdn] if kind == SENDER_START:

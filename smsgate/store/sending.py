@@ -191,6 +191,14 @@ class StoredSending:
                     claims.append(_interactive(merchant_id, rows, ported))
         return claims
 
+    async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(
+                SQL["refusable_messages"], merchant_id, message_ids, sorted(PURPOSES)
+            )
+        may_go = {row["message_id"] for row, no in zip(rows, stopped(rows), strict=True) if not no}
+        return frozenset(message_ids) - may_go  # what was erased meanwhile has no row
+
     async def claim_submitted(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
     ) -> list[SubmittedClaim]:

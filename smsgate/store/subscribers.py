@@ -23,7 +23,7 @@ from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
 from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
-from smsgate.store.notices import publish_start, publish_stop
+from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pages import page_rows
 from smsgate.store.suppression import suppressed_among, suppressed_to_add
 from smsgate.store.system_messages import insert_system_messages
@@ -148,6 +148,8 @@ class PgSubscribers:
                 await _ask(connection, draft, now)
             elif draft.purpose == Purpose.OFFERS:
                 await _spread(connection, merchant_id, held["msisdn"], decision)
+            elif not draft.granted:
+                await publish_withdrawal(connection, merchant_id, held["msisdn"])
         return _consent(row), held["msisdn"]
 
     async def consents(

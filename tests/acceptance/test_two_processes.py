@@ -16,6 +16,7 @@ from smsgate.config import NodeSettings
 from smsgate.config.settings import Role
 from smsgate.daemon.process import Process, running
 from smsgate.security.public_ids import Kind
+from smsgate.store.roles import ADMIN
 from tests.acceptance.town import PATIENCE_S, Ground, Town, an_empty_town, eventually
 
 RATE_PER_S = 100
@@ -67,6 +68,30 @@ async def test_pause_and_revocation_hold_in_the_process_that_sends(ground: Groun
         done = await town.finished(campaign)
         assert town.texts(leaver) == []
         assert done["progress"]["accepted"] == log.submits == len(town.msisdns) - 1
+
+
+async def test_what_was_taken_back_while_nobody_listened_holds_in_the_process_that_sends(
+    ground: Ground,
+) -> None:
+    async with a_divided_town(ground, subscribers=400, carrier={"rate_per_s": RATE_PER_S}) as (
+        town,
+        worker,
+    ):
+        campaign = await town.new_record()
+        await eventually(lambda: town.simulator.smsc.log.submits >= 20)
+        leaver = [msisdn for msisdn in town.msisdns if not town.texts(msisdn)][-1]
+        admin = await worker.services.database.connect(ADMIN)
+        try:
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name LIKE '%sg_owner'"
+            )
+            await admin.execute("UPDATE subscriber SET offers_state = 'paused' WHERE msisdn = $1", leaver)
+        finally:
+            await admin.close()
+        done = await town.finished(campaign)
+        assert town.texts(leaver) == []
+        assert (done["progress"]["accepted"], done["progress"]["not_sent"]) == (399, 1)
 
 
 async def test_a_cancel_holds_within_a_second_in_the_process_that_sends(ground: Ground) -> None:

@@ -206,7 +206,7 @@ async def test_a_chunk_held_for_long_is_given_back_and_goes_on_with_consent_read
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert stops.KEEP_S > stops.HOLD_MAX_S
-    monkeypatch.setattr("smsgate.flows.sending.HOLD_MAX_S", 0.2)
+    monkeypatch.setattr("smsgate.flows.last_look.HOLD_MAX_S", 0.2)
     async with a_world(database, subscribers=300, rate_per_s=300, response_latency_s=0.02) as world:
         campaign_id = await world.campaign()
         async with world.gateway():
@@ -233,10 +233,10 @@ async def test_stops_forgotten_before_their_time_void_the_claims_in_memory(
             await world.execute(
                 "UPDATE subscriber SET offers_state = 'unsubscribed' WHERE subscriber_id = 10299"
             )
-            gateway.claiming._stops.add(MERCHANT, FIRST_MSISDN + 299, 0.0)
+            gateway.pump.look.stops.add(MERCHANT, FIRST_MSISDN + 299, 0.0)
             for other in range(11):
-                gateway.claiming._stops.add(MERCHANT + 1, FIRST_MSISDN + other, 0.0)
-            assert FIRST_MSISDN + 299 not in gateway.claiming._stops.held(MERCHANT)
+                gateway.pump.look.stops.add(MERCHANT + 1, FIRST_MSISDN + other, 0.0)
+            assert FIRST_MSISDN + 299 not in gateway.pump.look.stops.held(MERCHANT)
             await eventually(lambda: world.finished(campaign_id))
         assert Counter(world.log.by_destination.values()) == {1: 299}
         assert await reasons(world) == {"stopped": 1}

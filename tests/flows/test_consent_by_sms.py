@@ -162,7 +162,7 @@ async def test_stop_by_category_ends_that_purpose_and_says_which(database: Datab
             "unsubscribed",
             "subscribed",
         ]
-        held = gateway.pump._stops.held(MERCHANT)
+        held = gateway.pump.look.stops.held(MERCHANT)
         assert held == {FIRST_MSISDN + 2}
 
 
@@ -201,7 +201,7 @@ async def test_a_pause_silences_offers_and_ends_on_its_day(database: Database) -
         assert "pause jusqu'au" in told
         assert [await state(world, 1), await state(world, 1, "location")] == ["paused", "paused"]
         assert await state(world, 1, "appointments") == "subscribed"
-        assert FIRST_MSISDN + 1 in gateway.pump._stops.held(MERCHANT)
+        assert FIRST_MSISDN + 1 in gateway.pump.look.stops.held(MERCHANT)
         await say(world, 1, "OK")  # what is open may still be ordered
         assert len(await order_numbers(world)) == 1
         now = datetime.now(UTC)

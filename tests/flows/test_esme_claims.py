@@ -102,7 +102,7 @@ async def test_marketing_that_waited_until_its_consent_was_old_is_looked_at_anew
         await queue.fill([HOUR] * 6, Purpose.MARKETING)
         async with world.gateway() as gateway:
             await eventually(lambda: gateway.pump.submitted >= 1)
-            gateway.pump._stops.overflowed += 1  # STOPs were forgotten: what is in memory counts no more
+            gateway.pump.look.stops.overflowed += 1  # STOPs were forgotten: what is in memory counts no more
             sent = "SELECT count(*) FROM sent WHERE status = 0"
             await eventually(lambda: _is(world, sent, 6), timeout_s=20.0)
         assert world.simulator.smsc.log.submits == 6

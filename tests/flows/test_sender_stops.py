@@ -70,7 +70,7 @@ async def test_a_stop_to_an_esmes_number_holds_what_is_claimed_already_until_a_s
         )
         async with world.gateway() as gateway:
             stranger = 5
-            held = gateway.pump._stops.held
+            held = gateway.pump.look.stops.held
             await say(world, stranger, "STOP", answers=0)
             assert FIRST_MSISDN + stranger in held(SENDER)
             assert await world.value("SELECT count(*) FROM sender_stop") == 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from smsgate.clock import SystemClock
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import say
 from tests.flows.test_long_texts import LONG, sums
-from tests.flows.world import UNIT_MICROS, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, SENDER, UNIT_MICROS, World, a_world, eventually
 
 
 async def a_note(world: World, number: int, kind: str = "transaction", text: str = LONG) -> int:
@@ -80,3 +81,74 @@ async def test_a_stop_holds_a_text_that_waits_in_memory_and_its_confirmation_goe
         assert [row["reason"] for row in rows] == [None] * begun + ["stopped"] * (3 - begun)
         assert len(world.texts_to(0)) == 1
         assert "STOP" not in world.texts_to(0)[0]
+
+
+async def test_a_text_that_waited_longer_than_stops_are_remembered_is_looked_at_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.flows.last_look.HOLD_MAX_S", 0.5)
+    async with a_world(database, subscribers=2, rate_per_s=1) as world:
+        notes = [await a_note(world, number) for number in range(2)]
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and gateway.pump.held_messages)
+            await world.execute(  # a STOP that nobody here remembers
+                "UPDATE subscriber SET offers_state = 'unsubscribed' WHERE subscriber_id = 10001"
+            )
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"), timeout_s=20)
+        rows = await world.rows("SELECT message_id, status, reason FROM sent ORDER BY message_id, segment")
+        assert [row["status"] for row in rows if row["message_id"] == notes[0]] == [0, 0, 0]
+        assert {row["reason"] for row in rows if row["message_id"] == notes[1]} == {"stopped"}
+
+
+async def test_what_a_person_may_still_get_goes_on_after_a_pause_or_a_stop_of_offers(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=2, rate_per_s=2) as world:
+        await world.execute(
+            "INSERT INTO consent_state "
+            "SELECT 7, 10000 + n, 'appointments', 'subscribed', now() FROM generate_series(0, 1) AS n"
+        )
+        await a_note(world, 0)
+        await a_note(world, 1, "appointments")
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and len(gateway.pump.held_messages) == 2)
+            await say(world, 0, "PAUSE")
+            await say(world, 1, "STOP OFFRES")
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"), timeout_s=20)
+            await a_note(world, 0, text="Boxman: votre colis est là")  # and so does what comes after
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"), timeout_s=20)
+        assert await world.value("SELECT count(*) FROM sent WHERE reason IS NOT NULL") == 0
+        assert {LONG, "Boxman: votre colis est là"} <= set(world.texts_to(0))
+        assert LONG in world.texts_to(1)
+
+
+async def test_a_stop_of_appointments_holds_those_in_memory_and_no_other_text(database: Database) -> None:
+    async with a_world(database, subscribers=1, rate_per_s=1) as world:
+        await world.execute(
+            "INSERT INTO consent_state VALUES (7, 10000, 'appointments', 'subscribed', now())"
+        )
+        parcel = await a_note(world, 0)
+        appointment = await a_note(world, 0, "appointments")
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits and len(gateway.pump.held_messages) == 2)
+            await say(world, 0, "STOP RDV")
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"), timeout_s=20)
+        rows = await world.rows("SELECT message_id, reason FROM sent")
+        assert {row["reason"] for row in rows if row["message_id"] == appointment} == {"stopped"}
+        assert {row["reason"] for row in rows if row["message_id"] == parcel} == {None}
+
+
+async def test_a_text_waits_for_a_stop_that_is_not_decided_yet_and_goes_when_it_concerned_others(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=2) as world, world.gateway() as gateway:
+        stops = gateway.pump.look.stops
+        stops.hold(SENDER, FIRST_MSISDN, SystemClock().monotonic())
+        for number in range(2):
+            await a_note(world, number)
+        await eventually(lambda: world.texts_to(1) == [LONG])
+        await eventually(lambda: world.value("SELECT count(*) = 3 FROM sent"))
+        assert world.texts_to(0) == []
+        stops.remove(SENDER, FIRST_MSISDN)
+        await eventually(lambda: world.texts_to(0) == [LONG])
+        assert await world.value("SELECT count(*) FROM sent WHERE reason IS NOT NULL") == 0

@@ -1,4 +1,4 @@
-"""What one process commits, another hears: STOPs at once, and those of a gap after it."""
+"""What one process commits, another hears at once; that it did not listen, it says itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from smsgate.clock import SystemClock
 from smsgate.store.notices import (
     Notices,
     publish_key,
@@ -16,6 +14,7 @@ from smsgate.store.notices import (
     publish_sender_stop,
     publish_start,
     publish_stop,
+    publish_withdrawal,
 )
 from smsgate.store.pool import Database
 
@@ -23,6 +22,7 @@ from smsgate.store.pool import Database
 @dataclass
 class Heard:
     stops: set[tuple[int | str, int]] = field(default_factory=set)
+    withdrawals: list[tuple[int, int]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     prices: int = 0
     gaps: int = 0
@@ -49,9 +49,9 @@ async def listening(database: Database, *, broken: bool = False) -> AsyncIterato
     heard = Heard(broken=broken)
     notices = Notices(
         database,
-        SystemClock(),
         on_stop=heard.on_stop,
         on_start=heard.on_start,
+        on_withdrawal=lambda merchant_id, msisdn: heard.withdrawals.append((merchant_id, msisdn)),
         on_key=heard.keys.append,
         on_prices=heard.on_prices,
         on_gap=heard.on_gap,
@@ -89,12 +89,14 @@ async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(databas
             await publish_stop(connection, 7, 33612345678)
             await publish_key(connection, "AbCdEfGh12")
             await publish_prices(connection)
+            await publish_withdrawal(connection, 7, 33612345679)
         await until({(7, 33612345678)}, heard)
         async with database.bulk_transaction() as connection:
             await publish_start(connection, 7, 33612345678)
         await until(set(), heard)
         assert heard.keys == ["AbCdEfGh12"]
-        assert heard.prices == 2, "once when the listening began, once for the notice"
+        assert heard.prices == 1
+        assert heard.withdrawals == [(7, 33612345679)]
 
 
 async def test_a_stop_to_a_sender_number_is_heard_by_every_process_and_lifted_by_a_start(
@@ -109,16 +111,8 @@ async def test_a_stop_to_a_sender_number_is_heard_by_every_process_and_lifted_by
         await until(set(), heard)
 
 
-async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(database: Database) -> None:
+async def test_a_gap_in_the_listening_is_told_when_the_connection_is_back(database: Database) -> None:
     async with listening(database) as (notices, heard):
-        async with database.bulk_transaction() as connection:
-            await connection.execute(
-                "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, "
-                "state_after, source, occurred_at) VALUES (7, 1, 2, 33612345678, 'offers', 'stop', "
-                "'unsubscribed', 'sms', $1)",
-                datetime.now(UTC),
-            )
-            await connection.execute("INSERT INTO sender_stop VALUES (7, '38123', 33612345679, now())")
         admin = await database.connect("sg_admin")
         try:
             notices.connected.clear()
@@ -128,7 +122,6 @@ async def test_stops_of_a_gap_are_read_from_the_log_when_the_connection_is_back(
             )
         finally:
             await admin.close()
-        await until({(7, 33612345678), ("38123", 33612345679)}, heard, 10)
         async with asyncio.timeout(10):
             await notices.connected.wait()
         assert heard.gaps == 2, "once when the listening began, once after the gap"

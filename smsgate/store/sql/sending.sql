@@ -394,6 +394,17 @@ SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, t.expires_at, m.kind, s
   LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id AND m.kind = ANY($6::text[])
  ORDER BY m.message_id
 
+-- name: refusable_messages
+-- scope: merchant
+-- As `take_interactive` reads it.
+SELECT m.message_id, m.kind, s.offers_state,
+       CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
+           SELECT o.purpose || '=' || o.state FROM consent_state o
+            WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
+  FROM message m
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id
+ WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[]) AND m.kind = ANY($3::text[])
+
 -- name: submitting_accounts
 -- scope: report
 SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
