@@ -86,11 +86,11 @@ class Chunk:
 
     def reached(self) -> int:
         """Return where in the chunk the last batch's next first write stands; beyond it nobody waits."""
-        return min(batch.reached() for batch in self.batches)
+        return min((batch.reached() for batch in self.batches), default=self.message_count)
 
     def may_grow(self, step: int) -> bool:
-        """Return whether another commit would move the border."""
-        return self.allowance_asked < self.next_allowance(step)
+        """Return whether another commit would move the border, and somebody waits behind it."""
+        return not self.settled() and self.allowance_asked < self.next_allowance(step)
 
     def next_allowance(self, step: int) -> int:
         """Return how far the next commit may move the border: it bounds what a crash leaves in doubt."""
@@ -248,9 +248,13 @@ class Batch:
         return self.message_ids[self.next] >= self.chunk.border
 
     def reached(self) -> int:
-        """Return where in its chunk the next first write stands; allowance beyond it lets it leave."""
+        """
+        Return where in its chunk the next first write stands; allowance beyond it lets it leave.
+
+        At the end when every entry has its outcome: also where all were refused before their turn.
+        """
         assert self.chunk is not None
-        if self.next >= self.size:
+        if self.next >= self.size or self.settled >= self.size:
             return self.chunk.message_count
         return self.message_ids[self.next] - self.chunk.message_id_base
 
