@@ -31,7 +31,7 @@ _SENT_COLUMNS: Final[dict[str, Any]] = {
     "merchant_id": Kind.INT8,
     "segment": Kind.INT2,
     "carrier_id": Kind.INT2,
-    "status": Kind.INT4,
+    "status": Kind.INT8,
     "segments": Kind.INT2,
     "sell_item_id": Kind.INT8,
     "sell_micros": Kind.INT8,

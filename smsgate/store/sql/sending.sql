@@ -323,7 +323,7 @@ SELECT post_ledger($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::t
 -- Only after a COPY met a row that is there: a recovery called it unknown while its owner still lived.
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
                   cost_item_id, cost_micros, reason, sent_at, parts)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bigint[], $6::smallint[], $7::bytea[],
                      $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[],
                      $14::smallint[])
     ON CONFLICT (merchant_id, message_id, segment) DO NOTHING
@@ -336,7 +336,7 @@ UPDATE sent AS s
    SET carrier_id = t.carrier_id, status = t.status, segments = t.segments, smsc_id = t.smsc_id,
        sell_item_id = t.sell_item_id, sell_micros = t.sell_micros, cost_item_id = t.cost_item_id,
        cost_micros = t.cost_micros, reason = t.reason, sent_at = t.sent_at, parts = t.parts
-  FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::int[], $6::smallint[], $7::bytea[],
+  FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bigint[], $6::smallint[], $7::bytea[],
               $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::timestamptz[], $14::smallint[])
     AS t (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id, sell_micros,
           cost_item_id, cost_micros, reason, sent_at, parts)
