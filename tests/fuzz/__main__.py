@@ -1,5 +1,5 @@
 """
-Try the codec with millions of bad streams: `make fuzz STREAMS=10000000`.
+Try the codec with millions of bad streams, and cut a hundred thousand texts: `make fuzz STREAMS=10000000`.
 
 Ends with 1 and the octets at the first one that breaks a rule. With --state a run is cut into pieces: each
 goes on where the last one ended, for --seconds of CPU at most, until all streams were tried.
@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.fuzz.oracle import try_stream
 from tests.fuzz.streams import BLOCK, block
+from tests.fuzz.texts import cut_texts
 
 WARM_BLOCKS = 100  # the heap has its size by then
 GROWTH_KIB_MAX = 8 * 1024  # over a whole run; a leak of one octet per stream would be 10 MB
@@ -55,6 +56,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--streams", type=int, default=10_000_000)
+    arguments.add_argument("--texts", type=int, default=100_000, help="cut at the start of a run")
     arguments.add_argument("--seed", type=int, default=19991)
     arguments.add_argument("--seconds", type=float, default=float("inf"), help="of CPU, for this piece")
     arguments.add_argument("--state", type=Path, help="a file that remembers where to go on")
@@ -62,6 +64,8 @@ def main() -> None:
     state: dict[str, Any] = {"seed": given.seed, "next_block": 0, "cpu_s": 0.0, "growth_kib": 0}
     if given.state is not None and given.state.exists():
         state = json.loads(given.state.read_text())
+    if state["next_block"] == 0:
+        cut_texts(state["seed"], given.texts)
     last = -(-given.streams // BLOCK)
     started = time.process_time()
     following, grown = run(state["seed"], state["next_block"], last, given.seconds)
@@ -71,7 +75,7 @@ def main() -> None:
     state["peak_kib"] = peak_kib()
     if given.state is not None:
         given.state.write_text(json.dumps(state))
-    report = {"streams": following * BLOCK, "of": last * BLOCK, **state}
+    report = {"texts": given.texts, "streams": following * BLOCK, "of": last * BLOCK, **state}
     sys.stdout.write(json.dumps(report) + "\n")
     if state["growth_kib"] > GROWTH_KIB_MAX:
         sys.exit(f"memory grew by {state['growth_kib']} KiB: more than {GROWTH_KIB_MAX}")

@@ -1,47 +1,24 @@
 from __future__ import annotations
 
 import pytest
-import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgate.errors import TextError
 from smsgate.protocol.encodings import ALL_SHIFTS
-from smsgate.protocol.mo_text import decode_text, read_mo
-from smsgate.protocol.segmentation import Concat, Segments, measure, segment
+from smsgate.protocol.mo_text import decode_text
+from smsgate.protocol.segmentation import Concat, measure, segment
 from smsgate.protocol.shift_tables import DEFAULT, Shift
 from smsgate.protocol.tlvs import Tag, tlv_number, tlv_value
+from tests.fuzz.texts import CONCATS, PIECES, PIECES_MAX, check_cut
 
-CLUSTER = regex.compile(r"\X")
-PIECES = st.sampled_from(
-    [
-        "a", "é", "€", "{", "\n", "\r\n", "ç", "я", "😀", "🇫🇷", "👨‍👩‍👧‍👦", "e\u0301", "क्षि", "বাং", "각",
-        "\u0301",
-        "a" * 60, "я" * 30, "€" * 40, "Z" + "\u0300" * 90,
-    ]
-)  # fmt: skip
-TEXTS = st.lists(PIECES, max_size=40).map("".join)
-CONCATS: list[Concat] = ["udh8", "udh16", "sar"]
-
-
-def texts_of(segments: Segments) -> list[str]:
-    return [read_mo(m, segments.data_coding, segments.esm_class).text for m in segments.short_messages]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=PIECES_MAX).map("".join)
 
 
 @settings(max_examples=1_000)
 @given(TEXTS, st.sampled_from(CONCATS), st.sampled_from([DEFAULT, *ALL_SHIFTS]))
 def test_parts_joined_are_the_text_and_no_character_is_cut(text: str, concat: Concat, shift: Shift) -> None:
-    segments = segment(text, concat=concat, shift=shift)
-    parts = texts_of(segments)
-    assert "".join(parts) == text
-    room = max(segments.units) if len(parts) > 1 else 0
-    clusters = [match.span() for match in CLUSTER.finditer(text)]
-    place = 0
-    for part in parts[:-1]:
-        place += len(part)
-        for start, end in clusters:
-            if start < place < end:  # only one that fills a part by itself may be cut
-                assert measure(text[start:end], shift=shift).units > room
+    check_cut(text, concat, shift)
 
 
 @given(TEXTS, st.sampled_from([DEFAULT, *ALL_SHIFTS]))
