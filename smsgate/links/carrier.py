@@ -354,6 +354,7 @@ class CarrierAccount:
         counts = connection.session.counts
         self._counts.stray_responses += counts.stray_responses
         self._counts.broken_pdus += counts.broken_bodies + counts.unknown_requests
+        self._counts.dropped_octets += counts.dropped_octets
         self._counts.busy_answers += connection.busy_answers
         self._take_in_doubt(slots)
 

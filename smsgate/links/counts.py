@@ -49,3 +49,4 @@ class CarrierCounts:
     busy_answers: int = 0  # deliveries refused because too many waited for a commit; of sessions that ended
     stray_responses: int = 0  # of sessions that ended
     broken_pdus: int = 0  # of sessions that ended
+    dropped_octets: int = 0  # of PDUs that were read: cut TLVs and padding; of sessions that ended

@@ -12,7 +12,7 @@ from smsgate.flows.records import Ack
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.packing import pack
-from smsgate.protocol.pdus import decode_pdu
+from smsgate.protocol.pdus import decode_pdu, encode_body
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.tlvs import Tag
 from tests.links.fake_smsc import Peer, a_profile, an_account, fake_smsc, states, until, writes_of
@@ -273,6 +273,19 @@ async def test_an_mo_full_of_nonsense_keeps_the_bind() -> None:
         await until(lambda: len(events.mos) == len(range(0, 256, 5)))
         await asyncio.sleep(0)
         assert states(account) == ["bound"]
+
+
+async def test_what_stands_cut_or_beyond_the_end_of_a_pdu_is_dropped_and_counted() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        fields = {"source_addr": b"33612345678", "destination_addr": b"38123", "short_message": b"OK"}
+        body = encode_body(CommandId.DELIVER_SM, fields) + b"\x04\x27\x00\x41\x02"  # 65 octets, of which one
+        peer.write(Frame(CommandId.DELIVER_SM, 1, 0, body))
+        await until(lambda: events.mos)
+        assert events.mos[0].text == "OK"
+        peer.transport.abort()
+        await until(lambda: len(smsc.binds) == 2 and states(account) == ["bound"])
+        assert account.counts.dropped_octets == 5
 
 
 async def test_a_pdu_longer_than_the_profile_allows_ends_the_session_and_one_as_long_is_read() -> None:
