@@ -253,22 +253,26 @@ def _why(call: Call, record: MessageRecord) -> dict[str, object] | None:
 
 
 def as_inbound(call: Call, record: InboundRecord) -> InboundMessage:
-    return InboundMessage(
-        id=call.public(Kind.INBOUND_MESSAGE, record.inbound_id),
-        msisdn=f"+{record.msisdn}",
-        recipient=record.destination,
-        text=record.text,
-        label=record.label,
-        quantity=record.quantity,
-        outcome=record.outcome,
-        reason=record.reason,
-        rules_version=record.rules_version,
-        subscriber=public_or_none(call, Kind.SUBSCRIBER, record.subscriber_id),
-        campaign=public_or_none(call, Kind.CAMPAIGN, record.campaign_id),
-        message=public_or_none(call, Kind.MESSAGE, record.message_id),
-        order=public_or_none(call, Kind.ORDER, record.order_id),
-        received_at=record.received_at,
-    )
+    return InboundMessage.model_validate(inbound_fields(call, record))
+
+
+def inbound_fields(call: Call, record: InboundRecord) -> dict[str, object]:
+    return {
+        "id": call.public(Kind.INBOUND_MESSAGE, record.inbound_id),
+        "msisdn": f"+{record.msisdn}",
+        "recipient": record.destination,
+        "text": record.text,
+        "label": record.label,
+        "quantity": record.quantity,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "rules_version": record.rules_version,
+        "subscriber": public_or_none(call, Kind.SUBSCRIBER, record.subscriber_id),
+        "campaign": public_or_none(call, Kind.CAMPAIGN, record.campaign_id),
+        "message": public_or_none(call, Kind.MESSAGE, record.message_id),
+        "order": public_or_none(call, Kind.ORDER, record.order_id),
+        "received_at": record.received_at,
+    }
 
 
 ROUTES: Final = (

@@ -216,7 +216,7 @@ class Process:
     def _commerce(self) -> Commerce:
         services = self.services
         return Commerce.of(
-            commerce_stores(services.database),
+            commerce_stores(services.database, services.ids.next, services.suppression),
             pricing=self.pricing,
             networks=default_table(),
             senders=self._senders,
@@ -227,6 +227,7 @@ class Process:
             public_ids=services.public_ids,
             clock=services.clock,
             wakeups=self._wakeups,
+            stops=self.stops,
         )
 
     def _start_webhooks(self, commerce: Commerce) -> None:

@@ -9,8 +9,11 @@ from typing import Self
 from smsgate.billing.networks import NetworkTable
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_commerce
+from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.campaigns import Campaigns
 from smsgate.flows.events import Events
+from smsgate.flows.inbound_case import DeskTools
+from smsgate.flows.inbox import Inbox, InboxStore
 from smsgate.flows.offers import Offers
 from smsgate.flows.orders import Orders
 from smsgate.flows.ports_webhooks import DataKeys
@@ -36,6 +39,7 @@ class CommerceStores:
     triggers: ports_commerce.TriggersStore
     usage: ports_commerce.UsageStore
     transactional: ports_commerce.TransactionalStore
+    inbox: InboxStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Commerce:
     usage: Usage
     pricing: Pricing
     transactional: Transactional
+    inbox: Inbox
 
     @classmethod
     def of(
@@ -66,7 +71,11 @@ class Commerce:
         public_ids: PublicIds,
         clock: Clock,
         wakeups: ports.Wakeups,
+        stops: ports.StopSet,
     ) -> Self:
+        def may_use(sender: str, slug: str) -> bool:
+            return sender in senders and senders[sender].allows(slug)
+
         offers = Offers(stores.offers, ids, clock, senders)
         campaigns = Campaigns(
             stores.campaigns, stores.offers, pricing, networks, offers.alphabets, ids, clock, wakeups
@@ -96,5 +105,8 @@ class Commerce:
             pricing=pricing,
             transactional=Transactional(
                 stores.transactional, stores.offers, pricing, networks, senders, ids, clock, wakeups
+            ),
+            inbox=Inbox(
+                stores.inbox, DeskTools(ids, public_ids, AnswerLimit(), may_use), stops, wakeups, clock
             ),
         )

@@ -22,6 +22,7 @@ EVENT_TYPES: Final = (
     "campaign.finished",
     "campaign.paused",
     "inbound.received",
+    "inbound.reclassified",
     "order.created",
     "order.cancel_requested",
     "order.cancelled",

@@ -24,7 +24,7 @@ from smsgate.campaigns.reply_words import LANGUAGES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.heard import Heard, Said, reading_of, tally
+from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk, order_numbers_in
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
@@ -314,23 +314,13 @@ class Intake:
 
     def _in_force(self, writes: InboundWrites) -> None:
         now = self._clock.monotonic()
-        for change in writes.consent_changes:
-            if change.stopped:
-                self._stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
-            else:
-                self._stops.remove(change.merchant_id, change.msisdn)
+        in_force(writes, self._stops, self._tools.limit, self._wakeups, now)
         for said in writes.esmes.stops:
             key = (said.sender, said.msisdn)
             if said.stopped:
                 self._stops.add(*key, now)
             elif key not in self._pending_stops and key not in self._part_holds:
                 self._stops.remove(*key)
-        for msisdn, at in writes.answers:
-            self._tools.limit.count(msisdn, at)
-        if len(writes.messages):
-            self._wakeups.interactive()
-        if len(writes.events):
-            self._wakeups.deliveries()
         self.outcomes.update(row.outcome for row in writes.rows)
 
     def _settle_stops(self, entries: Sequence[Heard]) -> list[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,6 +42,14 @@ class DeskTools:
     reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
 
 
+@dataclass(frozen=True, slots=True)
+class HumanDecided:
+    """That a reply was read by a person of the merchant; `by` goes to the log of consents as evidence."""
+
+    inbound_id: int  # of the reply, which is recorded already
+    by: Mapping[str, str]
+
+
 class Case:
     """Collects effects; nothing is done yet."""
 
@@ -52,13 +60,15 @@ class Case:
         writes: InboundWrites,
         mo: MobileOriginated,
         reading: Reading,
+        decided: HumanDecided | None = None,
     ) -> None:
+        self._decided = decided
         self._context = context
         self._tools = tools
         self._writes = writes
         self._mo = mo
         self._reading = reading
-        self._inbound_id = tools.ids.next()
+        self._inbound_id = tools.ids.next() if decided is None else decided.inbound_id
         self._open = context.open_offers.get((mo.msisdn, mo.destination))
         self._people = [
             person
@@ -104,11 +114,11 @@ class Case:
         )
         if merchant_id == _GATEWAY:
             return
-        if mine:
+        if mine and self._decided is None:
             self._count(merchant_id, "replies", mine.campaign_id)
         self._event(
             merchant_id,
-            "inbound.received",
+            "inbound.received" if self._decided is None else "inbound.reclassified",
             Kind.INBOUND_MESSAGE,
             self._inbound_id,
             {

@@ -301,6 +301,8 @@ class ConsentCase(Case):
                     purpose,
                     until,
                     wording_version,
+                    "sms" if self._decided is None else "human",
+                    {} if self._decided is None else self._decided.by,
                 )
             )
         told_before = before is not ConsentState.NONE or purpose is Purpose.OFFERS
@@ -309,7 +311,7 @@ class ConsentCase(Case):
             data: dict[str, object] = {
                 "msisdn": f"+{self._mo.msisdn}",
                 "purpose": purpose.value,
-                "source": "sms",
+                "source": "sms" if self._decided is None else "human",
             }
             if reason:
                 data["reason"] = reason

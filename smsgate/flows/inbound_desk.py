@@ -15,10 +15,11 @@ from typing import Final
 from smsgate.campaigns.orders import OrderEvent, OrderState, Outcome, advance, judge_acceptance
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.inbound_case import LIVE, DeskTools
+from smsgate.flows.inbound_case import LIVE, DeskTools, HumanDecided
 from smsgate.flows.inbound_consent import ConsentCase
 from smsgate.flows.inbound_records import (
     InboundContext,
+    InboundRow,
     InboundWrites,
     OpenOffer,
     OrderRow,
@@ -89,12 +90,28 @@ class Desk:
             case _:
                 case.unclear()
 
+    def rule(self, mo: MobileOriginated, reading: Reading, decided: HumanDecided) -> InboundRow:
+        """Carry out what a person decided about a reply; return what is recorded, and not to be written."""
+        case = _Decision(self, mo, reading, decided)
+        match reading.label:
+            case Label.STOP:
+                case.stop(repeated=False)
+            case Label.DECLINE:
+                case.decline()
+            case _:
+                case.accept()
+        row = self.writes.rows[-1]
+        self.writes.rows.clear()
+        return row
+
 
 class _Decision(ConsentCase):
     """What each label comes to."""
 
-    def __init__(self, desk: Desk, mo: MobileOriginated, reading: Reading) -> None:
-        super().__init__(desk.context, desk.tools, desk.writes, mo, reading)
+    def __init__(
+        self, desk: Desk, mo: MobileOriginated, reading: Reading, decided: HumanDecided | None = None
+    ) -> None:
+        super().__init__(desk.context, desk.tools, desk.writes, mo, reading, decided)
         self._attempt = desk.attempt
 
     # ------------------------------------------------------------ labels

@@ -153,6 +153,8 @@ class ConsentRow:
     purpose: Purpose = Purpose.OFFERS
     paused_until: datetime | None = None
     wording_version: str = ""  # what was asked, where this answers a question
+    source: str = "sms"  # or human: a person of the merchant read the reply so
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from smsgate.flows.commerce import CommerceStores
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.campaigns import PgCampaigns
 from smsgate.store.events import PgEvents
+from smsgate.store.inbox import PgInbox
 from smsgate.store.messages import PgMessages
 from smsgate.store.offers import PgOffers
 from smsgate.store.orders import PgOrders
@@ -15,7 +19,9 @@ from smsgate.store.usage import PgUsage
 from smsgate.store.webhook_endpoints import PgWebhookEndpoints
 
 
-def commerce_stores(database: Database) -> CommerceStores:
+def commerce_stores(
+    database: Database, next_id: Callable[[], int], hashes: SuppressionHashes
+) -> CommerceStores:
     return CommerceStores(
         offers=PgOffers(database),
         campaigns=PgCampaigns(database),
@@ -26,4 +32,5 @@ def commerce_stores(database: Database) -> CommerceStores:
         triggers=PgTriggers(database),
         usage=PgUsage(database),
         transactional=PgTransactional(database),
+        inbox=PgInbox(database, next_id, hashes),
     )

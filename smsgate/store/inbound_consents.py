@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+import orjson
+
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.flows.inbound_records import InboundWrites, Question
 from smsgate.flows.records import MobileOriginated
@@ -56,8 +58,9 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
             _SQL["insert_consents"],
             *columns(
                 rows, "merchant_id", "consent_id", "subscriber_id", "msisdn", "event", "state_after",
-                "inbound_id", "at", "purpose.value", "wording_version",
+                "inbound_id", "at", "purpose.value", "wording_version", "source",
             ),
+            [orjson.dumps(row.evidence).decode() for row in rows],
         )  # fmt: skip
         last = {(row.merchant_id, row.subscriber_id, row.purpose): row for row in rows}
         for merchant_id in sorted({row.merchant_id for row in rows}):

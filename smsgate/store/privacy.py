@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SQL: Final = load("suppressions")
 # What a merchant's tables hold of a number, and of a subscriber.
 BY_NUMBER: Final = (
-    "erase_inbound", "erase_events", "erase_answers", "erase_deliveries",
+    "erase_decisions", "erase_inbound", "erase_events", "erase_answers", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
 BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")

@@ -23,6 +23,7 @@ KINDS = {
     "campaigns": Kind.CAMPAIGN,
     "messages": Kind.MESSAGE,
     "inbound_messages": Kind.INBOUND_MESSAGE,
+    "inbox": Kind.INBOUND_MESSAGE,
     "orders": Kind.ORDER,
     "events": Kind.EVENT,
     "webhook_endpoints": Kind.WEBHOOK_ENDPOINT,
@@ -34,6 +35,7 @@ KINDS = {
 }
 OPERATORS = {"merchants", "api_keys", "price_lists", "esmes"}
 BODIES: dict[str, object] = {
+    "/v1/inbound_messages/{id}/reclassify": {"verdict": "stop", "decided_by": "Anne", "reason": "none"},
     "/v1/webhook_endpoints/{id}/deliveries": {
         "from": "2026-01-01T00:00:00Z",
         "to": "2026-01-02T00:00:00Z",

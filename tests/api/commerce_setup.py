@@ -23,7 +23,7 @@ from smsgate.store.commerce import commerce_stores
 from smsgate.store.keyring import StoredKeyring
 from smsgate.store.pool import Database
 from smsgate.store.usage import PgPriceData
-from tests.api.api_server import Api, Caller, a_context, running
+from tests.api.api_server import HASHES, Api, Caller, a_context, running
 
 SENDER = "36111"
 TEXT = (
@@ -186,7 +186,7 @@ async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
     context.clock = clock
     context.secrets = keyring = await StoredKeyring.load(database, MasterKey(bytes(32)))
     context.commerce = Commerce.of(
-        commerce_stores(database),
+        commerce_stores(database, context.ids.next, HASHES),
         pricing=Pricing(PgPriceData(database), clock),
         networks=default_table(),
         senders=SENDERS,
@@ -197,6 +197,7 @@ async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
         public_ids=context.public_ids,
         clock=clock,
         wakeups=context.wakeups,
+        stops=context.stops,
     )
     async with running(context) as api:
         caller = await api.merchant()

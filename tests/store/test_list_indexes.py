@@ -31,8 +31,8 @@ INSERT INTO offer_version (merchant_id, offer_id, version, text, shop_name, item
 VALUES (7, 1, 1, '', '', '', 100, 'EUR', 5, 'fr', 'FR', '38123', now());
 INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding,
     subscriber_id, campaign_id, label, outcome, reason, rules_version, received_at)
-SELECT 7, n, 1, 33600000000 + n, '38123', 'OK', '', 0, n % {rare}, n % {rare}, 'accept', 'ordered', '', '',
-    now()
+SELECT 7, n, 1, 33600000000 + n, '38123', 'OK', '', 0, n % {rare}, n % {rare}, 'accept',
+    CASE n % {rare} WHEN 5 THEN 'asked' ELSE 'ordered' END, '', '', now()
 FROM generate_series(1, {rows}) n;
 INSERT INTO event (merchant_id, event_id, type, subject, data, created_at)
 SELECT 7, {base} + n, CASE n % {rare} WHEN 5 THEN 'offer.sold_out' ELSE 'inbound.received' END,
@@ -73,6 +73,7 @@ async def plan_of(connection: Connection, sql: str, *values: object) -> list[dic
         ("orders", "orders_page", (None, 5, None), "orders_campaign"),
         ("orders", "orders_page", (None, None, "77"), "orders_merchant_id_number_key"),
         ("messages", "inbound_messages_page", (5, None, None), "inbound_message_campaign"),
+        ("inbox", "inbox_page", ("open",), "inbound_message_inbox"),
         ("events", "events_page", (0, "offer.sold_out", None), "type"),
         ("events", "events_page", (0, None, "ord_5"), "subject"),
         ("subscribers", "subscribers_page", (33600000005, None, None), "msisdn"),

@@ -82,6 +82,10 @@ GRANT UPDATE
 
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
+-- What a person of the merchant decided about a reply stands.
+GRANT SELECT ON inbound_decision TO sg_api;
+GRANT SELECT, INSERT ON inbound_decision TO sg_bulk;
+
 -- ------------------------------------------------------------------ reports
 
 GRANT SELECT ON

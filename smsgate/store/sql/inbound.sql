@@ -135,12 +135,13 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $
 -- name: insert_consents
 -- scope: merchant
 INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
-                           inbound_id, occurred_at, wording_version)
-SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, t.purpose, t.event, t.state, 'sms', t.inbound_id, t.at,
-       t.wording_version
+                           inbound_id, occurred_at, wording_version, evidence)
+SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, t.purpose, t.event, t.state, t.source, t.inbound_id, t.at,
+       t.wording_version, t.evidence::jsonb
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-              $8::timestamptz[], $9::text[], $10::text[])
-    AS t (merchant_id, consent_id, subscriber_id, msisdn, event, state, inbound_id, at, purpose, wording_version)
+              $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[])
+    AS t (merchant_id, consent_id, subscriber_id, msisdn, event, state, inbound_id, at, purpose, wording_version, source,
+          evidence)
 
 -- name: set_consent
 -- scope: merchant

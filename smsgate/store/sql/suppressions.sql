@@ -85,6 +85,13 @@ RETURNING message_id
 -- The row stays: an outcome that is still to come, and the ESME's question for it, need the account.
 UPDATE esme_message SET body = '' WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) RETURNING 1
 
+-- name: erase_decisions
+-- scope: merchant
+UPDATE inbound_decision AS d SET reason = ''
+  FROM inbound_message i
+ WHERE d.merchant_id = $1 AND i.merchant_id = $1 AND i.inbound_id = d.inbound_id AND i.msisdn = $2
+RETURNING 1
+
 -- name: erase_inbound
 -- scope: merchant
 UPDATE inbound_message SET msisdn = 0, text = '', raw = '' WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
@@ -181,7 +188,9 @@ SELECT (to_jsonb(m) || jsonb_build_object('offer_text', v.text,
 
 -- name: file_inbound
 -- scope: merchant
-SELECT (to_jsonb(t) - 'raw')::text AS record FROM inbound_message t
+SELECT (to_jsonb(t) - 'raw' || jsonb_build_object('decision', (SELECT to_jsonb(d) FROM inbound_decision d
+            WHERE d.merchant_id = $1 AND d.inbound_id = t.inbound_id)))::text AS record
+  FROM inbound_message t
  WHERE merchant_id = $1 AND msisdn = $2 ORDER BY inbound_id
 
 -- name: file_orders

@@ -1,0 +1,36 @@
+-- Replies that a person of the merchant decides about.
+
+-- name: inbox_page
+-- scope: merchant
+-- Settled: the person has said something since that could be read; a dispute is settled by nobody but a human.
+SELECT i.inbound_id, i.msisdn, i.destination, i.text, i.subscriber_id, i.campaign_id, i.message_id, i.order_id, i.label,
+    i.quantity, i.outcome, i.reason, i.rules_version, i.received_at, i.inbound_id AS page_id, d.verdict,
+    d.quantity AS decided_quantity, d.outcome AS decided_outcome, d.order_id AS decided_order_id, d.decided_by, d.key_id,
+    d.reason AS decided_reason, d.decided_at, n.settled
+FROM inbound_message i
+LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
+CROSS JOIN LATERAL (
+    SELECT i.outcome <> 'disputed' AND EXISTS (
+        SELECT FROM inbound_message y
+        WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
+            AND y.destination = i.destination
+            AND y.outcome NOT IN ('asked', 'incomplete', 'repetition', 'ignored', 'handed_over')
+    ) AS settled
+) n
+WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN ('asked', 'incomplete', 'repetition', 'disputed')
+    AND i.label NOT IN ('help', 'start') AND i.msisdn <> 0
+    AND ($4::text IS NULL OR $4 = CASE WHEN d.inbound_id IS NOT NULL THEN 'decided' WHEN n.settled THEN 'settled'
+        ELSE 'open' END)
+ORDER BY i.inbound_id DESC
+LIMIT $3;
+
+-- name: decision
+-- scope: merchant
+SELECT verdict FROM inbound_decision WHERE merchant_id = $1 AND inbound_id = $2;
+
+-- name: decide
+-- scope: merchant
+INSERT INTO inbound_decision (
+    merchant_id, inbound_id, verdict, quantity, outcome, order_id, decided_by, key_id, reason, decided_at
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);

@@ -1,0 +1,214 @@
+"""The merchant's inbox: replies that no rule could read, and what a person of the merchant makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from smsgate.security.public_ids import Kind
+from tests.api.api_server import Answer
+from tests.api.commerce_setup import SENDER, Shop
+
+RULING = {"decided_by": "Anne", "reason": "She rang us."}
+
+
+class Asked:
+    """A person who has an open offer, and answered it in words that nobody could read."""
+
+    def __init__(self, shop: Shop, subscriber_id: int, msisdn: int, message_id: int, offer_id: int) -> None:
+        self.shop = shop
+        self.subscriber_id = subscriber_id
+        self.msisdn = msisdn
+        self.message_id = message_id
+        self.offer_id = offer_id
+
+    async def says(self, text: str, *, label: str = "unclear", outcome: str = "asked") -> str:
+        """Write a reply as the inbound flow does; return its public id."""
+        shop, inbound_id = self.shop, self.shop.next_id()
+        await shop.execute(
+            "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, "
+            "raw, data_coding, subscriber_id, message_id, label, outcome, reason, rules_version, "
+            "received_at) VALUES ($1, $2, 1, $3, $4, $5, '', 0, $6, $7, $8, $9, 'x', 'y', $10)",
+            shop.merchant_id, inbound_id, self.msisdn, SENDER, text, self.subscriber_id, self.message_id,
+            label, outcome, shop.clock.now(),
+        )  # fmt: skip
+        return shop.public(Kind.INBOUND_MESSAGE, inbound_id)
+
+
+async def asked(shop: Shop, **offer: Any) -> Asked:
+    (subscriber_id,) = await shop.subscribers(1)
+    campaign = await shop.campaign(**offer)
+    message_id = await shop.sent_message(campaign, subscriber_id)
+    msisdn = await shop.value("SELECT msisdn FROM subscriber WHERE subscriber_id = $1", subscriber_id)
+    offer_id = shop.id_of(Kind.OFFER, campaign["offer"])
+    await shop.execute(
+        "INSERT INTO open_offer SELECT $1, $2, merchant_id, $3, $4, offer_id, version, $5, expires_at "
+        "FROM offer_version WHERE offer_id = $6",
+        msisdn, SENDER, shop.id_of(Kind.CAMPAIGN, campaign["id"]), message_id, subscriber_id, offer_id,
+    )  # fmt: skip
+    return Asked(shop, subscriber_id, msisdn, message_id, offer_id)
+
+
+async def decide(shop: Shop, reply: str, verdict: str, **more: Any) -> Answer:
+    return await shop.caller.post(
+        f"/v1/inbound_messages/{reply}/reclassify", {"verdict": verdict, **RULING, **more}
+    )
+
+
+async def inbox(shop: Shop, state: str = "open") -> list[str]:
+    listed = await shop.caller.get(f"/v1/inbox?state={state}")
+    assert listed.status == 200, listed
+    return [each["id"] for each in listed.body["data"]]
+
+
+async def told(shop: Shop) -> list[str]:
+    rows = await shop.fetch("SELECT kind FROM message WHERE campaign_id IS NULL ORDER BY message_id")
+    return [row["kind"] for row in rows]
+
+
+async def types(shop: Shop) -> list[str]:
+    return [row["type"] for row in await shop.fetch("SELECT type FROM event ORDER BY event_id")]
+
+
+async def test_an_unclear_reply_waits_in_the_inbox_until_a_person_takes_it_as_an_order(shop: Shop) -> None:
+    person = await asked(shop, stock=5, quantity_max=3)
+    reply = await person.says("bah oui pourquoi pas, deux alors?")
+    assert await inbox(shop) == [reply]
+    made = await decide(shop, reply, "accept", quantity=2)
+    assert made.status == 200, made
+    decision = made.body["decision"]
+    assert (made.body["state"], decision["outcome"], decision["decided_by"]) == ("decided", "ordered", "Anne")
+    assert decision["reason"] == "She rang us."
+    assert decision["key"] == str(shop.caller.key).split("_")[2][:10]
+    order = (await shop.caller.get(f"/v1/orders/{decision['order']}")).body
+    assert (order["quantity"], order["state"], order["inbound_message"]) == (2, "placed", reply)
+    assert await shop.value("SELECT stock_remaining FROM offer") == 3
+    assert await told(shop) == ["order_receipt"]
+    assert await types(shop) == ["order.created", "inbound.reclassified"]
+    assert await shop.value("SELECT count(*) FROM inbound_message") == 1
+    assert await shop.value("SELECT count(*) FROM ledger_entry") == 0  # the reply was charged when it came
+    assert await inbox(shop) == []
+    assert await inbox(shop, "decided") == [reply]
+
+
+async def test_a_second_decision_is_refused_also_when_two_people_decide_at_once(shop: Shop) -> None:
+    person = await asked(shop)
+    reply = await person.says("hm hm")
+    answers = await asyncio.gather(*(decide(shop, reply, "accept") for _ in range(4)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+    assert {answer.code for answer in answers if answer.status == 409} == {"decided_already"}
+    assert await shop.value("SELECT count(*) FROM orders") == 1
+    assert (await decide(shop, reply, "stop")).code == "decided_already"
+
+
+async def test_an_acceptance_that_is_decided_too_late_orders_nothing_and_says_so(shop: Shop) -> None:
+    person = await asked(shop)
+    reply = await person.says("oui je crois")
+    shop.clock.advance(11 * 3600)
+    made = await decide(shop, reply, "accept")
+    assert made.body["decision"]["outcome"] == "late"
+    assert made.body["decision"]["order"] is None
+    assert await told(shop) == ["late"]
+    assert await shop.value("SELECT count(*) FROM orders") == 0
+
+
+async def test_an_acceptance_of_what_is_sold_out_by_now_orders_nothing_and_says_so(shop: Shop) -> None:
+    person = await asked(shop, stock=1)
+    reply = await person.says("oui je crois")
+    await shop.execute("UPDATE offer SET stock_remaining = 0")
+    assert (await decide(shop, reply, "accept")).body["decision"]["outcome"] == "sold_out"
+    assert await told(shop) == ["sold_out"]
+    assert await shop.value("SELECT count(*) FROM orders") == 0
+
+
+async def test_a_reply_to_an_offer_whose_place_another_has_taken_orders_neither(shop: Shop) -> None:
+    person = await asked(shop)
+    reply = await person.says("oui je crois")
+    await shop.execute("UPDATE open_offer SET message_id = message_id + 1")
+    refused = await decide(shop, reply, "accept")
+    assert (refused.status, refused.code) == (409, "offer_closed")
+    assert await shop.value("SELECT count(*) FROM orders") == 0
+    assert await inbox(shop) == [reply]  # it may still be declined, stopped or ignored
+
+
+async def test_a_stop_that_a_person_reads_ends_this_merchants_messages_alone(shop: Shop) -> None:
+    person = await asked(shop)
+    stranger = await shop.api.merchant()
+    other = shop.id_of(Kind.MERCHANT, stranger.merchant_id)
+    await shop.execute(
+        "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state) "
+        "VALUES ($1, 77, $2, 'fr', 'FR', 'subscribed')",
+        other, person.msisdn,
+    )  # fmt: skip
+    reply = await person.says("Mauvais numero stop tout, vous etes lourds")
+    assert (await decide(shop, reply, "stop")).body["decision"]["outcome"] == "stopped"
+    rows = await shop.fetch("SELECT merchant_id, offers_state FROM subscriber ORDER BY merchant_id")
+    states = dict(tuple(row) for row in rows)
+    assert states == {shop.merchant_id: "unsubscribed", other: "subscribed"}
+    log = await shop.fetch("SELECT DISTINCT source, evidence->>'decided_by' AS by FROM consent_event")
+    assert [tuple(row) for row in log] == [("human", "Anne")]
+    assert person.msisdn in shop.api.context.stops.held(shop.merchant_id)
+    assert person.msisdn not in shop.api.context.stops.held(other)
+    assert await told(shop) == ["stop_confirmation"]
+    assert await shop.value("SELECT count(*) FROM open_offer") == 0
+    assert await shop.value("SELECT count(*) FROM suppression") == 0
+
+
+async def test_a_decline_that_a_person_reads_frees_the_offers_place_and_an_ignored_one_changes_nothing(
+    shop: Shop,
+) -> None:
+    person = await asked(shop)
+    first, second = await person.says("bof"), await person.says("bof bof")
+    assert (await decide(shop, first, "ignore")).body["decision"]["outcome"] == "ignored"
+    assert await types(shop) == []
+    assert await shop.value("SELECT answered_at FROM open_offer") is None
+    assert (await decide(shop, second, "decline")).body["decision"]["outcome"] == "declined"
+    assert await shop.value("SELECT answered_at FROM open_offer") is not None
+    assert await told(shop) == []
+
+
+async def test_nobody_of_the_merchant_consents_for_a_person(shop: Shop) -> None:
+    """An acceptance of a reply where the question of a double opt-in waits is about the offer alone."""
+    person = await asked(shop)
+    await shop.execute("UPDATE subscriber SET offers_state = 'pending'")
+    await shop.execute(
+        "INSERT INTO consent_question VALUES ($1, $2, $3, $4, 'offers', 'w1', $5)",
+        person.msisdn, SENDER, shop.merchant_id, person.subscriber_id, shop.clock.now(),
+    )  # fmt: skip
+    await decide(shop, await person.says("moui"), "accept")
+    assert await shop.value("SELECT offers_state FROM subscriber") == "pending"
+    assert await shop.value("SELECT count(*) FROM consent_question") == 1
+
+
+async def test_what_the_person_says_plainly_afterwards_settles_a_reply_but_not_a_dispute(shop: Shop) -> None:
+    person = await asked(shop)
+    unclear = await person.says("hm")
+    disputed = await person.says("c'est mon fils", outcome="disputed")
+    await person.says("OK", label="accept", outcome="ordered")
+    await person.says("AIDE", label="help")
+    assert await inbox(shop) == [disputed]
+    assert await inbox(shop, "settled") == [unclear]
+    listed = await shop.caller.get("/v1/inbox?limit=1")
+    assert ([each["id"] for each in listed.body["data"]], listed.body["has_more"]) == ([disputed], True)
+    older = await shop.caller.get(f"/v1/inbox?limit=1&starting_after={disputed}")
+    assert [each["id"] for each in older.body["data"]] == [unclear]
+
+
+@pytest.mark.parametrize("verdict", ["accept", "decline", "stop", "ignore"])
+async def test_another_merchants_inbox_is_empty_and_its_replies_are_nobodys(shop: Shop, verdict: str) -> None:
+    reply = await (await asked(shop)).says("hm")
+    stranger = await shop.api.merchant()
+    assert (await stranger.get("/v1/inbox")).body["data"] == []
+    assert (await stranger.get(f"/v1/inbox/{reply}")).status == 404
+    path = f"/v1/inbound_messages/{reply}/reclassify"
+    assert (await stranger.post(path, {"verdict": verdict, **RULING})).status == 404
+    assert (await shop.caller.get(f"/v1/inbox/{reply}")).body["state"] == "open"
+
+
+async def test_a_reply_that_was_read_is_not_for_a_person_to_decide(shop: Shop) -> None:
+    reply = await (await asked(shop)).says("OK", label="accept", outcome="ordered")
+    assert (await decide(shop, reply, "stop")).status == 404
+    refused = await decide(shop, await (await asked(shop)).says("hm"), "decline", quantity=2)
+    assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "/quantity")
