@@ -141,6 +141,8 @@ async def everything(town: Town) -> dict[Kind, str]:
     await town.answer(town.msisdns[0], "OK")
     await town.only_order()
     await eventually(lambda: len(town.texts(town.msisdns[0])) == 2)
+    await town.answer(town.msisdns[0], "hm hm")  # nobody can read it: it waits in the inbox
+    await eventually(lambda: len(town.texts(town.msisdns[0])) == 3)
     return {
         kind: (await town.merchant.all(f"/v1/{name}"))[0]["id"]
         for name, kind in KINDS.items()
