@@ -41,7 +41,7 @@ EPILOG: Final = examples(
 def rate(
     merchant: Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")],
     msisdn: Annotated[str, typer.Argument(metavar="NUMBER", help="The phone, in international form.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What it would say.")],
     at: Annotated[
         str | None, typer.Option(help="Instant of acceptance: ISO 8601 with its offset.", show_default="now")
     ] = None,

@@ -34,7 +34,7 @@ COMMANDS: Final = (
     Command("merchant", "merchants", "Merchants: add, list, give prices, suspend."),
     Command("key", "keys", "API keys: add, list, revoke."),
     Command("esme", "esmes", "ESME accounts: add, list, set-password, disable, enable, sessions."),
-    Command("prices", "prices", "Price lists: publish, list, show."),
+    Command("prices", "prices", "Price lists: list, show. New versions: smsgate billing publish."),
     Command("billing", "billing", "Billing: statements, exports and worked cases."),
     Command("openapi", "openapi", "Print the OpenAPI 3.1 document of the HTTP API.", "openapi"),
     Command("version", "about", "Print the version.", "version"),

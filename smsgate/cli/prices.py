@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from smsgate.cli import billing_publish
 from smsgate.cli.examples import examples
 from smsgate.cli.merchants import price_list_of
 from smsgate.cli.output import JsonOption, say, show_json, show_table
@@ -21,14 +20,13 @@ from smsgate.money import micros_to_text
 from smsgate.store.usage import PgPriceData
 
 app: Final = typer.Typer(
-    help="Price lists: publish, list, show.", no_args_is_help=True, rich_markup_mode=None
+    help="Price lists: list, show. New versions: smsgate billing publish.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 COLUMNS: Final = ("direction", "network", "unit_price")
 ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="Name of the list.")]
-
-
-app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
 
 
 @app.command("list", help="List price lists.", epilog=examples("smsgate prices list --json"))
