@@ -108,6 +108,14 @@ class CreateOffer(RequestModel):
     country: CountryCode | None = None
     quantity_max: int = Field(default=1, ge=1, le=QUANTITY_MAX)
     stock: int | None = Field(default=None, ge=1, le=STOCK_MAX, description="Left out: not counted here.")
+    ask_above: Amount | None = Field(
+        default=None,
+        description="An order of a larger total is asked about once more before it is placed.",
+    )
+    withdrawal: bool = Field(
+        default=True,
+        description="The buyer may withdraw; false for what the law excepts, such as perishable goods.",
+    )
     external_id: ExternalId | None = None
     replace: bool = Field(
         default=False,
@@ -128,6 +136,8 @@ class Offer(AnswerModel):
     currency: str
     quantity_max: int
     stock_remaining: int | None
+    ask_above: str | None
+    withdrawal: bool
     language: str
     country: str
     sender: str
@@ -218,6 +228,10 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         country=body.country,
         quantity_max=body.quantity_max,
         stock=body.stock,
+        ask_above_minor=None
+        if body.ask_above is None
+        else minor_from_text(body.ask_above, currency, f"{pointer}/ask_above"),
+        withdrawal=body.withdrawal,
         external_id=body.external_id,
         replace=body.replace,
     )
@@ -248,6 +262,10 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         currency=offer.currency,
         quantity_max=offer.quantity_max,
         stock_remaining=record.stock_remaining,
+        ask_above=None
+        if offer.ask_above_minor is None
+        else minor_to_text(offer.ask_above_minor, offer.currency),
+        withdrawal=offer.withdrawal,
         language=offer.language,
         country=offer.country,
         sender=offer.sender,

@@ -8,12 +8,17 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from smsgate.api.commerce import commerce, id_or_none
-from smsgate.api.models import AnswerModel, Page, PageQuery, RequestModel
+from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.errors import Invalid
-from smsgate.flows.commerce_records import OrderRecord
-from smsgate.flows.orders import REASON_CHARACTERS_MAX, REF_CHARACTERS_MAX, OrderDetails
+from smsgate.flows.order_records import OrderRecord
+from smsgate.flows.orders import (
+    LINK_CHARACTERS_MAX,
+    REASON_CHARACTERS_MAX,
+    REF_CHARACTERS_MAX,
+    OrderDetails,
+)
 from smsgate.money import micros_to_text, minor_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -32,6 +37,10 @@ OrderStateName = Literal[
 
 PROBLEMS: Final = (
     ProblemType("order_state", 409, "The order's state does not allow this", "Read its state and its steps."),
+    ProblemType("action_invalid", 422, "Not a time to act until", "Ahead, at most 14 days, with its zone."),
+    ProblemType(
+        "delivered_at_invalid", 422, "Not a time of delivery", "Between the order and now, with its zone."
+    ),
 )
 
 
@@ -57,6 +66,17 @@ class RefuseOrder(RequestModel):
     reason: Reason | None = Field(
         default=None, description="Kept with the order; up to 30 characters of a rejection reach the buyer."
     )
+
+
+class RequireAction(RequestModel):
+    link: Annotated[
+        str, StringConstraints(min_length=1, max_length=LINK_CHARACTERS_MAX), AfterValidator(_printable)
+    ] = Field(description="What the buyer is sent, such as a page to pay at: short, it stands in one SMS.")
+    until: Instant = Field(description="At most 14 days ahead; then the order has come to nothing.")
+
+
+class FulfilOrder(RequestModel):
+    delivered_at: Instant = Field(description="The buyer has the goods: 14 days to withdraw run from here.")
 
 
 class OrderStepAnswer(AnswerModel):
@@ -110,6 +130,7 @@ class Order(AnswerModel):
     sequence: int
     created_at: datetime
     changed_at: datetime
+    delivered_at: datetime | None
 
 
 class OrderInFull(Order):
@@ -173,6 +194,20 @@ async def cancel_order(call: Call) -> Answer:
     return as_order(call, order)
 
 
+async def require_action(call: Call) -> Answer:
+    body = call.body_as(RequireAction)
+    order = await commerce(call).orders.require_action(
+        call.merchant_id, call.path_id(Kind.ORDER), body.link, body.until
+    )
+    return as_order(call, order)
+
+
+async def fulfil_order(call: Call) -> Answer:
+    delivered_at = call.body_as(FulfilOrder).delivered_at
+    order = await commerce(call).orders.fulfil(call.merchant_id, call.path_id(Kind.ORDER), delivered_at)
+    return as_order(call, order)
+
+
 def _fields(call: Call, order: OrderRecord) -> dict[str, Any]:
     return {
         "id": call.public(Kind.ORDER, order.order_id),
@@ -195,6 +230,7 @@ def _fields(call: Call, order: OrderRecord) -> dict[str, Any]:
         "sequence": order.seq,
         "created_at": order.created_at,
         "changed_at": order.changed_at,
+        "delivered_at": order.delivered_at,
     }
 
 
@@ -272,5 +308,25 @@ ROUTES: Final = (
         request=RefuseOrder,
         response=Order,
         errors=_CHANGE_ERRORS,
+    ),
+    Route(
+        "POST",
+        "/v1/orders/{id}/require_action",
+        require_action,
+        "The buyer has to do something first",
+        Scope.ORDERS,
+        request=RequireAction,
+        response=Order,
+        errors=(*_CHANGE_ERRORS, "action_invalid"),
+    ),
+    Route(
+        "POST",
+        "/v1/orders/{id}/fulfil",
+        fulfil_order,
+        "The buyer has the goods",
+        Scope.ORDERS,
+        request=FulfilOrder,
+        response=Order,
+        errors=(*_CHANGE_ERRORS, "delivered_at_invalid"),
     ),
 )

@@ -1,19 +1,27 @@
 """
-The order: from the customer's OK to the shop's answer and after.
+The order: from the customer's OK to the shop's answer and after (commerce.md 4.3).
 
-An offer that is answered makes an order in PLACED, or in AWAITING_CONFIRMATION when one question must come
-first.
-The gateway never confirms by itself: CONFIRMED is the shop's word.
+`ACCEPTANCES` is what an accepting reply to an offer comes to, `TRANSITIONS` what happens to an order that is
+there, `DUE` what happens to it by time alone. The gateway never confirms by itself: CONFIRMED is the shop's
+word. What 4.3 calls accepted and placed is one transaction here, so nobody ever meets the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.errors import TransitionRefused
+
+# A late answer by our clock may have been in time by the customer's: networks are slow.
+LATE_ANSWER_GRACE_S: Final = 900
+CANCEL_WINDOW: Final = timedelta(hours=1)  # the receipt names the time: "NON 74170963" until then
+QUESTION_HOLDS_STOCK: Final = timedelta(minutes=10)  # others may have it while somebody thinks
+QUESTION_LIFE: Final = timedelta(hours=24)
+SHOP_LATE_AFTER: Final = timedelta(hours=1)  # the buyer hears that the shop has not heard yet
+SHOP_SILENT_AFTER: Final = timedelta(hours=24)  # nobody waits for an order that its shop cannot take
 
 
 class OrderState(StrEnum):
@@ -28,12 +36,24 @@ class OrderState(StrEnum):
     DISPUTED = "disputed"
 
 
+# A customer may still cancel these.
+LIVE: Final = frozenset({OrderState.PLACED, OrderState.CONFIRMED})
+# An order that came to nothing is no reason to refuse the next one.
+ENDED: Final = frozenset(
+    {OrderState.REJECTED, OrderState.CANCELLED, OrderState.WITHDRAWN, OrderState.EXPIRED}
+)
+
+
 class OrderEvent(StrEnum):
     CUSTOMER_OK = "customer_ok"
+    CUSTOMER_NUMBER = "customer_number"  # another number of pieces, in answer to the question
     CUSTOMER_NO = "customer_no"
     CUSTOMER_CANCEL = "customer_cancel"
     CUSTOMER_WITHDRAW = "customer_withdraw"
     CUSTOMER_DISPUTE = "customer_dispute"
+    OFFER_ENDED = "offer_ended"  # before the answer to the question
+    STOCK_GONE = "stock_gone"  # before the answer to the question
+    HOLD_ENDED = "hold_ended"
     QUESTION_EXPIRED = "question_expired"
     ACTION_EXPIRED = "action_expired"
     SHOP_CONFIRM = "shop_confirm"
@@ -41,7 +61,8 @@ class OrderEvent(StrEnum):
     SHOP_REQUIRE_ACTION = "shop_require_action"
     SHOP_CANCEL = "shop_cancel"
     SHOP_FULFIL = "shop_fulfil"
-    SHOP_SILENT = "shop_silent"
+    SHOP_LATE = "shop_late"  # nothing could be handed over yet
+    SHOP_SILENT = "shop_silent"  # nor within the time that a buyer waits
 
 
 class Guard(StrEnum):
@@ -58,6 +79,7 @@ class Step:
     What one event does.
 
     `tell` is the kind of system text for the customer, `notify` the event type for the shop; None is silence.
+    `stock_back` gives back the pieces that the order holds, if it holds any.
     """
 
     state: OrderState
@@ -68,24 +90,37 @@ class Step:
 
 
 _S, _E = OrderState, OrderEvent
-_DISPUTE: Final = Step(_S.DISPUTED, notify="order.disputed")
+_DISPUTE: Final = Step(_S.DISPUTED, tell="order_disputed", notify="order.disputed")
 _CANCEL: Final = Step(
     _S.CANCELLED, stock_back=True, tell="order_cancelled", notify="order.cancelled", guard=Guard.CANCEL_WINDOW
 )
 _SHOP_CANCEL: Final = Step(_S.CANCELLED, stock_back=True, tell="order_cancelled")
+_WITHDRAW: Final = Step(
+    _S.WITHDRAWN, tell="order_withdrawn", notify="order.withdrawn", guard=Guard.WITHDRAWAL_PERIOD
+)
+_EXPIRE: Final = Step(_S.EXPIRED, stock_back=True)
 
 # Every pair that is not here is refused; tests walk the whole grid. A second OK, or one that crosses the
-# shop's
-# answer, orders nothing and changes nothing.
+# shop's answer, orders nothing and changes nothing.
 TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
     (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_OK): Step(_S.PLACED, tell="order_receipt", notify="order.created"),
-    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_NO): Step(_S.EXPIRED, stock_back=True),
-    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_CANCEL): Step(_S.EXPIRED, stock_back=True),
-    (_S.AWAITING_CONFIRMATION, _E.QUESTION_EXPIRED): Step(_S.EXPIRED, stock_back=True),
+    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_NUMBER): Step(_S.AWAITING_CONFIRMATION, tell="confirm_question"),
+    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_NO): _EXPIRE,
+    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_CANCEL): _EXPIRE,
+    (_S.AWAITING_CONFIRMATION, _E.HOLD_ENDED): Step(_S.AWAITING_CONFIRMATION, stock_back=True),
+    (_S.AWAITING_CONFIRMATION, _E.QUESTION_EXPIRED): _EXPIRE,
+    (_S.AWAITING_CONFIRMATION, _E.OFFER_ENDED): Step(
+        _S.EXPIRED, stock_back=True, tell="late", notify="offer.late_reply"
+    ),
+    (_S.AWAITING_CONFIRMATION, _E.STOCK_GONE): Step(_S.EXPIRED, stock_back=True, tell="sold_out"),
     (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.PLACED, _E.CUSTOMER_OK): Step(_S.PLACED, tell="already_ordered"),
     (_S.PLACED, _E.CUSTOMER_NO): _CANCEL,
     (_S.PLACED, _E.CUSTOMER_CANCEL): _CANCEL,
+    # Nothing is sold before the shop said so: whoever withdraws is out, at any time.
+    (_S.PLACED, _E.CUSTOMER_WITHDRAW): Step(
+        _S.CANCELLED, stock_back=True, tell="order_cancelled", notify="order.cancelled"
+    ),
     (_S.PLACED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.PLACED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, tell="order_confirmed"),
     (_S.PLACED, _E.SHOP_REJECT): Step(_S.REJECTED, stock_back=True, tell="order_rejected"),
@@ -94,35 +129,33 @@ TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
         _S.EXPIRED, stock_back=True, tell="order_cancelled", notify="order.action_expired"
     ),
     (_S.PLACED, _E.SHOP_CANCEL): _SHOP_CANCEL,
+    (_S.PLACED, _E.SHOP_LATE): Step(_S.PLACED, tell="order_delayed"),
     (_S.PLACED, _E.SHOP_SILENT): Step(
         _S.CANCELLED, stock_back=True, tell="order_abandoned", notify="order.cancelled"
     ),
     (_S.CONFIRMED, _E.CUSTOMER_OK): Step(_S.CONFIRMED, tell="already_ordered"),
     (_S.CONFIRMED, _E.CUSTOMER_NO): _CANCEL,
     (_S.CONFIRMED, _E.CUSTOMER_CANCEL): _CANCEL,
-    (_S.CONFIRMED, _E.CUSTOMER_WITHDRAW): Step(
-        _S.WITHDRAWN, tell="order_withdrawn", notify="order.withdrawn", guard=Guard.WITHDRAWAL_PERIOD
-    ),
+    (_S.CONFIRMED, _E.CUSTOMER_WITHDRAW): _WITHDRAW,
     (_S.CONFIRMED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.CONFIRMED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED),
     (_S.CONFIRMED, _E.SHOP_CANCEL): _SHOP_CANCEL,
     (_S.CONFIRMED, _E.SHOP_FULFIL): Step(_S.FULFILLED),
     (_S.FULFILLED, _E.CUSTOMER_OK): Step(_S.FULFILLED, tell="already_ordered"),
-    (_S.FULFILLED, _E.CUSTOMER_WITHDRAW): Step(
-        _S.WITHDRAWN, tell="order_withdrawn", notify="order.withdrawn", guard=Guard.WITHDRAWAL_PERIOD
-    ),
+    (_S.FULFILLED, _E.CUSTOMER_WITHDRAW): _WITHDRAW,
     (_S.FULFILLED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.FULFILLED, _E.SHOP_FULFIL): Step(_S.FULFILLED),
     (_S.REJECTED, _E.SHOP_REJECT): Step(_S.REJECTED),
     (_S.REJECTED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.CANCELLED, _E.CUSTOMER_NO): Step(_S.CANCELLED, tell="order_cancelled"),
     (_S.CANCELLED, _E.CUSTOMER_CANCEL): Step(_S.CANCELLED, tell="order_cancelled"),
+    (_S.CANCELLED, _E.CUSTOMER_WITHDRAW): Step(_S.CANCELLED, tell="order_cancelled"),
     (_S.CANCELLED, _E.SHOP_CANCEL): Step(_S.CANCELLED),
     (_S.CANCELLED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.WITHDRAWN, _E.CUSTOMER_WITHDRAW): Step(_S.WITHDRAWN, tell="order_withdrawn"),
     (_S.WITHDRAWN, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.EXPIRED, _E.CUSTOMER_DISPUTE): _DISPUTE,
-    (_S.DISPUTED, _E.CUSTOMER_DISPUTE): Step(_S.DISPUTED),
+    (_S.DISPUTED, _E.CUSTOMER_DISPUTE): Step(_S.DISPUTED, tell="order_disputed"),
     # A person at the shop looked at the case and decides.
     (_S.DISPUTED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, tell="order_confirmed"),
     (_S.DISPUTED, _E.SHOP_REJECT): Step(_S.REJECTED, stock_back=True, tell="order_rejected"),
@@ -137,39 +170,109 @@ def advance(
     at: datetime,
     cancel_until: datetime | None = None,
     withdraw_until: datetime | None = None,
+    may_withdraw: bool = True,
 ) -> Step:
     """
     Return what `event` does to an order in `state`.
 
-    A passed cancel window is not an error of the customer: the state stays and the shop is asked
-    (`order.cancel_requested`). `cancel_until` None means no window was promised.
+    A passed cancel window or withdrawal period is not an error of the customer: the state stays, the shop is
+    asked (`order.cancel_requested`) and the customer told so. `cancel_until` None means no window was
+    promised, `withdraw_until` None that the period has not begun, so it is not over; `may_withdraw` False
+    that the law gives no such right here.
 
     Raises:
-        TransitionRefused: code `order_state`; the event is not allowed in this state, or the withdrawal
-            period is over (`withdraw_until` None: it has not begun, so it is not over).
+        TransitionRefused: code `order_state`; the event is not allowed in this state.
     """
     assert at.tzinfo is not None
     step = TRANSITIONS.get((state, event))
     if step is None:
         raise TransitionRefused(f"an order that is {state} does not take {event}", code="order_state")
     if step.guard is Guard.CANCEL_WINDOW and (cancel_until is None or at > cancel_until):
-        return Step(state, notify="order.cancel_requested")
-    if step.guard is Guard.WITHDRAWAL_PERIOD and withdraw_until is not None and at > withdraw_until:
-        raise TransitionRefused(
-            f"the withdrawal period ended at {withdraw_until.isoformat()}", code="order_state"
-        )
+        return Step(state, tell="cancel_requested", notify="order.cancel_requested")
+    if step.guard is Guard.WITHDRAWAL_PERIOD:
+        over = withdraw_until is not None and at > withdraw_until
+        if over or not may_withdraw:
+            return Step(state, tell="cancel_requested", notify="order.cancel_requested")
     return step
 
 
+def takes(state: OrderState, event: OrderEvent) -> bool:
+    """Return whether an order in `state` takes `event` at all."""
+    return (state, event) in TRANSITIONS
+
+
+class Due(NamedTuple):
+    """What happens to an order by itself, and when."""
+
+    event: OrderEvent
+    at: datetime
+
+
+# By the state that the event met. What is not here leaves what was due as it is while the state stays, and
+# ends it with the state; a required action brings its own deadline.
+DUE: Final[dict[tuple[OrderState, OrderEvent], tuple[OrderEvent, timedelta]]] = {
+    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_NUMBER): (_E.HOLD_ENDED, QUESTION_HOLDS_STOCK),
+    (_S.AWAITING_CONFIRMATION, _E.HOLD_ENDED): (_E.QUESTION_EXPIRED, QUESTION_LIFE - QUESTION_HOLDS_STOCK),
+    (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_OK): (_E.SHOP_LATE, SHOP_LATE_AFTER),
+    (_S.PLACED, _E.SHOP_LATE): (_E.SHOP_SILENT, SHOP_SILENT_AFTER - SHOP_LATE_AFTER),
+}
+# The shop must have been out of reach for these; once it has the order it may take its time.
+WHILE_UNREACHED: Final = frozenset({_E.SHOP_LATE, _E.SHOP_SILENT})
+
+
+def due_after(before: OrderState, event: OrderEvent, step: Step, at: datetime, due: Due | None) -> Due | None:
+    """Return what is due once `event` met an order in `before`, for which `due` was due."""
+    if (before, event) in DUE:
+        next_, wait = DUE[before, event]
+        return Due(next_, at + wait)
+    return due if step.state is before else None
+
+
+def changes(before: OrderState, event: OrderEvent, step: Step) -> bool:
+    """Return whether the event is a step of the order's history, or only an answer to its repetition."""
+    return step.state is not before or (before, event) in DUE or step.notify is not None
+
+
+def due_of_new(event: OrderEvent, at: datetime) -> Due:
+    """Return what is due of a new order: as if its question had been answered, or put, just now."""
+    next_, wait = DUE[_S.AWAITING_CONFIRMATION, event]
+    return Due(next_, at + wait)
+
+
 class Outcome(StrEnum):
-    """What an accepting reply to an offer comes to; only PLACE and ASK write an order."""
+    """What an accepting reply to an offer comes to; PLACE, ASK and OVER_MAXIMUM write an order."""
 
     PLACE = "place"
     ASK = "ask"
-    LATE = "late"
-    SOLD_OUT = "sold_out"
     OVER_MAXIMUM = "over_maximum"
+    LATE = "late"
+    CLOSED = "closed"
+    SOLD_OUT = "sold_out"
     REPEATED = "repeated"
+
+
+class Acceptance(NamedTuple):
+    """`state` None: nothing is ordered, and the text says so."""
+
+    state: OrderState | None
+    tell: str
+    notify: str | None = None
+
+
+ACCEPTANCES: Final[dict[Outcome, Acceptance]] = {
+    Outcome.PLACE: Acceptance(_S.PLACED, "order_receipt", "order.created"),
+    Outcome.ASK: Acceptance(_S.AWAITING_CONFIRMATION, "confirm_question"),
+    Outcome.OVER_MAXIMUM: Acceptance(_S.AWAITING_CONFIRMATION, "over_maximum"),
+    Outcome.LATE: Acceptance(None, "late", "offer.late_reply"),
+    Outcome.CLOSED: Acceptance(None, "offer_closed", "offer.late_reply"),
+    Outcome.SOLD_OUT: Acceptance(None, "sold_out"),
+    Outcome.REPEATED: Acceptance(None, "already_ordered"),
+}
+
+
+def in_time(received_at: datetime, expires_at: datetime | None, grace_s: int = LATE_ANSWER_GRACE_S) -> bool:
+    """Return whether an answer still counts: until `grace_s` after the end."""
+    return expires_at is None or (received_at - expires_at).total_seconds() <= grace_s
 
 
 def judge_acceptance(
@@ -179,7 +282,6 @@ def judge_acceptance(
     stock_left: int | None,
     received_at: datetime,
     expires_at: datetime | None,
-    grace_s: int = 900,
     open_offer: bool = True,
     ordered_before: bool = False,
     quantity_stated: bool = False,
@@ -189,19 +291,25 @@ def judge_acceptance(
     """
     Return what to do with "OK" or "OK n".
 
-    `stock_left` None is unlimited; an answer within `grace_s` after the end still counts. A second plain OK
-    repeats nothing; "OK 1" after an order is one more. Stock is only looked at here: the transaction that
-    writes
-    the order takes it and may still find it gone.
+    `stock_left` None is unlimited. A second plain OK repeats nothing; "OK 1" after an order is one more. More
+    than there is, or than one may order, is asked about: `orderable` pieces. Stock is only looked at here:
+    the transaction that writes the order takes it, under the offer's lock.
     """
-    if not open_offer or (expires_at is not None and (received_at - expires_at).total_seconds() > grace_s):
+    if not in_time(received_at, expires_at):
         return Outcome.LATE
+    if not open_offer:
+        return Outcome.CLOSED
     if ordered_before and not quantity_stated:
         return Outcome.REPEATED
-    if quantity > quantity_max:
-        return Outcome.OVER_MAXIMUM
-    if stock_left is not None and stock_left < quantity:
+    if stock_left == 0:
         return Outcome.SOLD_OUT
+    if quantity > orderable(quantity_max, stock_left):
+        return Outcome.OVER_MAXIMUM
     if ask_above_minor is not None and total_minor > ask_above_minor:
         return Outcome.ASK
     return Outcome.PLACE
+
+
+def orderable(quantity_max: int, stock_left: int | None) -> int:
+    """Return how many pieces one reply may order now."""
+    return quantity_max if stock_left is None else min(quantity_max, stock_left)

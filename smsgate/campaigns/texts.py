@@ -7,7 +7,7 @@ The templates are data (`texts.toml`). Names give way when there is no room, amo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final
 
@@ -22,7 +22,7 @@ FALLBACK_LANGUAGE: Final = "en"
 # case.
 FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
     "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
-    "reason": 30, "topic": 44,
+    "reason": 30, "topic": 44, "orders": 44, "word": 14,
 }  # fmt: skip
 # Names are cut down to these septets before anything optional is left out, and never below.
 NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
@@ -38,10 +38,22 @@ def kinds() -> tuple[str, ...]:
 
 def topic_text(purposes: Iterable[str], language: str) -> str:
     """Return purposes of consent (smsgate.campaigns.consent.Purpose) as a text names them."""
-    topics = table("texts.toml")["topics"]
-    code = language.split("-", maxsplit=1)[0].casefold()
-    words = topics[code if code in topics else FALLBACK_LANGUAGE]
+    words = _of_language(table("texts.toml")["topics"], language)
     return ", ".join(words[purpose] for purpose in purposes)
+
+
+def told_word(name: str, language: str) -> str:
+    """Return what a text tells to write: "yes", or before an order's number "cancel" or "withdraw"."""
+    return _of_language(table("texts.toml")["words"], language)[name]
+
+
+def other_yes(said: str, quantity: int, language: str) -> str:
+    """Return a yes in other letters than `said`: the carrier's repetition of an answer answers nothing."""
+    words = set(re.findall(r"\w+", said.casefold()))
+    for word in (told_word("yes", language), "OK"):
+        if word.casefold() not in words:
+            return word
+    return f"OK {quantity}"
 
 
 def system_text(kind: str, language: str, **fields: str | int) -> str:
@@ -74,10 +86,12 @@ def system_text(kind: str, language: str, **fields: str | int) -> str:
 
 @cache
 def _template(kind: str, language: str) -> str:
-    texts = table("texts.toml")
+    return _of_language(table("texts.toml"), language)[kind]
+
+
+def _of_language(texts: Mapping[str, dict[str, str]], language: str) -> dict[str, str]:
     code = language.split("-", maxsplit=1)[0].casefold()
-    template: str = texts[code if code in texts else FALLBACK_LANGUAGE][kind]
-    return template
+    return texts[code if code in LANGUAGES else FALLBACK_LANGUAGE]
 
 
 def _names(piece: str) -> set[str]:

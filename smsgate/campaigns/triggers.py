@@ -33,8 +33,8 @@ _MISSING: Final = object()
 
 REQUIRED: Final = ("item", "price", "currency")
 OPTIONAL: Final = (
-    "text", "shop", "country", "language", "quantity_max", "stock", "expires_in_s", "external_id",
-    "recipients", "audience", "fields", "price_unit",
+    "text", "shop", "country", "language", "quantity_max", "stock", "ask_above", "expires_in_s",
+    "external_id", "recipients", "audience", "fields", "price_unit",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ class MappedOffer:
     language: str | None
     quantity_max: int | None
     stock: int | None
+    ask_above_minor: int | None
     expires_in_s: int | None
     external_id: str | None
     recipients: tuple[str, ...] | None  # as the shop wrote them; not yet MSISDNs
@@ -127,7 +128,7 @@ def apply_mapping(mapping: Mapping[str, Any], document: Any) -> MappedOffer:
     check_currency(currency.upper())
     return MappedOffer(
         item=_text(mapping, document, "item") or "",
-        price_minor=_price(mapping, document, currency.upper()),
+        price_minor=_amount(mapping, document, "price", currency.upper()) or 0,
         currency=currency.upper(),
         text=_text(mapping, document, "text"),
         shop=_text(mapping, document, "shop"),
@@ -135,6 +136,7 @@ def apply_mapping(mapping: Mapping[str, Any], document: Any) -> MappedOffer:
         language=_text(mapping, document, "language"),
         quantity_max=_whole(mapping, document, "quantity_max"),
         stock=_whole(mapping, document, "stock"),
+        ask_above_minor=_amount(mapping, document, "ask_above", currency.upper()),
         expires_in_s=_whole(mapping, document, "expires_in_s"),
         external_id=_text(mapping, document, "external_id"),
         recipients=_recipients(mapping, document),
@@ -238,35 +240,37 @@ def _whole(mapping: Mapping[str, Any], document: Any, name: str) -> int | None:
     return value
 
 
-def _price(mapping: Mapping[str, Any], document: Any, currency: str) -> int:
+def _amount(mapping: Mapping[str, Any], document: Any, name: str, currency: str) -> int | None:
     """
     Return minor units.
 
     `price_unit` "minor" reads cents; otherwise 19.9, "19.90" and "19,90" are major units.
     """
-    value = _value(mapping, document, "price")
+    value = _value(mapping, document, name)
+    if value is None:
+        return None
     unit = _text(mapping, document, "price_unit") or "major"
     if unit == "minor":
-        minor = _whole(mapping, document, "price")
+        minor = _whole(mapping, document, name)
         assert minor is not None
     else:
         # repr gives the shortest decimal of a JSON number, the digits that the shop wrote; no float
         # arithmetic.
         written = format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value).strip()
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise _unmapped("price is no amount", mapping["price"])
+            raise _unmapped(f"{name} is no amount", mapping[name])
         try:
             micros = micros_from_text(
                 written.replace(",", ".") if written.count(",") == 1 and "." not in written else written
             )
         except Invalid:
-            raise _unmapped(f"price {written[:30]!r} is no amount", mapping["price"]) from None
+            raise _unmapped(f"{name} {written[:30]!r} is no amount", mapping[name]) from None
         scale = MICROS_PER_UNIT // 10 ** MINOR_DIGITS[currency]
         minor, rest = divmod(micros, scale)
         if rest:
-            raise _unmapped(f"price {written!r} has more decimals than {currency}", mapping["price"])
+            raise _unmapped(f"{name} {written!r} has more decimals than {currency}", mapping[name])
     if not 0 < minor <= 100_000_000:
-        raise _unmapped("price is not above zero and below a million", mapping["price"])
+        raise _unmapped(f"{name} is not above zero and below a million", mapping[name])
     return minor
 
 

@@ -59,6 +59,7 @@ log = structlog.get_logger(__name__)
 DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
 WEBHOOK_GRACE_S = 5.0
 ESMES_DRAIN_S = 5.0  # for commits under way, and for ESMEs to answer our unbind
+ORDERS_INTERVAL_S = 1.0  # what happens to orders by time is this late at most
 HOUSEKEEPING_INTERVAL_S = 3600.0
 HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
 
@@ -250,6 +251,7 @@ class Process:
         )
         self._wakeups.webhooks = self.webhooks
         self._tasks.append(asyncio.create_task(self.webhooks.run(), name="webhooks"))
+        self._begin(Loop("orders", commerce.orders.fire_due, services.clock, interval_s=ORDERS_INTERVAL_S))
 
     def _start_housekeeping(self) -> None:
         clock = self.services.clock

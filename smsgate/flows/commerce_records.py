@@ -26,6 +26,9 @@ EVENT_TYPES: Final = (
     "order.created",
     "order.cancel_requested",
     "order.cancelled",
+    "order.withdrawn",
+    "order.disputed",
+    "order.action_expired",
     "offer.sold_out",
     "offer.late_reply",
     "merchant.unreachable",
@@ -80,6 +83,8 @@ class OfferDraft:
     stock: int | None = None
     external_id: str | None = None
     sender_pool: tuple[str, ...] = ()  # other numbers that it may go out by
+    ask_above_minor: int | None = None
+    withdrawal: bool = True
     replace: bool = False  # the merchant wants what keeps the text from one segment replaced
 
 
@@ -202,55 +207,6 @@ class InboundRecord:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class MessageCost:
-    """Why the message of an order cost what it cost."""
-
-    item_id: int
-    network: str
-    unit_micros: int
-    segments: int
-    sell_micros: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class OrderStep:
-    seq: int
-    event: str
-    state: str
-    actor: str
-    detail: Mapping[str, object]
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    merchant_id: int
-    order_id: int
-    number: str
-    offer_id: int
-    offer_version: int
-    campaign_id: int
-    message_id: int
-    subscriber_id: int
-    msisdn: int
-    inbound_id: int
-    sender: str
-    item: str
-    shop_name: str
-    language: str
-    quantity: int
-    unit_price_minor: int
-    total_minor: int
-    currency: str
-    state: str
-    shop_ref: str
-    seq: int  # of the last step: the version that a change must meet
-    created_at: datetime
-    changed_at: datetime
-
-
 @dataclass(slots=True)
 class EventColumns:
     """Events to be written with what they tell of, in one transaction; parallel lists."""
@@ -316,23 +272,6 @@ class SystemMessageColumns:
 
     def __len__(self) -> int:
         return len(self.message_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class OrderChange:
-    """One step of an order, written only if the order still is at `seq_before`."""
-
-    merchant_id: int
-    order_id: int
-    seq_before: int
-    event: str
-    state: str
-    actor: str
-    shop_ref: str
-    detail: Mapping[str, object]
-    at: datetime
-    stock_back: int = 0  # pieces
-    offer_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Final
 import orjson
 
 from smsgate.clock import Clock
-from smsgate.flows.commerce_records import EventColumns, EventRecord, OrderRecord, Page, PageAsk
+from smsgate.flows.commerce_records import EventColumns, EventRecord, Page, PageAsk
+from smsgate.flows.order_records import OrderRecord
 from smsgate.flows.ports_commerce import EventsStore
 from smsgate.ids import first_id_at
 from smsgate.security.public_ids import ID_MAX, Kind, PublicIds
@@ -100,5 +101,5 @@ def order_data(order: OrderRecord, public_ids: PublicIds) -> dict[str, object]:
         "total_minor": order.total_minor,
         "currency": order.currency,
         "order_ref": order.shop_ref,
-        "placed_at": order.created_at.astimezone(UTC).isoformat(),
+        "placed_at": (order.placed_at or order.created_at).astimezone(UTC).isoformat(),
     }

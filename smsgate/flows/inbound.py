@@ -20,15 +20,18 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.billing.prices import Direction
+from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.reply_words import LANGUAGES, vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
-from smsgate.flows.inbound_desk import Desk, order_numbers_in
+from smsgate.flows.inbound_desk import Desk
+from smsgate.flows.inbound_orders import ORDERED_WITHIN
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
 from smsgate.flows.ledger import ledger_lines
+from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
@@ -258,7 +261,9 @@ class Intake:
         if not said and not takers:
             return InboundWrites()
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
-        context = await group.context([each.mo for each in said], numbers)
+        mentioning = {each.mo.msisdn for each in said if may_command(each.mo.text)}
+        since = self._clock.now() - ORDERED_WITHIN
+        context = await group.context([each.mo for each in said], numbers, sorted(mentioning), since)
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)

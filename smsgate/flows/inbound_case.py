@@ -9,11 +9,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from smsgate.campaigns.consent_commands import DatedReach
-from smsgate.campaigns.orders import OrderEvent, OrderState
+from smsgate.campaigns.orders import LIVE, OrderEvent
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import system_text
 from smsgate.flows.answer_limit import AnswerLimit
-from smsgate.flows.commerce_records import OrderRecord
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -24,12 +23,12 @@ from smsgate.flows.inbound_records import (
     Person,
     PlacedOrder,
 )
+from smsgate.flows.order_records import OrderRecord
 from smsgate.flows.ports import Ids
 from smsgate.flows.records import MobileOriginated
 from smsgate.security.public_ids import Kind, PublicIds
 
 ANSWER_VALID: Final = timedelta(hours=6)  # an answer that comes later explains nothing any more
-LIVE: Final = frozenset({OrderState.PLACED, OrderState.CONFIRMED})  # a customer may still cancel
 _GATEWAY: Final = 0  # inbound rows that concern no merchant
 
 
@@ -131,6 +130,36 @@ class Case:
             },
         )
 
+    def help(self) -> None:
+        """Answer with the merchant's contact; the person's limit of answers a day holds."""
+        self._question("help", contact=True)
+
+    def unclear(self) -> None:
+        """Ask back once, never guess."""
+        self._question("unclear", contact=False)
+
+    def _question(self, kind: str, *, contact: bool) -> None:
+        found, person = self._open, self._first_person()
+        merchant_id = found.offer.merchant_id if found else person.merchant_id if person else None
+        if merchant_id is None:
+            self.record("nobody")
+            return
+        if (found is not None or contact) and self._may_answer():
+            card = self._context.merchants[merchant_id]
+            fields: dict[str, str | int] = {"contact": card.contact or card.name} if contact else {}
+            if found is not None:
+                self._tell_about(found, kind, **fields)
+            elif person is not None:
+                self._tell(person, kind, merchant_id, **fields)
+        self.record("asked", found=found, person=person)
+
+    def _nothing_open(self, person: Person) -> None:
+        """An OK that answers nothing: say so, within the limit, and order nothing."""
+        if self._may_answer():
+            card = self._context.merchants[person.merchant_id]
+            self._tell(person, "help", person.merchant_id, contact=card.contact or card.name)
+        self.record("no_open_offer", person=person)
+
     def _is_recorded(self, merchant_id: int) -> bool:
         return any(
             (row.merchant_id, row.inbound_id) == (merchant_id, self._inbound_id) for row in self._writes.rows
@@ -207,16 +236,26 @@ class Case:
         if found is None or found.offer.merchant_id != merchant_id:
             return ""
         orders = self._context.orders.get((merchant_id, found.message_id), [])
-        live = [order for order in orders if order.state in {OrderState.PLACED, OrderState.CONFIRMED}]
+        live = [order for order in orders if order.state in LIVE]
         return live[-1].number if live else ""
 
     def _clock_text(self, merchant_id: int, at: datetime) -> str:
         return f"{at.astimezone(ZoneInfo(self._context.merchants[merchant_id].timezone)):%H:%M}"
 
-    def _step(self, merchant_id: int, order: PlacedOrder, event: OrderEvent) -> None:
+    def _step(self, found: OpenOffer, order: PlacedOrder, event: OrderEvent) -> None:
+        offer = found.offer
         self._writes.order_steps.append(
             OrderStepRow(
-                merchant_id, order.order_id, order.seq, event.value, order.state.value, self._mo.received_at
+                merchant_id=offer.merchant_id,
+                order_id=order.order_id,
+                seq=order.seq,
+                event=event.value,
+                state=order.state.value,
+                at=self._mo.received_at,
+                quantity=order.quantity,
+                total_minor=offer.unit_price_minor * order.quantity,
+                stock_held=order.stock_held,
+                due=order.due,
             )
         )
 
@@ -246,6 +285,9 @@ class Case:
             seq=order.seq,
             created_at=order.created_at,
             changed_at=self._mo.received_at,
+            placed_at=order.placed_at,
+            stock_held=order.stock_held,
+            delivered_at=order.delivered_at,
         )
         data = order_data(record, self._tools.public_ids)
         self._event(offer.merchant_id, type_, Kind.ORDER, order.order_id, data)

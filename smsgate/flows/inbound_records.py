@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState, Purpose
-from smsgate.campaigns.orders import OrderState
+from smsgate.campaigns.orders import Due, OrderState
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
 from smsgate.flows.ledger import PostingLine
@@ -68,7 +68,11 @@ class PlacedOrder:
     seq: int
     quantity: int
     created_at: datetime
+    placed_at: datetime  # the OK that binds: the first, or the one to the second question
     shop_ref: str = ""
+    stock_held: bool = True
+    due: Due | None = None
+    delivered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class InboundContext:
     orders: dict[tuple[int, int], list[PlacedOrder]] = field(default_factory=dict)  # (merchant, message)
     merchants: dict[int, MerchantCard] = field(default_factory=dict)
     ported: dict[int, str] = field(default_factory=dict)  # msisdn -> the network that it moved to
-    # (msisdn, order number): the order that a text names, and the offer that it answered, open or not
+    # (msisdn, order number): the orders that a text names, or may mean, and the offer that each answered
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
@@ -174,16 +178,23 @@ class OrderRow:
     total_minor: int
     state: str
     at: datetime
+    due: Due | None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderStepRow:
+    """One step, and the order as it leaves it."""
+
     merchant_id: int
     order_id: int
     seq: int
     event: str
     state: str
     at: datetime
+    quantity: int
+    total_minor: int
+    stock_held: bool
+    due: Due | None
 
 
 @dataclass(slots=True)

@@ -21,8 +21,9 @@ from smsgate.errors import Conflict, DomainError, NotFound, StoreError, StoreUna
 from smsgate.flows.commerce_records import InboundRecord, Page, PageAsk
 from smsgate.flows.heard import in_force
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
-from smsgate.flows.inbound_desk import Desk, order_numbers_in
+from smsgate.flows.inbound_desk import Desk
 from smsgate.flows.inbound_records import InboundContext, InboundWrites
+from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup
 from smsgate.flows.records import MobileOriginated
@@ -149,7 +150,7 @@ class Inbox:
                 return decision, InboundWrites()
             mo = _as_said(item.reply, ruling, now)
             numbers = [(mo.msisdn, number) for number in order_numbers_in(mo.text)]
-            context = await group.context([mo], numbers)
+            context = await group.context([mo], numbers, [], now)
             _keep_only(context, merchant_id, item.reply)
             if ruling.verdict is Verdict.ACCEPT and not context.open_offers:
                 raise DomainError(

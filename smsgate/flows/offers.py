@@ -118,6 +118,8 @@ class Offers:
             sender=draft.sender,
             expires_at=draft.expires_at,
             sender_pool=tuple(dict.fromkeys(draft.sender_pool)),
+            ask_above_minor=draft.ask_above_minor,
+            withdrawal=draft.withdrawal,
         )
 
     def _findings(self, merchant: MerchantProfile, offer: OfferVersion, now: datetime) -> list[Finding]:

@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from smsgate.campaigns.orders import OrderEvent, OrderState, Step, advance
+import structlog
+
+from smsgate.campaigns.orders import (
+    WHILE_UNREACHED,
+    Due,
+    OrderEvent,
+    OrderState,
+    Step,
+    advance,
+    due_after,
+)
 from smsgate.campaigns.texts import system_text
 from smsgate.clock import Clock
-from smsgate.errors import Conflict, DomainError, Invalid
-from smsgate.flows.commerce_records import (
-    EventColumns,
-    MessageCost,
-    OrderChange,
-    OrderRecord,
-    OrderStep,
-    Page,
-    PageAsk,
-    SystemMessage,
-    SystemMessageColumns,
-)
+from smsgate.errors import Conflict, DomainError, Invalid, TransitionRefused
+from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessage, SystemMessageColumns
 from smsgate.flows.events import add_event, order_data
+from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
+from smsgate.flows.order_texts import price_text
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import OrdersStore
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE, columns_of
 from smsgate.security.public_ids import Kind, PublicIds
 
+log = structlog.get_logger(__name__)
+
 CHANGE_ATTEMPTS_MAX: Final = 5
 REF_CHARACTERS_MAX: Final = 100
 REASON_CHARACTERS_MAX: Final = 500  # kept with the order; the buyer's text has room for 30
 REASON_TOLD_MAX: Final = 30
+LINK_CHARACTERS_MAX: Final = 30  # it stands in one SMS beside what it is for
 # The buyer's receipt said that the order was passed on; the durable confirmation is the shop's own.
-TOLD: Final = frozenset({"order_rejected", "order_cancelled"})
+UNTOLD: Final = frozenset({"order_confirmed"})
+ACTION_DAYS_MAX: Final = 14  # nobody remembers a longer one
+DELIVERY_AHEAD: Final = timedelta(days=1)  # clocks and zones; a delivery has happened
+DUE_MAX: Final = 200  # orders of one look
+
+
+class _Action(NamedTuple):
+    """What the buyer has to do, and by when."""
+
+    link: str
+    until: datetime
 
 
 class ShopAnswer(StrEnum):
@@ -99,12 +115,49 @@ class Orders:
         """Take back an order by the shop: stock goes back, the buyer is told."""
         return await self._step(merchant_id, order_id, OrderEvent.SHOP_CANCEL, "", reason)
 
+    async def require_action(
+        self, merchant_id: int, order_id: int, link: str, until: datetime
+    ) -> OrderRecord:
+        """
+        Take the shop's word that the buyer has to do something first, such as to pay at `link`.
+
+        Raises:
+            Invalid: code `action_invalid`; the time is over, or too far ahead.
+        """
+        now = self._clock.now()
+        if not now < until <= now + timedelta(days=ACTION_DAYS_MAX):
+            raise Invalid(
+                f"until must be ahead, at most {ACTION_DAYS_MAX} days",
+                code="action_invalid",
+                pointer="/until",
+            )
+        return await self._step(
+            merchant_id, order_id, OrderEvent.SHOP_REQUIRE_ACTION, action=_Action(link, until)
+        )
+
+    async def fulfil(self, merchant_id: int, order_id: int, delivered_at: datetime) -> OrderRecord:
+        """
+        Take the shop's word that the goods are in the buyer's hands: the withdrawal period runs from there.
+
+        Raises:
+            Invalid: code `delivered_at_invalid`; it lies ahead, or before the order.
+        """
+        order = await self._store.get(merchant_id, order_id)
+        if not order.created_at <= delivered_at <= self._clock.now() + DELIVERY_AHEAD:
+            raise Invalid(
+                "delivered_at must be between the order and now",
+                code="delivered_at_invalid",
+                pointer="/delivered_at",
+            )
+        return await self._step(merchant_id, order_id, OrderEvent.SHOP_FULFIL, delivered_at=delivered_at)
+
     async def apply_shop_answer(self, merchant_id: int, order: int | str, answer: object) -> ShopAnswer:
         """
-        Apply `{"decision": "confirm" | "reject", "order_ref": ..., "reason": ...}` from a webhook's answer.
+        Apply `{"decision": "confirm" | "reject" | "require_action", ...}` from a webhook's answer.
 
-        `order` is the order's id, or its public id (the event's subject). Never raises for what the shop
-        wrote: the delivery of the event succeeded either way.
+        The other fields are those of the API's requests: `order_ref`; `reason`; `link` and `until`. `order`
+        is the order's id, or its public id (the event's subject). Never raises for what the shop wrote: the
+        delivery of the event succeeded either way.
         """
         if not isinstance(answer, Mapping) or "decision" not in answer:
             return ShopAnswer.NONE
@@ -117,43 +170,101 @@ class Orders:
                 case "reject":
                     reason = _text(answer.get("reason"), REASON_CHARACTERS_MAX)
                     await self.reject(merchant_id, order_id, reason)
+                case "require_action":
+                    link = _text(answer.get("link"), LINK_CHARACTERS_MAX)
+                    if not link:
+                        return ShopAnswer.REFUSED
+                    await self.require_action(merchant_id, order_id, link, _instant(answer.get("until")))
                 case _:
                     return ShopAnswer.REFUSED
         except DomainError:
             return ShopAnswer.REFUSED
         return ShopAnswer.APPLIED
 
+    async def fire_due(self) -> bool:
+        """One step of a loop: what happens to orders by time alone; True: there is more, go on."""
+        due = await self._store.due(self._clock.now(), DUE_MAX)
+        fired: Counter[str] = Counter()
+        for merchant_id, order_id in due:
+            fired[await self._fire(merchant_id, order_id)] += 1
+        if fired:
+            log.info("orders_due", **fired)
+        return len(due) == DUE_MAX
+
+    async def _fire(self, merchant_id: int, order_id: int) -> str:
+        """Take the event that is due; the buyer is told at most once, whichever process is first."""
+        order = await self._store.get(merchant_id, order_id)
+        if order.due_event is None or order.due_at is None or order.due_at > self._clock.now():
+            return "overtaken"
+        event = OrderEvent(order.due_event)
+        subject = self._public_ids.encode(Kind.ORDER, order_id)
+        if event in WHILE_UNREACHED and await self._store.shop_has(order, subject):
+            await self._store.end_wait(order)
+            return "shop_has_order"
+        try:
+            await self._step(merchant_id, order_id, event, actor="gateway", due=Due(event, order.due_at))
+        except DomainError:  # another step came between, and made something else of the order
+            return "overtaken"
+        return event.value
+
     async def _step(
-        self, merchant_id: int, order_id: int, event: OrderEvent, order_ref: str, reason: str
+        self,
+        merchant_id: int,
+        order_id: int,
+        event: OrderEvent,
+        order_ref: str = "",
+        reason: str = "",
+        *,
+        actor: str = "shop",
+        due: Due | None = None,
+        action: _Action | None = None,
+        delivered_at: datetime | None = None,
     ) -> OrderRecord:
+        """
+        Take one event; `due` is what must still be due.
+
+        Raises:
+            TransitionRefused: code `order_state`.
+        """
         for _ in range(CHANGE_ATTEMPTS_MAX):
             order = await self._store.get(merchant_id, order_id)
             now = self._clock.now()
-            step = advance(OrderState(order.state), event, at=now)
+            if due is not None and _due_of(order) != due:
+                raise TransitionRefused("something else is due by now", code="order_state")
+            before = OrderState(order.state)
+            step = advance(before, event, at=now)
             if order_ref and order.shop_ref and order_ref != order.shop_ref:
                 raise Conflict(
                     f"the order is confirmed as {order.shop_ref!r}", code="order_state", pointer="/order_ref"
                 )
+            next_ = due_after(before, event, step, now, _due_of(order))
+            if action is not None:
+                next_ = Due(OrderEvent.ACTION_EXPIRED, action.until)
             changed = replace(
                 order,
                 state=step.state.value,
                 shop_ref=order_ref or order.shop_ref,
                 seq=order.seq + 1,
                 changed_at=now,
+                stock_held=order.stock_held and not step.stock_back,
+                due_event=None if next_ is None else next_.event.value,
+                due_at=None if next_ is None else next_.at,
+                delivered_at=delivered_at or order.delivered_at,
             )
-            if (changed.state, changed.shop_ref) == (order.state, order.shop_ref):
+            if replace(changed, seq=order.seq, changed_at=order.changed_at) == order:
                 return order
-            change = _change(order, changed, step, event, reason)
-            messages = columns_of(self._messages(order, step, reason, now))
+            detail = _detail(order, changed, reason, action)
+            change = _change(order, changed, event, actor, detail)
+            messages = columns_of(self._messages(changed, step, reason, action, now))
             if await self._store.change(change, messages, self._events(changed, step, now)):
                 self._wake(messages)
                 return changed
         raise Conflict("the order is being changed by others; read it, then decide")
 
     def _messages(
-        self, order: OrderRecord, step: Step, reason: str, now: datetime
+        self, order: OrderRecord, step: Step, reason: str, action: _Action | None, now: datetime
     ) -> Sequence[SystemMessage]:
-        if step.tell is None or step.tell not in TOLD:
+        if step.tell is None or step.tell in UNTOLD:
             return []
         message = SystemMessage(
             merchant_id=order.merchant_id,
@@ -161,7 +272,7 @@ class Orders:
             msisdn=order.msisdn,
             kind=step.tell,
             sender=order.sender,
-            body=_told(order, step.tell, reason),
+            body=_told(order, step.tell, reason, action),
             expires_at=now + SYSTEM_MESSAGE_LIFE,
             subscriber_id=order.subscriber_id,
             order_id=order.order_id,
@@ -188,30 +299,57 @@ class Orders:
         self._wakeups.deliveries()
 
 
-def _change(
-    before: OrderRecord, after: OrderRecord, step: Step, event: OrderEvent, reason: str
-) -> OrderChange:
-    detail = {"reason": reason} if reason else {}
+def _due_of(order: OrderRecord) -> Due | None:
+    if order.due_event is None or order.due_at is None:
+        return None
+    return Due(OrderEvent(order.due_event), order.due_at)
+
+
+def _detail(
+    before: OrderRecord, after: OrderRecord, reason: str, action: _Action | None
+) -> dict[str, object]:
+    detail: dict[str, object] = {"reason": reason} if reason else {}
     if after.shop_ref != before.shop_ref:
         detail["order_ref"] = after.shop_ref
+    if after.delivered_at is not None and after.delivered_at != before.delivered_at:
+        detail["delivered_at"] = after.delivered_at.isoformat()
+    if action is not None:
+        detail |= {"link": action.link, "until": action.until.isoformat()}
+    return detail
+
+
+def _change(
+    before: OrderRecord, after: OrderRecord, event: OrderEvent, actor: str, detail: Mapping[str, object]
+) -> OrderChange:
     return OrderChange(
         merchant_id=before.merchant_id,
         order_id=before.order_id,
         seq_before=before.seq,
         event=event.value,
         state=after.state,
-        actor="shop",
+        actor=actor,
         shop_ref=after.shop_ref,
         detail=detail,
         at=after.changed_at,
-        stock_back=before.quantity if step.stock_back else 0,
+        stock_back=before.quantity if before.stock_held and not after.stock_held else 0,
         offer_id=before.offer_id,
+        stock_held=after.stock_held,
+        due_event=after.due_event,
+        due_at=after.due_at,
+        delivered_at=after.delivered_at,
     )
 
 
-def _told(order: OrderRecord, kind: str, reason: str) -> str:
+def _told(order: OrderRecord, kind: str, reason: str, action: _Action | None) -> str:
     """Return the text for the buyer; a reason that does not fit stays with the order."""
-    fields = {"shop": order.shop_name, "item": order.item, "order": order.number}
+    fields: dict[str, str | int] = {
+        "shop": order.shop_name,
+        "item": order.item,
+        "order": order.number,
+        "total": price_text(order.total_minor, order.currency, order.language),
+    }
+    if action is not None:
+        fields |= {"link": action.link, "until": f"{action.until:%d.%m. %H:%M}"}
     if reason and len(reason) <= REASON_TOLD_MAX and kind == "order_rejected":
         try:
             return system_text(kind, order.language, **fields, reason=reason)
@@ -230,3 +368,14 @@ def _text(value: object, characters_max: int) -> str:
     if len(text) > characters_max or not text.isprintable():
         raise Invalid(f"over {characters_max} characters, or not printable")
     return text
+
+
+def _instant(value: object) -> datetime:
+    """Read an instant of the shop's answer, as RFC 3339 has it."""
+    try:
+        at = datetime.fromisoformat(_text(value, REF_CHARACTERS_MAX))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Invalid("no instant with its zone", code="action_invalid", pointer="/until")
+    return at

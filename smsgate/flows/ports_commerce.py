@@ -18,12 +18,8 @@ from smsgate.flows.commerce_records import (
     EventRecord,
     InboundRecord,
     MerchantProfile,
-    MessageCost,
     MessageRecord,
     OfferRecord,
-    OrderChange,
-    OrderRecord,
-    OrderStep,
     Page,
     PageAsk,
     Recipient,
@@ -33,6 +29,7 @@ from smsgate.flows.commerce_records import (
     TriggerAnswer,
     TriggerRecord,
 )
+from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.segmentation import Concat
@@ -178,6 +175,12 @@ class OrdersStore(Protocol):
     async def message_costs(self, merchant_id: int, message_id: int) -> Sequence[MessageCost]: ...
 
     async def system_message_costs(self, merchant_id: int, order_id: int) -> tuple[int, int]: ...
+
+    async def due(self, now: datetime, limit: int) -> Sequence[tuple[int, int]]: ...
+
+    async def shop_has(self, order: OrderRecord, subject: str) -> bool: ...
+
+    async def end_wait(self, order: OrderRecord) -> None: ...
 
     async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
         """Write one step with what it tells buyer and shop; False, and nothing, when another came first."""

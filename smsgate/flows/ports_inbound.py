@@ -34,9 +34,18 @@ class InboundGroup(Protocol):
         ...
 
     async def context(
-        self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]
+        self,
+        mos: Sequence[MobileOriginated],
+        order_numbers: Sequence[tuple[int, str]],
+        mentioning: Sequence[int],
+        since: datetime,
     ) -> InboundContext:
-        """Read and lock what these MOs may concern; (msisdn, number) are orders that their texts may name."""
+        """
+        Read and lock what these MOs may concern.
+
+        (msisdn, number) are orders that their texts may name; who is `mentioning` an order may mean any of
+        theirs since then.
+        """
         ...
 
     async def write(self, writes: InboundWrites) -> None: ...

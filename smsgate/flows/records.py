@@ -61,6 +61,8 @@ class OfferVersion:
     sender: str
     expires_at: datetime
     sender_pool: tuple[str, ...] = ()  # tried in this order where an answer is waited for on `sender`
+    ask_above_minor: int | None = None  # a larger total is asked about before it is ordered; None: never
+    withdrawal: bool = True  # the buyer may withdraw; False for what the law excepts
 
 
 class Hold(NamedTuple):

@@ -332,6 +332,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         country=mapped.country,
         quantity_max=1 if mapped.quantity_max is None else mapped.quantity_max,
         stock=mapped.stock,
+        ask_above_minor=mapped.ask_above_minor,
         external_id=mapped.external_id,
         replace=settings.replace,
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from smsgate.campaigns.consent import ConsentState, Purpose
-from smsgate.campaigns.orders import OrderState
+from smsgate.campaigns.orders import Due, OrderEvent, OrderState
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -25,6 +27,7 @@ from smsgate.flows.inbound_records import (
     joined_text,
 )
 from smsgate.flows.records import MobileOriginated, OfferVersion
+from smsgate.ids import first_id_at
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
 from smsgate.store.claims import offer_of
@@ -34,6 +37,7 @@ from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
+from smsgate.store.inbound_orders import write_orders
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
@@ -142,7 +146,11 @@ class StoredGroup:
         return Joined(mo, complete=parts.keys() == set(range(1, total + 1)))
 
     async def context(
-        self, mos: Sequence[MobileOriginated], order_numbers: Sequence[tuple[int, str]]
+        self,
+        mos: Sequence[MobileOriginated],
+        order_numbers: Sequence[tuple[int, str]],
+        mentioning: Sequence[int],
+        since: datetime,
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
@@ -173,6 +181,11 @@ class StoredGroup:
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
         named = await self._named(sorted(subscribers), order_numbers)
+        mine: dict[int, list[int]] = defaultdict(list)
+        for row in people if mentioning else ():
+            if row["msisdn"] in mentioning:
+                mine[row["merchant_id"]].append(row["subscriber_id"])
+        named += await self._of_people(mine, since, {(row["msisdn"], row["number"]) for row in named})
         await self._answerable(context, opened, named)
         return context
 
@@ -189,6 +202,19 @@ class StoredGroup:
                 [number for _, number in order_numbers],
             )
         return rows
+
+    async def _of_people(
+        self,
+        subscribers: Mapping[int, Sequence[int]],
+        since: datetime,
+        known: AbstractSet[tuple[int, str]],
+    ) -> list[asyncpg.Record]:
+        """Return the orders of these people, by merchant, that are not known yet."""
+        oldest = first_id_at(int(since.timestamp() * 1000))
+        rows: list[asyncpg.Record] = []
+        for merchant_id, ids in sorted(subscribers.items()):
+            rows += await self._connection.fetch(SQL["orders_of_people"], merchant_id, ids, oldest)
+        return [row for row in rows if (row["msisdn"], row["number"]) not in known]
 
     async def _answerable(
         self, context: InboundContext, opened: Sequence[asyncpg.Record], named: Sequence[asyncpg.Record]
@@ -234,7 +260,11 @@ class StoredGroup:
             context.stock[merchant_id, row["offer_id"]] = row["stock_remaining"]
             live[merchant_id, row["offer_id"]] = row["state"] == "live"
         for row in await self._connection.fetch(SQL["offer_versions"], merchant_id, offer_ids):
-            versions[merchant_id, row["offer_id"], row["offer_version"]] = offer_of(merchant_id, row)
+            versions[merchant_id, row["offer_id"], row["offer_version"]] = replace(
+                offer_of(merchant_id, row),
+                ask_above_minor=row["ask_above_minor"],
+                withdrawal=row["withdrawal"],
+            )
 
     async def _orders(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:
         orders = await self._connection.fetch(SQL["lock_orders"], merchant_id, message_ids)
@@ -253,7 +283,11 @@ class StoredGroup:
                     seqs[row["order_id"]],
                     row["quantity"],
                     row["created_at"],
+                    row["placed_at"] or row["created_at"],
                     row["shop_ref"],
+                    row["stock_held"],
+                    None if row["due_at"] is None else Due(OrderEvent(row["due_event"]), row["due_at"]),
+                    row["delivered_at"],
                 )
             )
 
@@ -265,7 +299,7 @@ class StoredGroup:
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)
-        await self._write_orders(writes)
+        await write_orders(connection, writes)
         if writes.answered:
             await connection.execute(
                 SQL["answered"],
@@ -310,49 +344,3 @@ class StoredGroup:
                 "order_id", "label", "quantity", "outcome", "reason", "rules_version", "mo.received_at",
             ),
         )  # fmt: skip
-
-    async def _write_orders(self, writes: InboundWrites) -> None:
-        orders, steps = writes.orders, writes.order_steps
-        if orders:
-            await self._connection.execute(
-                SQL["insert_orders"],
-                [row.merchant_id for row in orders],
-                [row.order_id for row in orders],
-                [row.number for row in orders],
-                [row.nth for row in orders],
-                [row.offer.offer_id for row in orders],
-                [row.offer.version for row in orders],
-                [row.campaign_id for row in orders],
-                [row.message_id for row in orders],
-                [row.subscriber_id for row in orders],
-                [row.msisdn for row in orders],
-                [row.inbound_id for row in orders],
-                [row.sender for row in orders],
-                [row.quantity for row in orders],
-                [row.offer.unit_price_minor for row in orders],
-                [row.total_minor for row in orders],
-                [row.offer.currency for row in orders],
-                [row.state for row in orders],
-                [row.at for row in orders],
-            )
-        if steps:
-            await self._connection.execute(
-                SQL["insert_order_steps"],
-                [row.merchant_id for row in steps],
-                [row.order_id for row in steps],
-                [row.seq for row in steps],
-                [row.event for row in steps],
-                [row.state for row in steps],
-                [row.at for row in steps],
-            )
-            for merchant_id in sorted({row.merchant_id for row in steps}):
-                mine = {row.order_id: row for row in steps if row.merchant_id == merchant_id}
-                await self._connection.execute(
-                    SQL["set_order_states"],
-                    merchant_id,
-                    list(mine),
-                    [row.state for row in mine.values()],
-                    [row.at for row in mine.values()],
-                )
-        for (merchant_id, offer_id), pieces in sorted(writes.stock_taken.items()):
-            await self._connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)

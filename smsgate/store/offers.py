@@ -93,6 +93,7 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
         [offer.country for offer in offers], [offer.sender for offer in offers],
         [offer.expires_at for offer in offers], created_at,
         [_array(offer.sender_pool) for offer in offers],
+        [offer.ask_above_minor for offer in offers], [offer.withdrawal for offer in offers],
     )  # fmt: skip
 
 
@@ -117,6 +118,8 @@ def _record(row: asyncpg.Record) -> OfferRecord:
         sender=row["sender"],
         expires_at=row["expires_at"],
         sender_pool=tuple(row["sender_pool"]),
+        ask_above_minor=row["ask_above_minor"],
+        withdrawal=row["withdrawal"],
     )
     return OfferRecord(
         offer, row["external_id"], row["state"], row["stock_remaining"], row["offer_created_at"]

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 import orjson
 
 from smsgate.errors import NotFound
-from smsgate.flows.commerce_records import (
-    EventColumns,
-    MessageCost,
-    OrderChange,
-    OrderRecord,
-    OrderStep,
-    Page,
-    PageAsk,
-    SystemMessageColumns,
-)
+from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessageColumns
+from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.ids import first_id_at, unix_ms_of
 from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
@@ -86,6 +79,28 @@ class PgOrders:
         assert row is not None
         return row["sell_micros"], row["messages"]
 
+    async def due(self, now: datetime, limit: int) -> list[tuple[int, int]]:
+        """Return (merchant, order) of what is due, the most overdue first."""
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(_SQL["due_orders"], now, limit)
+        return [(row["merchant_id"], row["order_id"]) for row in rows]
+
+    async def shop_has(self, order: OrderRecord, subject: str) -> bool:
+        """Return whether the shop was handed the order, or reads orders by itself."""
+        oldest = first_id_at(unix_ms_of(order.order_id) - 1_000)
+        async with self._database.transaction(order.merchant_id) as connection:
+            found: bool = await connection.fetchval(
+                _SQL["shop_has_order"], order.merchant_id, subject, oldest
+            )
+        return found
+
+    async def end_wait(self, order: OrderRecord) -> None:
+        """Take away what is due of an order, unless something else has become due."""
+        async with self._database.transaction(order.merchant_id) as connection:
+            await connection.execute(
+                _SQL["end_wait"], order.merchant_id, order.order_id, order.due_event, order.due_at
+            )
+
     async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
         """
         Write one step of an order with what it tells buyer and shop, in one transaction.
@@ -99,7 +114,10 @@ class PgOrders:
             await connection.execute(_SQL["lock_order"], *key)
             if await connection.fetchval(_SQL["order_seq"], *key) != change.seq_before:
                 return False
-            await connection.execute(_SQL["change_order"], *key, change.state, change.shop_ref, change.at)
+            await connection.execute(
+                _SQL["change_order"], *key, change.state, change.shop_ref, change.at, change.stock_held,
+                change.due_event, change.due_at, change.delivered_at,
+            )  # fmt: skip
             await connection.execute(
                 _SQL["insert_order_event"], *key, change.seq_before + 1, change.event, change.state,
                 change.actor, orjson.dumps(change.detail).decode(), change.at,

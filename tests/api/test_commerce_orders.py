@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -189,3 +190,62 @@ async def test_a_foreign_a_missing_and_a_senseless_id_get_the_same_words(shop: S
     told = [{name: a.body[name] for name in a.body if name != "request_id"} for a in answers]
     assert told == [told[0]] * 4
     assert told[0]["status"] == 404
+
+
+async def test_an_action_is_told_with_its_link_and_ends_the_order_when_nobody_acts(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(stock=5), buyer)
+    until = shop.clock.now() + timedelta(hours=3)
+    body = {"link": "bxm.fr/p/1", "until": until.isoformat()}
+    asked = await shop.caller.post(f"/v1/orders/{order}/require_action", body)
+    assert (asked.status, asked.body["state"]) == (200, "placed")
+    [(kind, _, text)] = await told(shop)
+    assert (kind, "bxm.fr/p/1" in text) == ("order_action", True)
+    assert await shop.value("SELECT due_event FROM orders") == "action_expired"
+    step = (await shop.caller.get(f"/v1/orders/{order}")).body["steps"][-1]
+    assert (step["event"], step["detail"]["link"]) == ("shop_require_action", "bxm.fr/p/1")
+
+    await shop.execute("UPDATE orders SET due_at = $1", shop.clock.now())
+    await shop.commerce.orders.fire_due()
+    assert await shop.value("SELECT state FROM orders") == "expired"
+    assert await shop.value("SELECT count(*) FROM event WHERE type = 'order.action_expired'") == 1
+    assert [kind for kind, _, _ in await told(shop)] == ["order_action", "order_cancelled"]
+
+
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "2026-12-31T00:00:00Z"])
+async def test_an_action_has_a_time_ahead_and_near(shop: Shop, until: str) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    answer = await shop.caller.post(f"/v1/orders/{order}/require_action", {"link": "b.fr", "until": until})
+    assert (answer.status, answer.code) == (422, "action_invalid")
+
+
+async def test_the_shop_tells_when_the_buyer_has_the_goods(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    await shop.caller.post(f"/v1/orders/{order}/confirm", {})
+    now = shop.clock.now()
+    early = {"delivered_at": (now - timedelta(days=30)).isoformat()}
+    refused = await shop.caller.post(f"/v1/orders/{order}/fulfil", early)
+    assert (refused.status, refused.code) == (422, "delivered_at_invalid")
+    told_at = {"delivered_at": (now + timedelta(minutes=1)).isoformat()}
+    for _ in range(2):
+        answer = await shop.caller.post(f"/v1/orders/{order}/fulfil", told_at)
+        assert (answer.status, answer.body["state"]) == (200, "fulfilled")
+    assert await shop.value("SELECT count(*) FROM order_event WHERE event = 'shop_fulfil'") == 1
+
+
+async def test_an_answer_to_the_event_may_ask_for_an_action(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    apply = shop.commerce.orders.apply_shop_answer
+    for answer in (
+        {"decision": "require_action"},
+        {"decision": "require_action", "link": "b.fr", "until": "soon"},
+        {"decision": "require_action", "link": "b.fr", "until": "2030-01-01T00:00:00"},
+    ):
+        assert await apply(shop.merchant_id, order, answer) is ShopAnswer.REFUSED
+    until = (shop.clock.now() + timedelta(hours=3)).isoformat()
+    asked = {"decision": "require_action", "link": "b.fr", "until": until}
+    assert await apply(shop.merchant_id, order, asked) is ShopAnswer.APPLIED
+    assert [kind for kind, _, _ in await told(shop)] == ["order_action"]

@@ -22,7 +22,18 @@ FREEING: Final = frozenset(
 )  # the next offer may take its place
 TOLD: Final = (
     frozenset(  # what the gateway does with such a reply other than taking an order, each with an answer
-        {"repeated", "over_maximum", "sold_out", "late", "repetition", "asked", "no_open_offer", "nobody"}
+        {
+            "repeated",
+            "over_maximum",
+            "ask",
+            "sold_out",
+            "late",
+            "closed",
+            "repetition",
+            "asked",
+            "no_open_offer",
+            "nobody",
+        }
     )
 )
 

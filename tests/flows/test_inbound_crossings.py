@@ -65,7 +65,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
 
         async def look() -> object:
             async with store.group() as group:
-                return (await group.context([mo], [])).open_offers
+                return (await group.context([mo], [], [], mo.received_at)).open_offers
 
         async with database.bulk_transaction() as stopping:
             await stopping.execute("SELECT 1 FROM subscriber WHERE subscriber_id = 10001 FOR UPDATE")

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from smsgate.campaigns.replies import read_reply
-from smsgate.flows.inbound_desk import order_number
+from smsgate.flows.order_texts import order_number
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock

@@ -101,7 +101,7 @@ SELECT offer_id, state, stock_remaining FROM offer
 -- name: offer_versions
 -- scope: merchant
 SELECT offer_id, version AS offer_version, text, shop_name, item, unit_price_minor, currency, quantity_max, language,
-       country, sender, expires_at
+       country, sender, expires_at, ask_above_minor, withdrawal
   FROM offer_version WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
 
 -- name: named_orders
@@ -111,9 +111,16 @@ SELECT o.merchant_id, o.number, o.msisdn, o.message_id, o.campaign_id, o.offer_i
   JOIN unnest($2::bigint[], $3::text[]) AS t (msisdn, number) ON o.number = t.number AND o.msisdn = t.msisdn
  WHERE o.merchant_id = $1
 
+-- name: orders_of_people
+-- scope: merchant
+SELECT merchant_id, number, msisdn, message_id, campaign_id, offer_id, offer_version, subscriber_id
+  FROM orders WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[]) AND order_id >= $3
+
 -- name: lock_orders
 -- scope: merchant
-SELECT order_id, message_id, number, state, nth, quantity, created_at, shop_ref FROM orders
+SELECT order_id, message_id, number, state, nth, quantity, created_at, placed_at, shop_ref, stock_held, due_event, due_at,
+       delivered_at
+  FROM orders
  WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
  ORDER BY order_id
    FOR UPDATE
@@ -162,12 +169,13 @@ SELECT $1, t.subscriber_id, t.purpose, t.state, t.at, t.until
 -- scope: merchant
 INSERT INTO orders (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id,
                     msisdn, inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state,
-                    created_at, changed_at)
-SELECT t.*, t.at FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::int[],
+                    created_at, due_event, due_at, changed_at, placed_at)
+SELECT t.*, t.at, CASE WHEN t.state = 'placed' THEN t.at END FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::int[],
                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
-                             $13::int[], $14::bigint[], $15::bigint[], $16::text[], $17::text[], $18::timestamptz[])
+                             $13::int[], $14::bigint[], $15::bigint[], $16::text[], $17::text[], $18::timestamptz[],
+                             $19::text[], $20::timestamptz[])
     AS t (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id, msisdn,
-          inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state, at)
+          inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state, at, due_event, due_at)
 
 -- name: insert_order_steps
 -- scope: merchant
@@ -178,9 +186,14 @@ SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, 'customer', t.at
 
 -- name: set_order_states
 -- scope: merchant
-UPDATE orders AS o SET state = t.state, changed_at = t.at
-  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS t (order_id, state, at)
- WHERE o.merchant_id = $1 AND o.order_id = t.order_id AND o.state <> t.state
+UPDATE orders AS o
+   SET state = t.state, changed_at = t.at, quantity = t.quantity, total_minor = t.total_minor, stock_held = t.stock_held,
+       due_event = t.due_event, due_at = t.due_at,
+       placed_at = CASE WHEN o.state = 'awaiting_confirmation' AND t.state = 'placed' THEN t.at ELSE o.placed_at END
+  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::bigint[], $7::boolean[], $8::text[],
+              $9::timestamptz[])
+    AS t (order_id, state, at, quantity, total_minor, stock_held, due_event, due_at)
+ WHERE o.merchant_id = $1 AND o.order_id = t.order_id
 
 -- name: take_stock
 -- scope: merchant

@@ -47,7 +47,31 @@ SELECT coalesce(max(seq), 0) FROM order_event WHERE merchant_id = $1 AND order_i
 
 -- name: change_order
 -- scope: merchant
-UPDATE orders SET state = $3, shop_ref = $4, changed_at = $5 WHERE merchant_id = $1 AND order_id = $2;
+UPDATE orders
+SET state = $3, shop_ref = $4, changed_at = $5, stock_held = $6, due_event = $7, due_at = $8, delivered_at = $9
+WHERE merchant_id = $1 AND order_id = $2;
+
+-- name: due_orders
+-- scope: report
+SELECT merchant_id, order_id FROM orders WHERE due_at <= $1 ORDER BY due_at LIMIT $2;
+
+-- name: end_wait
+-- scope: merchant
+-- The shop has the order: nothing happens to it by time any more.
+UPDATE orders SET due_event = NULL, due_at = NULL
+WHERE merchant_id = $1 AND order_id = $2 AND due_event = $3 AND due_at = $4;
+
+-- name: shop_has_order
+-- scope: merchant
+-- Handed over by a webhook; or the shop has no endpoint for orders, so it reads them by the API.
+SELECT EXISTS (
+    SELECT FROM event e
+    JOIN webhook_delivery d ON d.merchant_id = e.merchant_id AND d.event_id = e.event_id AND d.state = 'delivered'
+    WHERE e.merchant_id = $1 AND e.subject = $2 AND e.type = 'order.created' AND e.event_id >= $3
+) OR NOT EXISTS (
+    SELECT FROM webhook_endpoint
+    WHERE merchant_id = $1 AND (cardinality(event_types) = 0 OR 'order.created' = ANY (event_types))
+);
 
 -- name: insert_order_event
 -- scope: merchant

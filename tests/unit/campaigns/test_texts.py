@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from smsgate.campaigns.order_commands import OrderCommand, order_command
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
-from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX, LANGUAGES, kinds, system_text
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX, LANGUAGES, kinds, other_yes, system_text, told_word
 from smsgate.errors import Invalid
 from smsgate.protocol.segmentation import measure
 
@@ -24,6 +25,8 @@ USUAL: dict[str, str | int] = {
     "reason": "rupture",
     "topic": "sondages, rendez-vous",
     "names": "Boxman, Discomania",
+    "orders": "74170963, 74170964",
+    "word": "RETRACTATION",
 }
 WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30, "names": "{}" * 100}
 for _name, _limit in FIELD_CHARACTERS_MAX.items():
@@ -95,6 +98,25 @@ def test_the_words_that_texts_tell_to_use_are_understood(language: str, word: st
     stop = re.findall(r"(STOPP?|BAJA) =", system_text("unclear", language, **USUAL))
     assert [read_reply(w, language).label for w in stop] == [Label.STOP]
     assert "START" in system_text("stop_confirmation", language, **USUAL)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_word_to_withdraw_an_order_is_understood_and_is_no_stop(language: str) -> None:
+    text = f"{told_word('withdraw', language)} 74170963"
+    label = read_reply(text, language).label
+    assert label is not Label.STOP
+    assert order_command(text, label) is OrderCommand.WITHDRAW
+    assert read_reply(f"{told_word('cancel', language)} 74170963", language).label is Label.DECLINE
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_second_question_asks_for_other_letters_than_the_first_answer_had(language: str) -> None:
+    yes = told_word("yes", language)
+    assert other_yes("ok merci", 2, language) == yes
+    assert other_yes(f"{yes.lower()}!", 2, language) == "OK"
+    assert other_yes(f"OK {yes}", 2, language) == "OK 2"
+    assert {read_reply(word, language).label for word in (yes, "OK")} == {Label.ACCEPT}
+    assert read_reply("OK 2", language).quantity == 2
 
 
 def test_optional_parts_are_left_out_without_their_field() -> None:

@@ -1,0 +1,70 @@
+"""Orders as a group of MOs leaves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from smsgate.store import catalogue
+
+if TYPE_CHECKING:
+    from smsgate.flows.inbound_records import InboundWrites
+    from smsgate.store.connection import Connection
+
+SQL: Final = catalogue.load("inbound")
+
+
+async def write_orders(connection: Connection, writes: InboundWrites) -> None:
+    """Write new orders, every step, what the steps left, and the stock, in the caller's transaction."""
+    orders, steps = writes.orders, writes.order_steps
+    if orders:
+        await connection.execute(
+            SQL["insert_orders"],
+            [row.merchant_id for row in orders],
+            [row.order_id for row in orders],
+            [row.number for row in orders],
+            [row.nth for row in orders],
+            [row.offer.offer_id for row in orders],
+            [row.offer.version for row in orders],
+            [row.campaign_id for row in orders],
+            [row.message_id for row in orders],
+            [row.subscriber_id for row in orders],
+            [row.msisdn for row in orders],
+            [row.inbound_id for row in orders],
+            [row.sender for row in orders],
+            [row.quantity for row in orders],
+            [row.offer.unit_price_minor for row in orders],
+            [row.total_minor for row in orders],
+            [row.offer.currency for row in orders],
+            [row.state for row in orders],
+            [row.at for row in orders],
+            [None if row.due is None else row.due.event.value for row in orders],
+            [None if row.due is None else row.due.at for row in orders],
+        )
+    if steps:
+        await connection.execute(
+            SQL["insert_order_steps"],
+            [row.merchant_id for row in steps],
+            [row.order_id for row in steps],
+            [row.seq for row in steps],
+            [row.event for row in steps],
+            [row.state for row in steps],
+            [row.at for row in steps],
+        )
+        new = {row.order_id for row in orders}  # written as their first step left them
+        moved = [row for row in steps if row.seq > 1 or row.order_id not in new]
+        for merchant_id in sorted({row.merchant_id for row in moved}):
+            mine = {row.order_id: row for row in moved if row.merchant_id == merchant_id}
+            await connection.execute(
+                SQL["set_order_states"],
+                merchant_id,
+                list(mine),
+                [row.state for row in mine.values()],
+                [row.at for row in mine.values()],
+                [row.quantity for row in mine.values()],
+                [row.total_minor for row in mine.values()],
+                [row.stock_held for row in mine.values()],
+                [None if row.due is None else row.due.event.value for row in mine.values()],
+                [None if row.due is None else row.due.at for row in mine.values()],
+            )
+    for (merchant_id, offer_id), pieces in sorted(writes.stock_taken.items()):
+        await connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)
