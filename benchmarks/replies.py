@@ -59,9 +59,9 @@ async def run(replies: int, profile: str | None) -> dict[str, Any]:
     options = BenchOptions(messages=replies, receipts=False)
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
-            await prepare(database, replies)
+            place = await prepare(database, replies)
             await ask(database, "UPDATE offer SET stock_remaining = $1", stock)
-        async with running(bench_settings(server, options, smsc.host), say=lambda _: None) as process:
+        async with running(bench_settings(server, options, smsc.host, place), say=lambda _: None) as process:
             gateway, database = process.gateway, process.services.database
             assert gateway is not None
             await begin(database)

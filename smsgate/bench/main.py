@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from smsgate.bench.scene import (
 )
 from smsgate.bench.watch import Confirmations, Seconds, answer_now_and_then
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
-from smsgate.config.marketing import HoursSettings
+from smsgate.config.marketing import CapSettings, HoursSettings
 from smsgate.config.settings import SendingSettings
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
@@ -53,6 +53,13 @@ WINDOW: Final = 250  # submit_sm of each bind
 # What a second of the fastest SMSC writes and the next commit frees; see docs/performance.md.
 IN_DOUBT_MAX: Final = 10_000
 OTHER_NUMBER: Final = "36112"  # of the account that only brings answers
+
+
+# Four caps that let everybody get this message: each is looked at and counted.
+CAPS: Final = CapSettings(
+    person_per_day_max=3, person_per_week_max=10, merchant_per_day_max=2, merchant_per_week_max=5
+)
+_FOR_PEOPLE: Final = frozenset({"settled_per_second", "complete", "hours_kept"})
 
 
 class BenchFailed(SmsgateError):
@@ -90,9 +97,10 @@ class Figures:
     interactive_ms: dict[str, float | None]
     settled_per_second: float | None  # of a run that is longer than SETTLE_S
     complete: bool  # every message has its outcome and, where they are asked for, its receipt
+    hours_kept: bool = False  # not on Sundays, when marketing may reach nobody
 
     def as_json(self) -> dict[str, Any]:
-        keys = [name for name in self.__slots__ if name not in {"settled_per_second", "complete"}]
+        keys = [name for name in self.__slots__ if name not in _FOR_PEOPLE]
         return {key: getattr(self, key) for key in keys}
 
 
@@ -141,8 +149,12 @@ async def own_smsc() -> AsyncIterator[OwnSmsc]:
         await process.wait()
 
 
-def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host) -> Settings:
-    """Return one carrier, and where the SMSC is not ours a second one whose phones answer."""
+def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, place: str) -> Settings:
+    """
+    Return one carrier, and where the SMSC is not ours a second one whose phones answer.
+
+    `place`: where everybody is; "" keeps no hours.
+    """
     measured = CarrierProfile(
         name="smsc",
         hosts=(options.smsc or own,),
@@ -168,7 +180,8 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host) -
         senders=(SenderNumber(number=OTHER_NUMBER, receives=True),),
     )
     return Settings(
-        hours=HoursSettings(enforce=False),
+        hours=HoursSettings(enforce=bool(place)),
+        caps=CAPS,
         node=NodeSettings(state_dir=server.data_dir.parent, roles=("gateway",)),
         database=DatabaseSettings(),
         http=HttpSettings(port=0),
@@ -187,12 +200,13 @@ async def run_bench(options: BenchOptions) -> Figures:
     """
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
-            await prepare(database, options.messages)
-        settings = bench_settings(server, options, smsc.host)
+            place = await prepare(database, options.messages)
+        settings = bench_settings(server, options, smsc.host, place)
         async with running(settings, say=lambda _: None) as process:
             assert process.gateway is not None
             await _bound(process.gateway, options)
-            return await _Run(process.services.database, process.gateway, server, options).measure(smsc)
+            run = _Run(process.services.database, process.gateway, server, options)
+            return replace(await run.measure(smsc), hours_kept=bool(place))
 
 
 async def _bound(gateway: Gateway, options: BenchOptions) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from smsgate.campaigns.hours import Place, hours
 from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import CampaignRecord
 from smsgate.store.bench_books import People, write_merchant, write_offer
@@ -37,6 +38,9 @@ _NUMBERS: Final = 200_000_000  # French mobile numbers: +33 6 and the first half
 _STRIDE: Final = 61_803_399
 REFUSING_OF: Final = 50  # one of so many subscribers has not agreed to offers
 MESSAGES_MAX: Final = _NUMBERS // 2
+# Where French people live, eight hours apart or less: on any weekday one of them may be written to.
+_ZONES: Final = ("Europe/Paris", "America/Cayenne", "Pacific/Tahiti", "Pacific/Noumea", "Indian/Reunion")
+_RUN: Final = timedelta(hours=1)  # the longest run in sight, and some
 
 
 def people_for(messages: int) -> int:
@@ -50,10 +54,25 @@ def msisdn_of(nth: int) -> int:
     return _FIRST_NUMBER + person * _STRIDE % _NUMBERS
 
 
-async def prepare(database: Database, messages: int) -> None:
-    """Write everything; the campaign is started, cut into chunks and paused, so nothing leaves yet."""
+def open_place(now: datetime) -> str:
+    """Return the key of a place that is open for an hour or more; "": there is none, as on Sundays."""
+    verdicts = {key: hours(Place.of(key), now) for key in (f"FR@{zone}" for zone in _ZONES)}
+    enough = {
+        key: found.until for key, found in verdicts.items() if found.allowed and found.until - now >= _RUN
+    }
+    return max(enough, key=enough.__getitem__, default="")
+
+
+async def prepare(database: Database, messages: int) -> str:
+    """
+    Write everything; the campaign is started, cut into chunks and paused, so nothing leaves yet.
+
+    Returns:
+        Where everybody is: a place that is open now; "" when none is.
+    """
     now = datetime.now(UTC)
-    people = People(people_for(messages), _FIRST_NUMBER, _STRIDE, _NUMBERS, REFUSING_OF, NAMES)
+    place = open_place(now)
+    people = People(people_for(messages), _FIRST_NUMBER, _STRIDE, _NUMBERS, REFUSING_OF, NAMES, place)
     await write_merchant(database, MERCHANT, people, now - timedelta(days=30))
     await write_offer(database, MERCHANT, _OFFER, TEXT, SENDER, now + timedelta(hours=8))
     campaigns = PgCampaigns(database)
@@ -74,6 +93,7 @@ async def prepare(database: Database, messages: int) -> None:
     )
     await campaigns.start(MERCHANT, CAMPAIGN, audience, now)
     await campaigns.change_state(MERCHANT, CAMPAIGN, "sending", "paused", now)
+    return place
 
 
 async def begin(database: Database) -> None:

@@ -108,6 +108,7 @@ def report(figures: Figures, options: BenchOptions) -> list[str]:
         f"{os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} at the end",
         f"{figures.messages:,} messages in {figures.wall_s:,.1f} s: {figures.per_second:,} a second",
         f"CPU a message: gateway {gateway} us + PostgreSQL {postgres} us = {gateway + postgres:.1f} us",
+        f"checked: consent, caps, {'quiet hours' if figures.hours_kept else 'no hours: none are open today'}",
         f"write-ahead log: {figures.wal_bytes / figures.messages:.0f} octets a message",
         f"memory of the gateway: {figures.rss_mb} MB",
         f"flush: median {flush['p50']} ms, 99 % within {flush['p99']} ms, longest {flush['max']} ms",

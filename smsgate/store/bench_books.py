@@ -22,6 +22,7 @@ class People(NamedTuple):
     numbers: int
     refusing_of: int  # one of so many has not agreed to offers
     names: Sequence[str]
+    place: str  # `campaigns.hours.Place.key` of everybody; "": as the country says
 
 
 class Progress(NamedTuple):

@@ -26,10 +26,10 @@ VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR', 'bxm.fr', 1)
 -- scope: merchant
 -- Person n, from $2 up to $3: number $4 + n * $5 modulo $6; the last one of each $7 has not agreed to offers.
 INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, tags, fields, offers_state,
-                        offers_state_at, created_at, updated_at)
+                        place, offers_state_at, created_at, updated_at)
 SELECT $1, 10000 + n, $4::bigint + n * $5::bigint % $6::bigint, 'fr', 'FR', ARRAY['music'],
        jsonb_build_object('first_name', ($8::text[])[1 + n % cardinality($8::text[])]),
-       CASE WHEN n % $7::bigint = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $9, $9
+       CASE WHEN n % $7::bigint = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $10, $10, $10
   FROM generate_series($2::bigint, $3::bigint - 1) AS s (n)
 
 -- name: offer
