@@ -1,24 +1,61 @@
-"""Lists of texts as PostgreSQL writes them, for statements that take one per row. Source: manual, 8.15.6."""
+"""
+Arrays as PostgreSQL takes them fast: in binary for COPY, as a text for statements.
+
+The driver looks at each element of a list to see whether it is a list itself, which costs 0.25 us an element:
+more than all else that is done with it. Sources: PostgreSQL manual, 8.15.6 (text);
+src/backend/utils/adt/arrayfuncs.c, array_recv (binary).
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from smsgate.store.copy_rows import micros_since_2000
+
+_TEXT_OID: Final = 25
+_INT8_OID: Final = 20
+_TIMESTAMPTZ_OID: Final = 1184
+# Dimensions, 1 when an element is NULL, type of the elements, their number, subscript of the first.
+_HEAD: Final = struct.Struct(">iiIii")
+_LENGTH: Final = struct.Struct(">i")
+_INT8: Final = struct.Struct(">iq")
 
 
-def array_texts(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the literal of a text[] for each row; rows that are equal are written once."""
-    known: dict[tuple[str, ...], str] = {}
-    texts: list[str] = []
-    for row in rows:
-        key = tuple(row)
-        text = known.get(key)
-        if text is None:
-            text = known[key] = f"{{{','.join(map(_quoted, key))}}}"
-        texts.append(text)
-    return texts
+def ids_text(ids: Sequence[int]) -> str:
+    """Return a bigint[] as a text, for a parameter `$1::text::bigint[]`."""
+    return f"{{{str(list(ids))[1:-1]}}}"
 
 
-def _quoted(value: str) -> str:
-    """Return one element; in quotes nothing but these two is special, and NULL is a word."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def int8_octets(value: int) -> bytes:
+    """Return a bigint[] of one element."""
+    return _HEAD.pack(1, 0, _INT8_OID, 1, 1) + _INT8.pack(8, value)
+
+
+def timestamptz_octets(at: datetime) -> bytes:
+    """Return a timestamptz[] of one element."""
+    return _HEAD.pack(1, 0, _TIMESTAMPTZ_OID, 1, 1) + _INT8.pack(8, micros_since_2000(at))
+
+
+def text_octets(rows: Sequence[Sequence[str]]) -> list[bytes]:
+    """Return a text[] for each row; rows that are equal are written once."""
+    known: dict[tuple[str, ...], bytes] = {}
+    found: list[bytes] = []
+    for key in map(tuple, rows):
+        octets = known.get(key)
+        if octets is None:
+            octets = known[key] = _text_array(key)
+        found.append(octets)
+    return found
+
+
+def _text_array(values: Sequence[str]) -> bytes:
+    pieces = (
+        [_HEAD.pack(1, 0, _TEXT_OID, len(values), 1)] if values else [_HEAD.pack(0, 0, _TEXT_OID, 0, 0)[:12]]
+    )
+    for value in values:
+        octets = value.encode()
+        pieces += (_LENGTH.pack(len(octets)), octets)
+    return b"".join(pieces)

@@ -20,10 +20,11 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, MarketingGates, Split
 from smsgate.flows.records import ChunkClaim, Hold, OfferVersion
 from smsgate.store import catalogue
-from smsgate.store.array_texts import array_texts
+from smsgate.store.array_octets import text_octets
 from smsgate.store.campaigns import BOUGHT, CHUNK_SIZE
 from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
-from smsgate.store.connection import Connection
+from smsgate.store.connection import Connection, copy_binary
+from smsgate.store.copy_rows import Kind, RowFormat
 from smsgate.store.gates import Gate, in_groups
 from smsgate.store.portability import ported_of
 from smsgate.store.unsent import add_counters
@@ -33,6 +34,18 @@ SQL = catalogue.load("sending")
 # A chunk whose range came to hold more people than a chunk may (tags given since the start) is cut; the rest
 # gets a number of its own: this many chunks are more than the gateway has subscribers for.
 REST_NO_STEP: Final = 10_000_000
+
+_MESSAGE: Final = RowFormat(
+    repeated=4,
+    message_id=Kind.INT8,
+    subscriber_id=Kind.INT8,
+    msisdn=Kind.INT8,
+    fields=(Kind.ARRAY, None),
+    sender=Kind.TEXT,
+    merchant_id=Kind.INT8,
+    campaign_id=Kind.INT8,
+    kind=Kind.TEXT,
+)
 
 
 class _People(NamedTuple):
@@ -267,23 +280,24 @@ class Claim:
         people: _People,
         opened: Mapping[int, str] | None,
     ) -> None:
-        main = self._campaign["sender"]
-        texts = None if people.fields is None else array_texts(people.fields)
-        columns: list[Sequence[object]] = [message_ids, people.subscriber_ids, people.msisdns]
-        if texts is not None:
-            columns.append(texts)
-        sql = SQL["insert_messages" if texts is None else "insert_personal_messages"]
-        by_sender: dict[str, list[int]] = {}
-        if opened is not None:
-            for n, message_id in enumerate(message_ids):
-                by_sender.setdefault(opened.get(message_id, main), []).append(n)
-        if len(by_sender) <= 1:
-            sender = next(iter(by_sender), main)
-            await self._connection.execute(sql, self._merchant_id, self._campaign_id, sender, *columns)
+        if not message_ids:
             return
-        for sender, places in by_sender.items():
-            mine = [[column[n] for n in places] for column in columns]
-            await self._connection.execute(sql, self._merchant_id, self._campaign_id, sender, *mine)
+        fields = None if people.fields is None else text_octets(people.fields)
+        main: str = self._campaign["sender"]
+        senders: list[str] | str = main
+        if opened is not None:
+            senders = [opened.get(message_id, main) for message_id in message_ids]
+        data = _MESSAGE.pack(
+            message_ids,
+            people.subscriber_ids,
+            people.msisdns,
+            fields,
+            senders,
+            self._merchant_id,
+            self._campaign_id,
+            "offer",
+        )
+        await copy_binary(self._connection, "message", _MESSAGE.columns, data)
 
 
 def _waiting_for_answers(parts: Iterable[Part]) -> list[int]:

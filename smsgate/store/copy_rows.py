@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import chain, repeat, starmap
-from typing import Any, Final
+from typing import Any, Final, cast
 
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)  # no flags, no extension
 TRAILER: Final = struct.pack(">h", -1)
 NULL_LENGTH: Final = -1
 _LENGTH: Final = struct.Struct(">i")
 POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_CONSTANT: Final = (int, str, bytes, type(None))  # of a column: one value for all rows
 
 
 class Kind(Enum):
@@ -32,6 +33,7 @@ class Kind(Enum):
     TIMESTAMPTZ = ("timestamptz", "q")  # values are ints: see `micros_since_2000`
     BYTEA = ("bytea", "")
     TEXT = ("text", "")
+    ARRAY = ("array", "")  # values are octets: see `array_octets`
 
     @property
     def format(self) -> str:
@@ -51,8 +53,7 @@ class RowFormat:
     The rows of one table: `RowFormat(merchant_id=Kind.INT8, body=(Kind.TEXT, None))`.
 
     A kind in a tuple with None may hold None. A nullable column of fixed width costs about twice one that is
-    not. The last `repeated` columns are the same in most rows: each combination of them is built once, and
-    instants among them are datetimes.
+    not. The last `repeated` columns are the same in most rows: each combination of them is built once.
     """
 
     def __init__(self, *, repeated: int = 0, **columns: Kind | tuple[Kind, None]) -> None:
@@ -73,27 +74,30 @@ class RowFormat:
                 piece += "i" + kind[0].format
         self._structs.append(struct.Struct(piece))
 
-    def pack(self, *columns: Sequence[object] | int | None) -> bytes:
+    def pack(self, *columns: Sequence[object] | int | str | bytes | None) -> bytes:
         """
         Return the whole COPY stream for these columns, in the order of the format.
 
-        An int or None instead of a sequence stands for the same value in every row; at least one is a
-        sequence.
+        A number, text, octets or None instead of a sequence stands for the same value in every row; at least
+        one is a sequence.
 
         Raises:
             ValueError: the columns differ in length.
             struct.error: a value is out of its type's range.
         """
         assert len(columns) == len(self.columns), "one column for each of the format"
-        lengths = {len(column) for column in columns if not isinstance(column, int | None)}
+        lengths = {len(column) for column in columns if not isinstance(column, _CONSTANT)}
         if len(lengths) != 1:
             raise ValueError(f"columns of different length: {sorted(lengths)}")
-        endless: list[Iterable[object]] = [repeat(c) if isinstance(c, int | None) else c for c in columns]
+        endless: list[Iterable[object]] = [repeat(c) if isinstance(c, _CONSTANT) else c for c in columns]
         width = len(self._kinds)
         pieces = self._pieces(endless[:width])
         if self._tail_kinds:
             tails = _Tails(self._tail_kinds)
-            pieces.append(map(tails.__getitem__, zip(*endless[width:], strict=False)))
+            if all(isinstance(column, _CONSTANT) for column in columns[width:]):
+                pieces.append(repeat(tails[columns[width:]]))
+            else:
+                pieces.append(map(tails.__getitem__, zip(*endless[width:], strict=False)))
         return b"".join(chain((SIGNATURE,), chain.from_iterable(zip(*pieces, strict=False)), (TRAILER,)))
 
     def _pieces(self, columns: list[Iterable[object]]) -> list[Iterable[bytes]]:
@@ -123,9 +127,7 @@ class _Tails(dict[tuple[object, ...], bytes]):
 
     def __missing__(self, row: tuple[object, ...]) -> bytes:
         fields = [
-            None
-            if value is None
-            else encode(micros_since_2000(value) if isinstance(value, datetime) else value)
+            None if value is None else encode(value)
             for encode, value in zip(self._encoders, row, strict=True)
         ]
         octets = b"".join(
@@ -143,13 +145,19 @@ def _variable(kind: Kind, column: Iterable[object]) -> tuple[Iterable[bytes], It
         value = next(column)
         octets = None if value is None else encode(value)
         return repeat(octets or b""), repeat(NULL_LENGTH if octets is None else len(octets))
-    values: list[bytes | None] = [None if value is None else encode(value) for value in column]
+    values: list[bytes | None]
+    if kind in {Kind.BYTEA, Kind.ARRAY}:
+        values = cast("list[bytes | None]", list(column))
+    else:
+        values = [None if value is None else encode(value) for value in column]
+    if None not in values:
+        return cast("list[bytes]", values), map(len, cast("list[bytes]", values))
     return [value or b"" for value in values], [NULL_LENGTH if v is None else len(v) for v in values]
 
 
 def _encoder(kind: Kind) -> Callable[[Any], bytes]:
     if kind is Kind.TEXT:
         return str.encode
-    if kind is Kind.BYTEA:
+    if kind in {Kind.BYTEA, Kind.ARRAY}:
         return bytes
     return struct.Struct(f">{kind.format}").pack

@@ -26,8 +26,9 @@ SQL = catalogue.load("sending")
 
 _SENT_COLUMNS: Final[dict[str, Any]] = {
     "message_id": Kind.INT8,
+    "sent_at": Kind.TIMESTAMPTZ,
     "smsc_id": (Kind.BYTEA, None),
-    # The same for most messages of a flush.
+    # The same for many messages of a flush.
     "merchant_id": Kind.INT8,
     "segment": Kind.INT2,
     "carrier_id": Kind.INT2,
@@ -37,18 +38,17 @@ _SENT_COLUMNS: Final[dict[str, Any]] = {
     "sell_micros": Kind.INT8,
     "cost_item_id": Kind.INT8,
     "cost_micros": Kind.INT8,
-    "sent_at": Kind.TIMESTAMPTZ,
     "reason": (Kind.TEXT, None),
 }
-_SENT: Final = RowFormat(repeated=11, **_SENT_COLUMNS)
-_SENT_WITH_PARTS: Final = RowFormat(repeated=12, **_SENT_COLUMNS, parts=(Kind.INT2, None))
+_SENT: Final = RowFormat(repeated=10, **_SENT_COLUMNS)
+_SENT_WITH_PARTS: Final = RowFormat(repeated=11, **_SENT_COLUMNS, parts=(Kind.INT2, None))
 _RECEIPT: Final = RowFormat(
-    repeated=5,
+    repeated=4,
     message_id=Kind.INT8,
+    received_at=Kind.TIMESTAMPTZ,
     merchant_id=Kind.INT8,
     segment=Kind.INT2,
     state=Kind.INT2,
-    received_at=Kind.TIMESTAMPTZ,
     error=Kind.BYTEA,
 )
 _UNMATCHED: Final = RowFormat(
@@ -128,6 +128,7 @@ def _micros(instants: Sequence[datetime]) -> list[int]:
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
     columns = (
         sent.message_ids,
+        _micros(sent.sent_at),
         sent.smsc_ids,
         sent.merchant_ids,
         sent.segments,
@@ -138,7 +139,6 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.sell_micros,
         sent.cost_item_ids,
         sent.cost_micros,
-        sent.sent_at,
         sent.reasons,
     )
     if not sent.parts:
@@ -151,10 +151,10 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
 async def _copy_receipts(connection: Connection, receipts: ReceiptColumns) -> None:
     data = _RECEIPT.pack(
         receipts.message_ids,
+        _micros(receipts.received_at),
         receipts.merchant_ids,
         receipts.segments,
         receipts.states,
-        receipts.received_at,
         receipts.errors,
     )
     await copy_binary(connection, "receipt", _RECEIPT.columns, data)

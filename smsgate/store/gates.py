@@ -15,7 +15,9 @@ from smsgate.campaigns.caps import DAY, WEEK, CapLimits, Contact, capped_until
 from smsgate.flows.ports import MarketingGates
 from smsgate.flows.records import Hold
 from smsgate.store import catalogue
-from smsgate.store.connection import Connection
+from smsgate.store.array_octets import ids_text, int8_octets, timestamptz_octets
+from smsgate.store.connection import Connection, copy_binary
+from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
 
 SQL: Final = catalogue.load("sending")
 
@@ -27,6 +29,24 @@ OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
 GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
+
+# Rows of people who have none yet, in the order of the number. Without ON CONFLICT, which costs each row a
+# second look and a record in the log; whoever meets another claim's row here fails, and begins anew careful.
+_FIRST_OFFER: Final = RowFormat(
+    repeated=6,
+    msisdn=Kind.INT8,
+    message_id=Kind.INT8,
+    subscriber_id=Kind.INT8,
+    sender=Kind.TEXT,
+    merchant_id=Kind.INT8,
+    campaign_id=Kind.INT8,
+    offer_id=Kind.INT8,
+    offer_version=Kind.INT4,
+    expires_at=Kind.TIMESTAMPTZ,
+)
+_FIRST_CONTACT: Final = RowFormat(
+    repeated=3, msisdn=Kind.INT8, merchant_ids=Kind.ARRAY, at=Kind.ARRAY, last_at=Kind.TIMESTAMPTZ
+)
 
 # MSISDNs, message ids, subscriber ids
 _Columns = tuple[Sequence[int], Sequence[int], Sequence[int]]
@@ -96,19 +116,30 @@ class Gate:
     async def _capped(self, limits: CapLimits, msisdns: Sequence[int]) -> set[int]:
         """Count everybody who may have one more; return the others."""
         if not self._careful:
-            rows = await self._connection.fetch(SQL["contacts_there"], msisdns)
+            rows = await self._connection.fetch(SQL["contacts_there"], ids_text(msisdns))
             there = {row["msisdn"] for row in rows}
             first = msisdns if not there else [msisdn for msisdn in msisdns if msisdn not in there]
-            if first:
-                await self._connection.execute(SQL["first_contacts"], first, self._merchant_id, self._now)
+            await self._first_contacts(sorted(first))
             msisdns = list(there)
             if not msisdns:
                 return set()
         counted = await self._connection.fetch(
-            SQL["count_marketing"], msisdns, self._merchant_id, self._now, self._now - DAY, self._now - WEEK,
+            SQL["count_marketing"],
+            *(ids_text(msisdns), self._merchant_id, self._now, self._now - DAY, self._now - WEEK),
             *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
         )  # fmt: skip
         return set(msisdns).difference(row["msisdn"] for row in counted)
+
+    async def _first_contacts(self, msisdns: Sequence[int]) -> None:
+        """Count the first message of people of whom nothing is known; any cap lets one through."""
+        if msisdns:
+            tail = (
+                int8_octets(self._merchant_id),
+                timestamptz_octets(self._now),
+                micros_since_2000(self._now),
+            )
+            data = _FIRST_CONTACT.pack(msisdns, *tail)
+            await copy_binary(self._connection, "marketing_contact", _FIRST_CONTACT.columns, data)
 
     async def uncount(self, msisdns: Sequence[int]) -> None:
         """Take back this merchant's last message that `by_caps` counted: it does not go now."""
@@ -153,13 +184,15 @@ class Gate:
         if self._careful:
             return set()
         msisdns, message_ids, _ = columns
-        rows = await self._connection.fetch(SQL["offers_there"], msisdns, sender)
+        rows = await self._connection.fetch(SQL["offers_there"], ids_text(msisdns), sender)
         there = {row["msisdn"] for row in rows}
-        fresh = [n for n, msisdn in enumerate(msisdns) if msisdn not in there] if there else None
-        if fresh != []:
-            chosen = columns if fresh is None else _some(columns, fresh)
-            await self._connection.execute(SQL["first_offers"], *chosen, *self._offer(sender))
-        return None if fresh is None else {message_ids[n] for n in fresh}
+        fresh = [n for n, msisdn in enumerate(msisdns) if msisdn not in there]
+        if fresh:
+            chosen = _some(columns, sorted(fresh, key=msisdns.__getitem__))
+            offer = self._offer(sender)
+            data = _FIRST_OFFER.pack(*chosen, *offer[:5], micros_since_2000(offer[5]))
+            await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
+        return None if not there else {message_ids[n] for n in fresh}
 
     async def _open_offers(self, sender: str, columns: _Columns, but: AbstractSet[int]) -> set[int]:
         """Take the places of offers that are over or answered; return the messages that got one."""
@@ -167,14 +200,23 @@ class Gate:
         if not left:
             return set()
         rows = await self._connection.fetch(
-            SQL["open_offers"], *_some(columns, left), *self._offer(sender), self._now - LATE_ANSWER_GRACE
+            SQL["open_offers"],
+            *map(ids_text, _some(columns, left)),
+            *self._offer(sender),
+            self._now - LATE_ANSWER_GRACE,
         )
         return {row["message_id"] for row in rows}
 
-    def _offer(self, sender: str) -> tuple[object, ...]:
+    def _offer(self, sender: str) -> tuple[str, int, int, int, int, datetime]:
         campaign = self._campaign
-        own = [campaign[key] for key in ("campaign_id", "offer_id", "offer_version", "expires_at")]
-        return (sender, self._merchant_id, *own)
+        return (
+            sender,
+            self._merchant_id,
+            campaign["campaign_id"],
+            campaign["offer_id"],
+            campaign["offer_version"],
+            campaign["expires_at"],
+        )
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)

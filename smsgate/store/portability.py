@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from smsgate.errors import Conflict, StoreError
+from smsgate.store.array_octets import ids_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat
@@ -48,7 +49,7 @@ async def ported_of(connection: Connection, msisdns: Sequence[int]) -> dict[int,
     """Return the network of those numbers that moved, by the version in force."""
     if not msisdns:
         return {}
-    rows = await connection.fetch(_SQL["ported_of"], msisdns)
+    rows = await connection.fetch(_SQL["ported_of"], ids_text(msisdns))
     return {row["msisdn"]: row["mccmnc"] for row in rows}
 
 

@@ -1,28 +1,46 @@
-"""What is written as PostgreSQL's text[] is read as what it was."""
+"""What is written as an array of PostgreSQL is read as what it was."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsgate.store.array_texts import array_texts
+from smsgate.store.array_octets import ids_text, int8_octets, text_octets, timestamptz_octets
+from smsgate.store.connection import copy_binary
+from smsgate.store.copy_rows import Kind, RowFormat
 from smsgate.store.pool import Database
 
 VALUES = ["", "NULL", "Zoé", 'a "quoted" \\ one', "{a,b}", " spaces ", "a,b", "\\", '"', "line\nend", "'"]
+AT = datetime(2026, 11, 23, 9, 30, 0, 123456, tzinfo=UTC)
+ROWS = RowFormat(repeated=2, n=Kind.INT8, texts=(Kind.ARRAY, None), ids=Kind.ARRAY, instants=Kind.ARRAY)
 
 
-async def test_any_text_arrives_as_it_was(database: Database) -> None:
-    rows = [[value] for value in VALUES] + [VALUES, ["same"], ["same"]]
-    async with database.bulk() as connection:
-        found = await connection.fetch(
-            "SELECT t.one::text[] AS read FROM unnest($1::text[]) WITH ORDINALITY AS t (one, n) ORDER BY n",
-            array_texts(rows),
+async def test_any_array_arrives_as_it_was(database: Database) -> None:
+    texts = [[value] for value in VALUES] + [VALUES, ["same"], ["same"], []]
+    octets: list[bytes | None] = [*text_octets(texts), None]
+    data = ROWS.pack(range(len(octets)), octets, int8_octets(-(2**63)), timestamptz_octets(AT))
+    async with database.bulk_transaction() as connection:
+        await connection.execute(
+            "CREATE TEMP TABLE t (n int8, texts text[], ids int8[], instants timestamptz[])"
         )
-    assert [row["read"] for row in found] == rows
+        await copy_binary(connection, "t", ROWS.columns, data)
+        found = await connection.fetch("SELECT texts, ids, instants FROM t ORDER BY n")
+        literal = await connection.fetchval("SELECT array_dims(texts) FROM t WHERE n = 0")
+    assert [row["texts"] for row in found] == [*texts, None]
+    assert {(*row["ids"], *row["instants"]) for row in found} == {(-(2**63), AT)}
+    assert literal == "[1:1]"
+
+
+async def test_ids_as_a_text_are_the_same_ids(database: Database) -> None:
+    async with database.bulk() as connection:
+        for ids in ([], [7], [33_612_345_678, -1, 2**63 - 1], range(3)):
+            assert await connection.fetchval("SELECT $1::text::bigint[]", ids_text(ids)) == list(ids)
 
 
 @given(st.lists(st.lists(st.text(), min_size=1, max_size=3)))
 @example([["a", "b"], ["a,b"]])
 def test_rows_that_differ_are_written_differently(rows: list[list[str]]) -> None:
-    written = array_texts(rows)
+    written = text_octets(rows)
     assert len(set(written)) == len({tuple(row) for row in rows})

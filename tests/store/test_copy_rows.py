@@ -116,6 +116,18 @@ async def test_repeated_columns_arrive_as_they_were_given_whatever_follows_whate
         await connection.execute(
             'CREATE TEMP TABLE t (id int8, name bytea, n int4, at timestamptz, why text, "on" bool)'
         )
-        await copy_binary(connection, "t", rows.columns, rows.pack(*map(list, zip(*given, strict=True))))
+        columns = [list(column) for column in zip(*given, strict=True)]
+        columns[3] = [micros_since_2000(at) for _, _, _, at, _, _ in given]
+        await copy_binary(connection, "t", rows.columns, rows.pack(*columns))
         found = [tuple(row) for row in await connection.fetch("SELECT * FROM t ORDER BY id")]
     assert found == given
+
+
+async def test_repeated_columns_may_all_be_constants(database: Database) -> None:
+    rows = RowFormat(repeated=3, id=Kind.INT8, name=Kind.TEXT, n=Kind.INT4, raw=(Kind.BYTEA, None))
+    async with database.bulk_transaction() as connection:
+        await connection.execute("CREATE TEMP TABLE t (id int8, name text, n int4, raw bytea)")
+        await copy_binary(connection, "t", rows.columns, rows.pack([1, 2], "é", 7, b"\0"))
+        await copy_binary(connection, "t", rows.columns, rows.pack([3], "", 8, None))
+        found = [tuple(row) for row in await connection.fetch("SELECT * FROM t ORDER BY id")]
+    assert found == [(1, "é", 7, b"\0"), (2, "é", 7, b"\0"), (3, "", 8, None)]

@@ -5,7 +5,7 @@
 SELECT p.msisdn, p.mccmnc
   FROM ported_number p
   JOIN portability_version v ON v.version = p.version AND v.state = 'in_force'
- WHERE p.msisdn = ANY($1::bigint[])
+ WHERE p.msisdn = ANY($1::text::bigint[])
 
 -- name: version_in_force
 -- scope: control

@@ -86,9 +86,10 @@ RETURNING campaign_id
 -- scope: merchant
 -- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
 -- A STOP to a sender number ($8) counts, were it said before the person subscribed.
--- Places as the hours know them (campaigns.hours.Place): one when all are in the offer's country.
+-- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
-       CASE WHEN coalesce(bool_and(place = $9), true) THEN ARRAY[$9] ELSE array_agg(place) END AS places,
+       CASE WHEN min(place) IS NOT DISTINCT FROM max(place) THEN ARRAY[coalesce(min(place), $9)] ELSE array_agg(place) END
+           AS places,
        array_agg(ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n))
            FILTER (WHERE cardinality($14) > 0) AS fields
   FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
@@ -123,23 +124,14 @@ VALUES ($1, $2, $3, $4, $5::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13, $1
 
 -- name: offers_there
 -- scope: msisdn
-SELECT msisdn FROM open_offer WHERE msisdn = ANY($1::bigint[]) AND sender = $2
-
--- name: first_offers
--- scope: msisdn
--- Of people who have no row yet. Without ON CONFLICT, which costs each row a second look and a record in the log;
--- whoever meets another claim's row here fails and begins anew with `open_offers`. In the order of the number.
-INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
-SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (msisdn, message_id, subscriber_id)
- ORDER BY t.msisdn
+SELECT msisdn FROM open_offer WHERE msisdn = ANY($1::text::bigint[]) AND sender = $2
 
 -- name: open_offers
 -- scope: msisdn
 -- Rows are taken in the order of the number: two claims that meet never wait for each other in a circle.
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
 SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (msisdn, message_id, subscriber_id)
+  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[]) AS t (msisdn, message_id, subscriber_id)
  ORDER BY t.msisdn
     ON CONFLICT (msisdn, sender) DO UPDATE
    SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
@@ -155,22 +147,14 @@ SELECT message_id FROM open_offer
 
 -- name: contacts_there
 -- scope: msisdn
-SELECT msisdn FROM marketing_contact WHERE msisdn = ANY($1::bigint[])
-
--- name: first_contacts
--- scope: msisdn
--- As `first_offers`: of people who have no row yet, and any cap lets one through.
-INSERT INTO marketing_contact (msisdn, merchant_ids, at, last_at)
-SELECT t.msisdn, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3
-  FROM unnest($1::bigint[]) AS t (msisdn)
- ORDER BY t.msisdn
+SELECT msisdn FROM marketing_contact WHERE msisdn = ANY($1::text::bigint[])
 
 -- name: count_marketing
 -- scope: msisdn
 -- In the order of the number, as `open_offers`. Who has had as many as a cap lets through is not counted, nor returned.
 INSERT INTO marketing_contact AS c (msisdn, merchant_ids, at, last_at)
 SELECT t.msisdn, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3
-  FROM unnest($1::bigint[]) AS t (msisdn)
+  FROM unnest($1::text::bigint[]) AS t (msisdn)
  ORDER BY t.msisdn
     ON CONFLICT (msisdn) DO UPDATE
    SET merchant_ids = ARRAY(SELECT u.m FROM unnest(c.merchant_ids, c.at) WITH ORDINALITY AS u (m, a, n)
@@ -197,19 +181,6 @@ UPDATE marketing_contact AS c
          WHERE o.msisdn = ANY($1::bigint[]) AND u.m = $2
          GROUP BY o.msisdn) AS p
  WHERE c.msisdn = p.msisdn
-
--- name: insert_messages
--- scope: merchant
-INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender)
-SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3
-  FROM unnest($4::bigint[], $5::bigint[], $6::bigint[]) AS t (message_id, subscriber_id, msisdn)
-
--- name: insert_personal_messages
--- scope: merchant
-INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender, fields)
-SELECT $1, t.message_id, $2, t.subscriber_id, t.msisdn, 'offer', $3,
-       t.fields::text[]
-  FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS t (message_id, subscriber_id, msisdn, fields)
 
 -- name: insert_not_sent
 -- scope: merchant
@@ -286,10 +257,11 @@ UPDATE campaign_chunk AS c
 
 -- name: finishable
 -- scope: report
+-- One look into the index a campaign, whatever the planner believes of tables that grew since they were analyzed.
 SELECT merchant_id, campaign_id FROM campaign c
  WHERE state = 'sending'
-   AND NOT EXISTS (SELECT 1 FROM campaign_chunk k
-                    WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state <> 'done')
+   AND (SELECT k.no FROM campaign_chunk k
+         WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state <> 'done' LIMIT 1) IS NULL
 
 -- name: finish_campaign
 -- scope: merchant
