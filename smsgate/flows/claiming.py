@@ -43,6 +43,7 @@ FIRST_HELD_MAX: Final = (
     2 * HELD_MAX
 )  # up to here a campaign of which nothing is in memory gets its first chunk
 ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
+FINISH_LOOK_S: Final = 1.0  # between looks for campaigns that are over, while there is more to claim
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
 FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
 
@@ -74,6 +75,7 @@ class Claiming:
         self._failed: dict[tuple[int, int], float] = {}
         # (merchant, campaign) -> carriers that its last claim went to: each is kept busy
         self._spread: dict[tuple[int, int], set[int]] = {}
+        self._finished_at = clock.monotonic()  # the last look for campaigns that are over
         # From the question to the database until the answer is in the pump's books: two claims, or a claim
         # and the search for forgotten ones, must not overlap.
         self._lock = asyncio.Lock()
@@ -97,8 +99,10 @@ class Claiming:
             claimed |= await self._claim_safely(state)
             if claimed and self._clock.monotonic() >= until:
                 break
-        for merchant_id, campaign_id in await self._store.finish_campaigns(now):
-            log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
+        if not claimed or self._clock.monotonic() >= self._finished_at + FINISH_LOOK_S:
+            self._finished_at = self._clock.monotonic()
+            for merchant_id, campaign_id in await self._store.finish_campaigns(now):
+                log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
         return claimed
 
     def _in_turn(self, states: Sequence[CampaignState], now: datetime) -> list[CampaignState]:

@@ -84,6 +84,10 @@ class Outcomes:
             or flush.interactive_done
         )
 
+    def gathered(self) -> tuple[int, int]:
+        """Return how many outcomes and how many receipts the next flush has by now."""
+        return len(self.flush.sent), len(self.flush.receipts) + len(self.flush.unmatched)
+
     def accepted(self, batch: Batch, indexes: Sequence[int], smsc_ids: Sequence[bytes], at: datetime) -> None:
         """submit_sm_resp 0: the carrier took them; they are charged."""
         place = span_of(indexes)

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from smsgate.flows import stops
+from smsgate.store.campaigns import CHUNK_SIZE
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 from tests.flows.test_recovery import books
@@ -129,19 +130,21 @@ async def test_who_comes_or_consents_after_the_start_gets_nothing(database: Data
 async def test_a_tag_given_to_many_after_the_start_makes_more_chunks_and_never_a_larger_one(
     database: Database,
 ) -> None:
-    async with a_world(database, subscribers=2_500) as world:
+    people = 2 * CHUNK_SIZE + 500
+    async with a_world(database, subscribers=people) as world:
+        last = 10_000 + people - 1
         await world.execute(
-            "UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id IN (10000, 12400, 12499)"
+            f"UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id IN (10000, {last - 99}, {last})"
         )
         campaign_id = await world.campaign(tags=["vip"])
         assert await world.value("SELECT count(*) FROM campaign_chunk") == 1
-        await world.execute("UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id < 12499")
+        await world.execute("UPDATE subscriber SET tags = ARRAY['vip'] WHERE subscriber_id < $1", last)
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         rows = await world.rows("SELECT message_count FROM campaign_chunk ORDER BY no")
-        assert [row["message_count"] for row in rows] == [1_000, 1_000, 500]
-        assert Counter(world.log.by_destination.values()) == {1: 2_500}
-        assert (await books(world, campaign_id))["accepted"] == 2_500
+        assert [row["message_count"] for row in rows] == [CHUNK_SIZE, CHUNK_SIZE, 500]
+        assert Counter(world.log.by_destination.values()) == {1: people}
+        assert (await books(world, campaign_id))["accepted"] == people
 
 
 class _OneIsBroken(StoredSending):
