@@ -27,6 +27,7 @@ SHARD_MOVED: Final = (
 )
 # unique_violation, and what Citus makes of one that comes through COPY
 UNIQUE_VIOLATIONS: Final = frozenset({"23505", "XX000"})
+DEADLOCK: Final = "40P01"
 CONNECTION_LOST: Final = "08006"
 RETRY_DELAYS_S: Final = (
     0.05,

@@ -57,7 +57,8 @@ class Gate:
     One merchant's claim at one instant.
 
     People whom no row is about yet, nearly all of them, get theirs without regard to other claims; one that
-    meets another's row fails as a whole (unique_violation), and is to be made anew, `careful` of each row.
+    meets another's row fails as a whole (unique_violation, or a deadlock, as it takes those who have a row
+    after the others), and is to be made anew, `careful` of each row.
     """
 
     def __init__(

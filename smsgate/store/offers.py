@@ -76,7 +76,12 @@ def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
 
 
 async def insert_offers(connection: Connection, merchant_id: int, records: Sequence[OfferRecord]) -> None:
-    """Write offers of one merchant, each with its first version."""
+    """
+    Write offers of one merchant, each with its first version.
+
+    In the order of their external ids: two groups with the same ones never wait for each other in a circle.
+    """
+    records = sorted(records, key=lambda record: record.external_id or "")
     offers = [record.offer for record in records]
     created_at = [record.created_at for record in records]
     await connection.execute(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import asyncpg
 import orjson
@@ -34,7 +35,7 @@ from smsgate.flows.transactional import PURPOSES
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
-from smsgate.store.connection import UNIQUE_VIOLATIONS
+from smsgate.store.connection import DEADLOCK, UNIQUE_VIOLATIONS
 from smsgate.store.events import insert_events
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
@@ -42,6 +43,7 @@ from smsgate.store.reclaims import Reclaim
 from smsgate.store.transactional import stopped
 
 SQL = catalogue.load("sending")
+CROSSED: Final = UNIQUE_VIOLATIONS | {DEADLOCK}
 
 
 class StoredSending:
@@ -75,12 +77,13 @@ class StoredSending:
         split: Split | None = None,
     ) -> list[ChunkClaim]:
         claim = partial(self._claim_chunk, merchant_id, campaign_id, owner, allowance_step, now, gates, split)
-        try:
-            return await claim(careful=False)
-        except StoreError as exc:
-            if exc.sqlstate not in UNIQUE_VIOLATIONS:
-                raise
-        return await claim(careful=True)  # another claim reached one of these people at the same time
+        for careful in (False, True):
+            try:
+                return await claim(careful=careful)
+            except StoreError as exc:  # another claim reached one of these people at the same time
+                if exc.sqlstate not in CROSSED:
+                    raise
+        return await claim(careful=True)
 
     async def _claim_chunk(
         self,

@@ -25,7 +25,7 @@ INTERVAL_S: Final = 2.0  # between two campaigns: half of the carrier's rate, so
 AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
 GROUPS_MIN: Final = 12
 QUIET_S: Final = 4.0  # nothing moved for so long, and nothing is left to do
-QUIET_LIMIT_S: Final = 300.0
+QUIET_LIMIT_S: Final = 600.0  # on a machine that does other things as well, what was delayed is caught up
 # A process may end by itself, for its supervisor to start it anew, when the database is away: for longer than
 # its lease, or while it starts.
 DATABASE_KILLS: Final = frozenset({"postmaster", "backend", "gateway and postmaster"})
