@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -120,8 +121,8 @@ async def publish_prices(operator: Api, clock: Clock) -> str:
     return str(sell["id"])
 
 
-async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:
-    """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
+async def join(operator: Api, clock: Clock) -> tuple[str, Api]:
+    """Do what an operator does once: prices, a merchant with them, its key; return its id and its API."""
     sell = await publish_prices(operator, clock)
     merchant = await operator.call(
         "POST",
@@ -141,7 +142,12 @@ async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed
     key = await operator.call(
         "POST", f"/v1/merchants/{merchant['id']}/api_keys", {"name": "demo", "mode": "live", "scopes": scopes}
     )
-    api = Api(operator.base_url, key["key"], operator.session)
+    return str(merchant["id"]), Api(operator.base_url, key["key"], operator.session)
+
+
+async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:
+    """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
+    merchant_id, api = await join(operator, clock)
     msisdns = phone_numbers(subscribers, seed)
     await import_subscribers(api, [*msisdns, int(YOUR_PHONE[1:])], clock)
     endpoint = await api.call("POST", "/v1/webhook_endpoints", {"url": shop.url})
@@ -162,13 +168,23 @@ async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed
             },
         },
     )
-    return Cast(operator, api, merchant["id"], trigger["path"], trigger["secret"], msisdns)
+    return Cast(operator, api, merchant_id, trigger["path"], trigger["secret"], msisdns)
 
 
 async def import_subscribers(api: Api, msisdns: list[int], clock: Clock) -> None:
-    """Import people with the proof of their consent, and wait until the import is finished."""
-    agreed_at = (clock.now() - timedelta(days=30)).isoformat()
+    """Import people, and you, with the proof of their consent."""
     your = int(YOUR_PHONE[1:])
+    await import_people(api, {msisdn: "you" if msisdn == your else "music" for msisdn in msisdns}, clock)
+
+
+async def import_people(api: Api, tags: Mapping[int, str], clock: Clock) -> None:
+    """
+    Import people, each with a tag and the proof of consent, and wait until the import is finished.
+
+    Raises:
+        DemoFailed: some were refused.
+    """
+    agreed_at = (clock.now() - timedelta(days=30)).isoformat()
     rows = [
         orjson.dumps(
             {
@@ -178,10 +194,10 @@ async def import_subscribers(api: Api, msisdns: list[int], clock: Clock) -> None
                 "wording_version": WORDING,
                 "language": "fr",
                 "country": "FR",
-                "tags": ["you"] if msisdn == your else ["music"],
+                "tags": [tag],
             }
         )
-        for msisdn in msisdns
+        for msisdn, tag in tags.items()
     ]
     body = b"\n".join(rows)
     job = await api.call("POST", "/v1/imports", body, **{"Content-Type": "application/x-ndjson"})

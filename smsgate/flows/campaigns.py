@@ -28,7 +28,7 @@ from smsgate.flows.commerce_records import (
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
-from smsgate.flows.pricing import Pricing
+from smsgate.flows.pricing import Pricing, price_missing
 from smsgate.flows.text_choices import text_choices
 from smsgate.protocol.encodings import Alphabet
 
@@ -253,11 +253,7 @@ class Campaigns:
             )
         rating = await self.rate(merchant_id, groups)
         if rating.missing:
-            raise DomainError(
-                f"no price for {', '.join(rating.missing)}: ask the operator, or leave these networks out",
-                code="price_missing",
-                extra={"networks": list(rating.missing)},
-            )
+            raise price_missing(rating.missing, "ask the operator, or leave these networks out")
 
     async def segment_price(self, merchant_id: int, country: str) -> tuple[str, tuple[int, int] | None]:
         """Return the currency, and the extremes of a segment's micros where every network has a price."""
@@ -272,14 +268,13 @@ class Campaigns:
         return book.currency, (min(prices), max(prices)) if whole else None
 
     async def rate(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> Rating:
-        """Price one segment for every member of the groups; what lacks a price is looked up afresh once."""
-        await self._pricing.refresh()
-        rating = self._rate(merchant_id, groups)
-        if rating.missing:
-            self._pricing.invalidate()
-            await self._pricing.refresh()
+        """Price one segment for every member of the groups."""
+
+        def look_up() -> tuple[Rating, Sequence[str]]:
             rating = self._rate(merchant_id, groups)
-        return rating
+            return rating, rating.missing
+
+        return (await self._pricing.looked_up(look_up))[0]
 
     def _rate(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> Rating:
         book = self._pricing.book_of(merchant_id)

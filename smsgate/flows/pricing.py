@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.tiers import ladder_from_json
 from smsgate.clock import Clock
+from smsgate.errors import DomainError
 from smsgate.flows.ports_commerce import PriceDataStore
 from smsgate.flows.usage_records import PriceData, PriceListData
 
 REFRESH_S: Final = (
     5.0  # another node's published price is seen within this; it takes effect by its own instant
 )
+
+
+Found = TypeVar("Found")
 
 
 class Pricing:
@@ -53,6 +57,22 @@ class Pricing:
             self._merchants = {row.merchant_id: (row.price_list_id, row.currency) for row in merchants}
             self._slugs = {row.merchant_id: row.slug for row in merchants}
             self._loaded_at = asked_at
+
+    async def looked_up(
+        self, look_up: Callable[[], tuple[Found, Sequence[str]]]
+    ) -> tuple[Found, Sequence[str]]:
+        """
+        Return what `look_up` finds by the prices of now, and which networks have none.
+
+        Where one has none it is done a second time: the price may have been published a moment ago.
+        """
+        await self.refresh()
+        found, missing = look_up()
+        if missing:
+            self.invalidate()
+            await self.refresh()
+            found, missing = look_up()
+        return found, missing
 
     def book(self, price_list_id: int) -> PriceBook | None:
         return self._books.get(price_list_id)
@@ -106,3 +126,12 @@ class Pricing:
         }
         self._lists = data.lists
         self._cost_lists = {row.name: row.price_list_id for row in data.lists if row.side == "cost"}
+
+
+def price_missing(networks: Sequence[str], advice: str = "ask the operator") -> DomainError:
+    """Return the refusal of what would have to go to networks that have no price."""
+    return DomainError(
+        f"no price for {', '.join(networks)}: {advice}",
+        code="price_missing",
+        extra={"networks": list(networks)},
+    )

@@ -22,7 +22,7 @@ from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.long_texts import PARTS_MAX, measured
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import OffersStore, SenderInfo, TransactionalStore
-from smsgate.flows.pricing import Pricing
+from smsgate.flows.pricing import Pricing, price_missing
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.protocol.gsm0338 import Encoding
 from smsgate.protocol.wap_push import Indication, Loading, push_messages, push_pdu, shown
@@ -141,22 +141,20 @@ class Transactional:
         return encoding, segments
 
     async def _price(self, merchant_id: int, msisdn: int, now: datetime) -> tuple[int, str]:
-        """Return a segment's micros and their currency; what lacks a price is looked up afresh once."""
-        await self._pricing.refresh()
+        """Return a segment's micros and their currency."""
         network = self._networks.network_of(str(msisdn)).mccmnc
-        for last in (False, True):
+
+        def look_up() -> tuple[tuple[int, str] | None, list[str]]:
             book = self._pricing.book_of(merchant_id)
             item = None if book is None else book.lookup(now, Direction.MT, network)
-            if book is not None and item is not None:
-                return item.unit_micros, book.currency
-            if not last:
-                self._pricing.invalidate()
-                await self._pricing.refresh()
-        raise DomainError(
-            f"no price for network {network}: ask the operator",
-            code="price_missing",
-            extra={"networks": [network]},
-        )
+            if book is None or item is None:
+                return None, [network]
+            return (item.unit_micros, book.currency), []
+
+        price, missing = await self._pricing.looked_up(look_up)
+        if price is None:
+            raise price_missing(missing)
+        return price
 
 
 def check_may_tell(purpose: str, states: Mapping[Purpose, ConsentState]) -> None:

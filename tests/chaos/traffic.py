@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
 from smsgate.clock import SystemClock
-from smsgate.demo.scene import SENDER, WORDING, Api, phone_numbers, publish_prices
+from smsgate.demo.scene import SENDER, Api, import_people, join, phone_numbers
 from smsgate.security.webhook_signatures import signed_headers
 from smsgate.simulator.shop import ORDER_CREATED
 from tests.chaos.town import Town
@@ -108,19 +107,10 @@ class Traffic:
 async def settle_in(town: Town, groups: int, seed: int) -> Traffic:
     """Do what operator and merchant do once: prices, merchant, key, people, webhook, trigger."""
     clock = SystemClock()
-    operator = Api(town.base_url, town.operator_key, town.session)
-    sell = await publish_prices(operator, clock)
-    profile = {"name": "Boxman", "slug": "boxman", "contact": "bxm.fr ou 0800 123 456", "currency": "EUR"}
-    place = {"country": "FR", "language": "fr", "timezone": "Europe/Paris"}
-    merchant = await operator.call("POST", "/v1/merchants", {**profile, **place})
-    path = f"/v1/merchants/{merchant['id']}"
-    await operator.call("PUT", f"{path}/price_list", {"price_list": sell})
-    scopes = ["send", "read", "subscribers", "orders", "billing.read", "webhooks.manage"]
-    key = await operator.call("POST", f"{path}/api_keys", {"name": "shop", "mode": "live", "scopes": scopes})
-    api = Api(town.base_url, key["key"], town.session)
+    _, api = await join(Api(town.base_url, town.operator_key, town.session), clock)
     people = phone_numbers(groups * GROUP, seed)
+    await import_people(api, {msisdn: f"g{n % groups}" for n, msisdn in enumerate(people)}, clock)
     of_groups = [people[n::groups] for n in range(groups)]
-    await _import(api, of_groups, (clock.now() - timedelta(days=30)).isoformat())
     endpoint = await api.call(
         "POST", "/v1/webhook_endpoints", {"url": town.shop.url, "event_types": [ORDER_CREATED]}
     )
@@ -138,26 +128,3 @@ async def settle_in(town: Town, groups: int, seed: int) -> Traffic:
         "POST", "/v1/triggers", {"name": "new record", "sender": SENDER, "text": "-", "mapping": mapping}
     )
     return Traffic(town, of_groups, api, trigger["path"], trigger["secret"])
-
-
-async def _import(api: Api, groups: list[list[int]], agreed_at: str) -> None:
-    rows = [
-        orjson.dumps(
-            {
-                "msisdn": f"+{msisdn}",
-                "consent_at": agreed_at,
-                "consent_source": "form",
-                "wording_version": WORDING,
-                "language": "fr",
-                "country": "FR",
-                "tags": [f"g{number}"],
-            }
-        )
-        for number, group in enumerate(groups)
-        for msisdn in group
-    ]
-    job = await api.call("POST", "/v1/imports", b"\n".join(rows), **{"Content-Type": "application/x-ndjson"})
-    while job["state"] == "running":
-        await asyncio.sleep(0.1)
-        job = await api.call("GET", f"/v1/imports/{job['id']}")
-    assert (job["state"], job["rows_failed"]) == ("finished", 0), job

@@ -16,20 +16,11 @@ from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Sending
 from smsgate.config.marketing import HoursSettings
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
-from smsgate.demo.scene import Api, import_subscribers, phone_numbers, publish_prices
+from smsgate.demo.scene import Api, import_subscribers, join, phone_numbers
 from smsgate.security.master_key_file import load_master_key
 from smsgate.store.keyring import MASTER_KEY_FILE
 
 PHONES: Final = phone_numbers(300, seed=11)
-MERCHANT: Final = {
-    "name": "Boxman",
-    "slug": "boxman",
-    "country": "FR",
-    "language": "fr",
-    "timezone": "Europe/Paris",
-    "currency": "EUR",
-    "contact": "bxm.fr ou 0800 123 456",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +60,6 @@ async def make_ground(dsn: str, state_dir: Path) -> QuirkGround:
     clock = SystemClock()
     async with an_api(_settings(dsn, state_dir)) as (process, nobody):
         operator = Api(nobody.base_url, await add_operator_key(process.services, "quirks"), nobody.session)
-        sell = await publish_prices(operator, clock)
-        merchant = await operator.call("POST", "/v1/merchants", MERCHANT)
-        path = f"/v1/merchants/{merchant['id']}"
-        await operator.call("PUT", f"{path}/price_list", {"price_list": sell})
-        key = await operator.call(
-            "POST",
-            f"{path}/api_keys",
-            {"name": "quirks", "mode": "live", "scopes": ["send", "read", "subscribers", "orders"]},
-        )
-        api = Api(operator.base_url, key["key"], operator.session)
+        _, api = await join(operator, clock)
         await import_subscribers(api, PHONES, clock)
-    return QuirkGround(dsn, state_dir, key["key"])
+    return QuirkGround(dsn, state_dir, api.key)
