@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-flow bench-codec bench-import bench-intake bench-reading bench-replies replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -91,6 +91,13 @@ bench-import: $(STAMP)
 # A flash sale: everybody says OK at once, and there is one piece for every two hundred.
 bench-replies: $(STAMP)
 	$(BIN)/python -m benchmarks.replies
+
+# Ten million message rows: the proof of the books, and an export that must not grow in memory.
+bench-verify: $(STAMP)
+	$(BIN)/python -m benchmarks.verifying
+
+bench-export: $(STAMP)
+	$(BIN)/python -m benchmarks.exporting --rows 10000000
 
 # The compiled numbering plans against phonenumbers itself: ten minutes of CPU, more numbers than the tests take.
 numbers: $(STAMP)

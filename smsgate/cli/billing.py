@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
-from smsgate.billing.statements import statement_csv
-from smsgate.cli import billing_document, billing_publish, billing_rate, billing_simulate
+from smsgate.cli import (
+    billing_document,
+    billing_export,
+    billing_publish,
+    billing_rate,
+    billing_simulate,
+    billing_verify,
+)
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
-from smsgate.cli.files import write_whole
-from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
-from smsgate.daemon.services import Services
-from smsgate.flows.usage import Usage, UsageStatement
+from smsgate.cli.output import JsonOption, show, show_json, show_table
+from smsgate.cli.sessions import ConfigOption, with_services
 from smsgate.money import check_currency
-from smsgate.store.offers import PgOffers
-from smsgate.store.usage import PgUsage
 
 app: Final = typer.Typer(
     help="Billing: prices, statements, exports, documents and worked cases.",
@@ -31,6 +30,8 @@ app: Final = typer.Typer(
 app.command("simulate", help=billing_simulate.HELP, epilog=billing_simulate.EPILOG)(billing_simulate.simulate)
 app.command("rate", help=billing_rate.HELP, epilog=billing_rate.EPILOG)(billing_rate.rate)
 app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
+app.command("export", help=billing_export.HELP, epilog=billing_export.EPILOG)(billing_export.export)
+app.command("verify", help=billing_verify.HELP, epilog=billing_verify.EPILOG)(billing_verify.verify)
 app.command("document", help=billing_document.HELP, epilog=billing_document.EPILOG)(billing_document.document)
 
 MerchantArgument = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]
@@ -38,38 +39,6 @@ MonthArgument = Annotated[
     str, typer.Argument(metavar="YYYY-MM", help="Calendar month of the merchant's time zone.")
 ]
 CurrencyOption = Annotated[str | None, typer.Option(help="Another one.", show_default="the merchant's")]
-
-
-@app.command(
-    "export",
-    help="Write a month's usage by campaign as CSV; the sums go to standard error.",
-    epilog=examples(
-        "smsgate billing export boxman 2026-11 --output boxman-2026-11.csv",
-        "smsgate billing export boxman 2026-11 | column -s, -t",
-    ),
-)
-def export(
-    merchant: MerchantArgument,
-    month: MonthArgument,
-    output: Annotated[
-        Path | None, typer.Option(help="Write here, whole or not at all.", show_default="standard output")
-    ] = None,
-    currency: CurrencyOption = None,
-    config: ConfigOption = None,
-) -> None:
-    usage = _usage(config, merchant, month, currency)
-    octets = statement_csv(usage.statement).encode()
-    if output is None:
-        sys.stdout.buffer.write(octets)
-        sys.stdout.flush()
-    else:
-        write_whole(output, octets)
-    sums = as_statement(usage)
-    say(
-        f"{merchant}, {sums.month}: {sums.messages} messages, {sums.segments} segments, "
-        f"{sums.amount} {sums.currency} exactly, {sums.total} {sums.currency} to pay; "
-        f"{sums.unknown_messages} in doubt and not charged."
-    )
 
 
 @app.command(
@@ -86,25 +55,18 @@ def statement(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    found = as_statement(_usage(config, merchant, month, currency))
-    if as_json:
-        show_json(found.model_dump(mode="json"))
-        return
-    _show(found)
-
-
-def _usage(config: Path | None, slug: str, month: str, currency: str | None) -> UsageStatement:
     with as_usage("YYYY-MM"):
         Month.parse(month)
     with as_usage("--currency"):
         code = None if currency is None else check_currency(currency)
-
-    async def work(services: Services) -> UsageStatement:
-        merchant = await merchant_of(services, slug)
-        usage = Usage(PgUsage(services.database), PgOffers(services.database), services.public_ids)
-        return await usage.statement(merchant.merchant_id, month, code)
-
-    return with_services(config, work)
+    usage = with_services(
+        config, lambda services: billing_export.statement_of(services, merchant, month, code)
+    )
+    found = as_statement(usage)
+    if as_json:
+        show_json(found.model_dump(mode="json"))
+        return
+    _show(found)
 
 
 def _show(found: Statement) -> None:

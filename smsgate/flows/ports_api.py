@@ -187,6 +187,8 @@ class PriceItem:
     direction: str  # mt, mo
     network: str  # MCCMNC, MCC or *
     unit_micros: int
+    basis: str = "submit"  # or delivered
+    ladder: str | None = None  # smsgate.billing.tiers.ladder_to_json
 
 
 @dataclass(frozen=True, slots=True)

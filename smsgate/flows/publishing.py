@@ -11,8 +11,9 @@ from typing import Final
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prefix_sheets import by_network
 from smsgate.billing.price_changes import BelowCost, PlannedVersion, below_cost, planned_versions
-from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
+from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.rate_sheets import RateSheet
+from smsgate.billing.tiers import ladder_from_json, ladder_to_json
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
 from smsgate.flows import ports, ports_api
@@ -124,10 +125,19 @@ async def publish(
 
 
 def stored(items: Sequence[PriceItem]) -> list[ports_api.PriceItem]:
-    return [ports_api.PriceItem(item.direction.value, item.network, item.unit_micros) for item in items]
+    return [
+        ports_api.PriceItem(
+            item.direction.value,
+            item.network,
+            item.unit_micros,
+            item.basis.value,
+            None if item.ladder is None else ladder_to_json(item.ladder),
+        )
+        for item in items
+    ]
 
 
-def billable(items: Sequence[ports_api.PriceItem]) -> list[PriceItem]:
+def billable(items: Sequence[ports_api.PriceItem], item_id_base: int = 1) -> list[PriceItem]:
     """
     Return what billing makes of items, judged by billing itself.
 
@@ -137,7 +147,16 @@ def billable(items: Sequence[ports_api.PriceItem]) -> list[PriceItem]:
     found: list[PriceItem] = []
     for place, item in enumerate(items):
         try:
-            found.append(PriceItem(1 + place, Direction(item.direction), item.network, item.unit_micros))
+            found.append(
+                PriceItem(
+                    item_id_base + place,
+                    Direction(item.direction),
+                    item.network,
+                    item.unit_micros,
+                    Basis(item.basis),
+                    None if item.ladder is None else ladder_from_json(item.ladder),
+                )
+            )
         except Invalid as exc:
             raise Invalid(str(exc), code=exc.code, pointer=f"/items/{place}{exc.pointer or ''}") from None
     return found

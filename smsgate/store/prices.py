@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from smsgate.billing.price_seals import seal
 from smsgate.errors import Conflict, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, NewPrices, PriceItem, PriceListRow, PriceVersionRow
+from smsgate.flows.publishing import billable
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_prices
 from smsgate.store.pages import page_rows
@@ -61,7 +63,8 @@ class PgPrices:
     ) -> Sequence[PriceVersionRow]:
         try:
             async with self._database.api() as connection, connection.transaction():
-                if await connection.fetchrow(_SQL["price_list"], price_list_id) is None:
+                prices_of = await connection.fetchrow(_SQL["price_list"], price_list_id)
+                if prices_of is None:
                     raise NotFound("No such object.")
                 await connection.execute(_SQL["lock_list"], price_list_id)
                 last: int = await connection.fetchval(_SQL["last_version"], price_list_id)
@@ -77,7 +80,7 @@ class PgPrices:
                             code="effective_from_past",
                             pointer="/effective_from",
                         )
-                    await _insert(connection, price_list_id, last + 1 + place, version, source_sha256, now)
+                    await _insert(connection, prices_of, last + 1 + place, version, source_sha256, now)
                 await publish_prices(connection)
         except StoreError as exc:
             if exc.sqlstate == DUPLICATE_KEY:
@@ -117,25 +120,27 @@ class PgPrices:
 
 async def _insert(
     connection: Connection,
-    price_list_id: int,
+    prices: asyncpg.Record,
     number: int,
     version: NewPrices,
     source_sha256: bytes,
     now: datetime,
 ) -> None:
+    items, list_id = version.items, prices["price_list_id"]
+    judged = billable(items, version.item_id_base)
+    sealed = seal(prices["side"], prices["currency"], version.effective_from, judged)
     await connection.execute(
-        _SQL["insert_version"], price_list_id, number, version.effective_from, source_sha256, now
+        _SQL["insert_version"], list_id, number, version.effective_from, source_sha256, now, sealed
     )
-    items = version.items
     await connection.execute(
-        _SQL["insert_items"], price_list_id, number, version.item_id_base,
+        _SQL["insert_items"], list_id, number, version.item_id_base,
         [item.direction for item in items], [item.network for item in items],
-        [item.unit_micros for item in items],
+        [item.unit_micros for item in items], [item.basis for item in items], [item.ladder for item in items],
     )  # fmt: skip
 
 
 def _item(row: asyncpg.Record) -> PriceItem:
-    return PriceItem(row["direction"], row["network"], row["unit_micros"])
+    return PriceItem(row["direction"], row["network"], row["unit_micros"], row["basis"], row["ladder"])
 
 
 def _list(row: asyncpg.Record) -> PriceListRow:

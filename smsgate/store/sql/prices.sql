@@ -27,14 +27,15 @@ SELECT coalesce(max(version), 0) FROM price_version WHERE price_list_id = $1;
 
 -- name: insert_version
 -- scope: control
-INSERT INTO price_version (price_list_id, version, effective_from, source_sha256, published_at)
-VALUES ($1, $2, $3, $4, $5);
+INSERT INTO price_version (price_list_id, version, effective_from, source_sha256, published_at, items_sha256)
+VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: insert_items
 -- scope: control
-INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
-SELECT $3 + n.place - 1, $1, $2, n.direction, n.network, n.unit_micros
-FROM unnest($4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY AS n (direction, network, unit_micros, place);
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis, ladder)
+SELECT $3 + n.place - 1, $1, $2, n.direction, n.network, n.unit_micros, n.basis, n.ladder::jsonb
+FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[])
+    WITH ORDINALITY AS n (direction, network, unit_micros, basis, ladder, place);
 
 -- name: versions
 -- scope: control
@@ -45,6 +46,6 @@ LIMIT $2;
 
 -- name: items_of
 -- scope: control
-SELECT version, direction, network, unit_micros FROM price_item
+SELECT version, direction, network, unit_micros, basis, ladder::text FROM price_item
 WHERE price_list_id = $1 AND version = ANY ($2::int[])
 ORDER BY version, direction, network;

@@ -1,0 +1,104 @@
+"""A day of charged messages, written by SQL: what the benchmarks of billing prove and export."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from smsgate.ids import first_id_at
+from smsgate.store.partitions import make_ahead
+from smsgate.store.pool import Database
+
+MERCHANTS: Final = 200
+NETWORKS: Final = 13
+SLICE: Final = 500_000  # rows of one statement
+LEDGER_SPAN_S: Final = 10  # messages of one merchant and price within it are one posting
+MONTH: Final = "2026-10"
+DAY: Final = datetime(2026, 10, 14, tzinfo=UTC)
+DAY_MS: Final = 86_400_000
+
+PRICES: Final = """
+INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'sell', 'sell', 'EUR'), (2, 'cost',
+'cost', 'EUR'); INSERT INTO price_version (price_list_id, version, effective_from, source_sha256) VALUES
+    (1, 1, '2026-01-01Z', ''), (2, 1, '2026-01-01Z', '');
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
+SELECT 100 * l + n, l, 1, 'mt', (20800 + n)::text, CASE l WHEN 1 THEN 45000 ELSE 30000 END + 100 * n
+FROM generate_series(1, 2) AS l, generate_series(0, $networks - 1) AS n;
+INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, price_list_id)
+SELECT m, 'Shop ' || m, 'shop-' || m, 'FR', 'fr', 'Europe/Paris', 'EUR', 1 FROM generate_series(1,
+$merchants) AS m;
+"""
+# Each merchant's campaign is a run of neighbours, as campaigns are; one message of nine has two segments.
+SENT: Final = """
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
+sell_micros,
+                  cost_item_id, cost_micros, sent_at)
+SELECT m.merchant, m.id, 0, 1, 0, m.size, decode(lpad(to_hex(m.n), 8, '0'), 'hex'), 100 + m.network,
+    (45000 + 100 * m.network) * m.size, 200 + m.network, (30000 + 100 * m.network) * m.size, $6
+FROM (
+    SELECT n, $4::bigint + n * $5 / 1000000 AS merchant, n % 13 AS network, CASE WHEN n % 9 = 0 THEN 2 ELSE
+    1 END AS size,
+        $1::bigint + ((n * $7 / $8) << 22) + n % 65536 AS id
+    FROM generate_series($2::bigint, $3::bigint - 1) AS n
+) m
+"""
+MESSAGES: Final = """
+INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender)
+SELECT merchant_id, message_id, 5000 + merchant_id, message_id % 1000000, 33600000000 + message_id %
+99999999, 'offer', '36111' FROM sent WHERE message_id >= $1 AND message_id < $2
+"""
+RECEIPTS: Final = """
+INSERT INTO receipt (merchant_id, message_id, segment, state, received_at)
+SELECT merchant_id, message_id, segment, CASE WHEN message_id % 20 = 0 THEN 5 ELSE 2 END, sent_at
+FROM sent WHERE message_id >= $1 AND message_id < $2
+"""
+LEDGER: Final = """
+WITH charge AS (
+    SELECT row_number() OVER () AS posting, * FROM (
+        SELECT merchant_id, sell_item_id, cost_item_id, to_timestamp(floor(ms / 900000) * 900) AS accepted_at,
+            count(*) AS messages, sum(segments) AS segments, sum(sell_micros) AS sell, sum(cost_micros) AS
+            cost, min(sent_at) AS at
+        FROM (SELECT *, ((message_id >> 22) + 1735689600000)::numeric AS ms FROM sent) s
+        GROUP BY merchant_id, sell_item_id, cost_item_id, floor(ms / 900000), floor(ms / (1000 * $1::int))
+    ) g
+)
+INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amount_micros, direction,
+item_id, campaign_id,
+                          carrier_id, messages, segments, at, accepted_at)
+SELECT merchant_id, posting, l.line, l.account, 'EUR', l.sign * CASE WHEN l.line < 3 THEN sell ELSE cost
+END, 'mt',
+    CASE WHEN l.line < 3 THEN sell_item_id ELSE cost_item_id END, 5000 + merchant_id, 1, messages, segments,
+    at, accepted_at
+FROM charge
+CROSS JOIN (VALUES (1, 'unbilled', 1), (2, 'revenue', -1), (3, 'cost', 1), (4, 'carrier_accrual', -1)) AS l
+(line, account, sign)
+"""
+
+
+async def write_day(
+    database: Database, rows: int, *, merchants: int = MERCHANTS, messages: bool = False
+) -> None:
+    """Write `rows` accepted messages of one day with their ledger; `messages`: what exports join, too."""
+    async with database.control() as connection:
+        await make_ahead(connection, DAY, 1)
+        text = PRICES.replace("$networks", str(NETWORKS)).replace("$merchants", str(merchants))
+        await connection.execute(text)
+        first_id = first_id_at(int(datetime.combine(DAY, time(), UTC).timestamp()) * 1000)
+        for start in range(0, rows, SLICE):
+            end = min(start + SLICE, rows)
+            await connection.execute(
+                SENT, first_id, start, end, 1, 1_000_000 * merchants // rows if rows else 0,
+                DAY + timedelta(hours=12), DAY_MS, rows,
+            )  # fmt: skip
+        if messages:
+            step = DAY_MS // 20 << 22
+            for start in range(first_id, first_id + (DAY_MS << 22), step):
+                await connection.execute(MESSAGES, start, start + step)
+                await connection.execute(RECEIPTS, start, start + step)
+        await connection.execute(LEDGER, LEDGER_SPAN_S)
+        await connection.execute(
+            "INSERT INTO campaign_counter SELECT merchant_id, campaign_id, 'accepted', sum(messages) "
+            "FROM ledger_entry "
+            "WHERE account = 'revenue' GROUP BY 1, 2"
+        )
+        await connection.execute("VACUUM (ANALYZE) sent, message, receipt, ledger_entry")

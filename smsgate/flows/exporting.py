@@ -1,0 +1,288 @@
+"""
+Usage exports: a merchant's month, message by message, streamed from one snapshot into a file.
+
+Memory does not grow with the rows: batches go from the database to the writer, and only sums stay. The
+manifest says rows, sums and SHA-256, and whether the ledger says the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from smsgate.billing.networks import NetworkTable
+from smsgate.billing.periods import Month, month_bounds
+from smsgate.billing.prices import Direction
+from smsgate.billing.usage_rows import COLUMNS, UsageRow, UsageSums, csv_header, csv_lines
+from smsgate.flows.commerce_records import MerchantProfile
+from smsgate.flows.pricing import Pricing
+from smsgate.ids import unix_ms_of
+from smsgate.money import micros_to_text
+from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.security.public_ids import Kind, PublicIds
+
+_OUTCOMES: Final = {state.value: state.name.lower() for state in ReceiptState}
+READ_OCTETS: Final = 1 << 20  # of the finished file at once, for its SHA-256
+
+
+class ChargedMessage(NamedTuple):
+    """One row of `sent` that was accepted and is charged; `state` is that of the first final receipt."""
+
+    message_id: int
+    segment: int
+    campaign_id: int | None
+    external_id: str
+    sent_at: datetime
+    msisdn: int
+    sender: str
+    network: str
+    segments: int
+    unit_micros: int
+    sell_micros: int
+    item_id: int
+    state: int | None
+    received_at: datetime | None
+
+
+class ReceivedMessage(NamedTuple):
+    inbound_id: int
+    campaign_id: int | None
+    external_id: str
+    received_at: datetime
+    msisdn: int
+    destination: str
+
+
+class LedgerSum(NamedTuple):
+    direction: str
+    messages: int
+    segments: int
+    amount_micros: int
+
+
+class UsageSnapshot(Protocol):
+    def charged(self, currency: str) -> AsyncIterator[Sequence[ChargedMessage]]: ...
+
+    def received(self) -> AsyncIterator[Sequence[ReceivedMessage]]: ...
+
+    async def ledger(self, currency: str) -> Sequence[LedgerSum]: ...
+
+
+class UsageRecordStore(Protocol):
+    def snapshot(
+        self, merchant_id: int, starts_at: datetime, ends_at: datetime
+    ) -> AbstractAsyncContextManager[UsageSnapshot]:
+        """Open what the month looks like now; everything read from it is of one instant."""
+        ...
+
+
+class PortedNumbers(Protocol):
+    async def lookup(self, msisdns: Sequence[int]) -> dict[int, str]: ...
+
+
+class RowWriter(Protocol):
+    """Writes one file; `close` finishes it, and nothing of it counts before."""
+
+    def write(self, rows: Sequence[UsageRow]) -> None: ...
+
+    def close(self, sums: UsageSums) -> None: ...
+
+
+class CsvRows:
+    """RFC 4180, batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._file.write(csv_header())
+
+    def write(self, rows: Sequence[UsageRow]) -> None:
+        self._file.write(csv_lines(rows))
+
+    def close(self, sums: UsageSums) -> None:
+        del sums
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportQuestion:
+    merchant: MerchantProfile
+    month: Month
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is in the file; `equal` says whether the ledger's sums of the month are the file's."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return int(self.values["rows"])
+
+    @property
+    def equal(self) -> bool:
+        return bool(self.values["ledger"]["equal"])
+
+
+class Exporting:
+    def __init__(
+        self,
+        store: UsageRecordStore,
+        ported: PortedNumbers,
+        pricing: Pricing,
+        networks: NetworkTable,
+        public_ids: PublicIds,
+    ) -> None:
+        self._store = store
+        self._ported = ported
+        self._pricing = pricing
+        self._networks = networks
+        self._public_ids = public_ids
+
+    async def write(
+        self,
+        question: ExportQuestion,
+        path: Path,
+        writer: Callable[[Path], RowWriter],
+        *,
+        now: datetime,
+        name: str = "",
+    ) -> Manifest:
+        """
+        Write the month's records to `path` and return their manifest; the file is whole then.
+
+        `name` is what the manifest calls it, where it will be called otherwise.
+        """
+        merchant = question.merchant
+        starts_at, ends_at = month_bounds(question.month, merchant.timezone)
+        await self._pricing.refresh()
+        sums = UsageSums()
+        rows_to = writer(path)
+        async with self._store.snapshot(merchant.merchant_id, starts_at, ends_at) as snapshot:
+            async for charged in snapshot.charged(question.currency):
+                rows = self._sent_rows(charged, question.currency)
+                sums.add(rows)
+                rows_to.write(rows)
+            async for received in snapshot.received():
+                rows = await self._received_rows(received, question)
+                sums.add(rows)
+                rows_to.write(rows)
+            ledger = await snapshot.ledger(question.currency)
+        rows_to.close(sums)
+        return _manifest(question, (starts_at, ends_at), path, name or path.name, sums, ledger, now)
+
+    def _sent_rows(self, messages: Sequence[ChargedMessage], currency: str) -> list[UsageRow]:
+        ids = self._public_ids.encode_many(Kind.MESSAGE, [message.message_id for message in messages])
+        items = self._named(Kind.PRICE_ITEM, {message.item_id for message in messages})
+        campaigns = self._named(Kind.CAMPAIGN, {m.campaign_id for m in messages if m.campaign_id is not None})
+        return [
+            UsageRow(
+                public,
+                message.segment,
+                Direction.MT,
+                message.external_id or campaigns.get(message.campaign_id, ""),
+                accepted_at_of(message.message_id),
+                message.sent_at,
+                message.msisdn,
+                message.sender,
+                message.network,
+                message.segments,
+                message.unit_micros,
+                message.sell_micros,
+                currency,
+                items[message.item_id],
+                "" if message.state is None else _OUTCOMES[message.state],
+            )
+            for public, message in zip(ids, messages, strict=True)
+        ]
+
+    async def _received_rows(
+        self, messages: Sequence[ReceivedMessage], question: ExportQuestion
+    ) -> list[UsageRow]:
+        """Price replies as they were priced when they came; a reply without a price is free and no row."""
+        book = self._pricing.book_of(question.merchant.merchant_id)
+        if book is None or book.currency != question.currency:
+            return []
+        ported = await self._ported.lookup([message.msisdn for message in messages])
+        ids = self._public_ids.encode_many(Kind.INBOUND_MESSAGE, [message.inbound_id for message in messages])
+        campaigns = self._named(Kind.CAMPAIGN, {m.campaign_id for m in messages if m.campaign_id is not None})
+        rows: list[UsageRow] = []
+        networks = self._networks.column([message.msisdn for message in messages])
+        for public, message, network in zip(ids, messages, networks, strict=True):
+            asked = ported.get(message.msisdn, network)
+            item = book.lookup(message.received_at, Direction.MO, asked)
+            if item is not None:
+                campaign = message.external_id or campaigns.get(message.campaign_id, "")
+                rows.append(
+                    UsageRow(
+                        public, 0, Direction.MO, campaign, message.received_at, message.received_at,
+                        message.msisdn, message.destination, item.network, 1, item.unit_micros,
+                        item.unit_micros, book.currency,
+                        self._public_ids.encode(Kind.PRICE_ITEM, item.item_id), "",
+                    )
+                )  # fmt: skip
+        return rows
+
+    def _named(self, kind: Kind, ids: set[int]) -> dict[int | None, str]:
+        ordered = sorted(ids)
+        return dict(zip(ordered, self._public_ids.encode_many(kind, ordered), strict=True))
+
+
+def accepted_at_of(message_id: int) -> datetime:
+    """Return the instant of acceptance, which the message's id carries."""
+    return datetime.fromtimestamp(unix_ms_of(message_id) / 1000, UTC)
+
+
+def _manifest(
+    question: ExportQuestion,
+    bounds: tuple[datetime, datetime],
+    path: Path,
+    name: str,
+    sums: UsageSums,
+    ledger: Sequence[LedgerSum],
+    now: datetime,
+) -> Manifest:
+    file = {
+        direction: (each.rows, each.segments, each.amount_micros)
+        for (_currency, direction), each in sums.by_key.items()
+    }
+    books = {each.direction: (each.messages, each.segments, each.amount_micros) for each in ledger}
+    return Manifest(
+        {
+            "merchant": question.merchant.name,
+            "month": str(question.month),
+            "zone": question.merchant.timezone,
+            "starts_at": bounds[0].isoformat(),
+            "ends_at": bounds[1].isoformat(),
+            "currency": question.currency,
+            "made_at": now.isoformat(),
+            "file": name,
+            "octets": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "rows": sums.rows,
+            "columns": list(COLUMNS),
+            "sums": _told(file),
+            "ledger": {"equal": file == books, "sums": _told(books)},
+        }
+    )
+
+
+def _told(sums: Mapping[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
+    return [
+        {"direction": direction, "messages": rows, "segments": segments, "amount": micros_to_text(micros)}
+        for direction, (rows, segments, micros) in sorted(sums.items())
+    ]
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while octets := file.read(READ_OCTETS):
+            digest.update(octets)
+    return digest.hexdigest()

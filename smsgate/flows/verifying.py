@@ -1,0 +1,84 @@
+"""Proofs over the books: which rules hold on the stored data, and the first row that breaks one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+# What each proof says; the names are those of docs/billing.md.
+INVARIANTS: Final[dict[str, str]] = {
+    "I1": "each posting sums to zero per currency",
+    "I2": "message rows and ledger have the same messages, segments and amounts",
+    "I3": "each amount is the price of its item x segments, and the item was in force",
+    "I4": "published prices are as they were published",
+    "I5": "nothing is charged twice, nor given back uncharged",
+    "I6": "nothing is charged that the carrier did not take",
+    "I7": "each line is quantity x unit price, rounded once",
+    "I8": "net, VAT and gross follow from the lines, on the paper and beside it",
+    "I9": "the ledger moved what documents say, and rounding is no more than half a minor unit a line",
+    "I10": "numbers have no gaps and dates do not fall",
+    "I11": "no more is credited than was billed",
+    "I12": "a closed month has what was recorded before its cut, and no more",
+    "I13": "prepaid: available, held and spent are what was paid in",
+    "I14": "leases and what was spent are within the cap",
+    "I15": "documents are chained to those before them",
+    "I16": "counters are what the ledger makes of them",
+    "I17": "exported files have the sums of the ledger",
+}
+
+
+class Finding(NamedTuple):
+    """`wrong` rows break the invariant; `first` names the first of them in words."""
+
+    invariant: str
+    wrong: int
+    first: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`rows` is how many message rows were looked at; `unproved` says what could not be judged, and why."""
+
+    findings: tuple[Finding, ...]
+    rows: int
+    unproved: dict[str, str]
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.wrong)
+
+    @property
+    def holds(self) -> bool:
+        return not self.broken
+
+
+class VerifyStore(Protocol):
+    async def findings(self) -> tuple[Sequence[Finding], int]:
+        """Return every proof's finding and the number of message rows, all of one snapshot."""
+        ...
+
+
+UNPROVED: Final[dict[str, str]] = {
+    "I13": "there are no prepaid accounts in the database",
+    "I14": "there are no budget leases in the database",
+}
+
+
+async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
+    """Run every proof; `exports` are the findings about files, which the store does not see."""
+    found, rows = await store.findings()
+    unproved = dict(UNPROVED)
+    if not exports:
+        unproved["I17"] = "no exported file was given"
+    merged: dict[str, Finding] = {}
+    for finding in (*found, *exports):
+        known = merged.get(finding.invariant)
+        if known is None:
+            merged[finding.invariant] = finding
+        else:
+            merged[finding.invariant] = Finding(
+                finding.invariant, known.wrong + finding.wrong, known.first or finding.first
+            )
+    ordered = [merged[name] for name in INVARIANTS if name in merged]
+    return Proof(tuple(ordered), rows, unproved)

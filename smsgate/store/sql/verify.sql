@@ -1,0 +1,217 @@
+-- Proofs over the whole database, set-wise; each returns the rows that are wrong: how many, and the first in words. All
+-- statements of one run see one snapshot. Ids carry milliseconds since 2025-01-01 above 22 bits (smsgate.ids).
+
+-- name: horizon
+-- scope: report
+-- The first id that the partitions of `sent` still hold; what is older was dropped, and its entries stand alone.
+SELECT min((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''?(\d+)'))[1]::bigint)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'sent'::regclass;
+
+-- name: delivered_items
+-- scope: report
+SELECT coalesce(array_agg(item_id ORDER BY item_id), '{}') FROM price_item WHERE basis = 'delivered';
+
+-- name: unbalanced
+-- scope: report
+SELECT 'I1' AS invariant, count(*) AS wrong,
+    (array_agg(format('posting %1$s of merchant %2$s is off by %3$s micros %4$s', posting_id, merchant_id, off, currency)
+               ORDER BY merchant_id, posting_id))[1] AS first
+FROM (
+    SELECT merchant_id, posting_id, currency, sum(amount_micros) AS off FROM ledger_entry
+    GROUP BY merchant_id, posting_id, currency HAVING sum(amount_micros) <> 0
+) x;
+
+-- name: messages
+-- scope: report
+-- One pass over the message rows; everything else is done with its groups. $1: first id, $2: its quarter of an hour,
+-- $3: items that charge on delivery, $4: final states of receipts.
+WITH outcome AS MATERIALIZED (
+    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, status = 0 AS accepted,
+        ((message_id >> 22) + 1735689600000) / 900000 AS quarter,
+        count(*) AS messages, min(message_id) AS first_id, max(message_id) AS last_id
+    FROM sent
+    WHERE message_id >= $1
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+), delivered AS MATERIALIZED (
+    SELECT s.merchant_id, s.carrier_id, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments,
+        ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter, count(*) AS messages
+    FROM sent s
+    WHERE s.message_id >= $1 AND s.status = 0
+        AND (s.sell_item_id = ANY ($3::bigint[]) OR s.cost_item_id = ANY ($3::bigint[]))
+        AND (SELECT r.state FROM receipt r
+             WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+                 AND r.state = ANY ($4::smallint[])
+             ORDER BY r.received_at, r.state LIMIT 1) = 2
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+), reversed AS MATERIALIZED (
+    SELECT s.merchant_id, s.carrier_id, s.sell_item_id, ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter,
+        count(*) AS messages, sum(s.segments) AS segments, sum(s.sell_micros) AS micros
+    FROM charge_reversal v
+    JOIN sent s ON s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
+    WHERE s.message_id >= $1
+    GROUP BY 1, 2, 3, 4
+), charged AS (
+    SELECT merchant_id, carrier_id, 'revenue' AS account, sell_item_id AS item_id, quarter, messages,
+        messages * segments AS segments, messages * sell_micros AS micros
+    FROM outcome WHERE accepted AND sell_item_id <> 0 AND sell_item_id <> ALL ($3::bigint[])
+    UNION ALL
+    SELECT merchant_id, carrier_id, 'revenue', sell_item_id, quarter, messages, messages * segments, messages * sell_micros
+    FROM delivered WHERE sell_item_id = ANY ($3::bigint[])
+    UNION ALL
+    SELECT merchant_id, carrier_id, 'revenue', sell_item_id, quarter, -messages, -segments, -micros FROM reversed
+    UNION ALL
+    SELECT merchant_id, carrier_id, 'cost', cost_item_id, quarter, messages, messages * segments, messages * cost_micros
+    FROM outcome WHERE accepted AND cost_item_id <> 0 AND cost_item_id <> ALL ($3::bigint[])
+    UNION ALL
+    SELECT merchant_id, carrier_id, 'cost', cost_item_id, quarter, messages, messages * segments, messages * cost_micros
+    FROM delivered WHERE cost_item_id = ANY ($3::bigint[])
+), rows AS (
+    SELECT merchant_id, carrier_id, account, item_id, quarter, sum(messages) AS messages, sum(segments) AS segments,
+        sum(micros) AS micros
+    FROM charged GROUP BY 1, 2, 3, 4, 5
+), books AS (
+    SELECT merchant_id, carrier_id, account, item_id, floor(extract(epoch FROM accepted_at))::bigint / 900 AS quarter,
+        sum(messages) AS messages, sum(segments) AS segments,
+        sum(CASE WHEN account = 'revenue' THEN -amount_micros ELSE amount_micros END) AS micros
+    FROM ledger_entry
+    WHERE direction = 'mt' AND account IN ('revenue', 'cost') AND item_id <> 0 AND accepted_at >= $2
+    GROUP BY 1, 2, 3, 4, 5
+), apart AS (
+    SELECT merchant_id, carrier_id, account, item_id, quarter, coalesce(r.messages, 0) AS rows_messages,
+        coalesce(r.segments, 0) AS rows_segments, coalesce(r.micros, 0) AS rows_micros,
+        coalesce(b.messages, 0) AS books_messages, coalesce(b.segments, 0) AS books_segments,
+        coalesce(b.micros, 0) AS books_micros
+    FROM rows r FULL JOIN books b USING (merchant_id, carrier_id, account, item_id, quarter)
+    WHERE (coalesce(r.messages, 0), coalesce(r.segments, 0), coalesce(r.micros, 0))
+        <> (coalesce(b.messages, 0), coalesce(b.segments, 0), coalesce(b.micros, 0))
+), version AS (
+    SELECT price_list_id, version, effective_from,
+        coalesce(lead(effective_from) OVER (PARTITION BY price_list_id ORDER BY effective_from), 'infinity') AS until
+    FROM price_version
+), item AS (
+    SELECT i.item_id, i.direction, i.unit_micros, l.side, v.version, v.effective_from, v.until
+    FROM price_item i
+    JOIN price_list l ON l.price_list_id = i.price_list_id
+    JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
+), priced AS (
+    SELECT merchant_id, first_id, last_id, messages, sell_item_id AS item_id, sell_micros AS micros, segments, 'sell' AS side
+    FROM outcome WHERE accepted AND (sell_item_id <> 0 OR sell_micros <> 0)
+    UNION ALL
+    SELECT merchant_id, first_id, last_id, messages, cost_item_id, cost_micros, segments, 'cost'
+    FROM outcome WHERE accepted AND (cost_item_id <> 0 OR cost_micros <> 0)
+), mispriced AS (
+    SELECT p.*, CASE
+        WHEN i.item_id IS NULL THEN format('%1$s item %2$s is no published price', p.side, p.item_id)
+        WHEN i.side <> p.side OR i.direction <> 'mt' THEN format('item %1$s is a %2$s price of side %3$s', p.item_id, i.direction, i.side)
+        WHEN p.micros <> i.unit_micros * p.segments
+            THEN format('%1$s %2$s micros, and %3$s x %4$s are %5$s', p.side, p.micros, i.unit_micros, p.segments, i.unit_micros * p.segments)
+        ELSE format('%1$s item %2$s of version %3$s, which was not in force', p.side, p.item_id, i.version)
+        END AS what
+    FROM priced p
+    LEFT JOIN item i ON i.item_id = p.item_id
+    WHERE i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
+        OR to_timestamp(((p.first_id >> 22) + 1735689600000) / 1000.0) < i.effective_from
+        OR to_timestamp(((p.last_id >> 22) + 1735689600000) / 1000.0) >= i.until
+)
+SELECT 'I2' AS invariant, count(*) AS wrong,
+    (array_agg(format('merchant %1$s, carrier %2$s, %3$s, item %4$s, accepted from %5$s: rows have %6$s messages, %7$s segments, %8$s micros, '
+                      'the ledger %9$s, %10$s, %11$s', merchant_id, carrier_id, account, item_id,
+                      to_char(to_timestamp(quarter * 900), 'YYYY-MM-DD"T"HH24:MI"Z"'), rows_messages, rows_segments, rows_micros,
+                      books_messages, books_segments, books_micros)
+               ORDER BY quarter, merchant_id, account DESC, item_id, carrier_id))[1] AS first
+FROM apart
+UNION ALL
+SELECT 'I3', coalesce(sum(messages), 0)::bigint,
+    (array_agg(format('message %1$s of merchant %2$s: %3$s', first_id, merchant_id, what) ORDER BY first_id, side DESC))[1]
+FROM mispriced
+UNION ALL
+SELECT 'I6', coalesce(sum(messages), 0)::bigint,
+    (array_agg(format('message %1$s of merchant %2$s was not accepted and has a price', first_id, merchant_id) ORDER BY first_id))[1]
+FROM outcome WHERE NOT accepted AND (sell_micros <> 0 OR cost_micros <> 0 OR sell_item_id <> 0 OR cost_item_id <> 0)
+UNION ALL
+SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome;
+
+-- name: replies
+-- scope: report
+-- Replies that cost nothing have no entry, so the ledger may have fewer than came, and never more.
+SELECT 'I2' AS invariant, count(*) AS wrong,
+    (array_agg(format('merchant %1$s: the ledger charges %2$s replies, %3$s came', merchant_id, charged, came) ORDER BY merchant_id))[1] AS first
+FROM (
+    SELECT e.merchant_id, sum(e.messages) AS charged,
+        (SELECT count(*) FROM inbound_message i WHERE i.merchant_id = e.merchant_id AND i.outcome <> 'repetition') AS came
+    FROM ledger_entry e WHERE e.direction = 'mo' AND e.account = 'revenue'
+    GROUP BY e.merchant_id
+) x WHERE charged > came;
+
+-- name: reply_prices
+-- scope: report
+SELECT 'I3' AS invariant, count(*) AS wrong,
+    (array_agg(format('posting %1$s of merchant %2$s: %3$s micros for %4$s replies at item %5$s', posting_id, merchant_id, -amount_micros,
+                      segments, item_id) ORDER BY merchant_id, posting_id))[1] AS first
+FROM (
+    SELECT e.* FROM ledger_entry e LEFT JOIN price_item i ON i.item_id = e.item_id AND i.direction = 'mo'
+    WHERE e.direction = 'mo' AND e.account = 'revenue' AND -e.amount_micros IS DISTINCT FROM i.unit_micros * e.segments
+) x;
+
+-- name: entry_pairs
+-- scope: report
+-- The two sides of a charge say the same of the same messages.
+SELECT 'I2' AS invariant, count(*) AS wrong,
+    (array_agg(format('posting %1$s of merchant %2$s: its lines name different messages', posting_id, merchant_id)
+               ORDER BY merchant_id, posting_id))[1] AS first
+FROM (
+    SELECT merchant_id, posting_id FROM ledger_entry WHERE direction <> 'document'
+    GROUP BY merchant_id, posting_id
+    HAVING min(messages) <> max(messages) OR min(segments) <> max(segments) OR min(accepted_at) <> max(accepted_at)
+        OR min(coalesce(campaign_id, 0)) <> max(coalesce(campaign_id, 0)) OR min(at) <> max(at)
+) x;
+
+-- name: prices
+-- scope: report
+-- What was sealed when it was published. The text is smsgate.billing.price_seals.sealed_text.
+SELECT 'I4' AS invariant, count(*) AS wrong,
+    (array_agg(format('version %1$s of list %2$s (%3$s) is not what was published', version, price_list_id, name)
+               ORDER BY price_list_id, version))[1] AS first
+FROM (
+    SELECT v.price_list_id, v.version, l.name
+    FROM price_version v
+    JOIN price_list l ON l.price_list_id = v.price_list_id
+    LEFT JOIN price_item i ON i.price_list_id = v.price_list_id AND i.version = v.version
+    WHERE v.items_sha256 <> ''
+    GROUP BY v.price_list_id, v.version, l.name, v.effective_from, v.items_sha256, l.side, l.currency
+    HAVING v.items_sha256 <> sha256(convert_to(
+        format(E'%1$s %2$s %3$s\n', l.side, l.currency, (extract(epoch FROM v.effective_from) * 1000000)::bigint)
+        || coalesce(string_agg(format(E'%1$s %2$s %3$s %4$s %5$s %6$s\n', i.item_id, i.direction, i.network, i.unit_micros, i.basis,
+                                      coalesce(i.ladder::text, '-')), '' ORDER BY i.item_id), ''), 'UTF8'))
+) x;
+
+-- name: reversals
+-- scope: report
+SELECT 'I5' AS invariant, count(*) AS wrong,
+    (array_agg(format('message %1$s of merchant %2$s was given back and never charged', message_id, merchant_id)
+               ORDER BY message_id))[1] AS first
+FROM charge_reversal v
+WHERE v.message_id >= $1 AND NOT EXISTS (
+    SELECT FROM sent s WHERE s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
+        AND s.status = 0 AND s.sell_item_id <> 0);
+
+-- name: campaigns
+-- scope: report
+-- Counters are kept beside the ledger; a message of a campaign is counted when it is charged.
+SELECT 'I16' AS invariant, count(*) AS wrong,
+    (array_agg(format('campaign %1$s of merchant %2$s: the counter has %3$s accepted, the ledger %4$s', campaign_id, merchant_id,
+                      counted, booked) ORDER BY campaign_id))[1] AS first
+FROM (
+    SELECT c.merchant_id, c.campaign_id, c.n AS counted, coalesce(e.messages, 0) AS booked
+    FROM campaign_counter c
+    LEFT JOIN (
+        SELECT merchant_id, campaign_id, sum(messages) AS messages FROM ledger_entry
+        WHERE direction = 'mt' AND account = 'revenue' AND campaign_id IS NOT NULL AND item_id <> ALL ($1::bigint[]) AND messages > 0
+        GROUP BY merchant_id, campaign_id
+    ) e USING (merchant_id, campaign_id)
+    WHERE c.kind = 'accepted' AND c.n IS DISTINCT FROM coalesce(e.messages, 0)
+        AND NOT EXISTS (
+            SELECT FROM ledger_entry d WHERE d.merchant_id = c.merchant_id AND d.campaign_id = c.campaign_id
+                AND d.item_id = ANY ($1::bigint[]))
+) x;

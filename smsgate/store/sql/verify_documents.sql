@@ -1,0 +1,194 @@
+-- Proofs of closed months and their documents. $1 and $2: currencies, and micros of their minor units. Half away from zero is
+-- (2 x |a| + b) / (2 x b) in whole numbers, with the sign of a.
+
+-- name: lines
+-- scope: report
+SELECT 'I7' AS invariant, count(*) AS wrong,
+    (array_agg(format('line %1$s of document %2$s-%3$s: %4$s x %5$s micros is %6$s, not %7$s', line, series, number, quantity, unit_micros,
+                      expected, net_minor) ORDER BY merchant_id, document_id, line))[1] AS first
+FROM (
+    SELECT d.merchant_id, d.document_id, d.series, d.number, l.line, l.quantity, l.unit_micros, l.net_minor,
+        sign(l.quantity::numeric * l.unit_micros) * div(2 * abs(l.quantity::numeric * l.unit_micros) + s.scale, 2 * s.scale) AS expected,
+        d.credits_id
+    FROM document_line l
+    JOIN document d ON d.merchant_id = l.merchant_id AND d.document_id = l.document_id
+    JOIN unnest($1::text[], $2::bigint[]) AS s (currency, scale) ON s.currency = d.currency
+) x
+-- The credit that uses up a line takes the rest of it, which may be a minor unit off.
+WHERE net_minor <> expected AND (credits_id IS NULL OR abs(net_minor - expected) > 1);
+
+-- name: sums
+-- scope: report
+-- VAT of a credit note that uses up its invoice's is the rest of it (R13): held by `credits`.
+SELECT 'I8' AS invariant, count(*) AS wrong,
+    (array_agg(format('document %1$s-%2$s: net %3$s, VAT %4$s, gross %5$s; its lines make %6$s and %7$s', series, number, net_minor, vat_minor,
+                      gross_minor, lines_net, lines_vat) ORDER BY merchant_id, document_id))[1] AS first
+FROM (
+    SELECT d.*, coalesce(v.net, 0) AS lines_net, coalesce(v.vat, 0) AS lines_vat
+    FROM document d
+    LEFT JOIN (
+        SELECT merchant_id, document_id, sum(net) AS net,
+            sum(sign(net * rate) * div(2 * abs(net * rate) + 100000000, 200000000)) AS vat
+        FROM (
+            SELECT merchant_id, document_id, vat_category, greatest(vat_rate_micros, 0) AS rate, sum(net_minor)::numeric AS net
+            FROM document_line GROUP BY merchant_id, document_id, vat_category, vat_rate_micros
+        ) g GROUP BY merchant_id, document_id
+    ) v USING (merchant_id, document_id)
+) x
+WHERE net_minor <> lines_net OR gross_minor <> net_minor + vat_minor
+    OR (vat_minor <> lines_vat AND (credits_id IS NULL OR abs(vat_minor - lines_vat) > 1));
+
+-- name: moved
+-- scope: report
+SELECT 'I9' AS invariant, count(*) AS wrong,
+    (array_agg(format('document %1$s-%2$s: exact %3$s micros, rounding %4$s; its lines make %5$s', series, number, exact_micros,
+                      rounding_micros, lines_exact) ORDER BY merchant_id, document_id))[1] AS first
+FROM (
+    SELECT d.*, s.scale, coalesce(l.exact, 0) AS lines_exact, coalesce(l.lines, 0) AS lines
+    FROM document d
+    JOIN unnest($1::text[], $2::bigint[]) AS s (currency, scale) ON s.currency = d.currency
+    LEFT JOIN (
+        SELECT merchant_id, document_id, sum(quantity::numeric * unit_micros) AS exact, count(*) AS lines
+        FROM document_line GROUP BY merchant_id, document_id
+    ) l USING (merchant_id, document_id)
+) x
+WHERE exact_micros <> lines_exact OR rounding_micros <> exact_micros - net_minor * scale
+    OR (credits_id IS NULL AND 2 * abs(rounding_micros) > lines * scale);
+
+-- name: postings
+-- scope: report
+-- Documents and their postings are written together in one order.
+SELECT 'I9' AS invariant, count(*) AS wrong,
+    (array_agg(format('document %1$s-%2$s of merchant %3$s: the ledger has %4$s receivable, %5$s VAT and %6$s rounding for it',
+                      series, number, merchant_id, receivable, vat, rounding) ORDER BY merchant_id, place))[1] AS first
+FROM (
+    SELECT d.merchant_id, d.place, d.series, d.number, coalesce(p.receivable, 0) AS receivable, coalesce(p.vat, 0) AS vat,
+        coalesce(p.rounding, 0) AS rounding, d.sign * d.gross_minor * d.scale AS gross, -d.sign * d.vat_minor * d.scale AS tax,
+        d.sign * d.rounding_micros AS rounded
+    FROM (
+        SELECT d.*, s.scale, CASE WHEN d.doc_type = '381' THEN -1 ELSE 1 END AS sign,
+            row_number() OVER (PARTITION BY d.merchant_id ORDER BY d.document_id) AS place
+        FROM document d
+        JOIN unnest($1::text[], $2::bigint[]) AS s (currency, scale) ON s.currency = d.currency
+        WHERE d.doc_type IN ('380', '381') AND (d.gross_minor <> 0 OR d.rounding_micros <> 0)
+    ) d
+    FULL JOIN (
+        SELECT merchant_id, sum(amount_micros) FILTER (WHERE account = 'receivable') AS receivable,
+            sum(amount_micros) FILTER (WHERE account = 'vat') AS vat,
+            sum(amount_micros) FILTER (WHERE account = 'rounding') AS rounding,
+            row_number() OVER (PARTITION BY merchant_id ORDER BY posting_id) AS place
+        FROM ledger_entry WHERE direction = 'document' GROUP BY merchant_id, posting_id
+    ) p USING (merchant_id, place)
+) x
+WHERE (receivable, vat, rounding) IS DISTINCT FROM (gross, tax, rounded);
+
+-- name: numbers
+-- scope: report
+SELECT 'I10' AS invariant, count(*) AS wrong, (array_agg(what ORDER BY series, number))[1] AS first
+FROM (
+    SELECT series, number, format('after %1$s-%2$s comes %3$s-%4$s', series, before, series, number) AS what
+    FROM (SELECT series, number, coalesce(lag(number) OVER (PARTITION BY series ORDER BY number), 0) AS before FROM document) n
+    WHERE number <> before + 1
+    UNION ALL
+    SELECT series, number, format('%1$s-%2$s is of %3$s, the one before it of %4$s', series, number, issued_on, before)
+    FROM (SELECT series, number, issued_on, lag(issued_on) OVER (PARTITION BY series ORDER BY number) AS before FROM document) n
+    WHERE issued_on < before
+    UNION ALL
+    SELECT s.series, s.last, format('series %1$s counts %2$s documents, and has %3$s', s.series, s.last, count(d.number))
+    FROM document_series s LEFT JOIN document d ON d.series = s.series
+    GROUP BY s.series, s.last HAVING count(d.number) <> s.last OR coalesce(max(d.number), 0) <> s.last
+    UNION ALL
+    SELECT d.series, min(d.number), format('series %1$s has documents and no counter', d.series)
+    FROM document d WHERE NOT EXISTS (SELECT FROM document_series s WHERE s.series = d.series) GROUP BY d.series
+) x;
+
+-- name: credits
+-- scope: report
+SELECT 'I11' AS invariant, count(*) AS wrong, (array_agg(what ORDER BY merchant_id, document_id, line))[1] AS first
+FROM (
+    SELECT o.merchant_id, o.document_id, o.line,
+        format('line %1$s of document %2$s-%3$s: %4$s of %5$s units and %6$s of %7$s minor units are credited', o.line, d.series, d.number,
+               c.quantity, o.quantity, c.net, o.net_minor) AS what
+    FROM (
+        SELECT d.merchant_id, d.credits_id, l.credits_line, sum(l.quantity) AS quantity, sum(l.net_minor) AS net
+        FROM document d JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+        WHERE d.credits_id IS NOT NULL GROUP BY 1, 2, 3
+    ) c
+    JOIN document_line o ON o.merchant_id = c.merchant_id AND o.document_id = c.credits_id AND o.line = c.credits_line
+    JOIN document d ON d.merchant_id = o.merchant_id AND d.document_id = o.document_id
+    WHERE abs(c.quantity) > abs(o.quantity) OR abs(c.net) > abs(o.net_minor) OR sign(c.quantity) <> sign(o.quantity)
+        OR (c.quantity = o.quantity AND c.net <> o.net_minor)
+    UNION ALL
+    SELECT d.merchant_id, d.document_id, l.line, format('line %1$s of document %2$s-%3$s credits nothing', l.line, d.series, d.number)
+    FROM document d JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+    WHERE d.credits_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM document_line o WHERE o.merchant_id = d.merchant_id AND o.document_id = d.credits_id AND o.line = l.credits_line)
+    UNION ALL
+    SELECT o.merchant_id, o.document_id, 0, format('document %1$s-%2$s: more VAT is credited than it has', o.series, o.number)
+    FROM document o
+    JOIN (SELECT merchant_id, credits_id, sum(vat_minor) AS vat FROM document WHERE credits_id IS NOT NULL GROUP BY 1, 2) c
+        ON c.merchant_id = o.merchant_id AND c.credits_id = o.document_id
+    WHERE c.vat > o.vat_minor
+) x;
+
+-- name: periods
+-- scope: report
+-- What a closed month billed is what was recorded before its cut: its own, and of earlier months what the close before left.
+SELECT 'I12' AS invariant, count(*) AS wrong,
+    (array_agg(format('merchant %1$s, %2$s, item %3$s of %4$s: documents have %5$s segments, the ledger %6$s before the cut', merchant_id,
+                      to_char(month, 'YYYY-MM'), item_id, to_char(origin, 'YYYY-MM'), billed, booked)
+               ORDER BY month, merchant_id, origin, item_id))[1] AS first
+FROM (
+    SELECT merchant_id, month, item_id, origin, coalesce(d.quantity, 0) AS billed, coalesce(e.segments, 0) AS booked
+    FROM (
+        SELECT d.merchant_id, d.month, l.item_id, l.origin,
+            sum(CASE WHEN d.doc_type = '381' THEN -l.quantity ELSE l.quantity END) AS quantity
+        FROM document d JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+        WHERE d.credits_id IS NULL AND l.kind = 'usage' GROUP BY 1, 2, 3, 4
+    ) d
+    FULL JOIN (
+        SELECT p.merchant_id, p.month, e.item_id, date_trunc('month', e.accepted_at AT TIME ZONE m.timezone)::date AS origin,
+            sum(e.segments) AS segments
+        FROM (
+            SELECT b.*, max(cut_at) OVER (PARTITION BY merchant_id ORDER BY month ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                AS previous_cut_at
+            FROM billing_period b
+        ) p
+        JOIN merchant m ON m.merchant_id = p.merchant_id
+        JOIN ledger_entry e ON e.merchant_id = p.merchant_id AND e.account = 'unbilled' AND e.direction <> 'document'
+            AND e.at < p.cut_at AND e.accepted_at < p.ends_at
+            AND (e.accepted_at >= p.starts_at OR e.at >= coalesce(p.previous_cut_at, '-infinity'))
+        WHERE p.closed_at IS NOT NULL
+        GROUP BY 1, 2, 3, 4
+    ) e USING (merchant_id, month, item_id, origin)
+) x
+WHERE billed <> booked;
+
+-- name: chain
+-- scope: report
+SELECT 'I15' AS invariant, count(*) AS wrong,
+    (array_agg(format('document %1$s-%2$s is not what was issued, or the one before it', series, number) ORDER BY series, number))[1] AS first
+FROM (
+    SELECT series, number, payload, previous_sha256, chain_sha256,
+        coalesce(lag(chain_sha256) OVER (PARTITION BY series ORDER BY number), '') AS before,
+        lead(number) OVER (PARTITION BY series ORDER BY number) IS NULL AS newest
+    FROM document
+) x
+LEFT JOIN document_series s USING (series)
+WHERE previous_sha256 <> before OR chain_sha256 <> sha256(previous_sha256 || payload)
+    OR (newest AND chain_sha256 IS DISTINCT FROM s.last_sha256);
+
+-- name: payloads
+-- scope: report
+-- The stored paper and the row beside it say the same.
+SELECT 'I8' AS invariant, count(*) AS wrong,
+    (array_agg(format('document %1$s-%2$s: its paper has %3$s, its row %4$s', series, number, paper, told) ORDER BY series, number))[1] AS first
+FROM (
+    SELECT series, number,
+        concat_ws(' ', p->>'code', p->>'currency', p->>'issued_on', p->>'net_minor', p->>'vat_minor', p->>'gross_minor',
+                  p->>'exact_micros', p->>'rounding_micros', jsonb_array_length(p->'lines')) AS paper,
+        concat_ws(' ', doc_type, currency, issued_on, net_minor, vat_minor, gross_minor, exact_micros, rounding_micros,
+                  (SELECT count(*) FROM document_line l WHERE l.merchant_id = d.merchant_id AND l.document_id = d.document_id)) AS told
+    FROM (SELECT *, convert_from(payload, 'UTF8')::jsonb AS p FROM document) d
+) x
+WHERE paper <> told;

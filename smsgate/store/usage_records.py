@@ -1,0 +1,65 @@
+"""Charged messages of a merchant's month, streamed in the order of acceptance from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from smsgate.flows.events import first_id_of
+from smsgate.flows.exporting import ChargedMessage, LedgerSum, ReceivedMessage
+from smsgate.protocol.receipt_states import FINAL
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+from smsgate.store.pool import Database
+
+_SQL: Final = load("usage_records")
+BATCH_ROWS: Final = 2_000  # some 1 MB of Python objects at once
+_FINALS: Final = sorted(FINAL)
+
+
+class PgUsageSnapshot:
+    """Implements `exporting.UsageSnapshot`."""
+
+    def __init__(
+        self, connection: Connection, merchant_id: int, starts_at: datetime, ends_at: datetime
+    ) -> None:
+        self._connection = connection
+        self._span = (merchant_id, starts_at, ends_at)
+
+    async def charged(self, currency: str) -> AsyncIterator[Sequence[ChargedMessage]]:
+        merchant_id, starts_at, ends_at = self._span
+        cursor = await self._connection.cursor(
+            _SQL["charged_messages"],
+            merchant_id,
+            first_id_of(starts_at),
+            first_id_of(ends_at),
+            currency,
+            _FINALS,
+        )
+        while rows := await cursor.fetch(BATCH_ROWS):
+            yield [ChargedMessage(*row) for row in rows]
+
+    async def received(self) -> AsyncIterator[Sequence[ReceivedMessage]]:
+        cursor = await self._connection.cursor(_SQL["received_messages"], *self._span)
+        while rows := await cursor.fetch(BATCH_ROWS):
+            yield [ReceivedMessage(*row) for row in rows]
+
+    async def ledger(self, currency: str) -> Sequence[LedgerSum]:
+        rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency)
+        return [LedgerSum(*row) for row in rows]
+
+
+class PgUsageRecords:
+    """Implements `exporting.UsageRecordStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def snapshot(
+        self, merchant_id: int, starts_at: datetime, ends_at: datetime
+    ) -> AsyncIterator[PgUsageSnapshot]:
+        async with self._database.report() as connection:
+            yield PgUsageSnapshot(connection, merchant_id, starts_at, ends_at)

@@ -1,0 +1,81 @@
+"""The proofs of `smsgate billing verify`, set-wise and of one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from smsgate.flows.verifying import Finding
+from smsgate.ids import quarter_hour_of
+from smsgate.money import MINOR_DIGITS, micros_per_minor
+from smsgate.protocol.receipt_states import FINAL
+from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
+from smsgate.store.pool import Database
+
+_SQL: Final = load("verify")
+_DOCUMENTS: Final = load("verify_documents")
+# A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
+WORK_MEM: Final = "128MB"
+ROWS: Final = "rows"  # not a finding: how many rows were looked at
+
+
+class PgVerify:
+    """Implements `verifying.VerifyStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def findings(self) -> tuple[Sequence[Finding], int]:
+        async with self._database.report() as connection:
+            return await findings_of(connection)
+
+
+async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
+    """Run all proofs in the caller's transaction, which is one snapshot."""
+    await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
+    found = [*await _plain(connection), *await _documents(connection)]
+    messages, rows = await _messages(connection)
+    return [*found, *messages], rows
+
+
+async def _plain(connection: Connection) -> list[Finding]:
+    first_id = await _horizon(connection)
+    delivered = await connection.fetchval(_SQL["delivered_items"])
+    found: list[Finding] = []
+    for name in ("unbalanced", "entry_pairs", "replies", "reply_prices", "prices"):
+        found += [Finding(*row) for row in await connection.fetch(_SQL[name])]
+    found += [Finding(*row) for row in await connection.fetch(_SQL["reversals"], first_id)]
+    found += [Finding(*row) for row in await connection.fetch(_SQL["campaigns"], delivered)]
+    return found
+
+
+async def _documents(connection: Connection) -> list[Finding]:
+    currencies = sorted(MINOR_DIGITS)
+    scales = [micros_per_minor(currency) for currency in currencies]
+    found: list[Finding] = []
+    for name in ("lines", "sums", "moved", "postings", "numbers", "credits", "periods", "chain", "payloads"):
+        arguments = (currencies, scales) if "$1" in _DOCUMENTS[name] else ()
+        found += [Finding(*row) for row in await connection.fetch(_DOCUMENTS[name], *arguments)]
+    return found
+
+
+async def _messages(connection: Connection) -> tuple[list[Finding], int]:
+    first_id = await _horizon(connection)
+    rows = await connection.fetch(
+        _SQL["messages"],
+        first_id,
+        datetime.fromtimestamp(quarter_hour_of(first_id), UTC),
+        await connection.fetchval(_SQL["delivered_items"]),
+        sorted(FINAL),
+    )
+    found = [Finding(*row) for row in rows]
+    return [row for row in found if row.invariant != ROWS], sum(
+        row.wrong for row in found if row.invariant == ROWS
+    )
+
+
+async def _horizon(connection: Connection) -> int:
+    """Return the first id whose rows are kept; partitions begin at midnight UTC, a whole quarter."""
+    return int(await connection.fetchval(_SQL["horizon"]) or 0)

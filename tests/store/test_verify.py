@@ -1,0 +1,236 @@
+"""
+`smsgate billing verify` holds on what flows leave behind, and finds each of many corruptions by its first
+row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import asyncpg
+import pytest
+
+from smsgate.flows.verifying import INVARIANTS, Finding
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database, PoolSizes
+from smsgate.store.roles import ADMIN
+from smsgate.store.verify import PgVerify, findings_of
+from tests.conftest import TEMPLATE
+from tests.store.verified_books import PEOPLE, write_books
+
+FIRST_SENT = "(SELECT min(message_id) FROM sent WHERE status = 0)"
+
+
+class Corruption(NamedTuple):
+    """
+    What somebody did to the books, what is found, and a piece of the sentence about the first wrong row.
+    """
+
+    sql: str
+    invariant: str
+    names: str
+
+
+CORRUPTIONS = {
+    "one line of a posting is a micro more": Corruption(
+        "UPDATE ledger_entry SET amount_micros = amount_micros + 1 WHERE (posting_id, line) = "
+        "(SELECT posting_id, line FROM ledger_entry ORDER BY posting_id, line LIMIT 1)",
+        "I1", "is off by 1 micros EUR",
+    ),
+    "a posting is dearer on both sides": Corruption(
+        "UPDATE ledger_entry SET amount_micros = amount_micros * 2 WHERE direction = 'mt' AND posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "rows have",
+    ),
+    "a posting is gone": Corruption(
+        "DELETE FROM ledger_entry WHERE posting_id = (SELECT min(posting_id) FROM ledger_entry WHERE "
+        "direction = 'mt')",
+        "I2", "rows have",
+    ),
+    "a posting stands twice": Corruption(
+        "INSERT INTO ledger_entry SELECT merchant_id, posting_id + 1000000, line, account, currency, "
+        "amount_micros, "
+        "direction, item_id, campaign_id, carrier_id, messages, segments, at, accepted_at FROM ledger_entry "
+        "WHERE posting_id = (SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "rows have",
+    ),
+    "a posting counts a message more": Corruption(
+        "UPDATE ledger_entry SET messages = messages + 1 WHERE posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "rows have",
+    ),
+    "one side of a posting counts a segment more": Corruption(
+        "UPDATE ledger_entry SET segments = segments + 1 WHERE account = 'unbilled' AND posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "its lines name different messages",
+    ),
+    "a posting is moved to another item": Corruption(
+        "UPDATE ledger_entry SET item_id = 11 WHERE account IN ('unbilled', 'revenue') AND posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "item 11",
+    ),
+    "a posting is moved to another quarter of an hour": Corruption(
+        "UPDATE ledger_entry SET accepted_at = accepted_at + interval '15 minutes' WHERE posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mt')",
+        "I2", "rows have",
+    ),
+    "a posting is moved to another campaign": Corruption(
+        "UPDATE ledger_entry SET campaign_id = 77 WHERE posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE campaign_id IS NOT NULL AND direction = 'mt')",
+        "I16", "the counter has 24 accepted",
+    ),
+    "a reply is charged that never came": Corruption(
+        "UPDATE ledger_entry SET messages = messages + 100, segments = segments + 100, "
+        "amount_micros = amount_micros / segments * (segments + 100) WHERE posting_id = "
+        "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mo')",
+        "I2", "replies, 5 came",
+    ),
+    "a reply is charged at another price": Corruption(
+        "UPDATE ledger_entry SET amount_micros = amount_micros * 3 WHERE direction = 'mo'",
+        "I3", "micros for",
+    ),
+    "a message is gone": Corruption(
+        f"DELETE FROM sent WHERE message_id = {FIRST_SENT}", "I2", "rows have",
+    ),
+    "a message is added": Corruption(
+        "INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, sell_item_id, "
+        "sell_micros, "
+        "cost_item_id, cost_micros, sent_at) SELECT merchant_id, message_id + 7000, segment, carrier_id, "
+        "status, segments, "
+        "sell_item_id, sell_micros, cost_item_id, cost_micros, sent_at FROM sent WHERE message_id = "
+        f"{FIRST_SENT}",
+        "I2", "rows have",
+    ),
+    "an accepted message is called refused": Corruption(
+        "UPDATE sent SET status = 88 WHERE message_id = "
+        f"{FIRST_SENT}", "I6", "was not accepted and has a price",
+    ),
+    "a message is a micro dearer": Corruption(
+        "UPDATE sent SET sell_micros = sell_micros + 1 WHERE message_id = "
+        f"{FIRST_SENT}", "I3", "sell 45001 micros",
+    ),
+    "a message costs a micro more": Corruption(
+        "UPDATE sent SET cost_micros = cost_micros + 1 WHERE message_id = "
+        f"{FIRST_SENT}", "I3", "cost 30001 micros",
+    ),
+    "a message has a segment more": Corruption(
+        "UPDATE sent SET segments = segments + 1 WHERE message_id = "
+        f"{FIRST_SENT}", "I3", "45000 x 2 are 90000",
+    ),
+    "a message is priced by a version that is over": Corruption(
+        "UPDATE sent SET sell_item_id = 11 WHERE message_id = "
+        f"{FIRST_SENT}", "I3", "of version 1, which was not in force",
+    ),
+    "a message is sold at a price of costs": Corruption(
+        f"UPDATE sent SET sell_item_id = 2000, sell_micros = 30000 WHERE message_id = {FIRST_SENT}",
+        "I3", "is a mt price of side cost",
+    ),
+    "a message is priced by an item that nobody published": Corruption(
+        "UPDATE sent SET sell_item_id = 999999 WHERE message_id = "
+        f"{FIRST_SENT}", "I3", "is no published price",
+    ),
+    "a published price is changed": Corruption(
+        "UPDATE price_item SET unit_micros = 44000 WHERE item_id = 1000", "I4", "version 2 of list 1",
+    ),
+    "a published price is taken away": Corruption(
+        "DELETE FROM price_item WHERE item_id = 1001", "I4", "version 2 of list 1",
+    ),
+    "a price is added to a published version": Corruption(
+        "INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros) "
+        "VALUES (3000, 2, 2, 'mt', '20801', 1)",
+        "I4", "version 2 of list 2",
+    ),
+    "a published version starts at another instant": Corruption(
+        "UPDATE price_version SET effective_from = effective_from - interval '1 second' WHERE "
+        "(price_list_id, version) = (1, 2)",
+        "I4", "version 2 of list 1",
+    ),
+    "a published price is charged on delivery after all": Corruption(
+        "UPDATE price_item SET basis = 'delivered' WHERE item_id = 1000", "I4", "version 2 of list 1",
+    ),
+    "a charge is given back that never was": Corruption(
+        "INSERT INTO charge_reversal (merchant_id, message_id, segment, posting_id, reason, at) "
+        f"VALUES (7, {FIRST_SENT} + 9000, 0, 1, 'a test', now())",
+        "I5", "was given back and never charged",
+    ),
+    "a charge is given back and the ledger knows nothing of it": Corruption(
+        "INSERT INTO charge_reversal (merchant_id, message_id, segment, posting_id, reason, at) "
+        "SELECT merchant_id, message_id, segment, 1, 'a test', now() FROM sent WHERE message_id = "
+        f"{FIRST_SENT}",
+        "I2", "rows have",
+    ),
+    "a counter is one more": Corruption(
+        "UPDATE campaign_counter SET n = n + 1 WHERE kind = 'accepted'", "I16", "the counter has 25 accepted",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
+    """Make the books once, and return how to connect to them as one who may do anything."""
+    name = f"books_{uuid.uuid4().hex}"
+
+    async def make() -> None:
+        connection = await asyncpg.connect(**postgres_server.connect_args(ADMIN, "postgres"))
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        await connection.close()
+        sizes = PoolSizes(api=4, bulk=4, report=1, control=3)
+        async with await Database.open(
+            postgres_server, database=name, migrate=False, sizes=sizes
+        ) as database:
+            await write_books(database)
+
+    async def drop() -> None:
+        connection = await asyncpg.connect(**postgres_server.connect_args(ADMIN, "postgres"))
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make()).result()
+        yield postgres_server.connect_args(ADMIN, name)
+        thread.submit(asyncio.run, drop()).result()
+
+
+async def found_after(books: dict[str, Any], sql: str) -> dict[str, Finding]:
+    """Return what is wrong after `sql`, which is undone again; the first finding of each invariant counts."""
+    connection = await asyncpg.connect(**books)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        if sql:
+            assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
+        findings, rows = await findings_of(connection)
+        await transaction.rollback()
+    finally:
+        await connection.close()
+    assert rows >= PEOPLE
+    wrong: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.wrong:
+            wrong.setdefault(finding.invariant, finding)
+    return wrong
+
+
+async def test_books_that_flows_made_hold_in_every_proof(books: dict[str, Any]) -> None:
+    assert await found_after(books, "") == {}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
+    corruption = CORRUPTIONS[name]
+    wrong = await found_after(books, corruption.sql)
+    assert corruption.invariant in wrong, wrong
+    first = wrong[corruption.invariant].first
+    assert first is not None
+    assert corruption.names in first
+
+
+async def test_an_empty_database_holds(database: Database) -> None:
+    findings, rows = await PgVerify(database).findings()
+    assert rows == 0
+    assert {finding.invariant for finding in findings} <= set(INVARIANTS)
+    assert not any(finding.wrong for finding in findings)
