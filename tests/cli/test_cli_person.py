@@ -1,0 +1,83 @@
+"""`smsgate person`: a person's data handed out and erased, numbers that nobody may write to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+
+import pytest
+
+from smsgate.clock import SystemClock
+from smsgate.daemon.services import open_services
+from smsgate.flows.ports_api import SubscriberDraft
+from smsgate.store.merchants import PgMerchants
+from smsgate.store.subscribers import PgSubscribers
+from tests.cli.command_shell import Shell
+
+NUMBER = "+33639980001"
+
+
+@pytest.fixture(scope="module")
+def shop(shell: Shell) -> Shell:
+    shell.ok("merchant", "add", "boxman", "--name", "Boxman", "--country", "FR", "--contact", "bxm.fr")
+    return shell
+
+
+async def know(shell: Shell, number: str) -> None:
+    """Have the merchant know somebody, as an import does."""
+    async with open_services(shell.state_dir, None, SystemClock(), print) as services:
+        row = await PgMerchants(services.database).by_slug("boxman")
+        assert row is not None
+        draft = SubscriberDraft(services.ids.next(), int(number), None, "fr", "FR", (), {"name": "Anne"})
+        await PgSubscribers(services.database, services.suppression).add(
+            row.merchant_id, draft, services.clock.now()
+        )
+
+
+def test_a_person_is_handed_out_erased_and_kept_out(shop: Shell) -> None:
+    asyncio.run(know(shop, NUMBER))
+    done = shop.ok("person", "access", "boxman", NUMBER, "--to", "anne.json")
+    assert done.err == "1 records written to anne.json.\n"
+    file = json.loads((shop.cwd / "anne.json").read_text())
+    assert file["subscriber"][0]["fields"] == {"name": "Anne"}
+    assert stat.S_IMODE((shop.cwd / "anne.json").stat().st_mode) == 0o600
+    again = shop.run("person", "access", "boxman", NUMBER, "--to", "anne.json")
+    assert (again.code, again.err) == (2, "smsgate: --to: anne.json is there already.\n")
+
+    assert shop.run("person", "erase", "boxman", NUMBER).code == 2  # not without --yes
+    assert shop.ok("person", "suppressed", "boxman", NUMBER, "--json").json()["suppressed"] is False
+    erased = shop.ok("person", "erase", "boxman", NUMBER, "--yes", "--json").json()
+    assert (erased["kind"], erased["records"]) == ("erasure", 1)
+    gone = shop.run("person", "erase", "boxman", NUMBER, "--yes")
+    assert (gone.code, gone.err) == (1, f"smsgate: Boxman has no subscriber with the number {NUMBER}.\n")
+    asked = shop.ok("person", "suppressed", "boxman", NUMBER, "--json").json()
+    assert (asked["suppressed"], asked["reason"]) == (True, "erased")
+    listed = shop.ok("person", "requests", "boxman", "--json").json()
+    assert [each["kind"] for each in listed] == ["erasure", "access"]
+    assert "erasure" in shop.ok("person", "requests", "boxman").out
+
+
+def test_a_blocked_number_is_blocked_for_whoever_has_it(shop: Shell) -> None:
+    number = "+33639980002"
+    asyncio.run(know(shop, number))
+    done = shop.ok("person", "block", number, "--reason", "complaint")
+    assert done.err == f"{number} is blocked for every merchant; 1 had it.\n"
+    told = shop.ok("person", "suppressed", "boxman", number).err
+    assert told.startswith(f"boxman may not write to {number}: complaint, since 20")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("block", "12", "--reason", "complaint"), 2, "NUMBER: "),
+        (("block", NUMBER, "--reason", "mood"), 2, "--reason: mood is none of wrong_person, death, child"),
+        (("suppressed", "nobody", NUMBER), 1, "No merchant has the slug 'nobody'"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(
+    shop: Shell, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    done = shop.run("person", *arguments)
+    assert done.code == code
+    assert sentence in done.err
