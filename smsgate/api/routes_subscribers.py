@@ -23,7 +23,7 @@ from smsgate.api.models import (
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
-from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.campaigns.places import check_place
 from smsgate.campaigns.texts import system_text, topic_text
 from smsgate.errors import Conflict, Invalid
@@ -70,6 +70,10 @@ PROBLEMS: Final = (
     ProblemType(
         "suppressed", 409, "The number may not be written to", "The person complained or was erased."
     ),
+    ProblemType(
+        "basis_not_allowed", 422, "Only a consent allows marketing there", "Ask the person for consent."
+    ),
+    ProblemType("order_no_sale", 422, "No order that you sold by", "Name an order that stands."),
     ProblemType("place_invalid", 422, "No such region or time zone", "Use ISO 3166-2 and IANA names."),
     ProblemType(
         "occurred_in_future", 422, "The instant is yet to come", "Check the clock and the time zone."
@@ -133,6 +137,10 @@ class DoubleOptIn(RequestModel):
     )
 
 
+class SimilarProducts(RequestModel):
+    order: str = Field(max_length=64, description="By which the person became your customer.")
+
+
 class CreateConsent(RequestModel):
     subscriber: str = Field(max_length=64)
     purpose: Purpose = Purpose.OFFERS
@@ -147,6 +155,15 @@ class CreateConsent(RequestModel):
         default=None,
         description="Ask the person first: pending until a yes comes from the phone, 7 days at most.",
     )
+    similar_products: SimilarProducts | None = Field(
+        default=None,
+        description="The basis is no consent but a sale, for offers of similar products: wording_version "
+        "names the text by which the person could object at the order.",
+    )
+
+    def basis(self) -> dict[str, str]:
+        """Return what evidence says of the sale, where there is one."""
+        return {} if self.similar_products is None else {"order": self.similar_products.order}
 
 
 class Consent(AnswerModel):
@@ -158,6 +175,7 @@ class Consent(AnswerModel):
     wording_version: str
     source: str
     evidence: dict[str, object]
+    basis: Literal["consent", "similar_products"]
     occurred_at: Instant
     recorded_at: Instant
 
@@ -234,7 +252,7 @@ async def create_consent(call: Call) -> Answer:
         raise Invalid("occurred_at is yet to come.", code="occurred_in_future", pointer="/occurred_at")
     subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
     granted = body.event == "granted"
-    question = None
+    question, order_id = None, _sale(call, body)
     if granted and body.double_opt_in is not None:
         question = await _question(call, subscriber_id, body.purpose, body.double_opt_in.sender)
     draft = ConsentDraft(
@@ -244,12 +262,14 @@ async def create_consent(call: Call) -> Answer:
         granted=granted,
         wording_version=body.wording_version,
         source=body.source,
-        evidence=body.evidence,
+        evidence=body.evidence
+        | ({} if body.similar_products is None else {"order": body.similar_products.order}),
         occurred_at=body.occurred_at,
         event_id=context.ids.next(),
         event_subject=call.public(Kind.SUBSCRIBER, subscriber_id),
         event_data={"purpose": body.purpose.value, "source": body.source},
         question=question,
+        order_id=order_id,
     )
     row, msisdn = await context.subscribers.consent(call.merchant_id, draft, now)
     if body.purpose is Purpose.OFFERS:
@@ -263,6 +283,18 @@ async def create_consent(call: Call) -> Answer:
     if question is not None:
         context.wakeups.interactive()
     return _consent(call, row)
+
+
+def _sale(call: Call, body: CreateConsent) -> int | None:
+    """Return the order that is named as the basis, in place of a consent."""
+    if body.similar_products is None:
+        return None
+    if body.event != "granted" or body.purpose is not Purpose.OFFERS or body.double_opt_in is not None:
+        raise Invalid(
+            "A sale allows offers alone, and is no consent to be asked for or revoked.",
+            pointer="/similar_products",
+        )
+    return call.decode(Kind.ORDER, body.similar_products.order)
 
 
 async def _question(call: Call, subscriber_id: int, purpose: Purpose, sender: str) -> SystemMessage:
@@ -334,6 +366,7 @@ def _consent(call: Call, row: ConsentRow) -> Consent:
         wording_version=row.wording_version,
         source=row.source,
         evidence=dict(row.evidence),
+        basis="similar_products" if row.event == ConsentEvent.SIMILAR_PRODUCTS else "consent",
         occurred_at=row.occurred_at,
         recorded_at=row.recorded_at,
     )
@@ -352,7 +385,8 @@ ROUTES: Final = (
     Route("POST", "/v1/consents", create_consent, "Append a consent or a revocation", Scope.SUBSCRIBERS,
           request=CreateConsent, response=Consent, status=201,
           errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future",
-                  "question_open", "sender_unknown", "sender_not_reply_capable"),
+                  "question_open", "sender_unknown", "sender_not_reply_capable", "basis_not_allowed",
+                  "order_no_sale"),
           description="Nothing is sent to the person, but for a double opt-in's question. A revocation "
                       "holds before the answer leaves."),
     Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ,

@@ -41,6 +41,8 @@ class ConsentEvent(StrEnum):
     OPT_IN = "opt_in"  # form, shop or API with complete evidence; single opt-in
     OPT_IN_DOUBLE = "opt_in_double"  # the same, and a question goes out first
     IMPORT = "import"
+    # The order of a customer who could object then: no consent, where the law asks for none.
+    SIMILAR_PRODUCTS = "similar_products"
     YES = "yes"  # a yes-word while the question is pending
     START = "start"  # JOIN or START by SMS from the phone itself
     STOP = "stop"
@@ -73,7 +75,7 @@ _S, _E = ConsentState, ConsentEvent
 _WELCOME: Final = Decision(_S.SUBSCRIBED, tell="start_welcome")
 _ASK: Final = Decision(_S.PENDING, tell="optin_question")
 _STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offers=True)
-_BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT)
+_BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT, _E.SIMILAR_PRODUCTS)
 
 
 def _stay(state: ConsentState) -> Decision:
@@ -90,6 +92,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.OPT_IN: _WELCOME,
         _E.OPT_IN_DOUBLE: _ASK,
         _E.IMPORT: Decision(_S.SUBSCRIBED),
+        _E.SIMILAR_PRODUCTS: Decision(_S.SUBSCRIBED),
         _E.YES: _stay(state),
         _E.START: _WELCOME,
         _E.STOP: _STOPPED,
@@ -110,6 +113,7 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
     _S.NONE: {_E.IDLE: _stay(_S.NONE), _E.REASSIGNED: _stay(_S.NONE)},
     _S.PENDING: {
         _E.OPT_IN_DOUBLE: _stay(_S.PENDING),  # one question, not two
+        _E.SIMILAR_PRODUCTS: _stay(_S.PENDING),  # who was asked is not answered for
         _E.YES: _WELCOME,
         _E.QUESTION_EXPIRED: Decision(_S.NONE),
         _E.IDLE: Decision(_S.NONE),
@@ -118,15 +122,18 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.OPT_IN: _stay(_S.SUBSCRIBED),
         _E.OPT_IN_DOUBLE: _stay(_S.SUBSCRIBED),
         _E.IMPORT: _stay(_S.SUBSCRIBED),
+        _E.SIMILAR_PRODUCTS: _stay(_S.SUBSCRIBED),
         _E.PAUSE: Decision(_S.PAUSED, tell="pause_confirmation"),
     },
     _S.PAUSED: {
         _E.OPT_IN: _stay(_S.PAUSED),
         _E.OPT_IN_DOUBLE: _stay(_S.PAUSED),
         _E.IMPORT: _stay(_S.PAUSED),
+        _E.SIMILAR_PRODUCTS: _stay(_S.PAUSED),
         _E.RESUME: Decision(_S.SUBSCRIBED),
     },
     _S.UNSUBSCRIBED: {
+        _E.SIMILAR_PRODUCTS: _refuse(_S.UNSUBSCRIBED, "stop_is_newer"),  # a purchase takes no objection back
         _E.STOP: _stay(_S.UNSUBSCRIBED),  # two stops give one confirmation
         _E.CARRIER_STOP: _stay(_S.UNSUBSCRIBED),
         _E.IDLE: _stay(_S.UNSUBSCRIBED),  # an objection outlives three years of silence

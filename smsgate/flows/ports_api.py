@@ -314,6 +314,7 @@ class ConsentDraft:
     event_subject: str
     event_data: JsonObject
     question: SystemMessage | None = None  # double opt-in: asked when the state becomes pending
+    order_id: int | None = None  # the basis is this order, and no consent
 
 
 @dataclass(frozen=True, slots=True)

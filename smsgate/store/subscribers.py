@@ -16,7 +16,8 @@ from smsgate.campaigns.consent import (
     decide,
 )
 from smsgate.campaigns.places import check_place, place_key
-from smsgate.errors import Conflict, DomainError, NotFound, StoreError
+from smsgate.campaigns.similar_products import SOLD, check_country
+from smsgate.errors import Conflict, DomainError, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
 from smsgate.flows.system_messages import columns_of
@@ -130,8 +131,11 @@ class PgSubscribers:
             )
             assert found is not None  # its row is locked
             before, event = ConsentState(found["state"]), _event(draft)
+            evidence_at = draft.occurred_at
+            if draft.order_id is not None:
+                evidence_at = await _sold_at(connection, merchant_id, draft, held["country"], now)
             decision = decide(
-                before, event, evidence_at=draft.occurred_at, last_stop_at=found["stopped_at"],
+                before, event, evidence_at=evidence_at, last_stop_at=found["stopped_at"],
                 evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
             )  # fmt: skip
             if not decision.accepted:
@@ -179,9 +183,32 @@ async def _place(
     return place_key(held["country"], region, timezone, str(held["msisdn"]))
 
 
+async def _sold_at(
+    connection: Connection, merchant_id: int, draft: ConsentDraft, country: str, now: datetime
+) -> datetime:
+    """
+    Return when the person bought; a stop since then forbids what a sale allows.
+
+    Raises:
+        Invalid: code `basis_not_allowed` or `order_no_sale`.
+    """
+    check_country(country, now.date())
+    order = await connection.fetchrow(_SQL["order_of"], merchant_id, draft.order_id, draft.subscriber_id)
+    if order is None or order["state"] not in SOLD:
+        raise Invalid(
+            "That is no order of this person that you sold something by.",
+            code="order_no_sale",
+            pointer="/similar_products/order",
+        )
+    at: datetime = order["created_at"]
+    return at
+
+
 def _event(draft: ConsentDraft) -> ConsentEvent:
     if not draft.granted:
         return ConsentEvent.STOP
+    if draft.order_id is not None:
+        return ConsentEvent.SIMILAR_PRODUCTS
     return ConsentEvent.OPT_IN if draft.question is None else ConsentEvent.OPT_IN_DOUBLE
 
 

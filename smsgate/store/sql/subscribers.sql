@@ -55,7 +55,11 @@ RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::t
 
 -- name: lock_consent
 -- scope: merchant
-SELECT msisdn, language FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE;
+SELECT msisdn, language, country FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE;
+
+-- name: order_of
+-- scope: merchant
+SELECT state, created_at FROM orders WHERE merchant_id = $1 AND order_id = $2 AND subscriber_id = $3;
 
 -- name: consent_of
 -- scope: merchant

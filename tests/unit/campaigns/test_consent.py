@@ -27,6 +27,7 @@ GRID = {
     E.OPT_IN:           "subs subs subs paus subs subs !    !",
     E.OPT_IN_DOUBLE:    "pend pend subs paus pend pend !    !",
     E.IMPORT:           "subs subs subs paus subs subs !    !",
+    E.SIMILAR_PRODUCTS: "subs pend subs paus stop subs !    !",
     E.YES:              "none subs subs paus unsu expi eras bloc",
     E.START:            "subs subs subs subs subs subs subs !",
     E.STOP:             "unsu unsu unsu unsu unsu unsu eras bloc",
@@ -47,6 +48,8 @@ def test_every_state_answers_every_event_as_the_grid_says(state: ConsentState, e
     decision = decide(state, event, evidence_at=NOW)
     if expected == "!":
         assert (decision.accepted, decision.code, decision.state) == (False, "suppressed", state)
+    elif expected == "stop":
+        assert (decision.accepted, decision.code, decision.state) == (False, "stop_is_newer", state)
     else:
         assert decision.accepted
         assert decision.state.value.startswith(expected)
@@ -71,7 +74,9 @@ def test_two_stops_give_one_confirmation() -> None:
     assert second.tell is None
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(S, [E.IMPORT, E.OPT_IN, E.OPT_IN_DOUBLE])))
+@pytest.mark.parametrize(
+    ("state", "event"), list(product(S, [E.IMPORT, E.OPT_IN, E.OPT_IN_DOUBLE, E.SIMILAR_PRODUCTS]))
+)
 def test_an_import_or_opt_in_older_than_a_stop_never_revives(
     state: ConsentState, event: ConsentEvent
 ) -> None:
