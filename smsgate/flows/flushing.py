@@ -63,9 +63,10 @@ class Flushing:
                 self._pump.work.clear()
                 await self._pump.work.wait()
             await self._gather()
-            self.busy = True
-            await self._flush()
-            self.busy = False
+            if not self._outcomes.empty():
+                self.busy = True
+                await self._flush()
+                self.busy = False
 
     async def _gather(self) -> None:
         """Let rows come together for one transaction."""
