@@ -127,10 +127,11 @@ async def keep_lease(renewals: Renewals, lease: NodeLease, asked_at: float) -> N
     """
     Renew a lease that was asked for at `asked_at` of the loop's clock; return when it is lost.
 
+    It runs from then: where the answer was slow, the first renewal comes so much sooner.
     The loop's clock, for a story that moves the process's own does not move the database's.
     """
     loop = asyncio.get_running_loop()
-    valid_until, wait_s, held = asked_at + TTL_S, RENEW_INTERVAL_S, True
+    valid_until, wait_s, held = asked_at + TTL_S, asked_at + RENEW_INTERVAL_S - loop.time(), True
     try:
         while held:
             await asyncio.sleep(wait_s)

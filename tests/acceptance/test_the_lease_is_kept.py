@@ -10,19 +10,23 @@ from pydantic import SecretStr
 
 from smsgate.config import DatabaseSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
-from smsgate.store.node_lease import RENEW_INTERVAL_S, TTL_S, renew
+from smsgate.daemon.services import keep_lease
+from smsgate.store.node_lease import RENEW_INTERVAL_S, TTL_S, Renewals, renew, take_slot
 from smsgate.store.pool import PoolSizes
 from tests.acceptance.town import Ground
+
+
+def a_process(ground: Ground) -> Settings:
+    return Settings(
+        node=NodeSettings(state_dir=ground.state_dir, roles=("webhooks",)),
+        database=DatabaseSettings(dsn=SecretStr(ground.dsn)),
+    )
 
 
 async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_ends_no_process(
     ground: Ground,
 ) -> None:
-    settings = Settings(
-        node=NodeSettings(state_dir=ground.state_dir, roles=("webhooks",)),
-        database=DatabaseSettings(dsn=SecretStr(ground.dsn)),
-    )
-    async with running(settings, say=print) as process:
+    async with running(a_process(ground), say=print) as process:
         database = process.services.database
         async with AsyncExitStack() as others:
             for _ in range(PoolSizes().control):
@@ -31,3 +35,17 @@ async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_e
                 await asyncio.wait_for(process.wait(asyncio.Event()), TTL_S + RENEW_INTERVAL_S)
         async with database.control() as connection:
             assert await renew(connection, process.services.lease)
+
+
+async def test_a_lease_that_was_long_in_coming_is_renewed_so_much_sooner(ground: Ground) -> None:
+    left_s = RENEW_INTERVAL_S - 0.1  # of the lease, when the answer is there
+    async with running(a_process(ground), say=print) as process:
+        database = process.services.database
+        async with database.control() as connection:
+            lease = await take_slot(connection, "slow", left_s)
+        asked_at = asyncio.get_running_loop().time() - (TTL_S - left_s)
+        keeping = asyncio.create_task(keep_lease(Renewals(database), lease, asked_at))
+        await asyncio.sleep(2 * RENEW_INTERVAL_S)
+        assert not keeping.done()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
