@@ -22,6 +22,7 @@ from smsgate.flows.guarding import Guarding
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
+from smsgate.flows.opt_outs import OptOuts
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.pacing import Pacing
 from smsgate.flows.ports import Wakeups
@@ -53,6 +54,7 @@ CONSENTS_INTERVAL_S = 60.0  # a pause is over within a minute of its time
 RECOVERY_INTERVAL_S = 2.0  # dead owners are noticed within their lease's end and this
 UNMATCHED_INTERVAL_S = 1.0
 UNMATCHED_MAX = 5_000  # receipts matched by one hash join
+OPT_OUTS_INTERVAL_S = 1.0  # of carriers' lists; the carrier refuses by itself what leaves meanwhile
 BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
 GUARD_INTERVAL_S = 1.0  # counters of campaigns that send are looked at
@@ -132,20 +134,14 @@ class Gateway:
             gates=gates,
             owner=owner,
         )
+        consents = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
+        self._opt_outs = OptOuts(consents, accounts, clock)
         self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
-        self.intake = Intake(
-            StoredInbound(database, ids.next, suppression),
-            accounts,
-            pricing,
-            networks,
-            DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches),
-            stops,
-            wakeups,
-            clock,
-            owner=owner,
-            busy_status=self._busy_status,
-        )
-        self._consents = _ageing(database, ids, public_ids, clock)
+        self.flushing.committed = self._opt_outs.see
+        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches)
+        inbound = StoredInbound(database, ids.next, suppression)
+        self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
+        self._consents = ConsentAgeing(consents, clock)
         self._clock = clock
         self._ids_of_gone: dict[int, ReceiptIds] = {}
         self.receipts_resolved = 0  # in the database, since the start
@@ -153,6 +149,30 @@ class Gateway:
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._flush_task: asyncio.Task[None] | None = None
         self._intake_task: asyncio.Task[None] | None = None
+
+    def _make_intake(
+        self,
+        store: StoredInbound,
+        pricing: Pricing,
+        networks: NetworkTable,
+        tools: DeskTools,
+        stops: RecentStops,
+        wakeups: Wakeups,
+        clock: Clock,
+        owner: int,
+    ) -> Intake:
+        return Intake(
+            store,
+            self.switchboard.carriers,
+            pricing,
+            networks,
+            tools,
+            stops,
+            wakeups,
+            clock,
+            owner=owner,
+            busy_status=self._busy_status,
+        )
 
     def _make_loops(self, limits: SendingLimits) -> list[Loop]:
         pump, claiming, clock = self.pump, self.claiming, self._clock
@@ -179,6 +199,7 @@ class Gateway:
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
             Loop("backlogs", self._read_backlogs, clock, interval_s=BACKLOGS_INTERVAL_S),
             Loop("mo-parts", self.intake.settle_parts, clock, interval_s=PARTS_INTERVAL_S),
+            Loop("opt-outs", self._opt_outs.step, clock, interval_s=OPT_OUTS_INTERVAL_S),
             Loop("consents", self._consents.step, clock, interval_s=CONSENTS_INTERVAL_S),
             Loop("recovery", self._recover, clock, interval_s=RECOVERY_INTERVAL_S),
         ]
@@ -286,6 +307,7 @@ class Gateway:
             known = ids.form
             found = await self._store.resolve_unmatched(carrier_id, ids, UNMATCHED_MAX, now)
             self.receipts_resolved += found.matched
+            self._opt_outs.see_matched(found)
             more = more or found.looked_at == UNMATCHED_MAX
             if ids.form is not known:
                 log.info("receipt_ids_learned", carrier_id=carrier_id, form=str(ids.form))
@@ -309,10 +331,6 @@ class Gateway:
             )
             self.pump.wake_claims.set()
         return False
-
-
-def _ageing(database: Database, ids: IdMaker, public_ids: PublicIds, clock: Clock) -> ConsentAgeing:
-    return ConsentAgeing(PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER)), clock)
 
 
 async def end_tasks(tasks: Sequence[asyncio.Task[None]], timeout_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -13,7 +13,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.ports import Carrier, SendingStore
-from smsgate.flows.records import Ack
+from smsgate.flows.records import Ack, Flush
 from smsgate.flows.sending import Pump
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ class Flushing:
         *,
         owner: int,
     ) -> None:
+        self.committed: Callable[[Flush], None] = lambda _flush: None  # who looks at what was committed
         self._store = store
         self._pump = pump
         self._outcomes = outcomes
@@ -103,5 +104,6 @@ class Flushing:
         for carrier_id, group in acks.items():
             if (carrier := self._carriers.get(carrier_id)) is not None:  # else it was taken out meanwhile
                 carrier.acknowledge(group)
+        self.committed(cut.flush)
         self._pump.committed(cut, taken_over)
         cut.let_go()

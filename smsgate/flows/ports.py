@@ -51,6 +51,8 @@ class Carrier(Protocol):
     unreachable_wait_s: float  # after which a system message goes again by itself
     receipt_ids: ReceiptIds  # how its receipts name their messages: told or learned
     reroute_statuses: frozenset[int]  # command_status that means: not by me, another carrier may
+    opted_out_statuses: frozenset[int]  # command_status that means: the person opted out, at the carrier
+    opted_out_errors: frozenset[bytes]  # errors of receipts that mean the same
 
     def room(self, lane: Lane) -> int:
         """Return how many segments may be written now: bound, window free, rate tokens, lane's share."""

@@ -309,6 +309,8 @@ class Resolved:
 
     looked_at: int
     matched: int  # among them those that say nothing new
+    # (merchant, message, error) of those that name one
+    errors: Sequence[tuple[int, int, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)

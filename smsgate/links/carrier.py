@@ -99,6 +99,8 @@ class CarrierAccount:
         self.unreachable_statuses = frozenset(profile.unreachable_statuses)
         self.unreachable_wait_s = profile.unreachable_wait_s
         self.reroute_statuses = frozenset(profile.reroute_statuses)
+        self.opted_out_statuses = frozenset(profile.opted_out_statuses)
+        self.opted_out_errors = frozenset(error.encode() for error in profile.opted_out_errors)
         self.mo_busy_status = profile.mo_busy_status
         self._bodies = BodyMaker(profile, self._clock)
         self.concat = self._bodies.concat

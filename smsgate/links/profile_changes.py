@@ -14,6 +14,8 @@ LIVE_KEYS: Final = frozenset(
         "interactive_share",
         "throttle_statuses",
         "reroute_statuses",
+        "opted_out_statuses",
+        "opted_out_errors",
         "unreachable_statuses",
         "unreachable_wait_s",
         "senders",

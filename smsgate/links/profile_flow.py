@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from smsgate.links.profile_values import FROZEN, CommandStatus, Seconds
+from smsgate.links.profile_values import FROZEN, Ascii, CommandStatus, Seconds
 from smsgate.protocol.commands import Status
 
 WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
@@ -45,6 +45,12 @@ class FlowKeys(BaseModel):
     )
     query_after_s: Seconds = Field(default=600.0, description="seconds without a receipt")
 
+    opted_out_statuses: tuple[CommandStatus, ...] = Field(
+        default=(), description="command_status numbers that mean: this person opted out, at the carrier"
+    )
+    opted_out_errors: tuple[Ascii, ...] = Field(
+        default=(), description="errors of receipts (err:) that mean the same"
+    )
     reroute_statuses: tuple[CommandStatus, ...] = Field(
         default=(), description="command_status numbers that mean: this carrier cannot, another one may"
     )

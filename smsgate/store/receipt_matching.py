@@ -127,7 +127,12 @@ async def resolve_unmatched(
             await _insert(connection, next_id, carrier_id, matched)
         if missed:
             await connection.execute(SQL["not_matched"], carrier_id, missed, now)
-        return Resolved(len(waiting), len(matched))
+        errors = [
+            (message["merchant_id"], message["message_id"], receipt["error"])
+            for receipt, message in matched.values()
+            if receipt["error"]
+        ]
+        return Resolved(len(waiting), len(matched), errors)
 
 
 def _numbered(waiting: Sequence[asyncpg.Record]) -> Iterable[tuple[int, asyncpg.Record]]:

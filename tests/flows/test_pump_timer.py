@@ -39,6 +39,8 @@ class _SpentRate:
     unreachable_wait_s = 300.0
     receipt_ids = ReceiptIds()
     reroute_statuses: frozenset[int] = frozenset()
+    opted_out_statuses: frozenset[int] = frozenset()
+    opted_out_errors: frozenset[bytes] = frozenset()
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock

@@ -54,6 +54,8 @@ DEFAULTS: dict[str, Any] = {
     "missing_version_is_old": False,
     "query": False,
     "unreachable_statuses": (),
+    "opted_out_statuses": (),
+    "opted_out_errors": (),
 }
 
 

@@ -43,6 +43,20 @@ SELECT s.subscriber_id, t.purpose,
  WHERE s.merchant_id = $1
  ORDER BY s.subscriber_id, t.purpose
 
+-- name: opted_out
+-- scope: merchant
+-- The outcome that stands says it: the carrier's own code, of the carrier that the message went by.
+SELECT DISTINCT s.subscriber_id
+  FROM sent x
+  JOIN message m ON m.merchant_id = $1 AND m.message_id = x.message_id
+  JOIN subscriber s ON s.merchant_id = $1 AND s.msisdn = m.msisdn
+ WHERE x.merchant_id = $1 AND x.message_id = ANY ($2::bigint[])
+   AND ((x.carrier_id, x.status) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))
+        OR EXISTS (SELECT FROM receipt r
+                    WHERE r.merchant_id = $1 AND r.message_id = x.message_id
+                      AND (x.carrier_id, r.error) IN (SELECT * FROM unnest($5::smallint[], $6::bytea[]))))
+ ORDER BY s.subscriber_id
+
 -- name: log
 -- scope: merchant
 INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
