@@ -17,7 +17,7 @@ from typing import Final
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_machine import machine
 from smsgate.campaigns.reply_phrases import classify, named
-from smsgate.campaigns.reply_stops import Stop, read_stop
+from smsgate.campaigns.reply_stops import SLIP, Stop, read_stop
 from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
@@ -100,7 +100,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     whole = text if alone else take_apart(seen, words)
     sign = machine(seen, whole) if whole.tokens else None
     if sign is not None:
-        if stop is None or len(text.tokens) >= MACHINE_WORDS_MIN or not alone:
+        if stop is None or stop.rule == SLIP or len(text.tokens) >= MACHINE_WORDS_MIN or not alone:
             return Found(Label.AUTO, "machine", f"A phone or a machine wrote this: {sign!r}.")
         return Found(
             Label.UNCLEAR, "machine_or_stop", f"{sign!r} may be a machine's, and a stop stands beside it."

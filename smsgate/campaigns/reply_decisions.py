@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
-from smsgate.campaigns.reply_words import shared
+from smsgate.campaigns.reply_words import MEANING, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_phrases import Segment
@@ -129,6 +129,8 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
         if segment.category == "choice":
             chosen += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]][:1]
         elif segment.category in {"quantity", "split"}:
+            if segment.category == "split":
+                unknown += _swallowed(text, segment)
             numbers += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]]
         if not language and segment.category in _DECIDING:
             language = segment.language
@@ -145,6 +147,20 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
         elif segment.category in {"praise", "weak"}:
             praised = place
     return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised)
+
+
+def _swallowed(text: TakenApart, split: Segment) -> list[str]:
+    """Return the words that name nobody where a total's parts name people: "one for mum and maybe"."""
+    people = shared()
+    return [
+        token
+        for place, token in enumerate(text.tokens[split.start : split.end], split.start)
+        if not (text.values[place] or token in people.relatives or token in people.names)
+        and not any(meaning.category in _JOINING for meaning in text.begins[place][MEANING].ends)
+    ]
+
+
+_JOINING: Final = frozenset(("function", "pronoun", "harmless", "item", "adverb"))
 
 
 def _breaks_off(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tries import NOTHING, begin, longest, matches
-from smsgate.campaigns.reply_words import MACHINE, plain, shared
+from smsgate.campaigns.reply_words import MACHINE, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart

@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tries import NOTHING, longest, matches
-from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, STOP, plain, shared
+from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, STOP, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
@@ -140,7 +141,10 @@ def _unlisted(token: str, names: frozenset[str]) -> str:
         return "named"
     people = shared()
     known = (
-        token in people.names or (token[-1] == "s" and token[:-1] in people.names) or token in people.titles
+        token in people.names
+        or token in people.titles
+        or (token[-1] == "s" and token[:-1] in people.names)
+        or (token[0] == "ل" and token[1:] in people.names)
     )
     return "name" if known else "unknown"
 

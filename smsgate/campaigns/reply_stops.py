@@ -7,11 +7,31 @@ inside a phrase that means something else ("bus stop", "can't stop listening") d
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_tokens import glued_stop, one_edit
+from smsgate.campaigns.reply_entries import BIT
+from smsgate.campaigns.reply_slips import (
+    BONES_MIN,
+    NEAR_LETTERS_MIN,
+    STRONG_LETTERS_MIN,
+    Slip,
+    bare,
+    bones,
+    nearest,
+    one_edit,
+)
+from smsgate.campaigns.reply_tokens import glued_stop
 from smsgate.campaigns.reply_tries import NOTHING, matches
-from smsgate.campaigns.reply_words import BIT, FOREIGN_STOP, STOP, shared, typo
+from smsgate.campaigns.reply_words import (
+    BONED,
+    FOREIGN_STOP,
+    RESOLVED_MAX,
+    STOP,
+    begins_of,
+    forms,
+    shared,
+)
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_phrases import Segment
@@ -19,9 +39,13 @@ if TYPE_CHECKING:
     from smsgate.campaigns.reply_words import Request, Vocabulary
 
 SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
+CLAUSE_WORDS_MAX: Final = 8  # of a clause that still is about the stop word it ends in
 TOGETHER_WORDS_MAX: Final = 11  # words over which ideas are still said of one another
 TOGETHER_HITS_MAX: Final = 64  # entries that may begin within them; a hostile text costs no more
 PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
+MIXED: Final = ("en", "fr")  # languages whose words people put into sentences of every other
+SLIP_WORDS_MAX: Final = 12  # in a longer text some word is always one slip away from another
+SLIP: Final = "stop_slip"  # the rule of a stop that was typed with a slip of the finger
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
@@ -59,21 +83,46 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         return Stop("stop_word", "'stop' was typed in pieces."), True, False
     kinds = _kinds(text, segments)
     hits, taken = _hits(text, words, kinds)
+    stop = _asked(text, hits, kinds, segments)
+    if stop is None and "unknown" in kinds:
+        stop = _slipped(text, words, kinds, taken)
+        short = len(text.tokens) <= SLIP_WORDS_MAX
+        meant = _mended(text, words, kinds, taken) if stop is None and short else None
+        if meant is not None:
+            stop = _asked(meant, _hits(meant, words, kinds)[0], kinds, segments)
+            stop = stop and stop._replace(rule=SLIP)
+    heard = any(hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits)
+    return stop, heard, any(hit.asks.bits & BIT["neg"] for hit in hits)
+
+
+def _asked(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:
     bits = 0
     for hit in hits:
         bits |= hit.asks.bits
     if bits & _STOP:
         hit = next(hit for hit in hits if hit.asks.bits & _STOP)
-        said = f"{_words(text, hit)!r} asks for no more messages."
-        return Stop("stop_phrase", said, hit.asks.by[0][0]), True, False
+        return Stop("stop_phrase", f"{_words(text, hit)!r} asks for no more messages.", hit.asks.by[0][0])
     stop = _joined(text, hits, kinds) if bits else None
     if stop is None and bits & _KEYWORD:
-        hits = [hit for hit in hits if not _part_of_another(hit, segments)]
-        stop = _nearly_alone(text, hits, kinds) or _alone(text, hits, kinds, segments)
-    if stop is None and "unknown" in kinds:
-        stop = _slipped(text, words, kinds, taken)
-    heard = any(hit.asks.bits & _SHORT for hit in hits)
-    return stop, heard, bool(bits & BIT["neg"])
+        alone = [hit for hit in hits if not _part_of_another(hit, segments)]
+        stop = _nearly_alone(text, alone, kinds) or _alone(text, alone, kinds, segments)
+    return stop
+
+
+def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[int]) -> TakenApart | None:
+    """Return the text with words of the stop lists in the place of what is one slip away from them."""
+    tokens = [
+        _slip(token, words).word if kind == "unknown" and place not in taken else token
+        for place, (token, kind) in enumerate(zip(text.tokens, kinds, strict=True))
+    ]
+    if tokens == text.tokens:
+        return None
+    spellings = [
+        spelled if token == was else forms(token)
+        for token, was, spelled in zip(tokens, text.tokens, text.spellings, strict=True)
+    ]
+    begins = [begins_of(token, spelled, words) for token, spelled in zip(tokens, spellings, strict=True)]
+    return replace(text, tokens=tokens, spellings=spellings, begins=begins)
 
 
 def _words(text: TakenApart, hit: Hit) -> str:
@@ -135,7 +184,7 @@ def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
 
 
 def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
-    """Return the first rule whose ideas stand close together in one clause, all in one language."""
+    """Return the first rule whose ideas stand close together in one clause, in one language or two."""
     for (start, end), asked in zip(text.clauses, text.asked, strict=True):
         inside = [hit for hit in hits if start <= hit.start < end]
         common = BIT["question"] if asked else 0
@@ -153,8 +202,11 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
                 if hit.end <= first.start + TOGETHER_WORDS_MAX:
                     for language, mask in hit.asks.by:
                         masks[language] = masks.get(language, 0) | mask
+            mixed = 0
+            for language in MIXED:
+                mixed |= masks.get(language, 0)
             for language, mask in masks.items():
-                near, clause = mask | common, whole[language] | common
+                near, clause = mask | mixed | common, whole[language] | common
                 for rule in shared().rules:
                     if near & rule.needs == rule.needs and not clause & rule.without:
                         said = " ".join(text.tokens[start:end])
@@ -167,10 +219,17 @@ def _nearly_alone(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop |
     for start, end in text.clauses:
         others = _others(kinds[start:end])
         for hit in hits:
-            inside = start <= hit.start and hit.end <= end and hit.asks.bits & _SHORT
-            if inside and others - _others(kinds[hit.start : hit.end]) <= SHORT_WORDS_MAX:
+            if not (start <= hit.start and hit.end <= end and hit.asks.bits & _SHORT):
+                continue
+            if others - _others(kinds[hit.start : hit.end]) <= SHORT_WORDS_MAX:
                 said = f"{_words(text, hit)!r} stands nearly alone in its clause."
                 return Stop("stop_word", said, hit.asks.by[0][0])
+            if not _others(kinds[start : hit.start]):
+                said = f"{_words(text, hit)!r} begins a clause."
+                return Stop("stop_begins", said, hit.asks.by[0][0])
+            if not _others(kinds[hit.end : end]) and others <= CLAUSE_WORDS_MAX:
+                said = f"{_words(text, hit)!r} ends a clause."
+                return Stop("stop_ends", said, hit.asks.by[0][0])
     return None
 
 
@@ -185,18 +244,42 @@ def _slipped(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[i
         for place in range(start, end):
             if kinds[place] == "unknown" and place not in taken and others - 1 <= SHORT_WORDS_MAX:
                 word = text.tokens[place]
-                meant = _slip(word, words)
+                meant = _slip(word, words).stop
                 if meant:
-                    return Stop("stop_slip", f"{word!r} is {meant!r} with one slip of the finger.")
+                    return Stop(SLIP, f"{word!r} is {meant!r} with one slip of the finger.")
     return None
 
 
-def _slip(word: str, words: Vocabulary) -> str | None:
-    if glued_stop(word):
+def _slip(word: str, words: Vocabulary) -> Slip:
+    found = words.slips.get(word)
+    if found is None:
+        found = Slip(_stop_meant(word, words), _word_meant(word, words))
+        if len(words.slips) < RESOLVED_MAX:
+            words.slips[word] = found
+    return found
+
+
+def _stop_meant(word: str, words: Vocabulary) -> str | None:
+    if glued_stop(word) or word in shared().glued:
         return "stop"
     if len(word) in LENGTH_NEAR and word not in shared().neighbours_not and one_edit(word, "stop"):
         return "stop"
-    return typo(word, words)
+    if len(word) < STRONG_LETTERS_MIN - 1:
+        return None
+    own = nearest(word, words.strong, loosely=True)
+    return own if own is not None or word in words.known else nearest(word, shared().strong)
+
+
+def _word_meant(word: str, words: Vocabulary) -> str:
+    """Return the word of the stop lists that `word` is meant to be, or `word`."""
+    if word in words.near.get(word, ()):
+        return word
+    arabic = words.language == BONED or (not word.isalpha() and not word.isdecimal())
+    if arabic and word not in words.words and len(bones(word)) >= BONES_MIN:
+        return shared().bones.get(bones(word), word)
+    if not word.isascii() and bare(word) != word:
+        return bare(word)
+    return (nearest(word, words.near) if len(word) >= NEAR_LETTERS_MIN - 1 else None) or word
 
 
 def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:

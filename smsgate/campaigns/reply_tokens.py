@@ -12,8 +12,9 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tries import Begins, Words, begin, longest
-from smsgate.campaigns.reply_words import NUMBER, Vocabulary, begins_of, forms, plain, shared
+from smsgate.campaigns.reply_words import NUMBER, Vocabulary, begins_of, forms, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -128,6 +129,7 @@ def clean(raw: str) -> str:
 
 def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
+    text = text.strip()
     if "\n" not in text:
         return _QUOTED.sub(" ", text) if _QUOTED.search(text) else text
     kept = []
@@ -175,6 +177,8 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
             text.close_clause()
         elif kind == "other":
             _other(token, text)
+        elif match[0] == "#":
+            text.add("number", forms("number"))  # "lose my #"
         elif kind == "sign":
             text.add(NOT_A_NUMBER + token, (NOT_A_NUMBER + token,))
         elif kind == "smile":
@@ -273,19 +277,3 @@ _DECIDING: Final = frozenset(
 def glued_stop(word: str) -> bool:
     """Return whether this is "stop" with something glued on: STOP36111, STOPSMS."""
     return _GLUED_STOP.fullmatch(word) is not None
-
-
-def one_edit(word: str, target: str) -> bool:
-    """Return whether one insertion, deletion, substitution or swap of neighbours makes `target`."""
-    if abs(len(word) - len(target)) > 1:
-        return False
-    if len(word) == len(target):
-        different = [i for i, (a, b) in enumerate(zip(word, target, strict=True)) if a != b]
-        swapped = len(different) == 2 and different[1] == different[0] + 1
-        return len(different) == 1 or (
-            swapped
-            and word[different[0]] == target[different[1]]
-            and word[different[1]] == target[different[0]]
-        )
-    longer, shorter = (word, target) if len(word) > len(target) else (target, word)
-    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))

@@ -42,17 +42,20 @@ def begin(tree: Node, spelling: Words) -> Begin:
 
 def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int, Any]]:
     """Return the end and the meaning of every entry that begins at `start`, where `first` stands."""
-    place, count = start + 1, len(spellings)
-    found = [(place, meaning) for meaning in first.ends]
-    if not first.deeper or place == count:
+    second, count = start + 1, len(spellings)
+    found = [(second, meaning) for meaning in first.ends] if first.ends else []
+    if not first.deeper or second == count:
         return found
-    waiting = [(node, place) for node in first.deeper]
+    waiting = [(node, second) for node in first.deeper]
     while waiting:
         node, place = waiting.pop()
-        if place > start + 1 and END in node:
+        if place > second and END in node:
             found.append((place, node[END]))
         if place < count:
-            waiting += [(node[form], place + 1) for form in spellings[place] if form in node]
+            for form in spellings[place]:
+                deeper = node.get(form)
+                if deeper is not None:
+                    waiting.append((deeper, place + 1))
             if "_" in node:
                 last = min(place + GAP_WORDS_MAX, count)
                 waiting += [(node["_"], end) for end in range(place + 1, last + 1)]

@@ -10,43 +10,44 @@ about it, and as a single word of the Latin alphabet only when it is long enough
 
 from __future__ import annotations
 
-import re
 from functools import cache, lru_cache, reduce
 from operator import or_
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from smsgate.campaigns.folding import fold
+from smsgate.campaigns.reply_entries import (
+    BIT,
+    LANGUAGES,
+    decision_entries,
+    entries_of,
+    number_entries,
+    request_entries,
+    spelled_entries,
+    tree_of,
+    word_file,
+)
+from smsgate.campaigns.reply_slips import (
+    BONES_MIN,
+    NEAR_ALONE_LETTERS_MIN,
+    NEAR_LETTERS_MIN,
+    STRONG_LETTERS_MIN,
+    Near,
+    Slip,
+    bones,
+    neighbours,
+)
 from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert
 from smsgate.campaigns.tables import table
 
-LANGUAGES: Final = (
-    "fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr", "ru", "uk", "ar",
-    "ar-Latn", "cs", "ro", "el", "hu",
-)  # fmt: skip
-# What a phrase says about the decision. Where one stands in two lists, the first of these holds.
-CATEGORIES: Final = (
-    "quantity", "split", "no", "function", "unclear", "buy", "choice", "start", "weak", "yes", "help",
-    "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
-)  # fmt: skip
-# What a phrase says about silence: four kinds of phrases, and the ideas that `stop_rules` joins.
-STOP_KINDS: Final = ("not_stop", "stop", "stop_short", "stop_alone")
-IDEAS: Final = (
-    "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
-    "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
-    "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
-    "minor", "item", "name", "question",
-)  # fmt: skip
-BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
 STEM_LETTERS_MAX: Final = 14
 FOREIGN_LETTERS_MIN: Final = 4  # shorter Latin words are too often words of another language
 RESOLVED_MAX: Final = 20_000  # words kept with what they stand for, of all people together
 
-NUMBER: Final = "#"
+GLUED_LETTERS_MIN: Final = 7  # of a phrase that was typed without its spaces
 
-_APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
-_QUOTES: Final = re.compile(r"[“”„«»″]")
-_NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
+BONED: Final = "ar-Latn"  # the language whose words are known by their consonants
+
+NUMBER: Final = "#"
 
 
 class Request(NamedTuple):
@@ -83,9 +84,12 @@ class Vocabulary(NamedTuple):
     stops: Node
     words: frozenset[str]  # single words of the own language: they are never read as another language's
     numbers: dict[str, int]
+    language: str
     known: frozenset[str]  # spellings that are right as they stand
     begins: dict[str, Begins]  # of words seen so far
-    typo_of: dict[str, str]  # strong stop words of seven letters and more, with one letter left out
+    slips: dict[str, Slip]  # of words seen so far
+    strong: Near  # long stop words that ask for silence by themselves
+    near: Near  # long words of the stop lists
 
 
 class Shared(NamedTuple):
@@ -96,6 +100,10 @@ class Shared(NamedTuple):
     stops: Node
     numbers: dict[str, int]
     stems: frozenset[str]
+    frames: tuple[tuple[str, str], ...]  # "ma*ch": what words begin and end with
+    strong: Near
+    bones: dict[str, str]  # words of the stop lists of Arabic in Latin letters by their consonants
+    glued: frozenset[str]  # phrases of the stop lists without their spaces
     rules: tuple[StopRule, ...]
     machine: Node
     reactions: Node
@@ -103,18 +111,12 @@ class Shared(NamedTuple):
     names: frozenset[str]
     titles: frozenset[str]
     order_nouns: frozenset[str]
+    relatives: frozenset[str]
     neighbours_not: frozenset[str]
     farewells: frozenset[Words]
     emoji_harmless: frozenset[str]
     emoji_no: frozenset[str]
     emoji_stop: frozenset[str]
-
-
-def plain(text: str) -> str:
-    """Return folded text with apostrophes as spaces and typographic quotes as straight ones."""
-    if text.isascii():
-        return text.lower().replace("'", " ").replace("`", " ")
-    return _QUOTES.sub('"', _APOSTROPHES.sub(" ", fold(text)))
 
 
 def own_language(language: str) -> str:
@@ -133,6 +135,11 @@ def forms(word: str) -> Words:
     found = [word]
     found += [
         stem for n in range(2, min(len(word), STEM_LETTERS_MAX) + 1) if (stem := word[:n] + "*") in stems
+    ]
+    found += [
+        f"{head}*{tail}"
+        for head, tail in shared().frames
+        if len(word) > len(head) + len(tail) and word.startswith(head) and word.endswith(tail)
     ]
     if word in SIZES or word == NUMBER:
         found.append("@")
@@ -163,56 +170,55 @@ def vocabulary(language: str) -> Vocabulary:
     numbers: dict[str, int] = {}
     stops: dict[Words, int] = {}
     for source in (own, ""):
-        for word, value in _numbers(source):
+        for word, value in number_entries(source):
             if len(word) == 1:
                 numbers.setdefault(word[0], value)
             insert(meanings, word, Meaning("number", source, value))
-        for entry, category in _decisions(source):
+        for entry, category in decision_entries(source):
             insert(meanings, entry, Meaning(category, source))
-        for entry, bit in _requests(source):
+        for entry, bit in request_entries(source):
             stops[entry] = stops.get(entry, 0) | bit
     insert(meanings, (NUMBER,), Meaning("number", ""))
     tree: Node = {}
     for entry, mask in stops.items():
         insert(tree, entry, Request(((own, mask),), mask))
     everywhere = shared()
-    strong = [e[0] for e, mask in stops.items() if len(e) == 1 and mask & (BIT["stop"] | BIT["stop_short"])]
-    typo_of = {
-        shorter: word
-        for word in strong
-        if len(word) > STRONG_LETTERS_MIN and not word.endswith("*")
-        for shorter in (word, *_one_less(word))
-    }
-    single = frozenset(entry[0] for entry, _ in (*_decisions(own), *_requests(own)) if len(entry) == 1)
+    single = frozenset(
+        entry[0] for entry, _ in (*decision_entries(own), *request_entries(own)) if len(entry) == 1
+    )
     return Vocabulary(
         meanings=meanings,
         stops=tree,
         words=single | numbers.keys(),
+        language=own,
         numbers=everywhere.numbers | numbers,
-        known=frozenset(single | {word for entry in _spelled() for word in entry} | numbers.keys()),
+        known=frozenset(single | {word for entry in spelled_entries() for word in entry} | numbers.keys()),
         begins={},
-        typo_of=typo_of,
+        slips={},
+        strong=neighbours(_strong(stops)),
+        near=neighbours(_slippery(stops)),
     )
 
 
-STRONG_LETTERS_MIN: Final = 6
+def _slippery(stops: dict[Words, int]) -> set[str]:
+    """Return the words of stop lists that are long enough to be known again with a slip of the finger."""
+    alone = sum(rule.needs for rule in shared().rules if rule.needs.bit_count() == 1)
+    return {
+        word
+        for entry, mask in stops.items()
+        for word in entry
+        if word.isalpha() and len(word) >= (NEAR_ALONE_LETTERS_MIN if mask & alone else NEAR_LETTERS_MIN)
+    }
 
 
-def _one_less(word: str) -> list[str]:
-    return [word[:i] + word[i + 1 :] for i in range(len(word))]
-
-
-def typo(word: str, words: Vocabulary) -> str | None:
-    """Return the long stop word that is one letter away from `word`: missing, extra, wrong or swapped."""
-    if len(word) < STRONG_LETTERS_MIN:
-        return None
-    found = words.typo_of.get(word)
-    if found is None:
-        for shorter in _one_less(word):
-            found = words.typo_of.get(shorter)
-            if found is not None:
-                break
-    return found
+def _strong(stops: dict[Words, int]) -> set[str]:
+    """Return the long words of stop lists that ask for silence by themselves."""
+    strong = BIT["stop"] | BIT["stop_short"]
+    return {
+        entry[0]
+        for entry, mask in stops.items()
+        if len(entry) == 1 and mask & strong and len(entry[0]) >= STRONG_LETTERS_MIN and entry[0].isalpha()
+    }
 
 
 @cache
@@ -220,18 +226,18 @@ def shared() -> Shared:
     """Return what all languages have in common, and the entries of each that count in all."""
     common = table("words", "common.toml")
     people = table("words", "names.toml")
-    ambiguous = {entry[0] for entry in _entries(common["ambiguous"])}
+    ambiguous = {entry[0] for entry in entries_of(common["ambiguous"])}
     numbers: dict[str, int] = {}
     readings: dict[Words, dict[str, Meaning]] = {}
     stops: dict[Words, dict[str, int]] = {}
     for language in LANGUAGES:
-        for entry, value in _numbers(language):
+        for entry, value in number_entries(language):
             if _abroad(entry, ambiguous):
                 readings.setdefault(entry, {})[language] = Meaning("number", language, value)
-        for entry, category in _decisions(language):
+        for entry, category in decision_entries(language):
             if _abroad(entry, ambiguous):
                 readings.setdefault(entry, {})[language] = Meaning(category, language)
-        for entry, bit in _requests(language):
+        for entry, bit in request_entries(language):
             if _abroad(entry, ambiguous):
                 masks = stops.setdefault(entry, {})
                 masks[language] = masks.get(language, 0) | bit
@@ -245,21 +251,38 @@ def shared() -> Shared:
     tree: Node = {}
     for entry, masks in stops.items():
         insert(tree, entry, Request(tuple(masks.items()), reduce(or_, masks.values())))
+    everyones = {entry: reduce(or_, masks.values()) for entry, masks in stops.items()}
+    spelled = spelled_entries()
     return Shared(
         version=str(common["version"]),
         meanings=meanings,
         stops=tree,
         numbers=numbers,
-        stems=frozenset(word for entry in _spelled() for word in entry if word.endswith("*")),
+        stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
+        frames=tuple(
+            (word.partition("*")[0], word.partition("*")[2])
+            for word in sorted({word for entry in spelled for word in entry})
+            if "*" in word[1:-1]
+        ),
+        strong=neighbours(_strong(everyones)),
+        bones=_bones(),
+        glued=frozenset(
+            "".join(entry)
+            for entry, mask in everyones.items()
+            if len(entry) > 1 and mask & BIT["stop"] and len("".join(entry)) >= GLUED_LETTERS_MIN
+        ),
         rules=tuple(map(_stop_rule, common["stop_rules"])),
-        machine=_tree(*(_file(language).get("auto", "") for language in LANGUAGES)),
-        reactions=_tree(*(_file(language).get("reaction", "") for language in LANGUAGES)),
-        signatures=_tree(common["signature"]),
-        names=frozenset(e[0] for e in _entries(f"{people['first']};{people['family']}")),
-        titles=frozenset(e[0] for e in _entries(people["titles"])),
-        order_nouns=frozenset(e[0] for name in LANGUAGES for e in _entries(_file(name).get("ordernoun", ""))),
-        neighbours_not=frozenset(e[0] for e in _entries(common["stop_neighbours_not"])),
-        farewells=frozenset(_entries(common["farewell"])),
+        machine=tree_of(*(word_file(language).get("auto", "") for language in LANGUAGES)),
+        reactions=tree_of(*(word_file(language).get("reaction", "") for language in LANGUAGES)),
+        signatures=tree_of(common["signature"]),
+        names=frozenset(e[0] for e in entries_of(f"{people['first']};{people['family']}")),
+        titles=frozenset(e[0] for e in entries_of(people["titles"])),
+        order_nouns=frozenset(
+            e[0] for name in LANGUAGES for e in entries_of(word_file(name).get("ordernoun", ""))
+        ),
+        relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
+        neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
+        farewells=frozenset(entries_of(common["farewell"])),
         emoji_harmless=frozenset(common["emoji_harmless"]),
         emoji_no=frozenset(common["emoji_no"]),
         emoji_stop=frozenset(common["emoji_stop"]),
@@ -292,51 +315,21 @@ def _agreed(found: list[Meaning]) -> Meaning | None:
     return Meaning("unclear", first.language)
 
 
+def _bones() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry, bit in request_entries(BONED):
+        for word in entry:
+            if bit != BIT["not_stop"] and word.isalnum() and len(bones(word)) >= BONES_MIN:
+                found.setdefault(bones(word), word)
+    return found
+
+
 def _abroad(entry: Words, ambiguous: set[str]) -> bool:
     """Return whether an entry may count for subscribers of another language."""
     if len(entry) > 1:
         return any(len(word) >= FOREIGN_LETTERS_MIN for word in entry) or len(entry) > 2
-    word = entry[0]
+    word = entry[0].removesuffix("*")
     return word not in ambiguous and (not word.isascii() or len(word) >= FOREIGN_LETTERS_MIN)
-
-
-@cache
-def _file(language: str) -> dict[str, Any]:
-    return table("words", f"{language or 'common'}.toml")
-
-
-@cache
-def _decisions(language: str) -> tuple[tuple[Words, str], ...]:
-    words = _file(language)
-    found: dict[Words, str] = {}
-    for category in CATEGORIES:
-        for entry in _entries(words.get(category, "")):
-            found.setdefault(entry, category)
-    return tuple(found.items())
-
-
-@cache
-def _requests(language: str) -> tuple[tuple[Words, int], ...]:
-    words = _file(language)
-    return tuple(
-        (entry, BIT[kind]) for kind in BIT if kind != "item" for entry in _entries(words.get(kind, ""))
-    )
-
-
-@cache
-def _numbers(language: str) -> tuple[tuple[Words, int], ...]:
-    pairs = [
-        pair.partition("=") for pair in re.split(r"[;\n]", _file(language).get("numbers", "")) if "=" in pair
-    ]
-    return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
-
-
-@cache
-def _spelled() -> frozenset[Words]:
-    """Return every entry of every language that is no name and no machine's phrase."""
-    return frozenset(
-        entry for language in ("", *LANGUAGES) for entry, _ in (*_decisions(language), *_requests(language))
-    )
 
 
 def _stop_rule(row: dict[str, str]) -> StopRule:
@@ -347,19 +340,3 @@ def _stop_rule(row: dict[str, str]) -> StopRule:
         name="_".join(needs),
         reason=row["reason"],
     )
-
-
-def _tree(*lists: str) -> Node:
-    """Return a trie of entries; one that begins with "^" counts at the beginning of a text alone."""
-    tree: Node = {}
-    for text in lists:
-        for entry in _entries(text):
-            anchored = entry[0].startswith("^")
-            insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
-    return tree
-
-
-@cache
-def _entries(text: str) -> tuple[Words, ...]:
-    pieces = (tuple(_NOT_WORD.sub(" ", plain(piece)).split()) for piece in re.split(r"[;\n]", text))
-    return tuple(piece for piece in pieces if piece)

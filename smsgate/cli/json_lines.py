@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+import typer
 
+from smsgate.cli.exits import Exit
 from smsgate.cli.files import unreadable
 from smsgate.errors import Invalid, SmsgateError
 
@@ -43,8 +45,23 @@ def answer_lines(sources: list[str], bare: str, answer: Callable[[Row], Row]) ->
     return all_read
 
 
-def names_file(words: str) -> bool:
-    """Return whether these words name a file of lines; hardly a text is the name of a file that is there."""
+def text_or_lines(words: str | None, answer: Callable[[Row], Row]) -> str:
+    """
+    Return `words` if they are a text to show; else answer the lines that they name and end the command.
+
+    Without words, lines come from standard input. Hardly a text is the name of a file that is there.
+
+    Raises:
+        Exit: the lines are answered.
+        UsageRefused: the file cannot be opened.
+    """
+    if words is not None and not _names_file(words):
+        return words
+    answered = answer_lines([words or STDIN], "text", answer)
+    raise typer.Exit(Exit.OK if answered else Exit.FAILED)
+
+
+def _names_file(words: str) -> bool:
     return words == STDIN or (len(words.encode()) <= NAME_OCTETS_MAX and Path(words).is_file())
 
 

@@ -9,8 +9,7 @@ import typer
 from smsgate.campaigns.replies import Context
 from smsgate.campaigns.reply_inspection import LANGUAGE_UNKNOWN, inspect_reply
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit
-from smsgate.cli.json_lines import STDIN, answer_lines, names_file
+from smsgate.cli.json_lines import Row, text_or_lines
 from smsgate.cli.output import JsonOption, show, show_json
 
 EPILOG: Final = examples(
@@ -48,14 +47,9 @@ def reply(
     ] = Context.OFFER,
     as_json: JsonOption = False,
 ) -> None:
-    if words is None or names_file(words):
-        answered = answer_lines(
-            [words or STDIN],
-            "text",
-            lambda row: inspect_reply({"lang": language, "context": context.value, **row}),
-        )
-        raise typer.Exit(Exit.OK if answered else Exit.FAILED)
-    found = inspect_reply({"text": words, "lang": language, "context": context.value})
+    profile: Row = {"lang": language, "context": context.value}
+    words = text_or_lines(words, lambda row: inspect_reply(profile | row))
+    found = inspect_reply(profile | {"text": words})
     if as_json:
         show_json({"text": words, **found})
         return

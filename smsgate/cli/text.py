@@ -7,8 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit
-from smsgate.cli.json_lines import STDIN, answer_lines, names_file
+from smsgate.cli.json_lines import text_or_lines
 from smsgate.cli.output import JsonOption, show, show_json, show_table
 from smsgate.protocol.encodings import ALL_SHIFTS, Written, alternatives
 from smsgate.protocol.replacements import Replaced, replace_for
@@ -43,9 +42,7 @@ def text(
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    if words is None or names_file(words):
-        answered = answer_lines([words or STDIN], "text", inspect_text)
-        raise typer.Exit(Exit.OK if answered else Exit.FAILED)
+    words = text_or_lines(words, inspect_text)
     ways, replaced = alternatives(words, ALL_SHIFTS), replace_for(words)
     shorter = alternatives(replaced.text, ALL_SHIFTS)[0] if replaced.replacements else None
     if as_json:

@@ -21,7 +21,8 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
 from smsgate.billing.prices import Direction
 from smsgate.campaigns.order_commands import may_command
-from smsgate.campaigns.reply_words import LANGUAGES, vocabulary
+from smsgate.campaigns.reply_entries import LANGUAGES
+from smsgate.campaigns.reply_words import vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.campaigns.replies import Context, Label, read_reply
-from smsgate.campaigns.reply_words import LANGUAGES
+from smsgate.campaigns.reply_entries import LANGUAGES
 from tests.replies.scoring import OWN, rows
 
 ORDERS = {Label.ACCEPT, Label.QUANTITY, Label.CHOICE}

@@ -51,6 +51,33 @@ def test_a_stated_number_is_the_quantity(language: str, text: str, quantity: int
 
 @pytest.mark.parametrize(
     ("text", "language"),
+    [
+        ("pelase dont send me anymroe mesages", "en"),
+        ("leavemealone", "en"),
+        ("abmeldne", "und"),
+        ("desinscrption", "fr"),
+        ("w9fo had les messages", "ar-Latn"),
+        ("waaqef", "ar-Latn"),
+        ("matsiftoulich", "ar-Latn"),
+        ("الرقم مو لأحمد", "ar"),
+        ("supprimez my number", "fr"),
+        ("lose my #", "en"),
+        ("how many times must I say stop", "en"),
+    ],
+)
+def test_a_stop_is_heard_through_slips_of_the_finger_and_mixed_languages(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.STOP
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("oui je prnds", "fr"), ("yse", "en"), ("bestelen", "de"), ("takk to ja", "pl")]
+)
+def test_an_order_is_never_read_out_of_a_word_that_is_not_spelled_right(text: str, language: str) -> None:
+    assert read_reply(text, language).label not in ORDERS
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
     [("NON 4711", "fr"), ("NO 4711", "en"), ("NEJ 4711", "sv"), ("annuler commande 4711", "fr")],
 )
 def test_a_no_with_an_order_number_cancels_that_order(text: str, language: str) -> None:

@@ -1,0 +1,106 @@
+"""
+The entries of the word files, `words/*.toml`: one file per language, and `common.toml` ("") for all.
+
+`words/README.md` says what each list means.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from smsgate.campaigns.folding import fold
+from smsgate.campaigns.reply_tries import Node, Words, insert
+from smsgate.campaigns.tables import table
+
+LANGUAGES: Final = (
+    "fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr", "ru", "uk", "ar",
+    "ar-Latn", "cs", "ro", "el", "hu",
+)  # fmt: skip
+# What a phrase says about the decision. Where one stands in two lists, the first of these holds.
+CATEGORIES: Final = (
+    "quantity", "split", "no", "function", "unclear", "buy", "choice", "start", "weak", "yes", "help",
+    "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
+)  # fmt: skip
+# What a phrase says about silence: four kinds of phrases, and the ideas that `stop_rules` joins.
+STOP_KINDS: Final = ("not_stop", "stop", "stop_short", "stop_alone")
+IDEAS: Final = (
+    "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
+    "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
+    "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
+    "minor", "gone", "know", "you", "age", "item", "name", "question",
+)  # fmt: skip
+BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
+
+# Spellings of Arabic that people do not keep apart: ة ه, ى ي, the Persian letters, the stretching stroke.
+_ARABIC: Final = str.maketrans("ةىیک", "هييك", "ـ")
+_APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
+_QUOTES: Final = re.compile(r"[“”„«»″]")
+_NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
+
+
+def plain(text: str) -> str:
+    """Return folded text with apostrophes as spaces and typographic quotes as straight ones."""
+    if text.isascii():
+        return text.lower().replace("'", " ").replace("`", " ")
+    return _QUOTES.sub('"', _APOSTROPHES.sub(" ", fold(text).translate(_ARABIC)))
+
+
+@cache
+def word_file(language: str) -> dict[str, Any]:
+    return table("words", f"{language or 'common'}.toml")
+
+
+@cache
+def decision_entries(language: str) -> tuple[tuple[Words, str], ...]:
+    words = word_file(language)
+    found: dict[Words, str] = {}
+    for category in CATEGORIES:
+        for entry in entries_of(words.get(category, "")):
+            found.setdefault(entry, category)
+    return tuple(found.items())
+
+
+@cache
+def request_entries(language: str) -> tuple[tuple[Words, int], ...]:
+    words = word_file(language)
+    return tuple(
+        (entry, BIT[kind]) for kind in BIT if kind != "item" for entry in entries_of(words.get(kind, ""))
+    )
+
+
+@cache
+def number_entries(language: str) -> tuple[tuple[Words, int], ...]:
+    pairs = [
+        pair.partition("=")
+        for pair in re.split(r"[;\n]", word_file(language).get("numbers", ""))
+        if "=" in pair
+    ]
+    return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
+
+
+@cache
+def spelled_entries() -> frozenset[Words]:
+    """Return every entry of every language that is no name and no machine's phrase."""
+    return frozenset(
+        entry
+        for language in ("", *LANGUAGES)
+        for entry, _ in (*decision_entries(language), *request_entries(language))
+    )
+
+
+def tree_of(*lists: str) -> Node:
+    """Return a trie of entries; one that begins with "^" counts at the beginning of a text alone."""
+    tree: Node = {}
+    for text in lists:
+        for entry in entries_of(text):
+            anchored = entry[0].startswith("^")
+            insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
+    return tree
+
+
+@cache
+def entries_of(text: str) -> tuple[Words, ...]:
+    pieces = (tuple(_NOT_WORD.sub(" ", plain(piece)).split()) for piece in re.split(r"[;\n]", text))
+    return tuple(piece for piece in pieces if piece)
