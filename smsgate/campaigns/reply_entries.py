@@ -29,7 +29,7 @@ IDEAS: Final = (
     "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
     "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
     "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
-    "minor", "gone", "know", "you", "age", "item", "name", "question",
+    "minor", "gone", "know", "you", "how", "age", "item", "name", "question",
 )  # fmt: skip
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 

@@ -49,6 +49,8 @@ SLIP: Final = "stop_slip"  # the rule of a stop that was typed with a slip of th
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
+_ALL: Final = sum(BIT.values())
+_IDEAS: Final = _ALL & ~(_STOP | _SHORT | _ALONE | _NOT)
 _KEYWORD: Final = _SHORT | _ALONE
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
@@ -146,11 +148,12 @@ def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[H
         if own is not NOTHING:
             found += [Hit(start, end, mask) for end, mask in matches(own, text.spellings, start)]
         if foreign is not NOTHING:
-            own_word = text.tokens[start] in words.words
+            word = text.tokens[start]
+            hidden = _ALL if word in words.keywords else _IDEAS if word in words.words else 0
             found += [
                 Hit(start, end, mask)
                 for end, mask in matches(foreign, text.spellings, start)
-                if not (own_word and end == start + 1)
+                if end > start + 1 or not hidden or mask.bits & ~hidden
             ]
     others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT]
     if others and len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
@@ -188,10 +191,16 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
     for (start, end), asked in zip(text.clauses, text.asked, strict=True):
         inside = [hit for hit in hits if start <= hit.start < end]
         common = BIT["question"] if asked else 0
-        if "item" in kinds[start:end]:
+        if "item" in kinds[start:end] or not shared().order_nouns.isdisjoint(text.tokens[start:end]):
             common |= BIT["item"]
         if "name" in kinds[start:end]:
             common |= BIT["name"]
+        bits = common
+        for hit in inside:
+            bits |= hit.asks.bits
+        rules = [rule for rule in shared().rules if bits & rule.needs == rule.needs]
+        if not rules:
+            continue
         whole: dict[str, int] = {}
         for hit in inside:
             for language, mask in hit.asks.by:
@@ -207,7 +216,7 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
                 mixed |= masks.get(language, 0)
             for language, mask in masks.items():
                 near, clause = mask | mixed | common, whole[language] | common
-                for rule in shared().rules:
+                for rule in rules:
                     if near & rule.needs == rule.needs and not clause & rule.without:
                         said = " ".join(text.tokens[start:end])
                         return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)

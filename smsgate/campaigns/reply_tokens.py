@@ -171,7 +171,8 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
             text.question = True
             text.close_clause(asked=True)
         elif kind == "cut":
-            text.close_clause()
+            if match[0] != "-" or not _inside_word(folded, match.start()):
+                text.close_clause()
         elif kind == "dots":
             text.dots = True
             text.close_clause()
@@ -190,6 +191,11 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
         begins_of(token, spelled, words) for token, spelled in zip(text.tokens, text.spellings, strict=True)
     ]
     return text
+
+
+def _inside_word(text: str, place: int) -> bool:
+    """Return whether the hyphen at `place` joins two words: "laissez-moi", "retirar-me"."""
+    return text[max(place - 1, 0)].isalpha() and text[place + 1 : place + 2].isalpha()
 
 
 def _other(token: str, text: TakenApart) -> None:
@@ -270,7 +276,7 @@ def spelling(word: str, words: Vocabulary) -> str:
 _DECIDING: Final = frozenset(
     ("ok", "oki", "okay", "oke", "okej", "yes", "yep", "yeah", "oui", "ouais", "ja", "si", "sim", "non",
      "no", "nein", "nej", "stop", "arret", "basta", "fin", "unsubscribe", "cancel", "quit", "end",
-     "start", "help", "gerne", "vale", "claro", "da", "tak", "evet")
+     "opt", "remove", "stopp", "stoppen", "start", "help", "gerne", "vale", "claro", "da", "tak", "evet")
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from smsgate.campaigns.reply_entries import (
     BIT,
     LANGUAGES,
+    STOP_KINDS,
     decision_entries,
     entries_of,
     number_entries,
@@ -83,6 +84,7 @@ class Vocabulary(NamedTuple):
     meanings: Node
     stops: Node
     words: frozenset[str]  # single words of the own language: they are never read as another language's
+    keywords: frozenset[str]  # those of them that say more about a stop than an idea
     numbers: dict[str, int]
     language: str
     known: frozenset[str]  # spellings that are right as they stand
@@ -183,6 +185,8 @@ def vocabulary(language: str) -> Vocabulary:
     for entry, mask in stops.items():
         insert(tree, entry, Request(((own, mask),), mask))
     everywhere = shared()
+    keywords = {e[0] for e, _ in decision_entries(own) if len(e) == 1}
+    keywords |= {e[0] for e, bit in request_entries(own) if len(e) == 1 and bit & _STOPPING}
     single = frozenset(
         entry[0] for entry, _ in (*decision_entries(own), *request_entries(own)) if len(entry) == 1
     )
@@ -190,6 +194,7 @@ def vocabulary(language: str) -> Vocabulary:
         meanings=meanings,
         stops=tree,
         words=single | numbers.keys(),
+        keywords=frozenset(keywords | numbers.keys()),
         language=own,
         numbers=everywhere.numbers | numbers,
         known=frozenset(single | {word for entry in spelled_entries() for word in entry} | numbers.keys()),
@@ -198,6 +203,9 @@ def vocabulary(language: str) -> Vocabulary:
         strong=neighbours(_strong(stops)),
         near=neighbours(_slippery(stops)),
     )
+
+
+_STOPPING: Final = sum(BIT[kind] for kind in STOP_KINDS)
 
 
 def _slippery(stops: dict[Words, int]) -> set[str]:
