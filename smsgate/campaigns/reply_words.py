@@ -234,21 +234,8 @@ def shared() -> Shared:
     """Return what all languages have in common, and the entries of each that count in all."""
     common = table("words", "common.toml")
     people = table("words", "names.toml")
-    ambiguous = {entry[0] for entry in entries_of(common["ambiguous"])}
     numbers: dict[str, int] = {}
-    readings: dict[Words, dict[str, Meaning]] = {}
-    stops: dict[Words, dict[str, int]] = {}
-    for language in LANGUAGES:
-        for entry, value in number_entries(language):
-            if _abroad(entry, ambiguous):
-                readings.setdefault(entry, {})[language] = Meaning("number", language, value)
-        for entry, category in decision_entries(language):
-            if _abroad(entry, ambiguous):
-                readings.setdefault(entry, {})[language] = Meaning(category, language)
-        for entry, bit in request_entries(language):
-            if _abroad(entry, ambiguous):
-                masks = stops.setdefault(entry, {})
-                masks[language] = masks.get(language, 0) | bit
+    readings, stops = _abroad_entries({entry[0] for entry in entries_of(common["ambiguous"])})
     meanings: Node = {}
     for entry, found in readings.items():
         meaning = _agreed(list(found.values()))
@@ -295,6 +282,26 @@ def shared() -> Shared:
         emoji_no=frozenset(common["emoji_no"]),
         emoji_stop=frozenset(common["emoji_stop"]),
     )
+
+
+def _abroad_entries(
+    ambiguous: set[str],
+) -> tuple[dict[Words, dict[str, Meaning]], dict[Words, dict[str, int]]]:
+    """Return by entry what each language says that may count in the others: meanings, and kinds of stops."""
+    readings: dict[Words, dict[str, Meaning]] = {}
+    stops: dict[Words, dict[str, int]] = {}
+    for language in LANGUAGES:
+        for entry, value in number_entries(language):
+            if _abroad(entry, ambiguous):
+                readings.setdefault(entry, {})[language] = Meaning("number", language, value)
+        for entry, category in decision_entries(language):
+            if _abroad(entry, ambiguous):
+                readings.setdefault(entry, {})[language] = Meaning(category, language)
+        for entry, bit in request_entries(language):
+            if _abroad(entry, ambiguous):
+                masks = stops.setdefault(entry, {})
+                masks[language] = masks.get(language, 0) | bit
+    return readings, stops
 
 
 def _agreed(found: list[Meaning]) -> Meaning | None:
