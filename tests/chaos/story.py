@@ -11,13 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-
 from tests.chaos.books import read_smsc, read_tables, still_open
 from tests.chaos.children import codes
 from tests.chaos.kills import GAP_S, Killer
 from tests.chaos.proof import Check, figures, prove
-from tests.chaos.town import IN_DOUBT_MAX, Town, a_town
+from tests.chaos.town import IN_DOUBT_MAX, LOOK_FAILED, Town, a_town
 from tests.chaos.traffic import GROUP, Traffic, settle_in
 from tests.chaos.waiting import Waits, time_passes
 
@@ -115,7 +113,7 @@ async def _left(town: Town) -> dict[str, int]:
     try:
         async with town.database() as connection:
             return await still_open(connection)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except LOOK_FAILED:
         return {"database": 1}
 
 

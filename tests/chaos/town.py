@@ -24,6 +24,14 @@ from smsgate.store.roles import ADMIN
 from tests.chaos.children import COMMAND, Child
 from tests.chaos.line import Line
 
+# What a look at a database that is being killed may end with; the last is the driver's, cut off in midst.
+LOOK_FAILED: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 READY_LIMIT_S: Final = 120.0
 RATE_PER_S: Final = 200
 WINDOW_MAX: Final = 40

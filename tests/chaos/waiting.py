@@ -23,7 +23,7 @@ import orjson
 
 from smsgate.simulator.journal import mo_of
 from smsgate.store.gates import OPEN_OFFER_WAIT
-from tests.chaos.town import Town
+from tests.chaos.town import LOOK_FAILED, Town
 
 LOOK_S: Final = 1.0
 HELD_S: Final = 4.0  # so long people wait for each of the two instants
@@ -128,6 +128,6 @@ async def _keep_looking(town: Town, waits: Waits) -> None:
     unheard = Unheard(town.journal)
     while True:
         await asyncio.sleep(LOOK_S)
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*LOOK_FAILED):
             async with town.database() as connection:
                 await waits.look(connection, unheard.people())
