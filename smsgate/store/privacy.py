@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
+import structlog
 
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
 
+log = structlog.get_logger(__name__)
+
 _SQL: Final = load("suppressions")
 # What a merchant's tables hold of a number, and of a subscriber.
 BY_NUMBER: Final = (
     "erase_decisions", "erase_inbound", "erase_events", "erase_answers", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
+WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
+# Claims and texts are transactions of milliseconds; a request of the API must not wait much longer.
+CROSSING_S: Final = 10.0
+CROSSING_POLL_S: Final = 0.02
 BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
 
 
@@ -95,7 +103,29 @@ class PgPrivacy:
             await publish_stop(connection, merchant_id, msisdn)
             request = DataRequestRow(request_id, "erasure", subscriber_id, count, now)
             await self._remember(connection, merchant_id, request)
+            own = await connection.fetchval(_SQL["own_transaction"])
+        await self._erase_what_crossed(merchant_id, subscriber_id, msisdn, own, now)
         return request, msisdn
+
+    async def _erase_what_crossed(
+        self, merchant_id: int, subscriber_id: int, msisdn: int, own: str, now: datetime
+    ) -> None:
+        """Remove what a claim wrote that had chosen the person before, and was not committed yet."""
+        await self._until_older_are_over(own)
+        async with self._as_owner(merchant_id) as connection:
+            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
+            await connection.fetch(_SQL["erase_messages"], merchant_id, ids)
+            for statement in WRITTEN_BY_CLAIMS:
+                await connection.fetch(_SQL[statement], merchant_id, msisdn)
+
+    async def _until_older_are_over(self, own: str) -> None:
+        async with self._database.control() as connection:
+            for _ in range(int(CROSSING_S / CROSSING_POLL_S)):
+                if await connection.fetchval(_SQL["older_are_over"], own):
+                    return
+                await asyncio.sleep(CROSSING_POLL_S)
+        log.warning("erasure_not_waited_for", waited_s=CROSSING_S)
 
     async def requests(self, merchant_id: int, ask: PageAsk) -> Page[DataRequestRow]:
         async with self._database.transaction(merchant_id) as connection:

@@ -14,6 +14,7 @@ from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from tests.api.commerce_setup import SENDER, Shop
 from tests.flows.world import eventually
+from tests.store.test_consent_crossings import WAITING
 
 MSISDN = 33_639_980_001
 OTHER = 33_639_980_002
@@ -226,8 +227,39 @@ async def test_a_change_of_an_order_that_waits_for_an_erasure_says_nothing(
 
 
 async def _waiting(shop: Shop, count: int) -> bool:
-    waiting = await shop.value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+    waiting = await shop.value(WAITING)
     return bool(waiting == count)
+
+
+async def test_a_claim_that_crosses_an_erasure_leaves_no_number_behind(
+    shop: Shop, database: Database
+) -> None:
+    """It chose the person before, and commits what it wrote after."""
+    person = await a_person(shop)
+    subscriber_id, message_id = shop.id_of(Kind.SUBSCRIBER, person["id"]), shop.next_id()
+    async with database.bulk_transaction() as connection:
+        await connection.execute(
+            "INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender) "
+            "VALUES ($1, $2, 5, $3, $4, 'offer', $5)",
+            shop.merchant_id, message_id, subscriber_id, MSISDN, SENDER,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+            "message_id_base, message_count, state) VALUES ($1, 5, 1, $2, $2, 1, $3, 1, 'claimed')",
+            shop.merchant_id, subscriber_id, message_id,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO open_offer VALUES ($1, $2, $3, 5, $4, 1, 1, $5, $6)",
+            MSISDN, SENDER, shop.merchant_id, message_id, subscriber_id,
+            shop.clock.now() + timedelta(hours=1),
+        )  # fmt: skip
+        erasing = asyncio.create_task(
+            shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+        )
+        await eventually(lambda: shop.value("SELECT count(*) FROM suppression"))  # its first part is done
+        assert not erasing.done()
+    assert (await erasing).status == 201
+    assert await tables_that_know(database, MSISDN) == {}
 
 
 async def test_an_erasure_leaves_alone_a_number_that_begins_with_the_same_digits(

@@ -33,6 +33,11 @@ MSISDN = 33_639_980_001
 STRANGER = 33_639_980_002  # whom nobody has yet
 NOW = datetime.now(UTC)
 HASHES = SuppressionHashes(bytes(32))
+# Of this test alone: others have databases of their own in the same server.
+WAITING = (
+    "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE NOT granted AND datname = current_database()"
+)
 IDS = IdMaker(1, lambda: int(datetime.now(UTC).timestamp() * 1000))
 
 
@@ -80,7 +85,7 @@ async def waits(
         await asyncio.sleep(0.01)
         if task.done():
             break
-        if await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted") >= waiting:
+        if await value(database, WAITING) >= waiting:
             return task
     raise AssertionError(f"it waits for nothing: {task!r}")
 

@@ -65,6 +65,15 @@ UPDATE message SET msisdn = 0, fields = NULL, push = NULL, body = CASE WHEN body
  WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 RETURNING 1
 
+-- name: own_transaction
+-- scope: control
+SELECT pg_current_xact_id()::text
+
+-- name: older_are_over
+-- scope: control
+-- Whoever began to write before that transaction has ended; who began after it saw what it did.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8
+
 -- name: erase_waiting
 -- scope: merchant
 -- What nobody has in hand yet is never sent; its outcome says why.
