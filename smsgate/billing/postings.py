@@ -21,6 +21,9 @@ class Account(StrEnum):
     REVENUE = "revenue"
     COST = "cost"
     CARRIER_ACCRUAL = "carrier_accrual"  # the carrier will bill it
+    RECEIVABLE = "receivable"  # a document says so, and it is not paid
+    VAT = "vat"
+    ROUNDING = "rounding"  # what documents round away, and what they round up
 
 
 class PostingKey(NamedTuple):

@@ -1,0 +1,265 @@
+"""
+From the lines of a close or a credit to the paper: names, parties, dates, and what the ledger moves by it.
+
+A draft is complete but for its number and its dates, so whatever can be wrong with it is found before a
+number is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smsgate.billing.currencies import Ratio, converted
+from smsgate.billing.documents import Document, DocumentType, Line, LineKind
+from smsgate.billing.invoices import CampaignResult, Invoice, InvoiceLine, InvoiceVat, Party, check_invoice
+from smsgate.billing.numbering import NUMBER_CHARACTERS_MAX, number_text
+from smsgate.billing.postings import Account
+from smsgate.billing.vat import EXEMPTION_OUT_OF_SCOPE, EXEMPTION_REVERSE_CHARGE, Vat, VatRow
+from smsgate.errors import Invalid
+from smsgate.money import micros_per_minor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+PERIOD_DAYS_MAX: Final = 60  # of payment, C. com. L441-10
+SERIES_YEAR: Final = "{year}"
+_NUMBER_TO_COME: Final = "0" * NUMBER_CHARACTERS_MAX
+# What the law wants in words beside a category without VAT (CGI ann. II art. 242 nonies A).
+EXEMPTIONS: Final = {
+    "AE": (EXEMPTION_REVERSE_CHARGE, "Autoliquidation"),
+    "O": (EXEMPTION_OUT_OF_SCOPE, "TVA non applicable, art. 259-1 du CGI"),
+}
+
+
+class LineWords(NamedTuple):
+    """What lines are called; {} is the network."""
+
+    sent: str
+    received: str
+    minimum: str
+    source: str
+
+
+LINE_WORDS: Final = {
+    "en": LineWords("SMS, {}", "Replies, {}", "Shortfall of the monthly minimum", "{}, version {}."),
+    "fr": LineWords("SMS, {}", "Réponses, {}", "Complément du minimum mensuel", "{}, version {}."),
+}
+
+
+class ItemText(NamedTuple):
+    """What a line says of its price item; `direction` is "mt" or "mo"."""
+
+    direction: str
+    network: str
+    list_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """
+    Who writes the documents.
+
+    `series` may hold {year}, of the day of issue in `timezone`. `vat_rates` are the rates of category S by
+    the day from which they hold, in millionths of a percent. `exchange_rates`: units of `currency` for one.
+    """
+
+    party: Party
+    iban: str = ""
+    series: str = f"F-{SERIES_YEAR}"
+    timezone: str = "Europe/Paris"
+    currency: str = "EUR"
+    vat_rates: tuple[tuple[date, int], ...] = ()
+    exchange_rates: Mapping[str, Ratio] = field(default_factory=dict)
+
+    def series_on(self, day: date) -> str:
+        return self.series.replace(SERIES_YEAR, f"{day.year:04d}")
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    party: Party
+    language: str
+    payment_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """
+    A document without number and dates. `entries` are what the ledger moves, in micros; they sum to zero.
+
+    `credited_lines`: of a credit note, the line of the invoice that each of its lines credits.
+    """
+
+    document: Document
+    invoice: Invoice
+    payment_days: int
+    entries: tuple[tuple[Account, int], ...]
+    credited_lines: tuple[int, ...] = ()
+
+    def numbered(self, series: str, number: int, issued_on: date) -> Invoice:
+        """
+        Return the document as it is issued.
+
+        Raises:
+            Invalid: code `series_invalid`; the series is used up, or none that a document can bear.
+        """
+        due_on = issued_on + timedelta(days=self.payment_days)
+        return replace(self.invoice, number=number_text(series, number), issued_on=issued_on, due_on=due_on)
+
+
+def draft_of(
+    document: Document,
+    seller: Seller,
+    buyer: Buyer,
+    items: Mapping[int, ItemText],
+    *,
+    ledger_micros: int,
+    billed_from: Account = Account.UNBILLED,
+    preceding: tuple[str, date] | None = None,
+    results: Sequence[CampaignResult] = (),
+    credited_lines: Sequence[int] = (),
+) -> Draft:
+    """
+    Return the draft of a document; `ledger_micros` is what the ledger has for it already.
+
+    Raises:
+        Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`: VAT
+            has to be told in the seller's currency, and there is no rate.
+    """
+    invoice = _paper(document, seller, buyer, items, preceding, results)
+    check_invoice(replace(invoice, number=_NUMBER_TO_COME))
+    entries = document_entries(document, ledger_micros, billed_from)
+    return Draft(document, invoice, buyer.payment_days, entries, tuple(credited_lines))
+
+
+def document_entries(
+    document: Document, ledger_micros: int, billed_from: Account = Account.UNBILLED
+) -> tuple[tuple[Account, int], ...]:
+    """
+    Return what a document moves, by account: first what tiers and minimums add, then the document itself.
+
+    `billed_from` is where the net comes from: what was used and not billed, or the revenue that a credit
+    undoes.
+    """
+    sign = 1 if document.doc_type is DocumentType.INVOICE else -1
+    scale = micros_per_minor(document.currency)
+    exact = sign * document.exact_micros
+    more = exact - ledger_micros
+    entries = [
+        (Account.UNBILLED, more),
+        (Account.REVENUE, -more),
+        (Account.RECEIVABLE, sign * document.gross_minor * scale),
+        (Account.VAT, -sign * document.vat_minor * scale),
+        (billed_from, -exact),
+        (Account.ROUNDING, sign * document.rounding_micros),
+    ]
+    assert sum(amount for _account, amount in entries) == 0
+    return tuple((account, amount) for account, amount in entries if amount)
+
+
+def _paper(
+    document: Document,
+    seller: Seller,
+    buyer: Buyer,
+    items: Mapping[int, ItemText],
+    preceding: tuple[str, date] | None,
+    results: Sequence[CampaignResult],
+) -> Invoice:
+    words = LINE_WORDS.get(buyer.language, LINE_WORDS["en"])
+    outside = {row.vat.category for row in document.vat_rows} == {"O"}  # BR-O-02: no VAT numbers then
+    first_day = document.period.last_day.replace(day=1)
+    number, on = preceding or ("", None)
+    other_currency, other_vat = _vat_elsewhere(document, seller)
+    return Invoice(
+        number="",
+        code=document.doc_type,
+        issued_on=first_day,
+        due_on=first_day,
+        period=str(document.period),
+        first_day=first_day,
+        last_day=document.period.last_day,
+        currency=document.currency,
+        language=buyer.language,
+        seller=replace(seller.party, vat_number="") if outside else seller.party,
+        buyer=replace(buyer.party, vat_number="") if outside else buyer.party,
+        lines=tuple(_line(line, items, words) for line in document.lines),
+        vats=tuple(_vat(row) for row in document.vat_rows),
+        net_minor=document.net_minor,
+        vat_minor=document.vat_minor,
+        gross_minor=document.gross_minor,
+        exact_micros=document.exact_micros,
+        rounding_micros=document.rounding_micros,
+        iban=seller.iban if document.doc_type is DocumentType.INVOICE else "",
+        preceding_number=number,
+        preceding_on=on,
+        other_currency=other_currency,
+        other_vat_minor=other_vat,
+        results=tuple(results),
+    )
+
+
+def _line(line: Line, items: Mapping[int, ItemText], words: LineWords) -> InvoiceLine:
+    terms = line.terms
+    name, note = words.minimum, ""
+    if terms.kind is LineKind.USAGE:
+        item = items[terms.item_id]
+        name = (words.sent if item.direction == "mt" else words.received).format(item.network)
+        note = words.source.format(item.list_name, terms.version)
+    return InvoiceLine(
+        name=name,
+        note=note,
+        origin=str(terms.origin),
+        quantity=line.quantity,
+        unit_micros=terms.unit_micros,
+        net_minor=line.net_minor,
+        vat_category=terms.vat.category,
+        vat_rate_micros=terms.vat.rate_micros,
+    )
+
+
+def _vat(row: VatRow) -> InvoiceVat:
+    exemption, reason = EXEMPTIONS.get(row.vat.category, ("", ""))
+    return InvoiceVat(
+        row.vat.category, row.vat.rate_micros, row.basis_minor, row.amount_minor, exemption, reason
+    )
+
+
+def _vat_elsewhere(document: Document, seller: Seller) -> tuple[str, int]:
+    """Return (currency, VAT) in the seller's own currency where the document has another one (R12)."""
+    if document.currency == seller.currency:
+        return "", 0
+    rate = seller.exchange_rates.get(document.currency)
+    if rate is None:
+        if document.vat_minor:
+            raise Invalid(
+                f"VAT of a document in {document.currency} is told in {seller.currency} too, and there is no "
+                "exchange rate",
+                code="rate_unknown",
+            )
+        return seller.currency, 0
+    return seller.currency, converted(document.vat_minor, document.currency, seller.currency, rate)
+
+
+def vat_with_rates(
+    entries: Sequence[tuple[date, str, int | None]], seller_rates: Sequence[tuple[date, int]]
+) -> list[tuple[date, Vat]]:
+    """
+    Return a merchant's history of VAT; an entry without a rate takes the seller's that is in force.
+
+    Before the first of the seller's rates such an entry has none, and is left out: a rate is never guessed.
+    """
+    ordered = sorted(entries)
+    rates = sorted(seller_rates)
+    history: list[tuple[date, Vat]] = []
+    for place, (day, category, rate) in enumerate(ordered):
+        if rate is not None:
+            history.append((day, Vat(category, rate)))
+            continue
+        end = ordered[place + 1][0] if place + 1 < len(ordered) else None
+        before = [each for each in rates if each[0] <= day][-1:]
+        later = [each for each in rates if each[0] > day and (end is None or each[0] < end)]
+        history += [(max(day, start), Vat(category, value)) for start, value in (*before, *later)]
+    return history

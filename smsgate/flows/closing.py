@@ -1,0 +1,266 @@
+"""
+The close of a merchant's month: cut, count by two ways, take a number, write the documents.
+
+A cut is one row with its instant; from then on nothing that was recorded before changes, so all that follows
+is computed at leisure and again after a crash. Numbers, documents and their postings are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from smsgate.billing.closing import UsageRow, close_month
+from smsgate.billing.documents import Document, DocumentType
+from smsgate.billing.issuing import Draft, Seller, draft_of, vat_with_rates
+from smsgate.billing.periods import CLOSE_DELAY, Month, local_date, month_bounds, month_of
+from smsgate.billing.vat import VatHistory
+from smsgate.clock import Clock
+from smsgate.errors import Conflict, DomainError, Invalid, NotFound, SmsgateError, StoreUnavailable
+from smsgate.flows.billing_records import (
+    BillingMerchant,
+    CloseFacts,
+    CloseState,
+    CutAsked,
+    DocumentRow,
+    Issue,
+    Period,
+)
+
+log = structlog.get_logger(__name__)
+
+CUTS_MAX: Final = 1_000  # merchants whose months one transaction cuts, with flushes waiting for it
+QUARTER_HOUR: Final = timedelta(minutes=15)
+
+
+class ClosingStore(Protocol):
+    async def states(self, merchant_id: int | None = None) -> Sequence[CloseState]:
+        """Return where all merchants' closes stand, or one's."""
+        ...
+
+    async def merchant(self, merchant_id: int) -> BillingMerchant:
+        """
+        Return who is billed.
+
+        Raises:
+            NotFound: no such merchant.
+        """
+        ...
+
+    async def cut(self, asked: Sequence[CutAsked]) -> None:
+        """Cut months, each once and in their order; flushes that run are waited for."""
+        ...
+
+    async def period(self, merchant_id: int, month: Month) -> Period | None: ...
+
+    async def facts(self, period: Period, zone_name: str) -> CloseFacts: ...
+
+    async def issue(self, issue: Issue) -> list[DocumentRow]:
+        """Number and write documents and close the month, or return those that a close before wrote."""
+        ...
+
+    async def documents_of(self, merchant_id: int, month: Month) -> list[DocumentRow]: ...
+
+
+class Closing:
+    """`seller` is None as long as the configuration does not say who writes documents."""
+
+    def __init__(
+        self,
+        store: ClosingStore,
+        seller: Seller | None,
+        clock: Clock,
+        next_id: Callable[[], int],
+        *,
+        delay: timedelta = CLOSE_DELAY,
+    ) -> None:
+        self._store = store
+        self._seller = seller
+        self._clock = clock
+        self._next_id = next_id
+        self._delay = delay
+
+    async def close(self, merchant_id: int, month: Month) -> list[DocumentRow]:
+        """
+        Cut a month that is over, if nobody has, and write its documents, if nobody has.
+
+        Raises:
+            Conflict: code `month_running`, or `close_order`: an earlier month is to be closed first.
+            DomainError: code `billing_incomplete`: seller, buyer or VAT is not known; the cut stands.
+            SmsgateError: the ledger and the messages do not agree.
+        """
+        merchant = await self._store.merchant(merchant_id)
+        period = await self._store.period(merchant_id, month)
+        if period is None:
+            (state,) = await self._store.states(merchant_id)
+            self._check_order(state, month)
+            await self.cut(merchant, month, self._clock.now())
+        return await self.bill(merchant, month)
+
+    async def cut(self, merchant: BillingMerchant, month: Month, at: datetime) -> None:
+        """
+        Record the instant at which a month closes.
+
+        Raises:
+            Conflict: code `close_order`.
+        """
+        await self._store.cut([_asked(merchant.merchant_id, merchant.zone_name, month, at)])
+        if await self._store.period(merchant.merchant_id, month) is None:
+            raise Conflict(f"{month} cannot be closed: a later month is closed already", code="close_order")
+
+    async def bill(self, merchant: BillingMerchant, month: Month) -> list[DocumentRow]:
+        """Write the documents of a month that was cut; raises as `close` does."""
+        period = await self._store.period(merchant.merchant_id, month)
+        if period is None:
+            raise NotFound(f"{month} is not closed")
+        if period.closed_at is not None:
+            return await self._store.documents_of(merchant.merchant_id, month)
+        now = self._clock.now()
+        seller, drafts = await self._drafts(merchant, period)
+        issued_on = local_date(now, seller.timezone)
+        return await self._store.issue(
+            Issue(
+                merchant_id=merchant.merchant_id,
+                month=month,
+                series=seller.series_on(issued_on),
+                issued_on=issued_on,
+                drafts=drafts,
+                ids=[self._next_id() for _ in range(2 * len(drafts))],
+                at=now,
+                accepted_at=period.ends_at - QUARTER_HOUR,
+            )
+        )
+
+    async def step(self) -> bool:
+        """Close what is due of all merchants, for the daemon; what cannot be closed is told and left."""
+        now = self._clock.now()
+        states = await self._store.states()
+        asked = [cut for state in states for cut in self._due(state, now)]
+        for first in range(0, len(asked), CUTS_MAX):
+            await self._store.cut(asked[first : first + CUTS_MAX])
+        months: defaultdict[int, list[Month]] = defaultdict(list)
+        for state in states:
+            months[state.merchant_id] += state.open_months
+        for cut in asked:
+            months[cut.merchant_id].append(cut.month)
+        for merchant_id, due in months.items():
+            await self._bill_all(merchant_id, due)
+        return False
+
+    async def _bill_all(self, merchant_id: int, months: Sequence[Month]) -> None:
+        for month in months:
+            try:
+                rows = await self.bill(await self._store.merchant(merchant_id), month)
+            except StoreUnavailable:
+                raise
+            except SmsgateError as exc:  # one merchant's books hold up nobody else's
+                log.warning(
+                    "close_waits", merchant_id=merchant_id, month=str(month), code=exc.code, why=str(exc)
+                )
+                return  # months are billed in their order
+            log.info("month_closed", merchant_id=merchant_id, month=str(month), documents=len(rows))
+
+    def _due(self, state: CloseState, now: datetime) -> list[CutAsked]:
+        """Return the months whose time to be cut has come, in their order."""
+        month = _next_month(state)
+        asked: list[CutAsked] = []
+        while month is not None and month_bounds(month, state.zone_name)[1] + self._delay <= now:
+            asked.append(_asked(state.merchant_id, state.zone_name, month, now))
+            month = month.next()
+        return asked
+
+    def _check_order(self, state: CloseState, month: Month) -> None:
+        if self._clock.now() < month_bounds(month, state.zone_name)[1]:
+            raise Conflict(f"{month} is not over yet in {state.zone_name}", code="month_running")
+        due = _next_month(state)
+        if due is not None and month > due:
+            raise Conflict(f"close {due} first: months are closed in their order", code="close_order")
+
+    async def _drafts(self, merchant: BillingMerchant, period: Period) -> tuple[Seller, list[Draft]]:
+        if self._seller is None:
+            raise DomainError("the table [billing] does not say who sells", code="billing_incomplete")
+        seller = self._seller
+        facts = await self._store.facts(period, merchant.zone_name)
+        check_facts(facts)
+        vat = VatHistory(vat_with_rates(facts.vat_entries, seller.vat_rates))
+        try:
+            usage = [
+                UsageRow(row.item_id, Month(row.day.year, row.day.month), vat.on(row.day), row.segments)
+                for row in facts.charges
+            ]
+            documents = close_month(
+                period.month,
+                usage,
+                {item_id: item.terms for item_id, item in facts.items.items()},
+                facts.billed,
+                commitments=facts.commitments,
+                vat_history=vat,
+            )
+        except Invalid as exc:
+            if exc.code == "vat_unknown":
+                raise DomainError(f"{merchant.name}: {exc}", code="billing_incomplete") from exc
+            raise SmsgateError(f"close of merchant {merchant.merchant_id}, {period.month}: {exc}") from exc
+        if documents and merchant.buyer is None:
+            raise DomainError(f"{merchant.name} has no billing profile", code="billing_incomplete")
+        return seller, [_draft(document, seller, merchant, facts) for document in documents]
+
+
+def check_facts(facts: CloseFacts) -> None:
+    """
+    Hold the ledger to the messages and to the prices, before a number is taken (I2, I3).
+
+    Raises:
+        SmsgateError: they differ; somebody must look.
+    """
+    for proof in facts.proofs:
+        if wrong := sorted({row.item_id for row in proof.ledger ^ proof.messages}):
+            raise SmsgateError(
+                f"{proof.origin}: ledger and messages differ at {len(wrong)} price items, first {wrong[0]}"
+            )
+    for row in facts.charges:
+        item = facts.items.get(row.item_id)
+        if item is None or row.currency != item.terms.currency:
+            raise SmsgateError(f"the ledger has charges of price item {row.item_id}, which does not exist")
+        if row.amount_micros != item.terms.unit_micros * row.segments:
+            raise SmsgateError(
+                f"price item {row.item_id}, {row.day}: {row.segments} x {item.terms.unit_micros} is not "
+                f"{row.amount_micros}"
+            )
+
+
+def _next_month(state: CloseState) -> Month | None:
+    """Return the month that is to be cut next; None: there is nothing to bill."""
+    if state.last_cut is not None:
+        return state.last_cut.next()
+    firsts = [state.first_minimum]
+    if state.first_charge_at is not None:
+        firsts.append(month_of(state.first_charge_at, state.zone_name))
+    return min((month for month in firsts if month is not None), default=None)
+
+
+def _asked(merchant_id: int, zone_name: str, month: Month, at: datetime) -> CutAsked:
+    return CutAsked(merchant_id, month, *month_bounds(month, zone_name), at)
+
+
+def _draft(document: Document, seller: Seller, merchant: BillingMerchant, facts: CloseFacts) -> Draft:
+    assert merchant.buyer is not None
+    currency = document.currency
+    preceding = None
+    if document.doc_type is DocumentType.CREDIT_NOTE:
+        origins = sorted({line.terms.origin for line in document.lines})
+        preceding = next(
+            (found for month in origins if (found := facts.preceding.get((currency, month)))), None
+        )
+    return draft_of(
+        document,
+        seller,
+        merchant.buyer,
+        {item_id: item.text for item_id, item in facts.items.items()},
+        ledger_micros=sum(row.amount_micros for row in facts.charges if row.currency == currency),
+        preceding=preceding,
+        results=facts.results.get(currency, ()),
+    )
