@@ -63,7 +63,8 @@ class Seller:
     Who writes the documents.
 
     `series` may hold {year}, of the day of issue in `timezone`. `vat_rates` are the rates of category S by
-    the day from which they hold, in millionths of a percent. `exchange_rates`: units of `currency` for one.
+    the day from which they hold, in millionths of a percent. `exchange_rates`: units of `currency` for one;
+    without a `currency` VAT is told in each document's own alone.
     """
 
     party: Party
@@ -229,7 +230,7 @@ def _vat(row: VatRow) -> InvoiceVat:
 
 def _vat_elsewhere(document: Document, seller: Seller) -> tuple[str, int]:
     """Return (currency, VAT) in the seller's own currency where the document has another one (R12)."""
-    if document.currency == seller.currency:
+    if seller.currency in {"", document.currency}:
         return "", 0
     rate = seller.exchange_rates.get(document.currency)
     if rate is None:

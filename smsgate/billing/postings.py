@@ -86,11 +86,17 @@ def post_columns(
 
 
 def posting(key: PostingKey, messages: int, segments: int, sell_micros: int, cost_micros: int) -> Posting:
-    """Return the balanced posting of one aggregate; amounts of zero have lines too, they are counted."""
-    lines = [
-        PostingLine(Account.UNBILLED, key.merchant_id, key.sell_currency, sell_micros),
-        PostingLine(Account.REVENUE, key.merchant_id, key.sell_currency, -sell_micros),
-    ]
+    """
+    Return the balanced posting of one aggregate; amounts of zero have lines too, they are counted.
+
+    Without a sell item (0) the merchant is not charged now: a receipt will say whether it is.
+    """
+    lines: list[PostingLine] = []
+    if key.sell_item_id:
+        lines += [
+            PostingLine(Account.UNBILLED, key.merchant_id, key.sell_currency, sell_micros),
+            PostingLine(Account.REVENUE, key.merchant_id, key.sell_currency, -sell_micros),
+        ]
     if key.carrier_id is not None and key.cost_currency is not None:
         lines += [
             PostingLine(Account.COST, key.carrier_id, key.cost_currency, cost_micros),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.billing.prices import Basis
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +24,7 @@ class Rated(NamedTuple):
     item_ids: list[int | None]
     micros: list[int]
     reasons: list[str | None]
+    delivered: frozenset[int] = frozenset()  # items among them whose messages a receipt charges
 
     @property
     def total_micros(self) -> int:
@@ -44,7 +47,10 @@ def rate_columns(
         micros = [units[network] * segments for network in networks]
     else:
         micros = [units[network] * count for network, count in zip(networks, segments, strict=True)]
-    return Rated([ids[n] for n in networks], micros, [reasons[n] for n in networks])
+    delivered = frozenset(
+        item.item_id for item in items.values() if item is not None and item.basis is Basis.DELIVERED
+    )
+    return Rated([ids[n] for n in networks], micros, [reasons[n] for n in networks], delivered)
 
 
 def _find(version: PriceVersion | None, direction: Direction, network: str) -> PriceItem | None:

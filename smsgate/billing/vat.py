@@ -55,6 +55,11 @@ class VatHistory:
         if len(set(self._from)) != len(self._from):
             raise Invalid("two VAT rates hold from the same day", code="vat_invalid")
 
+    @property
+    def entries(self) -> list[tuple[date, Vat]]:
+        """Return what holds from which day, in order."""
+        return list(zip(self._from, self._vats, strict=True))
+
     def on(self, day: date) -> Vat:
         """
         Return what holds on a day of the merchant's own calendar.

@@ -13,6 +13,8 @@ from smsgate.billing.cases import simulate as answer
 from smsgate.cli.examples import examples
 from smsgate.cli.files import unreadable
 from smsgate.cli.json_lines import STDIN
+from smsgate.cli.sessions import run_to_end
+from smsgate.demo.throwaway import answers_through_database
 from smsgate.errors import Invalid
 
 CASE_OCTETS_MAX: Final = 64 * 1_048_576  # a hundred thousand messages with their receipts take a third of it
@@ -20,23 +22,35 @@ HELP: Final = (
     "Compute a worked case and print the answer as JSON.\n\n"
     'A case is an object with "kind" and "input"; a file with "cases" gets an answer a line, in their order. '
     "Amounts are decimal strings, times ISO 8601; docs/billing.md tells the fields of each kind. No database "
-    "is read or written. Exit code 1: a case cannot be computed; then nothing is printed."
+    "is read or written, but with --through-database: then invoice cases go end to end through an empty one "
+    "that is thrown away. Exit code 1: a case cannot be computed; then nothing is printed."
 )
 EPILOG: Final = examples(
     "smsgate billing simulate case.json",
     "smsgate billing simulate cases.json > answers.jsonl",
+    "smsgate billing simulate case.json --through-database",
     """echo '{"kind":"segments","input":{"texts":["OK"]}}' | smsgate billing simulate -""",
 )
 
 
 def simulate(
     case: Annotated[str, typer.Argument(metavar="CASE.json", help="A file; - is standard input.")],
+    through_database: Annotated[
+        bool,
+        typer.Option(
+            "--through-database",
+            help="Write an invoice case's messages into an empty database, and close its months there.",
+        ),
+    ] = False,
 ) -> None:
     found = _read(case)
-    if isinstance(found, dict) and isinstance(found.get("cases"), list):
-        answers = [_answer(each, f"case {number}: ") for number, each in enumerate(found["cases"], 1)]
+    many = isinstance(found, dict) and isinstance(found.get("cases"), list)
+    cases = found["cases"] if isinstance(found, dict) and many else [found]
+    places = [f"case {number}: " if many else "" for number in range(1, len(cases) + 1)]
+    if through_database:
+        answers = run_to_end(answers_through_database(cases, places))
     else:
-        answers = [_answer(found, "")]
+        answers = [_answer(each, place) for each, place in zip(cases, places, strict=True)]
     for each in answers:  # whole numbers may be longer than the 64 bits of `show_json`
         sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")
     sys.stdout.flush()

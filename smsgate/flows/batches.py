@@ -137,6 +137,7 @@ class Batch:
         "cost_item_ids",
         "cost_micros",
         "currency",
+        "delivered",
         "ended",
         "expires_at",
         "handle",
@@ -185,6 +186,7 @@ class Batch:
         cost_micros: Sequence[int],
         currency: str,
         cost_currency: str,
+        delivered: frozenset[int] = frozenset(),
         chunk: Chunk | None = None,
         coding: tuple[int, int] = (0, 0),
         bodies: Sequence[bytes] | None = None,
@@ -198,13 +200,13 @@ class Batch:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
         self.handle, self.lane = handle, lane
-        self.carrier_id = carrier_id
-        self.merchant_id, self.campaign_id = merchant_id, campaign_id
+        self.carrier_id, self.merchant_id, self.campaign_id = carrier_id, merchant_id, campaign_id
         self.sender, self.expires_at = sender, expires_at
         self.message_ids, self.msisdns, self.texts = message_ids, msisdns, texts
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
         self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
         self.currency, self.cost_currency = currency, cost_currency
+        self.delivered = delivered  # items whose messages a receipt charges
         self.chunk = chunk
         if chunk is not None:
             chunk.batches.append(self)

@@ -41,6 +41,7 @@ class _Rates(NamedTuple):
     currency: str
     cost_currency: str
     reasons: list[str | None]
+    delivered: frozenset[int]
 
 
 class _Columns(NamedTuple):
@@ -279,6 +280,7 @@ class Composer:
             cost_micros=rates.cost_micros,
             currency=rates.currency,
             cost_currency=rates.cost_currency,
+            delivered=rates.delivered,
             chunk=columns.chunk,
             bodies=columns.bodies,
             segments=segments,
@@ -315,6 +317,7 @@ class Composer:
             "" if book is None else book.currency,
             "" if cost_book is None else cost_book.currency,
             sell.reasons,
+            sell.delivered | cost.delivered,
         )
 
 

@@ -79,6 +79,7 @@ def ledger_lines(
 
 
 def charge_lines(posting_id: int, charge: Charge, count: int, at: datetime) -> list[PostingLine]:
+    """Return the lines of `count` messages, below zero given back; a side without an item is not charged."""
     key = PostingKey(
         charge.merchant_id,
         charge.campaign_id,

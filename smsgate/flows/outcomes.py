@@ -109,6 +109,9 @@ class Outcomes:
             reason=None,
             at=at,
         )
+        if batch.delivered:
+            sell_items, sells = self._charged_now(batch, sell_items, sells)
+            cost_items, costs = self._charged_now(batch, cost_items, costs)
         head = (batch.merchant_id, batch.campaign_id, batch.carrier_id)
         tail = (batch.currency, batch.cost_currency)
         segments = repeat(1) if batch.segments is None else part_of(batch.segments, indexes, place)
@@ -124,6 +127,17 @@ class Outcomes:
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)
+
+    def _charged_now(
+        self, batch: Batch, items: Sequence[int], micros: Sequence[int]
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Leave out what a receipt will charge, if it says DELIVRD."""
+        self.flush.delivered_items |= batch.delivered
+        now = [item not in batch.delivered for item in items]
+        return (
+            [item if charged else 0 for item, charged in zip(items, now, strict=True)],
+            [each if charged else 0 for each, charged in zip(micros, now, strict=True)],
+        )
 
     def refused(self, batch: Batch, index: int, status: int, at: datetime) -> None:
         """A command_status that is final for this message; nothing is charged."""
@@ -185,10 +199,12 @@ class Outcomes:
             if found is None:
                 self._unmatched(carrier_id, smsc_id, other_id, state, error, at)
                 continue
-            merchant_id, campaign_id, message_id, part, repeated, reported = found
+            merchant_id, campaign_id, message_id, part, repeated, reported, charges = found
             if repeated:
                 counts.repeated += 1
                 continue
+            if charges and state in FINAL:
+                self.flush.by_receipt.append((merchant_id, message_id, part))
             if reported:
                 self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
             columns.merchant_ids.append(merchant_id)
@@ -285,7 +301,7 @@ class Outcomes:
             list(self._touched.values()),
         )
         self._number += 1
-        flush.number = self._number
+        flush.number, flush.at = self._number, at
         for key, count in self._charges.items():
             flush.postings += charge_lines(self._next_id(), key, count, at)
         flush.chunks += [_progress(chunk, grants) for chunk in touched]

@@ -254,6 +254,10 @@ class Flush:
     # Whose rows those of `sent` are: (chunk, first row, rows). Rows in no chunk are system messages.
     chunk_rows: list[tuple[ChunkKey, int, int]] = field(default_factory=list)
     postings: list[PostingLine] = field(default_factory=list)
+    at: datetime | None = None  # when it was closed: what charges it makes were recorded then
+    # (merchant, message, part) of final receipts that may charge, and the price items that are charged so.
+    by_receipt: list[tuple[int, int, int]] = field(default_factory=list)
+    delivered_items: set[int] = field(default_factory=set)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)  # (merchant, campaign, kind) -> n
     chunks: list[ChunkProgress] = field(default_factory=list)
     interactive_done: list[tuple[int, int]] = field(default_factory=list)  # (merchant_id, message_id)

@@ -17,16 +17,16 @@ REFERENCES_MAX: Final = 500_000
 _Key = tuple[int, bytes]  # carrier, message id
 
 
-# (merchant, campaign, message id, part, repeated, reported): a plain tuple, for there is one per receipt.
-# `part`: of a long text, from 1. `repeated`: an intermediate state that this message has had; it changes
-# nothing. `reported`: an ESME submitted it.
-Reference = tuple[int, int | None, int, int, bool, bool]
+# (merchant, campaign, message id, part, repeated, reported, charges): a plain tuple, for there is one per
+# receipt. `part`: of a long text, from 1. `repeated`: an intermediate state that this message has had; it
+# changes nothing. `reported`: an ESME submitted it. `charges`: a final receipt says whether it is charged.
+Reference = tuple[int, int | None, int, int, bool, bool, bool]
 
 
 class _Origin:
     """What a receipt needs of its batch; lives while receipts of the batch are awaited."""
 
-    __slots__ = ("awaited", "campaign_id", "merchant_id", "message_ids", "numbers", "reported")
+    __slots__ = ("awaited", "campaign_id", "charges", "merchant_id", "message_ids", "numbers", "reported")
 
     def __init__(self, batch: Batch) -> None:
         self.merchant_id = batch.merchant_id
@@ -34,11 +34,12 @@ class _Origin:
         self.message_ids = batch.message_ids
         self.numbers = None if batch.parts is None else batch.parts.numbers
         self.reported = batch.bodies is not None
+        self.charges = bool(batch.delivered)
         self.awaited = 0
 
     def is_special(self) -> bool:
         """Return whether more hangs on a receipt than its message's state."""
-        return self.reported or self.numbers is not None
+        return self.reported or self.charges or self.numbers is not None
 
 
 class Found(NamedTuple):
@@ -112,7 +113,8 @@ class References:
         index = index_of(slot)
         part = 1 if origin.numbers is None else origin.numbers[index]
         message_id = origin.message_ids[index]
-        return origin.merchant_id, origin.campaign_id, message_id, part, repeated, origin.reported
+        merchant_id, campaign_id = origin.merchant_id, origin.campaign_id
+        return merchant_id, campaign_id, message_id, part, repeated, origin.reported, origin.charges
 
     def find_all(self, carrier_id: int, smsc_ids: Sequence[bytes]) -> list[Found] | None:
         """

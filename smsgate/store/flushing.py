@@ -8,14 +8,14 @@ per owner, so giving it twice (its commit was not seen) changes nothing the seco
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from smsgate.errors import StoreError
 from smsgate.flows.ledger import PostingLine
 from smsgate.flows.records import ChunkKey, Flush, ReceiptColumns, SentColumns, UnmatchedColumns
-from smsgate.store import catalogue
+from smsgate.store import catalogue, receipt_charges
 from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
 from smsgate.store.esme_reports import insert_reports
@@ -66,23 +66,27 @@ NEVER_MICROS: Final = 0x7FFF_FFFF_FFFF_FFFF  # timestamptz 'infinity'
 FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is on its way
 
 
-async def commit(database: Database, flush: Flush, *, owner: int) -> set[ChunkKey]:
+async def commit(
+    database: Database, flush: Flush, *, owner: int, next_id: Callable[[], int]
+) -> set[ChunkKey]:
     """
-    Commit one flush; return its chunks that another owner took over.
+    Commit one flush; return its chunks that another owner took over. `next_id` is for what receipts charge.
 
     Raises:
         StoreUnavailable: give the same flush again.
     """
     try:
-        return await _commit(database, flush, owner=owner, copy=True)
+        return await _commit(database, flush, owner=owner, next_id=next_id, copy=True)
     except StoreError as exc:
         if exc.sqlstate not in UNIQUE_VIOLATIONS:
             raise
         # A recovery settled some of these while their owner still lived: merge row by row.
-        return await _commit(database, flush, owner=owner, copy=False)
+        return await _commit(database, flush, owner=owner, next_id=next_id, copy=False)
 
 
-async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -> set[ChunkKey]:
+async def _commit(
+    database: Database, flush: Flush, *, owner: int, next_id: Callable[[], int], copy: bool
+) -> set[ChunkKey]:
     async with database.bulk_transaction() as connection:
         if await connection.fetchval(SQL["log_flush"], owner, flush.number) is None:
             ours = await _ours(connection, flush, owner)
@@ -90,6 +94,8 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
         ours = await _ours(connection, flush, owner)
         foreign = {key for key, _, _ in flush.chunk_rows} - ours
         booked = Booked(flush.counters, flush.postings, flush.offers_not_opened)
+        judged = _by_receipt(flush, merged=bool(foreign) or not copy)
+        before = await receipt_charges.charged_before(connection, judged) if judged else {}
         if foreign or not copy:
             booked = await merge(connection, flush, foreign)
         elif len(flush.sent):
@@ -99,8 +105,12 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
             await _copy_receipts(connection, flush.receipts)
         if len(flush.unmatched):
             await _copy_unmatched(connection, flush.unmatched)
-        if booked.postings:
-            await insert_postings(connection, booked.postings)
+        postings = booked.postings
+        if judged:
+            assert flush.at is not None
+            postings = postings + await receipt_charges.changes(connection, before, judged, flush.at, next_id)
+        if postings:
+            await insert_postings(connection, postings)
         await _interactive(connection, flush)
         await _progress(connection, flush, owner)
         if booked.offers_not_opened:
@@ -117,6 +127,24 @@ async def _commit(database: Database, flush: Flush, *, owner: int, copy: bool) -
                 [counters[key] for key in keys],
             )
     return {chunk.key for chunk in flush.chunks} - ours
+
+
+def _by_receipt(flush: Flush, *, merged: bool) -> list[tuple[int, int, int]]:
+    """Return whose charges this flush may move; a late response may make an earlier receipt charge."""
+    keys = list(flush.by_receipt)
+    if merged and flush.delivered_items:
+        sent, items = flush.sent, flush.delivered_items
+        keys += [
+            key
+            for key, sell, cost in zip(
+                zip(sent.merchant_ids, sent.message_ids, sent.segments, strict=True),
+                sent.sell_item_ids,
+                sent.cost_item_ids,
+                strict=True,
+            )
+            if sell in items or cost in items
+        ]
+    return keys
 
 
 def _micros(instants: Sequence[datetime]) -> list[int]:

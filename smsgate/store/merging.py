@@ -75,8 +75,13 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
         if status == 0:
             campaign_id = None if chunk is None else chunk.campaign_id
             head = (sent.merchant_ids[place], campaign_id, sent.carrier_ids[place])
-            sell = (sent.sell_item_ids[place], sent.sell_micros[place])
-            cost = (sent.cost_item_ids[place], sent.cost_micros[place])
+            sell, cost = (
+                (0, 0) if item in flush.delivered_items else (item, micros)
+                for item, micros in (
+                    (sent.sell_item_ids[place], sent.sell_micros[place]),
+                    (sent.cost_item_ids[place], sent.cost_micros[place]),
+                )
+            )
             quarter = datetime.fromtimestamp(quarter_hour_of(sent.message_ids[place]), UTC)
             uncharged[_Charge(*head, sent.segment_counts[place], *sell, *cost, quarter)] += 1
     gone = {sent.message_ids[place] for place in dropped}
@@ -144,7 +149,10 @@ def _without(postings: Sequence[PostingLine], uncharged: Counter[_Charge]) -> li
         segments = first.segments // first.messages
         head = (first.merchant_id, first.campaign_id, first.carrier_id, segments)
         charge = _Charge(
-            *head, *of_one[Account.UNBILLED], *of_one.get(Account.COST, (0, 0)), first.accepted_at
+            *head,
+            *of_one.get(Account.UNBILLED, (0, 0)),
+            *of_one.get(Account.COST, (0, 0)),
+            first.accepted_at,
         )
         less = min(uncharged[charge], first.messages)
         uncharged[charge] -= less

@@ -18,9 +18,10 @@ from smsgate.flows.records import KIND_ESME, ReportColumns, Resolved
 from smsgate.ids import first_id_at
 from smsgate.protocol.message_ids import VOTES_MIN, ZERO, Fit, IdForm, ReceiptIds, fold, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
-from smsgate.store import catalogue
+from smsgate.store import catalogue, receipt_charges
 from smsgate.store.connection import Connection
 from smsgate.store.esme_reports import insert_reports
+from smsgate.store.flushing import insert_postings
 from smsgate.store.pool import Database
 
 SQL = catalogue.load("sending")
@@ -124,7 +125,7 @@ async def resolve_unmatched(
         }
         missed = [number for number, _ in _numbered(waiting) if number not in matched]
         if matched:
-            await _insert(connection, next_id, carrier_id, matched)
+            await _insert(connection, next_id, carrier_id, matched, now)
         if missed:
             await connection.execute(SQL["not_matched"], carrier_id, missed, now)
         errors = [
@@ -205,7 +206,11 @@ def _is_text(key: bytes) -> bool:
 
 
 async def _insert(
-    connection: Connection, next_id: Callable[[], int], carrier_id: int, matched: Mapping[int, _Matched]
+    connection: Connection,
+    next_id: Callable[[], int],
+    carrier_id: int,
+    matched: Mapping[int, _Matched],
+    now: datetime,
 ) -> None:
     """Write what says something new; a receipt whose message has had this state changes nothing."""
     fresh: dict[tuple[int, int, int, int], _Matched] = {}
@@ -216,6 +221,9 @@ async def _insert(
     if fresh:
         rows = fresh.values()
         await insert_reports(connection, _reports(rows, next_id))
+        finals = {key[:3] for key in fresh if key[3] in FINAL}
+        judged = await receipt_charges.of_delivered_basis(connection, finals) if finals else []
+        before = await receipt_charges.charged_before(connection, judged) if judged else {}
         await connection.execute(
             SQL["insert_receipts"],
             [message["merchant_id"] for _, message in rows],
@@ -225,6 +233,10 @@ async def _insert(
             [receipt["error"] for receipt, _ in rows],
             [receipt["received_at"] for receipt, _ in rows],
         )
+        if judged:
+            lines = await receipt_charges.changes(connection, before, judged, now, next_id)
+            if lines:
+                await insert_postings(connection, lines)
     await connection.execute(SQL["matched"], carrier_id, list(matched))
     counts = _first_finals(fresh.values())
     if counts:

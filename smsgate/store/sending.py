@@ -248,7 +248,7 @@ class StoredSending:
         return len(lost_chunks), len(lost_messages)
 
     async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
-        return await flushing.commit(self._database, flush, owner=owner)
+        return await flushing.commit(self._database, flush, owner=owner, next_id=self._ids.next)
 
     async def unmatched_carriers(self, now: datetime) -> list[int]:
         async with self._database.bulk() as connection:

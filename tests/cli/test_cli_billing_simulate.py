@@ -65,3 +65,16 @@ def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell) -> None:
         "",
         "smsgate: nowhere.json cannot be read: No such file or directory.\n",
     )
+
+
+def test_invoice_cases_go_through_a_database_end_to_end_and_give_the_same_answers(shell: Shell) -> None:
+    names = ["07-charge-basis", "s09-reversals", "25-csv"]
+    cases = [json.loads((DATA / f"{name}.json").read_text("utf-8")) for name in names]
+    text = json.dumps({"cases": cases})
+    found = shell.ok("billing", "simulate", "-", "--through-database", stdin=text)
+    assert found.out == shell.ok("billing", "simulate", "-", stdin=text).out
+    assert not shell.state_dir.exists()
+    wrong = json.dumps({"cases": [cases[0], {"kind": "invoice", "input": {"messages": 7}}]})
+    refused = shell.run("billing", "simulate", "-", "--through-database", stdin=wrong)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("smsgate: Case 2: input.messages is no list.")

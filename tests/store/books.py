@@ -165,7 +165,7 @@ class Books:
             quarter_hour_of(base), currency, "",
         )  # fmt: skip
         flush.postings += charge_lines(next(self.ids), charge, messages, at)
-        await commit(self.database, flush, owner=owner)
+        await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids))
         return message_ids
 
     async def accounts(self) -> dict[tuple[str, str], int]:

@@ -60,6 +60,17 @@ SYNONYMS: Final = {
 }
 
 
+def is_invoice(case: object) -> bool:
+    """
+    Return whether a case is of kind `invoice`, by whatever synonym.
+
+    Raises:
+        Invalid: no object, or without a kind.
+    """
+    kind = Fields(case, "case").text("kind")
+    return SYNONYMS.get(kind, kind) == "invoice"
+
+
 def simulate(case: object) -> Any:
     """
     Return the answer to one case, in the form of its `expected`; `expected` itself is not read.

@@ -1,0 +1,60 @@
+"""Charges given back: one row for each message, and postings with the signs turned round."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from smsgate.flows.ledger import Charge, charge_lines
+from smsgate.ids import quarter_hour_of
+from smsgate.protocol.receipt_states import FINAL, ReceiptState
+from smsgate.store.catalogue import load
+from smsgate.store.flushing import insert_postings
+from smsgate.store.pool import Database
+from smsgate.store.receipt_charges import lock
+
+_SQL: Final = load("receipt_charges")
+
+
+class PgReversals:
+    """Implements `flows.reversals.ReversalStore`. What the carrier bills is not given back with it."""
+
+    def __init__(self, database: Database, next_id: Callable[[], int]) -> None:
+        self._database = database
+        self._next_id = next_id
+
+    async def reverse(self, merchant_id: int, message_ids: Sequence[int], reason: str, at: datetime) -> int:
+        async with self._database.bulk_transaction() as connection:
+            parts = await connection.fetch(_SQL["segments_of"], merchant_id, list(message_ids))
+            keys = sorted((row["message_id"], row["segment"]) for row in parts)
+            columns = [merchant_id] * len(keys), [key[0] for key in keys], [key[1] for key in keys]
+            await lock(connection, merchant_id, keys)
+            rows = await connection.fetch(
+                _SQL["reversible"], *columns, sorted(FINAL), int(ReceiptState.DELIVRD)
+            )
+            groups: defaultdict[Charge, list[tuple[int, int]]] = defaultdict(list)
+            for row in rows:
+                charge = Charge(
+                    merchant_id=merchant_id,
+                    campaign_id=row["campaign_id"],
+                    carrier_id=row["carrier_id"],
+                    sell_item_id=row["sell_item_id"],
+                    sell_micros=row["sell_micros"],
+                    cost_item_id=0,
+                    cost_micros=0,
+                    segments=row["segments"],
+                    quarter_hour=quarter_hour_of(row["message_id"]),
+                    currency=row["currency"],
+                    cost_currency="",
+                )
+                groups[charge].append((row["message_id"], row["segment"]))
+            for charge, group in groups.items():
+                posting_id = self._next_id()
+                await connection.execute(
+                    _SQL["insert_reversals"], merchant_id, [key[0] for key in group],
+                    [key[1] for key in group], [posting_id] * len(group), reason, at,
+                )  # fmt: skip
+                await insert_postings(connection, charge_lines(posting_id, charge, -len(group), at))
+        return len(rows)
