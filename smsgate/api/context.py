@@ -16,6 +16,7 @@ from smsgate.flows import ports, ports_api, ports_imports
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.esme_accounts import EsmeAccounts
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
+from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.flows.ports_privacy import PrivacyStore
 from smsgate.security.public_ids import PublicIds
@@ -74,6 +75,7 @@ class ApiContext:
     disk_full: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
+    invoicing: Invoicing | None = None  # None: tests of the other routes
     privacy: PrivacyStore | None = None  # None: tests of the other routes
     gates: Gates = ALWAYS_OPEN
     reaches: Sequence[DatedReach] = ()  # of a bare STOP

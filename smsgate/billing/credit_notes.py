@@ -83,6 +83,11 @@ class Creditable:
         net = sum(line.net_minor for line in lines)
         return Credit(tuple(lines), net, rows, net + sum(row.amount_minor for row in rows))
 
+    @property
+    def left(self) -> list[tuple[int, int]]:
+        """Return (line, quantity) of all that is not credited yet."""
+        return [(number, quantity) for number, quantity in self._quantities.items() if quantity]
+
     def _check(self, asked: Sequence[tuple[int, int]]) -> None:
         wanted: Counter[int] = Counter()
         for number, quantity in asked:

@@ -126,9 +126,11 @@ class Invoice:
         return self.gross_minor - self.paid_minor
 
 
-def check_invoice(invoice: Invoice) -> None:
+def check_invoice(invoice: Invoice, *, rests: bool = False) -> None:
     """
     Prove the amounts to the last minor unit, because validators of e-invoices tolerate wrong ones (I7, I8).
+
+    With `rests` a line and a VAT amount may be what earlier credits left of the invoice's (R13, I11).
 
     Raises:
         Invalid: code `document_wrong`; the sentence names the first amount that does not follow from the
@@ -143,7 +145,7 @@ def check_invoice(invoice: Invoice) -> None:
         raise Invalid(f"{invoice.number!r} is not a number of a document", code="document_wrong")
     bases: dict[tuple[str, int], int] = {}
     for at, line in enumerate(invoice.lines, 1):
-        if line.net_minor != round_half_away(line.quantity * line.unit_micros, scale):
+        if not rests and line.net_minor != round_half_away(line.quantity * line.unit_micros, scale):
             raise Invalid(f"line {at}: its net is not quantity x price, rounded", code="document_wrong")
         key = (line.vat_category, line.vat_rate_micros)
         bases[key] = bases.get(key, 0) + line.net_minor
@@ -151,7 +153,7 @@ def check_invoice(invoice: Invoice) -> None:
         raise Invalid("a VAT basis is not the sum of its lines", code="document_wrong")
     for vat in invoice.vats:
         rate = max(vat.rate_micros, 0)
-        if vat.amount_minor != round_half_away(vat.basis_minor * rate, HUNDRED_PERCENT):
+        if not rests and vat.amount_minor != round_half_away(vat.basis_minor * rate, HUNDRED_PERCENT):
             raise Invalid(
                 f"VAT {vat.category}: the amount is not basis x rate, rounded", code="document_wrong"
             )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-PERIOD_DAYS_MAX: Final = 60  # of payment, C. com. L441-10
+PAYMENT_DAYS_MAX: Final = 60  # C. com. L441-10
 SERIES_YEAR: Final = "{year}"
 _NUMBER_TO_COME: Final = "0" * NUMBER_CHARACTERS_MAX
 # What the law wants in words beside a category without VAT (CGI ann. II art. 242 nonies A).

@@ -11,6 +11,7 @@ from smsgate.billing.periods import Month
 from smsgate.cli import (
     billing_document,
     billing_export,
+    billing_issue,
     billing_publish,
     billing_rate,
     billing_simulate,
@@ -32,6 +33,16 @@ app.command("rate", help=billing_rate.HELP, epilog=billing_rate.EPILOG)(billing_
 app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
 app.command("export", help=billing_export.HELP, epilog=billing_export.EPILOG)(billing_export.export)
 app.command("verify", help=billing_verify.HELP, epilog=billing_verify.EPILOG)(billing_verify.verify)
+app.command("close", help=billing_issue.CLOSE_HELP, epilog=billing_issue.CLOSE_EPILOG)(billing_issue.close)
+app.command("invoice", help=billing_issue.INVOICE_HELP, epilog=billing_issue.INVOICE_EPILOG)(
+    billing_issue.invoice
+)
+app.command("credit", help=billing_issue.CREDIT_HELP, epilog=billing_issue.CREDIT_EPILOG)(
+    billing_issue.credit
+)
+app.command("reverse", help=billing_issue.REVERSE_HELP, epilog=billing_issue.REVERSE_EPILOG)(
+    billing_issue.reverse
+)
 app.command("document", help=billing_document.HELP, epilog=billing_document.EPILOG)(billing_document.document)
 
 MerchantArgument = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from smsgate.billing.invoices import Invoice, canonical_json, check_invoice, invoice_from_json
+from smsgate.billing.documents import DocumentType
+from smsgate.billing.invoices import check_invoice, invoice_from_json
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.files import unreadable, write_whole
-from smsgate.invoicing.en16931 import Syntax, invoice_xml
-from smsgate.invoicing.pdf import facturx_pdf
+from smsgate.invoicing.forms import Form, rendered
 
 HELP: Final = (
     "Make a document again from its stored payload, octet by octet the same; amounts are proved first."
@@ -24,30 +23,6 @@ EPILOG: Final = examples(
     "smsgate billing document F-000123.json --as ubl --output F-000123.xml",
 )
 PAYLOAD_OCTETS_MAX: Final = 64 << 20  # some 200,000 lines
-
-
-class Form(StrEnum):
-    """`pdf` is Factur-X: PDF/A-3b with the CII inside."""
-
-    PDF = "pdf"
-    CII = "cii"
-    UBL = "ubl"
-    PEPPOL = "peppol"
-    JSON = "json"
-
-
-def rendered(invoice: Invoice, form: Form) -> bytes:
-    """
-    Return the document in one of its forms.
-
-    Raises:
-        Invalid: code `document_wrong`.
-    """
-    if form is Form.PDF:
-        return facturx_pdf(invoice)
-    if form is Form.JSON:
-        return canonical_json(invoice) + b"\n"
-    return invoice_xml(invoice, Syntax(form.value))
 
 
 def document(
@@ -61,7 +36,7 @@ def document(
 ) -> None:
     with as_usage("PAYLOAD.json"):
         invoice = invoice_from_json(_read(payload))
-        check_invoice(invoice)
+        check_invoice(invoice, rests=invoice.code is DocumentType.CREDIT_NOTE)
         octets = rendered(invoice, form)
     if output is None:
         sys.stdout.buffer.write(octets)

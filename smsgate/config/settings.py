@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from smsgate.api.context import GIB, ApiSettings
 from smsgate.campaigns.guard import FIRST_SENDS_MAX, FIRST_SENDS_MIN, GuardLimits, percent, share
+from smsgate.config.billing import BillingSettings
 from smsgate.config.consent import ConsentSettings
 from smsgate.config.esmes import EsmesSettings
 from smsgate.config.marketing import CapSettings, HoursSettings
@@ -344,4 +345,5 @@ class Settings(BaseModel):
     retention: RetentionSettings = Field(
         default_factory=RetentionSettings, description="the table [retention]"
     )
+    billing: BillingSettings = Field(default_factory=BillingSettings, description="the table [billing]")
     log: LogSettings = Field(default_factory=LogSettings, description="the table [log]")

@@ -23,6 +23,7 @@ from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
+from smsgate.daemon.invoicing import CLOSES_INTERVAL_S, invoicing_of
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
@@ -90,6 +91,7 @@ class Process:
         self._app: web.Application | None = None
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
+        self._invoicing = invoicing_of(settings, services)
         self._wakeups = Nudges()
         self._lag = LoopLag(services.clock)
         floor_mib = settings.database.disk_floor_mib
@@ -130,6 +132,7 @@ class Process:
             self._start_webhooks(commerce)
         if "gateway" in roles:
             self._start_housekeeping()
+            self._start_closes()
         if self._disk is not None:
             self._begin(Loop("disk", self._disk.step, services.clock, interval_s=LOOK_INTERVAL_S))
         self._watch()
@@ -266,6 +269,12 @@ class Process:
         loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
         self._begin(loop)
 
+    def _start_closes(self) -> None:
+        if self.settings.billing.close == "automatic":
+            closing = self._invoicing.closing
+            clock = self.services.clock
+            self._begin(Loop("closes", closing.step, clock, interval_s=CLOSES_INTERVAL_S))
+
     def _begin(self, loop: Loop) -> None:
         self._loops.append(loop)
         self._tasks.append(asyncio.create_task(loop.run(), name=loop.name))
@@ -315,6 +324,7 @@ class Process:
             draining=lambda: self.draining,
             disk_full=lambda: self._disk is not None and self._disk.full,
             commerce=commerce,
+            invoicing=self._invoicing,
         )
 
     async def wait(self, stop: asyncio.Event) -> None:

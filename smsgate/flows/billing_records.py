@@ -140,6 +140,33 @@ class DocumentRow:
     created_at: datetime
 
 
+class VatEntry(NamedTuple):
+    """`rate_micros` is None where the seller's own rate holds, NO_RATE where there is none."""
+
+    valid_from: date
+    category: str
+    rate_micros: int | None
+    exemption: str
+    reason: str
+
+
+class Waiting(NamedTuple):
+    """A month that is cut and cannot get its documents, and why."""
+
+    merchant_id: int
+    month: Month
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a round over all merchants did."""
+
+    documents: list[DocumentRow] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class BillingProfile:
     """Whom documents are written to; `business`: not a consumer."""

@@ -23,12 +23,14 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound, SmsgateError, StoreUnavailable
 from smsgate.flows.billing_records import (
     BillingMerchant,
+    Closed,
     CloseFacts,
     CloseState,
     CutAsked,
     DocumentRow,
     Issue,
     Period,
+    Waiting,
 )
 
 log = structlog.get_logger(__name__)
@@ -136,7 +138,19 @@ class Closing:
         )
 
     async def step(self) -> bool:
-        """Close what is due of all merchants, for the daemon; what cannot be closed is told and left."""
+        """Close what is due, for the daemon; what cannot be closed is told and left."""
+        for waiting in (await self.close_due()).waiting:
+            log.warning(
+                "close_waits",
+                merchant_id=waiting.merchant_id,
+                month=str(waiting.month),
+                code=waiting.code,
+                why=waiting.why,
+            )
+        return False
+
+    async def close_due(self) -> Closed:
+        """Cut the months of all merchants whose time has come, and write what documents can be written."""
         now = self._clock.now()
         states = await self._store.states()
         asked = [cut for state in states for cut in self._due(state, now)]
@@ -147,22 +161,19 @@ class Closing:
             months[state.merchant_id] += state.open_months
         for cut in asked:
             months[cut.merchant_id].append(cut.month)
+        closed = Closed()
         for merchant_id, due in months.items():
-            await self._bill_all(merchant_id, due)
-        return False
-
-    async def _bill_all(self, merchant_id: int, months: Sequence[Month]) -> None:
-        for month in months:
-            try:
-                rows = await self.bill(await self._store.merchant(merchant_id), month)
-            except StoreUnavailable:
-                raise
-            except SmsgateError as exc:  # one merchant's books hold up nobody else's
-                log.warning(
-                    "close_waits", merchant_id=merchant_id, month=str(month), code=exc.code, why=str(exc)
-                )
-                return  # months are billed in their order
-            log.info("month_closed", merchant_id=merchant_id, month=str(month), documents=len(rows))
+            for month in due:
+                try:
+                    rows = await self.bill(await self._store.merchant(merchant_id), month)
+                except StoreUnavailable:
+                    raise
+                except SmsgateError as exc:  # one merchant's books hold up nobody else's
+                    closed.waiting.append(Waiting(merchant_id, month, exc.code, str(exc)))
+                    break  # months are billed in their order
+                closed.documents.extend(rows)
+                log.info("month_closed", merchant_id=merchant_id, month=str(month), documents=len(rows))
+        return closed
 
     def _due(self, state: CloseState, now: datetime) -> list[CutAsked]:
         """Return the months whose time to be cut has come, in their order."""

@@ -55,6 +55,7 @@ class Kind(StrEnum):
     CARRIER = "car"
     ESME = "esm"
     DATA_REQUEST = "dat"
+    DOCUMENT = "doc"
 
 
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}

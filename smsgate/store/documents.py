@@ -64,7 +64,7 @@ async def _write(connection: Connection, issue: Issue, draft: Draft, document_id
     taken = await connection.fetchrow(_SQL["next_number"], issue.series, issue.issued_on)
     assert taken is not None
     invoice = draft.numbered(issue.series, taken["last"], taken["last_on"])
-    check_invoice(invoice)
+    check_invoice(invoice, rests=issue.credits_id is not None)
     payload, previous = canonical_json(invoice), bytes(taken["last_sha256"])
     chain = hashlib.sha256(previous + payload).digest()
     document = draft.document

@@ -197,6 +197,14 @@ ORDER BY document_id
 -- scope: report
 SELECT merchant_id, document_id FROM document WHERE series = $1 AND number = $2
 
+-- name: owner_of_document
+-- scope: report
+SELECT merchant_id FROM document WHERE document_id = $1
+
+-- name: vat_entries
+-- scope: merchant
+SELECT valid_from, category, rate_micros, exemption, reason FROM billing_vat WHERE merchant_id = $1 ORDER BY valid_from
+
 -- name: document
 -- scope: merchant
 SELECT merchant_id, document_id, series, number, doc_type, month, currency, issued_on, credits_id, net_minor, vat_minor,

@@ -1,0 +1,142 @@
+"""
+The close of a month of many merchants, from the cut to the documents, in a throw-away database.
+
+    python -m benchmarks.closing [--merchants N] [--messages N]
+
+Message rows and ledger entries are written by SQL as flushes of about 80 messages would: one posting for each
+merchant, day and price item. What is measured is the closes alone: cuts, sums over ledger and message rows,
+lines, numbers, documents, postings. CPU of this process and of all processes of PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import uvloop
+
+from smsgate.bench.main import throw_away_database
+from smsgate.bench.meter import Meter, rss_max_mb
+from smsgate.billing.invoices import Party
+from smsgate.billing.issuing import Seller
+from smsgate.cli.sessions import silence_logs
+from smsgate.clock import ManualClock
+from smsgate.flows.closing import Closing
+from smsgate.ids import IdMaker, first_id_at
+from smsgate.store.bench_books import wal_octets
+from smsgate.store.closing import PgClosing
+from smsgate.store.partitions import make_ahead
+from smsgate.store.pool import Database
+
+DAYS: Final = 30
+ITEMS: Final = 4
+FIRST_DAY: Final = datetime(2026, 11, 1, 8, tzinfo=UTC)
+CLOSE_AT: Final = datetime(2026, 12, 5, tzinfo=UTC)
+SELLER: Final = Seller(
+    Party("Passerelle SAS", "1 rue de la Paix", "75002", "Paris", "FR", "732829320"),
+    vat_rates=((date(2014, 1, 1), 20_000_000),),
+)
+
+_TERMS: Final = """
+INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'sell', 'sell', 'EUR');
+INSERT INTO price_version (price_list_id, version, effective_from, source_sha256)
+VALUES (1, 1, '2025-01-01', '');
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
+SELECT 11 + n, 1, 1, 'mt', (20801 + n)::text, 45000 + n FROM generate_series(0, 3) AS s (n);
+"""
+_MERCHANTS: Final = """
+INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, price_list_id)
+SELECT n, 'Shop ' || n, 'shop-' || n, 'FR', 'fr', 'Europe/Paris', 'EUR', 1
+FROM generate_series(1, $1::int) AS s (n)
+"""
+_PROFILES: Final = """
+INSERT INTO billing_profile (merchant_id, legal_name, street, postcode, city, country, legal_id, business,
+                             payment_days)
+SELECT merchant_id, name, '2 rue des Disques', '69001', 'Lyon', 'FR', '552100554', true, 30 FROM merchant
+"""
+_VAT: Final = """
+INSERT INTO billing_vat (merchant_id, valid_from, category, reason)
+SELECT merchant_id, '2020-01-01', 'S', '' FROM merchant
+"""
+# $1 first id of the day, $2 messages of a merchant, day and item, $3 the instant
+_SENT: Final = """
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
+                  sell_micros, cost_item_id, cost_micros, sent_at)
+SELECT m.merchant_id, $1::bigint + (m.merchant_id * 4 + i.n) * $2::bigint + k, 1, 1, 0, 1, 'ab12'::bytea,
+    11 + i.n, 45000 + i.n, 0, 0, $3::timestamptz
+FROM merchant m, generate_series(0, 3) AS i (n), generate_series(0, $2::bigint - 1) AS s (k)
+"""
+_ENTRIES: Final = """
+INSERT INTO ledger_entry (merchant_id, posting_id, line, account, currency, amount_micros, direction,
+                          item_id, campaign_id, carrier_id, messages, segments, at, accepted_at)
+SELECT m.merchant_id, $1::bigint + m.merchant_id * 4 + i.n, l.line, l.account, 'EUR',
+    l.sign * (45000 + i.n) * $2::bigint, 'mt', 11 + i.n, 5, 1, $2, $2, $3::timestamptz, $3::timestamptz
+FROM merchant m, generate_series(0, 3) AS i (n),
+    (VALUES (1, 'unbilled', 1), (2, 'revenue', -1)) AS l (line, account, sign)
+"""
+
+
+async def write_month(database: Database, merchants: int, messages: int) -> int:
+    """Write the month and return how many messages it has."""
+    each = max(1, round(messages / (merchants * DAYS * ITEMS)))
+    async with database.control() as connection:
+        await connection.execute(_TERMS)
+        await connection.execute(_MERCHANTS, merchants)
+        await connection.execute(_PROFILES)
+        await connection.execute(_VAT)
+        for day in range(DAYS):
+            at = FIRST_DAY + timedelta(days=day)
+            await make_ahead(connection, at, 0)
+            first_id = first_id_at(int(at.timestamp() * 1000))
+            await connection.execute(_SENT, first_id, each, at)
+            await connection.execute(_ENTRIES, first_id, each, at)
+        await connection.execute("VACUUM (ANALYZE)")
+    return each * merchants * DAYS * ITEMS
+
+
+async def run(merchants: int, messages: int) -> dict[str, Any]:
+    async with throw_away_database() as server, await Database.open(server) as database:
+        written = await write_month(database, merchants, messages)
+        clock = ManualClock(CLOSE_AT)
+        ids = IdMaker(1, lambda: int(clock.now().timestamp() * 1000))
+        closing = Closing(PgClosing(database, str), SELLER, clock, ids.next)
+        meter = Meter(server.data_dir, partial(wal_octets, database))
+        before = await meter.read()
+        closed = await closing.close_due()
+        after = await meter.read()
+        net = sum(row.net_minor for row in closed.documents)
+        assert len(closed.documents) == merchants, closed.waiting
+        async with database.control() as connection:
+            left = await connection.fetchval(
+                "SELECT sum(amount_micros) FROM ledger_entry WHERE account = 'unbilled'"
+            )
+        assert left == 0
+        return {
+            "merchants": merchants,
+            "messages": written,
+            "documents": len(closed.documents),
+            "net_minor": net,
+            "wall_s": round(after.wall_s - before.wall_s, 1),
+            "own_cpu_s": round(after.gateway_cpu_s - before.gateway_cpu_s, 1),
+            "database_cpu_s": round(after.database_cpu_s - before.database_cpu_s, 1),
+            "wal_mb": round((after.wal_octets - before.wal_octets) / 1_048_576, 1),
+            "rss_mb": rss_max_mb(),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--merchants", type=int, default=1_000)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    options = parser.parse_args()
+    silence_logs()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(run(options.merchants, options.messages)), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""Invoices and credit notes: lists, what stands on them, files; closes, credits and profiles."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from smsgate.api.models import AnswerModel, CountryCode, Instant, Line, Page, PageQuery, RequestModel
+from smsgate.api.problems import ProblemType
+from smsgate.api.routing import Answer, Call, Route, Text, missing
+from smsgate.billing.documents import DocumentType
+from smsgate.billing.invoices import Party
+from smsgate.billing.issuing import PAYMENT_DAYS_MAX
+from smsgate.billing.periods import Month
+from smsgate.errors import NotFound
+from smsgate.flows.billing_records import BillingProfile, DocumentRow
+from smsgate.flows.documents import StoredDocument
+from smsgate.flows.invoicing import Invoicing
+from smsgate.money import micros_to_text, minor_to_text
+from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
+
+LINES_MAX: Final = 10_000  # of one credit note
+MEDIA_TYPES: Final = {"pdf": "application/pdf", "xml": "application/xml"}
+
+PROBLEMS: Final = (
+    ProblemType(
+        "credit_refused", 409, "Not creditable", "Credit lines that exist, and at most what is left."
+    ),
+    ProblemType(
+        "billing_incomplete", 422, "Billing is not set up", "Set [billing], and the merchant's profile."
+    ),
+    ProblemType("month_running", 409, "The month is not over", "Wait for its end in the merchant's zone."),
+    ProblemType("close_order", 409, "Another month comes first", "Close months in their order."),
+    ProblemType("rate_unknown", 422, "No exchange rate", "Set [billing] exchange_rates."),
+    ProblemType("vat_refused", 422, "Not served", "Consumers outside France and Monaco are not served."),
+)
+
+Short = Annotated[Line, StringConstraints(max_length=60)]
+Code = Annotated[str, StringConstraints(max_length=60, pattern=r"^[A-Za-z0-9 .:/_-]*$")]
+
+
+class DocumentSummary(AnswerModel):
+    """Amounts are decimal text in the document's currency."""
+
+    id: str
+    number: str
+    month: str
+    currency: str
+    issued_on: date
+    net: str
+    vat: str
+    gross: str
+    created_at: Instant
+
+
+class DocumentLine(AnswerModel):
+    line: int
+    name: str
+    note: str
+    for_month: str = Field(description="In which the messages were accepted.")
+    quantity: int = Field(description="Segments; below zero what is given back.")
+    unit_price: str
+    vat_category: str
+    net: str
+
+
+class DocumentVat(AnswerModel):
+    category: str
+    rate: str | None = Field(description="Per cent; null where the category has none.")
+    basis: str
+    amount: str
+
+
+class DocumentDetail(DocumentSummary):
+    due_on: date
+    seller: str
+    buyer: str
+    credits: str | None = Field(description="The number of the invoice that a credit note is about.")
+    lines: list[DocumentLine]
+    vats: list[DocumentVat]
+
+
+class CreditLine(RequestModel):
+    line: int = Field(ge=1, le=LINES_MAX)
+    quantity: int = Field(description="Of the line's segments; below zero for a line that gives back.")
+
+
+class CreateCreditNote(RequestModel):
+    invoice: str = Field(max_length=64)
+    lines: list[CreditLine] | None = Field(
+        default=None, min_length=1, max_length=LINES_MAX, description="null: all that is left."
+    )
+
+
+class CloseMonth(RequestModel):
+    month: str = Field(max_length=7, description="Such as 2026-11, of the merchant's time zone.")
+
+
+class Documents(AnswerModel):
+    data: list[DocumentSummary]
+
+
+class Profile(RequestModel):
+    """Whom documents are written to. What changes holds for documents to come."""
+
+    legal_name: Annotated[Line, StringConstraints(max_length=200)]
+    street: Annotated[Line, StringConstraints(max_length=200)]
+    postcode: Short
+    city: Annotated[Line, StringConstraints(max_length=100)]
+    country: CountryCode
+    legal_id: Code = Field(default="", description="SIREN in France.")
+    legal_scheme: Code = Field(default="0002", description="ISO 6523; 0002 is SIREN.")
+    vat_number: Code = ""
+    business: bool = Field(description="false: a consumer.")
+    einvoicing_id: Code = Field(default="", description="On the e-invoicing network; empty: legal_id.")
+    einvoicing_scheme: Code = "0225"
+    payment_days: int = Field(default=30, ge=0, le=PAYMENT_DAYS_MAX)
+
+
+class ProfileAnswer(AnswerModel):
+    legal_name: str
+    street: str
+    postcode: str
+    city: str
+    country: str
+    legal_id: str
+    legal_scheme: str
+    vat_number: str
+    business: bool
+    einvoicing_id: str
+    einvoicing_scheme: str
+    payment_days: int
+
+
+class ProfileSet(ProfileAnswer):
+    vat_category: str = Field(description="S, AE or O: how services are taxed from today on.")
+    vat_reason: str
+
+
+def _invoicing(call: Call) -> Invoicing:
+    found = call.context.invoicing
+    assert found is not None
+    return found
+
+
+async def _list(call: Call, doc_type: DocumentType) -> Answer:
+    page = await _invoicing(call).documents.page(
+        call.merchant_id, call.page_ask(Kind.DOCUMENT), doc_type.value
+    )
+    return call.page_answer(Page[DocumentSummary], [_summary(call, row) for row in page.rows], page.has_more)
+
+
+async def list_invoices(call: Call) -> Answer:
+    return await _list(call, DocumentType.INVOICE)
+
+
+async def list_credit_notes(call: Call) -> Answer:
+    return await _list(call, DocumentType.CREDIT_NOTE)
+
+
+async def _one(call: Call, doc_type: DocumentType) -> StoredDocument:
+    document = await _invoicing(call).documents.get(call.merchant_id, call.path_id(Kind.DOCUMENT))
+    if document.row.doc_type != doc_type.value:
+        raise missing()
+    return document
+
+
+async def get_invoice(call: Call) -> Answer:
+    return _detail(call, await _one(call, DocumentType.INVOICE))
+
+
+async def get_credit_note(call: Call) -> Answer:
+    return _detail(call, await _one(call, DocumentType.CREDIT_NOTE))
+
+
+async def _file(call: Call, doc_type: DocumentType, form: str) -> Answer:
+    document = await _one(call, doc_type)
+    octets = await asyncio.to_thread(_invoicing(call).render, document.invoice, form)
+    name = document.row.number.replace("/", "-")
+    return Text(octets, MEDIA_TYPES[form], {"Content-Disposition": f'attachment; filename="{name}.{form}"'})
+
+
+async def get_invoice_pdf(call: Call) -> Answer:
+    return await _file(call, DocumentType.INVOICE, "pdf")
+
+
+async def get_invoice_xml(call: Call) -> Answer:
+    return await _file(call, DocumentType.INVOICE, "xml")
+
+
+async def get_credit_note_pdf(call: Call) -> Answer:
+    return await _file(call, DocumentType.CREDIT_NOTE, "pdf")
+
+
+async def get_credit_note_xml(call: Call) -> Answer:
+    return await _file(call, DocumentType.CREDIT_NOTE, "xml")
+
+
+async def create_credit_note(call: Call) -> Answer:
+    body = call.body_as(CreateCreditNote)
+    documents = _invoicing(call).documents
+    document = await documents.by_id(call.decode(Kind.DOCUMENT, body.invoice))
+    asked = None if body.lines is None else [(line.line, line.quantity) for line in body.lines]
+    return _summary(call, await documents.credit(document, asked))
+
+
+async def close_month(call: Call) -> Answer:
+    month = Month.parse(call.body_as(CloseMonth).month)
+    rows = await _invoicing(call).closing.close(call.path_id(Kind.MERCHANT), month)
+    return Documents(data=[_summary(call, row) for row in rows])
+
+
+async def get_profile(call: Call) -> Answer:
+    profile = await _invoicing(call).documents.profile(call.path_id(Kind.MERCHANT))
+    if profile is None:
+        raise NotFound("This merchant has no billing profile.")
+    return ProfileAnswer(**_profile(profile))
+
+
+async def set_profile(call: Call) -> Answer:
+    body = call.body_as(Profile)
+    party = Party(
+        body.legal_name, body.street, body.postcode, body.city, body.country, body.legal_id,
+        body.legal_scheme, body.vat_number, body.einvoicing_id or body.legal_id, body.einvoicing_scheme,
+    )  # fmt: skip
+    profile = BillingProfile(party, body.business, body.payment_days)
+    decision = await _invoicing(call).documents.set_profile(call.path_id(Kind.MERCHANT), profile)
+    return ProfileSet(**_profile(profile), vat_category=decision.category, vat_reason=decision.reason)
+
+
+def _profile(profile: BillingProfile) -> dict[str, object]:
+    party = profile.party
+    return {
+        "legal_name": party.name, "street": party.street, "postcode": party.postcode, "city": party.city,
+        "country": party.country, "legal_id": party.legal_id, "legal_scheme": party.legal_scheme,
+        "vat_number": party.vat_number, "business": profile.business, "einvoicing_id": party.einvoicing_id,
+        "einvoicing_scheme": party.einvoicing_scheme, "payment_days": profile.payment_days,
+    }  # fmt: skip
+
+
+def _summary_fields(call: Call, row: DocumentRow) -> dict[str, object]:
+    return {
+        "id": call.public(Kind.DOCUMENT, row.document_id),
+        "number": row.number,
+        "month": str(row.month),
+        "currency": row.currency,
+        "issued_on": row.issued_on,
+        "net": minor_to_text(row.net_minor, row.currency),
+        "vat": minor_to_text(row.vat_minor, row.currency),
+        "gross": minor_to_text(row.gross_minor, row.currency),
+        "created_at": row.created_at,
+    }
+
+
+def _summary(call: Call, row: DocumentRow) -> DocumentSummary:
+    return DocumentSummary.model_validate(_summary_fields(call, row))
+
+
+def _detail(call: Call, document: StoredDocument) -> DocumentDetail:
+    invoice = document.invoice
+    return DocumentDetail.model_validate({
+        **_summary_fields(call, document.row),
+        "due_on": invoice.due_on,
+        "seller": invoice.seller.name,
+        "buyer": invoice.buyer.name,
+        "credits": invoice.preceding_number or None,
+        "lines": [
+            DocumentLine(
+                line=number,
+                name=line.name,
+                note=line.note,
+                for_month=line.origin,
+                quantity=line.quantity,
+                unit_price=micros_to_text(line.unit_micros),
+                vat_category=line.vat_category,
+                net=minor_to_text(line.net_minor, invoice.currency),
+            )
+            for number, line in enumerate(invoice.lines, 1)
+        ],
+        "vats": [
+            DocumentVat(
+                category=vat.category,
+                rate=None if vat.rate_micros < 0 else micros_to_text(vat.rate_micros, 0),
+                basis=minor_to_text(vat.basis_minor, invoice.currency),
+                amount=minor_to_text(vat.amount_minor, invoice.currency),
+            )
+            for vat in invoice.vats
+        ],
+    })  # fmt: skip
+
+
+_READ: Final = Scope.BILLING_READ
+_OPERATOR: Final = Scope.OPERATOR
+_CLOSE_ERRORS: Final = ("month_invalid", "month_running", "close_order", "billing_incomplete", "rate_unknown")
+
+ROUTES: Final = (
+    Route("GET", "/v1/invoices", list_invoices, "List invoices", _READ,
+          query=PageQuery, response=Page[DocumentSummary]),
+    # Before the JSON form: its pattern would take the suffix for a part of the id.
+    Route("GET", "/v1/invoices/{id}.pdf", get_invoice_pdf, "An invoice as Factur-X", _READ,
+          media_type="application/pdf"),
+    Route("GET", "/v1/invoices/{id}.xml", get_invoice_xml, "An invoice as CII", _READ,
+          media_type="application/xml"),
+    Route("GET", "/v1/invoices/{id}", get_invoice, "Read an invoice", _READ, response=DocumentDetail),
+    Route("GET", "/v1/credit_notes", list_credit_notes, "List credit notes", _READ,
+          query=PageQuery, response=Page[DocumentSummary]),
+    Route("GET", "/v1/credit_notes/{id}.pdf", get_credit_note_pdf, "A credit note as Factur-X", _READ,
+          media_type="application/pdf"),
+    Route("GET", "/v1/credit_notes/{id}.xml", get_credit_note_xml, "A credit note as CII", _READ,
+          media_type="application/xml"),
+    Route("GET", "/v1/credit_notes/{id}", get_credit_note, "Read a credit note", _READ,
+          response=DocumentDetail),
+    Route("POST", "/v1/credit_notes", create_credit_note, "Credit lines of an invoice", _OPERATOR,
+          request=CreateCreditNote, response=DocumentSummary, status=201,
+          errors=("credit_refused", "billing_incomplete")),
+    Route("POST", "/v1/merchants/{id}/closes", close_month, "Close a month", _OPERATOR,
+          request=CloseMonth, response=Documents, errors=_CLOSE_ERRORS),
+    Route("GET", "/v1/merchants/{id}/billing_profile", get_profile, "Whom documents are written to",
+          _OPERATOR, response=ProfileAnswer),
+    Route("PUT", "/v1/merchants/{id}/billing_profile", set_profile, "Say whom documents are written to",
+          _OPERATOR, request=Profile, response=ProfileSet, errors=("vat_refused",)),
+)  # fmt: skip

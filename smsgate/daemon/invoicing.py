@@ -1,0 +1,35 @@
+"""Closes and documents of a process or a command, by its configuration."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from smsgate.billing.invoices import Invoice
+from smsgate.config import Settings
+from smsgate.daemon.services import Services
+from smsgate.flows.closing import Closing
+from smsgate.flows.documents import Documents
+from smsgate.flows.invoicing import Invoicing
+from smsgate.invoicing.forms import Form, rendered
+from smsgate.security.public_ids import Kind
+from smsgate.store.closing import PgClosing
+from smsgate.store.issued import PgDocuments
+
+CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
+
+_FORMS: Final = {"pdf": Form.PDF, "xml": Form.CII}
+
+
+def invoicing_of(settings: Settings, services: Services) -> Invoicing:
+    seller, clock, next_id = settings.billing.seller(), services.clock, services.ids.next
+    store = PgClosing(services.database, partial(services.public_ids.encode, Kind.CAMPAIGN))
+    return Invoicing(
+        closing=Closing(store, seller, clock, next_id, delay=settings.billing.delay),
+        documents=Documents(PgDocuments(services.database), seller, clock, next_id),
+        render=_render,
+    )
+
+
+def _render(invoice: Invoice, form: str) -> bytes:
+    return rendered(invoice, _FORMS[form])

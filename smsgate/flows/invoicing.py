@@ -1,0 +1,19 @@
+"""Closes and documents, as the API and the command line have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smsgate.billing.invoices import Invoice
+from smsgate.flows.closing import Closing
+from smsgate.flows.documents import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Invoicing:
+    """`render` makes "pdf" or "xml" of a document; it computes for a while."""
+
+    closing: Closing
+    documents: Documents
+    render: Callable[[Invoice, str], bytes]

@@ -1,0 +1,114 @@
+"""Documents that were issued, read again; credits by hand; billing profiles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import asyncpg
+
+from smsgate.billing.documents import Line, LineKind, LineTerms
+from smsgate.billing.invoices import invoice_from_json
+from smsgate.billing.issuing import Draft
+from smsgate.billing.vat import Vat
+from smsgate.errors import NotFound
+from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, VatEntry
+from smsgate.flows.commerce_records import Page, PageAsk
+from smsgate.flows.documents import StoredDocument
+from smsgate.store.catalogue import load
+from smsgate.store.closing import first_day, month_of_day, party_of
+from smsgate.store.connection import Connection
+from smsgate.store.documents import document_row, write_documents
+from smsgate.store.pages import page_rows
+from smsgate.store.pool import Database
+
+_SQL: Final = load("billing")
+
+
+class PgDocuments:
+    """Implements `flows.documents.DocumentStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, merchant_id: int, ask: PageAsk, doc_type: str | None) -> Page[DocumentRow]:
+        async with self._database.transaction(merchant_id) as connection:
+            rows, more = await page_rows(connection, _SQL["documents_page"], merchant_id, ask, doc_type)
+        return Page([document_row(row) for row in rows], more)
+
+    async def get(self, merchant_id: int, document_id: int) -> StoredDocument:
+        async with self._database.transaction(merchant_id) as connection:
+            return await _stored(connection, merchant_id, document_id)
+
+    async def find(self, series: str, number: int) -> tuple[int, int] | None:
+        async with self._database.report() as connection:
+            row = await connection.fetchrow(_SQL["document_by_number"], series, number)
+        return None if row is None else (row["merchant_id"], row["document_id"])
+
+    async def owner(self, document_id: int) -> int | None:
+        async with self._database.report() as connection:
+            owner: int | None = await connection.fetchval(_SQL["owner_of_document"], document_id)
+        return owner
+
+    async def credit(
+        self, issue: Issue, document_id: int, make: Callable[[StoredDocument], Draft]
+    ) -> DocumentRow:
+        async with self._database.bulk_transaction() as connection:
+            await connection.execute(_SQL["lock_period"], issue.merchant_id, first_day(issue.month))
+            draft = make(await _stored(connection, issue.merchant_id, document_id))
+            (credit_id,) = await write_documents(connection, replace(issue, drafts=[draft]))
+            return (await _stored(connection, issue.merchant_id, credit_id)).row
+
+    async def profile(self, merchant_id: int) -> BillingProfile | None:
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["profile"], merchant_id)
+        return None if row is None else BillingProfile(party_of(row), row["business"], row["payment_days"])
+
+    async def vat_of(self, merchant_id: int) -> tuple[str, Sequence[VatEntry]]:
+        async with self._database.bulk() as connection:
+            row = await connection.fetchrow(_SQL["billing_merchant"], merchant_id)
+            rows = await connection.fetch(_SQL["vat_entries"], merchant_id)
+        if row is None:
+            raise NotFound("No such object.")
+        return row["timezone"], [VatEntry(*entry) for entry in rows]
+
+    async def set_profile(self, merchant_id: int, profile: BillingProfile, vat: VatEntry) -> None:
+        party = profile.party
+        async with self._database.bulk_transaction() as connection:
+            await connection.execute(
+                _SQL["set_profile"], merchant_id, party.name, party.street, party.postcode, party.city,
+                party.country, party.legal_id, party.legal_scheme, party.vat_number, profile.business,
+                party.einvoicing_id, party.einvoicing_scheme, profile.payment_days,
+            )  # fmt: skip
+            await connection.execute(_SQL["set_vat"], merchant_id, *vat)
+
+
+async def _stored(connection: Connection, merchant_id: int, document_id: int) -> StoredDocument:
+    row = await connection.fetchrow(_SQL["document"], merchant_id, document_id)
+    if row is None:
+        raise NotFound("No such object.")
+    lines = await connection.fetch(_SQL["lines_of_document"], merchant_id, document_id)
+    credits_: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for credit in await connection.fetch(_SQL["credited_lines"], merchant_id, document_id):
+        credits_[credit["document_id"]].append((credit["credits_line"], credit["quantity"]))
+    return StoredDocument(
+        document_row(row),
+        invoice_from_json(bytes(row["payload"])),
+        [_line(line) for line in lines],
+        list(credits_.values()),
+    )
+
+
+def _line(row: asyncpg.Record) -> Line:
+    terms = LineTerms(
+        origin=month_of_day(row["origin"]),
+        kind=LineKind(row["kind"]),
+        list_id=row["price_list_id"],
+        item_id=row["item_id"],
+        version=row["version"],
+        unit_micros=row["unit_micros"],
+        vat=Vat(row["vat_category"], row["vat_rate_micros"]),
+    )
+    return Line(terms, row["quantity"], row["net_minor"])

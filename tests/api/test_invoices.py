@@ -1,0 +1,173 @@
+"""Invoices and credit notes by HTTP: the operator closes and credits, the merchant reads and downloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from smsgate.flows.closing import Closing
+from smsgate.flows.documents import Documents
+from smsgate.flows.invoicing import Invoicing
+from smsgate.security.public_ids import Kind
+from smsgate.store.closing import PgClosing
+from smsgate.store.issued import PgDocuments
+from smsgate.store.pool import Database
+from tests.api.api_server import Api, Caller
+from tests.store.books import SELLER, Books, some_books
+
+PROFILE: dict[str, Any] = {
+    "legal_name": "Boxman SARL", "street": "2 rue des Disques", "postcode": "69001", "city": "Lyon",
+    "country": "FR", "legal_id": "552100554", "vat_number": "FR59552100554", "business": True,
+}  # fmt: skip
+
+
+def with_invoicing(api: Api, database: Database, books: Books) -> None:
+    """Have closes and documents at the instant of the books; files say what they are of."""
+    next_id = api.context.ids.next
+    api.context.invoicing = Invoicing(
+        Closing(PgClosing(database, str), SELLER, books.clock, next_id),
+        Documents(PgDocuments(database), SELLER, books.clock, next_id),
+        lambda invoice, form: f"{form} of {invoice.number}".encode(),
+    )
+
+
+async def a_merchant(
+    api: Api, books: Books, *, profile: dict[str, Any] | None = PROFILE
+) -> tuple[Caller, int]:
+    """Return the merchant's caller and id; it used 7 segments at 0.045 in October."""
+    caller = await api.merchant()
+    merchant_id = api.context.public_ids.decode(Kind.MERCHANT, caller.merchant_id)
+    if profile is not None:
+        path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+        assert (await api.operator.call("PUT", path, profile)).status == 200
+    await books.take(merchant_id, 7)
+    return caller, merchant_id
+
+
+async def close(api: Api, caller: Caller, month: str = "2026-10") -> Any:
+    return await api.operator.post(f"/v1/merchants/{caller.merchant_id}/closes", {"month": month})
+
+
+async def test_the_operator_closes_and_the_merchant_reads_lists_and_downloads(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, _ = await a_merchant(api, books)
+    closed = await close(api, caller)
+    assert closed.status == 200, closed
+    (summary,) = closed.body["data"]
+    assert (summary["number"], summary["net"], summary["vat"], summary["gross"]) == (
+        "F-2026-000001", "0.32", "0.06", "0.38",
+    )  # fmt: skip
+    assert (await close(api, caller)).body["data"] == [summary]
+    assert (await caller.get("/v1/invoices")).body["data"] == [summary]
+    detail = (await caller.get(f"/v1/invoices/{summary['id']}")).body
+    assert detail["lines"] == [
+        {
+            "line": 1, "name": "SMS, 20801", "note": "List 1, version 1.", "for_month": "2026-10",
+            "quantity": 7, "unit_price": "0.045", "vat_category": "S", "net": "0.32",
+        }
+    ]  # fmt: skip
+    assert detail["vats"] == [{"category": "S", "rate": "20", "basis": "0.32", "amount": "0.06"}]
+    assert (detail["buyer"], detail["credits"]) == ("Boxman SARL", None)
+    for form, media_type in (("pdf", "application/pdf"), ("xml", "application/xml")):
+        answer = await caller.get(f"/v1/invoices/{summary['id']}.{form}")
+        assert (answer.status, answer.body) == (200, f"{form} of F-2026-000001")
+        assert answer.headers["Content-Type"] == media_type
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="F-2026-000001.{form}"'
+
+
+async def test_a_credit_note_is_the_operators_to_write_and_the_merchants_to_read(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, _ = await a_merchant(api, books)
+    (invoice,) = (await close(api, caller)).body["data"]
+    body = {"invoice": invoice["id"], "lines": [{"line": 1, "quantity": 3}]}
+    assert (await caller.post("/v1/credit_notes", body)).status == 403
+    made = await api.operator.post("/v1/credit_notes", body)
+    assert (made.status, made.body["number"], made.body["net"]) == (201, "F-2026-000002", "0.14")
+    (listed,) = (await caller.get("/v1/credit_notes")).body["data"]
+    assert listed == made.body
+    assert [row["id"] for row in (await caller.get("/v1/invoices")).body["data"]] == [invoice["id"]]
+    detail = (await caller.get(f"/v1/credit_notes/{made.body['id']}")).body
+    assert detail["credits"] == "F-2026-000001"
+    more = {"invoice": invoice["id"], "lines": [{"line": 1, "quantity": 5}]}
+    refused = await api.operator.post("/v1/credit_notes", more)
+    assert (refused.status, refused.code) == (409, "credit_refused")
+    rest = await api.operator.post("/v1/credit_notes", {"invoice": invoice["id"]})
+    assert rest.body["net"] == "0.18"
+    assert (await caller.get(f"/v1/credit_notes/{rest.body['id']}.pdf")).body == "pdf of F-2026-000003"
+
+
+async def test_documents_of_others_and_of_the_other_kind_are_not_there(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, _ = await a_merchant(api, books)
+    other, _ = await a_merchant(api, books)
+    (invoice,) = (await close(api, caller)).body["data"]
+    for path in ("", ".pdf", ".xml"):
+        assert (await other.get(f"/v1/invoices/{invoice['id']}{path}")).status == 404
+        assert (await caller.get(f"/v1/credit_notes/{invoice['id']}{path}")).status == 404
+    assert (await other.get("/v1/invoices")).body["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "category"),
+    [
+        ({}, "S"),
+        ({"country": "DE", "vat_number": "DE136695976"}, "AE"),
+        ({"country": "DE", "vat_number": "DE136695977"}, "S"),  # a check digit is wrong
+        ({"country": "NO", "vat_number": ""}, "O"),
+    ],
+)
+async def test_a_profile_decides_how_services_are_taxed(
+    api: Api, database: Database, changes: dict[str, Any], category: str
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller = await api.merchant()
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    assert (await api.operator.get(path)).status == 404
+    answer = await api.operator.call("PUT", path, {**PROFILE, **changes})
+    assert (answer.status, answer.body["vat_category"]) == (200, category)
+    read = (await api.operator.get(path)).body
+    assert {name: read[name] for name in PROFILE} == {**PROFILE, **changes}
+    assert read["einvoicing_id"] == PROFILE["legal_id"]
+
+
+async def test_another_category_holds_from_today_on_and_no_day_before(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, merchant_id = await a_merchant(api, books)
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    german = {**PROFILE, "country": "DE", "vat_number": "DE136695976"}
+    for _ in range(2):
+        assert (await api.operator.call("PUT", path, german)).status == 200
+    assert await books.rows(
+        "SELECT valid_from::text, category FROM billing_vat WHERE merchant_id = $1 ORDER BY 1", merchant_id
+    ) == [("2000-01-01", "S"), ("2026-11-05", "AE")]
+
+
+async def test_a_consumer_abroad_is_not_served(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller = await api.merchant()
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    answer = await api.operator.call("PUT", path, {**PROFILE, "country": "DE", "business": False})
+    assert (answer.status, answer.code) == (422, "vat_refused")
+
+
+async def test_a_close_that_cannot_be_says_why(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, _ = await a_merchant(api, books, profile=None)
+    wanted = {"2026-11": "month_running", "2026-10": "billing_incomplete", "now": "month_invalid"}
+    for month, code in wanted.items():
+        answer = await close(api, caller, month)
+        assert (answer.status in {409, 422}, answer.code) == (True, code)
+    path = f"/v1/merchants/{caller.merchant_id}/closes"
+    assert (await caller.post(path, {"month": "2026-10"})).status == 403

@@ -1,0 +1,120 @@
+"""`smsgate billing close`, `invoice`, `credit`, `reverse`, as an operator runs them beside a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smsgate.security.public_ids import Kind, PublicIds
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.keyring import PUBLIC_ID_KEY, StoredKeyring, open_master_key
+from smsgate.store.pool import Database
+from tests.cli.command_shell import Shell
+from tests.store.books import Books, some_books
+
+SELLER = """
+[billing]
+name = "Passerelle SAS"
+street = "1 rue de la Paix"
+postcode = "75002"
+city = "Paris"
+siren = "732829320"
+vat_number = "FR44732829320"
+iban = "FR1420041010050500013M02606"
+"""
+SHOP, OTHER, NOBODY = 7, 8, 9
+
+
+def on_database(shell: Shell, work: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
+    async def run() -> Any:
+        async with EmbeddedPostgres(shell.state_dir) as server, await Database.open(server) as database:
+            return await work(database)
+
+    with ThreadPoolExecutor(1) as thread:  # the loops of the tests are not touched
+        return thread.submit(asyncio.run, run()).result()
+
+
+@pytest.fixture(scope="module")
+def messages(shell: Shell) -> list[str]:
+    """Have two merchants use SMS in October, and one without a profile; return the first's message ids."""
+    (shell.cwd / "conf").mkdir()
+    path = shell.cwd / "conf" / "smsgate.toml"
+    path.write_text(SELLER, encoding="utf-8")
+
+    async def write(database: Database) -> list[str]:
+        books: Books = await some_books(database)
+        for merchant_id in (SHOP, OTHER, NOBODY):
+            await books.merchant(merchant_id, profile=merchant_id != NOBODY)
+        ids = await books.take(SHOP, 9)
+        await books.take(OTHER, 2)
+        await books.take(NOBODY, 2)
+        keyring = await StoredKeyring.load(database, open_master_key(shell.state_dir, create=True))
+        public = PublicIds(await keyring.instance_secret(PUBLIC_ID_KEY))
+        return [public.encode(Kind.MESSAGE, id_) for id_ in ids]
+
+    found: list[str] = on_database(shell, write)
+    return found
+
+
+def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[str], tmp_path: Path) -> None:
+    given = shell.ok("billing", "reverse", "shop-7", *messages[:2], "--reason", "sent twice by our fault")
+    assert given.err == "2 charges given back\n"
+    again = shell.ok("billing", "reverse", "shop-7", *messages[:2], "--reason", "sent twice by our fault")
+    assert again.err.startswith("Nothing was charged")
+    running = shell.run("billing", "close", "shop-7", "2099-01")
+    assert (running.code, running.out) == (1, "")
+    assert "is not over yet in Europe/Paris" in running.err
+    (row,) = shell.ok("billing", "close", "shop-7", "2026-10", "--json").json()
+    number = row["number"]
+    assert (row["type"], row["net"], row["gross"]) == ("380", "0.32", "0.38")
+    assert shell.ok("billing", "close", "shop-7", "2026-10", "--json").json() == [row]
+    shown = shell.ok("billing", "invoice", number).out
+    assert "Boxman SARL" in shown
+    assert "net 0.32, VAT 0.06, gross 0.38 EUR" in shown
+    paper = tmp_path / "invoice.pdf"
+    shell.ok("billing", "invoice", number, "--as", "pdf", "--output", str(paper))
+    assert paper.read_bytes().startswith(b"%PDF-")
+    payload = shell.ok("billing", "invoice", number, "--json").out
+    xml = shell.ok("billing", "invoice", number, "--as", "ubl").out
+    assert shell.ok("billing", "document", "-", "--as", "ubl", stdin=payload).out == xml
+    (credit,) = shell.ok("billing", "credit", number, "--line", "1=3", "--json").json()
+    assert (credit["type"], credit["net"]) == ("381", "0.14")
+    refused = shell.run("billing", "credit", number, "--line", "1=5")
+    assert (refused.code, "exceeds what is left" in refused.err) == (1, True)
+    assert "credits " + number in shell.ok("billing", "invoice", credit["number"]).out
+    listed = shell.ok("billing", "invoice", "shop-7", "--json").json()
+    assert listed == [credit, row]
+
+
+def test_what_is_due_is_closed_for_everybody_and_what_waits_is_said(
+    shell: Shell, messages: list[str]
+) -> None:
+    assert messages
+    found = shell.run("billing", "close", "--json")
+    assert found.code == 1
+    assert [row["net"] for row in found.json() if row["type"] == "380"][:1] == ["0.09"]
+    assert "Merchant 9, 2026-10, waits: shop-9 has no billing profile." in found.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("close", "shop-7", "2026-13"), "no month"),
+        (("close", "shop-7"), "no month"),
+        (("credit", "F-2026-000001", "--line", "two"), "no LINE=QUANTITY"),
+        (("invoice", "F-2026-999999"), "No document has the number"),
+        (("invoice", "nobody"), "No merchant has the slug"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(
+    shell: Shell, messages: list[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert messages
+    found = shell.run("billing", *arguments)
+    assert found.code in {1, 2}
+    assert sentence in found.err

@@ -1,0 +1,96 @@
+"""Credit notes by hand in the database: at most what is left, in one transaction with their posting."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from smsgate.errors import DomainError, NotFound
+from smsgate.flows.documents import Documents, StoredDocument
+from smsgate.store.issued import PgDocuments
+from smsgate.store.pool import Database
+from tests.store.books import OCTOBER, OTHER_ITEM, SELLER, Books, some_books
+
+SHOP = 7
+
+
+def documents_of(books: Books) -> Documents:
+    return Documents(PgDocuments(books.database), SELLER, books.clock, lambda: next(books.ids))
+
+
+async def an_invoice(database: Database) -> tuple[Books, Documents, StoredDocument]:
+    """Return an invoice of 101 x 0.01 and 7 x 0.045."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.execute("UPDATE price_item SET unit_micros = 10000 WHERE item_id = $1", OTHER_ITEM)
+    await books.take(SHOP, 7)
+    await books.take(SHOP, 101, item=(OTHER_ITEM, 10_000))
+    (row,) = await books.closing().close(SHOP, OCTOBER)
+    documents = documents_of(books)
+    return books, documents, await documents.by_number(row.number)
+
+
+async def test_lines_are_credited_at_their_own_price_and_the_ledger_gives_revenue_and_vat_back(
+    database: Database,
+) -> None:
+    books, documents, invoice = await an_invoice(database)
+    before = await books.accounts()
+    row = await documents.credit(invoice, [(1, 3), (2, 50)])
+    # 3 x 0.045 = 0.135 is 0.14; 50 x 0.01 = 0.50; 20 % of 0.64 is 0.128
+    assert (row.number, row.doc_type, row.net_minor, row.vat_minor) == ("F-2026-000002", "381", 64, 13)
+    credit = await documents.by_number(row.number)
+    assert (credit.invoice.preceding_number, credit.invoice.preceding_on) == (
+        invoice.row.number, invoice.row.issued_on,
+    )  # fmt: skip
+    assert [line.quantity for line in credit.invoice.lines] == [3, 50]
+    after = await books.accounts()
+    moved = {name: after.get(name, 0) - before.get(name, 0) for name in after.keys() | before.keys()}
+    assert {account: micros for (account, _), micros in moved.items() if micros} == {
+        "receivable": -770_000, "vat": 130_000, "revenue": 635_000, "rounding": 5_000,
+    }  # fmt: skip
+
+
+async def test_all_that_is_left_equals_the_invoice_to_the_cent(database: Database) -> None:
+    _books, documents, invoice = await an_invoice(database)
+    some = [await documents.credit(invoice, [(1, 1), (2, 33)]) for _ in range(2)]
+    rest = await documents.credit(invoice, None)
+    rows = [*some, rest]
+    assert sum(row.net_minor for row in rows) == invoice.row.net_minor
+    assert sum(row.vat_minor for row in rows) == invoice.row.vat_minor
+    with pytest.raises(DomainError, match="nothing of F-2026-000001 is left"):
+        await documents.credit(invoice, None)
+
+
+@pytest.mark.parametrize("asked", [[(1, 8)], [(3, 1)], [(1, 0)], [(1, 4), (1, 4)]])
+async def test_what_is_more_than_is_left_is_refused_whole_and_takes_no_number(
+    database: Database, asked: list[tuple[int, int]]
+) -> None:
+    books, documents, invoice = await an_invoice(database)
+    with pytest.raises(DomainError) as refused:
+        await documents.credit(invoice, asked)
+    assert refused.value.code == "credit_refused"
+    assert await books.value("SELECT last FROM document_series") == 1
+
+
+async def test_two_who_credit_at_once_do_not_credit_more_than_there_is(database: Database) -> None:
+    books, documents, invoice = await an_invoice(database)
+    answers = await asyncio.gather(
+        *(documents.credit(invoice, [(1, 4)]) for _ in range(4)), return_exceptions=True
+    )
+    assert sum(not isinstance(answer, DomainError) for answer in answers) == 1
+    assert await books.value("SELECT sum(quantity)::int FROM document_line WHERE credits_line = 1") == 4
+
+
+async def test_a_credit_note_is_not_credited_and_changes_no_later_close(database: Database) -> None:
+    _books, documents, invoice = await an_invoice(database)
+    row = await documents.credit(invoice, [(1, 1)])
+    with pytest.raises(DomainError, match="is no invoice"):
+        await documents.credit(await documents.by_number(row.number), None)
+
+
+@pytest.mark.parametrize("number", ["", "F-2026-000009", "F-2026-x", "F-2026-0", "000001", "F-2026-9999999"])
+async def test_a_number_that_nobody_has_is_not_found(database: Database, number: str) -> None:
+    _books, documents, _invoice = await an_invoice(database)
+    with pytest.raises(NotFound):
+        await documents.by_number(number)
