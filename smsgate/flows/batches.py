@@ -217,8 +217,7 @@ class Batch:
         self.parts = parts  # of long texts; None: every entry is a whole message
         self.way, self.wording = way, wording  # the wording: for another carrier's alphabets
         self.refusable = refusable or lane is Lane.BULK  # a STOP concerns it until the octets exist
-        self.size = size
-        self.next = self.settled = 0
+        self.size, self.next, self.settled = size, 0, 0
         self.retry: deque[int] = deque()
         self.throttled_at: dict[int, float] = {}  # index -> when the carrier first said "not now"
         self.held: set[int] = set()  # indexes that wait for their phone to be reached

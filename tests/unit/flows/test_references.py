@@ -27,6 +27,7 @@ def a_batch(handle: int, *, reported: bool = False) -> Batch:
         "message_ids": range(handle * 1000, handle * 1000 + 100),
         "parts": None,
         "bodies": [b""] if reported else None,
+        "delivered": frozenset(),
     }
     return cast("Batch", SimpleNamespace(**fields))
 
