@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.billing.numbering import NUMBER_DIGITS
 from smsgate.billing.periods import Month
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, as_usage
@@ -58,6 +60,8 @@ REVERSE_EPILOG: Final = examples(
     'smsgate billing reverse boxman msg_4SM5xMC6jN0nK0nRvRX2rZ --reason "sent twice by our fault"'
 )
 
+NUMBER_FORM: Final = re.compile(rf".+-[0-9]{{{NUMBER_DIGITS}}}")  # all else is a slug
+
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="What stands on it, such as F-2026-000042.")]
 
 
@@ -103,12 +107,12 @@ def invoice(
 
     async def work(services: Services) -> StoredDocument | Sequence[DocumentRow]:
         documents = invoicing_of(settings, services).documents
-        if not any(character.isdigit() for character in which.rpartition("-")[2]):
-            row = await merchant_of(services, which)
-            return await all_rows(
-                lambda ask: documents.page(row.merchant_id, ask), lambda document: document.document_id
-            )
-        return await documents.by_number(which)
+        if NUMBER_FORM.fullmatch(which):
+            return await documents.by_number(which)
+        row = await merchant_of(services, which)
+        return await all_rows(
+            lambda ask: documents.page(row.merchant_id, ask), lambda document: document.document_id
+        )
 
     found = with_settings(settings, work)
     if not isinstance(found, StoredDocument):

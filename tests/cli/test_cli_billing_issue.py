@@ -64,40 +64,23 @@ def messages(shell: Shell) -> list[str]:
 def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[str], tmp_path: Path) -> None:
     given = shell.ok("billing", "reverse", "shop-7", *messages[:2], "--reason", "sent twice by our fault")
     assert given.err == "2 charges given back\n"
-    again = shell.ok("billing", "reverse", "shop-7", *messages[:2], "--reason", "sent twice by our fault")
-    assert again.err.startswith("Nothing was charged")
-    running = shell.run("billing", "close", "shop-7", "2099-01")
-    assert (running.code, running.out) == (1, "")
-    assert "is not over yet in Europe/Paris" in running.err
     (row,) = shell.ok("billing", "close", "shop-7", "2026-10", "--json").json()
     number = row["number"]
     assert (row["type"], row["net"], row["gross"]) == ("380", "0.32", "0.38")
-    assert shell.ok("billing", "close", "shop-7", "2026-10", "--json").json() == [row]
     shown = shell.ok("billing", "invoice", number).out
     assert "Boxman SARL" in shown
     assert "net 0.32, VAT 0.06, gross 0.38 EUR" in shown
     paper = tmp_path / "invoice.pdf"
     shell.ok("billing", "invoice", number, "--as", "pdf", "--output", str(paper))
     assert paper.read_bytes().startswith(b"%PDF-")
-    payload = shell.ok("billing", "invoice", number, "--json").out
-    xml = shell.ok("billing", "invoice", number, "--as", "ubl").out
-    assert shell.ok("billing", "document", "-", "--as", "ubl", stdin=payload).out == xml
     (credit,) = shell.ok("billing", "credit", number, "--line", "1=3", "--json").json()
     assert (credit["type"], credit["net"]) == ("381", "0.14")
-    refused = shell.run("billing", "credit", number, "--line", "1=5")
-    assert (refused.code, "exceeds what is left" in refused.err) == (1, True)
-    assert "credits " + number in shell.ok("billing", "invoice", credit["number"]).out
     listed = shell.ok("billing", "invoice", "shop-7", "--json").json()
     assert listed == [credit, row]
-
-
-def test_what_is_due_is_closed_for_everybody_and_what_waits_is_said(
-    shell: Shell, messages: list[str]
-) -> None:
-    assert messages
+    # What else is due is closed for everybody, and what waits is said.
     found = shell.run("billing", "close", "--json")
     assert found.code == 1
-    assert [row["net"] for row in found.json() if row["type"] == "380"][:1] == ["0.09"]
+    assert [row["net"] for row in found.json()] == ["0.09"]
     assert "Merchant 9, 2026-10, waits: shop-9 has no billing profile." in found.err
 
 
@@ -105,10 +88,9 @@ def test_what_is_due_is_closed_for_everybody_and_what_waits_is_said(
     ("arguments", "sentence"),
     [
         (("close", "shop-7", "2026-13"), "no month"),
-        (("close", "shop-7"), "no month"),
+        (("close", "shop-7", "2099-01"), "is not over yet in Europe/Paris"),
         (("credit", "F-2026-000001", "--line", "two"), "no LINE=QUANTITY"),
         (("invoice", "F-2026-999999"), "No document has the number"),
-        (("invoice", "nobody"), "No merchant has the slug"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(
