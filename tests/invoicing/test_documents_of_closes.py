@@ -1,0 +1,104 @@
+"""What closes and credits really write is valid by the same rules, whoever buys and in whatever currency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+import pytest
+
+from smsgate.billing.closing import Billed, ItemTerms, UsageRow, close_month
+from smsgate.billing.crediting import credit_draft
+from smsgate.billing.currencies import Ratio
+from smsgate.billing.documents import Line
+from smsgate.billing.invoices import Invoice, Party
+from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of, vat_with_rates
+from smsgate.billing.periods import Month
+from smsgate.billing.vat import Vat, VatHistory
+from smsgate.invoicing.en16931 import invoice_xml
+from tests.invoicing.papers import BERLIN, BOXMAN, IBAN, OSLO, SELLER
+from tests.invoicing.schematron import check
+from tests.invoicing.test_en16931 import RULES, RULES_FIRED_MIN
+
+OCTOBER: Final = Month(2026, 10)
+SEPTEMBER: Final = Month(2026, 9)
+RATES: Final = ((date(2014, 1, 1), 20_000_000),)
+WHO: Final = Seller(SELLER, IBAN, vat_rates=RATES, exchange_rates={"USD": Ratio(91_825, 100_000)})
+TEXTS: Final = {11: ItemText("mt", "20801", "List A"), 12: ItemText("mo", "*", "List A")}
+PRECEDING: Final = ("F-2026-000122", date(2026, 10, 5))
+
+
+def drafts(
+    category: str, party: Party, usage: Sequence[tuple[int, Month, int]], *, currency: str = "EUR"
+) -> list[Draft]:
+    """Close October for a buyer of this VAT category; usage is (item, month of origin, segments)."""
+    rates = {"S": None, "AE": 0, "O": -1}
+    vat = VatHistory(vat_with_rates([(date(2020, 1, 1), category, rates[category])], RATES))
+    items = {
+        11: ItemTerms(1, 11, 3, currency, 45_670),
+        12: ItemTerms(1, 12, 3, currency, 12_300),
+    }
+    rows = [UsageRow(item, origin, vat.on(origin.last_day), count) for item, origin, count in usage]
+    buyer = Buyer(party, "en", 30)
+    return [
+        draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros, preceding=PRECEDING)
+        if document.doc_type == "381"
+        else draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros)
+        for document in close_month(OCTOBER, rows, items, Billed())
+    ]
+
+
+def issued(draft: Draft) -> Invoice:
+    return draft.numbered("F-2026", 123, date(2026, 11, 5))
+
+
+def a_credit(invoice: Invoice, lines: Sequence[Line]) -> Invoice:
+    """Return the last of three credits, whose net and VAT are what the first two left."""
+    before = [[(1, 1)], [(1, 1)]]
+    return issued(credit_draft(invoice, lines, before, None))
+
+
+USAGE: Final = ((11, OCTOBER, 12_345), (12, OCTOBER, 3), (11, SEPTEMBER, 7))
+CASES: Final = {
+    "a French business": ("S", BOXMAN, USAGE, "EUR"),
+    "a German business": ("AE", BERLIN, USAGE, "EUR"),
+    "a Norwegian business": ("O", OSLO, USAGE, "EUR"),
+    "in dollars": ("S", BOXMAN, USAGE, "USD"),
+    "more given back than used": ("S", BOXMAN, ((11, SEPTEMBER, -30), (11, OCTOBER, 10)), "EUR"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_documents_of_a_close_pass_every_rule_and_so_does_a_credit_of_them(name: str) -> None:
+    category, party, usage, currency = CASES[name]
+    (draft,) = drafts(category, party, usage, currency=currency)
+    papers = [issued(draft)]
+    if draft.document.doc_type == "380":
+        papers.append(a_credit(papers[0], draft.document.lines))
+    for paper in papers:
+        for syntax, rules in RULES:
+            findings = check(invoice_xml(paper, syntax), rules)
+            assert findings.failed == [], (paper.code, syntax, rules)
+            assert findings.rules_fired >= RULES_FIRED_MIN
+
+
+def test_a_rate_of_the_seller_that_changes_splits_the_history_and_others_stay() -> None:
+    entries = [(date(2020, 1, 1), "S", None), (date(2026, 5, 1), "AE", 0), (date(2026, 9, 1), "S", None)]
+    rates = [(date(2014, 1, 1), 20_000_000), (date(2026, 3, 1), 21_000_000), (date(2026, 6, 1), 22_000_000)]
+    assert vat_with_rates(entries, rates) == [
+        (date(2020, 1, 1), Vat("S", 20_000_000)),
+        (date(2026, 3, 1), Vat("S", 21_000_000)),
+        (date(2026, 5, 1), Vat("AE", 0)),
+        (date(2026, 9, 1), Vat("S", 22_000_000)),
+    ]
+    assert vat_with_rates(entries[:1], [(date(2021, 1, 1), 5)]) == [(date(2021, 1, 1), Vat("S", 5))]
+
+
+def test_the_numbers_of_the_invoice_are_those_of_its_seller() -> None:
+    (draft,) = drafts("O", OSLO, USAGE)
+    paper = issued(draft)
+    assert (paper.seller.vat_number, paper.number, paper.iban) == ("", "F-2026-000123", IBAN)
+    assert paper.due_on == date(2026, 12, 5)
+    assert replace(paper.seller, vat_number=SELLER.vat_number) == SELLER
