@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -45,7 +45,7 @@ interop: $(STAMP)
 KILLS ?= 100
 SEED ?= 1
 chaos: $(STAMP)
-	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/chaos
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/chaos tests/store/test_closes_that_are_killed.py
 
 # Format, lint, types, import contracts and the unit tests: seconds.
 check: $(STAMP)
@@ -98,6 +98,10 @@ bench-verify: $(STAMP)
 
 bench-export: $(STAMP)
 	$(BIN)/python -m benchmarks.exporting --rows 10000000
+
+# The close of a month of a hundred merchants with a million messages, from the cut to the documents.
+bench-closing: $(STAMP)
+	$(BIN)/python -m benchmarks.closing
 
 # The compiled numbering plans against phonenumbers itself: ten minutes of CPU, more numbers than the tests take.
 numbers: $(STAMP)

@@ -130,7 +130,7 @@ async def run(merchants: int, messages: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--merchants", type=int, default=1_000)
+    parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--messages", type=int, default=1_000_000)
     options = parser.parse_args()
     silence_logs()
