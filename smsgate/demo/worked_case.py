@@ -18,6 +18,7 @@ from smsgate.billing.cases.fields import Fields
 from smsgate.billing.cases.invoices import invoice_answer, second_currencies
 from smsgate.billing.cases.messages import Message, read_messages
 from smsgate.billing.cases.terms import Terms, read_terms
+from smsgate.billing.documents import DocumentType
 from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import Seller
 from smsgate.billing.periods import Month, month_of
@@ -35,6 +36,7 @@ from smsgate.flows.records import Lane
 from smsgate.flows.reversals import MESSAGES_MAX, Reversing
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import EPOCH_MS, first_id_at, quarter_hour_of
+from smsgate.money import micros_per_minor
 from smsgate.store import flushing, worked_case
 from smsgate.store.closing import PgClosing
 from smsgate.store.pool import Database
@@ -161,9 +163,18 @@ class _Story:
             SmsgateError: something is left unbilled, or the accounts are not those of the documents.
         """
         documents = await worked_case.documents(self._database, self._merchant_id)
-        for balance in await worked_case.balances(self._database, self._merchant_id):
-            if balance.account == "unbilled":
-                raise SmsgateError(f"{balance.micros} micros {balance.currency} are left unbilled")
+        told: Counter[tuple[str, str]] = Counter()
+        for document in documents:
+            sign = 1 if document.doc_type is DocumentType.INVOICE else -1
+            scale = sign * micros_per_minor(document.currency)
+            told["receivable", document.currency] += scale * document.gross_minor
+            told["vat", document.currency] -= scale * document.vat_minor
+            told["rounding", document.currency] += sign * document.rounding_micros
+            told["revenue", document.currency] -= sign * document.exact_micros
+        balances = await worked_case.balances(self._database, self._merchant_id)
+        found = {(balance.account, balance.currency): balance.micros for balance in balances}
+        if found != {account: micros for account, micros in told.items() if micros}:
+            raise SmsgateError(f"the accounts {found} are not those of the documents, {dict(told)}")
         names = {self._base + item_id: name for item_id, name in self._terms.names.items()}
         terms = replace(self._terms, names=names)
         seconds = second_currencies(self._case)
