@@ -6,11 +6,13 @@ from functools import partial
 from typing import Final
 
 from smsgate.billing.invoices import Invoice
+from smsgate.clock import Clock
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.closing import Closing
 from smsgate.flows.documents import Documents
 from smsgate.flows.invoicing import Invoicing
+from smsgate.flows.loops import Loop
 from smsgate.invoicing.forms import Form, rendered
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
@@ -29,6 +31,13 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
         render=_render,
     )
+
+
+def closes_loop(settings: Settings, invoicing: Invoicing, clock: Clock) -> Loop | None:
+    """Return the loop that closes months by themselves; None: the operator closes them."""
+    if settings.billing.close != "automatic":
+        return None
+    return Loop("closes", invoicing.closing.step, clock, interval_s=CLOSES_INTERVAL_S)
 
 
 def _render(invoice: Invoice, form: str) -> bytes:

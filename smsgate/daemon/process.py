@@ -23,7 +23,7 @@ from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
-from smsgate.daemon.invoicing import CLOSES_INTERVAL_S, invoicing_of
+from smsgate.daemon.invoicing import closes_loop, invoicing_of
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
@@ -132,7 +132,8 @@ class Process:
             self._start_webhooks(commerce)
         if "gateway" in roles:
             self._start_housekeeping()
-            self._start_closes()
+            if (closes := closes_loop(settings, self._invoicing, services.clock)) is not None:
+                self._begin(closes)
         if self._disk is not None:
             self._begin(Loop("disk", self._disk.step, services.clock, interval_s=LOOK_INTERVAL_S))
         self._watch()
@@ -268,12 +269,6 @@ class Process:
         )
         loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
         self._begin(loop)
-
-    def _start_closes(self) -> None:
-        if self.settings.billing.close == "automatic":
-            closing = self._invoicing.closing
-            clock = self.services.clock
-            self._begin(Loop("closes", closing.step, clock, interval_s=CLOSES_INTERVAL_S))
 
     def _begin(self, loop: Loop) -> None:
         self._loops.append(loop)

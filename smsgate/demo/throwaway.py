@@ -12,9 +12,10 @@ from typing import Any
 from smsgate.billing.cases import is_invoice, simulate
 from smsgate.billing.cases.fields import Fields
 from smsgate.demo.worked_case import invoice_through_database
-from smsgate.errors import Invalid
+from smsgate.errors import Invalid, SmsgateError
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 
 
 async def answers_through_database(cases: Sequence[object], places: Sequence[str]) -> list[Any]:
@@ -23,6 +24,7 @@ async def answers_through_database(cases: Sequence[object], places: Sequence[str
 
     Raises:
         Invalid: a case cannot be read or computed; it begins with the case's place.
+        SmsgateError: the books do not hold at the end.
     """
     with _directory() as directory:
         server = EmbeddedPostgres(
@@ -39,7 +41,21 @@ async def answers_through_database(cases: Sequence[object], places: Sequence[str
                         answers.append(simulate(case))
                 except Invalid as exc:
                     raise Invalid(f"{place}{exc}", code=exc.code) from exc
+            await verified(database)
             return answers
+
+
+async def verified(database: Database) -> None:
+    """
+    Prove the books that the cases leave, as `smsgate billing verify` does.
+
+    Raises:
+        SmsgateError: a proof does not hold.
+    """
+    findings, _rows = await PgVerify(database).findings()
+    for finding in findings:
+        if finding.wrong:
+            raise SmsgateError(f"{finding.invariant} does not hold in {finding.wrong} rows: {finding.first}")
 
 
 @contextmanager

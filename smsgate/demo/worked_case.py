@@ -265,6 +265,10 @@ class _Story:
     async def _take(self, sent: _Sent) -> None:
         """Have the carrier take an MT, or receive an MO."""
         if sent.message.direction is Direction.MO:
+            now = self._clock.now()
+            await worked_case.write_replies(
+                self._database, self._merchant_id, sent.message_ids, CARRIER, MSISDN, now
+            )
             await self._receive_mo(sent, len(sent.message_ids))
             return
         for batch in self._batches(sent):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from smsgate.billing.cases.fields import Fields
+from smsgate.demo.throwaway import verified
 from smsgate.demo.worked_case import invoice_through_database
 from smsgate.errors import Invalid
 from smsgate.store.pool import Database
@@ -26,6 +27,7 @@ async def test_a_case_gives_its_answer_as_it_is_turned_round_and_delivered_twice
             Fields(changed(case["input"], change), "input"), database, run
         )
         assert comparable(answer) == comparable(case["expected"])
+    await verified(database)
 
 
 async def test_messages_from_before_there_were_ids_are_refused(database: Database) -> None:
