@@ -12,6 +12,7 @@ from smsgate.api.commerce import commerce, id_or_none, msisdn_from_text, public_
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, PublicId, RequestModel
 from smsgate.api.problems import ProblemType, Refusal
 from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.tlvs import TlvsOfText, tlvs_of
 from smsgate.api.wap_push import WapPush, push_document
 from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX
 from smsgate.errors import Invalid
@@ -111,6 +112,7 @@ class SendMessage(RequestModel):
         default=None, description=f"Instead of text; at most {PARTS_MAX} segments too."
     )
     sender: Annotated[str, StringConstraints(min_length=1, max_length=20)]
+    tlvs: TlvsOfText = Field(default_factory=list)
     purpose: Literal["transaction", "appointments"] = Field(
         default="transaction",
         description="transaction: what an order brings with it, without consent; appointments: with it.",
@@ -152,6 +154,7 @@ async def send_message(call: Call) -> Answer:
         timedelta(seconds=body.expires_in_s),
         subscriber_id=None if by_number else call.decode(Kind.SUBSCRIBER, body.to),
         msisdn=msisdn_from_text(body.to, "/to") if by_number else None,
+        tlvs=tlvs_of(body.tlvs),
     )
     accepted = await commerce(call).transactional.send(call.merchant_id, ask)
     message = accepted.message
@@ -291,6 +294,7 @@ ROUTES: Final = (
             "subscriber_unknown",
             "sender_unknown",
             "text_too_long",
+            "tlv_not_allowed",
             "price_missing",
             "suppressed",
             "stopped",

@@ -25,6 +25,7 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import PricedChoice, ReplacementAnswer, as_priced_choices, as_replacements
+from smsgate.api.tlvs import TLV_PROBLEM, ShownTlv, TlvsOfText, shown_tlvs, tlvs_of
 from smsgate.campaigns.offers import QUANTITY_MAX
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import OfferDraft, OfferRecord
@@ -47,6 +48,7 @@ OFFER_ERRORS: Final = (
     "sender_not_reply_capable",
     "sender_not_allowed",
     "sender_unknown",
+    "tlv_not_allowed",
     "expires_at_invalid",
     "external_id_taken",
     "currency_unknown",
@@ -84,6 +86,7 @@ PROBLEMS: Final = (
     ProblemType("external_id_taken", 409, "The external_id exists already", "Read the object that has it."),
     ProblemType("currency_unknown", 422, "Currency unknown", "Currencies are codes of ISO 4217."),
     ProblemType("amount_invalid", 422, "Not an amount of this currency", "Write it as decimal text: 19.90."),
+    TLV_PROBLEM,
     ProblemType("field_unknown", 422, "Too many places in the text", "A text has at most 20 {fields}."),
 )
 
@@ -98,6 +101,7 @@ class CreateOffer(RequestModel):
         max_length=SENDER_POOL_MAX,
         description="Other numbers of yours, tried in order where another offer waits for an answer.",
     )
+    tlvs: TlvsOfText = Field(default_factory=list)
     expires_at: Instant | None = Field(default=None, description="This, or expires_in_s.")
     expires_in_s: int | None = Field(
         default=None, ge=1, le=366 * 86_400, description="From now: at least 1,800, at most 366 days."
@@ -142,6 +146,7 @@ class Offer(AnswerModel):
     country: str
     sender: str
     sender_pool: list[str]
+    tlvs: list[ShownTlv]
     expires_at: datetime
     created_at: datetime
     replacements: list[ReplacementAnswer] | None = Field(
@@ -221,6 +226,7 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         unit_price_minor=minor_from_text(body.price, currency, f"{pointer}/price"),
         sender=body.sender,
         sender_pool=tuple(body.sender_pool),
+        tlvs=tlvs_of(body.tlvs, pointer),
         expires_at=expires_at,
         currency=currency,
         shop_name=body.shop_name,
@@ -270,6 +276,7 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         country=offer.country,
         sender=offer.sender,
         sender_pool=list(offer.sender_pool),
+        tlvs=shown_tlvs(offer.tlvs),
         expires_at=offer.expires_at,
         created_at=record.created_at,
         replacements=as_replacements(record.replacements) or None,

@@ -32,6 +32,7 @@ def sender_table(settings: Settings) -> dict[str, SenderInfo]:
             carrier.alphabets,
             carrier.long_alphabets,
             carrier.concat,
+            frozenset(carrier.message_tlvs),
         )
     return table
 

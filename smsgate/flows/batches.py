@@ -162,6 +162,7 @@ class Batch:
         "skip",
         "texts",
         "throttled_at",
+        "tlvs",
         "waiting",
         "way",
         "wording",
@@ -196,6 +197,7 @@ class Batch:
         way: Way = OWN_WAY,
         wording: Wording = NO_WORDS,
         refusable: bool = False,
+        tlvs: bytes = b"",
     ) -> None:
         size = len(message_ids)
         assert len(msisdns) == len(texts) == len(sell_micros) == len(cost_micros) == size <= BATCH_MAX
@@ -213,9 +215,9 @@ class Batch:
         self.coding = coding  # data_coding and esm_class of every text
         self.bodies = bodies  # an ESME's submit_sm without addresses, instead of texts
         self.segments = segments  # what each counts for; None: one
-        self.networks = networks  # of the recipients, for what another carrier charges
-        self.parts = parts  # of long texts; None: every entry is a whole message
+        self.networks, self.parts = networks, parts  # of the recipients; of long texts, None: all are whole
         self.way, self.wording = way, wording  # the wording: for another carrier's alphabets
+        self.tlvs = tlvs  # of its own, encoded, on each of its submit_sm
         self.refusable = refusable or lane is Lane.BULK  # a STOP concerns it until the octets exist
         self.size, self.next, self.settled = size, 0, 0
         self.retry: deque[int] = deque()

@@ -12,6 +12,7 @@ from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.flows.audience import Audience
 from smsgate.flows.records import Hold, OfferVersion
 from smsgate.protocol.replacements import Replacement
+from smsgate.protocol.tlvs import Tlvs
 
 Row = TypeVar("Row")
 
@@ -85,6 +86,7 @@ class OfferDraft:
     sender_pool: tuple[str, ...] = ()  # other numbers that it may go out by
     ask_above_minor: int | None = None
     withdrawal: bool = True
+    tlvs: Tlvs = ()
     replace: bool = False  # the merchant wants what keeps the text from one segment replaced
 
 
@@ -246,6 +248,7 @@ class SystemMessage:
     order_id: int | None = None
     inbound_id: int | None = None
     push: bytes | None = None  # what is sent instead of `body`: a WSP push PDU
+    tlvs: bytes = b""
 
 
 class Recipient(NamedTuple):
@@ -269,6 +272,7 @@ class SystemMessageColumns:
     inbound_ids: list[int | None] = field(default_factory=list)
     expires_at: list[datetime] = field(default_factory=list)
     pushes: list[bytes | None] = field(default_factory=list)
+    tlvs: list[bytes | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.message_ids)

@@ -11,8 +11,8 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import count, product
-from typing import Final, NamedTuple
+from itertools import count
+from typing import Final, NamedTuple, TypeVar
 
 from smsgate.billing.prices import Direction
 from smsgate.billing.rating import rate_columns
@@ -29,6 +29,7 @@ from smsgate.protocol.encodings import GSM, UCS2
 from smsgate.routing.rules import Kind
 
 NO_CARRIER: Final = 0
+Kept = TypeVar("Kept")
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
 
@@ -61,6 +62,7 @@ class _Columns(NamedTuple):
     bodies: Sequence[bytes] | None = None  # of an ESME, instead of texts
     segments: Sequence[int] | None = None  # what each counts for; None: one
     refusable: bool = False
+    tlvs: bytes = b""  # of all of them
 
     def of(self, places: Sequence[int] | None) -> _Columns:
         """Return the columns of some messages; None: of all."""
@@ -127,6 +129,7 @@ class Composer:
                 weight=claim.weight,
                 paced=claim.paced,
             ),
+            tlvs=offer.tlvs,
         )
         made = self._batches(columns, Kind.OFFER, claim.campaign_id)
         for batch, _ in made:
@@ -140,11 +143,8 @@ class Composer:
         A long text has an entry for each of its parts, in one batch.
         """
         made: list[tuple[Batch, Refused]] = []
-        groups = _by_sender_and_minute(claim.senders, claim.expires_at)
-        for refusable, (sender, group) in product((False, True), groups):
-            places = [place for place in group if claim.refusable[place] is refusable]
-            if not places:
-                continue
+        kinds = list(zip(claim.refusable, claim.tlvs, strict=True))
+        for sender, (refusable, tlvs), places in _alike(claim.senders, claim.expires_at, kinds):
             msisdns = [claim.msisdns[place] for place in places]
             columns = _Columns(
                 Lane.INTERACTIVE,
@@ -158,6 +158,7 @@ class Composer:
                 SystemWording([claim.bodies[place] for place in places]),
                 ["stopped" if claim.stopped[place] else None for place in places],
                 refusable=refusable,
+                tlvs=tlvs,
             )
             made += self._batches(columns, Kind.SYSTEM, 0)
         return made
@@ -165,7 +166,8 @@ class Composer:
     def submitted(self, claim: SubmittedClaim) -> list[tuple[Batch, Refused]]:
         """Return batches by carrier, sender and minute of expiry; marketing goes by the bulk lane."""
         made: list[tuple[Batch, Refused]] = []
-        for sender, places in _by_sender_and_minute(claim.senders, claim.expires_at):
+        kinds = [None] * len(claim.senders)
+        for sender, _, places in _alike(claim.senders, claim.expires_at, kinds):
             msisdns = [claim.msisdns[place] for place in places]
             columns = _Columns(
                 Lane.BULK if claim.marketing else Lane.INTERACTIVE,
@@ -218,6 +220,7 @@ class Composer:
             batch.bodies,
             batch.segments if parts is None else None,
             batch.refusable,
+            batch.tlvs,
         ).of(indexes if parts is None else parts.firsts(indexes))
         plan = Plan(batch.way.route, batch.way.tiers)
         tried = batch.way.tried | {refused_by} if refused_by else batch.way.tried
@@ -289,6 +292,7 @@ class Composer:
             way=Way(plan.route, plan.tiers, tried),
             wording=columns.wording,
             refusable=columns.refusable,
+            tlvs=columns.tlvs,
         )
         nobody = plan.reason or (SENDER_UNKNOWN if carrier_id is None else None)
         return batch, _refusals(nobody, columns.reasons, written.reasons, rates.reasons)
@@ -360,7 +364,8 @@ def _bodies(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[byte
         chosen = [batch.bodies[i] for i in indexes]
         return carrier.submitted_bodies(batch.sender, msisdns, chosen, batch.expires_at)
     texts = batch.texts
-    bodies = carrier.bodies(batch.sender, msisdns, [texts[i] for i in indexes], *batch.coding)
+    chosen = [texts[i] for i in indexes]
+    bodies = carrier.bodies(batch.sender, msisdns, chosen, *batch.coding, batch.tlvs)
     if batch.parts is None:
         return bodies
     return [body + batch.parts.tlvs[i] for body, i in zip(bodies, indexes, strict=True)]
@@ -376,13 +381,14 @@ def _refusals(nobody: str | None, *reasons: Sequence[str | None]) -> Refused:
     return [(index, reason) for index, reason in enumerate(firsts) if reason]
 
 
-def _by_sender_and_minute(
-    senders: Sequence[str], expires_at: Sequence[datetime]
-) -> list[tuple[str, list[int]]]:
-    groups: dict[tuple[str, datetime], list[int]] = defaultdict(list)
-    for place, (sender, at) in enumerate(zip(senders, expires_at, strict=True)):
-        groups[sender, at.replace(second=0, microsecond=0)].append(place)
-    return [(sender, places) for (sender, _), places in groups.items()]
+def _alike(
+    senders: Sequence[str], expires_at: Sequence[datetime], kinds: Sequence[Kept]
+) -> list[tuple[str, Kept, list[int]]]:
+    """Return which places share a sender, a kind and the minute of expiry."""
+    groups: dict[tuple[str, Kept, datetime], list[int]] = defaultdict(list)
+    for place, (sender, at, kind) in enumerate(zip(senders, expires_at, kinds, strict=True)):
+        groups[sender, kind, at.replace(second=0, microsecond=0)].append(place)
+    return [(sender, kind, places) for (sender, kind, _), places in groups.items()]
 
 
 def _ids(ids: Sequence[int]) -> Sequence[int]:

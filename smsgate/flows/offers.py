@@ -14,11 +14,12 @@ from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid, TextError
 from smsgate.flows.commerce_records import MerchantProfile, OfferDraft, OfferRecord, Page, PageAsk
 from smsgate.flows.ports import Ids
-from smsgate.flows.ports_commerce import OffersStore, SenderInfo
+from smsgate.flows.ports_commerce import TLV_REFUSAL, OffersStore, SenderInfo, refused_tags
 from smsgate.flows.records import OfferVersion
 from smsgate.money import check_currency
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.replacements import Replaced, replace_for_segment
+from smsgate.protocol.tlvs import encode_tlvs
 
 LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when it is nearly over
 LIFE_MAX: Final = timedelta(days=366)
@@ -120,6 +121,7 @@ class Offers:
             sender_pool=tuple(dict.fromkeys(draft.sender_pool)),
             ask_above_minor=draft.ask_above_minor,
             withdrawal=draft.withdrawal,
+            tlvs=encode_tlvs(draft.tlvs),
         )
 
     def _findings(self, merchant: MerchantProfile, offer: OfferVersion, now: datetime) -> list[Finding]:
@@ -131,7 +133,12 @@ class Offers:
                 *lint_sender(sender, offer.country, on=now.date()),
             )
         ]
-        return [*self._sender_findings(offer.sender, merchant), *pool, *self._text_findings(offer, now)]
+        tlvs = [
+            Finding("tlv_not_allowed", f"0x{tag:04x}", TLV_REFUSAL.format(tag), pointer="/tlvs")
+            for tag in refused_tags(offer.tlvs, self._senders.get(offer.sender))
+        ]
+        found = [*self._sender_findings(offer.sender, merchant), *pool, *tlvs]
+        return [*found, *self._text_findings(offer, now)]
 
     def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
         info = self._senders.get(sender)

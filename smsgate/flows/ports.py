@@ -69,13 +69,15 @@ class Carrier(Protocol):
         texts: Sequence[bytes],
         data_coding: int,
         esm_class: int = 0,
+        tlvs: bytes = b"",
     ) -> list[bytes]:
         """
         Return one submit_sm body per recipient, in this carrier's profile (TON, NPI, validity, receipts).
 
         `texts` are encoded short_message octets; `data_coding` is 0 for the default alphabet (GSM, unpacked
         septets), 3 for Latin-1 where that is the default alphabet, or 8 for UCS-2, and is translated to what
-        the profile says. With `esm_class` 0x40 each begins with a user data header.
+        the profile says. With `esm_class` 0x40 each begins with a user data header. `tlvs` are the message's
+        own, encoded: those whose tags this carrier lets through go before the profile's.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from smsgate.campaigns.guard import GuardOverrides
 from smsgate.flows.audience import Audience
@@ -33,6 +33,7 @@ from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, O
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.segmentation import Concat
+from smsgate.protocol.tlvs import parse_tlvs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,20 @@ class SenderInfo:
     alphabets: tuple[Alphabet, ...] = (GSM, UCS2)  # of its carrier
     long_alphabets: tuple[Alphabet, ...] = (GSM, UCS2)
     concat: Concat = "udh8"
+    message_tlvs: frozenset[int] = frozenset()  # tags that its carrier lets a message bring
 
     def allows(self, slug: str) -> bool:
         """Return whether the merchant of that slug may send from it."""
         return not self.merchants or slug in self.merchants
+
+
+TLV_REFUSAL: Final = "the carrier of this sender lets no message bring the tag 0x{:04x}"
+
+
+def refused_tags(tlvs: bytes, info: SenderInfo | None) -> list[int]:
+    """Return the tags of a message's own TLVs, encoded, that its sender's carrier does not let through."""
+    allowed = frozenset() if info is None else info.message_tlvs
+    return [tag for tag, _ in parse_tlvs(tlvs, 0, len(tlvs))[0] if tag not in allowed]
 
 
 class OffersStore(Protocol):

@@ -63,6 +63,7 @@ class OfferVersion:
     sender_pool: tuple[str, ...] = ()  # tried in this order where an answer is waited for on `sender`
     ask_above_minor: int | None = None  # a larger total is asked about before it is ordered; None: never
     withdrawal: bool = True  # the buyer may withdraw; False for what the law excepts
+    tlvs: bytes = b""  # of its own, encoded, for carriers that let them through
 
 
 class Hold(NamedTuple):
@@ -117,6 +118,7 @@ class InteractiveClaim:
     expires_at: list[datetime]
     refusable: list[bool]  # a STOP concerns it until the octets exist
     stopped: list[bool]  # its person said STOP while it waited
+    tlvs: list[bytes]  # of its own, encoded
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
 

@@ -32,3 +32,4 @@ def add_system_message(columns: SystemMessageColumns, message: SystemMessage) ->
     columns.inbound_ids.append(message.inbound_id)
     columns.expires_at.append(message.expires_at)
     columns.pushes.append(message.push)
+    columns.tlvs.append(message.tlvs or None)

@@ -21,10 +21,17 @@ from smsgate.errors import DomainError, Invalid
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.long_texts import PARTS_MAX, measured
 from smsgate.flows.ports import Ids, Wakeups
-from smsgate.flows.ports_commerce import OffersStore, SenderInfo, TransactionalStore
+from smsgate.flows.ports_commerce import (
+    TLV_REFUSAL,
+    OffersStore,
+    SenderInfo,
+    TransactionalStore,
+    refused_tags,
+)
 from smsgate.flows.pricing import Pricing, price_missing
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.protocol.gsm0338 import Encoding
+from smsgate.protocol.tlvs import Tlvs, encode_tlvs
 from smsgate.protocol.wap_push import Indication, Loading, push_messages, push_pdu, shown
 
 LIFE_MIN: Final = timedelta(minutes=1)
@@ -52,6 +59,7 @@ class TransactionalAsk:
     life: timedelta
     subscriber_id: int | None = None
     msisdn: int | None = None
+    tlvs: Tlvs = ()
 
 
 class Accepted(NamedTuple):
@@ -90,7 +98,8 @@ class Transactional:
         Queue a text or a push to one person of the merchant.
 
         Raises:
-            Invalid: code `sender_unknown` or `text_too_long`; a push that `push_pdu` does not take.
+            Invalid: code `sender_unknown`, `text_too_long` or `tlv_not_allowed`; a push that `push_pdu`
+                does not take.
             TextError: no alphabet has the text.
             NotFound: no such subscriber; with a number, Invalid with code `subscriber_unknown`.
             DomainError: code `suppressed`, `stopped`, `consent_missing` or `price_missing`.
@@ -112,6 +121,7 @@ class Transactional:
             now + ask.life,
             subscriber_id=recipient.subscriber_id,
             push=push,
+            tlvs=encode_tlvs(ask.tlvs),
         )
         await self._store.add(message)
         self._wakeups.interactive()
@@ -126,6 +136,8 @@ class Transactional:
             raise Invalid(
                 f"{ask.sender!r} is not one of your sender numbers", code="sender_unknown", pointer="/sender"
             )
+        if refused := refused_tags(encode_tlvs(ask.tlvs), info):
+            raise Invalid(TLV_REFUSAL.format(refused[0]), code="tlv_not_allowed", pointer="/tlvs")
         encoding: Encoding | Literal["octets"]
         if isinstance(ask.content, str):
             encoding, segments = measured(ask.content, info.alphabets, info.long_alphabets, info.concat)

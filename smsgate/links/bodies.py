@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smsgate.links.profile import CarrierProfile
     from smsgate.protocol.segmentation import Concat
 
-TEMPLATES_MAX: Final = 256  # senders times alphabets in use at one time; the oldest goes
+TEMPLATES_MAX: Final = 256  # senders times alphabets times TLVs of offers in use at one time; the oldest goes
 TEMPLATE_AGE_MAX_S: Final = 60.0  # an absolute validity_period stands in the template: it is this old at most
 _DEFAULT: Final = DATA_CODING["gsm7"]
 _LATIN1: Final = DATA_CODING["latin1"]
@@ -30,11 +30,11 @@ _UCS2: Final = DATA_CODING["ucs2"]
 
 _NO_HEADERS: Final = "this carrier's default alphabet is Latin-1, and the text was cut for septets"
 
-_Key = tuple[str, int, int]
+_Key = tuple[str, int, int, bytes]
 
 
 class BodyMaker:
-    """Make bodies from templates that are encoded once per (sender, data_coding, esm_class)."""
+    """Make bodies from templates that are encoded once per (sender, data_coding, esm_class, TLVs)."""
 
     def __init__(self, profile: CarrierProfile, clock: Clock) -> None:
         self._profile = profile
@@ -65,6 +65,7 @@ class BodyMaker:
         texts: Sequence[bytes],
         data_coding: int,
         esm_class: int = 0,
+        tlvs: bytes = b"",
     ) -> list[bytes]:
         """
         Return one submit_sm body per recipient; see `flows.ports.Carrier.bodies`.
@@ -87,31 +88,31 @@ class BodyMaker:
                 texts = _each_once(texts, _packed_after_header if esm_class & ESM_CLASS_UDHI else pack)
         elif data_coding == _LATIN1 and self._profile.default_alphabet == "latin1":
             data_coding = self._profile.gsm_data_coding
-        template = self._template(sender, data_coding, esm_class)
+        template = self._template(sender, data_coding, esm_class, tlvs)
         first = texts[0]
         if all(text is first for text in texts):
             return template.bodies(digits(msisdns), first)
         return template.bodies_each(digits(msisdns), texts)
 
-    def _template(self, sender: str, data_coding: int, esm_class: int) -> SubmitTemplate:
+    def _template(self, sender: str, data_coding: int, esm_class: int, tlvs: bytes) -> SubmitTemplate:
         now = self._clock.monotonic()
-        key = (sender, data_coding, esm_class)
+        key = (sender, data_coding, esm_class, tlvs)
         made_at, template = self._templates.get(key, (0.0, None))
         if template is not None and now - made_at < TEMPLATE_AGE_MAX_S:
             return template
-        template = self._make(sender, data_coding, esm_class)
+        template = self._make(sender, data_coding, esm_class, tlvs)
         self._templates[key] = (now, template)
         self._templates.move_to_end(key)
         if len(self._templates) > TEMPLATES_MAX:
             self._templates.popitem(last=False)
         return template
 
-    def _make(self, sender: str, data_coding: int, esm_class: int) -> SubmitTemplate:
+    def _make(self, sender: str, data_coding: int, esm_class: int, tlvs: bytes) -> SubmitTemplate:
         profile = self._profile
         source = profile.source_address(sender)
         ton, npi = profile.msisdn_ton_npi
         return SubmitTemplate(
-            profile.tlvs_of(sender) if self.with_tlvs else (),
+            profile.tlvs_of(sender, tlvs) if self.with_tlvs else (),
             service_type=profile.service_type.encode("ascii"),
             source_addr_ton=source.ton,
             source_addr_npi=source.npi,

@@ -155,8 +155,9 @@ class CarrierAccount:
         texts: Sequence[bytes],
         data_coding: int,
         esm_class: int = 0,
+        tlvs: bytes = b"",
     ) -> list[bytes]:
-        return self._bodies.bodies(sender, msisdns, texts, data_coding, esm_class)
+        return self._bodies.bodies(sender, msisdns, texts, data_coding, esm_class, tlvs)
 
     def submitted_bodies(
         self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime

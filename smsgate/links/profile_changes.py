@@ -19,6 +19,7 @@ LIVE_KEYS: Final = frozenset(
         "unreachable_statuses",
         "unreachable_wait_s",
         "senders",
+        "message_tlvs",
         "cost_list",
     }
 )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from pydantic import BaseModel, Field
 
 from smsgate.links.profile_senders import DIGITS, SHORT_CODE_DIGITS_MAX, Address, SenderNumber
-from smsgate.links.profile_tlvs import TlvsOut, merged
+from smsgate.links.profile_tlvs import TLVS_MAX, TlvsOut, VendorTag, merged
 from smsgate.links.profile_values import FROZEN, Ascii, Octet
 from smsgate.protocol.encodings import SHIFTS_BY_NAME, UCS2, Alphabet, permitted
 from smsgate.protocol.segmentation import Concat
+from smsgate.protocol.tlvs import parse_tlvs
 
 if TYPE_CHECKING:
     from smsgate.protocol.tlvs import Tlvs
@@ -62,12 +63,21 @@ class TextKeys(BaseModel):
     tlvs_out: TlvsOut = Field(
         default=(), description="TLVs on every submit_sm, [{tag = 0x1400, value = ...}]"
     )
+    message_tlvs: tuple[VendorTag, ...] = Field(
+        default=(),
+        max_length=TLVS_MAX,
+        description="tags 0x1400 to 0x3FFF that a message may bring of its own, [0x1401]",
+    )
     senders: tuple[SenderNumber, ...] = Field(default=(), description="numbers and names we may send from")
 
-    def tlvs_of(self, sender: str) -> Tlvs:
-        """Return the TLVs that each submit_sm from `sender` carries."""
+    def tlvs_of(self, sender: str, own: bytes = b"") -> Tlvs:
+        """Return the TLVs that a submit_sm from `sender` carries; `own` are the message's, encoded."""
         entry = self._entry(sender)
-        return merged(self.tlvs_out, () if entry is None else entry.tlvs_out)
+        tlvs = merged(self.tlvs_out, () if entry is None else entry.tlvs_out)
+        if not own:
+            return tlvs
+        passing = {tag: value for tag, value in parse_tlvs(own, 0, len(own))[0] if tag in self.message_tlvs}
+        return tuple((dict(tlvs) | passing).items())
 
     @property
     def alphabets(self) -> tuple[Alphabet, ...]:

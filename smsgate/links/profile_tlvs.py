@@ -45,6 +45,9 @@ class TlvOut(BaseModel):
         return bytes.fromhex(self.hex) if self.hex is not None else (self.value or "").encode("ascii")
 
 
+# Reserved for vendors (SMPP 3.4 §5.3.2): all that a merchant may set; others mean something to a phone or the
+# price.
+VendorTag = Annotated[int, Field(ge=0x1400, le=0x3FFF)]
 TlvsOut = Annotated[tuple[TlvOut, ...], Field(max_length=TLVS_MAX)]
 
 

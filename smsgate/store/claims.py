@@ -254,7 +254,7 @@ class Claim:
         fields: list[list[str]] | None,
         ported: dict[int, str],
     ) -> ChunkClaim:
-        offer = offer_of(self._merchant_id, self._campaign)
+        offer = replace(offer_of(self._merchant_id, self._campaign), tlvs=self._campaign["tlvs"])
         return ChunkClaim(
             merchant_id=self._merchant_id,
             campaign_id=self._campaign_id,

@@ -99,6 +99,7 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
         [offer.expires_at for offer in offers], created_at,
         [_array(offer.sender_pool) for offer in offers],
         [offer.ask_above_minor for offer in offers], [offer.withdrawal for offer in offers],
+        [offer.tlvs for offer in offers],
     )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def _record(row: asyncpg.Record) -> OfferRecord:
         sender_pool=tuple(row["sender_pool"]),
         ask_above_minor=row["ask_above_minor"],
         withdrawal=row["withdrawal"],
+        tlvs=row["tlvs"],
     )
     return OfferRecord(
         offer, row["external_id"], row["state"], row["stock_remaining"], row["offer_created_at"]

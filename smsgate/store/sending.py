@@ -278,6 +278,7 @@ def _interactive(
         ported=ported,
         refusable=[row["kind"] in PURPOSES for row in rows],
         stopped=stopped(rows),
+        tlvs=[row["tlvs"] or b"" for row in rows],
     )
 
 

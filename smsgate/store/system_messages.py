@@ -17,5 +17,5 @@ async def insert_system_messages(connection: Connection, columns: SystemMessageC
         await connection.execute(
             _SQL["insert_system_messages"], columns.merchant_ids, columns.message_ids, columns.subscriber_ids,
             columns.msisdns, columns.kinds, columns.senders, columns.bodies, columns.order_ids,
-            columns.inbound_ids, columns.expires_at, columns.pushes,
+            columns.inbound_ids, columns.expires_at, columns.pushes, columns.tlvs,
         )  # fmt: skip

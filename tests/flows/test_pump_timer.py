@@ -66,6 +66,7 @@ class _SpentRate:
         texts: Sequence[bytes],
         data_coding: int,
         esm_class: int = 0,
+        tlvs: bytes = b"",
     ) -> list[bytes]:
         raise NotImplementedError
 
@@ -118,6 +119,7 @@ class _TokenBetweenTwoLooks(_SpentRate):
         texts: Sequence[bytes],
         data_coding: int,
         esm_class: int = 0,
+        tlvs: bytes = b"",
     ) -> list[bytes]:
         return list(texts)
 

@@ -16,6 +16,7 @@ from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
 from smsgate.protocol.packing import unpack
 from smsgate.protocol.pdus import decode_pdu
+from smsgate.protocol.tlvs import Tlvs, encode_tlvs
 from tests.links.fake_smsc import a_profile
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -129,8 +130,8 @@ INDIA: dict[str, Any] = {
 }
 
 
-def tlvs(made: BodyMaker, sender: str) -> dict[int, bytes]:
-    (body,) = made.bodies(sender, [33612345678], [b"Bonjour"], 0)
+def tlvs(made: BodyMaker, sender: str, own: Tlvs = ()) -> dict[int, bytes]:
+    (body,) = made.bodies(sender, [33612345678], [b"Bonjour"], 0, tlvs=encode_tlvs(own))
     return dict(decode_pdu(Frame(CommandId.SUBMIT_SM, 1, 0, body)).tlvs)
 
 
@@ -138,6 +139,17 @@ def test_a_carriers_tlvs_stand_in_each_body_and_a_senders_own_go_before_them() -
     made = maker(**INDIA)
     assert tlvs(made, "38123") == {0x1400: b"110123", 0x1402: b"\x00\xff"}
     assert tlvs(made, "BOXMAN") == {0x1400: b"110123", 0x1401: b"1107", 0x1402: b""}
+
+
+def test_a_messages_own_tlvs_go_before_its_senders_where_the_carrier_lets_their_tags_through() -> None:
+    made = maker(**INDIA, message_tlvs=[0x1401])
+    own = ((0x1401, b"1108"), (0x1402, b"not let through"), (0x1500, b"nor this"))
+    assert tlvs(made, "BOXMAN", own) == {0x1400: b"110123", 0x1401: b"1108", 0x1402: b""}
+    assert tlvs(made, "38123", own) == {0x1400: b"110123", 0x1402: b"\x00\xff", 0x1401: b"1108"}
+    assert tlvs(made, "BOXMAN") == {0x1400: b"110123", 0x1401: b"1107", 0x1402: b""}  # of the next message
+    assert tlvs(maker(**INDIA), "38123", own) == {0x1400: b"110123", 0x1402: b"\x00\xff"}
+    old = maker(interface_version=0x33, message_tlvs=[0x1401])
+    assert tlvs(old, "BOXMAN", own) == {}
 
 
 def test_an_smsc_of_version_33_is_sent_no_tlvs() -> None:

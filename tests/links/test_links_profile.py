@@ -93,6 +93,7 @@ def test_defaults_are_what_most_carriers_take() -> None:
         ({"concat": "payload", "packed": True}, "carriers.orange.concat"),
         ({"interface_version": 34}, "carriers.interface_version"),
         ({"tlvs_out": [{"tag": 0x1400}]}, "carriers.tlvs_out.0"),
+        ({"message_tlvs": [0x0005]}, "carriers.message_tlvs.0"),
         ({"tlvs_out": [{"tag": 0x1400, "value": "1", "hex": "31"}]}, "carriers.tlvs_out.0"),
         ({"tlvs_out": [{"tag": 0x1400, "hex": "1"}]}, "carriers.tlvs_out.0.hex"),
         ({"tlvs_out": [{"tag": 0x0424, "value": "text"}]}, "carriers.tlvs_out.0"),

@@ -59,6 +59,7 @@ def test_a_reply_and_a_claim_do_not_tell_whose_they_are_or_what_they_say() -> No
             expires_at=[NOW],
             refusable=[False],
             stopped=[False],
+            tlvs=[b""],
         )
     )
 

@@ -14,18 +14,18 @@ SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::int[], $5::text[], $6::bi
 -- scope: merchant
 INSERT INTO offer_version (
     merchant_id, offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max,
-    language, country, sender, expires_at, created_at, sender_pool, ask_above_minor, withdrawal
+    language, country, sender, expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs
 )
 SELECT $1, o.offer_id, o.version, o.text, o.shop_name, o.item, o.unit_price_minor, o.currency, o.quantity_max, o.language,
     o.country, o.sender, o.expires_at, o.created_at, o.sender_pool::text[], o.ask_above_minor,
-    o.withdrawal
+    o.withdrawal, o.tlvs
 FROM unnest(
     $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::int[], $10::text[],
     $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::bigint[],
-    $17::boolean[]
+    $17::boolean[], $18::bytea[]
 ) AS o (
     offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max, language, country, sender,
-    expires_at, created_at, sender_pool, ask_above_minor, withdrawal
+    expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs
 );
 
 -- name: offer

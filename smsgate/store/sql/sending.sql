@@ -40,7 +40,7 @@ RETURNING merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, fence, mes
 SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.audience_ids,
        c.audience_fields::text AS audience_fields, c.audience_bought, c.audience_not_bought, c.offer_id, c.offer_version,
        v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
-       v.sender, v.expires_at, t.sending_weight, c.messages_per_minute
+       v.sender, v.expires_at, v.tlvs, t.sending_weight, c.messages_per_minute
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -357,7 +357,7 @@ WITH taken AS (
                             ORDER BY q.message_id LIMIT $3
                               FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)
-SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, t.expires_at, m.kind, s.offers_state,
+SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, m.tlvs, t.expires_at, m.kind, s.offers_state,
        CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others

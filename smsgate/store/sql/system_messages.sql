@@ -5,14 +5,14 @@ WITH new AS (
     SELECT *
     FROM unnest(
         $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::timestamptz[], $11::bytea[]
+        $9::bigint[], $10::timestamptz[], $11::bytea[], $12::bytea[]
     ) AS n (
-        merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at, push
+        merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at, push, tlvs
     )
     WHERE n.msisdn <> 0
 ), written AS (
-    INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push)
-    SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push
+    INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push, tlvs)
+    SELECT merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, push, tlvs
     FROM new
 )
 INSERT INTO interactive_queue (merchant_id, message_id, expires_at)

@@ -57,7 +57,16 @@ def test_the_examples_together_show_every_habit_that_has_a_key(private: Path) ->
         *("hosts_use", "host_return_s", "binds", "bind", "interface_version", "missing_version_is_old"),
         *("tls", "ca_file", "cert_file", "password_max", "system_type", "enquire_interval_s", "window_max"),
         *("rate_per_s", "rate_control", "throttle_statuses", "mo_busy_status", "default_alphabet"),
-        *("gsm_data_coding", "short_code_ton_npi", "validity", "receipts", "tlvs_out", "senders", "query"),
+        *(
+            "gsm_data_coding",
+            "short_code_ton_npi",
+            "validity",
+            "receipts",
+            "tlvs_out",
+            "message_tlvs",
+            "senders",
+            "query",
+        ),
         *("max_messages_per_bind", "rebind_overlap", "unreachable_statuses", "packed", "shift"),
         *("id_resp", "id_receipt"),
     }

@@ -1,0 +1,68 @@
+"""Optional parameters that a merchant gives its texts, from the API to the carrier's socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smsgate.protocol.pdus import Pdu
+from tests.acceptance.esmes import EsmeTown, an_esme_town
+from tests.acceptance.town import SENDER, Ground, an_offer, eventually
+
+TEMPLATE = {"tag": "0x1401", "value": "1107234560000054321"}
+ANOTHER = {"tag": "0x1401", "hex": "ff00"}
+
+
+async def sent(company: EsmeTown, before: int, count: int) -> list[Pdu]:
+    await eventually(lambda: len(company.written()) == before + count)
+    return company.written()[before:]
+
+
+async def test_a_texts_own_tlvs_reach_the_carrier_that_lets_them_through_on_each_of_its_parts(
+    ground: Ground,
+) -> None:
+    async with an_esme_town(ground, subscribers=3, carrier={"message_tlvs": (0x1401,)}) as company:
+        town = company.town
+        first, second, third = town.msisdns
+        offer = await town.merchant.post("/v1/offers", an_offer(town.clock, tlvs=[TEMPLATE]))
+        assert offer["tlvs"] == [{"tag": "0x1401", "hex": TEMPLATE["value"].encode().hex()}]
+        campaign = await town.merchant.post(
+            "/v1/campaigns", {"offer": offer["id"], "audience": {"tags": ["music"]}}
+        )
+        await town.merchant.post(f"/v1/campaigns/{campaign['id']}/start")
+        offers = await sent(company, 0, 3)
+        assert [pdu.tlvs for pdu in offers] == [((0x1401, TEMPLATE["value"].encode()),)] * 3
+
+        long = "Boxman: votre colis est au point relais. " * 5
+        asks: list[dict[str, Any]] = [
+            {"to": f"+{first}", "text": "Boxman: bonjour", "tlvs": [ANOTHER]},
+            {"to": f"+{second}", "text": long, "tlvs": [TEMPLATE]},
+            {"to": f"+{third}", "text": "Boxman: bonsoir"},
+        ]
+        for ask in asks:
+            await town.merchant.post("/v1/messages", {"sender": SENDER, **ask})
+        texts = await sent(company, 3, 4)
+        to = {str(number).encode(): tlvs for number, tlvs in ((first, b"\xff\x00"), (third, None))}
+        to[str(second).encode()] = TEMPLATE["value"].encode()
+        for pdu in texts:
+            value = to[pdu.fields["destination_addr"]]
+            assert pdu.tlvs == (() if value is None else ((0x1401, value),))
+
+
+async def test_a_tag_that_the_carrier_does_not_let_through_is_refused_with_its_name(ground: Ground) -> None:
+    async with an_esme_town(ground) as company:
+        town = company.town
+        text = {"to": f"+{town.msisdns[0]}", "text": "Boxman: bonjour", "sender": SENDER}
+        refused = await town.merchant.ask("POST", "/v1/messages", {**text, "tlvs": [TEMPLATE]})
+        assert (refused.status, refused.code) == (422, "tlv_not_allowed")
+        refused = await town.merchant.ask("POST", "/v1/offers", an_offer(town.clock, tlvs=[TEMPLATE]))
+        assert (refused.status, refused.code) == (422, "tlv_not_allowed")
+        assert "0x1401" in refused.body["errors"][0]["detail"]
+        for tlvs, pointer in (
+            ([TEMPLATE, ANOTHER], "/tlvs/1"),
+            ([{"tag": "0x1401"}], "/tlvs/0"),
+            ([{**TEMPLATE, "hex": "00"}], "/tlvs/0"),
+            ([{"tag": "1401", "value": ""}], "/tlvs/0/tag"),
+        ):
+            answer = await town.merchant.ask("POST", "/v1/messages", {**text, "tlvs": tlvs})
+            assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, pointer)
+        assert company.written() == []
