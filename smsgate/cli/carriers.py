@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -65,7 +66,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     ),
 )
 def trace(
-    name: Annotated[str, typer.Argument(help="The carrier's name in the configuration.")],
+    name: NameArgument,
     pcap: Annotated[str, typer.Option("--pcap", metavar="FILE", help="Write here; - is standard output.")],
     bind: Annotated[
         str | None, typer.Option(help="One bind only, as `smsgate carrier list` names it.")
@@ -92,38 +93,27 @@ def _write(path: Path, octets: bytes) -> None:
         raise UsageRefused(f"--pcap: {path} cannot be written: {exc.strerror}") from exc
 
 
-def _operate(name: str, action: str, config: Path | None, *, as_json: bool) -> None:
-    done = run_to_end(ask_action(load_settings(config).node.state_dir, name, action))
-    if as_json:
-        show_json(done)
-    else:
-        say(f"Carrier {done['name']} is {done['state']}.")
+def _operation(action: str) -> Callable[..., None]:
+    """Return the command that has the running gateway do this with a carrier."""
+
+    def operate(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+        done = run_to_end(ask_action(load_settings(config).node.state_dir, name, action))
+        if as_json:
+            show_json(done)
+        else:
+            say(f"Carrier {done['name']} is {done['state']}.")
+
+    return operate
 
 
-@app.command(
-    "drain",
-    help="Submit nothing more by a carrier; it stays bound for receipts and answers.\n\nWhat it has not "
-    "written goes to the next carrier of its route, or waits.",
-    epilog=examples("smsgate carrier drain sms-fr"),
-)
-def drain(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    _operate(name, "drain", config, as_json=as_json)
-
-
-@app.command(
-    "stop",
-    help="Leave a carrier in order: open answers awaited, receipts acknowledged, unbound.\n\nIt stays so "
-    "until `smsgate carrier start`, or the next start of the process.",
-    epilog=examples("smsgate carrier stop sms-fr"),
-)
-def stop(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    _operate(name, "stop", config, as_json=as_json)
-
-
-@app.command(
-    "start",
-    help="Have a drained or stopped carrier work again.",
-    epilog=examples("smsgate carrier start sms-fr"),
-)
-def start(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    _operate(name, "start", config, as_json=as_json)
+OPERATIONS: Final = {
+    "drain": "Submit nothing more by a carrier; it stays bound for receipts and answers.\n\n"
+    "What it has not written goes to the next carrier of its route, or waits.",
+    "stop": "Leave a carrier in order: open answers awaited, receipts acknowledged, unbound.\n\n"
+    "It stays so until `smsgate carrier start`, or the next start of the process.",
+    "start": "Have a drained or stopped carrier work again.",
+}
+for _action, _help in OPERATIONS.items():
+    app.command(_action, help=_help, epilog=examples(f"smsgate carrier {_action} sms-fr"))(
+        _operation(_action)
+    )
