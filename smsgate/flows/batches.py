@@ -208,8 +208,7 @@ class Batch:
         self.sell_item_ids, self.sell_micros = sell_item_ids, sell_micros
         self.cost_item_ids, self.cost_micros = cost_item_ids, cost_micros
         self.currency, self.cost_currency = currency, cost_currency
-        self.delivered = delivered  # items whose messages a receipt charges
-        self.chunk = chunk
+        self.delivered, self.chunk = delivered, chunk  # delivered: items whose messages a receipt charges
         if chunk is not None:
             chunk.batches.append(self)
         self.coding = coding  # data_coding and esm_class of every text
