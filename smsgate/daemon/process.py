@@ -145,7 +145,8 @@ class Process:
     async def _hear(self) -> None:
         """Claim nothing before STOPs of other processes are heard."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._notices.connected.wait(), HEAR_LIMIT_S)
+            async with asyncio.timeout(HEAR_LIMIT_S):
+                await self._notices.connected.wait()
 
     def _on_stop(self, whose: int | str, msisdn: int) -> None:
         self.stops.add(whose, msisdn, self.services.clock.monotonic())

@@ -60,8 +60,10 @@ class Loop:
             if more:
                 await asyncio.sleep(0)
             elif not self._stopping:
+                # Not wait_for: in Python 3.11 it drops a cancellation that meets a wake-up.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self.interval_s)
+                    async with asyncio.timeout(self.interval_s):
+                        await self._wake.wait()
 
     def stop(self) -> None:
         """End after the step that runs."""
