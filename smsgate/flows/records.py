@@ -77,7 +77,7 @@ class Hold(NamedTuple):
 @dataclass(slots=True)
 class ChunkClaim:
     """
-    Up to 2,000 recipients that this node may send to, durable since the claim's commit; columns.
+    Up to 1,000 recipients that this node may send to, durable since the claim's commit; columns.
 
     Entries are in message id order. Those with `message_id < message_id_base + allowance` may be written
     now; a later flush commits a larger allowance. Members of the chunk that must not be sent to (a STOP since

@@ -35,7 +35,7 @@ BOUGHT: Final = [
     OrderState.FULFILLED.value,
     OrderState.DISPUTED.value,
 ]
-CHUNK_SIZE: Final = 2_000  # subscribers: the unit of work, of recovery and of fairness
+CHUNK_SIZE: Final = 1_000  # subscribers: the unit of work, of recovery and of fairness
 # Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
 # few enough that no audience makes more than some ten thousand groups.
 PREFIX_DIGITS: Final = 7
