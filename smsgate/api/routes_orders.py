@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from smsgate.api.commerce import commerce, id_or_none
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
-from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.errors import Invalid
 from smsgate.flows.order_records import OrderRecord
 from smsgate.flows.orders import (
@@ -22,6 +22,8 @@ from smsgate.flows.orders import (
 from smsgate.money import micros_to_text, minor_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
+
+PROOF_MEDIA_TYPE: Final = "application/x-ndjson"
 
 OrderStateName = Literal[
     "awaiting_confirmation",
@@ -208,6 +210,13 @@ async def fulfil_order(call: Call) -> Answer:
     return as_order(call, order)
 
 
+async def get_proof(call: Call) -> Answer:
+    order_id = call.path_id(Kind.ORDER)
+    octets = await commerce(call).proofs.file(call.merchant_id, order_id)
+    name = f'attachment; filename="{call.public(Kind.ORDER, order_id)}.proof"'
+    return Text(octets, PROOF_MEDIA_TYPE, {"Content-Disposition": name})
+
+
 def _fields(call: Call, order: OrderRecord) -> dict[str, Any]:
     return {
         "id": call.public(Kind.ORDER, order.order_id),
@@ -278,6 +287,14 @@ ROUTES: Final = (
     Route("GET", "/v1/orders", list_orders, "List orders", Scope.READ, query=OrderQuery, response=OrderPage),
     Route(
         "GET", "/v1/orders/{id}", get_order, "Read an order and its cost", Scope.READ, response=OrderInFull
+    ),
+    Route(
+        "GET",
+        "/v1/orders/{id}/proof",
+        get_proof,
+        "All that led to an order, chained and signed",
+        Scope.READ,
+        media_type=PROOF_MEDIA_TYPE,
     ),
     Route(
         "POST",

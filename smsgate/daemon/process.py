@@ -234,6 +234,7 @@ class Process:
             clock=services.clock,
             wakeups=self._wakeups,
             stops=self.stops,
+            proof_key=services.proof_key,
         )
 
     def _start_webhooks(self, commerce: Commerce) -> None:

@@ -25,6 +25,7 @@ from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.keyring import (
     API_KEY_MAC,
     ESME_MAC,
+    PROOF_KEY,
     PUBLIC_ID_KEY,
     SUPPRESSION_MAC,
     StoredKeyring,
@@ -49,6 +50,7 @@ class Services:
     key_mac_key: bytes
     esme_mac_key: bytes
     suppression: SuppressionHashes
+    proof_key: bytes
     lease: NodeLease
     lease_loop: asyncio.Task[None]  # ends when the lease is lost: then everything that it allowed must stop
     ids: IdMaker
@@ -108,6 +110,7 @@ async def open_services(
                 key_mac_key=await keyring.instance_secret(API_KEY_MAC),
                 esme_mac_key=await keyring.instance_secret(ESME_MAC),
                 suppression=SuppressionHashes(await keyring.instance_secret(SUPPRESSION_MAC)),
+                proof_key=await keyring.instance_secret(PROOF_KEY),
                 lease=lease,
                 lease_loop=lease_loop,
                 ids=IdMaker(lease.slot, lambda: int(clock.now().timestamp() * 1000)),

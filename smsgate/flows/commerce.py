@@ -15,6 +15,7 @@ from smsgate.flows.events import Events
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbox import Inbox, InboxStore
 from smsgate.flows.offers import Offers
+from smsgate.flows.order_proof import OrderProofs, ProofStore
 from smsgate.flows.orders import Orders
 from smsgate.flows.ports_webhooks import DataKeys
 from smsgate.flows.pricing import Pricing
@@ -23,6 +24,7 @@ from smsgate.flows.triggers import Triggers
 from smsgate.flows.usage import Usage
 from smsgate.flows.webhook_endpoints import WebhookEndpoints
 from smsgate.security.addresses import AddressPolicy
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 
 
@@ -40,6 +42,7 @@ class CommerceStores:
     usage: ports_commerce.UsageStore
     transactional: ports_commerce.TransactionalStore
     inbox: InboxStore
+    proofs: ProofStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Commerce:
     pricing: Pricing
     transactional: Transactional
     inbox: Inbox
+    proofs: OrderProofs
 
     @classmethod
     def of(
@@ -72,6 +76,7 @@ class Commerce:
         clock: Clock,
         wakeups: ports.Wakeups,
         stops: ports.StopSet,
+        proof_key: bytes,
     ) -> Self:
         def may_use(sender: str, slug: str) -> bool:
             return sender in senders and senders[sender].allows(slug)
@@ -85,6 +90,7 @@ class Commerce:
             campaigns=campaigns,
             messages=stores.messages,
             orders=Orders(stores.orders, ids, clock, public_ids, wakeups),
+            proofs=_proofs(stores, public_ids, clock, proof_key),
             events=Events(stores.events, clock),
             endpoints=WebhookEndpoints(
                 stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups
@@ -110,3 +116,9 @@ class Commerce:
                 stores.inbox, DeskTools(ids, public_ids, AnswerLimit(), may_use), stops, wakeups, clock
             ),
         )
+
+
+def _proofs(stores: CommerceStores, public_ids: PublicIds, clock: Clock, key: bytes) -> OrderProofs:
+    return OrderProofs(
+        stores.proofs, stores.orders, stores.offers, stores.messages, public_ids, clock, ProofKey(key)
+    )

@@ -11,6 +11,7 @@ from smsgate.store.events import PgEvents
 from smsgate.store.inbox import PgInbox
 from smsgate.store.messages import PgMessages
 from smsgate.store.offers import PgOffers
+from smsgate.store.order_proof import PgOrderProofs
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from smsgate.store.transactional import PgTransactional
@@ -33,4 +34,5 @@ def commerce_stores(
         usage=PgUsage(database),
         transactional=PgTransactional(database),
         inbox=PgInbox(database, next_id, hashes),
+        proofs=PgOrderProofs(database),
     )

@@ -31,6 +31,7 @@ MASTER_KEY_FILE: Final = "master.key"
 API_KEY_MAC: Final = "api_key_mac"  # instance secret: what API keys are hashed under
 ESME_MAC: Final = "esme_password_mac"  # instance secret: what ESMEs' passwords are hashed under
 SUPPRESSION_MAC: Final = "suppression_mac"  # instance secret: what suppressed numbers are hashed under
+PROOF_KEY: Final = "proof_key"  # instance secret: what proof files are signed with
 PUBLIC_ID_KEY: Final = "public_id_key"  # instance secret: what public ids are made under
 SECRET_OCTETS: Final = 32
 LOCK_KEY: Final = 0x736D7367_00000003  # "smsg", 3: one maker of keys at a time

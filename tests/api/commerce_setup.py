@@ -198,6 +198,7 @@ async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
         clock=clock,
         wakeups=context.wakeups,
         stops=context.stops,
+        proof_key=bytes(32),
     )
     async with running(context) as api:
         caller = await api.merchant()

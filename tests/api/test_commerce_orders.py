@@ -7,6 +7,7 @@ import pytest
 
 from smsgate.flows.orders import ShopAnswer
 from smsgate.protocol.segmentation import measure
+from smsgate.security.proof_chain import ProofKey, verify
 from smsgate.security.public_ids import Kind
 from tests.api.commerce_setup import SENDER, Shop
 
@@ -249,3 +250,17 @@ async def test_an_answer_to_the_event_may_ask_for_an_action(shop: Shop) -> None:
     asked = {"decision": "require_action", "link": "b.fr", "until": until}
     assert await apply(shop.merchant_id, order, asked) is ShopAnswer.APPLIED
     assert [kind for kind, _, _ in await told(shop)] == ["order_action"]
+
+
+async def test_the_proof_file_of_an_order_is_its_merchants_and_verifies(shop: Shop) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    caller, path = shop.caller, f"/v1/orders/{order}/proof"
+    headers = {"Authorization": f"Bearer {caller.key}"}
+    async with caller.session.get(caller.base + path, headers=headers) as answer:
+        assert answer.status == 200
+        assert f'filename="{order}.proof"' in answer.headers["Content-Disposition"]
+        verdict = verify(await answer.read())
+    assert (verdict.wrong, verdict.key) == (None, ProofKey(bytes(32)).public)
+    foreign = await (await shop.api.merchant()).get(path)
+    assert (foreign.status, foreign.code) == (404, "not_found")
