@@ -231,7 +231,7 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
     elif glued[4] in _UNITS or glued[4] in words.words:
         _digits(glued[3], text)
         _word(glued[4], text, words)
-    elif glued[4] in _ORDINALS:
+    elif glued[4] in _ORDINALS and int(glued[3]):
         text.add("#e", ("#e",), int(glued[3]))
     else:
         text.add(word, (word,))
