@@ -153,9 +153,13 @@ async def test_a_long_text_whose_carrier_dies_goes_whole_by_the_other_as_that_on
     async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=2, limits=QUICK) as world:
         assert world.other is not None
         world.other_changes = {"concat": concat}
+        settings = world.simulator.smsc.settings
+        settings.refuse_share, settings.refuse_status = 1.0, Status.THROTTLED
+        message_ids = [await world.system_message(number, LONG) for number in range(2)]
         async with world.gateway() as gateway:
+            await eventually(lambda: gateway.pump.batches() and world.simulator.smsc.log.submits)
+            await eventually(lambda: not gateway.switchboard.in_flight())  # they wait until it takes more
             await world.simulator.stop(0.0)
-            message_ids = [await world.system_message(number, LONG) for number in range(2)]
             await eventually(lambda: world.value(f"SELECT count(*) = {2 * submits} FROM receipt"))
             await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
             assert gateway.rerouting.moved == Counter({(1, 2, "down"): 6})
