@@ -95,7 +95,9 @@ async def test_commits_that_take_50_ms_slow_nothing_down_but_themselves() -> Non
             await asyncio.sleep(8.0)
             found = await metrics(town)
             assert rss_mib(town.gateway.pid) < RSS_MIB_MAX
-        assert found['smsgate_flush_seconds{quantile="0.5"}'] >= 0.05
+        # A commit that joins another one's wait returns sooner; without the delay half take some 5 ms.
+        assert found['smsgate_flush_seconds{quantile="0.99"}'] >= 0.05
+        assert found['smsgate_flush_seconds{quantile="0.5"}'] >= 0.02
         assert found["smsgate_uncommitted"] <= IN_DOUBT_MAX
         wrong = broken(await proved(town, traffic, waits))
         assert not wrong, wrong
