@@ -32,6 +32,10 @@ def sorted_out(
     for place, (index, code) in enumerate(zip(indexes, codes, strict=True)):
         if code == 0:
             answers.good.append(place)
+        elif (
+            code in carrier.opted_out_statuses
+        ):  # whatever else is said of it: nobody else sends to this person
+            answers.refused.append((index, code))
         elif code in carrier.retry_statuses and batch.may_retry(index, now):
             answers.again.append(index)
         elif code in carrier.unreachable_statuses and absent.hold(

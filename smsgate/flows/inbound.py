@@ -310,7 +310,7 @@ class Intake:
         """The group is durable: STOPs are in force before the next submit, then everything may leave."""
         for key in self._settle_stops(entries):
             if key not in self._part_holds:
-                self._stops.remove(*key)
+                self._stops.release(*key)
         for key in joined:
             self._end_part_hold(key)
         self._in_force(writes)  # in one step with the above: nothing is sent in between
@@ -349,7 +349,7 @@ class Intake:
 
     def _end_part_hold(self, key: tuple[str, int]) -> None:
         if self._part_holds.pop(key, None) is not None and key not in self._pending_stops:
-            self._stops.remove(*key)
+            self._stops.release(*key)
 
     def _end_part_holds(self) -> None:
         """End the holds whose long texts another process has decided."""

@@ -299,6 +299,10 @@ class StopSet(Protocol):
         """Hold everything that a person may refuse from a sender number, until its STOP is decided."""
         ...
 
+    def release(self, sender: str, msisdn: int) -> None:
+        """End what `hold` began, and nothing that was decided."""
+        ...
+
     def remove(self, whose: int | str, msisdn: int) -> None: ...
 
     def held(self, whose: int | str) -> AbstractSet[int]:

@@ -39,17 +39,19 @@ class RecentStops:
         self._entries: OrderedDict[tuple[int | str, int], float] = OrderedDict()
         self._held: dict[int | str, set[int]] = {}
         self._undecided: dict[int | str, set[int]] = {}
+        self._waiting: OrderedDict[tuple[str, int], float] = OrderedDict()  # the same, by age
         self.overflowed = 0  # how often STOPs were forgotten before their time, or may not have been heard
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._entries
+        return key in self._entries or key in self._waiting
 
     def held(self, whose: int | str) -> AbstractSet[int]:
         """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
-        return self._held.get(whose, _NOBODY)
+        held, undecided = self._held.get(whose, _NOBODY), self._undecided.get(whose)
+        return held if undecided is None else held | undecided
 
     def undecided(self, sender: str) -> AbstractSet[int]:
         """Return the numbers whose STOP to this sender number waits for its commit."""
@@ -83,10 +85,22 @@ class RecentStops:
     def hold(self, sender: str, msisdn: int, now: float) -> None:
         """Hold everything that a person may refuse from this sender number, until its STOP is decided."""
         self._undecided.setdefault(sender, set()).add(msisdn)
-        self.add(sender, msisdn, now)
+        self._waiting[sender, msisdn] = now
+        self._waiting.move_to_end((sender, msisdn))
+        if len(self._waiting) > ENTRIES_MAX:
+            self.overflowed += 1
+            for oldest in list(islice(self._waiting, OVERFLOW_DROP)):
+                self.release(*oldest)
+        while self._waiting[oldest := next(iter(self._waiting))] <= now - KEEP_S:
+            self.release(*oldest)
+
+    def release(self, sender: str, msisdn: int) -> None:
+        """End what `hold` began, and nothing that was decided."""
+        self._waiting.pop((sender, msisdn), None)
+        _discard(self._undecided, sender, msisdn)
 
     def remove(self, whose: int | str, msisdn: int) -> None:
-        """End a hold: the person asked to get offers again, or a STOP is decided."""
+        """The person asked to get offers again; what is not decided yet stays held."""
         if isinstance(whose, str):
             self._forget(whose, msisdn)
         else:  # what else the person took back stays remembered
@@ -99,7 +113,6 @@ class RecentStops:
     def _forget(self, whose: int | str, msisdn: int) -> None:
         self._entries.pop((whose, msisdn), None)
         _discard(self._held, whose, msisdn)
-        _discard(self._undecided, whose, msisdn)
 
 
 def _discard(books: dict[int | str, set[int]], whose: int | str, msisdn: int) -> None:

@@ -197,6 +197,8 @@ class Outbinds:
         self._owner.writable(connection)
 
     def _answer(self, connection: Connection, visit: _Visit, pdu: Pdu) -> None:
+        if visit.state != "connecting":  # it said so twice in one read
+            return
         connection.asked.set()
         if self._is_the_carrier(pdu):
             self._change(visit, "binding")

@@ -185,3 +185,19 @@ async def test_a_refused_part_stays_with_the_carrier_of_the_others(database: Dat
         rows = await world.rows("SELECT carrier_id, status, count(*)::int FROM sent GROUP BY 1, 2 ORDER BY 1")
         assert [tuple(row) for row in rows] == [(1, Status.INVDSTADR, 3), (2, 0, 1)]
         assert world.other.smsc.log.submits == 1
+
+
+async def test_who_opted_out_at_a_carrier_gets_nothing_by_another(database: Database) -> None:
+    """The same code would let others go by the next carrier."""
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=3, refuse_share=1.0) as world:
+        assert world.other is not None
+        world.simulator.smsc.settings.refuse_status = Status.INVDSTADR
+        world.profile_changes = {
+            "reroute_statuses": (Status.INVDSTADR,),
+            "opted_out_statuses": (Status.INVDSTADR,),
+        }
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        assert world.other.smsc.log.submits == 0
+        assert await world.value("SELECT count(*) FROM sent WHERE carrier_id = 1") == 3

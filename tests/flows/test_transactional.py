@@ -149,6 +149,6 @@ async def test_a_text_waits_for_a_stop_that_is_not_decided_yet_and_goes_when_it_
         await eventually(lambda: world.texts_to(1) == [LONG])
         await eventually(lambda: world.value("SELECT count(*) = 3 FROM sent"))
         assert world.texts_to(0) == []
-        stops.remove(SENDER, FIRST_MSISDN)
+        stops.release(SENDER, FIRST_MSISDN)
         await eventually(lambda: world.texts_to(0) == [LONG])
         assert await world.value("SELECT count(*) FROM sent WHERE reason IS NOT NULL") == 0

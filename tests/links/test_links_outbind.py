@@ -169,6 +169,17 @@ async def test_other_pdus_before_the_outbind_are_answered_and_ask_for_nothing() 
         assert not smsc.binds
 
 
+async def test_an_outbind_said_twice_in_one_write_is_one() -> None:
+    async with fake_smsc() as smsc, listening() as (account, _, port):
+        peer = await connect(smsc, port)
+        peer.transport.write(
+            b"".join(encode_pdu(Pdu(CommandId.OUTBIND, 0, number, RIGHT)) for number in (1, 2))
+        )
+        await until(lambda: states(account) == ["closed", "bound"])
+        assert len(smsc.binds) == 1
+        assert not peer.gone
+
+
 async def test_a_trace_shows_the_outbind_and_no_password() -> None:
     async with fake_smsc() as smsc, listening() as (account, _, port):
         ask(await connect(smsc, port))
