@@ -120,7 +120,7 @@ class Gateway:
         self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
         self.outcomes, self.backlogs = Outcomes(ids.next), StoredBacklogs(database)
         self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
-        self.composer = composer = Composer(pricing, accounts, self.routes, clock)
+        self.composer = composer = Composer(pricing, accounts, self.routes)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
         self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
         self.claiming = Claiming(
@@ -278,6 +278,7 @@ class Gateway:
         settled = await end_tasks([self._flush_task] if self._flush_task else [], timeout_s)
         await end_tasks([self._intake_task] if self._intake_task else [], timeout_s)
         if settled:
+            await self._opt_outs.finish()  # of the answers that came last
             await self.claiming.release()
         else:
             # What was written may have outcomes that are not durable: given back, it would be sent again.

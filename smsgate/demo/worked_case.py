@@ -306,10 +306,9 @@ class _Story:
         segments = count * message.segments
         made = posting(key, count, segments, item.unit_micros * segments, 0)
         accepted_at = datetime.fromtimestamp(quarter_hour_of(sent.message_ids[0]), UTC)
-        self._outcomes.flush.postings += ledger_lines(
-            made, self._own_id(), "mo", CARRIER, self._clock.now(), accepted_at
-        )
-        await self._flush()
+        lines = ledger_lines(made, self._own_id(), "mo", CARRIER, self._clock.now(), accepted_at)
+        async with self._database.bulk_transaction() as connection:
+            await flushing.insert_postings(connection, lines)
 
     async def _give_back(self, sent: _Sent, messages: int | None) -> None:
         """Give some of a message back, or all that are left; what is not charged yet waits for its charge."""

@@ -272,7 +272,7 @@ class Claiming:
     async def _read_consent_anew(self) -> None:
         """Let texts go on that wait because their people's consent may not be what it was at their claim."""
         for batch in list(self._pump.batches()):
-            if batch.lane is Lane.INTERACTIVE and batch.refusable and batch.paused:
+            if batch.lane is Lane.INTERACTIVE and batch.paused:
                 consent_read = self._pump.look.now()
                 ids = list(dict.fromkeys(batch.message_ids))
                 refused = await self._store.refused_messages(batch.merchant_id, ids)

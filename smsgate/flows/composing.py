@@ -14,14 +14,12 @@ from datetime import datetime
 from itertools import count
 from typing import Final, NamedTuple, TypeVar
 
-from smsgate.billing.prices import Direction
-from smsgate.billing.rating import rate_columns
-from smsgate.clock import Clock
 from smsgate.errors import BodyError, TextError
 from smsgate.flows.batches import Batch, Chunk, Way
 from smsgate.flows.long_texts import PART_REFUSED, ConcatReferences
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier
+from smsgate.flows.rates import rates_of
 from smsgate.flows.records import ChunkClaim, ChunkKey, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.flows.routes import SENDER_UNKNOWN, Group, Plan, Prices, Routes
 from smsgate.flows.wording import Hand, OfferWording, SubmittedWording, SystemWording, Wording, Written
@@ -32,17 +30,6 @@ NO_CARRIER: Final = 0
 Kept = TypeVar("Kept")
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
-
-
-class _Rates(NamedTuple):
-    sell_item_ids: list[int]
-    sell_micros: list[int]
-    cost_item_ids: list[int]
-    cost_micros: list[int]
-    currency: str
-    cost_currency: str
-    reasons: list[str | None]
-    delivered: frozenset[int]
 
 
 class _Columns(NamedTuple):
@@ -85,12 +72,10 @@ class Composer:
         prices: Prices,
         carriers: Mapping[int, Carrier],
         routes: Routes,
-        clock: Clock,
     ) -> None:
         self._prices = prices
         self._carriers = carriers
         self._routes = routes
-        self._clock = clock
         self._handles = count(1)
         self._references = ConcatReferences()
 
@@ -156,7 +141,7 @@ class Composer:
                 msisdns,
                 self._routes.networks(msisdns, claim.ported),
                 SystemWording([claim.bodies[place] for place in places]),
-                ["stopped" if claim.stopped[place] else None for place in places],
+                [claim.reasons[place] for place in places],
                 refusable=refusable,
                 tlvs=tlvs,
             )
@@ -179,7 +164,7 @@ class Composer:
                 msisdns,
                 self._routes.networks(msisdns, claim.ported),
                 SubmittedWording(len(places)),
-                ["stopped" if claim.stopped[place] else None for place in places],
+                [claim.reasons[place] for place in places],
                 bodies=[claim.bodies[place] for place in places],
                 segments=[claim.segments[place] for place in places],
             )
@@ -264,7 +249,14 @@ class Composer:
         parts, segments, ids = written.parts, columns.segments, columns.message_ids
         if parts is not None:
             segments = written.segments
-        rates = self._rate(columns.merchant_id, carrier_id, columns.networks, segments or 1)
+        rates = rates_of(
+            self._prices,
+            columns.merchant_id,
+            None if carrier_id is None else self._carriers[carrier_id],
+            ids,
+            columns.networks,
+            segments or 1,
+        )
         batch = Batch(
             handle=next(self._handles),
             lane=columns.lane,
@@ -296,33 +288,6 @@ class Composer:
         )
         nobody = plan.reason or (SENDER_UNKNOWN if carrier_id is None else None)
         return batch, _refusals(nobody, columns.reasons, written.reasons, rates.reasons)
-
-    def _rate(
-        self,
-        merchant_id: int,
-        carrier_id: int | None,
-        networks: Sequence[str],
-        segments: Sequence[int] | int = 1,
-    ) -> _Rates:
-        """Price every recipient; a merchant without a list, or a network without a price, is refused."""
-        now = self._clock.now()
-        book = self._prices.book_of(merchant_id)
-        sell = rate_columns(None if book is None else book.version_at(now), Direction.MT, networks, segments)
-        cost_list = None if carrier_id is None else self._carriers[carrier_id].cost_list
-        cost_book = None if cost_list is None else self._prices.cost_book(cost_list)
-        cost = rate_columns(
-            None if cost_book is None else cost_book.version_at(now), Direction.MT, networks, segments
-        )
-        return _Rates(
-            [item or 0 for item in sell.item_ids],
-            sell.micros,
-            [item or 0 for item in cost.item_ids],
-            cost.micros,
-            "" if book is None else book.currency,
-            "" if cost_book is None else cost_book.currency,
-            sell.reasons,
-            sell.delivered | cost.delivered,
-        )
 
 
 def bodies_where_possible(

@@ -3,7 +3,8 @@ The last look at consent, between a claim and the octets.
 
 Marketing is held by any STOP of the last hours. A text that a person may refuse but which needs no consent to
 offers (an appointment, a parcel) may go on after PAUSE or STOP OFFERS: where its person took anything back
-since consent was read, consent is read anew and decides.
+since consent was read, consent is read anew and decides. So it is with what nobody may refuse (an order's
+confirmation): its person may have been erased.
 """
 
 from __future__ import annotations
@@ -45,8 +46,6 @@ class LastLook:
 
     def is_stale(self, batch: Batch, now: datetime) -> bool:
         """Return whether consent must be read anew: hours ended, or STOPs since it may be forgotten."""
-        if not batch.refusable:
-            return False
         read_at, overflowed = batch.consent_read
         forgotten = self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self.stops.overflowed
         return forgotten or (batch.closes_at is not None and now >= batch.closes_at)
@@ -70,7 +69,11 @@ class LastLook:
         else:
             waiting = self.stops.undecided(batch.sender)
             stopped = [i for i in indexes if ids[i] in batch.refused_ids]
-            undecided = [i for i in indexes if msisdns[i] in waiting and ids[i] not in batch.refused_ids]
+            undecided = [
+                i
+                for i in indexes
+                if batch.refusable and msisdns[i] in waiting and ids[i] not in batch.refused_ids
+            ]
         if not stopped and not undecided:
             return None
         gone = {*stopped, *undecided}

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from smsgate.clock import Clock
+from smsgate.errors import StoreUnavailable
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import Flush, Resolved
 
@@ -88,6 +89,14 @@ class OptOuts:
         if stopped:
             log.info("carrier_opt_outs", people=stopped)
         return bool(self._waiting)
+
+    async def finish(self) -> None:
+        """Write all that waits; a database that is away has the carriers tell it again."""
+        try:
+            while await self.step():
+                pass
+        except StoreUnavailable as exc:
+            log.warning("carrier_opt_outs_lost", messages=len(self._waiting), error=str(exc))
 
     def _note(self, messages: Iterable[Sequence[int]]) -> None:
         for merchant_id, message_id in messages:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
-from smsgate.flows.ledger import Charge, charge_lines
+from smsgate.flows.ledger import Charge
 from smsgate.flows.long_texts import PART_REFUSED
 from smsgate.flows.records import (
     STATUS_NOT_SENT,
@@ -64,7 +64,6 @@ class Outcomes:
     def __init__(self, next_id: Callable[[], int]) -> None:
         self._next_id = next_id
         self._number = 0
-        self._charges: Counter[Charge] = Counter()
         self.references = References()
         self.receipt_counts = ReceiptCounts()
         self._acks: list[Ack] = []
@@ -123,7 +122,7 @@ class Outcomes:
         for (price, size, at_quarter), count in Counter(
             zip(prices, segments, quarters, strict=False)
         ).items():
-            self._charges[Charge(*head, *price, size, at_quarter, *tail)] += count
+            self.flush.charges[Charge(*head, *price, size, at_quarter, *tail)] += count
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)
@@ -302,11 +301,9 @@ class Outcomes:
         )
         self._number += 1
         flush.number, flush.at = self._number, at
-        for key, count in self._charges.items():
-            flush.postings += charge_lines(self._next_id(), key, count, at)
         flush.chunks += [_progress(chunk, grants) for chunk in touched]
         self.flush, self._acks, self._written_settled = Flush(number=0), [], 0
-        self._charges, self._touched = Counter(), {}
+        self._touched = {}
         return Cut(flush, acks, settled, touched)
 
     def _sent(

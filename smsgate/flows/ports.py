@@ -223,7 +223,7 @@ class SendingStore(Protocol):
         ...
 
     async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:
-        """Return which of these texts that a person may refuse must not go any more."""
+        """Return which of these texts must not go any more: refused since, or of a person who was erased."""
         ...
 
     async def claim_submitted(

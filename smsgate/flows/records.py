@@ -7,6 +7,7 @@ integers (smsgate.ids), MSISDNs are integers, money is micros, instants are awar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.guard import GuardCounts, GuardLimits
-from smsgate.flows.ledger import PostingLine
+from smsgate.flows.ledger import Charge
 
 STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
 STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
@@ -117,7 +118,7 @@ class InteractiveClaim:
     bodies: list[str | bytes] = field(repr=False)  # bytes: a WSP push PDU
     expires_at: list[datetime]
     refusable: list[bool]  # a STOP concerns it until the octets exist
-    stopped: list[bool]  # its person said STOP while it waited
+    reasons: list[str | None]  # why it must not be sent: its person said STOP, or was erased, while it waited
     tlvs: list[bytes]  # of its own, encoded
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -134,7 +135,7 @@ class SubmittedClaim:
     senders: list[str]
     bodies: list[bytes] = field(repr=False)  # submit_sm without addresses
     segments: list[int]
-    stopped: list[bool]  # marketing that the person has not agreed to, or not any more
+    reasons: list[str | None]  # why it must not be sent: marketing without consent, or its person was erased
     expires_at: list[datetime]
     ported: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -255,8 +256,8 @@ class Flush:
     reports: ReportColumns = field(default_factory=ReportColumns)
     # Whose rows those of `sent` are: (chunk, first row, rows). Rows in no chunk are system messages.
     chunk_rows: list[tuple[ChunkKey, int, int]] = field(default_factory=list)
-    postings: list[PostingLine] = field(default_factory=list)
-    at: datetime | None = None  # when it was closed: what charges it makes were recorded then
+    charges: Counter[Charge] = field(default_factory=Counter)  # of how many messages
+    at: datetime | None = None  # when it was closed: its charges are recorded then
     # (merchant, message, part) of final receipts that may charge, and the price items that are charged so.
     by_receipt: list[tuple[int, int, int]] = field(default_factory=list)
     delivered_items: set[int] = field(default_factory=set)

@@ -203,8 +203,7 @@ class Pump:
     def _write(self, carrier: Carrier, lane: Lane, batch: Batch, room: int, now: datetime) -> bool:
         """Write up to `room` messages of a batch; False: the carrier took less than it had room for."""
         indexes = batch.take(room)
-        if batch.refusable:
-            indexes = self._look_at(batch, indexes, now)
+        indexes = self._look_at(batch, indexes, now)
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
             return True

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from smsgate.errors import StoreError
-from smsgate.flows.ledger import PostingLine
+from smsgate.flows.ledger import PostingLine, charge_lines
 from smsgate.flows.records import ChunkKey, Flush, ReceiptColumns, SentColumns, UnmatchedColumns
 from smsgate.store import catalogue, receipt_charges
 from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
@@ -93,7 +93,7 @@ async def _commit(
             return {chunk.key for chunk in flush.chunks if not chunk.released} - ours
         ours = await _ours(connection, flush, owner)
         foreign = {key for key, _, _ in flush.chunk_rows} - ours
-        booked = Booked(flush.counters, flush.postings, flush.offers_not_opened)
+        booked = Booked(flush.counters, flush.charges, flush.offers_not_opened)
         judged = _by_receipt(flush, merged=bool(foreign) or not copy)
         before = await receipt_charges.charged_before(connection, judged) if judged else {}
         if foreign or not copy:
@@ -105,10 +105,14 @@ async def _commit(
             await _copy_receipts(connection, flush.receipts)
         if len(flush.unmatched):
             await _copy_unmatched(connection, flush.unmatched)
-        postings = booked.postings
+        assert flush.at is not None
+        postings = [
+            line
+            for charge, count in booked.charges.items()
+            for line in charge_lines(next_id(), charge, count, flush.at)
+        ]
         if judged:
-            assert flush.at is not None
-            postings = postings + await receipt_charges.changes(connection, before, judged, flush.at, next_id)
+            postings += await receipt_charges.changes(connection, before, judged, flush.at, next_id)
         if postings:
             await insert_postings(connection, postings)
         await _interactive(connection, flush)

@@ -8,15 +8,12 @@ written, so that the books equal the rows in whichever order the two owners comm
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from smsgate.billing.postings import Account
-from smsgate.flows.ledger import PostingLine
+from smsgate.flows.ledger import Charge
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN, ChunkKey, Flush
 from smsgate.ids import quarter_hour_of
 from smsgate.store import catalogue
@@ -29,22 +26,8 @@ class Booked(NamedTuple):
     """What follows from the rows of a flush that are written."""
 
     counters: dict[tuple[int, int, str], int]
-    postings: list[PostingLine]
+    charges: Counter[Charge]  # of how many messages
     offers_not_opened: list[tuple[int, str, int]]
-
-
-class _Charge(NamedTuple):
-    """What tells the postings of one flush apart."""
-
-    merchant_id: int
-    campaign_id: int | None
-    carrier_id: int
-    segments: int  # of one message: those of more segments are a posting of their own
-    sell_item_id: int
-    sell_micros: int
-    cost_item_id: int
-    cost_micros: int
-    accepted_at: datetime
 
 
 async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[ChunkKey]) -> Booked:
@@ -67,7 +50,7 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
     dropped = [place for place, key in enumerate(keys) if key not in written]
     counters = Counter(flush.counters)
     counters.subtract(called_unknown)
-    uncharged: Counter[_Charge] = Counter()
+    uncharged: Counter[Charge] = Counter()
     for place in dropped:
         chunk, status = chunks[place], sent.statuses[place]
         if chunk is not None:
@@ -82,12 +65,12 @@ async def merge(connection: Connection, flush: Flush, foreign: AbstractSet[Chunk
                     (sent.cost_item_ids[place], sent.cost_micros[place]),
                 )
             )
-            quarter = datetime.fromtimestamp(quarter_hour_of(sent.message_ids[place]), UTC)
-            uncharged[_Charge(*head, sent.segment_counts[place], *sell, *cost, quarter)] += 1
+            quarter = quarter_hour_of(sent.message_ids[place])
+            uncharged[Charge(*head, *sell, *cost, sent.segment_counts[place], quarter, "", "")] += 1
     gone = {sent.message_ids[place] for place in dropped}
     return Booked(
         {key: n for key, n in counters.items() if n},
-        _without(flush.postings, uncharged),
+        _without(flush.charges, uncharged),
         [offer for offer in flush.offers_not_opened if offer[2] not in gone],
     )
 
@@ -135,36 +118,12 @@ def _kind(status: int) -> str:
     return named.get(status, "refused")
 
 
-def _without(postings: Sequence[PostingLine], uncharged: Counter[_Charge]) -> list[PostingLine]:
-    """Take messages out of their postings; amounts of one posting are the same for each of its messages."""
-    if not uncharged:
-        return list(postings)
-    by_posting: defaultdict[int, list[PostingLine]] = defaultdict(list)
-    for line in postings:
-        by_posting[line.posting_id].append(line)
-    left: list[PostingLine] = []
-    for lines in by_posting.values():
-        of_one = {line.account: (line.item_id, line.amount_micros // line.messages) for line in lines}
-        first = lines[0]
-        segments = first.segments // first.messages
-        head = (first.merchant_id, first.campaign_id, first.carrier_id, segments)
-        charge = _Charge(
-            *head,
-            *of_one.get(Account.UNBILLED, (0, 0)),
-            *of_one.get(Account.COST, (0, 0)),
-            first.accepted_at,
-        )
-        less = min(uncharged[charge], first.messages)
-        uncharged[charge] -= less
-        left += [_shortened(line, less) for line in lines if line.messages > less]
-    return left
-
-
-def _shortened(line: PostingLine, less: int) -> PostingLine:
-    messages = line.messages - less
-    return replace(
-        line,
-        amount_micros=line.amount_micros // line.messages * messages,
-        messages=messages,
-        segments=line.segments // line.messages * messages,
-    )
+def _without(charges: Counter[Charge], dropped: Counter[Charge]) -> Counter[Charge]:
+    """Take messages out of their charges; rows name no currency, but a price item has one alone."""
+    left = Counter(charges)
+    for charge, count in charges.items():
+        key = charge._replace(currency="", cost_currency="")
+        less = min(dropped[key], count)
+        dropped[key] -= less
+        left[charge] -= less
+    return +left

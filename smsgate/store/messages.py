@@ -164,6 +164,8 @@ def _segments(row: asyncpg.Record) -> int:
 
 def _text(row: asyncpg.Record) -> str:
     """Return the text as people read it; of a binary message there is none."""
+    if row["submitted"] == b"":  # erased
+        return ""
     if row["submitted"] is not None:
         pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, row["submitted"]))
         payload = tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD)

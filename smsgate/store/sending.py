@@ -200,7 +200,7 @@ class StoredSending:
                 SQL["refusable_messages"], merchant_id, message_ids, sorted(PURPOSES)
             )
         may_go = {row["message_id"] for row, no in zip(rows, stopped(rows), strict=True) if not no}
-        return frozenset(message_ids) - may_go  # what was erased meanwhile has no row
+        return frozenset(message_ids) - may_go  # what was erased meanwhile is not among the rows
 
     async def claim_submitted(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
@@ -277,9 +277,16 @@ def _interactive(
         expires_at=[row["expires_at"] for row in rows],
         ported=ported,
         refusable=[row["kind"] in PURPOSES for row in rows],
-        stopped=stopped(rows),
+        reasons=_reasons(rows, stopped(rows)),
         tlvs=[row["tlvs"] or b"" for row in rows],
     )
+
+
+def _reasons(rows: Sequence[asyncpg.Record], stopped: Sequence[bool]) -> list[str | None]:
+    return [
+        "erased" if row["msisdn"] == 0 else "stopped" if no else None
+        for row, no in zip(rows, stopped, strict=True)
+    ]
 
 
 def _submitted(
@@ -294,6 +301,6 @@ def _submitted(
         senders=[row["sender"] for row in rows],
         bodies=[row["body"] for row in rows],
         segments=[row["segments"] for row in rows],
-        stopped=[row["stopped"] for row in rows],
+        reasons=_reasons(rows, [row["stopped"] for row in rows]),
         expires_at=[row["expires_at"] for row in rows],
     )

@@ -57,9 +57,11 @@ async def a_history(shop: Shop, person: dict[str, Any], number: int = MSISDN) ->
         shop.merchant_id, campaign_id, subscriber_id, message_id,
     )  # fmt: skip
     await shop.execute(
-        "INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, push) "
-        "VALUES ($1, $2, $3, $4, 'transaction', $5, 'Anne https://bxm.fr/anne', 'https://bxm.fr/anne')",
+        "INSERT INTO message "
+        "(merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, push, tlvs) "
+        "VALUES ($1, $2, $3, $4, 'transaction', $5, 'Anne https://bxm.fr/anne', 'https://bxm.fr/anne', $6)",
         shop.merchant_id, shop.next_id(), subscriber_id, number, SENDER,
+        b"\x14\x01\x00\x0b" + str(number).encode(),
     )  # fmt: skip
     await shop.execute(
         "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, "
@@ -189,8 +191,11 @@ async def test_what_waits_for_an_erased_person_is_not_sent_and_says_so(
     assert await shop.value("SELECT message_id FROM interactive_queue") == neighbours
     rows = await shop.fetch("SELECT message_id, status, segments, reason FROM sent ORDER BY message_id")
     assert [tuple(row) for row in rows] == [(own, -2, 1, "erased"), (esmes, -2, 2, "erased")]
-    read = await shop.caller.get(f"/v1/messages/{shop.public(Kind.MESSAGE, own)}")
-    assert (read.body["state"], read.body["why"]["reason"]) == ("not_sent", "erased")
+    for message_id in (own, esmes):
+        read = await shop.caller.get(f"/v1/messages/{shop.public(Kind.MESSAGE, message_id)}")
+        assert (read.body["state"], read.body["why"]["reason"]) == ("not_sent", "erased")
+        assert read.body["text"] == ""
+    assert len((await shop.caller.get("/v1/messages")).body["data"]) == 3
 
 
 async def test_an_erased_buyers_order_goes_on_without_a_text_to_anybody(shop: Shop) -> None:

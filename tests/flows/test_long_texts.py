@@ -236,3 +236,19 @@ def a_batch(ids: list[int], parts: Parts) -> Batch:
         sell_item_ids=ids, sell_micros=ids, cost_item_ids=ids, cost_micros=ids, currency="EUR",
         cost_currency="EUR", parts=parts,
     )  # fmt: skip
+
+
+async def test_an_orderly_stop_between_the_parts_sends_none_of_them_again(database: Database) -> None:
+    async with a_world(database, subscribers=1, rate_per_s=1) as world:
+        await world.system_message(0, LONG)
+        async with world.gateway():
+            await eventually(lambda: world.log.submits)
+        begun = world.log.submits
+        assert 1 <= begun < 3
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        assert world.log.submits == begun
+        rows = await world.rows("SELECT segment, status, reason FROM sent ORDER BY segment")
+        lost = [(part, -1, "owner_lost") for part in range(begun + 1, 4)]
+        assert [tuple(row) for row in rows] == [(part, 0, None) for part in range(1, begun + 1)] + lost
+        assert (await sums(world))["unbilled"] == (begun * UNIT_MICROS, begun)

@@ -58,7 +58,7 @@ def test_a_reply_and_a_claim_do_not_tell_whose_they_are_or_what_they_say() -> No
             bodies=["Bonjour"],
             expires_at=[NOW],
             refusable=[False],
-            stopped=[False],
+            reasons=[None],
             tlvs=[b""],
         )
     )
@@ -90,7 +90,7 @@ def test_what_esmes_say_and_get_does_not_tell_passwords_people_or_texts() -> Non
     assert_silent(EsmeDelivery(1, 3, 2, 4, 2, b"", octets, NOW, 1, number, "38123", octets))
     assert_silent(HandedOver(1, 2, octets, NOW))
     assert_silent(SenderStop(1, "38123", number, stopped=True, at=NOW))
-    claim = SubmittedClaim(1, 2, False, [4], [number], ["38123"], [octets], [1], [False], [NOW])
+    claim = SubmittedClaim(1, 2, False, [4], [number], ["38123"], [octets], [1], [None], [NOW])
     claim.ported = {number: "20815"}
     assert_silent(claim)
     assert_silent(CarrierReceipts(1, [], [], [], [], Ack(1, 1, []), unreadable=[octets]))

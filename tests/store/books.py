@@ -13,7 +13,7 @@ from smsgate.billing.issuing import Seller
 from smsgate.billing.periods import Month
 from smsgate.clock import ManualClock
 from smsgate.flows.closing import Closing
-from smsgate.flows.ledger import Charge, charge_lines
+from smsgate.flows.ledger import Charge
 from smsgate.flows.records import Flush
 from smsgate.ids import first_id_at, quarter_hour_of
 from smsgate.store.closing import PgClosing
@@ -164,7 +164,8 @@ class Books:
             merchant_id, campaign_id, CARRIER, item_id, micros * segments, 0, 0, segments,
             quarter_hour_of(base), currency, "",
         )  # fmt: skip
-        flush.postings += charge_lines(next(self.ids), charge, messages, at)
+        flush.charges[charge] += messages
+        flush.at = at
         await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids))
         return message_ids
 

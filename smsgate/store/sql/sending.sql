@@ -368,14 +368,14 @@ SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, m.tlvs, t.expires_at, m
 
 -- name: refusable_messages
 -- scope: merchant
--- As `take_interactive` reads it.
+-- As `take_interactive` reads it, of those whose person is still there.
 SELECT m.message_id, m.kind, s.offers_state,
        CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
   FROM message m
-  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id
- WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[]) AND m.kind = ANY($3::text[])
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id AND m.kind = ANY($3::text[])
+ WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[]) AND m.msisdn <> 0
 
 -- name: submitting_accounts
 -- scope: report
@@ -417,7 +417,10 @@ SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, q.expires_at,
 
 -- name: release_interactive
 -- scope: merchant
-UPDATE interactive_queue SET owner = NULL WHERE merchant_id = $1 AND message_id = ANY($2::bigint[]) AND owner = $3
+-- Never what has an outcome: the parts of a long text that are out would go once more. It stays with its owner, whose
+-- end makes the rest unknown.
+UPDATE interactive_queue q SET owner = NULL WHERE merchant_id = $1 AND message_id = ANY($2::bigint[]) AND owner = $3
+   AND NOT EXISTS (SELECT FROM sent s WHERE s.merchant_id = $1 AND s.message_id = q.message_id)
 
 -- name: unmatched_carriers
 -- scope: report

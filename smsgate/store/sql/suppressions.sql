@@ -61,7 +61,7 @@ SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AN
 
 -- name: erase_messages
 -- scope: merchant
-UPDATE message SET msisdn = 0, fields = NULL, push = NULL, body = CASE WHEN body IS NULL THEN NULL ELSE '' END
+UPDATE message SET msisdn = 0, fields = NULL, push = NULL, tlvs = NULL, body = CASE WHEN body IS NULL THEN NULL ELSE '' END
  WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 RETURNING 1
 

@@ -1,0 +1,81 @@
+"""Prices of a batch: of the instant at which each message was accepted, which its id says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from smsgate.billing.prices import Direction, PriceBook
+from smsgate.billing.rating import Rated, rate_columns
+from smsgate.flows.ports import Carrier
+from smsgate.flows.routes import Prices
+from smsgate.ids import unix_ms_of
+
+
+class Rates(NamedTuple):
+    """Columns of a batch; item 0: none, and `reasons` says why a message is refused for it."""
+
+    sell_item_ids: list[int]
+    sell_micros: list[int]
+    cost_item_ids: list[int]
+    cost_micros: list[int]
+    currency: str
+    cost_currency: str
+    reasons: list[str | None]
+    delivered: frozenset[int]
+
+
+def rates_of(
+    prices: Prices,
+    merchant_id: int,
+    carrier: Carrier | None,
+    message_ids: Sequence[int],
+    networks: Sequence[str],
+    segments: Sequence[int] | int,
+) -> Rates:
+    """Price every message; a merchant without a list, or a network without a price, is refused."""
+    book = prices.book_of(merchant_id)
+    cost_list = None if carrier is None else carrier.cost_list
+    cost_book = None if cost_list is None else prices.cost_book(cost_list)
+    sell = rated(book, message_ids, networks, segments)
+    cost = rated(cost_book, message_ids, networks, segments)
+    return Rates(
+        [item or 0 for item in sell.item_ids],
+        sell.micros,
+        [item or 0 for item in cost.item_ids],
+        cost.micros,
+        "" if book is None else book.currency,
+        "" if cost_book is None else cost_book.currency,
+        sell.reasons,
+        sell.delivered | cost.delivered,
+    )
+
+
+def rated(
+    book: PriceBook | None,
+    message_ids: Sequence[int],
+    networks: Sequence[str],
+    segments: Sequence[int] | int,
+) -> Rated:
+    """Return the prices of MTs by one list; of a held or waiting message they are those of its acceptance."""
+    if book is None or not message_ids:
+        return rate_columns(None, Direction.MT, networks, segments)
+    first = book.version_at(_accepted_at(min(message_ids)))
+    if first is book.version_at(_accepted_at(max(message_ids))):
+        return rate_columns(first, Direction.MT, networks, segments)
+    versions = [book.version_at(_accepted_at(message_id)) for message_id in message_ids]
+    of_version = {
+        id(version): rate_columns(version, Direction.MT, networks, segments) for version in versions
+    }
+    own = [of_version[id(version)] for version in versions]
+    return Rated(
+        [rated.item_ids[place] for place, rated in enumerate(own)],
+        [rated.micros[place] for place, rated in enumerate(own)],
+        [rated.reasons[place] for place, rated in enumerate(own)],
+        frozenset[int]().union(*(rated.delivered for rated in of_version.values())),
+    )
+
+
+def _accepted_at(message_id: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms_of(message_id) / 1_000, UTC)
