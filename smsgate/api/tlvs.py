@@ -47,7 +47,7 @@ def tlvs_of(asked: list[TlvOfText], pointer: str = "") -> Tlvs:
     Return what a request says.
 
     Raises:
-        Invalid: a tag twice, or one without octets.
+        Invalid: a tag twice, one without octets, or 0x0000, which is none.
     """
     found: dict[int, bytes] = {}
     for place, each in enumerate(asked):
@@ -55,6 +55,8 @@ def tlvs_of(asked: list[TlvOfText], pointer: str = "") -> Tlvs:
         if (each.value is None) == (each.hex is None):
             raise Invalid("give its value or its hex, one of them", pointer=where)
         tag = int(each.tag, 16)
+        if not tag:
+            raise Invalid(f"{each.tag} is no tag", pointer=where)
         if tag in found:
             raise Invalid(f"{each.tag} stands there twice", pointer=where)
         found[tag] = bytes.fromhex(each.hex) if each.hex is not None else (each.value or "").encode("ascii")

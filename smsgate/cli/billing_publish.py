@@ -16,7 +16,7 @@ from smsgate.billing.price_changes import BelowCost, ChangeKind, PriceChange
 from smsgate.billing.rate_sheets import SheetTerms, read_rate_sheet
 from smsgate.billing.sheet_cells import Dates
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit, UsageRefused, as_usage
+from smsgate.cli.exits import Exit, UsageRefused, as_usage, instant_of
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, with_services
@@ -99,7 +99,7 @@ def publish(
         wanted = None if currency is None else check_currency(currency)
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise UsageRefused(f"LIST: write 1 to {NAME_CHARACTERS_MAX} characters without control characters.")
-    at = None if from_ is None else _instant(from_)
+    at = None if from_ is None else instant_of("--from", from_)
     wish = _Wish(name, side, wanted, at, partial, ignore_changes, yes)
     terms = SheetTerms(cents, zone, dates)
     prices, publication, done = with_services(
@@ -271,13 +271,3 @@ def _read(file: Path) -> bytes:
     if len(octets) > FILE_OCTETS_MAX:
         raise UsageRefused(f"{file} is larger than {FILE_OCTETS_MAX} octets: is it the right file?")
     return octets
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise UsageRefused(f"--from: {text[:40]!r} is no instant such as 2027-01-01T00:00:00+01:00.")
-    return at

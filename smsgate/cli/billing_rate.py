@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,7 +12,7 @@ from smsgate.billing.prices import Direction, PriceBook
 from smsgate.billing.rate_steps import Charge, RatedMessage, RateQuestion, rate_message
 from smsgate.billing.segments import segments_of
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit, UsageRefused, as_usage
+from smsgate.cli.exits import Exit, UsageRefused, as_usage, instant_of
 from smsgate.cli.output import JsonOption, show, show_json
 from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
 from smsgate.config import Settings, load_settings
@@ -56,7 +55,7 @@ def rate(
         number = normalize(msisdn if msisdn.startswith("+") else f"+{msisdn}")
     with as_usage("TEXT"):
         segments = segments_of(text)
-    instant = None if at is None else _instant(at)
+    instant = None if at is None else instant_of("--at", at)
     settings = load_settings(config)
     if carrier is not None and carrier not in {profile.name for profile in settings.carriers}:
         raise UsageRefused(f"--carrier: the configuration has no carrier {carrier!r}.")
@@ -114,16 +113,6 @@ def _costs(settings: Settings, pricing: Pricing, only: str | None) -> Sequence[t
         and only in {None, profile.name}
         and (book := pricing.cost_book(profile.cost_list)) is not None
     ]
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise UsageRefused(f"--at: {text[:40]!r} is no instant such as 2026-10-15T12:00:00+02:00.")
-    return found
 
 
 def _as_dict(merchant: str, question: RateQuestion, rated: RatedMessage) -> dict[str, Any]:

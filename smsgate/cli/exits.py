@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
@@ -41,6 +42,22 @@ def as_usage(option: str) -> Iterator[None]:
         yield
     except Invalid as exc:
         raise UsageRefused(f"{option}: {exc}") from None
+
+
+def instant_of(option: str, text: str) -> datetime:
+    """
+    Return the instant that an option names.
+
+    Raises:
+        UsageRefused: it is none, or without a zone.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UsageRefused(f"{option}: {text[:40]!r} is no instant such as 2027-01-01T00:00:00+01:00.")
+    return at
 
 
 def exit_of(error: SmsgateError) -> Exit:

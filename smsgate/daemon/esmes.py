@@ -62,8 +62,8 @@ class EsmeSide:
         limits = EsmeLimits(traffic, clock)
         judge = Judge(pricing, networks, may_use)
         self.intake = EsmeIntake(traffic, limits, judge, pricing, public_ids, wakeups, ids, clock)
-        queries = EsmeQueries(traffic, limits, public_ids, clock)
-        self.desk = EsmeDesk(accounts, self.intake, queries, DeliveryBodies(public_ids), clock)
+        self.queries = EsmeQueries(traffic, limits, public_ids, clock)
+        self.desk = EsmeDesk(accounts, self.intake, self.queries, DeliveryBodies(public_ids), clock)
         self.admission = Admission(
             accounts,
             mac_key,
@@ -97,8 +97,8 @@ class EsmeSide:
         return [self._intake_task, *self._loop_tasks, *self.listener.tasks]
 
     def halt(self, halted: bool) -> None:
-        """Refuse every submit for now while `halted`; sessions stay, receipts and MOs go on."""
-        self.intake.halted = halted
+        """Refuse submits and replacements while `halted`; sessions stay, receipts and MOs go on."""
+        self.intake.halted = self.queries.halted = halted
 
     async def drain(self, timeout_s: float) -> None:
         """Leave in order: no new connection, every submit answered, all ESMEs unbound, answers durable."""

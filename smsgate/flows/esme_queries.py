@@ -36,6 +36,7 @@ class EsmeQueries:
         self._limits = limits
         self._public_ids = public_ids
         self._clock = clock
+        self.halted = False  # there is no room on the disk: no text grows
 
     async def answer(self, account: EsmeAccount, pdu: Pdu) -> Answer:
         """Answer one request. What is another account's looks as what never was."""
@@ -44,7 +45,7 @@ class EsmeQueries:
                 return await self._query(account, pdu)
             if pdu.command_id == CommandId.CANCEL_SM:
                 return Answer(await self._cancel(account, pdu))
-            return Answer(await self._replace(account, pdu))
+            return Answer(Status.MSGQFUL if self.halted else await self._replace(account, pdu))
         except StoreError:
             return Answer(Status.SYSERR)
 
@@ -121,14 +122,19 @@ class EsmeQueries:
 
 
 def _replaced(body: bytes, pdu: Pdu) -> Pdu:
-    """Return the stored submit_sm with the text and the wish for receipts of a replace_sm."""
+    """
+    Return the stored submit_sm with the text and the wish for receipts of a replace_sm.
+
+    The text may stand in message_payload, as that of a submit_sm.
+    """
     old = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
     fields = {
         **old.fields,
         "short_message": pdu.fields["short_message"],
         "registered_delivery": pdu.fields["registered_delivery"] & REGISTERED,
     }
-    tlvs = tuple((tag, value) for tag, value in old.tlvs if tag != Tag.MESSAGE_PAYLOAD)
+    kept = (each for each in old.tlvs if each[0] != Tag.MESSAGE_PAYLOAD)
+    tlvs = (*kept, *(each for each in pdu.tlvs if each[0] == Tag.MESSAGE_PAYLOAD))
     return old._replace(fields=fields, tlvs=tlvs)
 
 

@@ -131,14 +131,21 @@ class Offers:
             for finding in (
                 *self._sender_findings(sender, merchant),
                 *lint_sender(sender, offer.country, on=now.date()),
+                *self._tlv_findings(sender, offer),
             )
         ]
-        tlvs = [
-            Finding("tlv_not_allowed", f"0x{tag:04x}", TLV_REFUSAL.format(tag), pointer="/tlvs")
-            for tag in refused_tags(offer.tlvs, self._senders.get(offer.sender))
+        found = [
+            *self._sender_findings(offer.sender, merchant),
+            *pool,
+            *self._tlv_findings(offer.sender, offer),
         ]
-        found = [*self._sender_findings(offer.sender, merchant), *pool, *tlvs]
         return [*found, *self._text_findings(offer, now)]
+
+    def _tlv_findings(self, sender: str, offer: OfferVersion) -> list[Finding]:
+        return [
+            Finding("tlv_not_allowed", f"0x{tag:04x}", TLV_REFUSAL.format(tag), pointer="/tlvs")
+            for tag in refused_tags(offer.tlvs, self._senders.get(sender))
+        ]
 
     def _sender_findings(self, sender: str, merchant: MerchantProfile) -> list[Finding]:
         info = self._senders.get(sender)

@@ -20,7 +20,7 @@ from smsgate.links.life import session_settings
 from smsgate.links.pdu_ring import PduRing
 from smsgate.links.tls import outbind_tls_context
 from smsgate.protocol.session import Session
-from smsgate.protocol.session_states import BindKind, Bound, Closed, Outbind, PeerUnbound
+from smsgate.protocol.session_states import BindKind, Bound, Closed, Outbind, PeerUnbound, State
 from smsgate.security.compare import same
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ class Outbinds:
         self._owner.writable(connection)
 
     def _answer(self, connection: Connection, visit: _Visit, pdu: Pdu) -> None:
-        if visit.state != "connecting":  # it said so twice in one read
+        # It may say so twice in one read, or end the session behind it.
+        if visit.state != "connecting" or connection.session.state is not State.OPEN:
             return
         connection.asked.set()
         if self._is_the_carrier(pdu):

@@ -237,7 +237,8 @@ class Session:
             return [Delivered(pdu)]
         if command_id == CommandId.ALERT_NOTIFICATION:
             pdu = self._read(frame)
-            return [] if pdu is None else [Alert(pdu)]
+            known = (self.state, Input.RECV_DELIVER) in TRANSITIONS  # it has no answer that could refuse it
+            return [Alert(pdu)] if pdu is not None and known else []
         if command_id == CommandId.OUTBIND and (self.state, Input.RECV_OUTBIND) in TRANSITIONS:
             pdu = self._read(frame)
             return [Outbind(pdu)] if pdu is not None and self.state is State.OPEN else []

@@ -32,6 +32,8 @@ SENDER_START: Final = "sender-start"
 KEY: Final = "key"
 PRICES: Final = "prices"
 PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
+# A connection whose packets vanish is given up after this: the kernel would wait a quarter of an hour.
+PROBE_LIMIT_S: Final = 3.0
 _SQL: Final = load("notices")
 
 
@@ -112,7 +114,8 @@ class Notices:
                 self.connected.set()
                 while True:
                     await asyncio.sleep(PROBE_INTERVAL_S)
-                    await connection.execute(_SQL["probe"])
+                    async with asyncio.timeout(PROBE_LIMIT_S):
+                        await connection.execute(_SQL["probe"])
         finally:
             with suppress(Exception):  # it may be gone already
                 await connection.close(timeout=1.0)

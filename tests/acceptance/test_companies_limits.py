@@ -146,6 +146,8 @@ async def test_while_the_disk_is_full_submits_are_told_to_come_again_and_then_th
         esme, process = await company.raw(), company.town.process
         process._on_disk(True)
         assert await statuses(esme, a_submit(1), a_submit(2)) == [Status.MSGQFUL] * 2
+        grown = await ask(esme, CommandId.REPLACE_SM, 9, message_id=b"1", short_message=b"x" * 160)
+        assert grown.status == Status.MSGQFUL
         assert await company.count("esme_message") == 0
         assert company.side.intake.refused == {Status.MSGQFUL: 2}
         process._on_disk(False)
@@ -393,3 +395,19 @@ async def test_a_data_sm_is_a_submit_too(ground: Ground) -> None:
         assert answer.body[:-1].isalnum()
         assert len(answer.body) == 23
         await eventually(lambda: company.town.texts(PHONE) == ["par data-sm"])
+
+
+async def test_a_text_may_be_replaced_by_one_in_message_payload(ground: Ground) -> None:
+    async with an_esme_town(ground) as company:
+        company.wire.cut()
+        company.town.simulator.smsc.drop_connections()
+        await eventually(lambda: not company.town.bound())
+        esme = await company.raw()
+        esme.writer.write(a_submit(1, short_message=b"old text"))
+        message_id = (await esme.read()).body.rstrip(b"\0")
+        payload = ((Tag.MESSAGE_PAYLOAD, b"new text"),)
+        fields = {"message_id": message_id, "short_message": b""}
+        esme.writer.write(encode_pdu(Pdu(CommandId.REPLACE_SM, 0, 2, fields, payload)))
+        assert (await esme.read()).status == Status.OK
+        read = await company.town.merchant.get(f"/v1/messages/msg_{message_id.decode()}")
+        assert read["text"] == "new text"

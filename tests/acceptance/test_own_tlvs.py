@@ -61,6 +61,7 @@ async def test_a_tag_that_the_carrier_does_not_let_through_is_refused_with_its_n
             ([TEMPLATE, ANOTHER], "/tlvs/1"),
             ([{"tag": "0x1401"}], "/tlvs/0"),
             ([{**TEMPLATE, "hex": "00"}], "/tlvs/0"),
+            ([{"tag": "0x0000", "hex": "00"}], "/tlvs/0"),
             ([{"tag": "1401", "value": ""}], "/tlvs/0/tag"),
         ):
             answer = await town.merchant.ask("POST", "/v1/messages", {**text, "tlvs": tlvs})

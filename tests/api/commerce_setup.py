@@ -32,7 +32,7 @@ TEXT = (
 )
 TABLE_SENDER = "36444"  # its carrier lets the Portuguese single shift table through
 SENDERS = {
-    SENDER: SenderInfo("sim", receives=True),
+    SENDER: SenderInfo("sim", receives=True, message_tlvs=frozenset({0x1401})),
     "36222": SenderInfo("sim", receives=True, merchants=frozenset({"another-shop"})),
     "36333": SenderInfo("sim", receives=False),
     TABLE_SENDER: SenderInfo("tables", receives=True, alphabets=permitted([Shift(single=3)])),

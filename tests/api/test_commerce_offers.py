@@ -175,6 +175,16 @@ async def test_a_wrong_value_is_named(
     assert await shop.value("SELECT count(*) FROM offer") == 0
 
 
+async def test_every_sender_of_an_offer_lets_its_own_tlvs_through(shop: Shop) -> None:
+    """Another one's carrier would be sent the text without them, and refuse it."""
+    own = {"tlvs": [{"tag": "0x1401", "value": "1107"}]}
+    assert (await shop.caller.post("/v1/offers", shop.an_offer(**own))).status == 201
+    asked = shop.an_offer(**own, sender_pool=[SENDER, TABLE_SENDER])
+    answer = await shop.caller.post("/v1/offers", asked)
+    assert (answer.status, answer.code) == (422, "tlv_not_allowed")
+    assert answer.body["errors"][0]["pointer"] == "/sender_pool/1"
+
+
 async def test_an_offer_lives_for_thirty_minutes_at_least(shop: Shop) -> None:
     now = shop.clock.now()
     soon = await shop.caller.post(

@@ -180,6 +180,31 @@ async def test_an_outbind_said_twice_in_one_write_is_one() -> None:
         assert not peer.gone
 
 
+@pytest.mark.parametrize(
+    "behind", [encode_pdu(Pdu(CommandId.UNBIND, 0, 2, {})), b"\x7f\xff\xff\xff" + bytes(12)]
+)
+async def test_an_outbind_with_the_end_of_the_session_behind_it_is_an_end(behind: bytes) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with fake_smsc() as smsc, listening() as (account, _, port):
+        peer = await connect(smsc, port)
+        peer.transport.write(encode_pdu(Pdu(CommandId.OUTBIND, 0, 1, RIGHT)) + behind)
+        await until(lambda: peer.gone)
+        await until(lambda: states(account) == ["closed"])
+        assert not smsc.binds
+    assert errors == []
+
+
+async def test_who_has_not_proved_to_be_the_carrier_wakes_no_text() -> None:
+    async with fake_smsc() as smsc, listening() as (_, events, port):
+        peer = await connect(smsc, port)
+        fields = {"source_addr_ton": 1, "source_addr_npi": 1, "source_addr": b"33612345678"}
+        peer.transport.write(encode_pdu(Pdu(CommandId.ALERT_NOTIFICATION, 0, 1, fields)))
+        peer.write_enquire_link()
+        await until(lambda: peer.heard(CommandId.ENQUIRE_LINK_RESP))
+        assert events.reached == []
+
+
 async def test_a_trace_shows_the_outbind_and_no_password() -> None:
     async with fake_smsc() as smsc, listening() as (account, _, port):
         ask(await connect(smsc, port))
