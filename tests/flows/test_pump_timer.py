@@ -141,7 +141,7 @@ def _pump(carrier: _SpentRate, clock: SystemClock) -> Pump:
 
 
 def _a_batch(clock: SystemClock) -> Batch:
-    return Batch(
+    batch = Batch(
         handle=1,
         lane=Lane.INTERACTIVE,
         carrier_id=CARRIER,
@@ -159,6 +159,8 @@ def _a_batch(clock: SystemClock) -> Batch:
         currency="EUR",
         cost_currency="EUR",
     )
+    batch.consent_read = (clock.monotonic(), 0)
+    return batch
 
 
 async def test_a_token_that_comes_between_two_looks_does_not_leave_the_sending_asleep() -> None:

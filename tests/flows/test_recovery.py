@@ -199,7 +199,7 @@ async def test_an_owner_that_was_taken_for_dead_writes_no_more_and_its_answers_a
 
 
 def a_flush(number: int, message_ids: list[int], *, status: int = 0) -> Flush:
-    flush = Flush(number=number)
+    flush = Flush(number=number, at=datetime.now(UTC))
     count = len(message_ids)
     sent = flush.sent
     sent.merchant_ids += [MERCHANT] * count
