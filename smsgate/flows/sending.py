@@ -231,6 +231,8 @@ class Pump:
         due_at = self._clock.monotonic() + UNDECIDED_WAIT_S
         full = [index for index in look.undecided if not self.absent.hold(batch, index, due_at)]
         self._never(batch, look.stopped + full, "stopped", now)
+        if full:
+            self._outcomes.broken(batch, full, now)
         self._after_outcome(batch)
         return look.go
 

@@ -334,6 +334,8 @@ class Smsc:
         account = next(iter(self._accounts.values()))
         busy = self._outbinding is not None and not self._outbinding.done()
         reads = any(connection.reads for connection in account.connections)
+        if self._server is None or not self._server.is_serving():  # it stops
+            return
         if target is None or not account.waiting or reads or busy or self._asked in self._connections:
             return
         self._outbinding = asyncio.get_running_loop().create_task(self._outbind(target))

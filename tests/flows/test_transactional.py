@@ -138,6 +138,18 @@ async def test_a_stop_of_appointments_holds_those_in_memory_and_no_other_text(da
         assert {row["reason"] for row in rows if row["message_id"] == parcel} == {None}
 
 
+async def test_a_long_text_that_finds_no_room_to_wait_goes_in_none_of_its_parts(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway() as gateway:
+        stops, gateway.pump.absent._held_max = gateway.pump.look.stops, 1
+        stops.hold(SENDER, FIRST_MSISDN, SystemClock().monotonic())
+        await a_note(world, 0)
+        await eventually(lambda: world.value("SELECT count(*) > 0 FROM sent"))
+        stops.release(SENDER, FIRST_MSISDN)
+        await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        assert await world.value("SELECT count(*) FROM sent WHERE status = -2") == 3
+        assert world.log.submits == 0
+
+
 async def test_a_text_waits_for_a_stop_that_is_not_decided_yet_and_goes_when_it_concerned_others(
     database: Database,
 ) -> None:
