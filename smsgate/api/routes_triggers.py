@@ -15,6 +15,7 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, OfferText, Sender
 from smsgate.api.routing import Answer, Body, Call, Reply, Route, missing
 from smsgate.api.text_choices import ReplacementAnswer
+from smsgate.api.tlvs import ShownTlv, TlvOfText, TlvsOfText, tlvs_of
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import TriggerRecord
 from smsgate.flows.triggers import LIFE_DEFAULT_S, TriggerSettings, parts_of
@@ -55,6 +56,7 @@ class CreateTrigger(RequestModel):
     )
     expires_in_s: int = Field(default=LIFE_DEFAULT_S, ge=LIFE_S_MIN, le=LIFE_S_MAX)
     replace: bool = Field(default=False, description="As with an offer; the answer to the shop names each.")
+    tlvs: TlvsOfText = Field(default_factory=list)
 
 
 class ChangeTrigger(RequestModel):
@@ -64,6 +66,7 @@ class ChangeTrigger(RequestModel):
     text: OfferText | None = None
     expires_in_s: int | None = Field(default=None, ge=LIFE_S_MIN, le=LIFE_S_MAX)
     replace: bool | None = None
+    tlvs: TlvsOfText | None = None
     state: Literal["active", "disabled"] | None = None
 
 
@@ -76,6 +79,7 @@ class Trigger(AnswerModel):
     text: str | None
     expires_in_s: int
     replace: bool
+    tlvs: list[ShownTlv]
     state: Literal["active", "disabled"]
     previous_secret_until: datetime | None
     created_at: datetime
@@ -95,7 +99,9 @@ class Triggered(AnswerModel):
 
 async def create_trigger(call: Call) -> Answer:
     body = call.body_as(CreateTrigger)
-    settings = TriggerSettings(body.sender, body.text, body.expires_in_s, body.replace)
+    settings = TriggerSettings(
+        body.sender, body.text, body.expires_in_s, body.replace, stored_tlvs(body.tlvs)
+    )
     record, secret = await commerce(call).triggers.create(call.merchant_id, body.name, body.mapping, settings)
     return TriggerWithSecret(**as_trigger(call, record).model_dump(), secret=secret)
 
@@ -118,6 +124,7 @@ async def change_trigger(call: Call) -> Answer:
         body.text or old.text,
         body.expires_in_s or old.expires_in_s,
         old.replace if body.replace is None else body.replace,
+        old.tlvs if body.tlvs is None else stored_tlvs(body.tlvs),
     )
     record = await triggers.change(
         call.merchant_id,
@@ -153,6 +160,10 @@ async def receive(call: Call) -> Answer:
     return Reply(Triggered.model_validate(orjson.loads(answer.answer)), status=answer.status)
 
 
+def stored_tlvs(asked: list[TlvOfText]) -> dict[int, str]:
+    return {tag: value.hex() for tag, value in tlvs_of(asked)}
+
+
 def as_trigger(call: Call, record: TriggerRecord) -> Trigger:
     mapping, settings = parts_of(record)
     trigger_id = call.public(Kind.TRIGGER, record.trigger_id)
@@ -165,6 +176,7 @@ def as_trigger(call: Call, record: TriggerRecord) -> Trigger:
         text=settings.text,
         expires_in_s=settings.expires_in_s,
         replace=settings.replace,
+        tlvs=[ShownTlv(tag=f"0x{tag:04x}", hex=value) for tag, value in settings.tlvs.items()],
         state="active" if record.state == "active" else "disabled",
         previous_secret_until=record.previous_until,
         created_at=record.created_at,

@@ -13,7 +13,7 @@ from smsgate.flows.routes import Prices
 from smsgate.msisdn import DENIED_CALLING_CODES, is_e164
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.pdus import Pdu, encode_body
-from smsgate.protocol.submitted_content import PASSING_TAGS, content_refusal, segments_of
+from smsgate.protocol.submitted_content import content_refusal, passes, segments_of
 from smsgate.protocol.times import read_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number
 
@@ -106,7 +106,7 @@ def form_refusal(fields: dict[str, Any]) -> int:
 def stored_body(pdu: Pdu) -> bytes:
     """Return what is kept of a submit_sm or data_sm: a submit_sm body without addresses and times."""
     fields = {name: pdu.fields[name] for name in _KEPT if name in pdu.fields}
-    passing = [(tag, value) for tag, value in pdu.tlvs if tag in PASSING_TAGS]
+    passing = [(tag, value) for tag, value in pdu.tlvs if passes(tag)]
     return encode_body(CommandId.SUBMIT_SM, fields) + encode_tlvs(passing)
 
 

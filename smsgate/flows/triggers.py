@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -59,6 +59,7 @@ class TriggerSettings:
     text: str | None = None
     expires_in_s: int = LIFE_DEFAULT_S
     replace: bool = False  # see OfferDraft
+    tlvs: Mapping[int, str] = field(default_factory=dict)  # of each of its offers: tag, octets in hexadecimal
 
 
 class Triggers:
@@ -308,13 +309,16 @@ def check_settings(mapping: Mapping[str, Any], settings: TriggerSettings) -> Non
 
 
 def stored_mapping(mapping: Mapping[str, Any], settings: TriggerSettings) -> dict[str, Any]:
-    return {"map": dict(mapping), "settings": asdict(settings)}
+    tlvs = {str(tag): value for tag, value in settings.tlvs.items()}
+    return {"map": dict(mapping), "settings": {**asdict(settings), "tlvs": tlvs}}
 
 
 def parts_of(record: TriggerRecord) -> tuple[Mapping[str, Any], TriggerSettings]:
     """Return the mapping and the settings of a stored trigger."""
     stored: Any = record.mapping
-    return stored["map"], TriggerSettings(**stored["settings"])
+    settings = dict(stored["settings"])
+    tlvs = {int(tag): value for tag, value in settings.pop("tlvs", {}).items()}
+    return stored["map"], TriggerSettings(**settings, tlvs=tlvs)
 
 
 def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> OfferDraft:
@@ -335,6 +339,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         ask_above_minor=mapped.ask_above_minor,
         external_id=mapped.external_id,
         replace=settings.replace,
+        tlvs=tuple((tag, bytes.fromhex(value)) for tag, value in settings.tlvs.items()),
     )
 
 

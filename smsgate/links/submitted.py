@@ -2,8 +2,8 @@
 submit_sm bodies of what ESMEs handed in: their octets, in one carrier's manner.
 
 What the ESME says about its message passes as it is: short_message with its header, data_coding,
-esm_class, priority, TLVs. What is between us and the carrier is the profile's: addresses, service_type,
-validity, receipts.
+esm_class, priority, TLVs; of vendors' those that this carrier lets a message bring. What is between us and
+the carrier is the profile's: addresses, service_type, validity, receipts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, decode_gsm
 from smsgate.protocol.packing import SEPTET_MASK, fill_bits_after, pack
 from smsgate.protocol.pdus import decode_pdu, encode_body
+from smsgate.protocol.submitted_content import VENDOR_TAGS
 from smsgate.protocol.times import absolute_time, relative_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_value
 
@@ -62,17 +63,16 @@ def submitted_bodies(
         "dest_addr_npi": npi,
         "validity_period": _validity(profile, expires_at - clock.now(), expires_at),
     }
-    wanted = profile.tlvs_of(sender)
     return [
-        _body(profile, {**common, "destination_addr": b"%d" % msisdn}, body, wanted, with_tlvs=with_tlvs)
+        _body(profile, sender, {**common, "destination_addr": b"%d" % msisdn}, body, with_tlvs=with_tlvs)
         for msisdn, body in zip(msisdns, bodies, strict=True)
     ]
 
 
 def _body(
-    profile: CarrierProfile, ours: dict[str, Any], body: bytes, wanted: Tlvs, *, with_tlvs: bool
+    profile: CarrierProfile, sender: str, ours: dict[str, Any], body: bytes, *, with_tlvs: bool
 ) -> bytes:
-    """Return one body; `wanted` are the carrier's own TLVs, and SMPP 3.3 takes none at all."""
+    """Return one body; SMPP 3.3 takes no TLVs at all."""
     pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
     fields = {**pdu.fields, **ours}
     fields["registered_delivery"] = profile.registered_delivery | (
@@ -92,10 +92,15 @@ def _body(
         payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
         text = payload or fields["short_message"]
         return encode_body(CommandId.SUBMIT_SM, {**fields, "short_message": text})
+    return encode_body(CommandId.SUBMIT_SM, fields) + encode_tlvs(_merged(profile, sender, tlvs))
+
+
+def _merged(profile: CarrierProfile, sender: str, tlvs: Tlvs) -> Tlvs:
+    """Return what the carrier demands, and of a message's TLVs those that it lets through."""
+    vendors = tuple(each for each in tlvs if each[0] in VENDOR_TAGS)
+    wanted = profile.tlvs_of(sender, encode_tlvs(vendors))
     theirs = {tag for tag, _ in wanted}
-    return encode_body(CommandId.SUBMIT_SM, fields) + encode_tlvs(
-        (*wanted, *((tag, value) for tag, value in tlvs if tag not in theirs))
-    )
+    return (*wanted, *(each for each in tlvs if each[0] not in theirs and each[0] not in VENDOR_TAGS))
 
 
 def _validity(profile: CarrierProfile, left: timedelta, until: datetime) -> bytes:

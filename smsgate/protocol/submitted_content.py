@@ -33,8 +33,8 @@ _SUBUNIT_SIM: Final = 3  # dest_addr_subunit: smart card
 _ELEMENTS_OF_TEXT: Final = frozenset({0x00, 0x08, 0x24, 0x25})
 _PORT_TAGS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 # Optional parameters of submit_sm and data_sm in SMPP 3.4 §4.4.1, §4.7.1, by the octets that a value has at
-# most (§5.3.2; 5.0's figure where it is greater). Others, vendors' above all, are between the ESME and us,
-# and no carrier's business.
+# most (§5.3.2; 5.0's figure where it is greater). Vendors' tags go to carriers that let them through; others
+# are between the ESME and us, and no carrier's business.
 _PASSING: Final[dict[int, tuple[int, ...]]] = {
     1: (
         *(0x0005, 0x0006, 0x0007),  # dest_addr_subunit, dest_network_type, dest_bearer_type
@@ -55,6 +55,9 @@ _PASSING: Final[dict[int, tuple[int, ...]]] = {
     0xFFFF: (0x0424,),  # message_payload
 }
 PASSING_TAGS: Final = {tag: octets_max for octets_max, tags in _PASSING.items() for tag in tags}
+VENDOR_TAGS: Final = range(0x1400, 0x4000)  # SMPP 3.4 §5.3.1
+VENDOR_OCTETS_MAX: Final = 255  # of one value, as in a message of the API
+VENDOR_TAGS_MAX: Final = 16  # of one message, as in a message of the API
 _REPEATED: Final = frozenset({0x0302, 0x0303, 0x0381})  # a call-back number with its form and its name
 REPEATED_MAX: Final = 10  # of each: under 1 kB, and more numbers than a phone shows
 # (octets of one segment, octets of each of several): septets of the default alphabet are one octet each here.
@@ -99,15 +102,21 @@ def optional_refusal(tlvs: Tlvs) -> int:
     """
     counts: Counter[int] = Counter()
     for tag, value in tlvs:
-        octets_max = PASSING_TAGS.get(tag)
-        if octets_max is None:
+        if not passes(tag):
             continue
-        if len(value) > octets_max:
+        if len(value) > PASSING_TAGS.get(tag, VENDOR_OCTETS_MAX):
             return Status.INVPARLEN
         counts[tag] += 1
         if counts[tag] > (REPEATED_MAX if tag in _REPEATED else 1):
             return Status.INVOPTPARSTREAM
+    if sum(tag in VENDOR_TAGS for tag in counts) > VENDOR_TAGS_MAX:
+        return Status.INVOPTPARSTREAM
     return Status.OK
+
+
+def passes(tag: int) -> bool:
+    """Return whether what an ESME says in this optional parameter is kept for the carrier."""
+    return tag in PASSING_TAGS or tag in VENDOR_TAGS
 
 
 def message_class(data_coding: int) -> int | None:

@@ -13,7 +13,7 @@ from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_values import Host
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import FrameDecoder
-from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
 from tests.acceptance.town import SENDER, Ground, Town, an_empty_town
 from tests.acceptance.wire import Wire, smpp_wire
 from tests.simulator.smsc_peers import RawEsme, SmpplibEsme
@@ -132,3 +132,26 @@ async def an_esme_town(
                 "company", **{"numbers": [COMPANY_NUMBER], **(account or {})}
             )
             yield company
+
+
+def a_submit(number: int, tlvs: Any = (), **changes: Any) -> bytes:
+    fields = {
+        "source_addr": COMPANY_NUMBER.encode(),
+        "dest_addr_ton": 1,
+        "dest_addr_npi": 1,
+        "destination_addr": str(PHONE).encode(),
+        "registered_delivery": 1,
+        "short_message": b"Rendez-vous demain",
+    }
+    return encode_pdu(Pdu(CommandId.SUBMIT_SM, 0, number, {**fields, **changes}, tlvs))
+
+
+async def statuses(esme: RawEsme, *submits: bytes) -> list[int]:
+    """Send submits and return the command_status of each, in their order."""
+    esme.writer.write(b"".join(submits))
+    found: dict[int, int] = {}
+    while len(found) < len(submits):
+        pdu = await esme.read()
+        if pdu.command_id == CommandId.SUBMIT_SM_RESP:
+            found[pdu.number] = pdu.status
+    return [found[number] for number in sorted(found)]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from smsgate.protocol.commands import CommandId, Status
-from tests.acceptance.esmes import EsmeTown, an_esme_town
-from tests.acceptance.test_companies_limits import a_submit, bind_status, statuses
+from tests.acceptance.esmes import EsmeTown, a_submit, an_esme_town, statuses
+from tests.acceptance.test_companies_limits import bind_status
 from tests.acceptance.town import Ground, eventually
 from tests.acceptance.wire import CHUNK_OCTETS, Wire, database_wire
 

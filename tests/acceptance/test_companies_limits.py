@@ -25,36 +25,21 @@ from smsgate.protocol.pdus import Pdu, decode_pdu, encode_body, encode_pdu
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.times import absolute_time
 from smsgate.protocol.tlvs import Tag, encode_tlvs
-from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, EsmeTown, an_esme_town, bind_octets
+from tests.acceptance.esmes import (
+    COMPANY_NUMBER,
+    PHONE,
+    EsmeTown,
+    a_submit,
+    an_esme_town,
+    bind_octets,
+    statuses,
+)
 from tests.acceptance.town import SENDER, Ground, eventually
 from tests.links.test_links_tls import Authority
 from tests.simulator.smsc_peers import RawEsme, RawPdu
 
 SUBMIT, ANSWER = CommandId.SUBMIT_SM, CommandId.SUBMIT_SM_RESP
 UNROUTED: dict[str, Any] = {"rate_per_s": 1_000}
-
-
-def a_submit(number: int, tlvs: Any = (), **changes: Any) -> bytes:
-    fields = {
-        "source_addr": COMPANY_NUMBER.encode(),
-        "dest_addr_ton": 1,
-        "dest_addr_npi": 1,
-        "destination_addr": str(PHONE).encode(),
-        "registered_delivery": 1,
-        "short_message": b"Rendez-vous demain",
-    }
-    return encode_pdu(Pdu(SUBMIT, 0, number, {**fields, **changes}, tlvs))
-
-
-async def statuses(esme: RawEsme, *submits: bytes) -> list[int]:
-    """Send submits and return the command_status of each, in their order."""
-    esme.writer.write(b"".join(submits))
-    found: dict[int, int] = {}
-    while len(found) < len(submits):
-        pdu = await esme.read()
-        if pdu.command_id == ANSWER:
-            found[pdu.number] = pdu.status
-    return [found[number] for number in sorted(found)]
 
 
 async def ask(esme: RawEsme, command_id: int, number: int, **fields: Any) -> RawPdu:

@@ -20,8 +20,7 @@ from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.pdus import Pdu, decode_pdu
 from smsgate.protocol.tlvs import Tag
-from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, an_esme_town, bind_octets
-from tests.acceptance.test_companies_limits import a_submit, statuses
+from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, a_submit, an_esme_town, bind_octets, statuses
 from tests.acceptance.town import SELL_MICROS, Ground, eventually
 from tests.simulator.smsc_peers import RawEsme
 

@@ -13,8 +13,8 @@ import structlog
 
 from smsgate.protocol.commands import Status
 from smsgate.telemetry.logs import configure_logs
-from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, an_esme_town
-from tests.acceptance.test_companies_limits import a_submit, bind_status, statuses
+from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, a_submit, an_esme_town, statuses
+from tests.acceptance.test_companies_limits import bind_status
 from tests.acceptance.town import OFFER_TEXT, SENDER, Ground, eventually
 
 PUSHED = {"kind": "si", "href": "https://boxman.example/parcels/4711", "text": "Colis quatre mille"}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
+from smsgate.protocol.commands import Status
 from smsgate.protocol.pdus import Pdu
-from tests.acceptance.esmes import EsmeTown, an_esme_town
+from smsgate.security.webhook_signatures import signed_headers
+from tests.acceptance.esmes import EsmeTown, a_submit, an_esme_town, statuses
 from tests.acceptance.town import SENDER, Ground, an_offer, eventually
 
 TEMPLATE = {"tag": "0x1401", "value": "1107234560000054321"}
@@ -46,6 +50,39 @@ async def test_a_texts_own_tlvs_reach_the_carrier_that_lets_them_through_on_each
         for pdu in texts:
             value = to[pdu.fields["destination_addr"]]
             assert pdu.tlvs == (() if value is None else ((0x1401, value),))
+
+
+async def test_a_triggers_tlvs_stand_in_each_of_its_offers(ground: Ground) -> None:
+    async with an_esme_town(ground, carrier={"message_tlvs": (0x1401,)}) as company:
+        merchant = company.town.merchant
+        offer = an_offer(company.town.clock)
+        asked = {
+            "name": "new product",
+            "sender": SENDER,
+            "mapping": {"item": "$.title", "price": "$.price", "currency": "EUR", "audience": "music"},
+            "text": offer["text"],
+        }
+        trigger = await merchant.post("/v1/triggers", {**asked, "tlvs": [ANOTHER]})
+        assert trigger["tlvs"] == [{"tag": "0x1401", "hex": "ff00"}]
+        path = f"/v1/triggers/{trigger['id']}"
+        changed = (await merchant.ask("PATCH", path, {"tlvs": [TEMPLATE]})).body
+        assert (await merchant.ask("PATCH", path, {"name": "release"})).body["tlvs"] == changed["tlvs"]
+        octets = orjson.dumps({"title": offer["item"], "price": "19,90"})
+        at = int(company.town.clock.now().timestamp())
+        headers = signed_headers([trigger["secret"]], "msg_1", at, octets)
+        answer = await merchant.ask("POST", path, octets, **headers)
+        assert answer.status == 202, answer
+        (pdu,) = await sent(company, 0, 1)
+        assert pdu.tlvs == ((0x1401, TEMPLATE["value"].encode()),)
+
+
+async def test_a_companys_application_gives_each_submit_its_own_template(ground: Ground) -> None:
+    async with an_esme_town(ground, carrier={"message_tlvs": (0x1401,)}) as company:
+        esme = await company.raw()
+        template, unknown = (0x1401, b"1107234560000054321"), (0x1402, b"nobody asked")
+        assert await statuses(esme, a_submit(1, (template, unknown))) == [Status.OK]
+        (pdu,) = await sent(company, 0, 1)
+        assert pdu.tlvs == (template,)
 
 
 async def test_a_tag_that_the_carrier_does_not_let_through_is_refused_with_its_name(ground: Ground) -> None:

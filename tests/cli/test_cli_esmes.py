@@ -21,8 +21,7 @@ from smsgate.protocol.pdus import Pdu, decode_pdu, encode_pdu
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.protocol.tlvs import Tag
 from smsgate.simulator.control_client import fetch_inbox
-from tests.acceptance.esmes import bind_octets
-from tests.acceptance.test_companies_limits import a_submit
+from tests.acceptance.esmes import a_submit, bind_octets
 from tests.cli.carriers import SENDER, write_config
 from tests.cli.command_shell import LIMIT_S, Running, Shell, free_ports
 from tests.simulator.smsc_peers import RawEsme

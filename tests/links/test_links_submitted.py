@@ -15,16 +15,18 @@ from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import encode_gsm
 from smsgate.protocol.packing import unpack
 from smsgate.protocol.pdus import Pdu, decode_pdu, encode_body
-from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_value
+from smsgate.protocol.tlvs import Tag, Tlvs, encode_tlvs, tlv_value
 from tests.links.fake_smsc import a_profile
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 HEADER = bytes.fromhex("050003070201")  # part 1 of 2, with one bit of fill after it
 
 
-def written(payload: bytes | None = None, fields: dict[str, Any] | None = None, **settings: Any) -> Pdu:
+def written(
+    payload: bytes | None = None, fields: dict[str, Any] | None = None, tlvs: Tlvs = (), **settings: Any
+) -> Pdu:
     """Return what a carrier of these settings gets for a submit_sm with these fields."""
-    body = encode_body(CommandId.SUBMIT_SM, fields or {})
+    body = encode_body(CommandId.SUBMIT_SM, fields or {}) + encode_tlvs(tlvs)
     if payload is not None:
         body += encode_tlvs(((Tag.MESSAGE_PAYLOAD, payload),))
     (made,) = submitted_bodies(
@@ -63,3 +65,15 @@ def test_octets_that_are_no_septets_are_refused_by_a_carrier_that_packs() -> Non
     with pytest.raises(TextError) as refused:
         written(fields={"short_message": b"\xe9t\xe9"}, packed=True)
     assert refused.value.code == "not_in_alphabet"
+
+
+def test_an_esmes_vendor_tlvs_reach_the_carrier_that_lets_a_message_bring_them() -> None:
+    demanded: dict[str, Any] = {
+        "tlvs_out": ({"tag": 0x1400, "value": "ours"}, {"tag": 0x1401, "value": "default"})
+    }
+    asked = ((Tag.USER_MESSAGE_REFERENCE, b"\0\7"), (0x1401, b"template"), (0x1402, b"nobody asked"))
+    made = written(tlvs=asked, message_tlvs=(0x1401,), **demanded)
+    assert set(made.tlvs) == {(0x1400, b"ours"), (0x1401, b"template"), (Tag.USER_MESSAGE_REFERENCE, b"\0\7")}
+    made = written(tlvs=asked, **demanded)
+    assert set(made.tlvs) == {(0x1400, b"ours"), (0x1401, b"default"), (Tag.USER_MESSAGE_REFERENCE, b"\0\7")}
+    assert written(tlvs=asked).tlvs == ((Tag.USER_MESSAGE_REFERENCE, b"\0\7"),)

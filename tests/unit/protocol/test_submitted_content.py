@@ -19,6 +19,9 @@ from smsgate.protocol.submitted_content import (
     INVDCS,
     PASSING_TAGS,
     REPEATED_MAX,
+    VENDOR_OCTETS_MAX,
+    VENDOR_TAGS,
+    VENDOR_TAGS_MAX,
     content_refusal,
     header_elements,
     message_class,
@@ -94,9 +97,18 @@ def test_an_optional_parameter_that_passes_has_at_most_its_octets(tag: int, octe
     assert content_refusal(fields, ((tag, b"\0" * (octets_max + 1)),), allow_binary=True) == Status.INVPARLEN
 
 
+def test_vendors_parameters_stand_once_each_within_what_the_api_takes() -> None:
+    full = tuple((tag, b"x" * VENDOR_OCTETS_MAX) for tag in VENDOR_TAGS[:VENDOR_TAGS_MAX])
+    assert content_refusal(fields_of(), full, allow_binary=False) == 0
+    for more in ((VENDOR_TAGS[-1], b""), full[0]):
+        assert content_refusal(fields_of(), (*full, more), allow_binary=False) == Status.INVOPTPARSTREAM
+    long = ((0x1400, b"x" * (VENDOR_OCTETS_MAX + 1)),)
+    assert content_refusal(fields_of(), long, allow_binary=False) == Status.INVPARLEN
+
+
 def test_what_does_not_pass_is_not_judged_and_call_back_numbers_may_be_several() -> None:
-    vendors = ((0x1400, b"x" * 5_000),) * 3
-    assert content_refusal(fields_of(), vendors, allow_binary=False) == 0
+    reserved = ((0x4000, b"x" * 5_000),) * 3
+    assert content_refusal(fields_of(), reserved, allow_binary=False) == 0
     several = ((Tag.CALLBACK_NUM, b"\1\1\1331234567"),) * REPEATED_MAX
     assert content_refusal(fields_of(), several, allow_binary=False) == 0
     more = (*several, several[0])
