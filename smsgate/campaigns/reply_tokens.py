@@ -218,7 +218,7 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
     word = spelling(token, words)
     if word == TIMES and text.tokens and text.tokens[-1] == NUMBER:
         return
-    glued = _GLUED.fullmatch(word) if word not in words.known and not word.isalpha() else None
+    glued = None if word.isalpha() or word in words.known else _GLUED.fullmatch(word)
     if glued is None:
         value = words.numbers.get(word, 0)
         text.add(word, (NUMBER, "@", *forms(word)) if value else forms(word), value)

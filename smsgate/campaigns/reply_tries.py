@@ -46,10 +46,19 @@ def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int,
     found = [(second, meaning) for meaning in first.ends] if first.ends else []
     if not first.deeper or second == count:
         return found
-    waiting = [(node, second) for node in first.deeper]
+    # Most entries end at their second word: it is looked at before anything waits.
+    waiting: list[tuple[Node, int]] = []
+    forms = spellings[second]
+    for node in first.deeper:
+        for form in forms:
+            deeper = node.get(form)
+            if deeper is not None:
+                waiting.append((deeper, second + 1))
+        if "_" in node:
+            waiting += _beyond_gap(node, second, count)
     while waiting:
         node, place = waiting.pop()
-        if place > second and END in node:
+        if END in node:
             found.append((place, node[END]))
         if place < count:
             for form in spellings[place]:
@@ -57,13 +66,20 @@ def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int,
                 if deeper is not None:
                     waiting.append((deeper, place + 1))
             if "_" in node:
-                last = min(place + GAP_WORDS_MAX, count)
-                waiting += [(node["_"], end) for end in range(place + 1, last + 1)]
+                waiting += _beyond_gap(node, place, count)
     return found
+
+
+def _beyond_gap(node: Node, place: int, count: int) -> list[tuple[Node, int]]:
+    """Return where an entry goes on after one to `GAP_WORDS_MAX` words of any kind."""
+    last = min(place + GAP_WORDS_MAX, count)
+    return [(node["_"], end) for end in range(place + 1, last + 1)]
 
 
 def longest(first: Begin, spellings: list[Words], start: int) -> tuple[int, Any]:
     """Return the end of the longest entry that begins at `start` and its meaning; `start` when none does."""
+    if not first.deeper and first.ends:
+        return start + 1, first.ends[0]
     best_end, best = start, None
     for end, meaning in matches(first, spellings, start):
         if end > best_end:
