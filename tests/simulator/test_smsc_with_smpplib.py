@@ -55,7 +55,7 @@ async def test_receipts_go_to_the_receiver_and_never_to_the_transmitter() -> Non
     async with running() as simulator:
         async with bound(simulator, "transmitter") as sending, bound(simulator, "receiver") as receiving:
             sending.submit("33639980001", TEXT)
-            await eventually(lambda: receiving.delivered)
+            await eventually(lambda: receiving.delivered and sending.responses)
             assert len(sending.responses) == 1
             assert not sending.delivered
 
