@@ -49,6 +49,11 @@ class HumanDecided:
     by: Mapping[str, str]
 
 
+def _who(decided: HumanDecided) -> dict[str, str]:
+    """Return who decided, without the reason: it is free text, and stays with the decision."""
+    return {name: decided.by[name] for name in ("decided_by", "key")}
+
+
 class Case:
     """Collects effects; nothing is done yet."""
 
@@ -256,6 +261,8 @@ class Case:
                 total_minor=offer.unit_price_minor * order.quantity,
                 stock_held=order.stock_held,
                 due=order.due,
+                actor="customer" if self._decided is None else "merchant",
+                detail={} if self._decided is None else _who(self._decided),
             )
         )
 

@@ -195,6 +195,8 @@ class OrderStepRow:
     total_minor: int
     stock_held: bool
     due: Due | None
+    actor: str  # "customer", or "merchant" when a person of the merchant read the reply
+    detail: Mapping[str, str]
 
 
 @dataclass(slots=True)

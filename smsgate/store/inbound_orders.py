@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from smsgate.store import catalogue
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
             [row.event for row in steps],
             [row.state for row in steps],
             [row.at for row in steps],
+            [row.actor for row in steps],
+            [orjson.dumps(row.detail).decode() for row in steps],
         )
         new = {row.order_id for row in orders}  # written as their first step left them
         moved = [row for row in steps if row.seq > 1 or row.order_id not in new]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -84,6 +85,9 @@ async def test_an_unclear_reply_waits_in_the_inbox_until_a_person_takes_it_as_an
     assert decision["key"] == str(shop.caller.key).split("_")[2][:10]
     order = (await shop.caller.get(f"/v1/orders/{decision['order']}")).body
     assert (order["quantity"], order["state"], order["inbound_message"]) == (2, "placed", reply)
+    (step,) = await shop.fetch("SELECT event, actor, detail FROM order_event")
+    assert (step["event"], step["actor"]) == ("customer_ok", "merchant")
+    assert json.loads(step["detail"]) == {"decided_by": "Anne", "key": decision["key"]}
     assert await shop.value("SELECT stock_remaining FROM offer") == 3
     assert await told(shop) == ["order_receipt"]
     assert await types(shop) == ["order.created", "inbound.reclassified"]

@@ -179,10 +179,10 @@ SELECT t.*, t.at, CASE WHEN t.state = 'placed' THEN t.at END FROM unnest($1::big
 
 -- name: insert_order_steps
 -- scope: merchant
-INSERT INTO order_event (merchant_id, order_id, seq, event, state, actor, at)
-SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, 'customer', t.at
-  FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::timestamptz[])
-    AS t (merchant_id, order_id, seq, event, state, at)
+INSERT INTO order_event (merchant_id, order_id, seq, event, state, at, actor, detail)
+SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, t.at, t.actor, t.detail::jsonb
+  FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[])
+    AS t (merchant_id, order_id, seq, event, state, at, actor, detail)
 
 -- name: set_order_states
 -- scope: merchant
