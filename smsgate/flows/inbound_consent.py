@@ -90,6 +90,8 @@ class ConsentCase(Case):
         if not people:
             self.record("nobody")
         if Purpose.OFFERS in command.purposes:
+            if command.everyone or not everyone:
+                self._writes.number_stops[self._mo.msisdn] = self._mo.received_at
             self._close_offers({person.merchant_id for person in people}, plain=command.merchant_ids is None)
 
     def _reached(self, command: StopCommand, everyone: Sequence[Person]) -> list[Person]:

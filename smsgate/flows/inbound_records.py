@@ -212,6 +212,8 @@ class InboundWrites:
     answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers
     blocked: dict[int, str] = field(default_factory=dict)  # msisdn -> why nobody may write to it any more
+    # msisdn -> when it asked for silence from whoever does not know it yet
+    number_stops: dict[int, datetime] = field(default_factory=dict)
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)

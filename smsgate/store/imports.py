@@ -13,7 +13,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
 from smsgate.store.subscribers import MISSING, REFUSALS, STOP_EVENTS
-from smsgate.store.suppression import suppressed_to_add
+from smsgate.store.suppression import stops_among, suppressed_to_add
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +118,8 @@ async def _judge(
     now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
     stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
     blocked = await suppressed_to_add(connection, hashes, merchant_id, rows.msisdns)
+    for msisdn, at in (await stops_among(connection, hashes, rows.msisdns)).items():
+        stopped_at[msisdn] = max(at, stopped_at.get(msisdn) or at)
     chosen: list[int] = []
     states: list[str] = []
     for i, msisdn in enumerate(rows.msisdns):

@@ -41,7 +41,7 @@ from smsgate.store.inbound_orders import write_orders
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
-from smsgate.store.suppression import block
+from smsgate.store.suppression import block, note_stops
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
@@ -299,6 +299,7 @@ class StoredGroup:
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)
+        await note_stops(connection, self._hashes, self._next_id, writes.number_stops)
         await write_orders(connection, writes)
         if writes.answered:
             await connection.execute(

@@ -26,7 +26,7 @@ from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pages import page_rows
-from smsgate.store.suppression import suppressed_among, suppressed_to_add
+from smsgate.store.suppression import stops_among, suppressed_among, suppressed_to_add
 from smsgate.store.system_messages import insert_system_messages
 
 if TYPE_CHECKING:
@@ -134,8 +134,10 @@ class PgSubscribers:
             evidence_at = draft.occurred_at
             if draft.order_id is not None:
                 evidence_at = await _sold_at(connection, merchant_id, draft, held["country"], now)
+            strangers = await stops_among(connection, self._hashes, [held["msisdn"]])
+            stops = [each for each in (found["stopped_at"], *strangers.values()) if each is not None]
             decision = decide(
-                before, event, evidence_at=evidence_at, last_stop_at=found["stopped_at"],
+                before, event, evidence_at=evidence_at, last_stop_at=max(stops, default=None),
                 evidence_complete=bool(draft.wording_version and draft.source) or not draft.granted,
             )  # fmt: skip
             if not decision.accepted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.flows.ports_privacy import Suppressed
@@ -19,6 +19,8 @@ from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.notices import publish_stop
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
 
@@ -66,18 +68,67 @@ async def block(
     await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
     all_ = [hashes.of(EVERYBODY, msisdn) for msisdn in reasons]
     await connection.execute(_SQL["suppress"], all_, list(reasons.values()), now)
-    blocked = ConsentState.BLOCKED.value
     found: list[tuple[int, int]] = []
     for msisdn in reasons:
-        for row in await connection.fetch(_SQL["people_of_number"], msisdn, blocked):
-            merchant_id, who = row["merchant_id"], [row["subscriber_id"]]
-            state = NewState(row["subscriber_id"], Purpose.OFFERS, ConsentState.BLOCKED, now)
-            await set_states(connection, merchant_id, [state])
-            await connection.execute(
-                _AGEING["log"], merchant_id, next_id(), ConsentEvent.COMPLAINT.value, now, who, [msisdn],
-                [Purpose.OFFERS.value], [blocked], source,
-            )  # fmt: skip
-            await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
-            await publish_stop(connection, merchant_id, msisdn)
-            found.append((merchant_id, msisdn))
+        people = await connection.fetch(_SQL["people_of_number"], msisdn, ConsentState.BLOCKED.value)
+        for row in people:
+            end = _End(msisdn, ConsentEvent.COMPLAINT, ConsentState.BLOCKED, now)
+            await _end(connection, next_id, row, end, source)
+            found.append((row["merchant_id"], msisdn))
     return found
+
+
+async def note_stops(
+    connection: Connection,
+    hashes: SuppressionHashes,
+    next_id: Callable[[], int],
+    stops: Mapping[int, datetime],
+) -> None:
+    """
+    Remember that numbers asked for silence from merchants who do not know them yet.
+
+    Who has come to know one of them since the caller looked is ended here. The caller holds the rows of
+    those it knows.
+    """
+    if not stops:
+        return
+    await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
+    all_ = [hashes.of(EVERYBODY, msisdn) for msisdn in stops]
+    await connection.execute(_SQL["note_stops"], all_, list(stops.values()))
+    for msisdn, at in stops.items():
+        end = _End(msisdn, ConsentEvent.STOP, ConsentState.UNSUBSCRIBED, at)
+        for row in await connection.fetch(_SQL["wanting_of_number"], msisdn, at):
+            await _end(connection, next_id, row, end, "sms")
+
+
+async def stops_among(
+    connection: Connection, hashes: SuppressionHashes, msisdns: Sequence[int]
+) -> dict[int, datetime]:
+    """Return when those of the numbers that did asked for silence from whoever does not know them."""
+    if not await connection.fetchval(_SQL["is_any_stop"]):
+        return {}
+    whose = {hashes.of(EVERYBODY, msisdn): msisdn for msisdn in msisdns}
+    rows = await connection.fetch(_SQL["noted_stops"], list(whose))
+    return {whose[row["hash"]]: row["stopped_at"] for row in rows}
+
+
+class _End(NamedTuple):
+    msisdn: int
+    event: ConsentEvent
+    state: ConsentState
+    at: datetime
+
+
+async def _end(
+    connection: Connection, next_id: Callable[[], int], person: asyncpg.Record, end: _End, source: str
+) -> None:
+    """End offers to one person of a merchant: the state, its proof, open offers, what is in memory."""
+    merchant_id, subscriber_id = person["merchant_id"], person["subscriber_id"]
+    state = NewState(subscriber_id, Purpose.OFFERS, end.state, end.at)
+    await set_states(connection, merchant_id, [state])
+    await connection.execute(
+        _AGEING["log"], merchant_id, next_id(), end.event.value, end.at, [subscriber_id], [end.msisdn],
+        [Purpose.OFFERS.value], [end.state.value], source,
+    )  # fmt: skip
+    await connection.execute(_INBOUND["close_offers"], [merchant_id], [end.msisdn])
+    await publish_stop(connection, merchant_id, end.msisdn)

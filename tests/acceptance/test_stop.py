@@ -96,6 +96,37 @@ async def test_an_import_with_an_older_consent_cannot_revive_a_stop(ground: Grou
         assert (answer.status, answer.code) == (409, "stop_is_newer")
 
 
+async def test_a_stop_from_a_number_that_nobody_knows_is_remembered_against_older_consents(
+    ground: Ground,
+) -> None:
+    stranger, other, last_month = 33639980077, 33639980078, timedelta(days=30)
+    async with a_town(ground, subscribers=1) as town:
+        await town.answer(stranger, "STOP", SENDER)
+
+        async def taken() -> bool:
+            async with town.process.services.database.bulk() as connection:
+                return bool(await connection.fetchval("SELECT count(*) = 1 FROM number_stop"))
+
+        await eventually(taken)
+        rows = [a_row(stranger, town.clock.now() - last_month), a_row(other, town.clock.now() - last_month)]
+        body = b"\n".join(map(orjson.dumps, rows))
+        job = await town.merchant.post("/v1/imports", body, Content_Type=NDJSON)
+        assert (job["rows_ok"], job["rows_failed"]) == (1, 1)
+        (error,) = (await town.merchant.get(f"/v1/imports/{job['id']}/errors"))["data"]
+        assert (error["row"], error["code"]) == (1, "stop_is_newer")
+
+        person = await town.merchant.post("/v1/subscribers", {"msisdn": f"+{stranger}"})
+        consent = {"subscriber": person["id"], "event": "granted", "purpose": "offers", "source": "form"}
+        consent |= {"wording_version": "boxman-2026-11"}
+        older = {**consent, "occurred_at": (town.clock.now() - last_month).isoformat()}
+        refused = await town.merchant.ask("POST", "/v1/consents", older)
+        assert (refused.status, refused.code) == (409, "stop_is_newer")
+        town.clock.skip(60)
+        newer = {**consent, "occurred_at": town.clock.now().isoformat()}
+        assert (await town.merchant.ask("POST", "/v1/consents", newer)).status == 201
+        assert (await town.subscriber(stranger))["offers_state"] == "subscribed"
+
+
 async def test_start_from_the_phone_brings_the_person_back(ground: Ground) -> None:
     async with a_town(ground, subscribers=1) as town:
         person = town.msisdns[0]

@@ -25,7 +25,7 @@ from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
-from smsgate.store.suppression import block, suppressed_to_add
+from smsgate.store.suppression import block, note_stops, stops_among, suppressed_to_add
 
 MERCHANT = 7
 PERSON = 10_000
@@ -150,9 +150,17 @@ async def block_by_operator(database: Database) -> None:
 
 
 async def block_by_phone(database: Database) -> None:
+    await said(database, InboundWrites(blocked={STRANGER: "wrong_person"}))
+
+
+async def stop_by_phone(database: Database) -> None:
+    await said(database, InboundWrites(number_stops={STRANGER: NOW}))
+
+
+async def said(database: Database, writes: InboundWrites) -> None:
+    """Write what a text of a number that nobody knows came to."""
     async with StoredInbound(database, IDS.next, HASHES).group() as group:
         mo = MobileOriginated(1, STRANGER, str(STRANGER), "36111", "wrong number", b"wrong number", 0, NOW)
-        writes = InboundWrites(blocked={STRANGER: "wrong_person"})
         writes.rows.append(
             InboundRow(0, IDS.next(), mo, None, None, None, None, "stop", None, "nobody", "x", "y")
         )
@@ -162,9 +170,12 @@ async def block_by_phone(database: Database) -> None:
 Work = Callable[[Database], Coroutine[Any, Any, None]]
 
 
-@pytest.mark.parametrize("block", [block_by_operator, block_by_phone])
+@pytest.mark.parametrize(
+    ("block", "state"),
+    [(block_by_operator, "blocked"), (block_by_phone, "blocked"), (stop_by_phone, "unsubscribed")],
+)
 async def test_a_person_who_is_added_while_the_number_is_blocked_is_blocked_too(
-    database: Database, block: Work
+    database: Database, block: Work, state: str
 ) -> None:
     await a_merchant(database)
     async with database.transaction(MERCHANT) as connection:
@@ -177,7 +188,7 @@ async def test_a_person_who_is_added_while_the_number_is_blocked_is_blocked_too(
         task = await waits(database, block(database))
     await task
     sql = "SELECT offers_state FROM subscriber WHERE subscriber_id = 10001"
-    assert await value(database, sql) == "blocked"
+    assert await value(database, sql) == state
 
 
 @pytest.mark.parametrize("work", [add, bring_in])
@@ -191,6 +202,25 @@ async def test_a_number_that_is_being_blocked_lets_nobody_add_the_person(
     with pytest.raises(DomainError) as refused:
         await task
     assert refused.value.code == "suppressed"
+
+
+@pytest.mark.parametrize(("days", "code"), [(-1, "stop_is_newer"), (1, None)])
+async def test_a_row_that_waits_for_a_strangers_stop_is_taken_only_if_it_is_newer(
+    database: Database, days: int, code: str | None
+) -> None:
+    await a_merchant(database)
+    async with database.bulk_transaction() as connection:
+        await note_stops(connection, HASHES, IDS.next, {STRANGER: NOW, STRANGER + 1: NOW})
+        task = await waits(database, put(database, a_row(NOW + timedelta(days=days), STRANGER)))
+    await task
+    assert await value(database, "SELECT code FROM import_error") == code
+
+
+async def test_of_two_stops_of_a_stranger_the_later_one_counts(database: Database) -> None:
+    for at in (NOW, NOW - timedelta(days=1)):
+        async with database.bulk_transaction() as connection:
+            await note_stops(connection, HASHES, IDS.next, {STRANGER: at})
+            assert await stops_among(connection, HASHES, [STRANGER, STRANGER + 1]) == {STRANGER: NOW}
 
 
 async def test_a_person_who_is_being_erased_is_not_added_again(database: Database) -> None:

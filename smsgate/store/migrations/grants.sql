@@ -23,7 +23,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, suppression, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
+    consent_question, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
     billing_period, document, document_line
     TO sg_api;
 
@@ -51,7 +51,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, billing_profile,
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, number_stop, billing_profile,
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_series
     TO sg_bulk;
 
@@ -80,6 +80,7 @@ GRANT UPDATE
     (carrier_id, status, segments, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at, parts)
     ON sent TO sg_bulk;
 
+GRANT INSERT, UPDATE ON number_stop TO sg_bulk;
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.

@@ -14,6 +14,30 @@ INSERT INTO suppression (hash, reason, created_at)
 SELECT t.hash, t.reason, $3 FROM unnest($1::bytea[], $2::text[]) AS t (hash, reason)
     ON CONFLICT (hash) DO NOTHING
 
+-- name: note_stops
+-- scope: report
+INSERT INTO number_stop AS n (hash, stopped_at)
+SELECT t.hash, t.at FROM unnest($1::bytea[], $2::timestamptz[]) AS t (hash, at)
+    ON CONFLICT (hash) DO UPDATE SET stopped_at = greatest(n.stopped_at, excluded.stopped_at)
+
+-- name: is_any_stop
+-- scope: report
+SELECT EXISTS (SELECT FROM number_stop)
+
+-- name: noted_stops
+-- scope: report
+SELECT hash, stopped_at FROM number_stop WHERE hash = ANY ($1::bytea[])
+
+-- name: wanting_of_number
+-- scope: msisdn
+-- People who were added, with a consent from before, since the STOP was read.
+SELECT s.merchant_id, s.subscriber_id FROM subscriber s
+ WHERE s.msisdn = $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND NOT EXISTS (
+       SELECT FROM consent_event c
+        WHERE c.merchant_id = s.merchant_id AND c.subscriber_id = s.subscriber_id AND c.purpose = 'offers'
+          AND c.occurred_at > $2)
+ ORDER BY s.merchant_id
+
 -- name: lock_for_adding
 -- scope: control
 -- Many may add people at once, none while a number is being blocked: neither would see the other's rows.
