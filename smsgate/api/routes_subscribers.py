@@ -25,7 +25,7 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.campaigns.places import check_place
-from smsgate.campaigns.texts import system_text, topic_text
+from smsgate.campaigns.texts import spoken, system_text, topic_text
 from smsgate.errors import Conflict, Invalid
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
@@ -302,11 +302,12 @@ async def _question(call: Call, subscriber_id: int, purpose: Purpose, sender: st
     context = call.context
     merchant = await commerce(call).offers.check_asking(call.merchant_id, sender, "/double_opt_in/sender")
     person = await context.subscribers.get(call.merchant_id, subscriber_id)
+    language = spoken(person.language, merchant.language)
     if purpose is Purpose.OFFERS:
-        kind, text = "optin_question", system_text("optin_question", person.language, shop=merchant.name)
+        kind, text = "optin_question", system_text("optin_question", language, shop=merchant.name)
     else:
-        kind, topic = "optin_topic_question", topic_text([purpose], person.language)
-        text = system_text(kind, person.language, shop=merchant.name, topic=topic)
+        kind, topic = "optin_topic_question", topic_text([purpose], language)
+        text = system_text(kind, language, shop=merchant.name, topic=topic)
     return SystemMessage(
         merchant_id=call.merchant_id,
         message_id=context.ids.next(),

@@ -16,7 +16,7 @@ from smsgate.errors import Invalid
 from smsgate.protocol.gsm0338 import encode_gsm, is_gsm, suggest
 from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
-LANGUAGES: Final = ("fr", "en", "sv", "de", "es", "it")
+LANGUAGES: Final = ("fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr")
 FALLBACK_LANGUAGE: Final = "en"
 # Characters a field may have; these are printed whole or refused, so every text can be planned for its worst
 # case.
@@ -29,6 +29,12 @@ NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
+
+
+def spoken(*languages: str | None) -> str:
+    """Return the first of the languages, such as "pt-BR", that the texts are written in, else English."""
+    codes = (_code(language) for language in languages if language)
+    return next((code for code in codes if code in LANGUAGES), FALLBACK_LANGUAGE)
 
 
 def kinds() -> tuple[str, ...]:
@@ -90,8 +96,12 @@ def _template(kind: str, language: str) -> str:
 
 
 def _of_language(texts: Mapping[str, dict[str, str]], language: str) -> dict[str, str]:
-    code = language.split("-", maxsplit=1)[0].casefold()
-    return texts[code if code in LANGUAGES else FALLBACK_LANGUAGE]
+    return texts[spoken(language)]
+
+
+def _code(language: str) -> str:
+    code = language.replace("_", "-").split("-", maxsplit=1)[0].casefold()
+    return "nb" if code in {"no", "nn"} else code
 
 
 def _names(piece: str) -> set[str]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.campaigns.orders import LIVE, OrderEvent
 from smsgate.campaigns.replies import Reading
-from smsgate.campaigns.texts import system_text
+from smsgate.campaigns.texts import spoken, system_text
 from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
@@ -179,7 +179,7 @@ class Case:
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
         card = self._context.merchants[merchant_id]
         fields.setdefault("shop", card.name)
-        text = system_text(kind, person.language or card.language, **fields)
+        text = system_text(kind, spoken(person.language, card.language), **fields)
         self._message(merchant_id, person.subscriber_id, kind, text, None)
 
     def _message(

@@ -26,7 +26,7 @@ from smsgate.campaigns.consent_commands import (
     start_name,
     stop_command,
 )
-from smsgate.campaigns.texts import topic_text
+from smsgate.campaigns.texts import spoken, topic_text
 from smsgate.flows.inbound_case import Case
 from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
 from smsgate.security.public_ids import Kind
@@ -238,7 +238,7 @@ class ConsentCase(Case):
         return {card.merchant_id: (card.name, card.slug) for card in cards}
 
     def _language(self, person: Person) -> str:
-        return person.language or self._context.merchants[person.merchant_id].language
+        return spoken(person.language, self._context.merchants[person.merchant_id].language)
 
     def _apply(
         self,

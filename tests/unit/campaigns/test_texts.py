@@ -7,7 +7,15 @@ import pytest
 from smsgate.campaigns.order_commands import OrderCommand, order_command
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
-from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX, LANGUAGES, kinds, other_yes, system_text, told_word
+from smsgate.campaigns.texts import (
+    FIELD_CHARACTERS_MAX,
+    LANGUAGES,
+    kinds,
+    other_yes,
+    spoken,
+    system_text,
+    told_word,
+)
 from smsgate.errors import Invalid
 from smsgate.protocol.segmentation import measure
 
@@ -74,7 +82,10 @@ def test_every_language_has_every_text_with_the_same_fields(language: str) -> No
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_but_the_shops_confirmation_says_confirmed_or_paid(language: str) -> None:
-    claim = re.compile(r"confirm|bekräft|bestätigt|charged$|débitée|paid|payé", re.IGNORECASE)
+    claim = re.compile(
+        r"confirm|bekräft|bestätigt|bevestig|bekræft|bekreft|vahvist|potwierdz|onayla|charged$|débitée|paid|payé",
+        re.IGNORECASE,
+    )
     for kind in kinds():
         if kind != "order_confirmed":
             assert not claim.search(system_text(kind, language, **USUAL)), kind
@@ -90,12 +101,26 @@ def test_the_receipt_tells_item_number_total_order_and_how_to_cancel() -> None:
 
 @pytest.mark.parametrize(
     ("language", "word"),
-    [("fr", "NON"), ("en", "NO"), ("sv", "NEJ"), ("de", "NEIN"), ("es", "NO"), ("it", "NO")],
+    [
+        ("fr", "NON"),
+        ("en", "NO"),
+        ("sv", "NEJ"),
+        ("de", "NEIN"),
+        ("es", "NO"),
+        ("it", "NO"),
+        ("pt", "NAO"),
+        ("nl", "NEE"),
+        ("da", "NEJ"),
+        ("nb", "NEI"),
+        ("fi", "EI"),
+        ("pl", "NIE"),
+        ("tr", "HAYIR"),
+    ],
 )
 def test_the_words_that_texts_tell_to_use_are_understood(language: str, word: str) -> None:
     assert f"{word} 4711" in system_text("order_receipt", language, **USUAL)
     assert read_reply(f"{word} 4711", language).reference == "4711"
-    stop = re.findall(r"(STOPP?|BAJA) =", system_text("unclear", language, **USUAL))
+    stop = re.findall(r"(STOPP?|BAJA|SAIR) =", system_text("unclear", language, **USUAL))
     assert [read_reply(w, language).label for w in stop] == [Label.STOP]
     assert "START" in system_text("stop_confirmation", language, **USUAL)
 
@@ -124,9 +149,16 @@ def test_optional_parts_are_left_out_without_their_field() -> None:
     assert text == "B: we got your OK: 1 CD 1£. Order 7 is passed on."
 
 
+def test_the_first_language_that_has_texts_is_spoken_and_norwegian_has_three_names() -> None:
+    assert spoken("ru", "fr-BE") == "fr"
+    assert spoken("pt_BR", "fr") == "pt"
+    assert {spoken(code) for code in ("no", "nn-NO", "nb", "NB")} == {"nb"}
+    assert spoken(None, "ru") == spoken() == "en"
+
+
 def test_names_are_replaced_by_gsm_characters_and_unknown_languages_get_english() -> None:
     assert (
-        system_text("late", "pt-BR", shop="Françoise", item="Noël’s 你")
+        system_text("late", "ru", shop="Françoise", item="Noël’s 你")
         == "Francoise: the offer Noel's  has ended. Nothing was ordered."
     )
 
