@@ -173,8 +173,14 @@ class Case:
     def _tell_about(
         self, found: OpenOffer, kind: str, order_id: int | None = None, /, **fields: str | int
     ) -> None:
-        text = system_text(kind, found.offer.language, shop=found.offer.shop_name, **fields)
+        text = system_text(kind, self._spoken_to(found), shop=found.offer.shop_name, **fields)
         self._message(found.offer.merchant_id, found.subscriber_id, kind, text, order_id)
+
+    def _spoken_to(self, found: OpenOffer) -> str:
+        """Return the language for texts about an order: the customer's, else the offer's."""
+        people = self._context.people.get(self._mo.msisdn, [])
+        theirs = (person.language for person in people if person.merchant_id == found.offer.merchant_id)
+        return spoken(*theirs, found.offer.language)
 
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
         card = self._context.merchants[merchant_id]
@@ -282,7 +288,7 @@ class Case:
             sender=self._mo.destination,
             item=offer.item,
             shop_name=offer.shop_name,
-            language=offer.language,
+            language=self._spoken_to(found),
             quantity=order.quantity,
             unit_price_minor=offer.unit_price_minor,
             total_minor=offer.unit_price_minor * order.quantity,

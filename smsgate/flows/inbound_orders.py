@@ -284,7 +284,7 @@ class OrderCase(ConsentCase):
     ) -> None:
         """Several orders may be meant: nothing happens to any before the customer said which."""
         newest = sorted(orders, key=lambda order: order.order_id)[-ORDERS_NAMED_MAX:]
-        word = told_word("withdraw" if command is OrderCommand.WITHDRAW else "cancel", found.offer.language)
+        word = told_word("withdraw" if command is OrderCommand.WITHDRAW else "cancel", self._spoken_to(found))
         self._tell_about(found, "which_order", word=word, orders=", ".join(order.number for order in newest))
         if record:
             self.record("which_order", found=found)
@@ -335,15 +335,15 @@ class OrderCase(ConsentCase):
         return step
 
     def _tell_order(self, found: OpenOffer, order: PlacedOrder, kind: str) -> None:
-        offer, at = found.offer, self._mo.received_at
+        offer, at, language = found.offer, self._mo.received_at, self._spoken_to(found)
         fields: dict[str, str | int] = {
             "item": offer.item,
             "order": order.number,
             "quantity": order.quantity,
             "maximum": order.quantity,
-            "total": price_text(offer.unit_price_minor * order.quantity, offer.currency, offer.language),
+            "total": price_text(offer.unit_price_minor * order.quantity, offer.currency, language),
             "at": self._clock_text(offer.merchant_id, at),
-            "word": other_yes(self._mo.text, order.quantity, offer.language),
+            "word": other_yes(self._mo.text, order.quantity, language),
         }
         if kind == "order_receipt":
             fields["until"] = self._clock_text(offer.merchant_id, order.placed_at + CANCEL_WINDOW)

@@ -44,7 +44,7 @@ class OrderRecord:
     sender: str
     item: str
     shop_name: str
-    language: str
+    language: str  # of texts about it: the customer's, else the offer's
     quantity: int
     unit_price_minor: int
     total_minor: int

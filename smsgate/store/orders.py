@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 import orjson
 
+from smsgate.campaigns.texts import spoken
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessageColumns
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
@@ -132,4 +133,6 @@ class PgOrders:
 
 
 def _record(row: asyncpg.Record) -> OrderRecord:
-    return OrderRecord(**{name: row[name] for name in OrderRecord.__slots__})
+    language = spoken(row["person_language"], row["offer_language"])
+    columns = {name: row[name] for name in OrderRecord.__slots__ if name != "language"}
+    return OrderRecord(**columns, language=language)

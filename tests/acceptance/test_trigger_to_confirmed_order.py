@@ -65,6 +65,24 @@ async def test_the_customer_may_order_two_and_the_shop_may_confirm_later_by_the_
         await the_books_agree(town, campaign, order, messages=2)
 
 
+async def test_texts_about_an_order_speak_the_customers_language_not_the_offers(ground: Ground) -> None:
+    async with a_town(ground, subscribers=1) as town:
+        person = await town.subscriber(town.msisdns[0])
+        changed = await town.merchant.ask("PATCH", f"/v1/subscribers/{person['id']}", {"language": "nl"})
+        assert changed.status == 200, changed
+        await town.new_record()
+        await eventually(lambda: town.texts(town.msisdns[0]))
+        town.shop.settings.decision = "later"
+        await town.answer(town.msisdns[0], "OK")
+        order = await town.only_order()
+        await town.merchant.post(f"/v1/orders/{order['id']}/reject", {"reason": "op"})
+        await eventually(lambda: len(town.texts(town.msisdns[0])) == 3)
+        _, receipt, rejected = town.texts(town.msisdns[0])
+        number = order["number"]
+        assert receipt.startswith(f"Boxman: uw OK is ontvangen: 1 CD Madonna 19,90€. Bestelling {number}")
+        assert rejected.startswith(f"Boxman: de winkel kon bestelling {number} (CD Madonna) niet aannemen.")
+
+
 async def test_a_second_ok_orders_nothing_more(ground: Ground) -> None:
     async with a_town(ground, subscribers=1) as town:
         await town.new_record()

@@ -1,23 +1,25 @@
 -- name: order
 -- scope: merchant
-SELECT o.*, v.item, v.shop_name, v.language,
+SELECT o.*, v.item, v.shop_name, v.language AS offer_language, s.language AS person_language,
     coalesce((
         SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
     ), 0) AS seq
 FROM orders o
 JOIN offer_version v
     ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.offer_version
+LEFT JOIN subscriber s ON s.merchant_id = o.merchant_id AND s.subscriber_id = o.subscriber_id
 WHERE o.merchant_id = $1 AND o.order_id = $2;
 
 -- name: orders_page
 -- scope: merchant
-SELECT o.*, v.item, v.shop_name, v.language, o.order_id AS page_id,
+SELECT o.*, v.item, v.shop_name, v.language AS offer_language, s.language AS person_language, o.order_id AS page_id,
     coalesce((
         SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
     ), 0) AS seq
 FROM orders o
 JOIN offer_version v
     ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.offer_version
+LEFT JOIN subscriber s ON s.merchant_id = o.merchant_id AND s.subscriber_id = o.subscriber_id
 WHERE o.merchant_id = $1 AND o.order_id < $2
     AND ($4::text IS NULL OR o.state = $4)
     AND ($5::bigint IS NULL OR o.campaign_id = $5)
