@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_api, ports_imports
+from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.esme_accounts import EsmeAccounts
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
@@ -76,6 +77,7 @@ class ApiContext:
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
     invoicing: Invoicing | None = None  # None: tests of the other routes
+    reports: BillingReports | None = None  # None: tests of the other routes
     privacy: PrivacyStore | None = None  # None: tests of the other routes
     gates: Gates = ALWAYS_OPEN
     reaches: Sequence[DatedReach] = ()  # of a bare STOP

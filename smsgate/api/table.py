@@ -10,6 +10,7 @@ from smsgate.api import (
     routes_carriers,
     routes_esmes,
     routes_events,
+    routes_explanations,
     routes_imports,
     routes_inbox,
     routes_invoices,
@@ -48,6 +49,7 @@ _MODULES: Final = (
     routes_webhooks,
     routes_triggers,
     routes_usage,
+    routes_explanations,
 )
 
 ROUTES: Final[tuple[Route, ...]] = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -10,6 +10,7 @@ from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.cli import (
     billing_document,
+    billing_explain,
     billing_export,
     billing_issue,
     billing_publish,
@@ -33,6 +34,7 @@ app.command("rate", help=billing_rate.HELP, epilog=billing_rate.EPILOG)(billing_
 app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
 app.command("export", help=billing_export.HELP, epilog=billing_export.EPILOG)(billing_export.export)
 app.command("verify", help=billing_verify.HELP, epilog=billing_verify.EPILOG)(billing_verify.verify)
+app.command("explain", help=billing_explain.HELP, epilog=billing_explain.EPILOG)(billing_explain.explain)
 app.command("close", help=billing_issue.CLOSE_HELP, epilog=billing_issue.CLOSE_EPILOG)(billing_issue.close)
 app.command("invoice", help=billing_issue.INVOICE_HELP, epilog=billing_issue.INVOICE_EPILOG)(
     billing_issue.invoice

@@ -19,6 +19,7 @@ from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
 from smsgate.config.routes import route_table
+from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
@@ -322,6 +323,7 @@ class Process:
             disk_full=lambda: self._disk is not None and self._disk.full,
             commerce=commerce,
             invoicing=self._invoicing,
+            reports=reports_of(self.settings, services, self.pricing),
         )
 
     async def wait(self, stop: asyncio.Event) -> None:

@@ -56,6 +56,7 @@ class Kind(StrEnum):
     ESME = "esm"
     DATA_REQUEST = "dat"
     DOCUMENT = "doc"
+    POSTING = "pst"
 
 
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}

@@ -33,8 +33,9 @@ KINDS = {
     "api_keys": Kind.API_KEY,
     "price_lists": Kind.PRICE_LIST,
     "esmes": Kind.ESME,
+    "explanations": Kind.MESSAGE,
 }
-OPERATORS = {"merchants", "api_keys", "price_lists", "esmes"}
+OPERATORS = {"merchants", "api_keys", "price_lists", "esmes", "explanations"}
 DOCUMENTS = {
     "invoices",
     "credit_notes",

@@ -51,6 +51,7 @@ def messages(shell: Shell) -> list[str]:
         for merchant_id in (SHOP, OTHER, NOBODY):
             await books.merchant(merchant_id, profile=merchant_id != NOBODY)
         ids = await books.take(SHOP, 9)
+        await books.write_messages(SHOP, ids)
         await books.take(OTHER, 2)
         await books.take(NOBODY, 2)
         keyring = await StoredKeyring.load(database, open_master_key(shell.state_dir, create=True))
@@ -77,6 +78,17 @@ def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[st
     assert (credit["type"], credit["net"]) == ("381", "0.14")
     listed = shell.ok("billing", "invoice", "shop-7", "--json").json()
     assert listed == [credit, row]
+    explained = shell.ok("billing", "explain", messages[3])
+    assert "9 messages, 9 segments, 0.405 EUR) holds it." in explained.out
+    assert f"{number} of {row['issued_on']}, line 1: 7 x 0.045 is 0.32 EUR net" in explained.out
+    assert f"{credit['number']} credits 3 of that line." in explained.out
+    told = shell.ok("billing", "explain", messages[0], "--json").json()
+    assert (told["parts"][0]["amount"], told["costs"][0]["amount"], told["recomputed"]) == (
+        "0.00",
+        "0.00",
+        True,
+    )
+    assert any("sent twice by our fault" in sentence for sentence in told["says"])
     # What else is due is closed for everybody, and what waits is said.
     found = shell.run("billing", "close", "--json")
     assert found.code == 1
@@ -91,6 +103,7 @@ def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[st
         (("close", "shop-7", "2099-01"), "is not over yet in Europe/Paris"),
         (("credit", "F-2026-000001", "--line", "two"), "no LINE=QUANTITY"),
         (("invoice", "F-2026-999999"), "No document has the number"),
+        (("explain", "msg_4SM5xMC6jN0nK0nRvRX2rZ"), "No message has the id 'msg_4SM5xMC6jN0nK0nRvRX2rZ'"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(

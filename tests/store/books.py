@@ -16,6 +16,7 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.ledger import Charge
 from smsgate.flows.records import Flush
 from smsgate.ids import first_id_at, quarter_hour_of
+from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.store.closing import PgClosing
 from smsgate.store.flushing import commit
 from smsgate.store.partitions import make_ahead
@@ -71,13 +72,19 @@ class Books:
             return [tuple(row) for row in await connection.fetch(sql, *values)]
 
     async def prices(
-        self, *items: tuple[int, str, str, int], currency: str = "EUR", list_id: int = 1
+        self,
+        *items: tuple[int, str, str, int],
+        currency: str = "EUR",
+        list_id: int = 1,
+        side: str = "sell",
+        basis: str = "submit",
     ) -> None:
         """Publish (item id, direction, network, micros)."""
         await self.execute(
-            "INSERT INTO price_list (price_list_id, name, side, currency) VALUES ($1, $2, 'sell', $3)",
+            "INSERT INTO price_list (price_list_id, name, side, currency) VALUES ($1, $2, $3, $4)",
             list_id,
             f"List {list_id}",
+            side,
             currency,
         )
         await self.execute(
@@ -87,13 +94,14 @@ class Books:
         )
         for item_id, direction, network, micros in items:
             await self.execute(
-                "INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros) "
-                "VALUES ($1, $2, 1, $3, $4, $5)",
+                "INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, "
+                "basis) VALUES ($1, $2, 1, $3, $4, $5, $6)",
                 item_id,
                 list_id,
                 direction,
                 network,
                 micros,
+                basis,
             )
 
     async def merchant(
@@ -141,9 +149,16 @@ class Books:
         campaign_id: int | None = None,
         currency: str = "EUR",
         owner: int = OWNER,
+        cost: tuple[int, int] = (0, 0),
+        by_receipt: bool = False,
     ) -> list[int]:
-        """Have the carrier take messages: rows and charge, in one flush; return their ids."""
+        """
+        Have the carrier take messages: rows and charge, in one flush; return their ids.
+
+        `by_receipt`: the sell item is of delivered basis, so the flush does not charge it.
+        """
         item_id, micros = item
+        cost_item, cost_micros = cost
         at = recorded_at or accepted_at
         base = first_id_at(int(accepted_at.timestamp() * 1000)) + next(self.ids) * 1_000
         message_ids = list(range(base, base + messages))
@@ -154,20 +169,46 @@ class Books:
         for column, value in (
             (sent.segments, 1), (sent.segment_counts, segments), (sent.carrier_ids, CARRIER),
             (sent.statuses, 0), (sent.sell_item_ids, item_id), (sent.sell_micros, micros * segments),
-            (sent.cost_item_ids, 0), (sent.cost_micros, 0),
+            (sent.cost_item_ids, cost_item), (sent.cost_micros, cost_micros * segments),
         ):  # fmt: skip
             column.extend([value] * messages)
         sent.smsc_ids += [b"%x" % message_id for message_id in message_ids]
         sent.reasons += [None] * messages
         sent.sent_at += [at] * messages
         charge = Charge(
-            merchant_id, campaign_id, CARRIER, item_id, micros * segments, 0, 0, segments,
-            quarter_hour_of(base), currency, "",
+            merchant_id, campaign_id, CARRIER, 0 if by_receipt else item_id,
+            0 if by_receipt else micros * segments, cost_item, cost_micros * segments, segments,
+            quarter_hour_of(base), currency, currency if cost_item else "",
         )  # fmt: skip
         flush.charges[charge] += messages
         flush.at = at
         await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids))
         return message_ids
+
+    async def write_messages(self, merchant_id: int, message_ids: Sequence[int], text: str = "Hello") -> None:
+        """Write the messages that `take` wrote outcomes of, as system messages."""
+        await self.execute(
+            "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender, body) "
+            "SELECT $1, id, 33612345678, 'answer', '36111', $3 FROM unnest($2::bigint[]) AS n (id)",
+            merchant_id,
+            list(message_ids),
+            text,
+        )
+
+    async def receipt(
+        self, merchant_id: int, message_id: int, state: ReceiptState, at: datetime, *, recorded_at: datetime
+    ) -> None:
+        """Have a final receipt come for a message of delivered basis, in a flush of its own."""
+        flush = Flush(number=next(self.flushes), at=recorded_at)
+        columns = flush.receipts
+        columns.merchant_ids.append(merchant_id)
+        columns.message_ids.append(message_id)
+        columns.segments.append(1)
+        columns.states.append(state)
+        columns.errors.append(b"")
+        columns.received_at.append(at)
+        flush.by_receipt.append((merchant_id, message_id, 1))
+        await commit(self.database, flush, owner=OWNER, next_id=lambda: next(self.ids))
 
     async def accounts(self) -> dict[tuple[str, str], int]:
         rows = await self.rows(

@@ -1,0 +1,12 @@
+"""What is told of bills beside statements and documents, as the API and the command line have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smsgate.flows.explaining import Explaining
+
+
+@dataclass(frozen=True, slots=True)
+class BillingReports:
+    explaining: Explaining
