@@ -112,6 +112,9 @@ class Campaign(AnswerModel):
     paused_reason: str | None = Field(
         description="`stop_rate` or `failure_rate`: the guard paused it. null: not paused, or by yourself."
     )
+    offers_wait_since: datetime | None = Field(
+        description="No endpoint of yours takes orders since then: its offers wait, then go on. null: no."
+    )
     progress: Progress | None = Field(description="Only when one campaign is read.")
     created_at: datetime
     started_at: datetime | None
@@ -263,6 +266,7 @@ def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = 
         messages_per_minute=record.messages_per_minute,
         guard=guard_answer(record),
         paused_reason=record.paused_reason,
+        offers_wait_since=record.shop_lost_at if record.state == "sending" else None,
         progress=progress,
         created_at=record.created_at,
         started_at=record.started_at,

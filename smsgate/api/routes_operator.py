@@ -110,6 +110,9 @@ class Merchant(AnswerModel):
     price_list: str | None
     state: str
     sending_weight: int
+    offers_wait_since: Instant | None = Field(
+        description="No endpoint of its shop takes orders since: its offers wait. null: they do not."
+    )
     created_at: Instant
 
 
@@ -243,6 +246,7 @@ def _merchant(call: Call, row: MerchantRow) -> Merchant:
         price_list=price_list,
         state=row.state,
         sending_weight=row.sending_weight,
+        offers_wait_since=row.shop_lost_at,
         created_at=row.created_at,
     )
 

@@ -62,6 +62,10 @@ class Endpoint(AnswerModel):
     event_types: list[str]
     state: State
     disabled_reason: str
+    failing_since: datetime | None = Field(
+        description="Since then attempts fail here and no order was taken. null: all is well."
+    )
+    failures: int = Field(description="Attempts that failed since `failing_since`.")
     previous_secret_until: datetime | None
     created_at: datetime
 
@@ -158,6 +162,8 @@ def as_endpoint(call: Call, record: EndpointRecord) -> Endpoint:
         event_types=list(record.event_types),
         state="active" if record.state == "active" else "disabled",
         disabled_reason=record.disabled_reason,
+        failing_since=record.failing_since,
+        failures=record.failures,
         previous_secret_until=record.previous_until,
         created_at=record.created_at,
     )

@@ -225,5 +225,6 @@ def as_dict(services: Services, row: MerchantRow, price_list_name: str | None) -
         "price_list": price_list_name,
         "state": row.state,
         "sending_weight": row.sending_weight,
+        "offers_wait_since": row.shop_lost_at,
         "created_at": row.created_at,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -30,6 +29,7 @@ from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
 from smsgate.daemon.services import Services, open_services
 from smsgate.daemon.watching import watch_gateway
+from smsgate.daemon.webhooks import WebhookSide
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.housekeeping import Housekeeping
@@ -38,7 +38,6 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
-from smsgate.store.deliveries import PgDeliveries
 from smsgate.store.health import PgHealth
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.idempotency import PgIdempotency
@@ -50,10 +49,8 @@ from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.usage import PgPriceData
 from smsgate.telemetry.loop_lag import LoopLag
-from smsgate.telemetry.metrics import Metrics, watch_deliveries, watch_loops
+from smsgate.telemetry.metrics import Metrics, watch_loops
 from smsgate.webhooks.client import WebhookClient
-from smsgate.webhooks.courier import Courier
-from smsgate.webhooks.delivery import Deliveries
 from smsgate.webhooks.prover import ChallengeProver
 
 log = structlog.get_logger(__name__)
@@ -61,7 +58,6 @@ log = structlog.get_logger(__name__)
 DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
 WEBHOOK_GRACE_S = 5.0
 ESMES_DRAIN_S = 5.0  # for commits under way, and for ESMEs to answer our unbind
-ORDERS_INTERVAL_S = 1.0  # what happens to orders by time is this late at most
 HOUSEKEEPING_INTERVAL_S = 3600.0
 HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
 
@@ -86,7 +82,7 @@ class Process:
         self.gateway: Gateway | None = None
         self._senders = sender_table(settings)
         self.reloading = Reloading(settings, services.database, None, self._senders, read)
-        self.webhooks: Deliveries | None = None
+        self.webhooks: WebhookSide | None = None
         self.esmes: EsmeSide | None = None
         self.api: Serving | None = None
         self._app: web.Application | None = None
@@ -239,26 +235,11 @@ class Process:
         )
 
     def _start_webhooks(self, commerce: Commerce) -> None:
-        services = self.services
-        courier = Courier(
-            self._client,
-            services.keyring,
-            commerce.orders,
-            services.public_ids,
-            services.clock,
-            random.SystemRandom().random,
-        )
-        self.webhooks = Deliveries(
-            PgDeliveries(services.database),
-            courier,
-            self.settings.webhooks.policy(),
-            services.clock,
-            owner=services.lease.epoch,
-            settings=self.settings.webhooks.delivery(),
-        )
-        self._wakeups.webhooks = self.webhooks
-        self._tasks.append(asyncio.create_task(self.webhooks.run(), name="webhooks"))
-        self._begin(Loop("orders", commerce.orders.fire_due, services.clock, interval_s=ORDERS_INTERVAL_S))
+        side = self.webhooks = WebhookSide(self.settings, self.services, self._client, commerce)
+        self._wakeups.webhooks = side.deliveries
+        self._tasks.append(asyncio.create_task(side.deliveries.run(), name="webhooks"))
+        for loop in side.loops:
+            self._begin(loop)
 
     def _start_housekeeping(self) -> None:
         clock = self.services.clock
@@ -285,7 +266,7 @@ class Process:
         loops = [*self._loops, *(gateway.loops if gateway else []), *(esmes.loops if esmes else [])]
         watch_loops(metrics, self._lag, loops, clock)
         if self.webhooks is not None:
-            watch_deliveries(metrics, self.webhooks)
+            self.webhooks.watch(metrics)
         if esmes is not None:
             esmes.watch(metrics)
         if gateway is None:
@@ -358,7 +339,7 @@ class Process:
         if self.gateway is not None:
             await self.gateway.drain(DRAIN_S)
         if self.webhooks is not None:
-            await self.webhooks.stop(WEBHOOK_GRACE_S)
+            await self.webhooks.deliveries.stop(WEBHOOK_GRACE_S)
         if self.api is not None:
             await self.api.stop()
         for loop in self._loops:

@@ -33,6 +33,7 @@ EVENT_TYPES: Final = (
     "offer.sold_out",
     "offer.late_reply",
     "merchant.unreachable",
+    "merchant.reachable",
 )
 
 
@@ -132,6 +133,7 @@ class CampaignRecord:
     guard: GuardOverrides = NO_OVERRIDES
     guard_off: bool = False  # the merchant went on all the same
     paused_reason: str | None = None  # campaigns.guard.GuardReason; None: not paused, or by the merchant
+    shop_lost_at: datetime | None = None  # the merchant's shop takes no orders since: what it sends waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,8 @@ class EndpointRecord:
     state: str
     disabled_reason: str
     created_at: datetime
+    failing_since: datetime | None = None  # no order was taken since (flows/shop_reach.py)
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

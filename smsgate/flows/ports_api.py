@@ -127,6 +127,7 @@ class MerchantRow:
     state: str
     sending_weight: int  # its share where several merchants send by one carrier
     created_at: datetime
+    shop_lost_at: datetime | None = None  # its shop takes no orders since: its offers wait
 
 
 @dataclass(frozen=True, slots=True)

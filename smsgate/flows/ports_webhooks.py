@@ -48,6 +48,17 @@ class DeliveryResult:
     delivered_at: datetime | None
 
 
+@dataclass(slots=True)
+class EndpointAnswers:
+    """What some attempts have shown of an endpoint; those that broke on our side do not count."""
+
+    merchant_id: int
+    endpoint_id: int
+    failures: int = 0
+    took: bool = False
+    took_order: bool = False  # an event that hands over an order
+
+
 class DataKeys(Secrets, Protocol):
     """Sealing, for callers that may wait for a key to be read."""
 
@@ -69,8 +80,15 @@ class DeliveriesStore(Protocol):
         """Take deliveries that are due; of one subject the oldest pending event alone."""
         ...
 
-    async def settle(self, results: Sequence[DeliveryResult], *, owner: int) -> None:
-        """Write results; one whose claim was lost to another node changes nothing."""
+    async def settle(
+        self,
+        results: Sequence[DeliveryResult],
+        answers: Sequence[EndpointAnswers],
+        *,
+        owner: int,
+        at: datetime,
+    ) -> None:
+        """Write results, and what they show; one whose claim was lost to another node changes no delivery."""
         ...
 
     async def disable(self, merchant_id: int, endpoint_id: int, reason: str) -> None: ...

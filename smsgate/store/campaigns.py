@@ -293,4 +293,5 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         guard=GuardOverrides(row["guard_first_sends"], row["guard_stop_share"], row["guard_failure_share"]),
         guard_off=row["guard_off"],
         paused_reason=row["paused_reason"],
+        shop_lost_at=row["shop_lost_at"],
     )

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from smsgate.flows.commerce_records import EventRecord
-from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, DueEndpoint
+from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, DueEndpoint, EndpointAnswers
 from smsgate.store.catalogue import load
+from smsgate.store.shop_reach import note_answers
 
 if TYPE_CHECKING:
     from smsgate.store.pool import Database
@@ -66,7 +67,14 @@ class PgDeliveries:
             for record in sorted(records, key=attrgetter("event_id"))
         ]
 
-    async def settle(self, results: Sequence[DeliveryResult], *, owner: int) -> None:
+    async def settle(
+        self,
+        results: Sequence[DeliveryResult],
+        answers: Sequence[EndpointAnswers],
+        *,
+        owner: int,
+        at: datetime,
+    ) -> None:
         by_merchant: dict[int, list[DeliveryResult]] = defaultdict(list)
         for result in results:
             by_merchant[result.merchant_id].append(result)
@@ -74,6 +82,7 @@ class PgDeliveries:
             for merchant_id, group in by_merchant.items():
                 columns = [[get(result) for result in group] for get in _RESULT_COLUMNS]
                 await connection.execute(_SQL["settle"], merchant_id, owner, *columns)
+            await note_answers(connection, answers, at)
 
     async def disable(self, merchant_id: int, endpoint_id: int, reason: str) -> None:
         async with self._database.bulk() as connection:

@@ -121,4 +121,6 @@ def _record(row: asyncpg.Record) -> EndpointRecord:
         state=row["state"],
         disabled_reason=row["disabled_reason"],
         created_at=row["created_at"],
+        failing_since=row["failing_since"],
+        failures=row["failures"],
     )

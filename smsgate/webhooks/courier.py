@@ -26,7 +26,7 @@ OUR_FAULT_DELAY_S: Final = 30.0  # an attempt that failed on our side is repeate
 ERROR_TEXT_MAX: Final = 1_024  # characters of `last_error`, shown to the merchant
 BODY_SHOWN: Final = 512  # octets of a refusing answer, escaped
 GONE: Final = 410
-DECIDED_TYPE: Final = "order.created"
+ORDER_TYPE: Final = "order.created"  # hands over an order; its answer may hold the shop's decision
 TABLE: Final = "webhook_endpoint"
 
 
@@ -133,7 +133,7 @@ class Courier:
 
     async def _decide(self, claim: ClaimedDelivery, answer: Answer) -> str:
         """Hand on the decision of a shop that answers an order at once; return a note for the merchant."""
-        if claim.event.type != DECIDED_TYPE or not answer.body:
+        if claim.event.type != ORDER_TYPE or not answer.body:
             return ""
         if not answer.whole:
             return "delivered; the answer was too long to hold a decision"

@@ -18,9 +18,9 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.errors import AddressRefused, SmsgateError, StoreError, StoreUnavailable
-from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveriesStore, DueEndpoint
+from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveriesStore, DueEndpoint, EndpointAnswers
 from smsgate.security.addresses import AddressPolicy, check_url
-from smsgate.webhooks.courier import Courier, Outcome, Verdict
+from smsgate.webhooks.courier import ORDER_TYPE, Courier, Outcome, Verdict
 from smsgate.webhooks.pace import Pace
 
 log = structlog.get_logger("smsgate.webhooks")
@@ -218,7 +218,12 @@ class Deliveries:
         self.wake.set()
 
     async def _write(self, outcomes: Sequence[Outcome]) -> None:
-        await self._store.settle([outcome.result for outcome in outcomes], owner=self._owner)
+        await self._store.settle(
+            [outcome.result for outcome in outcomes],
+            answers_of(outcomes),
+            owner=self._owner,
+            at=self._clock.now(),
+        )
         for outcome in outcomes:
             if outcome.disable:
                 claim = outcome.claim
@@ -268,6 +273,21 @@ class Deliveries:
             log.warning("webhooks_not_released", error=str(exc)[:200])
         log.info("webhooks_parked", deliveries=len(parked))
         self._stopped.set()
+
+
+def answers_of(outcomes: Sequence[Outcome]) -> list[EndpointAnswers]:
+    """Return what attempts have shown of each endpoint."""
+    found: dict[tuple[int, int], EndpointAnswers] = {}
+    for outcome in outcomes:
+        claim = outcome.claim
+        key = (claim.merchant_id, claim.endpoint_id)
+        seen = found.setdefault(key, EndpointAnswers(*key))
+        if outcome.verdict is Verdict.DELIVERED:
+            seen.took = True
+            seen.took_order |= claim.event.type == ORDER_TYPE
+        elif outcome.verdict is not Verdict.POSTPONED:
+            seen.failures += 1
+    return list(found.values())
 
 
 async def _beside(settling: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:

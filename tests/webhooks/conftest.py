@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ import pytest
 from aiohttp import web
 
 from smsgate.security.addresses import AddressPolicy
+from smsgate.security.sealing import MasterKey
+from smsgate.store.keyring import StoredKeyring
+from smsgate.store.pool import Database
 from smsgate.webhooks.client import WebhookClient
+from tests.webhooks.gateway import Gateway
 
 LOOPBACK = AddressPolicy.of(allow=["127.0.0.0/8"], extra_ports=None, allow_http=True)
 
@@ -128,3 +133,9 @@ def policy() -> AddressPolicy:
 async def client(names: Names) -> AsyncIterator[WebhookClient]:
     async with WebhookClient(LOOPBACK, lookup=names) as opened:
         yield opened
+
+
+@pytest.fixture
+async def gateway(database: Database, client: WebhookClient, policy: AddressPolicy) -> Gateway:
+    keyring = await StoredKeyring.load(database, MasterKey(secrets.token_bytes(32)))
+    return Gateway(database, keyring, client, policy)

@@ -1,6 +1,7 @@
 -- name: insert_events
 -- scope: merchant
 -- The outbox: an event and what is to be delivered of it stand or fall with the change that it tells of.
+-- Whoever takes orders is told that they cannot be handed over, asked for or not.
 WITH new AS (
     SELECT *
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
@@ -14,7 +15,8 @@ INSERT INTO webhook_delivery (merchant_id, event_id, endpoint_id, subject, state
 SELECT n.merchant_id, n.event_id, e.endpoint_id, n.subject, 'pending', n.created_at
 FROM new n
 JOIN webhook_endpoint e ON e.merchant_id = n.merchant_id
-WHERE e.state = 'active' AND (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types));
+WHERE e.state = 'active' AND (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types)
+    OR n.type LIKE 'merchant.%' AND 'order.created' = ANY (e.event_types));
 
 -- name: event
 -- scope: merchant

@@ -5,21 +5,21 @@
 SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_weight AS weight,
        c.messages_per_minute
   FROM campaign c
-  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
+  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE c.state = 'sending'
  ORDER BY c.campaign_id
 
 -- name: known_states
 -- scope: report
--- What a suspended merchant was sending waits as if paused, until the merchant is active again.
+-- What a suspended merchant was sending, or one whose shop takes no orders, waits as if paused until that is over.
 SELECT c.merchant_id, c.campaign_id, CASE c.state WHEN 'sending' THEN 'paused' ELSE c.state END AS state,
        v.sender, v.expires_at, k.sending_weight AS weight, c.messages_per_minute
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
- WHERE c.state <> 'sending' OR k.state = 'suspended'
+ WHERE c.state <> 'sending' OR k.state = 'suspended' OR k.shop_lost_at IS NOT NULL
 
 -- name: take_chunk
 -- scope: merchant
@@ -42,7 +42,7 @@ SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.a
        v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
        v.sender, v.expires_at, v.tlvs, t.sending_weight, c.messages_per_minute
   FROM campaign c
-  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active'
+  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE c.merchant_id = $1 AND c.campaign_id = $2
    FOR SHARE OF c

@@ -26,7 +26,11 @@ LIMIT $3;
 
 -- name: change_endpoint
 -- scope: merchant
-UPDATE webhook_endpoint SET event_types = $3, state = $4, disabled_reason = $5
+-- Whoever is enabled begins anew: nothing is known against it.
+UPDATE webhook_endpoint
+SET event_types = $3, state = $4, disabled_reason = $5,
+    failing_since = CASE WHEN state = $4 THEN failing_since END,
+    failures = CASE WHEN state = $4 THEN failures ELSE 0 END
 WHERE merchant_id = $1 AND endpoint_id = $2
 RETURNING endpoint_id;
 
