@@ -195,7 +195,7 @@ ROUTES: Final = (
         request=CreateTrigger,
         response=TriggerWithSecret,
         status=201,
-        errors=("mapping_invalid", "triggers_too_many"),
+        errors=("mapping_invalid", "triggers_too_many", "tlv_not_allowed"),
         idempotent=False,
         description="The secret would be kept with an Idempotency-Key's answer, so there is none here.",
     ),
@@ -217,7 +217,7 @@ ROUTES: Final = (
         Scope.WEBHOOKS_MANAGE,
         request=ChangeTrigger,
         response=Trigger,
-        errors=("mapping_invalid",),
+        errors=("mapping_invalid", "tlv_not_allowed"),
     ),
     Route("DELETE", f"{_PATH}/{{id}}", delete_trigger, "Delete a trigger", Scope.WEBHOOKS_MANAGE, status=204),
     Route(

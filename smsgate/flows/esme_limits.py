@@ -79,7 +79,9 @@ class EsmeLimits:
         now = self._clock.monotonic()
         if spending.throttle.available(now) < min(segments, account.rate_per_s):
             return Status.THROTTLED
-        spending.throttle.take(segments, now)
+        taken = spending.throttle.take(segments, now)
+        if taken < segments:  # a message of more segments than a second gives is waited for afterwards
+            spending.throttle.owe(segments - taken, now)
         spending.pending_segments += more
         return Status.OK
 

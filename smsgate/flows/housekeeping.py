@@ -10,7 +10,9 @@ from typing import Final, Protocol
 import structlog
 
 from smsgate.campaigns.caps import WEEK
+from smsgate.campaigns.consent import IDLE_YEARS_MAX
 from smsgate.clock import Clock
+from smsgate.flows.consent_ageing import YEAR
 from smsgate.flows.events import RETENTION as EVENTS_KEPT
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,7 @@ KEPT: Final = {
     "esme_delivery": timedelta(0),  # receipts and MOs whose ESME did not come in time
     "esme_day": timedelta(days=40),  # what an account sent on a day; the ledger keeps what it costs
     "marketing_contact": WEEK,  # no cap looks back farther
+    "number_stop": IDLE_YEARS_MAX * YEAR,  # a consent from before it has ended by itself
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 

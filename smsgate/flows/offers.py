@@ -14,12 +14,12 @@ from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid, TextError
 from smsgate.flows.commerce_records import MerchantProfile, OfferDraft, OfferRecord, Page, PageAsk
 from smsgate.flows.ports import Ids
-from smsgate.flows.ports_commerce import TLV_REFUSAL, OffersStore, SenderInfo, refused_tags
+from smsgate.flows.ports_commerce import TLV_REFUSAL, OffersStore, SenderInfo, check_tlvs, refused_tags
 from smsgate.flows.records import OfferVersion
 from smsgate.money import check_currency
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.replacements import Replaced, replace_for_segment
-from smsgate.protocol.tlvs import encode_tlvs
+from smsgate.protocol.tlvs import Tlvs, encode_tlvs
 
 LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when it is nearly over
 LIFE_MAX: Final = timedelta(days=366)
@@ -97,6 +97,15 @@ class Offers:
         for finding in self._sender_findings(sender, merchant):
             raise Invalid(finding.message, code=finding.code, pointer=pointer)
         return merchant
+
+    def check_tlvs(self, tlvs: Tlvs, sender: str) -> None:
+        """
+        Refuse TLVs that no offer from this sender may bring.
+
+        Raises:
+            Invalid: code `tlv_not_allowed`.
+        """
+        check_tlvs(tlvs, self._senders.get(sender))
 
     def alphabets(self, sender: str) -> tuple[Alphabet, ...]:
         """Return what the carrier of a sender number takes; GSM 03.38 and UCS-2 for one that is not ours."""

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import StoreUnavailable
+from smsgate.errors import StoreError
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import Flush, Resolved
 
@@ -95,7 +95,7 @@ class OptOuts:
         try:
             while await self.step():
                 pass
-        except StoreUnavailable as exc:
+        except StoreError as exc:
             log.warning("carrier_opt_outs_lost", messages=len(self._waiting), error=str(exc))
 
     def _note(self, messages: Iterable[Sequence[int]]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from smsgate.campaigns.guard import GuardOverrides
+from smsgate.errors import Invalid
 from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import (
     AudienceGroup,
@@ -33,7 +34,7 @@ from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, O
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.segmentation import Concat
-from smsgate.protocol.tlvs import parse_tlvs
+from smsgate.protocol.tlvs import Tlvs, encode_tlvs, parse_tlvs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,17 @@ class SenderInfo:
 
 
 TLV_REFUSAL: Final = "the carrier of this sender lets no message bring the tag 0x{:04x}"
+
+
+def check_tlvs(tlvs: Tlvs, info: SenderInfo | None) -> None:
+    """
+    Refuse TLVs that no text from this sender may bring.
+
+    Raises:
+        Invalid: code `tlv_not_allowed`.
+    """
+    if refused := refused_tags(encode_tlvs(tlvs), info):
+        raise Invalid(TLV_REFUSAL.format(refused[0]), code="tlv_not_allowed", pointer="/tlvs")
 
 
 def refused_tags(tlvs: bytes, info: SenderInfo | None) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from smsgate.billing.prices import Direction, PriceBook
+from smsgate.billing.prices import Direction, PriceBook, PriceVersion
 from smsgate.billing.rating import Rated, rate_columns
 from smsgate.flows.ports import Carrier
 from smsgate.flows.routes import Prices
@@ -58,13 +58,18 @@ def rated(
     networks: Sequence[str],
     segments: Sequence[int] | int,
 ) -> Rated:
-    """Return the prices of MTs by one list; of a held or waiting message they are those of its acceptance."""
+    """
+    Return the prices of MTs by one list; of a held or waiting message they are those of its acceptance.
+
+    A list that a merchant or a carrier got after the acceptance, and that is younger, has the prices of its
+    first version: the message was taken in, and nobody would send it otherwise.
+    """
     if book is None or not message_ids:
         return rate_columns(None, Direction.MT, networks, segments)
-    first = book.version_at(_accepted_at(min(message_ids)))
-    if first is book.version_at(_accepted_at(max(message_ids))):
+    first = _version_of(book, min(message_ids))
+    if first is _version_of(book, max(message_ids)):
         return rate_columns(first, Direction.MT, networks, segments)
-    versions = [book.version_at(_accepted_at(message_id)) for message_id in message_ids]
+    versions = [_version_of(book, message_id) for message_id in message_ids]
     of_version = {
         id(version): rate_columns(version, Direction.MT, networks, segments) for version in versions
     }
@@ -77,5 +82,6 @@ def rated(
     )
 
 
-def _accepted_at(message_id: int) -> datetime:
-    return datetime.fromtimestamp(unix_ms_of(message_id) / 1_000, UTC)
+def _version_of(book: PriceBook, message_id: int) -> PriceVersion | None:
+    accepted_at = datetime.fromtimestamp(unix_ms_of(message_id) / 1_000, UTC)
+    return book.version_at(accepted_at) or next(iter(book.versions), None)

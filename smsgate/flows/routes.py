@@ -158,8 +158,10 @@ class Routes:
         """Return who takes over what `batch` has not written; None: nobody who is up and was not tried."""
         now_at = self._carriers.get(batch.carrier_id)
         gone = self.down() | batch.way.tried | ({now_at.name} if now_at else set())
+        ids = self._ids()
+        gone |= {name for tier in batch.way.tiers for name in tier.carriers if name not in ids}  # by a reload
         left = without(batch.way.tiers, gone)
-        return self._ids().get(pick(left[0], batch.message_ids[0])) if left else None
+        return ids[pick(left[0], batch.message_ids[0])] if left else None
 
     def down(self) -> frozenset[str]:
         """Return the carriers that nothing can be written to, longer than the grace."""

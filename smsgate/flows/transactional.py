@@ -22,11 +22,10 @@ from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.long_texts import PARTS_MAX, measured
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import (
-    TLV_REFUSAL,
     OffersStore,
     SenderInfo,
     TransactionalStore,
-    refused_tags,
+    check_tlvs,
 )
 from smsgate.flows.pricing import Pricing, price_missing
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
@@ -136,8 +135,7 @@ class Transactional:
             raise Invalid(
                 f"{ask.sender!r} is not one of your sender numbers", code="sender_unknown", pointer="/sender"
             )
-        if refused := refused_tags(encode_tlvs(ask.tlvs), info):
-            raise Invalid(TLV_REFUSAL.format(refused[0]), code="tlv_not_allowed", pointer="/tlvs")
+        check_tlvs(ask.tlvs, info)
         encoding: Encoding | Literal["octets"]
         if isinstance(ask.content, str):
             encoding, segments = measured(ask.content, info.alphabets, info.long_alphabets, info.concat)

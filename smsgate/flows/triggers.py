@@ -39,6 +39,7 @@ from smsgate.flows.offers import Offers
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore, TriggersStore
 from smsgate.flows.ports_webhooks import DataKeys
+from smsgate.protocol.tlvs import Tlvs
 from smsgate.security.compare import same
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.webhook_signatures import new_secret, verify
@@ -60,6 +61,10 @@ class TriggerSettings:
     expires_in_s: int = LIFE_DEFAULT_S
     replace: bool = False  # see OfferDraft
     tlvs: Mapping[int, str] = field(default_factory=dict)  # of each of its offers: tag, octets in hexadecimal
+
+    @property
+    def own_tlvs(self) -> Tlvs:
+        return tuple((tag, bytes.fromhex(value)) for tag, value in self.tlvs.items())
 
 
 class Triggers:
@@ -97,10 +102,10 @@ class Triggers:
         Store a trigger; return it with its secret, which is shown this once.
 
         Raises:
-            Invalid: code `mapping_invalid`.
+            Invalid: code `mapping_invalid` or `tlv_not_allowed`.
             Conflict: code `triggers_too_many`.
         """
-        check_settings(mapping, settings)
+        self._check(mapping, settings)
         trigger_id, secret = self._ids.next(), new_secret()
         await self._secrets.ensure(merchant_id)
         record = TriggerRecord(
@@ -116,6 +121,10 @@ class Triggers:
         )
         await self._store.create(record, TRIGGERS_MAX)
         return record, secret
+
+    def _check(self, mapping: Mapping[str, Any], settings: TriggerSettings) -> None:
+        check_settings(mapping, settings)
+        self._offers.check_tlvs(settings.own_tlvs, settings.sender)
 
     async def get(self, merchant_id: int, trigger_id: int) -> TriggerRecord:
         return await self._store.get(merchant_id, trigger_id)
@@ -138,7 +147,7 @@ class Triggers:
         old_mapping, old_settings = parts_of(before)
         mapping = old_mapping if mapping is None else mapping
         settings = settings or old_settings
-        check_settings(mapping, settings)
+        self._check(mapping, settings)
         after = replace(
             before,
             name=name or before.name,
@@ -339,7 +348,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         ask_above_minor=mapped.ask_above_minor,
         external_id=mapped.external_id,
         replace=settings.replace,
-        tlvs=tuple((tag, bytes.fromhex(value)) for tag, value in settings.tlvs.items()),
+        tlvs=settings.own_tlvs,
     )
 
 

@@ -172,6 +172,8 @@ class CarrierAccount:
     ) -> int:
         assert len(bodies) == len(slots)
         count = min(len(bodies), self.room(lane))
+        if segments:
+            count = self._flow.fitting(segments[:count], lane)
         start = self._flow.submit(self._senders, bodies[:count], slots[:count])
         if segments and (more := sum(segments[:start]) - start):
             self._flow.throttle.owe(more, self._clock.monotonic())

@@ -27,13 +27,13 @@ class Flow:
         self.throttle = Throttle(profile.rate_per_s, profile.burst, clock(), start_per_s=profile.start_per_s)
 
     def adopt(self, profile: CarrierProfile) -> None:
-        """Go on by another contract; a new rate begins with what the old one had left."""
+        """Go on by another contract; a new rate begins with what the old one had left, or owed."""
         old, self._profile = self._profile, profile
         if (old.rate_per_s, old.burst) != (profile.rate_per_s, profile.burst):
             now = self._clock()
-            left = self.throttle.available(now)
+            left = self.throttle.level(now)
             self.throttle = Throttle(profile.rate_per_s, profile.burst, now, start_per_s=profile.start_per_s)
-            self.throttle.take(max(0, self.throttle.available(now) - left), now)
+            self.throttle.owe(max(0.0, self.throttle.level(now) - left), now)
 
     def room(self, senders: Sequence[Connection], lane: Lane) -> int:
         """Return how many segments may be written now."""
@@ -55,6 +55,21 @@ class Flow:
         now = self._clock()
         at = self.throttle.next_at(wanted, now)
         return at if at <= now else at + ROOM_SLACK_S
+
+    def fitting(self, segments: Sequence[int], lane: Lane) -> int:
+        """
+        Return how many messages of so many segments each the rate gives room for, in their order.
+
+        One at least: what makes more segments than the bucket holds goes alone, and the rest of it is owed.
+        """
+        left = self.throttle.available(self._clock())
+        if lane is Lane.BULK:
+            left -= self._rate_reserve()
+        for place, each in enumerate(segments):
+            left -= each
+            if left < 0:
+                return max(1, place)
+        return len(segments)
 
     def submit(self, senders: Sequence[Connection], bodies: Sequence[bytes], slots: Sequence[int]) -> int:
         """Write over the binds, as many as rate and windows let through; return how many these are."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from smsgate.errors import BodyError
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, HEADER_SIZE, Frame, framing_error
-from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, encode_body
+from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, decode_pdu, encode_body
 from smsgate.protocol.receipt_states import STATE_WORDS
 from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX
 from smsgate.protocol.session_states import Receipts, SubmitAnswers
@@ -119,9 +119,14 @@ def walk(
             nul = data.find(0, body, stop)
             columns.slots.append(slot)
             columns.statuses.append(status)
-            columns.message_ids.append(data[body : nul if nul >= 0 else stop])
-            if 0 <= nul < stop - TLV_HEAD.size:
-                _note_congestion(data, nul + 1, stop, columns)
+            if status and body < stop:
+                refusal = decode_pdu(Frame(command_id, number, status, data[body:stop]))  # of many forms
+                columns.message_ids.append(refusal.fields.get("message_id", b""))
+                _note_congestion(refusal.tlvs, columns)
+            else:
+                columns.message_ids.append(data[body : nul if nul >= 0 else stop])
+                if 0 <= nul < stop - TLV_HEAD.size:
+                    _note_congestion(parse_tlvs(data, nul + 1, stop)[0], columns)
         elif not (
             receipts and command_id == _DELIVER_SM and _read_receipt(data, body, stop, number, columns)
         ):
@@ -134,8 +139,7 @@ def walk(
     return start, None
 
 
-def _note_congestion(data: bytes, start: int, stop: int, columns: Columns) -> None:
-    tlvs, _ = parse_tlvs(data, start, stop)
+def _note_congestion(tlvs: Tlvs, columns: Columns) -> None:
     congestion = tlv_number(tlvs, Tag.CONGESTION_STATE)
     if congestion is not None:
         columns.congestion_state = congestion

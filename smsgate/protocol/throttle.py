@@ -106,7 +106,12 @@ class Throttle:
         self._fill(now)
         return max(0, int(self._tokens + TOKEN_EPSILON))
 
-    def owe(self, segments: int, now: float) -> None:
+    def level(self, now: float) -> float:
+        """Return the segments in the bucket, with parts of one; below 0 what is owed."""
+        self._fill(now)
+        return self._tokens
+
+    def owe(self, segments: float, now: float) -> None:
         """Take that what was sent makes so many segments more than were taken; the next ones wait for it."""
         self._fill(now)
         self._tokens -= segments

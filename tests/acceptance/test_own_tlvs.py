@@ -16,6 +16,10 @@ TEMPLATE = {"tag": "0x1401", "value": "1107234560000054321"}
 ANOTHER = {"tag": "0x1401", "hex": "ff00"}
 
 
+def a_mapping() -> dict[str, str]:
+    return {"item": "$.title", "price": "$.price", "currency": "EUR", "audience": "music"}
+
+
 async def sent(company: EsmeTown, before: int, count: int) -> list[Pdu]:
     await eventually(lambda: len(company.written()) == before + count)
     return company.written()[before:]
@@ -59,7 +63,7 @@ async def test_a_triggers_tlvs_stand_in_each_of_its_offers(ground: Ground) -> No
         asked = {
             "name": "new product",
             "sender": SENDER,
-            "mapping": {"item": "$.title", "price": "$.price", "currency": "EUR", "audience": "music"},
+            "mapping": a_mapping(),
             "text": offer["text"],
         }
         trigger = await merchant.post("/v1/triggers", {**asked, "tlvs": [ANOTHER]})
@@ -94,6 +98,9 @@ async def test_a_tag_that_the_carrier_does_not_let_through_is_refused_with_its_n
         refused = await town.merchant.ask("POST", "/v1/offers", an_offer(town.clock, tlvs=[TEMPLATE]))
         assert (refused.status, refused.code) == (422, "tlv_not_allowed")
         assert "0x1401" in refused.body["errors"][0]["detail"]
+        trigger = {"name": "new", "sender": SENDER, "mapping": a_mapping(), "text": "{shop}"}
+        refused = await town.merchant.ask("POST", "/v1/triggers", {**trigger, "tlvs": [TEMPLATE]})
+        assert (refused.status, refused.code) == (422, "tlv_not_allowed")
         for tlvs, pointer in (
             ([TEMPLATE, ANOTHER], "/tlvs/1"),
             ([{"tag": "0x1401"}], "/tlvs/0"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from smsgate.clock import SystemClock
+from smsgate.flows.verifying import verify
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 from tests.flows.inbound_world import say
 from tests.flows.test_long_texts import LONG, sums
 from tests.flows.world import FIRST_MSISDN, SENDER, UNIT_MICROS, World, a_world, eventually
@@ -148,6 +152,31 @@ async def test_a_long_text_that_finds_no_room_to_wait_goes_in_none_of_its_parts(
         await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
         assert await world.value("SELECT count(*) FROM sent WHERE status = -2") == 3
         assert world.log.submits == 0
+
+
+async def test_a_text_that_waited_over_a_change_to_a_younger_list_is_sent_at_that_lists_first_price(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        message_id = await a_note(world, 0, text="Boxman: bonjour")
+        await asyncio.sleep(0.01)  # the list begins in a later millisecond
+        await world.execute("INSERT INTO price_list VALUES (7, 'sell-7', 'sell', 'EUR')")
+        await world.execute(
+            "INSERT INTO price_version (price_list_id, version, effective_from, source_sha256) "
+            "VALUES (7, 1, now(), '')"
+        )
+        await world.execute(
+            "INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros) "
+            "VALUES (71, 7, 1, 'mt', '*', 52000)"
+        )
+        await world.execute("UPDATE merchant SET price_list_id = 7")
+        async with world.gateway():
+            await eventually(lambda: world.texts_to(0) == ["Boxman: bonjour"])
+            await eventually(lambda: world.value("SELECT count(*) = 1 FROM sent"))
+        (row,) = await world.rows("SELECT * FROM sent")
+        assert (row["message_id"], row["sell_item_id"], row["sell_micros"]) == (message_id, 71, 52_000)
+        proof = await verify(PgVerify(database))
+        assert [each for each in proof.broken if each.invariant in {"I2", "I3"}] == []
 
 
 async def test_a_text_waits_for_a_stop_that_is_not_decided_yet_and_goes_when_it_concerned_others(

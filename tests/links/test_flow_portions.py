@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
 
+from smsgate.clock import ManualClock
 from smsgate.flows.records import Lane
+from smsgate.links.carrier import CarrierAccount
 from smsgate.links.connection import Connection
 from smsgate.links.flow import PORTION_S, Flow
 from tests.links.fake_smsc import a_profile
@@ -17,6 +21,9 @@ class Wide:
 
     def room(self) -> int:
         return 10_000
+
+    def submit(self, bodies: Sequence[bytes], slots: Sequence[int]) -> int:
+        return len(bodies)
 
 
 BINDS = [cast("Connection", Wide())]
@@ -47,3 +54,28 @@ def test_campaigns_get_room_when_told_and_not_a_message_at_a_time(
         if not throttled and share <= 0.5:
             assert found >= int(rate * PORTION_S)
     assert written > 0
+
+
+@pytest.mark.parametrize("each", [1, 2, 8, 255])
+def test_long_texts_keep_to_the_rate_in_segments_from_the_first_second_on(each: int) -> None:
+    clock = ManualClock(datetime(2026, 11, 27, 12, 0, tzinfo=UTC))
+    profile = a_profile(2775, rate_per_s=30, window_max=10_000)
+    account = CarrierAccount(profile, 1, clock=clock, random=lambda: 0.5)
+    account._senders = BINDS
+    written: list[int] = []
+    for _ in range(3_000):
+        taken = account.submit([b"x"] * 100, range(100), Lane.INTERACTIVE, [each] * 100)
+        written.append(taken * each)
+        clock.advance(0.02)
+    burst = profile.burst + each - 1  # the last message may begin with one token
+    assert max(written) <= max(profile.burst, each)
+    assert sum(written[:50]) <= 30 + burst
+    assert 0.95 * 30 * 60 <= sum(written) <= 30 * 60 + burst
+
+
+def test_a_change_of_the_rate_forgives_nothing_that_is_owed() -> None:
+    flow = Flow(a_profile(2775, rate_per_s=30), lambda: 0.0)
+    flow.throttle.owe(700, 0.0)
+    owed = flow.throttle.level(0.0)
+    flow.adopt(a_profile(2775, rate_per_s=60))
+    assert flow.throttle.level(0.0) == owed < -690

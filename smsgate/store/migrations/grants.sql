@@ -80,7 +80,7 @@ GRANT UPDATE
     (carrier_id, status, segments, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at, parts)
     ON sent TO sg_bulk;
 
-GRANT INSERT, UPDATE ON number_stop TO sg_bulk;
+GRANT INSERT, UPDATE, DELETE ON number_stop TO sg_bulk;
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.

@@ -50,6 +50,14 @@ DELETE FROM mo_part
          WHERE carrier_id = $1 AND received_at < $2 LIMIT $3)
 RETURNING 1;
 
+-- name: number_stop_owners
+-- scope: report
+SELECT array_agg(hash) AS owner FROM (SELECT hash FROM number_stop WHERE stopped_at < $1 LIMIT 5000) AS old HAVING count(*) > 0;
+
+-- name: number_stop_delete
+-- scope: report
+DELETE FROM number_stop WHERE hash = ANY ($1::bytea[]) AND stopped_at < $2 AND $3::int > 0 RETURNING 1;
+
 -- name: marketing_contact_owners
 -- scope: report
 SELECT array_agg(msisdn) AS owner FROM (SELECT msisdn FROM marketing_contact WHERE last_at < $1 LIMIT 5000) AS old

@@ -86,7 +86,10 @@ WITH outcome AS MATERIALIZED (
     WHERE (coalesce(r.messages, 0), coalesce(r.segments, 0), coalesce(r.micros, 0))
         <> (coalesce(b.messages, 0), coalesce(b.segments, 0), coalesce(b.micros, 0))
 ), version AS (
-    SELECT price_list_id, version, effective_from,
+    -- What was accepted before a list began, and got it afterwards, has the prices of its first version.
+    SELECT price_list_id, version,
+        CASE WHEN row_number() OVER (PARTITION BY price_list_id ORDER BY effective_from) = 1 THEN '-infinity' ELSE effective_from END
+            AS effective_from,
         coalesce(lead(effective_from) OVER (PARTITION BY price_list_id ORDER BY effective_from), 'infinity') AS until
     FROM price_version
 ), item AS (

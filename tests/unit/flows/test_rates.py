@@ -44,8 +44,12 @@ def test_a_batch_of_one_version_has_its_price() -> None:
     assert rated(a_book(), [an_id(AFTER)] * 2, ["20801"] * 2, 1).micros == [45_000] * 2
 
 
-def test_before_the_first_version_nothing_has_a_price() -> None:
+def test_a_message_that_is_older_than_the_list_has_the_price_of_its_first_version() -> None:
     early = an_id(BEFORE - timedelta(days=300))
     found = rated(a_book(), [early, an_id(AFTER)], ["20801"] * 2, 1)
-    assert found.reasons == ["price_missing", None]
-    assert rated(None, [early], ["20801"], 1).reasons == ["price_missing"]
+    assert (found.micros, found.reasons) == ([40_000, 45_000], [None, None])
+
+
+def test_without_a_list_or_a_version_nothing_has_a_price() -> None:
+    assert rated(None, [an_id(BEFORE)], ["20801"], 1).reasons == ["price_missing"]
+    assert rated(PriceBook(1, "EUR", []), [an_id(BEFORE)], ["20801"], 1).reasons == ["price_missing"]

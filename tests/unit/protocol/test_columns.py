@@ -162,9 +162,17 @@ def test_the_congestion_state_of_a_response_is_told() -> None:
     assert (columns.message_ids, columns.congestion_state) == ([b"a"], 0x55)
 
 
-@given(st.binary(max_size=30))
-def test_any_body_of_a_submit_response_is_read_as_the_general_decoder_reads_it(body: bytes) -> None:
-    frame = Frame(CommandId.SUBMIT_SM_RESP, 1, 0, body)
+def test_the_congestion_state_of_a_refusal_that_leaves_out_its_id_is_told() -> None:
+    tlv = encode_tlvs(((Tag.CONGESTION_STATE, b"\x5f"),))
+    columns, _ = read(Frame(CommandId.SUBMIT_SM_RESP, 1, Status.THROTTLED, tlv).encode(), {1: 7})
+    assert (columns.message_ids, columns.congestion_state) == ([b""], 0x5F)
+
+
+@given(st.binary(max_size=30), st.sampled_from([0, 0x58]))
+def test_any_body_of_a_submit_response_is_read_as_the_general_decoder_reads_it(
+    body: bytes, status: int
+) -> None:
+    frame = Frame(CommandId.SUBMIT_SM_RESP, 1, status, body)
     columns, item = read(frame.encode(), {1: 7})
     assert item is None
     assert columns.message_ids == [decode_pdu(frame).fields.get("message_id", b"")]

@@ -1,0 +1,52 @@
+"""Who takes over a batch: what the rule said when it was made, as far as it is still there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple, cast
+
+from smsgate.billing.networks import default_table
+from smsgate.clock import ManualClock
+from smsgate.flows.batches import Batch, Way
+from smsgate.flows.ports import Carrier
+from smsgate.flows.routes import Prices, Routes
+from smsgate.routing.choosing import Tier
+from smsgate.routing.table import NO_ROUTES
+
+TIERS = tuple(Tier((name,), (1,)) for name in "abc")
+
+
+class Up(NamedTuple):
+    """A carrier of which only its name and that it is up are asked."""
+
+    name: str
+
+    def down_since(self) -> float | None:
+        return None
+
+
+class Waiting(NamedTuple):
+    carrier_id: int
+    way: Way
+    message_ids: tuple[int, ...] = (7,)
+
+
+def next_of(*names: str, tried: frozenset[str] = frozenset()) -> int | None:
+    """Return who takes over from the carrier a, of the carriers that a reload left."""
+    carriers = {"abc".index(name) + 1: cast("Carrier", Up(name)) for name in names}
+    clock = ManualClock(datetime(2026, 11, 27, tzinfo=UTC))
+    prices = cast("Prices", None)
+    routes = Routes(carriers, {}, NO_ROUTES, prices, default_table(), clock, grace_s=5.0)
+    return routes.next_carrier(cast("Batch", Waiting(1, Way("rule", TIERS, tried))))
+
+
+def test_the_next_tier_takes_over_and_nobody_twice() -> None:
+    assert next_of("a", "b", "c") == 2
+    assert next_of("a", "b", "c", tried=frozenset("b")) == 3
+    assert next_of("a", "b", "c", tried=frozenset("bc")) is None
+
+
+def test_a_carrier_that_a_reload_removed_is_passed_over() -> None:
+    assert next_of("a", "c") == 3
+    assert next_of("b", "c") == 2
+    assert next_of("a") is None
