@@ -31,7 +31,7 @@ _EMPTY: Final = frozenset(
 _WITH_TLVS: Final = BIND_RESPONSES | {CommandId.SUBMIT_SM_RESP, CommandId.DELIVER_SM, CommandId.DATA_SM}
 _DELIVERIES: Final = frozenset({CommandId.DELIVER_SM, CommandId.DATA_SM})
 # Reserved or unknown by SMPP 3.4 §5.2: nothing that a receiver has to understand.
-_ODD_FIELDS: Final = {
+ODD_FIELDS: Final = {
     "source_addr_ton": 0x07,
     "source_addr_npi": 0x12,
     "protocol_id": 0x7F,
@@ -100,4 +100,4 @@ class Bender:
 
 def _with_odd_fields(frame: Frame) -> bytes:
     pdu = decode_pdu(frame)
-    return encode_pdu(pdu._replace(fields={**pdu.fields, **_ODD_FIELDS}))[HEADER_SIZE:]
+    return encode_pdu(pdu._replace(fields={**pdu.fields, **ODD_FIELDS}))[HEADER_SIZE:]

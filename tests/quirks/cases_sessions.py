@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from smsgate.protocol.commands import CommandId
+from smsgate.protocol.frames import FrameDecoder
+from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.simulator.faulty_octets import ODD_FIELDS
 from tests.quirks.expectations import (
     everything_accounted,
     everything_delivered,
@@ -93,6 +96,32 @@ async def no_answer_to_an_alert(scene: Scene) -> None:
     assert not scene.smsc.client["generic_nacks"]
 
 
+async def unknown_tlvs_are_kept_as_octets(scene: Scene) -> None:
+    await everything_delivered(scene)
+    for command_id in (CommandId.SUBMIT_SM_RESP, CommandId.DELIVER_SM):
+        kept = pdus_from(scene, command_id)
+        assert len(kept) >= scene.case.messages
+        assert all(set(scene.faults.tlvs) <= set(pdu.tlvs) for pdu in kept)
+
+
+async def odd_fields_are_kept(scene: Scene) -> None:
+    await everything_delivered(scene)
+    kept = pdus_from(scene, CommandId.DELIVER_SM)
+    assert len(kept) >= scene.case.messages
+    assert all(ODD_FIELDS.items() <= pdu.fields.items() for pdu in kept)
+
+
+def pdus_from(scene: Scene, command_id: int) -> list[Pdu]:
+    """Return what of this kind came, as the bind's ring has it for the operator."""
+    frames = [
+        frame
+        for pdu in scene.carrier.traced()
+        if not pdu.outgoing
+        for frame in FrameDecoder().feed(pdu.octets)
+    ]
+    return [decode_pdu(frame) for frame in frames if frame.command_id == command_id]
+
+
 async def other_protocols_are_dropped(scene: Scene) -> None:
     await everything_delivered(scene)
     assert scene.smsc.injected["first_octets"] == 2
@@ -128,7 +157,7 @@ PDU_CASES: Final[Mapping[str, Case]] = {
     "responses-without-body": Case(refusals_counted, messages=20),
     "trailing-garbage": Case(everything_delivered),
     "cut-tlv": Case(everything_delivered),
-    "unknown-tlvs": Case(everything_delivered),
+    "unknown-tlvs": Case(unknown_tlvs_are_kept_as_octets),
     "vendor-status": Case(refusals_counted, messages=20),
     "vendor-commands": Case(unknown_requests_are_nacked, messages=20),
     "http-on-the-port": Case(other_protocols_are_dropped),
@@ -136,5 +165,5 @@ PDU_CASES: Final[Mapping[str, Case]] = {
     "zero-length": Case(everything_accounted),
     "octets-one-by-one": Case(everything_delivered),
     "alert-notification": Case(no_answer_to_an_alert),
-    "odd-fields": Case(everything_delivered),
+    "odd-fields": Case(odd_fields_are_kept),
 }

@@ -31,6 +31,8 @@ CEDILLA_TEXT: Final = (
 )
 
 
+# Surrogate pairs and a flag of two of them at every place where a part may end.
+EMOJI_TEXT: Final = "Boxman: 🎵" + "🇫🇷🎵" * 40
 LONG_TEXT: Final = "Boxman: votre colis est au point relais, 12 rue de la Paix, code 4711. " * 5
 
 
@@ -91,6 +93,18 @@ async def a_phone_without_the_table_shows_the_letter_below(scene: Scene) -> None
     await everything_delivered(scene)
     shown = CEDILLA_TEXT.replace("ç", "Ç")
     assert [scene.texts(msisdn) for msisdn in scene.phones] == [[shown]] * len(scene.phones)
+    await each_part_can_be_read_by_itself(scene)
+
+
+async def each_part_can_be_read_by_itself(scene: Scene) -> None:
+    """Without headers the parts of a long text are messages of their own: no character is cut in two."""
+    body = {"to": f"+{scene.phones[0]}", "text": EMOJI_TEXT, "sender": scene.sender}
+    queued = await scene.api.call("POST", "/v1/messages", body)
+    await eventually(lambda: len(scene.texts(scene.phones[0])) == 1 + queued["segments"])
+    parts = scene.texts(scene.phones[0])[1:]
+    assert len(parts) > 2
+    assert sorted("".join(parts)) == sorted(EMOJI_TEXT)  # whatever came first
+    assert not any("\ufffd" in part or "\ud83c" in part for part in parts)
 
 
 async def a_long_text_comes_whole(scene: Scene) -> None:
