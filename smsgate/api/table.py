@@ -14,6 +14,7 @@ from smsgate.api import (
     routes_imports,
     routes_inbox,
     routes_invoices,
+    routes_margins,
     routes_messages,
     routes_offers,
     routes_operator,
@@ -21,6 +22,7 @@ from smsgate.api import (
     routes_policies,
     routes_prices,
     routes_privacy,
+    routes_reconciliations,
     routes_subscribers,
     routes_triggers,
     routes_usage,
@@ -50,6 +52,8 @@ _MODULES: Final = (
     routes_triggers,
     routes_usage,
     routes_explanations,
+    routes_reconciliations,
+    routes_margins,
 )
 
 ROUTES: Final[tuple[Route, ...]] = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -7,8 +7,8 @@ outside that month is cut off and named, on either side.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ from smsgate.errors import Invalid
 from smsgate.money import HUNDRED_PERCENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from smsgate.billing.periods import Month
@@ -29,6 +29,7 @@ class RowClass(StrEnum):
     MATCHED = "matched"
     PRICE_DIFFERS = "price_differs"
     SEGMENTS_DIFFER = "segments_differ"
+    NOT_OWED = "not_owed"  # the carrier bills what by its own terms is not charged
     ONLY_OURS = "only_ours"
     ONLY_CARRIER = "only_carrier"
     CUT_OFF = "cut_off"  # one side has it in another month
@@ -42,12 +43,25 @@ class Verdict(StrEnum):
 
 
 class TrafficRow(NamedTuple):
-    """One message as one side has it; `cost_micros` is for all its segments, None when it names none."""
+    """
+    One message as one side has it; `cost_micros` is for all its segments, None when it names none.
+
+    `owed`, of ours: False where nothing is charged by the basis of its price, so no bill is waited for.
+    """
 
     message_id: str
     at: datetime
     segments: int
     cost_micros: int | None
+    network: str = ""
+    owed: bool = True
+
+    @property
+    def unit_micros(self) -> int | None:
+        """Return the price of a segment; None when it names none, or one that is no whole micros."""
+        if self.cost_micros is None or not self.segments or self.cost_micros % self.segments:
+            return None
+        return self.cost_micros // self.segments
 
 
 class Tolerance(NamedTuple):
@@ -62,6 +76,97 @@ class ReconciledRow(NamedTuple):
     row_class: RowClass
     our_micros: int | None
     carrier_micros: int | None
+
+
+class JudgedRow(NamedTuple):
+    row_class: RowClass
+    mine: TrafficRow | None
+    other: TrafficRow | None
+
+
+class PriceKey(NamedTuple):
+    """A network with our price of a segment and the carrier's; None: that side has none."""
+
+    network: str
+    our_unit: int | None
+    their_unit: int | None
+
+
+@dataclass(slots=True)
+class PriceSums:
+    our_segments: int = 0
+    our_micros: int = 0
+    their_segments: int = 0
+    their_micros: int = 0
+
+
+@dataclass(slots=True)
+class Matching:
+    """
+    Sums over pairs, which may come one by one and in any order; the rows themselves are handed back.
+
+    Both bounds are instants of the carrier's month. Sums hold what lies inside it.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    our_micros: int = 0
+    billed_micros: int = 0
+    counts: Counter[RowClass] = field(default_factory=Counter)
+    prices: defaultdict[PriceKey, PriceSums] = field(default_factory=lambda: defaultdict(PriceSums))
+
+    def take(
+        self, mine: TrafficRow | None, other: TrafficRow | None, repeats: Sequence[TrafficRow] = ()
+    ) -> list[JudgedRow]:
+        """Judge a message that either side or both have; `repeats` are the carrier's further rows of it."""
+        judged = [JudgedRow(RowClass.DUPLICATE, None, row) for row in repeats]
+        if other is not None or (mine is not None and mine.owed):
+            judged.append(JudgedRow(self._class_of(mine, other), mine, other))
+        for row in judged:
+            self.counts[row.row_class] += 1
+            self._add(row)
+        return judged
+
+    def _add(self, row: JudgedRow) -> None:
+        # A pair lies where the carrier has it: its clock decides about its month.
+        mine, other = row.mine, row.other
+        lying = other or mine
+        assert lying is not None
+        if not self.starts_at <= lying.at < self.ends_at:
+            return
+        owed = mine if mine is not None and mine.owed else None
+        named = owed or mine or other
+        assert named is not None
+        sums = self.prices[
+            PriceKey(
+                named.network,
+                None if owed is None else owed.unit_micros,
+                None if other is None else other.unit_micros,
+            )
+        ]
+        if owed is not None:
+            self.our_micros += owed.cost_micros or 0
+            sums.our_micros += owed.cost_micros or 0
+            sums.our_segments += owed.segments
+        if other is not None:
+            self.billed_micros += other.cost_micros or 0
+            sums.their_micros += other.cost_micros or 0
+            sums.their_segments += other.segments
+
+    def _class_of(self, mine: TrafficRow | None, other: TrafficRow | None) -> RowClass:
+        lying = other or mine
+        assert lying is not None
+        if not self.starts_at <= lying.at < self.ends_at:
+            return RowClass.CUT_OFF
+        if mine is None or other is None:
+            return RowClass.ONLY_OURS if other is None else RowClass.ONLY_CARRIER
+        if not mine.owed:
+            return RowClass.MATCHED if other.cost_micros == 0 else RowClass.NOT_OWED
+        if mine.segments != other.segments:
+            return RowClass.SEGMENTS_DIFFER
+        if other.cost_micros is not None and mine.cost_micros != other.cost_micros:
+            return RowClass.PRICE_DIFFERS
+        return RowClass.MATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,55 +216,29 @@ def reconcile(
 
     `invoiced_micros` None takes the sum of the carrier's rows, repeats included.
     """
-    start, end = month_bounds(month, carrier_zone)
     own: dict[str, TrafficRow] = {}
     for row in sorted(ours, key=_in_time):
         own.setdefault(row.message_id, row)
-    carrier: dict[str, TrafficRow] = {}
-    found: list[ReconciledRow] = []
-    billed = 0
+    carrier: defaultdict[str, list[TrafficRow]] = defaultdict(list)
     for row in sorted(theirs, key=_in_time):
-        inside = start <= row.at < end
-        billed += (row.cost_micros or 0) if inside else 0
-        if row.message_id in carrier:
-            found.append(ReconciledRow(row.message_id, RowClass.DUPLICATE, None, row.cost_micros))
-        else:
-            carrier[row.message_id] = row
-    our_cost = 0
-    for message_id in sorted(own.keys() | carrier.keys()):
-        mine, other = own.get(message_id), carrier.get(message_id)
-        # A pair lies where the carrier has it: its clock decides about its month.
-        at = other.at if other is not None else mine.at if mine is not None else start
-        inside = start <= at < end
-        if inside and mine is not None:
-            our_cost += mine.cost_micros or 0
-        found.append(
-            ReconciledRow(
-                message_id,
-                _class_of(mine, other, start, end),
-                None if mine is None else mine.cost_micros,
-                None if other is None else other.cost_micros,
+        carrier[row.message_id].append(row)
+    matching = Matching(*month_bounds(month, carrier_zone))
+    found: list[ReconciledRow] = []
+    for message_id in own.keys() | carrier.keys():
+        others = carrier.get(message_id, [])
+        for judged in matching.take(own.get(message_id), others[0] if others else None, others[1:]):
+            mine, other = judged.mine, judged.other
+            found.append(
+                ReconciledRow(
+                    message_id,
+                    judged.row_class,
+                    None if mine is None else mine.cost_micros,
+                    None if other is None else other.cost_micros,
+                )
             )
-        )
-    invoiced = billed if invoiced_micros is None else invoiced_micros
-    verdict, allowed = judge(our_cost, invoiced, tolerance)
-    return Reconciliation(tuple(sorted(found, key=_by_id)), our_cost, invoiced, allowed, verdict)
-
-
-def _class_of(mine: TrafficRow | None, other: TrafficRow | None, start: datetime, end: datetime) -> RowClass:
-    if mine is None or other is None:
-        alone = mine or other
-        assert alone is not None
-        if not start <= alone.at < end:
-            return RowClass.CUT_OFF
-        return RowClass.ONLY_OURS if other is None else RowClass.ONLY_CARRIER
-    if not start <= other.at < end:
-        return RowClass.CUT_OFF
-    if mine.segments != other.segments:
-        return RowClass.SEGMENTS_DIFFER
-    if other.cost_micros is not None and mine.cost_micros != other.cost_micros:
-        return RowClass.PRICE_DIFFERS
-    return RowClass.MATCHED
+    invoiced = matching.billed_micros if invoiced_micros is None else invoiced_micros
+    verdict, allowed = judge(matching.our_micros, invoiced, tolerance)
+    return Reconciliation(tuple(sorted(found, key=_by_id)), matching.our_micros, invoiced, allowed, verdict)
 
 
 def _in_time(row: TrafficRow) -> tuple[datetime, str, int, int]:

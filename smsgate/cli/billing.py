@@ -13,8 +13,10 @@ from smsgate.cli import (
     billing_explain,
     billing_export,
     billing_issue,
+    billing_margins,
     billing_publish,
     billing_rate,
+    billing_reconcile,
     billing_simulate,
     billing_verify,
 )
@@ -34,6 +36,10 @@ app.command("rate", help=billing_rate.HELP, epilog=billing_rate.EPILOG)(billing_
 app.command("publish", help=billing_publish.HELP, epilog=billing_publish.EPILOG)(billing_publish.publish)
 app.command("export", help=billing_export.HELP, epilog=billing_export.EPILOG)(billing_export.export)
 app.command("verify", help=billing_verify.HELP, epilog=billing_verify.EPILOG)(billing_verify.verify)
+app.command("reconcile", help=billing_reconcile.HELP, epilog=billing_reconcile.EPILOG)(
+    billing_reconcile.reconcile
+)
+app.command("margins", help=billing_margins.HELP, epilog=billing_margins.EPILOG)(billing_margins.margins)
 app.command("explain", help=billing_explain.HELP, epilog=billing_explain.EPILOG)(billing_explain.explain)
 app.command("close", help=billing_issue.CLOSE_HELP, epilog=billing_issue.CLOSE_EPILOG)(billing_issue.close)
 app.command("invoice", help=billing_issue.INVOICE_HELP, epilog=billing_issue.INVOICE_EPILOG)(

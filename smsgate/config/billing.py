@@ -18,6 +18,7 @@ from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import Seller
 from smsgate.billing.numbering import number_text
 from smsgate.billing.periods import CLOSE_DELAY, zone
+from smsgate.config.carrier_files import FILES_MAX, CarrierFileSettings
 from smsgate.errors import Invalid
 from smsgate.money import HUNDRED_PERCENT, check_currency, micros_from_text
 
@@ -84,6 +85,11 @@ class BillingSettings(BaseModel):
     )
     exchange_rates: dict[str, str] = Field(
         default_factory=dict, description='units of `currency` for one: { USD = "0.91825" }'
+    )
+    carrier_files: tuple[CarrierFileSettings, ...] = Field(
+        default=(),
+        max_length=FILES_MAX,
+        description="tables [[billing.carrier_files]]: how carriers write what they bill, each carrier once",
     )
     close: Literal["by_command", "automatic"] = Field(
         default="by_command", description='"by_command", or "automatic": months close by themselves'
@@ -162,6 +168,16 @@ class BillingSettings(BaseModel):
                 check_currency(code)
                 ratio_from_text(rate)
         return rates
+
+    @field_validator("carrier_files")
+    @classmethod
+    def _are_of_one_carrier_each(
+        cls, files: tuple[CarrierFileSettings, ...]
+    ) -> tuple[CarrierFileSettings, ...]:
+        names = [file.carrier for file in files]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two tables are of the carrier {doubled[0]}")
+        return files
 
     @model_validator(mode="after")
     def _names_a_place(self) -> BillingSettings:

@@ -9,23 +9,31 @@ from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.explaining import Explaining
+from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
+from smsgate.flows.reconciling import Reconciling
 from smsgate.security.public_ids import Kind
 from smsgate.store.explaining import PgExplaining
+from smsgate.store.margins import PgMargins
 from smsgate.store.portability import PgPortability
+from smsgate.store.reconciling import PgReconciling
 from smsgate.store.usage import PgPriceData
 
 
 def reports_of(settings: Settings, services: Services, pricing: Pricing | None = None) -> BillingReports:
     database, public_ids = services.database, services.public_ids
     pricing = pricing or Pricing(PgPriceData(database), services.clock)
+    ported, networks = PgPortability(database), default_table()
+    cost_lists = {profile.cost_list for profile in settings.carriers if profile.cost_list is not None}
     return BillingReports(
         explaining=Explaining(
             PgExplaining(database, partial(public_ids.encode, Kind.POSTING)),
-            PgPortability(database),
+            ported,
             pricing,
-            default_table(),
+            networks,
             public_ids,
             settings.billing.seller(),
-        )
+        ),
+        reconciling=Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next),
+        margins=Margins(PgMargins(database), pricing, services.clock, cost_lists),
     )

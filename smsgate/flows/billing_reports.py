@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smsgate.flows.explaining import Explaining
+from smsgate.flows.margins import Margins
+from smsgate.flows.reconciling import Reconciling
 
 
 @dataclass(frozen=True, slots=True)
 class BillingReports:
     explaining: Explaining
+    reconciling: Reconciling
+    margins: Margins

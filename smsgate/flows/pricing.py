@@ -85,6 +85,10 @@ class Pricing:
     def price_list(self, price_list_id: int) -> PriceListData | None:
         return next((row for row in self._lists if row.price_list_id == price_list_id), None)
 
+    def price_lists(self, side: str) -> list[PriceListData]:
+        """Return the lists of one side, by name."""
+        return sorted((row for row in self._lists if row.side == side), key=lambda row: row.name)
+
     def named_books(self, side: str, currency: str) -> list[tuple[str, PriceBook]]:
         """Return the lists of one side in one currency, by name."""
         found = [row for row in self._lists if row.side == side and row.currency == currency]

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     DATA_REQUEST = "dat"
     DOCUMENT = "doc"
     POSTING = "pst"
+    RECONCILIATION = "rec"
 
 
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}

@@ -34,8 +34,9 @@ KINDS = {
     "price_lists": Kind.PRICE_LIST,
     "esmes": Kind.ESME,
     "explanations": Kind.MESSAGE,
+    "reconciliations": Kind.RECONCILIATION,
 }
-OPERATORS = {"merchants", "api_keys", "price_lists", "esmes", "explanations"}
+OPERATORS = {"merchants", "api_keys", "price_lists", "esmes", "explanations", "reconciliations"}
 DOCUMENTS = {
     "invoices",
     "credit_notes",

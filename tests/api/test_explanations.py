@@ -7,11 +7,15 @@ import pytest
 from smsgate.billing.networks import default_table
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.explaining import Explaining
+from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
+from smsgate.flows.reconciling import Reconciling
 from smsgate.security.public_ids import Kind
 from smsgate.store.explaining import PgExplaining
+from smsgate.store.margins import PgMargins
 from smsgate.store.pool import Database
 from smsgate.store.portability import PgPortability
+from smsgate.store.reconciling import PgReconciling
 from smsgate.store.usage import PgPriceData
 from tests.api.api_server import Api, Caller
 from tests.store.books import ITEM, SELLER, Books, some_books
@@ -23,8 +27,11 @@ def with_reports(api: Api, database: Database, books: Books) -> None:
     ids = api.context.public_ids
     pricing = Pricing(PgPriceData(database), books.clock)
     store = PgExplaining(database, lambda id_: ids.encode(Kind.POSTING, id_))
+    ported, networks = PgPortability(database), default_table()
     api.context.reports = BillingReports(
-        Explaining(store, PgPortability(database), pricing, default_table(), ids, SELLER)
+        Explaining(store, ported, pricing, networks, ids, SELLER),
+        Reconciling(PgReconciling(database), ported, networks, books.clock, api.context.ids.next),
+        Margins(PgMargins(database), pricing, books.clock, ["List 3"]),
     )
 
 

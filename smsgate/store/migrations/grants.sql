@@ -87,6 +87,11 @@ GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 GRANT SELECT ON inbound_decision TO sg_api;
 GRANT SELECT, INSERT ON inbound_decision TO sg_bulk;
 
+-- What carriers billed: a result stands; their rows are there while they are matched.
+GRANT SELECT ON reconciliation, reconciliation_line TO sg_api, sg_report;
+GRANT SELECT, INSERT ON reconciliation, reconciliation_line TO sg_bulk;
+GRANT SELECT, INSERT, DELETE ON carrier_record TO sg_bulk;
+
 -- ------------------------------------------------------------------ reports
 
 GRANT SELECT ON
