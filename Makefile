@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos check bench bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
 
 setup: $(STAMP)
 
@@ -83,6 +83,10 @@ bench: $(STAMP)
 # A shop's signed webhooks, one event each, over keep-alive connections.
 bench-intake: $(STAMP)
 	$(BIN)/python -m benchmarks.intake
+
+# Campaigns of one person each, as webhooks make them: claimed, sent, finished.
+bench-campaigns: $(STAMP)
+	$(BIN)/python -m benchmarks.campaigns
 
 # A million subscribers with their consent, over HTTP, into a throw-away database.
 bench-import: $(STAMP)

@@ -66,9 +66,13 @@ class Allowances:
         room = self._limits.in_doubt_max - uncommitted - unwritten(batches) - self._promised
         return Grants(self.step, room, self._limits, halted=self.halted)
 
-    def promise(self, grants: Grants) -> int:
-        """Return the first border of a chunk that is about to be claimed; it counts until `kept`."""
-        self._promised = grants.first(self.step)
+    def promise(self, grants: Grants, people: int) -> int:
+        """
+        Return how far what is about to be claimed may be written at once; it counts until `kept`.
+
+        It is one step for a chunk, or for chunks of so many `people` together.
+        """
+        self._promised = grants.first(min(self.step, people))
         return self._promised
 
     def kept(self) -> None:

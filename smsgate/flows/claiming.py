@@ -9,9 +9,7 @@ comparing the database's list with ours, and given back: nothing of it was writt
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from traceback import extract_tb
@@ -23,6 +21,7 @@ from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.batches import Batch
+from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
 from smsgate.flows.composing import Composer, Refused
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier, MarketingGates, SendingStore
@@ -34,14 +33,6 @@ from smsgate.routing.rules import Kind
 
 log = structlog.get_logger(__name__)
 
-PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
-CAMPAIGN_BATCHES_MAX: Final = (
-    16  # of one campaign, when its carriers differ in speed: the slow one holds them
-)
-HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
-FIRST_HELD_MAX: Final = (
-    2 * HELD_MAX
-)  # up to here a campaign of which nothing is in memory gets its first chunk
 ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
 FINISH_LOOK_S: Final = 1.0  # between looks for campaigns that are over, while there is more to claim
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
@@ -88,15 +79,17 @@ class Claiming:
         self._pump.ask_again()
         now = self._clock.now()
         held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
-        states = await self._store.campaign_states([(m, c) for m, c in held if c is not None])
-        self._apply(states)
-        sending = {(state.merchant_id, state.campaign_id) for state in states}
-        self._spread = {key: carriers for key, carriers in self._spread.items() if key in sending}
+        self._apply(await self._store.campaign_states([(m, c) for m, c in held if c is not None]))
+        # What no process can send is settled by anyone once nobody may send it any more.
+        states = await self._store.claimable(self._carrier_of_sender, now, over_at=now + LIFE_MIN)
+        present = held.union(map(key_of, states))
+        self._spread = {key: carriers for key, carriers in self._spread.items() if key in present}
         claimed = False
         await self._composer.refresh()
         until = self._clock.monotonic() + ROUND_S
-        for state in self._in_turn(states, now):
-            claimed |= await self._claim_safely(state)
+        chunks = HeldChunks(self._pump.batches())
+        for group in claim_groups(chunks.in_turn(states)):
+            claimed |= await self._claim_safely(group, chunks)
             if claimed and self._clock.monotonic() >= until:
                 break
         if not claimed or self._clock.monotonic() >= self._finished_at + FINISH_LOOK_S:
@@ -105,79 +98,65 @@ class Claiming:
                 log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
         return claimed
 
-    def _in_turn(self, states: Sequence[CampaignState], now: datetime) -> list[CampaignState]:
-        """Return what may be claimed for: whose merchant holds least for its weight first."""
-        by_merchant: Counter[int] = Counter()
-        by_campaign: Counter[tuple[int, int | None]] = Counter()
-        for batch in self._chunks():
-            by_merchant[batch.merchant_id] += batch.size
-            by_campaign[batch.merchant_id, batch.campaign_id] += batch.size
-
-        def held(state: CampaignState) -> tuple[float, int, int]:
-            merchant_id, campaign_id = state.merchant_id, state.campaign_id
-            share = by_merchant[merchant_id] / state.weight
-            return share, by_campaign[merchant_id, campaign_id], campaign_id
-
-        # What no process can send is settled by anyone once nobody may send it any more.
-        return sorted(
-            (
-                state
-                for state in states
-                if state.state == "sending"
-                and (state.sender in self._carrier_of_sender or now >= state.expires_at - LIFE_MIN)
-            ),
-            key=held,
-        )
-
-    def _chunks(self) -> list[Batch]:
-        return [batch for batch in self._pump.batches() if batch.key is not None]
-
-    async def _claim_safely(self, state: CampaignState) -> bool:
-        """Claim for one campaign; what is wrong with it alone stops neither the others nor the process."""
-        key, now = (state.merchant_id, state.campaign_id), self._clock.monotonic()
-        if self._failed.get(key, now) > now:
+    async def _claim_safely(self, group: Sequence[CampaignState], held: HeldChunks) -> bool:
+        """Claim for campaigns; what is wrong with one alone stops neither the others nor the process."""
+        now = self._clock.monotonic()
+        wanting = []
+        for state in group:
+            if self._failed.get(key_of(state), now) <= now:
+                self._failed.pop(key_of(state), None)
+                if held.wants_more(state, self._spread.get(key_of(state), frozenset())):
+                    wanting.append(state)
+        if not wanting or self._pump.draining or self._pump.allowances.halted:
             return False
-        self._failed.pop(key, None)
         try:
-            return await self._claim_for(state)
+            return await self._claim_for(wanting, held)
         except StoreUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  # whatever it is, it is this campaign's
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it is one campaign's
             self._pump.forgotten = True  # it may have failed after the commit
-            self._failed = {key: until for key, until in self._failed.items() if until > now}
-            self._failed[key] = now + FAILED_WAIT_S
-            # No message of the error: a database's names the row, and so people's numbers.
-            frame = extract_tb(exc.__traceback__)[-1]
-            log.error(
-                "campaign_claim_failed",
-                merchant_id=state.merchant_id,
-                campaign_id=state.campaign_id,
-                error=type(exc).__name__,
-                where=f"{frame.name}:{frame.lineno}",
-                retry_s=FAILED_WAIT_S,
-            )
+            if len(wanting) > 1:
+                await self._give_back_forgotten()
+                return any([await self._claim_safely([state], held) for state in wanting])
+            self._fail(wanting[0], exc)
             return False
 
-    async def _claim_for(self, state: CampaignState) -> bool:
-        if not self._wants_more(state) or self._pump.draining or self._pump.allowances.halted:
-            return False
+    def _fail(self, state: CampaignState, exc: Exception) -> None:
+        """Let a campaign wait whose claim failed."""
+        now = self._clock.monotonic()
+        self._failed = {key: until for key, until in self._failed.items() if until > now}
+        self._failed[key_of(state)] = now + FAILED_WAIT_S
+        # No message of the error: a database's names the row, and so people's numbers.
+        frame = extract_tb(exc.__traceback__)[-1]
+        log.error(
+            "campaign_claim_failed",
+            merchant_id=state.merchant_id,
+            campaign_id=state.campaign_id,
+            error=type(exc).__name__,
+            where=f"{frame.name}:{frame.lineno}",
+            retry_s=FAILED_WAIT_S,
+        )
+
+    async def _claim_for(self, group: Sequence[CampaignState], held: HeldChunks) -> bool:
+        """Claim a chunk of each of one merchant's campaigns."""
+        merchant_id = group[0].merchant_id
+        people = sum(people_of(state) for state in group)
         async with self._lock:
             consent_read = self._pump.look.now()
             try:
-                claims = await self._store.claim_chunk(
-                    state.merchant_id,
-                    state.campaign_id,
+                claims = await self._store.claim_chunks(
+                    merchant_id,
+                    [state.campaign_id for state in group],
                     owner=self._owner,
-                    allowance_step=self._pump.allowances.promise(self._pump.grants()),
+                    allowance_step=self._pump.allowances.promise(self._pump.grants(), people),
                     now=self._clock.now(),
                     gates=self._gates,
-                    split=partial(
-                        self._routes.split,
-                        state.merchant_id,
-                        state.sender,
-                        Kind.OFFER,
-                        salt=state.campaign_id,
-                    ),
+                    splits={
+                        state.campaign_id: partial(
+                            self._routes.split, merchant_id, state.sender, Kind.OFFER, salt=state.campaign_id
+                        )
+                        for state in group
+                    },
                 )
                 made = [await self._composed(claim) for claim in claims if claim.message_ids]
             except StoreUnavailable:
@@ -185,13 +164,14 @@ class Claiming:
                 raise
             finally:
                 self._pump.allowances.kept()
-            for batch, refused in chain(*made):
+            for claim in claims:
+                self._spread[merchant_id, claim.campaign_id] = set()
+            for batch, _ in chain(*made):
                 batch.consent_read = consent_read
-                self._pump.add(batch, refused)
-            if claims:
-                self._spread[state.merchant_id, state.campaign_id] = {
-                    batch.carrier_id for batch, _ in chain(*made)
-                }
+                assert batch.campaign_id is not None
+                self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
+                held.note(batch)
+            self._pump.add(list(chain(*made)))
             return bool(claims)
 
     async def _composed(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
@@ -204,21 +184,6 @@ class Claiming:
             self._pump.forgotten = True
             raise
         return self._composer.chunk(claim)
-
-    def _wants_more(self, state: CampaignState) -> bool:
-        """Return whether a carrier of this campaign will soon have nothing to write of it."""
-        chunks = self._chunks()
-        mine = Counter(
-            batch.carrier_id
-            for batch in chunks
-            if batch.campaign_id == state.campaign_id
-            and batch.merchant_id == state.merchant_id
-            and not batch.exhausted()
-        )
-        spread = self._spread.get((state.merchant_id, state.campaign_id), set()) | set(mine)
-        idle = not spread or min(mine[carrier_id] for carrier_id in spread) < PREFETCH
-        room = HELD_MAX if mine else FIRST_HELD_MAX
-        return idle and mine.total() < CAMPAIGN_BATCHES_MAX and sum(b.size for b in chunks) < room
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""
@@ -263,9 +228,10 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                for batch, refused in self._composer.interactive(claim):
+                made = self._composer.interactive(claim)
+                for batch, _ in made:
                     batch.consent_read = consent_read
-                    self._pump.add(batch, refused)
+                self._pump.add(made)
         more = sum(len(claim.message_ids) for claim in claims) >= limit
         return await self._submitted_once() or more
 
@@ -302,9 +268,10 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                for batch, refused in self._composer.submitted(claim):
+                made = self._composer.submitted(claim)
+                for batch, _ in made:
                     batch.consent_read = consent_read
-                    self._pump.add(batch, refused)
+                self._pump.add(made)
         return limit > 0 and sum(len(claim.message_ids) for claim in claims) >= limit
 
     def _unwritten(self, carrier_id: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
@@ -170,25 +170,36 @@ class SendingStore(Protocol):
     """The bulk path's statements."""
 
     async def campaign_states(self, known: Sequence[tuple[int, int]]) -> list[CampaignState]:
-        """Return every campaign in state sending, and the state of the `known` (merchant, campaign)."""
+        """Return the states of the `known` (merchant, campaign)."""
         ...
 
-    async def claim_chunk(
+    async def claimable(
+        self, senders: Collection[str], now: datetime, *, over_at: datetime
+    ) -> list[CampaignState]:
+        """
+        Return campaigns that a chunk can be claimed for now, a bounded number of each merchant's.
+
+        They go out by one of `senders`, or nobody may send them any more: they end at `over_at` or before.
+        """
+        ...
+
+    async def claim_chunks(
         self,
         merchant_id: int,
-        campaign_id: int,
+        campaign_ids: Sequence[int],
         *,
         owner: int,
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
-        split: Split | None = None,
+        splits: Mapping[int, Split],
     ) -> list[ChunkClaim]:
         """
-        Take one ready chunk, write its message rows, commit; none: nothing is ready.
+        Take one ready chunk of each campaign, write the message rows, commit; none: nothing is ready.
 
-        A chunk that is claimed for the first time becomes as many chunks as `split` says: each is written
-        to by one carrier, at its own pace.
+        All of them together may be written as far as `allowance_step` messages. A chunk that is claimed for
+        the first time becomes as many chunks as its campaign's entry of `splits` says: each is written to by
+        one carrier, at its own pace.
         """
         ...
 

@@ -269,8 +269,7 @@ class Flush:
     )  # (msisdn, sender, message_id)
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignState:
+class CampaignState(NamedTuple):
     merchant_id: int
     campaign_id: int
     state: str
@@ -278,6 +277,7 @@ class CampaignState:
     expires_at: datetime
     weight: int  # the merchant's
     messages_per_minute: int | None
+    recipients: int  # counted at its start; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,9 +274,16 @@ class Pump:
     def batches(self) -> Collection[Batch]:
         return self._batches.values()
 
-    def add(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
-        """Take a claim over; `refused` are (index, reason) of entries that must not be written."""
+    def add(self, made: Sequence[tuple[Batch, Refused]]) -> None:
+        """Take a claim over; beside each batch are (index, reason) of entries that must not be written."""
         at = self._clock.now()
+        for batch, refused in made:
+            self._take_over(batch, refused, at)
+        if not self.draining:
+            for carrier_id in {batch.carrier_id for batch, _ in made if batch.waiting}:
+                self.fill(carrier_id)
+
+    def _take_over(self, batch: Batch, refused: Refused, at: datetime) -> None:
         self._batches[batch.handle] = batch
         if batch.key is not None:
             self.held_chunks.add(batch.key)
@@ -287,16 +294,15 @@ class Pump:
             for reason in sorted({reason for _, reason in refused}):
                 self._never(batch, [i for i, why in refused if why == reason], reason, at)
             self._after_outcome(batch)
-        if not self.draining and batch.settled < batch.size:
+        if batch.settled < batch.size:
             self._enqueue(batch)
-            self.fill(batch.carrier_id)
 
     def hand_over(self, batch: Batch, count: int, made: Sequence[tuple[Batch, Refused]]) -> None:
         """Have others go on with `count` entries of `batch`, which answers for them no longer."""
         batch.settled += count
-        for each, refused in made:
+        for each, _ in made:
             each.paused = batch.paused
-            self.add(each, refused)
+        self.add(made)
         self._after_outcome(batch)
 
     def resume(self, batch: Batch) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 
 from smsgate.flows.records import Hold
 from smsgate.store import catalogue
+from smsgate.store.array_octets import ids_text
 from smsgate.store.connection import Connection
 
 SQL = catalogue.load("sending")
@@ -40,34 +41,45 @@ class Part:
         return "claimed" if self.hold is None else "ready"
 
 
-async def write_chunk(connection: Connection, chunk: asyncpg.Record, part: Part, owner: int) -> None:
-    """Make `part` what the claimed chunk is from now on."""
-    await connection.execute(
-        SQL["set_chunk_messages"], chunk["merchant_id"], chunk["campaign_id"], chunk["no"],
-        *_columns(part, owner),
-    )  # fmt: skip
+# A chunk's row, the number that a part of it gets, and the part.
+Cut = tuple[asyncpg.Record, int, Part]
 
 
-async def insert_chunk(
-    connection: Connection, chunk: asyncpg.Record, no: int, part: Part, owner: int
-) -> None:
-    """Make `part` a chunk of its own, numbered `no`."""
-    await connection.execute(
-        SQL["insert_part_chunk"], chunk["merchant_id"], chunk["campaign_id"], no,
-        *_columns(part, owner), chunk["subscriber_lo"], chunk["subscriber_hi"],
-    )  # fmt: skip
+async def write_parts(connection: Connection, cuts: Sequence[Cut], owner: int) -> None:
+    """
+    Write what one merchant's claimed chunks became.
+
+    A part with its chunk's own number is what that chunk is from now on; the others are new chunks.
+    """
+    changed = [cut for cut in cuts if cut[1] == cut[0]["no"]]
+    new = [cut for cut in cuts if cut[1] != cut[0]["no"]]
+    if changed:
+        merchant_id = changed[0][0]["merchant_id"]
+        await connection.execute(SQL["set_chunks_messages"], merchant_id, *_columns(changed, owner))
+    if new:
+        await connection.execute(
+            SQL["insert_part_chunks"], new[0][0]["merchant_id"], *_columns(new, owner),
+            [chunk["subscriber_lo"] for chunk, _, _ in new], [chunk["subscriber_hi"] for chunk, _, _ in new],
+        )  # fmt: skip
 
 
-def _columns(part: Part, owner: int) -> tuple[object, ...]:
-    hold = part.hold
-    return (
-        part.base,
-        part.count,
-        part.allowance,
-        part.state,
-        owner if part.state == "claimed" else None,
-        part.members,
-        None if hold is None else hold.until,
-        None if hold is None else hold.reason,
-        None if hold is None else hold.rule,
-    )
+def _columns(cuts: Sequence[Cut], owner: int) -> list[list[object]]:
+    rows = [
+        (
+            chunk["campaign_id"],
+            no,
+            part.base,
+            part.count,
+            part.allowance,
+            part.state,
+            owner if part.state == "claimed" else None,
+            None if part.members is None else ids_text(part.members),
+            *(
+                (None, None, None)
+                if part.hold is None
+                else (part.hold.until, part.hold.reason, part.hold.rule)
+            ),
+        )
+        for chunk, no, part in cuts
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,5 +1,9 @@
 """
-One claim of a chunk, in its transaction: recipients chosen before anything is written.
+One claim in its transaction: chunks of one merchant's campaigns, whose recipients are chosen before anything
+is written.
+
+A chunk of a thousand people comes alone. Small ones, as of campaigns that a shop's webhooks make, come
+together, so that each statement and the commit are there for all of them.
 
 Who must wait (hours, caps, another open offer) becomes a chunk of its own, taken by nobody before its time;
 who would have to wait until the offer is nearly over is not sent to at all.
@@ -7,33 +11,29 @@ who would have to wait until the offer is nearly over is not sent to at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
-from typing import Final, NamedTuple
+from itertools import chain, repeat
+from typing import Final
 
 import asyncpg
 
 from smsgate.campaigns.rendering import field_names
 from smsgate.flows.offers import LIFE_MIN
-from smsgate.flows.ports import Ids, MarketingGates, Split
+from smsgate.flows.ports import Ids, Split
 from smsgate.flows.records import ChunkClaim, Hold, OfferVersion
 from smsgate.store import catalogue
 from smsgate.store.array_octets import text_octets
-from smsgate.store.campaigns import BOUGHT, CHUNK_SIZE
-from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
+from smsgate.store.chunk_parts import Cut, Part, write_parts
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat
-from smsgate.store.gates import Gate, in_groups
+from smsgate.store.gates import Gate, Opening, in_groups
 from smsgate.store.portability import ported_of
-from smsgate.store.unsent import add_counters
+from smsgate.store.recipients import People, Taken, choose, senders_of
+from smsgate.store.unsent import add_all_counters
 
 SQL = catalogue.load("sending")
-
-# A chunk whose range came to hold more people than a chunk may (tags given since the start) is cut; the rest
-# gets a number of its own: this many chunks are more than the gateway has subscribers for.
-REST_NO_STEP: Final = 10_000_000
 
 _MESSAGE: Final = RowFormat(
     repeated=4,
@@ -48,204 +48,114 @@ _MESSAGE: Final = RowFormat(
 )
 
 
-class _People(NamedTuple):
-    """The recipients of a chunk as columns; `places` has one entry when all are at one place."""
+class ClaimedChunk:
+    """A chunk on its way through a claim: its recipients, who of them must wait, and what becomes of it."""
 
-    subscriber_ids: list[int]
-    msisdns: list[int]
-    places: list[str]
-    fields: list[list[str]] | None  # the values of the text's fields; None: it has none
+    def __init__(self, campaign: asyncpg.Record, chunk: asyncpg.Record) -> None:
+        self.campaign = campaign
+        self.chunk = chunk
+        self.campaign_id: int = campaign["campaign_id"]
+        self.names = field_names(campaign["text"])
+        self.last_at: datetime = campaign["expires_at"] - LIFE_MIN
+        self.closes_at: datetime | None = None  # when the first of the open places closes
+        self.people = People([], [], [], None)
+        self.held: dict[int, Hold] = {}  # who must wait, by place in the columns
+        self.sizes: list[int] = []  # of each group that goes now, in the order of the columns
+        self.waiting: dict[Hold, list[int]] = {}
+        self.base = 0  # the first message's id
+        self.opened: dict[int, str] | None = None
+        self.parts: list[Part] = []
 
-    def of(self, order: Sequence[int]) -> _People:
-        return _People(
-            [self.subscriber_ids[n] for n in order],
-            [self.msisdns[n] for n in order],
-            self.places,
-            None if self.fields is None else [self.fields[n] for n in order],
-        )
+    @property
+    def paced(self) -> bool:
+        return self.campaign["messages_per_minute"] is not None
 
+    def free(self) -> Sequence[int]:
+        """Return the places of those whom nothing holds, as far as is known."""
+        count = len(self.people.msisdns)
+        return [n for n in range(count) if n not in self.held] if self.held else range(count)
 
-class Claim:
-    """One claim in its transaction; of a chunk that nobody had yet."""
+    def free_msisdns(self) -> list[int]:
+        people = self.people
+        return people.msisdns if not self.held else [people.msisdns[n] for n in self.free()]
 
-    def __init__(
-        self,
-        connection: Connection,
-        ids: Ids,
-        gates: MarketingGates,
-        campaign: asyncpg.Record,
-        chunk: asyncpg.Record,
-        owner: int,
-        now: datetime,
-        *,
-        careful: bool,
-    ) -> None:
-        self._connection = connection
-        self._ids = ids
-        self._merchant_id: int = campaign["merchant_id"]
-        self._campaign_id: int = campaign["campaign_id"]
-        self._campaign = campaign
-        self._chunk = chunk
-        self._owner = owner
-        self._now = now
-        self._names = field_names(campaign["text"])
-        self._gate = Gate(connection, gates, campaign, now, careful=careful)
-        self._last_at: datetime = campaign["expires_at"] - LIFE_MIN
+    def message_ids(self) -> range:
+        return range(self.base, self.base + len(self.people.msisdns))
 
-    async def first(self, allowance_step: int, split: Split | None) -> list[ChunkClaim]:
-        """Choose the recipients, open their offers, write their message rows: the durable intent to send."""
-        people = await self._choose()
-        count = len(people.msisdns)
-        held = await self._held(people)
-        ported = await ported_of(self._connection, people.msisdns)
-        groups = self._split(split, people.msisdns, held, ported)
-        waiting = in_groups(held)
-        if len(groups) > 1 or waiting:  # the messages of a part are contiguous
-            people = people.of(list(chain(*groups, *waiting.values())))
-        base = self._ids.block(max(count, 1))
-        message_ids = list(range(base, base + count))
-        free = count - len(held)
-        opened = await self._gate.open(
-            self._senders(), message_ids[:free], people.subscriber_ids[:free], people.msisdns[:free]
-        )
-        await self._insert_messages(message_ids, people, opened)
-        parts = self._parts(base, [len(group) for group in groups], opened)
-        start = base + free
-        for hold, members in waiting.items():
-            parts.append(Part(start, len(members), hold=hold))
-            start += len(members)
-        await self._gate.uncount([people.msisdns[n - base] for n in _waiting_for_answers(parts)])
-        dropped, claims = 0, []
-        step = allowance_step // sum(part.hold is None for part in parts)
-        for place, part in enumerate(parts):
-            goes = part.hold is None
-            dropped += await self._settle_late(part)
-            if goes:
-                part.allowance = min(part.count, step)
-            no = await self._write(part, first=place == 0)
-            if goes:
-                claims.append(self._claim_of(part, no, base, people.msisdns, people.fields, ported))
-        counts = {"recipients": count} | ({"not_sent": dropped} if dropped else {})
-        await add_counters(self._connection, self._merchant_id, self._campaign_id, counts)
-        return claims
+    def arrange(self, split: Split | None, ported: Mapping[int, str], ids: Ids) -> None:
+        """Put who goes together side by side, and give them ids: the messages of a part are contiguous."""
+        groups = self._split(split, ported)
+        self.waiting = in_groups(self.held)
+        self.sizes = [len(group) for group in groups]
+        if len(groups) > 1 or self.waiting:
+            self.people = self.people.of(list(chain(*groups, *self.waiting.values())))
+        self.base = ids.block(max(len(self.people.msisdns), 1))
 
-    async def _held(self, people: _People) -> dict[int, Hold]:
-        """Return who must wait, by place in the columns."""
-        count = len(people.msisdns)
-        held = self._gate.by_hours(people.places, count)
-        if len(held) < count:
-            free = [n for n in range(count) if n not in held] if held else range(count)
-            capped = await self._gate.by_caps(
-                people.msisdns if not held else [people.msisdns[n] for n in free]
-            )
-            if capped:
-                held |= {n: capped[people.msisdns[n]] for n in free if people.msisdns[n] in capped}
-        return held
-
-    def _split(
-        self, split: Split | None, msisdns: list[int], held: Mapping[int, Hold], ported: Mapping[int, str]
-    ) -> Sequence[Sequence[int]]:
+    def _split(self, split: Split | None, ported: Mapping[int, str]) -> Sequence[Sequence[int]]:
         """Return who goes together now; one group at least."""
-        free = range(len(msisdns)) if not held else [n for n in range(len(msisdns)) if n not in held]
-        if split is None or not free:
-            return [free]
-        found = split(msisdns if not held else [msisdns[n] for n in free], ported)
+        free = self.free()
+        found = None if split is None or not free else split(self.free_msisdns(), ported)
         if found is None:
             return [free]
-        return found if not held else [[free[n] for n in group] for group in found]
+        return found if not self.held else [[free[n] for n in group] for group in found]
 
-    def _senders(self) -> list[str]:
-        """Return the numbers that the offer may go out by, in the order in which they are tried."""
-        return list(dict.fromkeys([self._campaign["sender"], *self._campaign["sender_pool"]]))
+    def opening(self) -> Opening:
+        """Return who is to get the open offer."""
+        free = sum(self.sizes)
+        people = self.people
+        return Opening(
+            self.campaign, self.message_ids()[:free], people.subscriber_ids[:free], people.msisdns[:free]
+        )
 
-    def _parts(self, base: int, sizes: Sequence[int], opened: Mapping[int, str] | None) -> list[Part]:
+    def cut(self, wait_for_answer: Hold) -> None:
+        """Make one part per carrier and sender number, and parts that wait."""
+        self.parts = self._going(wait_for_answer)
+        start = self.base + sum(self.sizes)
+        for hold, members in self.waiting.items():
+            self.parts.append(Part(start, len(members), hold=hold))
+            start += len(members)
+
+    def _going(self, wait_for_answer: Hold) -> list[Part]:
         """Return one part per carrier and sender number, and what waits for an answer to another offer."""
+        main = self.campaign["sender"]
         parts: list[Part] = []
         others: list[Part] = []
-        start = base
-        for size in sizes:
-            if opened is None:
+        start = self.base
+        for size in self.sizes:
+            if self.opened is None:
                 parts.append(Part(start, size))
             else:
-                by_sender: dict[str, list[int]] = {self._campaign["sender"]: []}
+                by_sender: dict[str, list[int]] = {main: []}
                 for message_id in range(start, start + size):
-                    by_sender.setdefault(opened.get(message_id, ""), []).append(message_id)
+                    by_sender.setdefault(self.opened.get(message_id, ""), []).append(message_id)
                 for sender, members in by_sender.items():
-                    hold = None if sender else self._gate.wait_for_answer()
-                    target = parts if sender == self._campaign["sender"] else others
+                    hold = None if sender else wait_for_answer
+                    target = parts if sender == main else others
                     target.append(Part(start, size, members, hold, sender))
             start += size
         return parts + others
 
-    async def _settle_late(self, part: Part) -> int:
-        """Settle a part that would wait until the offer is nearly over; return how many these were."""
-        if part.hold is None or part.hold.until <= self._last_at:
+    def allow(self, step: int) -> int:
+        """Let what goes now be written, `step` messages in all at most; return how many that are."""
+        going = [part for part in self.parts if part.hold is None and part.message_ids]
+        if not going or self.paced:
             return 0
-        late, reason = list(part.message_ids), part.hold.reason
-        part.hold, part.members = None, []
-        await self._connection.execute(SQL["insert_not_sent"], self._merchant_id, late, reason, self._now)
-        return len(late)
+        for part in going:
+            part.allowance = min(part.count, step // len(going))
+        return sum(part.allowance for part in going)
 
-    async def _write(self, part: Part, *, first: bool) -> int:
-        """Write a part, as the chunk itself or as one of its own; return its number."""
-        if first:
-            await write_chunk(self._connection, self._chunk, part, self._owner)
-            no: int = self._chunk["no"]
-            return no
-        no = self._ids.next()
-        await insert_chunk(self._connection, self._chunk, no, part, self._owner)
-        return no
-
-    async def _choose(self) -> _People:
-        """Return the recipients of one chunk; who is too many becomes the next one."""
-        chunk, campaign = self._chunk, self._campaign
-        row = await self._connection.fetchrow(
-            SQL["candidates"],
-            self._merchant_id,
-            chunk["subscriber_lo"],
-            chunk["subscriber_hi"],
-            campaign["audience_tags"],
-            campaign["audience_ids"],
-            campaign["started_at"],
-            CHUNK_SIZE + 1,
-            self._senders(),
-            campaign["country"],
-            campaign["audience_fields"],
-            campaign["audience_bought"],
-            campaign["audience_not_bought"],
-            BOUGHT,
-            list(self._names),
-        )
-        assert row is not None
-        people = _People(row["subscriber_ids"], row["msisdns"], row["places"], row["fields"])
-        if len(people.msisdns) <= CHUNK_SIZE:
-            return people
-        last = people.subscriber_ids[CHUNK_SIZE - 1]
-        head, no = (self._merchant_id, self._campaign_id), chunk["no"]
-        await self._connection.execute(SQL["shorten_chunk"], *head, no, last, CHUNK_SIZE)
-        rest = (no + REST_NO_STEP, last + 1, chunk["subscriber_hi"], CHUNK_SIZE)
-        await self._connection.execute(SQL["insert_rest_chunk"], *head, *rest)
-        return people.of(range(CHUNK_SIZE))._replace(places=people.places[:CHUNK_SIZE])
-
-    def _claim_of(
-        self,
-        part: Part,
-        no: int,
-        base: int,
-        msisdns: list[int],
-        fields: list[list[str]] | None,
-        ported: dict[int, str],
-    ) -> ChunkClaim:
+    def claim_of(self, part: Part, no: int, ported: dict[int, str]) -> ChunkClaim:
         """Return a part of the columns that begin with message `base`."""
+        msisdns, fields = self.people.msisdns, self.people.fields
         if part.members is None:
-            place = slice(part.base - base, part.base - base + part.count)
+            place = slice(part.base - self.base, part.base - self.base + part.count)
             own = None if fields is None else fields[place]
-            return self._result(part, no, list(part.message_ids), msisdns[place], own, ported)
-        places = [message_id - base for message_id in part.members]
+            return self.result(part, no, list(part.message_ids), msisdns[place], own, ported)
+        places = [message_id - self.base for message_id in part.members]
         own = None if fields is None else [fields[n] for n in places]
-        return self._result(part, no, part.members, [msisdns[n] for n in places], own, ported)
+        return self.result(part, no, part.members, [msisdns[n] for n in places], own, ported)
 
-    def _result(
+    def result(
         self,
         part: Part,
         no: int,
@@ -254,12 +164,13 @@ class Claim:
         fields: list[list[str]] | None,
         ported: dict[int, str],
     ) -> ChunkClaim:
-        offer = replace(offer_of(self._merchant_id, self._campaign), tlvs=self._campaign["tlvs"])
+        campaign, chunk = self.campaign, self.chunk
+        offer = replace(offer_of(campaign["merchant_id"], campaign), tlvs=campaign["tlvs"])
         return ChunkClaim(
-            merchant_id=self._merchant_id,
-            campaign_id=self._campaign_id,
+            merchant_id=campaign["merchant_id"],
+            campaign_id=self.campaign_id,
             chunk_no=no,
-            fence=self._chunk["fence"] if no == self._chunk["no"] else 1,
+            fence=chunk["fence"] if no == chunk["no"] else 1,
             offer=replace(offer, sender=part.sender) if part.sender else offer,
             message_id_base=part.base,
             message_count=part.count,
@@ -267,43 +178,167 @@ class Claim:
             message_ids=message_ids,
             msisdns=msisdns,
             fields=fields,
-            field_names=self._names,
-            weight=self._campaign["sending_weight"],
-            paced=self._campaign["messages_per_minute"] is not None,
+            field_names=self.names,
+            weight=campaign["sending_weight"],
+            paced=self.paced,
             ported=ported,
-            closes_at=self._gate.closes_at,
+            closes_at=self.closes_at,
         )
 
-    async def _insert_messages(
-        self,
-        message_ids: list[int],
-        people: _People,
-        opened: Mapping[int, str] | None,
+
+class Claim:
+    """One merchant's claim of chunks that nobody had yet."""
+
+    def __init__(
+        self, connection: Connection, ids: Ids, gate: Gate, merchant_id: int, owner: int, now: datetime
     ) -> None:
-        if not message_ids:
-            return
-        fields = None if people.fields is None else text_octets(people.fields)
-        main: str = self._campaign["sender"]
-        senders: list[str] | str = main
-        if opened is not None:
-            senders = [opened.get(message_id, main) for message_id in message_ids]
-        data = _MESSAGE.pack(
-            message_ids,
-            people.subscriber_ids,
-            people.msisdns,
-            fields,
-            senders,
-            self._merchant_id,
-            self._campaign_id,
-            "offer",
+        self._connection = connection
+        self._ids = ids
+        self._gate = gate
+        self._merchant_id = merchant_id
+        self._owner = owner
+        self._now = now
+
+    async def first(
+        self, taken: Sequence[Taken], allowance_step: int, splits: Mapping[int, Split]
+    ) -> list[ChunkClaim]:
+        """Choose the recipients, open their offers, write their message rows: the durable intent to send."""
+        chunks = [ClaimedChunk(*each) for each in taken]
+        for chunk, people in zip(chunks, await choose(self._connection, taken), strict=True):
+            chunk.people = people
+        claims: list[ChunkClaim] = []
+        for some in _apart(chunks):
+            found = await self._first(some, allowance_step, splits)
+            allowance_step -= sum(claim.allowance for claim in found)
+            claims += found
+        return claims
+
+    async def _first(
+        self, chunks: Sequence[ClaimedChunk], allowance_step: int, splits: Mapping[int, Split]
+    ) -> list[ChunkClaim]:
+        """Claim chunks of which no two have a person in common."""
+        await self._hold(chunks)
+        ported = await ported_of(
+            self._connection, list(chain.from_iterable(chunk.people.msisdns for chunk in chunks))
         )
-        await copy_binary(self._connection, "message", _MESSAGE.columns, data)
+        for chunk in chunks:
+            chunk.arrange(splits.get(chunk.campaign_id), ported, self._ids)
+        await self._open(chunks)
+        await self._insert_messages(chunks)
+        wait = self._gate.wait_for_answer()
+        for chunk in chunks:
+            chunk.cut(wait)
+        await self._gate.uncount([msisdn for chunk in chunks for msisdn in _waiting_for_answers(chunk)])
+        counts: dict[int, dict[str, int]] = {}
+        cuts: list[Cut] = []
+        claims: list[ChunkClaim] = []
+        for chunk in chunks:
+            allowance_step -= chunk.allow(allowance_step)
+            dropped = 0
+            for place, part in enumerate(chunk.parts):
+                no = chunk.chunk["no"] if place == 0 else self._ids.next()
+                if part.hold is None:
+                    claims.append(chunk.claim_of(part, no, ported))
+                dropped += await self._settle_late(chunk, part)
+                cuts.append((chunk.chunk, no, part))
+            counts[chunk.campaign_id] = {"recipients": len(chunk.people.msisdns)}
+            if dropped:
+                counts[chunk.campaign_id]["not_sent"] = dropped
+        await write_parts(self._connection, cuts, self._owner)
+        await add_all_counters(self._connection, self._merchant_id, counts)
+        return claims
+
+    async def _hold(self, chunks: Sequence[ClaimedChunk]) -> None:
+        """Find who must wait for the hours or for a cap."""
+        for chunk in chunks:
+            people = chunk.people
+            chunk.held, chunk.closes_at = self._gate.by_hours(people.places, len(people.msisdns))
+        free = [chunk.free_msisdns() for chunk in chunks]
+        capped = await self._gate.by_caps(list(chain.from_iterable(free)))
+        if not capped:
+            return
+        for chunk in chunks:
+            msisdns = chunk.people.msisdns
+            chunk.held |= {n: capped[msisdns[n]] for n in chunk.free() if msisdns[n] in capped}
+
+    async def _open(self, chunks: Sequence[ClaimedChunk]) -> None:
+        """Open the offers, of campaigns with the same sender numbers together."""
+        alike: dict[tuple[str, ...], list[ClaimedChunk]] = {}
+        for chunk in chunks:
+            alike.setdefault(tuple(senders_of(chunk.campaign)), []).append(chunk)
+        for senders, some in alike.items():
+            found = await self._gate.open(senders, [chunk.opening() for chunk in some])
+            for chunk, opened in zip(some, found, strict=True):
+                chunk.opened = opened
+
+    async def _settle_late(self, chunk: ClaimedChunk, part: Part) -> int:
+        """Settle a part that would wait until the offer is nearly over; return how many these were."""
+        if part.hold is None or part.hold.until <= chunk.last_at:
+            return 0
+        late, reason = list(part.message_ids), part.hold.reason
+        part.hold, part.members = None, []
+        await self._connection.execute(SQL["insert_not_sent"], self._merchant_id, late, reason, self._now)
+        return len(late)
+
+    async def _insert_messages(self, chunks: Sequence[ClaimedChunk]) -> None:
+        chunks = [chunk for chunk in chunks if chunk.people.msisdns]
+        if chunks:
+            data = _MESSAGE.pack(*_message_columns(chunks), self._merchant_id, _campaigns(chunks), "offer")
+            await copy_binary(self._connection, "message", _MESSAGE.columns, data)
 
 
-def _waiting_for_answers(parts: Iterable[Part]) -> list[int]:
-    """Return the messages that wait because another offer is open."""
-    waiting = [part for part in parts if part.hold is not None and part.hold.reason == "open_offer"]
-    return list(chain.from_iterable(part.message_ids for part in waiting))
+def _message_columns(chunks: Sequence[ClaimedChunk]) -> list[Sequence[object] | None]:
+    """Return the columns of the messages' rows up to the sender, a value where all have the same."""
+    people = [chunk.people for chunk in chunks]
+    fields: list[bytes | None] | None = None
+    if any(own.fields is not None for own in people):
+        fields = [
+            octets
+            for own in people
+            for octets in (repeat(None, len(own.msisdns)) if own.fields is None else text_octets(own.fields))
+        ]
+    senders: str | list[str] = chunks[0].campaign["sender"]
+    if len(chunks) > 1 or chunks[0].opened is not None:
+        senders = [
+            (chunk.opened or {}).get(message_id, chunk.campaign["sender"])
+            for chunk in chunks
+            for message_id in chunk.message_ids()
+        ]
+    return [
+        list(chain.from_iterable(chunk.message_ids() for chunk in chunks)),
+        list(chain.from_iterable(own.subscriber_ids for own in people)),
+        list(chain.from_iterable(own.msisdns for own in people)),
+        fields,
+        senders,
+    ]
+
+
+def _campaigns(chunks: Sequence[ClaimedChunk]) -> int | list[int]:
+    if len(chunks) == 1:
+        return chunks[0].campaign_id
+    return [chunk.campaign_id for chunk in chunks for _ in chunk.people.msisdns]
+
+
+def _apart(chunks: Sequence[ClaimedChunk]) -> list[list[ClaimedChunk]]:
+    """Return the chunks in groups of which nobody is in two chunks: a statement meets each person once."""
+    groups: list[tuple[set[int], list[ClaimedChunk]]] = []
+    for chunk in chunks:
+        msisdns = chunk.people.msisdns
+        for seen, members in groups:
+            if seen.isdisjoint(msisdns):
+                seen.update(msisdns)
+                members.append(chunk)
+                break
+        else:
+            groups.append((set(msisdns), [chunk]))
+    return [members for _, members in groups]
+
+
+def _waiting_for_answers(chunk: ClaimedChunk) -> list[int]:
+    """Return the numbers of those who wait because another offer is open."""
+    waiting = [part for part in chunk.parts if part.hold is not None and part.hold.reason == "open_offer"]
+    msisdns = chunk.people.msisdns
+    return [msisdns[n - chunk.base] for part in waiting for n in part.message_ids]
 
 
 def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:

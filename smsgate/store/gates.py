@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -29,6 +29,7 @@ OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
 GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
+_OFFER: Final = ("campaign_id", "offer_id", "offer_version", "expires_at")  # of a campaign's row
 
 # Rows of people who have none yet, in the order of the number. Without ON CONFLICT, which costs each row a
 # second look and a record in the log; whoever meets another claim's row here fails, and begins anew careful.
@@ -48,8 +49,26 @@ _FIRST_CONTACT: Final = RowFormat(
     repeated=3, msisdn=Kind.INT8, merchant_ids=Kind.ARRAY, at=Kind.ARRAY, last_at=Kind.TIMESTAMPTZ
 )
 
-# MSISDNs, message ids, subscriber ids
-_Columns = tuple[Sequence[int], Sequence[int], Sequence[int]]
+
+class Opening(NamedTuple):
+    """One campaign's recipients who are to get its open offer, as columns."""
+
+    campaign: asyncpg.Record
+    message_ids: Sequence[int]
+    subscriber_ids: Sequence[int]
+    msisdns: Sequence[int]
+
+
+class _Wanted(NamedTuple):
+    """Who is to get an open offer by one sender number; `places` are those of their campaigns."""
+
+    msisdns: Sequence[int]
+    message_ids: Sequence[int]
+    subscriber_ids: Sequence[int]
+    places: Sequence[int]
+
+    def of(self, chosen: Sequence[int]) -> _Wanted:
+        return _Wanted(*([column[n] for n in chosen] for column in self))
 
 
 class Gate:
@@ -65,7 +84,7 @@ class Gate:
         self,
         connection: Connection,
         gates: MarketingGates,
-        campaign: asyncpg.Record,
+        merchant_id: int,
         now: datetime,
         *,
         careful: bool,
@@ -73,30 +92,33 @@ class Gate:
         self._careful = careful
         self._connection = connection
         self._gates = gates
-        self._campaign = campaign
-        self._merchant_id: int = campaign["merchant_id"]
+        self._merchant_id = merchant_id
         self._now = now
-        self.closes_at: datetime | None = None  # when the first of the open places closes
 
-    def by_hours(self, places: Sequence[str], count: int) -> dict[int, Hold]:
-        """Return whom the hours hold, by place in the columns; one entry of `places` stands for all."""
+    def by_hours(self, places: Sequence[str], count: int) -> tuple[dict[int, Hold], datetime | None]:
+        """
+        Return whom the hours hold, by place in the columns, and when the first of the open places closes.
+
+        One entry of `places` stands for all.
+        """
+        closes_at: datetime | None = None
         if not count:
-            return {}
+            return {}, closes_at
         verdicts = {place: self._gates.hours(place, self._now) for place in set(places)}
         holds: dict[str, Hold] = {}
         for place, verdict in verdicts.items():
             if verdict is None:
                 continue
             if verdict.allowed:
-                self.closes_at = min(self.closes_at or verdict.until, verdict.until)
+                closes_at = min(closes_at or verdict.until, verdict.until)
             else:
                 assert verdict.rule is not None
                 holds[place] = Hold("quiet_hours", verdict.rule.id, verdict.until)
         if not holds:
-            return {}
+            return {}, closes_at
         if len(places) == 1:
-            return dict.fromkeys(range(count), holds[places[0]])
-        return {n: holds[place] for n, place in enumerate(places) if place in holds}
+            return dict.fromkeys(range(count), holds[places[0]]), closes_at
+        return {n: holds[place] for n, place in enumerate(places) if place in holds}, closes_at
 
     async def by_caps(self, msisdns: Sequence[int]) -> dict[int, Hold]:
         """Count a message for everybody who may have one more, and return the others' holds by number."""
@@ -147,85 +169,88 @@ class Gate:
         if self._gates.caps.active and msisdns:
             await self._connection.execute(SQL["uncount_marketing"], msisdns, self._merchant_id)
 
-    async def open(
-        self,
-        senders: Sequence[str],
-        message_ids: Sequence[int],
-        subscriber_ids: Sequence[int],
-        msisdns: Sequence[int],
-    ) -> dict[int, str] | None:
+    async def open(self, senders: Sequence[str], openings: Sequence[Opening]) -> list[dict[int, str] | None]:
         """
-        Open one offer per person and sender number; return by which number each message may go.
+        Open one offer per person and sender number; return by which number each message may go, by campaign.
 
-        The first of `senders` on which nothing waits for this person's answer gets it; who is left out must
-        wait. None: everybody got the first, as nearly always.
+        No person is in two of the campaigns. The first of `senders` on which nothing waits for this person's
+        answer gets it; who is left out must wait. None: everybody of the campaign got the first, as nearly
+        always.
         """
-        opened: dict[int, str] = {}
+        wanted, opened = _wanted(openings), dict[int, str]()
         for sender in senders:
-            if not message_ids:
+            if not wanted.message_ids:
                 break
-            columns = (msisdns, message_ids, subscriber_ids)
-            fresh = await self._first_offers(sender, columns)
-            if fresh is None and sender == senders[0]:
-                return None
-            ids = (
-                set(message_ids) if fresh is None else fresh | await self._open_offers(sender, columns, fresh)
-            )
-            if len(ids) == len(message_ids) and sender == senders[0]:
-                return None
+            fresh = await self._first_offers(sender, wanted, openings)
+            ids = set(wanted.message_ids) if fresh is None else fresh
+            if fresh is not None:
+                ids |= await self._open_offers(sender, wanted, openings, fresh)
+            if len(ids) == len(wanted.message_ids) and sender == senders[0]:
+                return [None] * len(openings)
             opened.update(dict.fromkeys(ids, sender))
-            left = [n for n, message_id in enumerate(message_ids) if message_id not in opened]
-            message_ids = [message_ids[n] for n in left]
-            subscriber_ids = [subscriber_ids[n] for n in left]
-            msisdns = [msisdns[n] for n in left]
-        return opened if opened or message_ids else None
+            wanted = wanted.of([n for n, each in enumerate(wanted.message_ids) if each not in opened])
+        return [_own(opening.message_ids, opened, senders[0]) for opening in openings]
 
-    async def _first_offers(self, sender: str, columns: _Columns) -> set[int] | None:
+    async def _first_offers(
+        self, sender: str, wanted: _Wanted, openings: Sequence[Opening]
+    ) -> set[int] | None:
         """Open the offers of those who have no row; return their messages, None: everybody's."""
         if self._careful:
             return set()
-        msisdns, message_ids, _ = columns
-        rows = await self._connection.fetch(SQL["offers_there"], ids_text(msisdns), sender)
+        rows = await self._connection.fetch(SQL["offers_there"], ids_text(wanted.msisdns), sender)
         there = {row["msisdn"] for row in rows}
-        fresh = [n for n, msisdn in enumerate(msisdns) if msisdn not in there]
+        fresh = [n for n, msisdn in enumerate(wanted.msisdns) if msisdn not in there]
         if fresh:
-            chosen = _some(columns, sorted(fresh, key=msisdns.__getitem__))
-            offer = self._offer(sender)
-            data = _FIRST_OFFER.pack(*chosen, *offer[:5], micros_since_2000(offer[5]))
+            chosen = wanted.of(sorted(fresh, key=wanted.msisdns.__getitem__))
+            data = _FIRST_OFFER.pack(*chosen[:3], sender, self._merchant_id, *_offers(chosen, openings))
             await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
-        return None if not there else {message_ids[n] for n in fresh}
+        return None if not there else {wanted.message_ids[n] for n in fresh}
 
-    async def _open_offers(self, sender: str, columns: _Columns, but: AbstractSet[int]) -> set[int]:
+    async def _open_offers(
+        self, sender: str, wanted: _Wanted, openings: Sequence[Opening], but: AbstractSet[int]
+    ) -> set[int]:
         """Take the places of offers that are over or answered; return the messages that got one."""
-        left = [n for n, message_id in enumerate(columns[1]) if message_id not in but]
-        if not left:
+        left = wanted.of([n for n, message_id in enumerate(wanted.message_ids) if message_id not in but])
+        if not left.message_ids:
             return set()
         rows = await self._connection.fetch(
             SQL["open_offers"],
-            *map(ids_text, _some(columns, left)),
-            *self._offer(sender),
+            *map(ids_text, left),
+            sender,
+            self._merchant_id,
+            *([opening.campaign[name] for opening in openings] for name in _OFFER),
             self._now - LATE_ANSWER_GRACE,
         )
         return {row["message_id"] for row in rows}
-
-    def _offer(self, sender: str) -> tuple[str, int, int, int, int, datetime]:
-        campaign = self._campaign
-        return (
-            sender,
-            self._merchant_id,
-            campaign["campaign_id"],
-            campaign["offer_id"],
-            campaign["offer_version"],
-            campaign["expires_at"],
-        )
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)
 
 
-def _some(columns: _Columns, places: Sequence[int]) -> _Columns:
-    msisdns, message_ids, subscriber_ids = ([column[n] for n in places] for column in columns)
-    return msisdns, message_ids, subscriber_ids
+def _wanted(openings: Sequence[Opening]) -> _Wanted:
+    return _Wanted(
+        list(chain.from_iterable(opening.msisdns for opening in openings)),
+        list(chain.from_iterable(opening.message_ids for opening in openings)),
+        list(chain.from_iterable(opening.subscriber_ids for opening in openings)),
+        [place for place, opening in enumerate(openings) for _ in opening.message_ids],
+    )
+
+
+def _own(message_ids: Sequence[int], opened: Mapping[int, str], first: str) -> dict[int, str] | None:
+    """Return what of `opened` is one campaign's; None: all of it, by the first sender number."""
+    own = {message_id: opened[message_id] for message_id in message_ids if message_id in opened}
+    return None if len(own) == len(message_ids) and set(own.values()) <= {first} else own
+
+
+def _offers(wanted: _Wanted, openings: Sequence[Opening]) -> list[int] | list[list[int]]:
+    """Return the columns of each one's offer; of one campaign alone, the values that all have."""
+    offers = [
+        [opening.campaign[name] for name in _OFFER[:-1]] + [micros_since_2000(opening.campaign["expires_at"])]
+        for opening in openings
+    ]
+    if len(offers) == 1:
+        return offers[0]
+    return [[offers[place][n] for place in wanted.places] for n in range(len(_OFFER))]
 
 
 def rounded_up(at: datetime) -> datetime:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 import structlog
 
+from smsgate.flows.ports import Ids
 from smsgate.flows.records import ChunkClaim, Hold
 from smsgate.store import catalogue, partitions
-from smsgate.store.chunk_parts import Part, insert_chunk, write_chunk
-from smsgate.store.claims import Claim
-from smsgate.store.gates import in_groups
+from smsgate.store.chunk_parts import Part, write_parts
+from smsgate.store.claims import ClaimedChunk
+from smsgate.store.connection import Connection
+from smsgate.store.gates import Gate, Opening, in_groups
 from smsgate.store.portability import ported_of
+from smsgate.store.recipients import Taken
 from smsgate.store.unsent import settle_unsent
 
 log = structlog.get_logger(__name__)
@@ -20,7 +24,28 @@ log = structlog.get_logger(__name__)
 SQL = catalogue.load("sending")
 
 
-class Reclaim(Claim):
+class Reclaim:
+    """One merchant's claim of a chunk that was claimed before, in the claim's transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        ids: Ids,
+        gate: Gate,
+        taken: Taken,
+        owner: int,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._ids = ids
+        self._gate = gate
+        self._claimed = ClaimedChunk(*taken)
+        self._chunk = self._claimed.chunk
+        self._merchant_id: int = self._chunk["merchant_id"]
+        self._owner = owner
+        self._now = now
+        self.granted = 0  # of the step that `again` was given
+
     async def again(self, allowance_step: int) -> ChunkClaim:
         """Go on with what has no outcome, less who left since and who must wait now."""
         chunk = self._chunk
@@ -31,7 +56,7 @@ class Reclaim(Claim):
             SQL["unsettled_messages"], self._merchant_id, base, base + count, chunk["members"]
         )
         rows = await self._less(rows, [row for row in rows if not row["agreed"]], "stopped")
-        if self._now > self._last_at:
+        if self._now > self._claimed.last_at:
             rows = await self._less(rows, rows, "expired")
         held = await self._held_again(rows)
         for hold, places in in_groups(held).items():
@@ -41,16 +66,18 @@ class Reclaim(Claim):
         part = Part(base, count, members if rows else [])
         # What has an outcome needs no allowance: the step counts from the first that has none.
         begun = rows[0]["message_id"] - base if rows else 0
-        part.allowance = min(count, max(chunk["allowance"], begun) + allowance_step)
+        begun = min(count, max(chunk["allowance"], begun))
+        part.allowance = begun if self._claimed.paced else min(count, begun + allowance_step)
+        self.granted = part.allowance - begun
         part.sender = rows[0]["sender"] if rows else ""
-        await write_chunk(self._connection, chunk, part, self._owner)
+        await write_parts(self._connection, [(chunk, chunk["no"], part)], self._owner)
         msisdns = [row["msisdn"] for row in rows]
-        return self._result(
+        return self._claimed.result(
             part,
             chunk["no"],
             [row["message_id"] for row in rows],
             msisdns,
-            [list(row["fields"] or ()) for row in rows] if self._names else None,
+            [list(row["fields"] or ()) for row in rows] if self._claimed.names else None,
             await ported_of(self._connection, msisdns),
         )
 
@@ -64,7 +91,8 @@ class Reclaim(Claim):
             row["message_id"]
             for row in await self._connection.fetch(SQL["opened_already"], msisdns, sender, ids)
         }
-        held = self._gate.by_hours([row["place"] for row in rows], len(rows))
+        places = [row["place"] for row in rows]
+        held, self._claimed.closes_at = self._gate.by_hours(places, len(rows))
         shut = [rows[n] for n in held if ids[n] in mine]
         if shut:  # an OK must not find an offer that never left
             await self._connection.execute(
@@ -78,12 +106,13 @@ class Reclaim(Claim):
         capped = await self._gate.by_caps([msisdns[n] for n in new])
         held |= {n: capped[msisdns[n]] for n in new if msisdns[n] in capped}
         new = [n for n in new if n not in held]
-        opened = await self._gate.open(
-            [sender],
+        opening = Opening(
+            self._claimed.campaign,
             [ids[n] for n in new],
             [rows[n]["subscriber_id"] for n in new],
             [msisdns[n] for n in new],
         )
+        (opened,) = await self._gate.open([sender], [opening])
         if opened is not None:
             waits = [n for n in new if ids[n] not in opened]
             await self._gate.uncount([msisdns[n] for n in waits])
@@ -91,22 +120,21 @@ class Reclaim(Claim):
         return held
 
     async def _hold_again(self, rows: Sequence[asyncpg.Record], hold: Hold) -> None:
-        if hold.until > self._last_at:
+        if hold.until > self._claimed.last_at:
             await self._less(rows, rows, hold.reason)
             return
         members = [row["message_id"] for row in rows]
         base = members[0]
         part = Part(base, members[-1] - base + 1, members, hold)
-        await insert_chunk(self._connection, self._chunk, self._ids.next(), part, self._owner)
+        await write_parts(self._connection, [(self._chunk, self._ids.next(), part)], self._owner)
 
     async def _less(
         self, rows: Sequence[asyncpg.Record], gone: Sequence[asyncpg.Record], reason: str
     ) -> list[asyncpg.Record]:
         """Settle some rows as not sent, and return the others."""
         if gone:
-            await settle_unsent(
-                self._connection, self._merchant_id, self._campaign_id, gone, reason, self._now
-            )
+            campaign_id = self._claimed.campaign_id
+            await settle_unsent(self._connection, self._merchant_id, campaign_id, gone, reason, self._now)
         ids = {row["message_id"] for row in gone}
         return [row for row in rows if row["message_id"] not in ids]
 
@@ -119,12 +147,12 @@ class Reclaim(Claim):
         """End a chunk whose messages are out of retention: who got one cannot be told any more."""
         chunk = self._chunk
         part = Part(chunk["message_id_base"], chunk["message_count"], [], allowance=chunk["allowance"])
-        await write_chunk(self._connection, chunk, part, self._owner)
+        await write_parts(self._connection, [(chunk, chunk["no"], part)], self._owner)
         log.warning(
             "chunk_outlived_its_messages",
             merchant_id=self._merchant_id,
-            campaign_id=self._campaign_id,
+            campaign_id=self._claimed.campaign_id,
             chunk_no=chunk["no"],
             messages=part.count,
         )
-        return self._result(part, chunk["no"], [], [], None, {})
+        return self._claimed.result(part, chunk["no"], [], [], None, {})

@@ -6,10 +6,11 @@ flows.ports.SendingStore).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
@@ -37,6 +38,7 @@ from smsgate.store import catalogue, flushing, guards, receipt_matching, recover
 from smsgate.store.claims import Claim
 from smsgate.store.connection import DEADLOCK, UNIQUE_VIOLATIONS
 from smsgate.store.events import insert_events
+from smsgate.store.gates import Gate
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
 from smsgate.store.reclaims import Reclaim
@@ -44,6 +46,11 @@ from smsgate.store.transactional import stopped
 
 SQL = catalogue.load("sending")
 CROSSED: Final = UNIQUE_VIOLATIONS | {DEADLOCK}
+# Campaigns of one transaction: it holds their rows for some ten milliseconds.
+FINISHED_TOGETHER_MAX: Final = 200
+# Campaigns of a merchant that a round may claim for: ten claims of small ones; fewer large ones fill memory.
+CLAIMABLE_EACH_MAX: Final = 1_000
+NO_SPLITS: Final[Mapping[int, Split]] = MappingProxyType({})
 
 
 class StoredSending:
@@ -55,28 +62,36 @@ class StoredSending:
         self._public_campaign = public_campaign
 
     async def campaign_states(self, known: Sequence[tuple[int, int]]) -> list[CampaignState]:
+        if not known:
+            return []
+        merchants, campaigns = zip(*known, strict=True)
         async with self._database.bulk() as connection:
-            rows = await connection.fetch(SQL["sending_states"])
-            if known:
-                rows += await connection.fetch(
-                    SQL["known_states"],
-                    [merchant_id for merchant_id, _ in known],
-                    [campaign_id for _, campaign_id in known],
-                )
-        return [CampaignState(**dict(row)) for row in rows]
+            rows = await connection.fetch(SQL["known_states"], merchants, campaigns)
+        return [CampaignState(*row) for row in rows]
 
-    async def claim_chunk(
+    async def claimable(
+        self, senders: Collection[str], now: datetime, *, over_at: datetime
+    ) -> list[CampaignState]:
+        async with self._database.bulk() as connection:
+            rows = await connection.fetch(
+                SQL["claimable_states"], now, list(senders), over_at, CLAIMABLE_EACH_MAX
+            )
+        return [CampaignState(*row) for row in rows]
+
+    async def claim_chunks(
         self,
         merchant_id: int,
-        campaign_id: int,
+        campaign_ids: Sequence[int],
         *,
         owner: int,
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
-        split: Split | None = None,
+        splits: Mapping[int, Split] = NO_SPLITS,
     ) -> list[ChunkClaim]:
-        claim = partial(self._claim_chunk, merchant_id, campaign_id, owner, allowance_step, now, gates, split)
+        claim = partial(
+            self._claim_chunks, merchant_id, campaign_ids, owner, allowance_step, now, gates, splits
+        )
         for careful in (False, True):
             try:
                 return await claim(careful=careful)
@@ -85,30 +100,36 @@ class StoredSending:
                     raise
         return await claim(careful=True)
 
-    async def _claim_chunk(
+    async def _claim_chunks(
         self,
         merchant_id: int,
-        campaign_id: int,
+        campaign_ids: Sequence[int],
         owner: int,
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
-        split: Split | None,
+        splits: Mapping[int, Split],
         *,
         careful: bool,
     ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
-            row = await connection.fetchrow(SQL["campaign_offer"], merchant_id, campaign_id)
-            if row is None or row["state"] != "sending":
-                return []
-            chunk = await connection.fetchrow(SQL["take_chunk"], merchant_id, campaign_id, owner, now)
-            if chunk is None:
-                return []
-            parts = (connection, self._ids, gates, row, chunk, owner, now)
-            step = allowance_step if row["messages_per_minute"] is None else 0
-            if chunk["message_id_base"] is None:
-                return await Claim(*parts, careful=careful).first(step, split)
-            return [await Reclaim(*parts, careful=careful).again(step)]
+            rows = await connection.fetch(SQL["campaign_offers"], merchant_id, campaign_ids)
+            offers = {row["campaign_id"]: row for row in rows}
+            chunks = await connection.fetch(SQL["take_chunks"], merchant_id, list(offers), owner, now)
+            taken = [(offers[chunk["campaign_id"]], chunk) for chunk in chunks]
+            new = [each for each in taken if each[1]["message_id_base"] is None]
+            gate = Gate(connection, gates, merchant_id, now, careful=careful)
+            claims: list[ChunkClaim] = []
+            if new:
+                claim = Claim(connection, self._ids, gate, merchant_id, owner, now)
+                claims = await claim.first(new, allowance_step, splits)
+            left = allowance_step - sum(claim.allowance for claim in claims)
+            for each in taken:
+                if each[1]["message_id_base"] is not None:
+                    reclaim = Reclaim(connection, self._ids, gate, each, owner, now)
+                    claims.append(await reclaim.again(left))
+                    left -= reclaim.granted
+            return claims
 
     async def paces(self, campaigns: Sequence[tuple[int, int]]) -> list[Pace]:
         async with self._database.bulk() as connection:
@@ -155,14 +176,22 @@ class StoredSending:
     async def finish_campaigns(self, now: datetime) -> list[tuple[int, int]]:
         async with self._database.bulk() as connection:
             found = await connection.fetch(SQL["finishable"])
-        finished = []
+        by_merchant: dict[int, list[int]] = defaultdict(list)
         for merchant_id, campaign_id in found:
-            async with self._database.bulk_transaction() as connection:
-                row = await connection.fetchrow(SQL["finish_campaign"], merchant_id, campaign_id, now)
-                if row is None:
-                    continue
-                public_id = self._public_campaign(campaign_id)
-                events = EventColumns()
+            by_merchant[merchant_id].append(campaign_id)
+        finished: list[tuple[int, int]] = []
+        for merchant_id, campaign_ids in by_merchant.items():
+            for start in range(0, len(campaign_ids), FINISHED_TOGETHER_MAX):
+                some = campaign_ids[start : start + FINISHED_TOGETHER_MAX]
+                finished += [(merchant_id, each) for each in await self._finish(merchant_id, some, now)]
+        return finished
+
+    async def _finish(self, merchant_id: int, campaign_ids: Sequence[int], now: datetime) -> list[int]:
+        async with self._database.bulk_transaction() as connection:
+            rows = await connection.fetch(SQL["finish_campaigns"], merchant_id, campaign_ids, now)
+            events = EventColumns()
+            for row in rows:
+                public_id = self._public_campaign(row["campaign_id"])
                 events.merchant_ids.append(merchant_id)
                 events.event_ids.append(self._ids.next())
                 events.types.append("campaign.finished")
@@ -171,9 +200,8 @@ class StoredSending:
                     orjson.dumps({"campaign": public_id, "recipients": row["recipients"]}).decode()
                 )
                 events.created_at.append(now)
-                await insert_events(connection, events)
-            finished.append((merchant_id, campaign_id))
-        return finished
+            await insert_events(connection, events)
+        return [row["campaign_id"] for row in rows]
 
     async def claim_interactive(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime

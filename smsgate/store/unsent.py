@@ -37,11 +37,18 @@ async def add_counters(
     connection: Connection, merchant_id: int, campaign_id: int, counts: Mapping[str, int]
 ) -> None:
     """Add to one campaign's counters; the last thing a transaction does, for others wait for these rows."""
-    size = len(counts)
+    await add_all_counters(connection, merchant_id, {campaign_id: counts})
+
+
+async def add_all_counters(
+    connection: Connection, merchant_id: int, counts: Mapping[int, Mapping[str, int]]
+) -> None:
+    """Add to the counters of a merchant's campaigns; as `add_counters`, the last thing."""
+    rows = [(campaign_id, kind, n) for campaign_id, own in counts.items() for kind, n in own.items()]
     await connection.execute(
         SQL["add_counters"],
-        [merchant_id] * size,
-        [campaign_id] * size,
-        list(counts),
-        list(counts.values()),
+        [merchant_id] * len(rows),
+        [campaign_id for campaign_id, _, _ in rows],
+        [kind for _, kind, _ in rows],
+        [n for _, _, n in rows],
     )

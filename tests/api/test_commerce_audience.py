@@ -63,8 +63,8 @@ async def test_who_buys_between_the_start_and_the_claim_is_left_out(shop: Shop) 
     await shop.order(madonna, people[1])
     now = datetime.now(UTC)
     sending = StoredSending(shop.database, IdMaker(5, lambda: int(now.timestamp() * 1000)), str)
-    [claim] = await sending.claim_chunk(
-        shop.merchant_id, shop.id_of(Kind.CAMPAIGN, campaign["id"]), owner=5, allowance_step=10, now=now,
+    [claim] = await sending.claim_chunks(
+        shop.merchant_id, [shop.id_of(Kind.CAMPAIGN, campaign["id"])], owner=5, allowance_step=10, now=now,
         gates=ALWAYS_OPEN,
     )  # fmt: skip
     assert len(claim.msisdns) == 2

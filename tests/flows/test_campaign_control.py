@@ -153,9 +153,9 @@ class _OneIsBroken(StoredSending):
     broken = 0
     tries = 0
 
-    async def claim_chunk(self, merchant_id, campaign_id, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202
-        claim = await super().claim_chunk(merchant_id, campaign_id, **kwargs)
-        if campaign_id == _OneIsBroken.broken:
+    async def claim_chunks(self, merchant_id, campaign_ids, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202
+        claim = await super().claim_chunks(merchant_id, campaign_ids, **kwargs)
+        if _OneIsBroken.broken in campaign_ids:
             _OneIsBroken.tries += 1
             raise AssertionError("a row that cannot be")
         return claim

@@ -65,8 +65,8 @@ class Claimer:
     async def claim(self, campaign_id: int, now: datetime, merchant_id: int = MERCHANT) -> list[ChunkClaim]:
         """Take every chunk that may be taken; return the claims that have messages."""
         taken: list[ChunkClaim] = []
-        while claims := await self.store.claim_chunk(
-            merchant_id, campaign_id, owner=self.owner, allowance_step=1_000, now=now, gates=self.gates
+        while claims := await self.store.claim_chunks(
+            merchant_id, [campaign_id], owner=self.owner, allowance_step=1_000, now=now, gates=self.gates
         ):
             taken += claims
         return [claim for claim in taken if claim.message_ids]

@@ -168,7 +168,7 @@ async def test_a_token_that_comes_between_two_looks_does_not_leave_the_sending_a
     clock = SystemClock()
     carrier = _TokenBetweenTwoLooks(clock)
     pump = _pump(carrier, clock)
-    pump.add(_a_batch(clock), ())
+    pump.add([(_a_batch(clock), [])])
     async with asyncio.timeout(5.0):
         await carrier.submitted.wait()
     pump.drain()
@@ -181,7 +181,7 @@ def test_a_wait_that_is_over_before_it_is_set_on_uvloop_does_not_break_the_next_
         clock = _BusyMachine()
         carrier = _SpentRate(clock)
         pump = _pump(carrier, clock)
-        pump.add(_a_batch(clock), ())
+        pump.add([(_a_batch(clock), [])])
         for _ in range(3):
             pump.room_changed(CARRIER)
         async with asyncio.timeout(5.0):

@@ -125,8 +125,8 @@ class _CommitNotSeen(StoredSending):
     lost = 0
     interactive_lost = 0
 
-    async def claim_chunk(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN202
-        claim = await super().claim_chunk(*args, **kwargs)
+    async def claim_chunks(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN202
+        claim = await super().claim_chunks(*args, **kwargs)
         if claim and claim[0].fence % 2:
             _CommitNotSeen.lost += 1
             raise StoreUnavailable("connection lost")
@@ -221,8 +221,8 @@ def a_flush(number: int, message_ids: list[int], *, status: int = 0) -> Flush:
 async def a_claimed_chunk(world: World, owner: int) -> tuple[StoredSending, int, ChunkKey, list[int]]:
     campaign_id = await world.campaign()
     store = StoredSending(world.database, IdMaker(9, lambda: int(datetime.now(UTC).timestamp() * 1000)), str)
-    (claim,) = await store.claim_chunk(
-        MERCHANT, campaign_id, owner=owner, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
+    (claim,) = await store.claim_chunks(
+        MERCHANT, [campaign_id], owner=owner, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
     )
     key = ChunkKey(MERCHANT, campaign_id, claim.chunk_no, claim.fence)
     return store, campaign_id, key, claim.message_ids

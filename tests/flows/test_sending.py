@@ -200,7 +200,7 @@ async def test_connections_that_break_in_the_middle_leave_a_known_doubt_and_nobo
 
 async def test_an_offer_that_expires_while_it_waits_is_never_written(database: Database) -> None:
     async with a_world(database, subscribers=200, rate_per_s=20) as world:
-        campaign_id = await world.campaign(expires_in=LIFE_MIN + timedelta(seconds=1.0))
+        campaign_id = await world.campaign(expires_in=LIFE_MIN + timedelta(seconds=4.0))
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         counters = await world.counters(campaign_id)

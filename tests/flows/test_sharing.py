@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from smsgate.flows import claiming
+from smsgate.flows import claim_turns
 from smsgate.store.pool import Database
 from tests.flows.test_recovery import books
 from tests.flows.world import FIRST_MSISDN, World, a_world, eventually
@@ -60,8 +60,8 @@ async def test_merchants_get_of_a_carrier_what_their_weights_say(database: Datab
 async def test_memory_full_of_one_merchants_chunks_leaves_room_for_anothers_first(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claiming, "HELD_MAX", 200)
-    monkeypatch.setattr(claiming, "FIRST_HELD_MAX", 400)
+    monkeypatch.setattr(claim_turns, "HELD_MAX", 200)
+    monkeypatch.setattr(claim_turns, "FIRST_HELD_MAX", 400)
     async with a_world(database, subscribers=1_000, rate_per_s=20) as world:
         await world.another_merchant(OTHER, 10)
         await world.campaign(chunk=100)

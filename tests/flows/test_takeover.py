@@ -62,9 +62,9 @@ class _Owner:
         self.outcomes = Outcomes(ids.next)
 
     async def claim(self, campaign_id: int) -> Batch:
-        (claim,) = await self.store.claim_chunk(
+        (claim,) = await self.store.claim_chunks(
             MERCHANT,
-            campaign_id,
+            [campaign_id],
             owner=self.epoch,
             allowance_step=50,
             now=datetime.now(UTC),
@@ -232,8 +232,8 @@ async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(d
         )
         await world.execute("UPDATE message SET message_id = message_id - $1", ids[0] - low)
         await world.execute("UPDATE campaign_chunk SET message_id_base = $1", low)
-        (claim,) = await store.claim_chunk(
-            MERCHANT, campaign_id, owner=5, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
+        (claim,) = await store.claim_chunks(
+            MERCHANT, [campaign_id], owner=5, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
         )
         assert claim.message_ids == []
         assert await world.value("SELECT state FROM campaign_chunk") == "done"

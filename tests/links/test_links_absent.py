@@ -61,7 +61,7 @@ class Stage:
             chunk=Chunk(ChunkKey(1, 5, 1, 1), 0, size, size) if offer else None,
         )
         batch.consent_read = (SystemClock().monotonic(), 0)
-        self.pump.add(batch, ())
+        self.pump.add([(batch, [])])
         return batch
 
     def outcome(self) -> list[int]:

@@ -1,50 +1,69 @@
 -- The bulk path. All of it runs as sg_bulk, so every statement names its merchant itself.
 
--- name: sending_states
+-- name: claimable_states
 -- scope: report
-SELECT c.merchant_id, c.campaign_id, c.state, v.sender, v.expires_at, t.sending_weight AS weight,
-       c.messages_per_minute
-  FROM campaign c
-  JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
-  JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
- WHERE c.state = 'sending'
- ORDER BY c.campaign_id
+-- The first $4 campaigns of each merchant of which a chunk is ready at $1 and which we can send ($2: sender numbers),
+-- or which nobody may send any more at $3. LATERAL with a limit: one look into each index a campaign.
+SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_weight, c.messages_per_minute,
+       c.recipients
+  FROM (SELECT DISTINCT merchant_id FROM campaign WHERE state = 'sending') AS s
+  JOIN merchant t ON t.merchant_id = s.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
+ CROSS JOIN LATERAL (
+    SELECT c.campaign_id, c.state, v.sender, v.expires_at, c.messages_per_minute, c.recipients
+      FROM campaign c
+     CROSS JOIN LATERAL (SELECT o.sender, o.expires_at FROM offer_version o
+                          WHERE o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id AND o.version = c.offer_version
+                          LIMIT 1) AS v
+     WHERE c.merchant_id = t.merchant_id AND c.state = 'sending' AND (v.sender = ANY ($2::text[]) OR v.expires_at <= $3)
+       AND (SELECT k.no FROM campaign_chunk k
+             WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state = 'ready'
+               AND (k.not_before IS NULL OR k.not_before <= $1) LIMIT 1) IS NOT NULL
+     ORDER BY c.campaign_id LIMIT $4
+ ) AS c
 
 -- name: known_states
 -- scope: report
 -- What a suspended merchant was sending, or one whose shop takes no orders, waits as if paused until that is over.
-SELECT c.merchant_id, c.campaign_id, CASE c.state WHEN 'sending' THEN 'paused' ELSE c.state END AS state,
-       v.sender, v.expires_at, k.sending_weight AS weight, c.messages_per_minute
+SELECT c.merchant_id, c.campaign_id,
+       CASE WHEN c.state = 'sending' AND (k.state = 'suspended' OR k.shop_lost_at IS NOT NULL) THEN 'paused'
+            ELSE c.state END,
+       v.sender, v.expires_at, k.sending_weight, c.messages_per_minute, c.recipients
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
- WHERE c.state <> 'sending' OR k.state = 'suspended' OR k.shop_lost_at IS NOT NULL
 
--- name: take_chunk
+-- name: take_chunks
 -- scope: merchant
-UPDATE campaign_chunk
+-- One of each campaign. Found once and then taken: a look that the plan repeats would lock more than it takes.
+WITH found AS MATERIALIZED (
+    SELECT k.campaign_id, k.no
+      FROM unnest($2::bigint[]) AS t (campaign_id)
+     CROSS JOIN LATERAL (SELECT campaign_id, no FROM campaign_chunk
+                          WHERE merchant_id = $1 AND campaign_id = t.campaign_id AND state = 'ready'
+                            AND (not_before IS NULL OR not_before <= $4)
+                          ORDER BY no LIMIT 1
+                            FOR UPDATE SKIP LOCKED) AS k
+)
+UPDATE campaign_chunk AS c
    SET state = 'claimed', owner = $3, fence = fence + 1
- WHERE merchant_id = $1 AND campaign_id = $2
-   AND no = (SELECT no FROM campaign_chunk
-              WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'ready'
-                AND (not_before IS NULL OR not_before <= $4)
-              ORDER BY no LIMIT 1
-                FOR UPDATE SKIP LOCKED)
-RETURNING merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count, allowance,
-          members
+  FROM found
+ WHERE c.merchant_id = $1 AND c.campaign_id = found.campaign_id AND c.no = found.no
+RETURNING c.merchant_id, c.campaign_id, c.no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count,
+          allowance, members
 
--- name: campaign_offer
+-- name: campaign_offers
 -- scope: merchant
 -- FOR SHARE: a cancel waits for the claim, or the claim sees the cancel.
-SELECT c.merchant_id, c.campaign_id, c.state, c.started_at, c.audience_tags, c.audience_ids,
+SELECT c.merchant_id, c.campaign_id, c.started_at, c.audience_tags, c.audience_ids,
        c.audience_fields::text AS audience_fields, c.audience_bought, c.audience_not_bought, c.offer_id, c.offer_version,
        v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
        v.sender, v.expires_at, v.tlvs, t.sending_weight, c.messages_per_minute
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
- WHERE c.merchant_id = $1 AND c.campaign_id = $2
+ WHERE c.merchant_id = $1 AND c.campaign_id = ANY ($2::bigint[]) AND c.state = 'sending'
+ ORDER BY c.campaign_id
    FOR SHARE OF c
 
 -- name: paces
@@ -106,6 +125,21 @@ SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(arra
                             WHERE x.merchant_id = $1 AND x.sender = ANY($8::text[]) AND x.msisdn = subscriber.msisdn)
          ORDER BY subscriber_id LIMIT $7) AS chosen
 
+-- name: listed_candidates
+-- scope: merchant
+-- As `candidates`, of audiences that are lists: $3 names each one's subscribers, $2 the place of its campaign in the
+-- claim, $4 the campaign's start. LATERAL with a limit: by the key for each, whatever the planner takes the table for.
+SELECT t.place AS campaign, s.subscriber_id, s.msisdn, CASE WHEN s.place = '' THEN s.country ELSE s.place END AS place,
+       ARRAY(SELECT coalesce(s.fields ->> name, '') FROM unnest($6::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n) AS fields
+  FROM unnest($2::int[], $3::bigint[], $4::timestamptz[]) AS t (place, subscriber_id, started_at)
+ CROSS JOIN LATERAL (
+    SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1
+ ) AS s
+ WHERE s.offers_state = 'subscribed'
+   AND (t.started_at IS NULL OR s.created_at <= t.started_at AND (s.offers_state_at IS NULL OR s.offers_state_at <= t.started_at))
+   AND NOT EXISTS (SELECT FROM sender_stop x WHERE x.merchant_id = $1 AND x.sender = ANY($5::text[]) AND x.msisdn = s.msisdn)
+ ORDER BY 1, 2
+
 -- name: shorten_chunk
 -- scope: merchant
 UPDATE campaign_chunk SET subscriber_hi = $4, size = $5 WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
@@ -116,11 +150,15 @@ UPDATE campaign_chunk SET subscriber_hi = $4, size = $5 WHERE merchant_id = $1 A
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
 VALUES ($1, $2, $3, $4, $5, $6)
 
--- name: insert_part_chunk
+-- name: insert_part_chunks
 -- scope: merchant
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, message_id_base, message_count, size, allowance, state, owner,
                             members, not_before, hold, hold_rule, subscriber_lo, subscriber_hi, fence)
-VALUES ($1, $2, $3, $4, $5::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1)
+SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, t.owner, t.members::bigint[], t.not_before,
+       t.hold, t.hold_rule, t.lo, t.hi, 1
+  FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::text[], $8::bigint[], $9::text[],
+              $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
+    AS t (campaign_id, no, base, count, allowance, state, owner, members, not_before, hold, hold_rule, lo, hi)
 
 -- name: offers_there
 -- scope: msisdn
@@ -130,14 +168,16 @@ SELECT msisdn FROM open_offer WHERE msisdn = ANY($1::text::bigint[]) AND sender 
 -- scope: msisdn
 -- Rows are taken in the order of the number: two claims that meet never wait for each other in a circle.
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
-SELECT t.msisdn, $4, $5, $6, t.message_id, $7, $8, t.subscriber_id, $9
-  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[]) AS t (msisdn, message_id, subscriber_id)
+SELECT t.msisdn, $5, $6, ($7::bigint[])[1 + t.place], t.message_id, ($8::bigint[])[1 + t.place],
+       ($9::int[])[1 + t.place], t.subscriber_id, ($10::timestamptz[])[1 + t.place]
+  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
+    AS t (msisdn, message_id, subscriber_id, place)
  ORDER BY t.msisdn
     ON CONFLICT (msisdn, sender) DO UPDATE
    SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
        offer_id = excluded.offer_id, offer_version = excluded.offer_version, subscriber_id = excluded.subscriber_id,
        expires_at = excluded.expires_at, answered_at = NULL
- WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $10
+ WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $11
 RETURNING message_id
 
 -- name: opened_already
@@ -188,12 +228,15 @@ INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments
                   cost_item_id, cost_micros, reason, sent_at)
 SELECT $1, message_id, 1, 0, -2, 1, 0, 0, 0, 0, $3, $4 FROM unnest($2::bigint[]) AS t (message_id)
 
--- name: set_chunk_messages
+-- name: set_chunks_messages
 -- scope: merchant
-UPDATE campaign_chunk
-   SET message_id_base = $4, message_count = $5, allowance = $6, state = $7, owner = $8, members = $9, not_before = $10,
-       hold = $11, hold_rule = $12
- WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+UPDATE campaign_chunk AS c
+   SET message_id_base = t.base, message_count = t.count, allowance = t.allowance, state = t.state, owner = t.owner,
+       members = t.members::bigint[], not_before = t.not_before, hold = t.hold, hold_rule = t.hold_rule
+  FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::text[], $8::bigint[], $9::text[],
+              $10::timestamptz[], $11::text[], $12::text[])
+    AS t (campaign_id, no, base, count, allowance, state, owner, members, not_before, hold, hold_rule)
+ WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no
 
 -- name: unsettled_messages
 -- scope: merchant
@@ -263,11 +306,19 @@ SELECT merchant_id, campaign_id FROM campaign c
    AND (SELECT k.no FROM campaign_chunk k
          WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state <> 'done' LIMIT 1) IS NULL
 
--- name: finish_campaign
+-- name: finish_campaigns
 -- scope: merchant
-UPDATE campaign SET state = 'finished', finished_at = $3
- WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'sending'
-RETURNING recipients
+-- Locked in the order in which claims lock them.
+WITH over AS MATERIALIZED (
+    SELECT campaign_id FROM campaign
+     WHERE merchant_id = $1 AND campaign_id = ANY ($2::bigint[]) AND state = 'sending'
+     ORDER BY campaign_id
+       FOR UPDATE
+)
+UPDATE campaign AS c SET state = 'finished', finished_at = $3
+  FROM over
+ WHERE c.merchant_id = $1 AND c.campaign_id = over.campaign_id
+RETURNING c.campaign_id, c.recipients
 
 -- name: add_counters
 -- scope: merchant

@@ -36,7 +36,7 @@ class Sender:
         self.allowances.fit(self.rate_per_s)
 
     def claim(self) -> None:
-        step = self.allowances.promise(self.allowances.grants(self.uncommitted, self.batches))
+        step = self.allowances.promise(self.allowances.grants(self.uncommitted, self.batches), SIZE)
         number = len(self.batches)
         chunk = Chunk(ChunkKey(1, number, 0, 1), number * SIZE, SIZE, min(SIZE, step))
         self.batches.append(a_batch(number, chunk))
