@@ -66,6 +66,8 @@ def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | Non
     if not words:
         return None
     first = next(i for i, piece in enumerate(tokens) if piece[0].isalnum())
+    if quoted and '"' in tokens[:first] and not tokens[0].isascii():
+        return tokens[0]  # a picture, then the quotation
     if (
         quoted
         and first > 0
