@@ -257,16 +257,20 @@ class Gateway:
         await self._holds(acknowledged, deadline)
         await account.stop(max(0.1, deadline - self._clock.monotonic()))
 
+    def stop_sending(self) -> None:
+        """Claim nothing and write nothing more; answers, receipts and MOs are still taken."""
+        self.pump.drain()
+        self.switchboard.stop_submitting()
+        for loop in self.loops:
+            loop.stop()
+
     async def drain(self, timeout_s: float) -> None:
         """
         Leave in order: no new submits, open answers awaited, everything committed, binds unbound both ways.
 
         Chunks and messages that were claimed and not written are given back for the next start.
         """
-        self.pump.drain()
-        self.switchboard.stop_submitting()
-        for loop in self.loops:
-            loop.stop()
+        self.stop_sending()
         deadline = self._clock.monotonic() + timeout_s
         await end_tasks(self._loop_tasks, timeout_s)
         await self._holds(lambda: not self.switchboard.in_flight(), deadline)

@@ -27,10 +27,9 @@ from smsgate.daemon.invoicing import closes_loop, invoicing_of
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.reloading import Reloading, sender_table
-from smsgate.daemon.services import Services, open_services
+from smsgate.daemon.services import LEASE_LOST, LoopDied, Services, open_services, while_leased
 from smsgate.daemon.watching import watch_gateway
 from smsgate.daemon.webhooks import WebhookSide
-from smsgate.errors import SmsgateError
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.loops import Loop
@@ -60,12 +59,6 @@ WEBHOOK_GRACE_S = 5.0
 ESMES_DRAIN_S = 5.0  # for commits under way, and for ESMEs to answer our unbind
 HOUSEKEEPING_INTERVAL_S = 3600.0
 HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
-
-
-class LoopDied(SmsgateError):
-    """A loop ended that never ends: the supervisor starts the process anew."""
-
-    code = "loop_died"
 
 
 class Process:
@@ -323,7 +316,7 @@ class Process:
         for task in done - {stopping}:
             cause = None if task.cancelled() else task.exception()
             if task is self.services.lease_loop and cause is None:
-                raise LoopDied("the node's lease was lost to another or ran out: start again")
+                raise LoopDied(LEASE_LOST)
             log.error("loop_died", loop=task.get_name(), error=repr(cause))
             raise LoopDied(f"the loop {task.get_name()} ended: {cause!r}") from cause
 
@@ -334,6 +327,8 @@ class Process:
         What was taken and not sent is given back; nothing is sent twice and nothing is missing after it.
         """
         self.draining = True  # /readyz says so until the end: the API is closed last
+        if self.gateway is not None:  # at once: with the lease the right to send may be lost
+            self.gateway.stop_sending()
         if self.esmes is not None:  # first: what it has answered with 0 is in the gateway's queue
             await self.esmes.drain(ESMES_DRAIN_S)
         if self.gateway is not None:
@@ -375,7 +370,7 @@ async def running(
     ) as services:
         process = Process(settings, services, read)
         try:
-            await process.start()
+            await while_leased(services, process.start())
             yield process
         finally:
             await process.stop()

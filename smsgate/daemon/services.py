@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import structlog
 
 from smsgate.clock import Clock
-from smsgate.errors import StoreUnavailable
+from smsgate.errors import SmsgateError, StoreUnavailable
 from smsgate.flows.ports_api import OPERATOR, KeyDraft
 from smsgate.ids import IdMaker
 from smsgate.security.api_keys import Mode, Scope, key_mac, new_key
@@ -40,6 +41,13 @@ log = structlog.get_logger(__name__)
 
 KEYS_PER_NAME_MAX = 2  # the old one and its successor, during a rotation
 PARTITIONS_AHEAD_DAYS = 7  # a housekeeping that fails for a week still loses nothing
+LEASE_LOST: Final = "the node's lease was lost to another or ran out: start again"
+
+
+class LoopDied(SmsgateError):
+    """A loop ended that never ends: the supervisor starts the process anew."""
+
+    code = "loop_died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,25 @@ async def open_services(
                     await node_lease.release(connection, lease)
             except StoreUnavailable as exc:  # it runs out by itself, and why we end must not be hidden
                 log.warning("lease_not_released", slot=lease.slot, error=str(exc))
+
+
+async def while_leased(services: Services, work: Coroutine[Any, Any, object]) -> None:
+    """
+    Do some work as long as the lease is held.
+
+    Raises:
+        LoopDied: the lease was lost meanwhile; the work is broken off.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({working, services.lease_loop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+    if services.lease_loop.done():
+        raise LoopDied(LEASE_LOST)
+    await working
 
 
 async def keep_lease(renewals: Renewals, lease: NodeLease, asked_at: float) -> None:

@@ -107,6 +107,15 @@ class EsmeConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def drop(self) -> None:
+        """
+        Cut the socket of a connection whose making was broken off.
+
+        uvloop closes its transport without a word, so nobody else says that it is gone.
+        """
+        self.abort()
+        self.connection_lost(None)
+
     def is_made(self) -> bool:
         """Return whether there ever was a transport: TLS, where it is asked for, is agreed on."""
         return self._transport is not None
@@ -148,12 +157,13 @@ class EsmeConnection(asyncio.Protocol):
         self._apply(self.session.receive_data(data, self._clock.monotonic()))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if self._closed.done():
+            return
         self._apply(self.session.lost(self._clock.monotonic()))
         self._timer.stop()
         self._stop_cut_timer()
         self._owner.disconnected(self)
-        if not self._closed.done():
-            self._closed.set_result(None)
+        self._closed.set_result(None)
 
     def pause_writing(self) -> None:
         self._congested = True

@@ -17,7 +17,7 @@ import structlog
 from smsgate.clock import Clock
 from smsgate.errors import StoreError
 from smsgate.esmes.bind import Bind
-from smsgate.esmes.connection import EsmeConnection
+from smsgate.esmes.connection import CLOSE_GRACE_S, EsmeConnection
 from smsgate.esmes.door import Door, customer_of
 from smsgate.flows.esme_admission import Admission
 from smsgate.flows.esme_intake import EsmeIntake
@@ -273,7 +273,11 @@ class EsmeDesk:
         )
 
     async def drain(self, timeout_s: float) -> None:
-        """Leave all sessions in order: answers that we owe, unbind, close; cut after `timeout_s`."""
+        """
+        Leave all sessions in order: answers that we owe, unbind, close; cut after `timeout_s`.
+
+        It ends within CLOSE_GRACE_S more, whatever a socket does.
+        """
         self._leaving = True
         connections = list(self._connections)
         for connection in connections:
@@ -283,7 +287,12 @@ class EsmeDesk:
             _, late = await asyncio.wait(waiting, timeout=timeout_s)
             for connection in connections if late else ():
                 connection.abort()
-            await asyncio.gather(*waiting)
+            if late:
+                _, left = await asyncio.wait(late, timeout=CLOSE_GRACE_S)
+                for waiter in left:
+                    waiter.cancel()
+                if left:
+                    log.error("esmes_left_open", connections=len(left))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -127,6 +127,8 @@ class EsmeListener:
             if not connection.is_made():
                 accepted.close()
                 self._desk.disconnected(connection)
+            elif task.cancelled():
+                connection.drop()
 
         self._arriving.add(arriving)
         arriving.add_done_callback(arrived)

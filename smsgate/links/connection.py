@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from smsgate.errors import WindowFull
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
         self._cut_timer: asyncio.TimerHandle | None = None
         self._congested = False
         self._unacknowledged = 0
-        self._data_sms: dict[int, Pdu] = {}  # data_sm are answered by data_sm_resp, not by number alone
+        # By number: data_sm are answered by data_sm_resp, and each of those that share one is.
+        self._data_sms: defaultdict[int, list[Pdu]] = defaultdict(list)
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._trace = ring
         self._ends: tuple[Endpoint, Endpoint] = (NOWHERE, NOWHERE)  # local, peer
@@ -124,13 +126,20 @@ class Connection(asyncio.Protocol):
         """Answer deliver_sm and data_sm; the answers of one turn of the loop leave in one write."""
         self._unacknowledged -= len(sequence_numbers)
         if self._data_sms:
-            waiting = self._data_sms
-            for request in [waiting.pop(number) for number in sequence_numbers if number in waiting]:
-                self.session.respond(request, status)
-                sequence_numbers = [each for each in sequence_numbers if each != request.sequence_number]
+            sequence_numbers = [each for each in sequence_numbers if not self._responded(each, status)]
         if sequence_numbers:
             self.session.acknowledge(sequence_numbers, status)
         self._flush_soon()
+
+    def _responded(self, number: int, status: int) -> bool:
+        """Answer a data_sm of that number; False: none waits."""
+        waiting = self._data_sms.get(number)
+        if not waiting:
+            return False
+        self.session.respond(waiting.pop(0), status)
+        if not waiting:
+            del self._data_sms[number]
+        return True
 
     def bind(self) -> None:
         """Say who we are. Raises ProtocolError: it was said already."""
@@ -214,7 +223,7 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, Delivered):
                 fresh += 1
                 if event.pdu.command_id == CommandId.DATA_SM:
-                    self._data_sms[event.pdu.sequence_number] = event.pdu
+                    self._data_sms[event.pdu.sequence_number].append(event.pdu)
         self._unacknowledged += fresh
         return fresh > 0 and self._unacknowledged > UNACKNOWLEDGED_MAX
 

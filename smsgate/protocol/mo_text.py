@@ -125,7 +125,7 @@ def codec_of(data_coding: int, default_alphabet: Encoding = "gsm7") -> str:
         return "binary" if low & 0x04 else default
     if group == 0xE:  # message waiting, text in UCS-2
         return "utf-16-be"
-    if 0 < group < 0x4:  # general group: bits 3 and 2 are the alphabet
+    if 0 < group < 0x8:  # general group, and the one marked for deletion: bits 3 and 2 are the alphabet
         return (default, "binary", "utf-16-be", default)[low >> 2]
     return default
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from smsgate.daemon.process import LoopDied
+from smsgate.daemon.services import LoopDied
 from tests.acceptance.town import Ground, an_empty_town
 
 

@@ -19,8 +19,7 @@ from pydantic import SecretStr
 
 from smsgate.clock import SystemClock
 from smsgate.config import DatabaseSettings
-from smsgate.daemon.process import LoopDied
-from smsgate.daemon.services import open_services
+from smsgate.daemon.services import LoopDied, open_services
 from tests.acceptance.town import SENDER, Ground, Town, a_record, a_town, eventually
 from tests.acceptance.wire import Wire, database_wire
 

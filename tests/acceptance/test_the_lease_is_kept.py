@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from smsgate.config import DatabaseSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
-from smsgate.daemon.services import keep_lease
+from smsgate.daemon.services import LoopDied, keep_lease, while_leased
 from smsgate.store.node_lease import RENEW_INTERVAL_S, TTL_S, Renewals, renew, take_slot
 from smsgate.store.pool import PoolSizes
 from tests.acceptance.town import Ground
@@ -35,6 +35,16 @@ async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_e
                 await asyncio.wait_for(process.wait(asyncio.Event()), TTL_S + RENEW_INTERVAL_S)
         async with database.control() as connection:
             assert await renew(connection, process.services.lease)
+
+
+async def test_a_lease_that_is_lost_during_a_start_breaks_it_off(ground: Ground) -> None:
+    async with running(a_process(ground), say=print) as process:
+        await while_leased(process.services, asyncio.sleep(0))
+        async with process.services.database.control() as connection:
+            await connection.execute("UPDATE node SET expires_at = now()")
+        long_start = asyncio.Event().wait()
+        with pytest.raises(LoopDied, match="lease"):
+            await asyncio.wait_for(while_leased(process.services, long_start), 3 * RENEW_INTERVAL_S)
 
 
 async def test_a_lease_that_was_long_in_coming_is_renewed_so_much_sooner(ground: Ground) -> None:

@@ -298,3 +298,19 @@ async def test_a_pdu_longer_than_the_profile_allows_ends_the_session_and_one_as_
         smsc.live[0].deliver(b"", tlvs=((Tag.MESSAGE_PAYLOAD, payload * 2),))
         await until(lambda: len(smsc.binds) == 2)
         assert len(events.mos) == 1
+
+
+async def test_deliveries_that_share_a_number_are_answered_each_in_its_own_kind() -> None:
+    async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (account, events):
+        (peer,) = smsc.live
+        kinds = [CommandId.DATA_SM, CommandId.DELIVER_SM, CommandId.DATA_SM, CommandId.DATA_SM]
+        for place, kind in enumerate(kinds):
+            peer._next_number = 7
+            peer.deliver(b"text %d" % place, command_id=kind)
+        await until(lambda: len(events.mos) == len(kinds))
+        acks = [mo.ack for mo in events.mos if mo.ack is not None]
+        account.acknowledge(acks[:1])
+        account.acknowledge(acks[1:])
+        await until(lambda: len(peer.answers()) == len(kinds))
+        assert {(number, status) for _, number, status in peer.answers()} == {(7, 0)}
+        assert [kind for kind, _, _ in peer.answers()].count(CommandId.DATA_SM_RESP) == 3

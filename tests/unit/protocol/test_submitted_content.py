@@ -50,6 +50,8 @@ def fields_of(**changes: Any) -> dict[str, Any]:
         (8, 268, 2),
         (8, 269, 3),
         (4, 141, 2),
+        (0x48, 142, 2),
+        (0x54, 141, 2),
         (0, 0, 1),
     ],
 )
@@ -66,6 +68,13 @@ def test_the_class_of_a_message_is_read_from_its_data_coding(data_coding: int, e
     assert message_class(data_coding) == expected
     if expected == 2:
         assert content_refusal(fields_of(data_coding=data_coding), (), allow_binary=True) == INVDCS
+
+
+@pytest.mark.parametrize("group", [0x00, 0x10, 0x40, 0x50, 0x60])
+def test_octets_are_octets_also_of_a_message_that_is_marked_for_deletion(group: int) -> None:
+    """TS 23.038 §4: group 01xx is coded exactly as group 00xx."""
+    refusal = content_refusal(fields_of(data_coding=group | 0x04), (), allow_binary=False)
+    assert refusal == INVDCS
 
 
 @pytest.mark.parametrize("protocol_id", [0x40, 0x7C, 0x7D, 0x7E, 0x7F])

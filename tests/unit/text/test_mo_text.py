@@ -18,6 +18,8 @@ from smsgate.protocol.mo_text import ConcatPart, read_mo
         ("Да".encode("utf-16-be") + b"\x00", 8, "gsm7", "Да"),
         ("ok".encode("utf-16-be"), 0x18, "gsm7", "ok"),
         (b"ok", 0x11, "gsm7", "ok"),
+        ("ok".encode("utf-16-be"), 0x48, "gsm7", "ok"),  # marked for automatic deletion
+        (b"ok", 0x51, "gsm7", "ok"),
         (b"ok", 0xF1, "gsm7", "ok"),
         (b"\x01\x02", 4, "gsm7", ""),
         (b"\x01\x02", 0xF5, "gsm7", ""),
