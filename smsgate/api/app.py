@@ -16,7 +16,8 @@ from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.auth import Authenticator
 from smsgate.api.buckets import Buckets
 from smsgate.api.context import CONTEXT, ApiContext
-from smsgate.api.endpoint import PRINCIPAL, REQUEST_ID, Gate, endpoint
+from smsgate.api.endpoint import PRINCIPAL, Gate, endpoint
+from smsgate.api.endpoint_headers import REQUEST_ID
 from smsgate.api.problems import Problems
 from smsgate.api.serving import connection_of
 from smsgate.api.table import PROBLEMS, ROUTES

@@ -14,6 +14,7 @@ from smsgate.api.auth import Authenticator, check_scope, source_of
 from smsgate.api.body import BodyStream, check_media_type
 from smsgate.api.buckets import Buckets
 from smsgate.api.context import ApiContext
+from smsgate.api.endpoint_headers import NO_STORE, REQUEST_ID
 from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcome, is_uncertain, key_of, once
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
@@ -24,9 +25,7 @@ from smsgate.flows.ports_api import Principal
 from smsgate.security.api_keys import Scope
 from smsgate.security.request_fingerprint import fingerprint
 
-REQUEST_ID: Final = web.RequestKey("request_id", str)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
-NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(slots=True)

@@ -83,6 +83,8 @@ COMMON: Final = (
     ProblemType(
         "cursor_unknown", 422, "The page's cursor is no object of this list", "Start from the first page."
     ),
+    ProblemType("range_invalid", 416, "No such part of the file", "`Content-Range` says how long it is."),
+    ProblemType("export_not_ready", 503, "The file is being made", "Repeat the request after `Retry-After`."),
     ProblemType("internal", 500, "Our mistake", "Tell the operator the `request_id`."),
     ProblemType("store_unavailable", 503, "The database is away", "Repeat the request after `Retry-After`."),
     ProblemType(

@@ -26,6 +26,7 @@ from smsgate.api import (
     routes_subscribers,
     routes_triggers,
     routes_usage,
+    routes_usage_records,
     routes_webhooks,
 )
 from smsgate.api.problems import COMMON, ProblemType
@@ -54,6 +55,7 @@ _MODULES: Final = (
     routes_explanations,
     routes_reconciliations,
     routes_margins,
+    routes_usage_records,
 )
 
 ROUTES: Final[tuple[Route, ...]] = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -24,6 +24,7 @@ class Priced:
     currency: str
     effective_from: datetime
     effective_until: datetime | None
+    is_first: bool = False  # of its list: it prices what is older than the list, too
 
 
 class Posted(NamedTuple):

@@ -283,7 +283,8 @@ def _recomputed(priced: Priced, micros: int, part: PartFacts, at: datetime, what
             f"{micros_to_text(priced.item.unit_micros)} is not that."
         )
     late = priced.effective_until is not None and at >= priced.effective_until
-    if at < priced.effective_from or late:
+    early = at < priced.effective_from and not priced.is_first
+    if early or late:
         wrong.append(f"Version {priced.version} of {priced.list_name} was not in force when it was accepted.")
     return wrong
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from smsgate.billing.networks import default_table
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.explaining import Explaining
+from smsgate.flows.exporting import Exporting
 from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
+from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.public_ids import Kind
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.margins import PgMargins
+from smsgate.store.offers import PgOffers
 from smsgate.store.portability import PgPortability
 from smsgate.store.reconciling import PgReconciling
 from smsgate.store.usage import PgPriceData
+from smsgate.store.usage_records import PgUsageRecords
+
+USAGE_FILES: Final = "usage_files"  # below state_dir: months that are being downloaded
 
 
 def reports_of(settings: Settings, services: Services, pricing: Pricing | None = None) -> BillingReports:
@@ -36,4 +43,10 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
         ),
         reconciling=Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next),
         margins=Margins(PgMargins(database), pricing, services.clock, cost_lists),
+        usage_files=UsageFiles(
+            Exporting(PgUsageRecords(database), ported, pricing, networks, public_ids),
+            PgOffers(database).merchant,
+            settings.node.state_dir / USAGE_FILES,
+            services.clock,
+        ),
     )

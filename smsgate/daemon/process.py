@@ -82,6 +82,7 @@ class Process:
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
         self._invoicing = invoicing_of(settings, services)
+        self._reports = reports_of(settings, services, self.pricing)
         self._wakeups = Nudges()
         self._lag = LoopLag(services.clock)
         floor_mib = settings.database.disk_floor_mib
@@ -106,6 +107,7 @@ class Process:
         settings, services = self.settings, self.services
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
+        self._stack.push_async_callback(self._reports.usage_files.close)
         self._endless.append(asyncio.create_task(self._notices.run(), name="notices"))
         await self._hear()
         ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
@@ -297,7 +299,7 @@ class Process:
             disk_full=lambda: self._disk is not None and self._disk.full,
             commerce=commerce,
             invoicing=self._invoicing,
-            reports=reports_of(self.settings, services, self.pricing),
+            reports=self._reports,
         )
 
     async def wait(self, stop: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.margins import Margins
 from smsgate.flows.reconciling import Reconciling
+from smsgate.flows.usage_files import UsageFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +15,4 @@ class BillingReports:
     explaining: Explaining
     reconciling: Reconciling
     margins: Margins
+    usage_files: UsageFiles

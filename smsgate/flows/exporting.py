@@ -7,6 +7,7 @@ manifest says rows, sums and SHA-256, and whether the ledger says the same.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -175,7 +176,9 @@ class Exporting:
                 rows_to.write(rows)
             ledger = await snapshot.ledger(question.currency)
         rows_to.close(sums)
-        return _manifest(question, (starts_at, ends_at), path, name or path.name, sums, ledger, now)
+        return await asyncio.to_thread(
+            _manifest, question, (starts_at, ends_at), path, name or path.name, sums, ledger, now
+        )
 
     def _sent_rows(self, messages: Sequence[ChargedMessage], currency: str) -> list[UsageRow]:
         ids = self._public_ids.encode_many(Kind.MESSAGE, [message.message_id for message in messages])

@@ -234,7 +234,13 @@ async def _items(connection: Connection, item_ids: Iterable[int]) -> Items:
             Basis(row["basis"]), ladder,
         )  # fmt: skip
         found[item.item_id] = Priced(
-            item, row["name"], row["version"], row["currency"], row["effective_from"], row["effective_until"]
+            item,
+            row["name"],
+            row["version"],
+            row["currency"],
+            row["effective_from"],
+            row["effective_until"],
+            row["is_first"],
         )
     return found
 

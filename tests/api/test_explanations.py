@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from smsgate.billing.networks import default_table
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.explaining import Explaining
+from smsgate.flows.exporting import Exporting
 from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
+from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.public_ids import Kind
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.margins import PgMargins
+from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
 from smsgate.store.portability import PgPortability
 from smsgate.store.reconciling import PgReconciling
 from smsgate.store.usage import PgPriceData
+from smsgate.store.usage_records import PgUsageRecords
 from tests.api.api_server import Api, Caller
 from tests.store.books import ITEM, SELLER, Books, some_books
 
 COST_ITEM = 31
 
 
-def with_reports(api: Api, database: Database, books: Books) -> None:
+def with_reports(api: Api, database: Database, books: Books, directory: Path = Path("/nonexistent")) -> None:
     ids = api.context.public_ids
     pricing = Pricing(PgPriceData(database), books.clock)
     store = PgExplaining(database, lambda id_: ids.encode(Kind.POSTING, id_))
@@ -32,6 +38,12 @@ def with_reports(api: Api, database: Database, books: Books) -> None:
         Explaining(store, ported, pricing, networks, ids, SELLER),
         Reconciling(PgReconciling(database), ported, networks, books.clock, api.context.ids.next),
         Margins(PgMargins(database), pricing, books.clock, ["List 3"]),
+        UsageFiles(
+            Exporting(PgUsageRecords(database), ported, pricing, networks, ids),
+            PgOffers(database).merchant,
+            directory,
+            books.clock,
+        ),
     )
 
 

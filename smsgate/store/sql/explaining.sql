@@ -53,7 +53,9 @@ ORDER BY e.at, e.posting_id
 -- scope: control
 SELECT i.item_id, i.direction, i.network, i.unit_micros, i.basis, i.ladder::text AS ladder, i.version, l.name, l.currency,
     v.effective_from, (SELECT min(n.effective_from) FROM price_version n
-                       WHERE n.price_list_id = i.price_list_id AND n.effective_from > v.effective_from) AS effective_until
+                       WHERE n.price_list_id = i.price_list_id AND n.effective_from > v.effective_from) AS effective_until,
+    NOT EXISTS (SELECT FROM price_version n
+                WHERE n.price_list_id = i.price_list_id AND n.effective_from < v.effective_from) AS is_first
 FROM price_item i
 JOIN price_list l ON l.price_list_id = i.price_list_id
 JOIN price_version v ON v.price_list_id = i.price_list_id AND v.version = i.version

@@ -140,6 +140,11 @@ def test_what_does_not_agree_when_it_is_computed_again_is_said(part: PartFacts) 
     assert len(explain(facts(part)).wrong) == 1
 
 
+def test_a_lists_first_version_prices_what_is_older_than_the_list() -> None:
+    price = replace(a_price(45_000), effective_from=ACCEPTED_AT + timedelta(days=1), is_first=True)
+    assert explain(facts(a_part(sell=price))).wrong == ()
+
+
 def test_steps_are_told_with_the_months_count() -> None:
     ladder = Ladder(LadderMode.GRADUATED, (Step(1, 45_000), Step(101, 40_000)))
     price = a_price(45_000)

@@ -1,0 +1,193 @@
+"""
+Usage records as files that are kept for a while, so that a download that broke goes on where it was.
+
+A month's file is made once, off one snapshot, with its manifest beside it; whoever asks for a part of it
+later gets the part of the very same file, or is told by its SHA-256 that there is another one. Files are this
+process's own: another one makes another file, with another SHA-256.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from smsgate.billing.periods import Month
+from smsgate.billing.usage_rows import UsageSums
+from smsgate.clock import Clock
+from smsgate.errors import SmsgateError
+from smsgate.flows.commerce_records import MerchantProfile
+from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
+from smsgate.money import check_currency
+
+log = structlog.get_logger(__name__)
+
+KEPT: Final = timedelta(hours=24)  # a broken download of gigabytes is taken up again within a day
+FRESH: Final = timedelta(minutes=10)  # who begins a download gets what the month looked like then
+FILES_OCTETS_MAX: Final = 20 << 30  # of all kept files: ten months of ten million rows
+MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or minutes of one connection
+DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+
+
+class NotReadyYet(SmsgateError):
+    """The file is being made: ask again."""
+
+    code = "export_not_ready"
+    http_status = 503
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFile:
+    path: Path
+    sha256: str
+    octets: int
+    made_at: datetime
+    manifest: dict[str, Any]
+
+
+Key = tuple[int, str, str]
+
+
+class UsageFiles:
+    """`merchant` says whose month it is; files are made one after the other, off one connection."""
+
+    def __init__(
+        self,
+        exporting: Exporting,
+        merchant: Callable[[int], Awaitable[MerchantProfile]],
+        directory: Path,
+        clock: Clock,
+    ) -> None:
+        self._exporting = exporting
+        self._merchant = merchant
+        self._directory = directory
+        self._clock = clock
+        self._one = asyncio.Lock()
+        self._making: dict[Key, asyncio.Task[None]] = {}
+
+    async def get(
+        self, merchant_id: int, month: Month, currency: str | None, *, resumed: bool, wait_s: float
+    ) -> UsageFile:
+        """
+        Return the month's file; `resumed` takes any that is kept, else it is made anew when it is old.
+
+        Raises:
+            Invalid: code `currency_unknown`.
+            NotReadyYet: it is not made within `wait_s`; the making goes on.
+        """
+        merchant = await self._merchant(merchant_id)
+        question = ExportQuestion(merchant, month, check_currency(currency or merchant.currency))
+        key = merchant_id, str(month), question.currency
+        found = await asyncio.to_thread(self._kept, key)
+        if found is not None and (resumed or self._clock.now() - found.made_at < FRESH):
+            return found
+        task = self._making.get(key)
+        if task is None:
+            if len(self._making) >= MAKING_MAX:
+                raise NotReadyYet("too many files are being made")
+            task = self._making[key] = asyncio.create_task(self._make(key, question), name="usage_file")
+            task.add_done_callback(lambda done: self._made(key, done))
+        await asyncio.wait({task}, timeout=wait_s)
+        if not task.done():
+            raise NotReadyYet("the file is being made")
+        task.result()
+        made = await asyncio.to_thread(self._kept, key)
+        if made is None:
+            raise NotReadyYet("the file was removed to make room")
+        return made
+
+    async def close(self) -> None:
+        """Stop what is being made."""
+        tasks = list(self._making.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _made(self, key: Key, done: asyncio.Task[None]) -> None:
+        """Tell what went wrong, though whoever asked may be gone."""
+        self._making.pop(key, None)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.warning("usage_file_not_made", merchant_id=key[0], month=key[1], error=str(error)[:200])
+
+    async def _make(self, key: Key, question: ExportQuestion) -> None:
+        async with self._one:
+            await asyncio.to_thread(self._make_room)
+            scratch = self._directory / f".{_stem(key)}.{os.getpid()}"
+            rows = await asyncio.to_thread(CsvRows, scratch)
+            try:
+                manifest = await self._exporting.write(
+                    question,
+                    scratch,
+                    lambda _path: rows,
+                    now=self._clock.now(),
+                    name=f"{_shown(question)}.csv",
+                )
+                await asyncio.to_thread(self._keep, key, scratch, dict(manifest.values))
+            finally:
+                rows.close(UsageSums())  # a second time does nothing
+                scratch.unlink(missing_ok=True)
+        log.info(
+            "usage_file_made", merchant_id=key[0], month=key[1], rows=manifest.rows, equal=manifest.equal
+        )
+
+    def _keep(self, key: Key, scratch: Path, manifest: dict[str, Any]) -> None:
+        """Put the file and then its manifest in place: who reads the manifest finds its file."""
+        sha256 = manifest["sha256"]
+        before = self._kept(key)
+        scratch.chmod(FILE_MODE)
+        scratch.replace(self._file(key, sha256))
+        told = self._directory / f".{_stem(key)}.{os.getpid()}.json"
+        told.write_bytes(orjson.dumps(manifest))
+        told.replace(self._told(key))
+        if before is not None and before.sha256 != sha256:
+            before.path.unlink(missing_ok=True)
+
+    def _kept(self, key: Key) -> UsageFile | None:
+        try:
+            manifest = orjson.loads(self._told(key).read_bytes())
+        except FileNotFoundError:
+            return None
+        path = self._file(key, manifest["sha256"])
+        made_at = datetime.fromisoformat(manifest["made_at"])
+        if self._clock.now() - made_at >= KEPT or not path.is_file():
+            return None
+        return UsageFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
+
+    def _make_room(self) -> None:
+        """Remove what is too old, or too much; who reads one of them reads on."""
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        oldest = self._clock.now() - KEPT
+        files: list[tuple[float, int, Path]] = []
+        for path in self._directory.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                files.append((status.st_mtime, status.st_size, path))
+        left = sum(size for _at, size, _path in files)
+        for at, size, path in sorted(files):
+            if at < oldest.timestamp() or left > FILES_OCTETS_MAX:
+                path.unlink(missing_ok=True)
+                left -= size
+
+    def _told(self, key: Key) -> Path:
+        return self._directory / f"{_stem(key)}.json"
+
+    def _file(self, key: Key, sha256: str) -> Path:
+        return self._directory / f"{_stem(key)}-{sha256}.csv"
+
+
+def _stem(key: Key) -> str:
+    return "-".join(map(str, key))
+
+
+def _shown(question: ExportQuestion) -> str:
+    return f"usage-{question.month}-{question.currency}"
