@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
-from smsgate.campaigns.reply_words import MEANING, shared
+from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_phrases import Segment
@@ -112,6 +112,7 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
     numbers: list[int] = []
     chosen: list[int] = []
     language, tens = "", False
+    before: Segment | None = None
     for segment in segments:
         said = " ".join(text.tokens[segment.start : segment.end])
         if segment.category == "unknown":
@@ -119,13 +120,16 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
         else:
             by.setdefault(segment.category, []).append(said)
         if segment.category == "number":
+            if _said_twice(text, before, segment):
+                continue
+            before = segment
             if tens and segment.value < TENS.step:
                 numbers[-1] += segment.value
             else:
                 numbers.append(segment.value)
             tens = numbers[-1] in TENS
             continue
-        tens = False
+        tens, before = False, None
         if segment.category == "choice":
             chosen += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]][:1]
         elif segment.category in {"quantity", "split"}:
@@ -147,6 +151,13 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
         elif segment.category in {"praise", "weak"}:
             praised = place
     return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised)
+
+
+def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bool:
+    """Return whether a number is the one before it, in the other spelling: "two (2)"."""
+    if before is None or before.value != number.value:
+        return False
+    return (text.tokens[before.start] == NUMBER) != (text.tokens[number.start] == NUMBER)
 
 
 def _swallowed(text: TakenApart, split: Segment) -> list[str]:

@@ -50,7 +50,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^|[)(/\\]-?[:;=](?!\w))"
     r"|(?P<sign>(?<!\S)[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
     r"|(?P<word>\w+)"
-    r"|(?P<question>\?)|(?P<dots>\.{2,}|…)"
+    r"|(?P<question>\?)|(?P<dots>\.(?: ?\.)+|…)"
     r"|(?P<cut>[.,;:!\n()\[\]\-–—/|]+)|(?P<other>\S)"
 )
 _NUMERO: Final = re.compile(r"\bn\s?°\s?(?=\d)|(?<![\w#])#\s?(?=\d)|\bn[or]\.\s?(?=\d)", re.IGNORECASE)
