@@ -115,6 +115,9 @@ class Campaign(AnswerModel):
     offers_wait_since: datetime | None = Field(
         description="No endpoint of yours takes orders since then: its offers wait, then go on. null: no."
     )
+    held: str | None = Field(
+        description="`budget`: it waits for a top-up, another cap or the next month (GET /v1/budget)."
+    )
     progress: Progress | None = Field(description="Only when one campaign is read.")
     created_at: datetime
     started_at: datetime | None
@@ -267,6 +270,7 @@ def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = 
         guard=guard_answer(record),
         paused_reason=record.paused_reason,
         offers_wait_since=record.shop_lost_at if record.state == "sending" else None,
+        held=record.held,
         progress=progress,
         created_at=record.created_at,
         started_at=record.started_at,

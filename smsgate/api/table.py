@@ -6,6 +6,7 @@ from typing import Final
 
 from smsgate.api import (
     health,
+    routes_budget,
     routes_campaigns,
     routes_carriers,
     routes_esmes,
@@ -56,6 +57,7 @@ _MODULES: Final = (
     routes_reconciliations,
     routes_margins,
     routes_usage_records,
+    routes_budget,
 )
 
 ROUTES: Final[tuple[Route, ...]] = tuple(route for module in _MODULES for route in module.ROUTES)

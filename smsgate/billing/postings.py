@@ -24,6 +24,8 @@ class Account(StrEnum):
     RECEIVABLE = "receivable"  # a document says so, and it is not paid
     VAT = "vat"
     ROUNDING = "rounding"  # what documents round away, and what they round up
+    CASH = "cash"  # what a merchant paid before it sends
+    PREPAID = "prepaid"  # what is owed for it in messages
 
 
 class PostingKey(NamedTuple):

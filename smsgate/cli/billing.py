@@ -9,6 +9,7 @@ import typer
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.cli import (
+    billing_budget,
     billing_document,
     billing_explain,
     billing_export,
@@ -51,6 +52,10 @@ app.command("credit", help=billing_issue.CREDIT_HELP, epilog=billing_issue.CREDI
 app.command("reverse", help=billing_issue.REVERSE_HELP, epilog=billing_issue.REVERSE_EPILOG)(
     billing_issue.reverse
 )
+app.command("budget", help=billing_budget.BUDGET_HELP, epilog=billing_budget.BUDGET_EPILOG)(
+    billing_budget.budget
+)
+app.command("topup", help=billing_budget.TOPUP_HELP, epilog=billing_budget.TOPUP_EPILOG)(billing_budget.topup)
 app.command("document", help=billing_document.HELP, epilog=billing_document.EPILOG)(billing_document.document)
 
 MerchantArgument = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]

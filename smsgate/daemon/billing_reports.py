@@ -16,6 +16,7 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
 from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.public_ids import Kind
+from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
@@ -49,4 +50,5 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
             settings.node.state_dir / USAGE_FILES,
             services.clock,
         ),
+        budgets=PgBudgets(database, services.ids.next),
     )

@@ -13,6 +13,7 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.budgets import Budgets
 from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
 from smsgate.flows.consent_ageing import ConsentAgeing
@@ -43,6 +44,7 @@ from smsgate.routing.table import NO_ROUTES, RouteTable
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.backlogs import StoredBacklogs
+from smsgate.store.budgets import PgLeases
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
@@ -59,6 +61,7 @@ BACKLOGS_INTERVAL_S = 15.0  # as often as metrics are usually scraped
 FAILOVER_INTERVAL_S = 0.25  # carriers that are away longer than `failover_s` are looked for
 GUARD_INTERVAL_S = 1.0  # counters of campaigns that send are looked at
 PACE_INTERVAL_S = 0.1  # a grant is taken so much late at most, and the next one so much earlier
+LEASES_INTERVAL_S = 0.5  # money that a finished chunk leaves is there for the next within this
 PARTS_INTERVAL_S = 2.0  # long MOs whose parts came apart are looked for
 DRAIN_LOOK_S = 0.01
 LEAVE_S = 10.0  # for one carrier that is changed or taken out: its own time-out of a response
@@ -123,6 +126,7 @@ class Gateway:
         self.composer = composer = Composer(pricing, accounts, self.routes)
         self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
         self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
+        self.budgets = Budgets(PgLeases(database, ids.next), self._store, self.pump, clock, owner=owner)
         self.claiming = Claiming(
             self._store,
             self.pump,
@@ -132,6 +136,7 @@ class Gateway:
             carrier_of_sender=senders,
             routes=self.routes,
             gates=gates,
+            budgets=self.budgets,
             owner=owner,
         )
         consents = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
@@ -194,6 +199,14 @@ class Gateway:
                 wake=pump.wake_interactive,
             ),
             Loop("pace", pacing.grant_once, clock, interval_s=PACE_INTERVAL_S),
+            Loop(
+                "budgets",
+                self.budgets.lease_once,
+                clock,
+                interval_s=PACE_INTERVAL_S,
+                wake=self.budgets.wake,
+            ),
+            Loop("leases", self.budgets.settle_once, clock, interval_s=LEASES_INTERVAL_S),
             Loop("guard", guarding.look, clock, interval_s=GUARD_INTERVAL_S),
             Loop("failover", self.rerouting.look, clock, interval_s=FAILOVER_INTERVAL_S),
             Loop("unmatched", self._resolve_unmatched, clock, interval_s=UNMATCHED_INTERVAL_S),
@@ -284,6 +297,8 @@ class Gateway:
         if settled:
             await self._opt_outs.finish()  # of the answers that came last
             await self.claiming.release()
+            while await self.budgets.settle_once():  # what was leased and not spent is there for others
+                pass
         else:
             # What was written may have outcomes that are not durable: given back, it would be sent again.
             # The end of the lease settles it: unknown where in doubt, the rest goes to the next owner.

@@ -44,6 +44,7 @@ class Chunk:
         "allowance",
         "allowance_asked",
         "batches",
+        "funded",
         "key",
         "limit",
         "message_count",
@@ -61,6 +62,7 @@ class Chunk:
         *,
         weight: int = 1,
         paced: bool = False,
+        budgeted: bool = False,
     ) -> None:
         self.key = key
         self.message_id_base = message_id_base
@@ -70,6 +72,7 @@ class Chunk:
         self.batches: list[Batch] = []
         self.returned = False  # to be given back by the next flush: another claim goes on with it
         self.limit = allowance if paced else None  # the allowance grows no further; None: no pace
+        self.funded = allowance if budgeted else None  # nor beyond what is paid for; None: no budget
         self.weight = weight  # of its merchant, where several share a carrier
 
     @property
@@ -95,7 +98,8 @@ class Chunk:
     def next_allowance(self, step: int) -> int:
         """Return how far the next commit may move the border: it bounds what a crash leaves in doubt."""
         wanted = min(self.message_count, self.reached() + step)
-        return max(self.allowance_asked, wanted if self.limit is None else min(wanted, self.limit))
+        borders = [border for border in (self.limit, self.funded) if border is not None]
+        return max(self.allowance_asked, min([wanted, *borders]))
 
     def ungranted(self) -> list[int]:
         """Return the ids of the messages at and beyond `limit` that are to be sent, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smsgate.flows.budget_records import BudgetStore
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.margins import Margins
 from smsgate.flows.reconciling import Reconciling
@@ -16,3 +17,4 @@ class BillingReports:
     reconciling: Reconciling
     margins: Margins
     usage_files: UsageFiles
+    budgets: BudgetStore

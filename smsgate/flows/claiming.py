@@ -21,6 +21,7 @@ from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.batches import Batch
+from smsgate.flows.budgets import Budgets
 from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
 from smsgate.flows.composing import Composer, Refused
 from smsgate.flows.offers import LIFE_MIN
@@ -51,6 +52,7 @@ class Claiming:
         carrier_of_sender: Mapping[str, int],
         routes: Routes,
         gates: MarketingGates,
+        budgets: Budgets,
         owner: int,
     ) -> None:
         self._store = store
@@ -61,6 +63,7 @@ class Claiming:
         self._carrier_of_sender = carrier_of_sender
         self._routes = routes
         self._gates = gates
+        self._budgets = budgets
         self._owner = owner
         # (merchant, campaign) whose claim failed -> monotonic second of the next try
         self._failed: dict[tuple[int, int], float] = {}
@@ -172,6 +175,8 @@ class Claiming:
                 self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
                 held.note(batch)
             self._pump.add(list(chain(*made)))
+            if any(claim.budgeted for claim in claims):
+                self._budgets.wake.set()
             return bool(claims)
 
     async def _composed(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
@@ -190,6 +195,7 @@ class Claiming:
         now = self._clock.now()
         by_key = {(state.merchant_id, state.campaign_id): state.state for state in states}
         paced = {(s.merchant_id, s.campaign_id) for s in states if s.messages_per_minute is not None}
+        budgeted = {s.merchant_id for s in states if s.budgeted}
         for batch in list(self._pump.batches()):
             if now >= batch.expires_at:
                 self._pump.give_up(batch, "expired", now)  # also without a carrier that would ask for more
@@ -201,6 +207,8 @@ class Claiming:
             state = by_key.get((batch.merchant_id, batch.campaign_id))
             if batch.chunk.limit is None and (batch.merchant_id, batch.campaign_id) in paced:
                 batch.chunk.limit = batch.chunk.allowance_asked  # it was given a pace just now
+            if batch.chunk.funded is None and batch.merchant_id in budgeted:
+                batch.chunk.funded = batch.chunk.allowance_asked  # it was given a budget just now
             if state == "cancelled":
                 self._pump.give_up(batch, "cancelled", now)
             elif state == "paused" or self._pump.look.is_stale(batch, now):
@@ -228,7 +236,7 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                made = self._composer.interactive(claim)
+                made = await self._budgets.covered(claim, self._composer.interactive)
                 for batch, _ in made:
                     batch.consent_read = consent_read
                 self._pump.add(made)
@@ -268,7 +276,7 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                made = self._composer.submitted(claim)
+                made = await self._budgets.covered(claim, self._composer.submitted)
                 for batch, _ in made:
                     batch.consent_read = consent_read
                 self._pump.add(made)

@@ -34,6 +34,8 @@ EVENT_TYPES: Final = (
     "offer.late_reply",
     "merchant.unreachable",
     "merchant.reachable",
+    "budget.low",
+    "budget.exhausted",
 )
 
 
@@ -134,6 +136,7 @@ class CampaignRecord:
     guard_off: bool = False  # the merchant went on all the same
     paused_reason: str | None = None  # campaigns.guard.GuardReason; None: not paused, or by the merchant
     shop_lost_at: datetime | None = None  # the merchant's shop takes no orders since: what it sends waits
+    held: str | None = None  # "budget": what is left of it is less than the next message
 
 
 @dataclass(frozen=True, slots=True)

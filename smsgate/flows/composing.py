@@ -113,6 +113,7 @@ class Composer:
                 claim.allowance,
                 weight=claim.weight,
                 paced=claim.paced,
+                budgeted=claim.budgeted,
             ),
             tlvs=offer.tlvs,
         )

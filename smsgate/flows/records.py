@@ -68,9 +68,9 @@ class OfferVersion:
 
 
 class Hold(NamedTuple):
-    """Why marketing waits, and until when; `rule` is an id of `law/hours.toml`, of a cap, or "open-offer"."""
+    """Why a text waits, and until when; `rule`: id in `law/hours.toml`, a cap's, "open-offer", "budget"."""
 
-    reason: str  # quiet_hours | cap | open_offer
+    reason: str  # quiet_hours | cap | open_offer | budget
     rule: str
     until: datetime
 
@@ -102,6 +102,7 @@ class ChunkClaim:
     field_names: tuple[str, ...]
     weight: int  # of the merchant, where several share a carrier
     paced: bool  # then nothing may be written before it is granted
+    budgeted: bool  # nor before money was set aside for it
     # who moved to another network: MSISDN -> MCC+MNC
     ported: dict[int, str] = field(default_factory=dict, repr=False)
     closes_at: datetime | None = None  # from then on the hours hold somebody of it; None: never
@@ -121,6 +122,7 @@ class InteractiveClaim:
     reasons: list[str | None]  # why it must not be sent: its person said STOP, or was erased, while it waited
     tlvs: list[bytes]  # of its own, encoded
     ported: dict[int, str] = field(default_factory=dict, repr=False)
+    budgeted: bool = False  # then money has to be set aside for what is written
 
 
 @dataclass(slots=True)
@@ -138,6 +140,7 @@ class SubmittedClaim:
     reasons: list[str | None]  # why it must not be sent: marketing without consent, or its person was erased
     expires_at: list[datetime]
     ported: dict[int, str] = field(default_factory=dict, repr=False)
+    budgeted: bool = False
 
 
 @dataclass(slots=True)
@@ -278,6 +281,7 @@ class CampaignState(NamedTuple):
     weight: int  # the merchant's
     messages_per_minute: int | None
     recipients: int  # counted at its start; 0: not known
+    budgeted: bool  # its merchant has a budget
 
 
 @dataclass(frozen=True, slots=True)

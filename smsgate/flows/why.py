@@ -48,6 +48,8 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
     )
     if hold.reason == "open_offer":
         says = "Another offer on this number waits for the person's answer; a plain OK must mean one."
+    if hold.reason == "budget":
+        says = "The prepaid balance or the month's cap does not cover it; a top-up or a new month lets it go."
     return Why(hold.reason, hold.rule, says, until=hold.until)
 
 

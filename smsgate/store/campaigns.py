@@ -294,4 +294,5 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         guard_off=row["guard_off"],
         paused_reason=row["paused_reason"],
         shop_lost_at=row["shop_lost_at"],
+        held=row["held"],
     )

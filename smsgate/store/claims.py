@@ -67,6 +67,11 @@ class ClaimedChunk:
         self.parts: list[Part] = []
 
     @property
+    def budgeted(self) -> bool:
+        """Return whether money has to be set aside before anything is written."""
+        return bool(self.campaign["budgeted"])
+
+    @property
     def paced(self) -> bool:
         return self.campaign["messages_per_minute"] is not None
 
@@ -138,7 +143,7 @@ class ClaimedChunk:
     def allow(self, step: int) -> int:
         """Let what goes now be written, `step` messages in all at most; return how many that are."""
         going = [part for part in self.parts if part.hold is None and part.message_ids]
-        if not going or self.paced:
+        if not going or self.paced or self.budgeted:
             return 0
         for part in going:
             part.allowance = min(part.count, step // len(going))
@@ -181,6 +186,7 @@ class ClaimedChunk:
             field_names=self.names,
             weight=campaign["sending_weight"],
             paced=self.paced,
+            budgeted=self.budgeted,
             ported=ported,
             closes_at=self.closes_at,
         )

@@ -66,8 +66,10 @@ class Reclaim:
         part = Part(base, count, members if rows else [])
         # What has an outcome needs no allowance: the step counts from the first that has none.
         begun = rows[0]["message_id"] - base if rows else 0
-        begun = min(count, max(chunk["allowance"], begun))
-        part.allowance = begun if self._claimed.paced else min(count, begun + allowance_step)
+        if not self._claimed.budgeted:  # else nothing goes before this claim has its own lease
+            begun = min(count, max(chunk["allowance"], begun))
+        waits = self._claimed.paced or self._claimed.budgeted
+        part.allowance = begun if waits else min(count, begun + allowance_step)
         self.granted = part.allowance - begun
         part.sender = rows[0]["sender"] if rows else ""
         await write_parts(self._connection, [(chunk, chunk["no"], part)], self._owner)

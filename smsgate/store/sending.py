@@ -208,18 +208,20 @@ class StoredSending:
     ) -> list[InteractiveClaim]:
         claims: list[InteractiveClaim] = []
         async with self._database.bulk() as connection:
-            merchants = [row["merchant_id"] for row in await connection.fetch(SQL["interactive_merchants"])]
-            for turn, merchant_id in enumerate(merchants):
+            merchants = await connection.fetch(SQL["interactive_merchants"])
+            for turn, (merchant_id, budgeted, short) in enumerate(merchants):
                 share = -(-limit // (len(merchants) - turn))  # an even part of what is left
                 if share <= 0:
                     break
                 rows = await connection.fetch(
-                    SQL["take_interactive"], merchant_id, owner, share, senders, now, sorted(PURPOSES)
-                )
+                    SQL["take_interactive"], merchant_id, owner, share, [] if short else senders, now,
+                    sorted(PURPOSES),
+                )  # fmt: skip
                 if rows:
                     limit -= len(rows)
                     ported = await ported_of(connection, [row["msisdn"] for row in rows])
                     claims.append(_interactive(merchant_id, rows, ported))
+                    claims[-1].budgeted = budgeted
         return claims
 
     async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:
@@ -236,7 +238,7 @@ class StoredSending:
         claims: list[SubmittedClaim] = []
         async with self._database.bulk() as connection:
             accounts = await connection.fetch(SQL["submitting_accounts"])
-            for turn, (merchant_id, account_id, marketing, may_send) in enumerate(accounts):
+            for turn, (merchant_id, account_id, marketing, may_send, budgeted) in enumerate(accounts):
                 share = -(-limit // (len(accounts) - turn))  # an even part of what is left
                 if share <= 0:
                     break
@@ -252,6 +254,7 @@ class StoredSending:
                 limit -= len(rows)
                 claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
                 claim.ported = await ported_of(connection, claim.msisdns)
+                claim.budgeted = budgeted
                 claims.append(claim)
         return claims
 

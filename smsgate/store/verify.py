@@ -16,6 +16,7 @@ from smsgate.store.pool import Database
 
 _SQL: Final = load("verify")
 _DOCUMENTS: Final = load("verify_documents")
+_BUDGETS: Final = load("verify_budgets")
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
 ROWS: Final = "rows"  # not a finding: how many rows were looked at
@@ -37,7 +38,8 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
     found = [*await _plain(connection), *await _documents(connection)]
     messages, rows = await _messages(connection)
-    return [*found, *messages], rows
+    budgets = [Finding(*row) for name in _BUDGETS for row in await connection.fetch(_BUDGETS[name])]
+    return [*found, *budgets, *messages], rows
 
 
 async def _plain(connection: Connection) -> list[Finding]:

@@ -15,6 +15,7 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
 from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.public_ids import Kind
+from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
@@ -44,6 +45,7 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
             directory,
             books.clock,
         ),
+        PgBudgets(database, api.context.ids.next),
     )
 
 

@@ -9,16 +9,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 -- name: campaign
 -- scope: merchant
-SELECT c.*, m.shop_lost_at
+SELECT c.*, m.shop_lost_at, CASE WHEN c.state = 'sending' AND budget_is_short(b) THEN 'budget' END AS held
 FROM campaign c
 JOIN merchant m ON m.merchant_id = c.merchant_id
+LEFT JOIN budget b ON b.merchant_id = c.merchant_id
 WHERE c.merchant_id = $1 AND c.campaign_id = $2;
 
 -- name: campaigns_page
 -- scope: merchant
-SELECT c.*, m.shop_lost_at, c.campaign_id AS page_id
+SELECT c.*, m.shop_lost_at, c.campaign_id AS page_id,
+    CASE WHEN c.state = 'sending' AND budget_is_short(b) THEN 'budget' END AS held
 FROM campaign c
 JOIN merchant m ON m.merchant_id = c.merchant_id
+LEFT JOIN budget b ON b.merchant_id = c.merchant_id
 WHERE c.merchant_id = $1 AND c.campaign_id < $2
     AND ($4::text IS NULL OR c.state = $4)
     AND ($5::text IS NULL OR c.external_id = $5)

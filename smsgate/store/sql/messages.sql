@@ -26,13 +26,15 @@ CROSS JOIN LATERAL (
         ORDER BY y.segment, y.received_at
     ) f
 ) r
--- What waits is in a chunk that names why; only messages without an outcome are looked for.
+-- What waits is in a chunk that names why, or waits for money; only messages without an outcome are looked for.
 LEFT JOIN LATERAL (
-    SELECT k.hold, k.hold_rule, k.not_before FROM campaign_chunk k
+    SELECT k.hold, k.hold_rule, k.not_before, 1 AS place FROM campaign_chunk k
     WHERE k.merchant_id = m.merchant_id AND k.campaign_id = m.campaign_id AND k.state = 'ready' AND k.hold IS NOT NULL
         AND k.message_id_base <= m.message_id AND m.message_id < k.message_id_base + k.message_count
         AND (k.members IS NULL OR m.message_id = ANY (k.members))
-    LIMIT 1
+    UNION ALL
+    SELECT 'budget', 'budget', b.short_until, 2 FROM budget b WHERE b.merchant_id = m.merchant_id AND budget_is_short(b)
+    ORDER BY place LIMIT 1
 ) h ON s.known = 0
 LEFT JOIN price_item i ON i.item_id = s.sell_item_id
 LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
@@ -78,13 +80,15 @@ CROSS JOIN LATERAL (
         ORDER BY y.segment, y.received_at
     ) f
 ) r
--- What waits is in a chunk that names why; only messages without an outcome are looked for.
+-- What waits is in a chunk that names why, or waits for money; only messages without an outcome are looked for.
 LEFT JOIN LATERAL (
-    SELECT k.hold, k.hold_rule, k.not_before FROM campaign_chunk k
+    SELECT k.hold, k.hold_rule, k.not_before, 1 AS place FROM campaign_chunk k
     WHERE k.merchant_id = p.merchant_id AND k.campaign_id = p.campaign_id AND k.state = 'ready' AND k.hold IS NOT NULL
         AND k.message_id_base <= p.message_id AND p.message_id < k.message_id_base + k.message_count
         AND (k.members IS NULL OR p.message_id = ANY (k.members))
-    LIMIT 1
+    UNION ALL
+    SELECT 'budget', 'budget', b.short_until, 2 FROM budget b WHERE b.merchant_id = p.merchant_id AND budget_is_short(b)
+    ORDER BY place LIMIT 1
 ) h ON s.known = 0
 LEFT JOIN price_item i ON i.item_id = s.sell_item_id
 LEFT JOIN price_list l ON l.price_list_id = i.price_list_id;

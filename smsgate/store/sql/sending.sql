@@ -3,18 +3,19 @@
 -- name: claimable_states
 -- scope: report
 -- The first $4 campaigns of each merchant of which a chunk is ready at $1 and which we can send ($2: sender numbers),
--- or which nobody may send any more at $3. LATERAL with a limit: one look into each index a campaign.
+-- or which nobody may send any more at $3; none while the merchant has no money for the next message. LATERAL with a limit: one look into each index a campaign.
 SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_weight, c.messages_per_minute,
-       c.recipients
+       c.recipients, b.merchant_id IS NOT NULL
   FROM (SELECT DISTINCT merchant_id FROM campaign WHERE state = 'sending') AS s
   JOIN merchant t ON t.merchant_id = s.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
+  LEFT JOIN budget b ON b.merchant_id = t.merchant_id
  CROSS JOIN LATERAL (
     SELECT c.campaign_id, c.state, v.sender, v.expires_at, c.messages_per_minute, c.recipients
       FROM campaign c
      CROSS JOIN LATERAL (SELECT o.sender, o.expires_at FROM offer_version o
                           WHERE o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id AND o.version = c.offer_version
                           LIMIT 1) AS v
-     WHERE c.merchant_id = t.merchant_id AND c.state = 'sending' AND (v.sender = ANY ($2::text[]) OR v.expires_at <= $3)
+     WHERE c.merchant_id = t.merchant_id AND c.state = 'sending' AND (v.sender = ANY ($2::text[]) AND NOT coalesce(budget_is_short(b) AND b.short_until > now(), false) OR v.expires_at <= $3)
        AND (SELECT k.no FROM campaign_chunk k
              WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state = 'ready'
                AND (k.not_before IS NULL OR k.not_before <= $1) LIMIT 1) IS NOT NULL
@@ -27,7 +28,8 @@ SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_
 SELECT c.merchant_id, c.campaign_id,
        CASE WHEN c.state = 'sending' AND (k.state = 'suspended' OR k.shop_lost_at IS NOT NULL) THEN 'paused'
             ELSE c.state END,
-       v.sender, v.expires_at, k.sending_weight, c.messages_per_minute, c.recipients
+       v.sender, v.expires_at, k.sending_weight, c.messages_per_minute, c.recipients,
+       EXISTS (SELECT FROM budget b WHERE b.merchant_id = c.merchant_id)
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
@@ -58,7 +60,8 @@ RETURNING c.merchant_id, c.campaign_id, c.no, subscriber_lo, subscriber_hi, fenc
 SELECT c.merchant_id, c.campaign_id, c.started_at, c.audience_tags, c.audience_ids,
        c.audience_fields::text AS audience_fields, c.audience_bought, c.audience_not_bought, c.offer_id, c.offer_version,
        v.sender_pool, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max, v.language, v.country,
-       v.sender, v.expires_at, v.tlvs, t.sending_weight, c.messages_per_minute
+       v.sender, v.expires_at, v.tlvs, t.sending_weight, c.messages_per_minute,
+       EXISTS (SELECT FROM budget b WHERE b.merchant_id = c.merchant_id) AS budgeted
   FROM campaign c
   JOIN merchant t ON t.merchant_id = c.merchant_id AND t.state = 'active' AND t.shop_lost_at IS NULL
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
@@ -393,7 +396,10 @@ DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender 
 
 -- name: interactive_merchants
 -- scope: report
-SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL AND account_id = 0 ORDER BY merchant_id
+SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted, coalesce(budget_is_short(b) AND b.short_until > now(), false) AS short
+  FROM (SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL AND account_id = 0) AS q
+  LEFT JOIN budget b ON b.merchant_id = q.merchant_id
+ ORDER BY q.merchant_id
 
 -- name: take_interactive
 -- scope: merchant
@@ -431,9 +437,11 @@ SELECT m.message_id, m.kind, s.offers_state,
 -- name: submitting_accounts
 -- scope: report
 SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
-       a.state = 'active' AND t.state = 'active' AS may_send
+       a.state = 'active' AND t.state = 'active' AND NOT coalesce(budget_is_short(b) AND b.short_until > now(), false) AS may_send,
+       b.merchant_id IS NOT NULL AS budgeted
   FROM esme_account a
   JOIN merchant t ON t.merchant_id = a.merchant_id
+  LEFT JOIN budget b ON b.merchant_id = a.merchant_id
  WHERE EXISTS (SELECT FROM interactive_queue q
                 WHERE q.merchant_id = a.merchant_id AND q.account_id = a.account_id AND q.owner IS NULL)
  ORDER BY a.account_id

@@ -21,7 +21,9 @@ from smsgate.flows.records import CampaignState
 
 def a_state(merchant_id: int, campaign_id: int, recipients: int, *, weight: int = 1) -> CampaignState:
     at = datetime(2026, 7, 1, tzinfo=UTC)
-    return CampaignState(merchant_id, campaign_id, "sending", "36111", at, weight, None, recipients)
+    return CampaignState(
+        merchant_id, campaign_id, "sending", "36111", at, weight, None, recipients, budgeted=False
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 1, 2, 400, 999, 5_000])), max_size=300))

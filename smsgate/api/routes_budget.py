@@ -1,0 +1,64 @@
+"""What a merchant may still send for: its balance, its month's cap, what gateways have leased of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+
+from smsgate.api.models import AnswerModel
+from smsgate.api.problems import ProblemType
+from smsgate.api.routes_explanations import reports
+from smsgate.api.routing import Answer, Call, Route
+from smsgate.errors import NotFound
+from smsgate.flows.budget_records import budget_view
+from smsgate.security.api_keys import Scope
+
+PROBLEMS: Final = (
+    ProblemType(
+        "budget_missing", 404, "No budget", "Nothing bounds what this merchant sends but its carriers."
+    ),
+)
+
+
+class BudgetMonth(AnswerModel):
+    month: str = Field(description="Of the merchant's time zone.")
+    cap: str | None
+    left: str | None = Field(description="Of the cap; null: there is none.")
+    leased: str
+    spent: str
+
+
+class BudgetAnswer(AnswerModel):
+    """paid_in = available + leased + spent, to the micro-unit."""
+
+    currency: str
+    prepaid: bool = Field(description="It sends for what was paid in alone.")
+    paid_in: str
+    available: str
+    leased: str = Field(description="Set aside for messages that gateways are writing.")
+    in_doubt: str = Field(description="Of what is leased: nobody knows yet whether it was sent.")
+    spent: str
+    alarm: str = Field(description="`budget.low` is told when no more than this is left.")
+    month: BudgetMonth
+    held: str | None = Field(description="`budget`: messages wait for money.")
+
+
+async def get_budget(call: Call) -> Answer:
+    state = await reports(call).budgets.state(call.merchant_id, call.context.clock.now())
+    if state is None:
+        raise NotFound("nothing bounds what this merchant sends", code="budget_missing")
+    return BudgetAnswer.model_validate(budget_view(state))
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/budget",
+        get_budget,
+        "The prepaid balance and the month's cap",
+        Scope.BILLING_READ,
+        response=BudgetAnswer,
+        errors=("budget_missing",),
+    ),
+)

@@ -1,0 +1,114 @@
+"""
+Budgets: what a merchant may send for, shared by gateways that take leases on it (R14, I13, I14).
+
+A lease is money set aside for messages that one gateway may write. Until it is settled it counts whole, so
+the leases and what was spent are never more than what was paid in, nor than the month's cap. Settled, it is
+what its messages were charged, and the rest comes back. A cap counts in the month in which a lease was taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    `spent` and `leased` are of the balance, `month_spent` and `month_leased` of the month's cap.
+
+    `month` is the first day of a month of the merchant's zone; what is of an earlier one concerns no cap now.
+    """
+
+    prepaid: bool
+    month_cap_micros: int | None
+    month: date
+    paid_in_micros: int = 0
+    spent_micros: int = 0
+    leased_micros: int = 0
+    month_spent_micros: int = 0
+    month_leased_micros: int = 0
+
+    @property
+    def balance_micros(self) -> int:
+        """Return what was paid in, and neither spent nor leased."""
+        return self.paid_in_micros - self.spent_micros - self.leased_micros
+
+    @property
+    def month_left_micros(self) -> int | None:
+        """Return what the month's cap still lets through; None: there is no cap."""
+        if self.month_cap_micros is None:
+            return None
+        return self.month_cap_micros - self.month_spent_micros - self.month_leased_micros
+
+    @property
+    def left_micros(self) -> int | None:
+        """Return what can be leased now; None: nothing bounds it."""
+        bounds = [self.balance_micros] if self.prepaid else []
+        if (left := self.month_left_micros) is not None:
+            bounds.append(left)
+        return max(0, min(bounds)) if bounds else None
+
+    def in_month(self, month: date) -> Budget:
+        """Return the budget as it is in `month`; a month before its own changes nothing."""
+        if month <= self.month:
+            return self
+        return replace(self, month=month, month_spent_micros=0, month_leased_micros=0)
+
+    def leasing(self, micros: int) -> Budget:
+        """Set money aside, which must be there."""
+        left = self.left_micros
+        assert micros >= 0
+        assert left is None or micros <= left, "no more is leased than is left"
+        return replace(
+            self,
+            leased_micros=self.leased_micros + (micros if self.prepaid else 0),
+            month_leased_micros=self.month_leased_micros + micros,
+        )
+
+    def settling(self, released_micros: int, spent_micros: int, *, month: date, prepaid: bool) -> Budget:
+        """
+        End `released_micros` of a lease that was taken in `month`, of which its messages cost `spent_micros`.
+
+        `prepaid` says whether the lease was taken on the balance.
+        """
+        assert released_micros >= 0
+        assert spent_micros >= 0
+        settled = self
+        if prepaid:
+            settled = replace(
+                settled,
+                leased_micros=self.leased_micros - released_micros,
+                spent_micros=self.spent_micros + spent_micros,
+            )
+        if month == self.month:
+            settled = replace(
+                settled,
+                month_leased_micros=self.month_leased_micros - released_micros,
+                month_spent_micros=self.month_spent_micros + spent_micros,
+            )
+        return settled
+
+    def topped_up(self, micros: int) -> Budget:
+        """Pay in."""
+        assert micros > 0
+        return replace(self, paid_in_micros=self.paid_in_micros + micros)
+
+
+def fitting(prices: Sequence[int], left_micros: int | None) -> tuple[int, int]:
+    """
+    Return how many messages from the first on fit into what is left, and what they cost together.
+
+    None of them overtakes another that does not fit: who waits longest is sent to first.
+    """
+    total = 0
+    for count, price in enumerate(prices):
+        assert price >= 0
+        if left_micros is not None and total + price > left_micros:
+            return count, total
+        total += price
+    return len(prices), total

@@ -1,0 +1,132 @@
+"""`smsgate billing budget` and `topup`: what a merchant may send for, and what it paid in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+import typer
+
+from smsgate.cli.examples import examples
+from smsgate.cli.exits import Exit, UsageRefused, as_usage
+from smsgate.cli.output import JsonOption, say, show, show_json
+from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.daemon.services import Services
+from smsgate.errors import Invalid
+from smsgate.flows.budget_records import BudgetState, BudgetTerms, budget_view
+from smsgate.money import micros_from_text
+from smsgate.store.budget_terms import PgBudgets
+
+BUDGET_HELP: Final = (
+    "Show what a merchant may still send for, or set it: a balance paid in before, a cap on each month, or "
+    "both.\n\nWithout a budget nothing bounds what it sends. Gateways that run follow within a second. Exit "
+    "code 1: there is no budget, or the cap is below what this month has spent."
+)
+BUDGET_EPILOG: Final = examples(
+    "smsgate billing budget boxman",
+    "smsgate billing budget boxman --prepaid --alarm 50",
+    "smsgate billing budget boxman --month-cap 2500.00",
+    "smsgate billing budget boxman --no-prepaid --month-cap none",
+)
+TOPUP_HELP: Final = (
+    "Book a payment to a merchant's balance, once for its reference; what waits for money goes on by itself."
+    "\n\nThe amount is in the merchant's currency, without VAT. Exit code 1: no budget, or another amount is "
+    "booked under this reference."
+)
+TOPUP_EPILOG: Final = examples(
+    "smsgate billing topup boxman 500 --reference 'transfer 2026-11-03'",
+    "smsgate billing topup boxman 0.045 --reference correction-7 --json",
+)
+NONE: Final = "none"
+
+Merchant = Annotated[str, typer.Argument(metavar="MERCHANT", help="Its slug.")]
+
+
+def budget(
+    merchant: Merchant,
+    prepaid: Annotated[
+        bool | None,
+        typer.Option("--prepaid/--no-prepaid", help="Whether it sends for what was paid in alone."),
+    ] = None,
+    month_cap: Annotated[
+        str | None, typer.Option(metavar="AMOUNT|none", help="For each month of its time zone.")
+    ] = None,
+    alarm: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Tell the shop when no more than this is left.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    terms = BudgetTerms(
+        prepaid=prepaid,
+        month_cap_micros=None if month_cap in {None, NONE} else _amount("--month-cap", month_cap or ""),
+        without_cap=month_cap == NONE,
+        alarm_micros=None if alarm is None else _amount("--alarm", alarm),
+    )
+
+    async def work(budgets: PgBudgets, services: Services, merchant_id: int) -> BudgetState | None:
+        now = services.clock.now()
+        if terms == BudgetTerms():
+            return await budgets.state(merchant_id, now)
+        return await budgets.set_terms(merchant_id, terms, now)
+
+    _show(_with_budgets(config, merchant, work), as_json)
+
+
+def topup(
+    merchant: Merchant,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 500 or 0.045.")],
+    reference: Annotated[str, typer.Option(help="Of the payment, for the books; each books once.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    micros = _amount("AMOUNT", amount)
+    if not micros:
+        raise UsageRefused("AMOUNT: a top-up pays something in.")
+    if not reference.strip():
+        raise UsageRefused("--reference: say which payment it is.")
+
+    async def work(budgets: PgBudgets, services: Services, merchant_id: int) -> BudgetState | None:
+        return await budgets.top_up(merchant_id, micros, reference.strip(), services.clock.now())
+
+    _show(_with_budgets(config, merchant, work), as_json)
+
+
+def _amount(option: str, text: str) -> int:
+    with as_usage(option):
+        micros = micros_from_text(text)
+        if micros < 0:
+            raise Invalid("an amount is not below zero")
+    return micros
+
+
+def _with_budgets(
+    config: Any, slug: str, work: Callable[[PgBudgets, Services, int], Awaitable[BudgetState | None]]
+) -> BudgetState | None:
+    async def session(services: Services) -> BudgetState | None:
+        row = await merchant_of(services, slug)
+        return await work(PgBudgets(services.database, services.ids.next), services, row.merchant_id)
+
+    return with_services(config, session)
+
+
+def _show(state: BudgetState | None, as_json: bool) -> None:
+    if state is None:
+        say("No budget: nothing bounds what this merchant sends.")
+        raise typer.Exit(Exit.FAILED)
+    view = budget_view(state)
+    if as_json:
+        show_json(view)
+        return
+    currency = state.currency
+    if view["prepaid"]:
+        show(
+            f"paid in {view['paid_in']} {currency}: available {view['available']}, leased {view['leased']} "
+            f"(in doubt {view['in_doubt']}), spent {view['spent']}"
+        )
+    month = view["month"]
+    cap = "no cap" if month["cap"] is None else f"cap {month['cap']}, left {month['left']}"
+    show(f"{month['month']}: {cap}, leased {month['leased']}, spent {month['spent']} {currency}")
+    show(f"alarm at {view['alarm']} {currency}")
+    if view["held"]:
+        show("held: budget. Messages wait for a top-up, another cap or the next month.")

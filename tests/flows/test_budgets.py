@@ -1,0 +1,268 @@
+"""
+Budgets, by what the SMSC saw and what the ledger says: never a message more than was paid for.
+
+The price of a message is 45,000 micros, and no balance here is a multiple of it: the rest is left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import Process
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from smsgate.flows.budget_records import BudgetState, BudgetTerms
+from smsgate.ids import IdMaker
+from smsgate.store.budget_terms import PgBudgets
+from smsgate.store.budgets import PgLeases
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database
+from smsgate.store.roles import ADMIN
+from smsgate.store.verify import PgVerify
+from tests.flows.test_recovery import books
+from tests.flows.world import MERCHANT, UNIT_MICROS, World, a_world, eventually
+
+SENDERS = 8  # in two processes
+
+
+def an_account(world: World) -> PgBudgets:
+    ids = IdMaker(62, lambda: int(datetime.now(UTC).timestamp() * 1000))
+    return PgBudgets(world.database, ids.next)
+
+
+async def prepaid(world: World, micros: int, **terms: Any) -> None:
+    account, now = an_account(world), datetime.now(UTC)
+    await account.set_terms(MERCHANT, BudgetTerms(prepaid=True, **terms), now)
+    await account.top_up(MERCHANT, micros, "first", now)
+
+
+async def state(world: World) -> BudgetState:
+    found = await an_account(world).state(MERCHANT, datetime.now(UTC))
+    assert found is not None
+    return found
+
+
+async def settled(world: World) -> bool:
+    """Return whether no lease is left but for what is in doubt."""
+    return bool(await world.value("SELECT count(*) = 0 FROM budget_lease WHERE ends_at IS NULL"))
+
+
+async def charged(world: World) -> int:
+    return int(
+        await world.value(
+            "SELECT coalesce(sum(amount_micros), 0)::bigint FROM ledger_entry WHERE account = 'unbilled' "
+            "AND direction = 'mt'"
+        )
+    )
+
+
+async def verified(world: World) -> None:
+    findings, _rows = await PgVerify(world.database).findings()
+    assert [finding for finding in findings if finding.wrong] == []
+
+
+async def test_exactly_what_was_paid_for_is_sent_and_the_rest_goes_after_a_top_up(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=300) as world:
+        await prepaid(world, 123 * UNIT_MICROS + UNIT_MICROS - 1, alarm_micros=50 * UNIT_MICROS)
+        campaign_id = await world.campaign(chunk=50)
+        async with world.gateway():
+            await eventually(lambda: world.submitted(123))
+            await eventually(lambda: settled(world))
+            found = await state(world)
+            assert found.short
+            assert found.budget.spent_micros == 123 * UNIT_MICROS == await charged(world)
+            assert found.budget.balance_micros == UNIT_MICROS - 1
+            assert world.log.submits == 123
+            await an_account(world).top_up(MERCHANT, 177 * UNIT_MICROS, "second", datetime.now(UTC))
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: settled(world))
+        found = await state(world)
+        assert not found.short
+        assert found.budget.balance_micros == UNIT_MICROS - 1
+        assert Counter(world.log.by_destination.values()) == {1: 300}
+        events = await world.rows("SELECT type FROM event WHERE type LIKE 'budget.%' ORDER BY event_id")
+        # Each once, until there is enough again: the last chunk's lease makes it low once more.
+        assert [row["type"] for row in events] == ["budget.low", "budget.exhausted", "budget.low"]
+        await verified(world)
+
+
+async def test_several_gateways_and_kills_never_send_more_than_the_balance(database: Database) -> None:
+    async with a_world(database, subscribers=900, rate_per_s=600, response_latency_s=0.02) as world:
+        await prepaid(world, 500 * UNIT_MICROS)
+        campaigns = [await world.campaign(chunk=60, tags=None)]
+        for border in (60, 150):
+            async with world.killed_gateway():
+                await eventually(partial(world.submitted, border))
+        async with AsyncExitStack() as gateways:
+            for _ in range(3):
+                await gateways.enter_async_context(world.gateway())
+            await eventually(lambda: world.value("SELECT short_micros IS NOT NULL FROM budget"), timeout_s=30)
+            await eventually(lambda: settled(world))
+        found = await state(world)
+        counters = await books(world, campaigns[0])
+        assert found.budget.spent_micros == await charged(world) == counters["accepted"] * UNIT_MICROS
+        # What was in doubt is not charged, and its money is kept: it may have been sent.
+        assert found.in_doubt_micros == found.budget.leased_micros == counters["unknown"] * UNIT_MICROS
+        assert found.budget.balance_micros == 0
+        assert world.log.submits <= 500
+        await verified(world)
+
+
+async def a_process(world: World, server: EmbeddedPostgres, name: str) -> Process:
+    """Make a process that has half of the senders, which do not send yet."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.flows.sending_process", server.dsn(ADMIN, name), name,
+        str(world.simulator.smpp_port), str(SENDERS // 2),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def begin(child: Process) -> list[int]:
+    """Let it send; return its owners' epochs."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"\n")
+    return [int(epoch) for epoch in (await child.stdout.readline()).split()]
+
+
+async def end(world: World, child: Process, epochs: list[int]) -> None:
+    """Kill it, and let its leases of node slots end at once."""
+    child.kill()
+    await world.execute("UPDATE node SET expires_at = now() WHERE epoch = ANY ($1)", epochs)
+
+
+async def test_eight_senders_in_two_processes_spend_a_balance_to_the_micro_whoever_is_killed(
+    database: Database, database_name: str, postgres_server: EmbeddedPostgres
+) -> None:
+    async with a_world(database, subscribers=900, response_latency_s=0.2) as world:
+        await prepaid(world, 600 * UNIT_MICROS + UNIT_MICROS - 1)
+        campaign_id = await world.campaign(chunk=25)
+        children = [await a_process(world, postgres_server, database_name) for _ in range(3)]
+        try:
+            epochs = [await begin(child) for child in children[:2]]
+            await eventually(partial(world.submitted, 150), timeout_s=60)
+            await end(world, children[0], epochs[0])
+            await begin(children[2])
+            await eventually(partial(world.submitted, 300), timeout_s=60)
+            await end(world, children[1], epochs[1])
+            await eventually(lambda: spent_or_in_doubt(world, 600 * UNIT_MICROS), timeout_s=60)
+        finally:
+            for child in children:
+                if child.returncode is None:
+                    child.kill()
+                await child.wait()
+        found, counters = await state(world), await books(world, campaign_id)
+        assert found.budget.balance_micros == UNIT_MICROS - 1
+        assert found.budget.spent_micros == await charged(world) == counters["accepted"] * UNIT_MICROS
+        assert found.in_doubt_micros == found.budget.leased_micros == counters["unknown"] * UNIT_MICROS > 0
+        assert 600 - counters["unknown"] <= world.log.submits <= 600
+        assert set(Counter(world.log.by_destination.values())) == {1}
+        await verified(world)
+
+
+async def spent_or_in_doubt(world: World, micros: int) -> bool:
+    budget = (await state(world)).budget
+    return await settled(world) and budget.spent_micros + budget.leased_micros == micros
+
+
+async def test_money_in_doubt_comes_back_when_nobody_can_say_any_more_that_it_was_spent(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=300, response_latency_s=5.0, window_max=40) as world:
+        await prepaid(world, 100 * UNIT_MICROS)
+        await world.campaign(chunk=100)
+        async with world.killed_gateway():
+            await eventually(lambda: world.submitted(40))
+        leases = PgLeases(database, IdMaker(61, lambda: 0).next)
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) > 0 FROM sent WHERE status = -1"))
+        await leases.settle(datetime.now(UTC), 100)
+        before = await state(world)
+        unknown = await world.value("SELECT count(*) FROM sent WHERE status = -1")
+        assert before.in_doubt_micros == unknown * UNIT_MICROS > 0
+        await leases.settle(datetime.now(UTC) + timedelta(hours=73), 100)
+        after = await state(world)
+        assert after.in_doubt_micros == 0
+        assert after.budget.spent_micros == await charged(world)
+        assert after.budget.balance_micros == 100 * UNIT_MICROS - await charged(world)
+        await verified(world)
+
+
+async def test_a_month_s_cap_is_reached_and_not_passed_and_the_next_month_goes_on(database: Database) -> None:
+    async with a_world(database, subscribers=100) as world:
+        terms = BudgetTerms(month_cap_micros=30 * UNIT_MICROS + 5)
+        await an_account(world).set_terms(MERCHANT, terms, datetime.now(UTC))
+        campaign_id = await world.campaign(chunk=20)
+        async with world.gateway():
+            await eventually(lambda: world.submitted(30))
+            await eventually(lambda: settled(world))
+            found = await state(world)
+            assert found.budget.month_left_micros == 5
+            assert found.budget.month_spent_micros == 30 * UNIT_MICROS
+            assert world.log.submits == 30
+        # As if this were the month before: what it spent counts against its own cap.
+        for table in ("budget", "budget_spent"):
+            await world.execute(f"UPDATE {table} SET month = month - interval '1 month'")
+        await world.execute("UPDATE budget SET month_ends_at = now() - interval '1 second'")
+        async with world.gateway():
+            await eventually(lambda: world.submitted(60))
+            await eventually(lambda: settled(world))
+            assert world.log.submits == 60
+            await an_account(world).set_terms(MERCHANT, BudgetTerms(without_cap=True), datetime.now(UTC))
+            await eventually(lambda: world.finished(campaign_id))
+        await verified(world)
+
+
+async def test_what_a_carrier_refuses_comes_back_and_is_spent_on_others(database: Database) -> None:
+    async with a_world(database, subscribers=200, refuse_share=0.2, refuse_status=0x0B) as world:
+        await prepaid(world, 80 * UNIT_MICROS)
+        campaign_id = await world.campaign(chunk=40)
+        async with world.gateway():
+            await eventually(lambda: charged_is(world, 80 * UNIT_MICROS))
+            await eventually(lambda: settled(world))
+        counters = await books(world, campaign_id)
+        assert counters["accepted"] == 80
+        assert counters["refused"] > 0
+        assert (await state(world)).budget.balance_micros == 0
+        await verified(world)
+
+
+async def charged_is(world: World, micros: int) -> bool:
+    return await charged(world) == micros
+
+
+async def test_texts_of_the_queue_wait_for_money_and_go_when_it_is_there(database: Database) -> None:
+    async with a_world(database, subscribers=5) as world:
+        await prepaid(world, 2 * UNIT_MICROS)
+        for number in range(5):
+            await world.system_message(number, "Merci, votre commande est reçue.")
+        async with world.gateway():
+            await eventually(lambda: world.submitted(2))
+            await eventually(lambda: settled(world))
+            assert (await state(world)).short
+            assert world.log.submits == 2
+            await an_account(world).top_up(MERCHANT, 3 * UNIT_MICROS, "second", datetime.now(UTC))
+            await eventually(lambda: world.submitted(5))
+            await eventually(lambda: settled(world))
+        assert (await state(world)).budget.spent_micros == 5 * UNIT_MICROS == await charged(world)
+        await verified(world)
+
+
+async def test_a_budget_that_comes_while_a_campaign_is_sending_bounds_the_rest(database: Database) -> None:
+    async with a_world(database, subscribers=400, rate_per_s=100) as world:
+        await world.campaign(chunk=100)
+        async with world.gateway():
+            await eventually(lambda: world.submitted(20))
+            await an_account(world).set_terms(MERCHANT, BudgetTerms(prepaid=True), datetime.now(UTC))
+            await eventually(lambda: world.value("SELECT short_micros IS NOT NULL FROM budget"))
+            await eventually(lambda: settled(world))
+            held = world.log.submits
+        assert held < 400
+        assert (await state(world)).budget.spent_micros == 0
