@@ -157,6 +157,9 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     initial = end.end - end.start == 1 == len(text.tokens[end.start])
     if initial and len(segments) > 1 and segments[-2].category == "name":
         return [*segments[:-1], end._replace(category="name")]  # "Claire D."
+    if end.category == "choice" and len(segments) > 1 and _titled(text, segments[-2]):
+        one_word = end.end - end.start == 1
+        return [*segments[:-1], end._replace(category="name" if one_word else "unknown")]  # "Mrs Brown"
     if end.category != "unknown":
         return segments
     first = len(segments)
@@ -166,11 +169,12 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     if not first or len(tail) > NAME_WORDS_MAX or not all(_may_be_family(text, s.start) for s in tail):
         return segments
     before = segments[first - 1]
-    titled = text.tokens[before.end - 1] in shared().titles and before.category in {
-        "harmless",
-        "name",
-        "function",
-    }
-    if before.category == "name" or titled:
+    if before.category == "name" or _titled(text, before):
         return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
     return segments
+
+
+def _titled(text: TakenApart, before: Segment) -> bool:
+    """Return whether a segment ends in a title, after which a family name comes."""
+    title = text.tokens[before.end - 1] in shared().titles
+    return title and before.category in {"harmless", "name", "function"}

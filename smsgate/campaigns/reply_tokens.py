@@ -46,10 +46,10 @@ _ORDINALS: Final = frozenset(("e", "er", "ere", "eme", "ieme", "nd", "rd", "th",
 _TOKEN: Final = re.compile(
     r"(?P<price>(?:[€$£¥₽₺]\s?\d[\d.,]*|\d[\d.,]*\s?[€$£¥₽₺%])|%)"
     r"|(?P<broken>\d+(?:[.,:]\d+|\s?[/+⁄×x*\-–]\s?\d+)+)"
-    r"|(?P<signed>[-+–−/]\s?\d+|\d+[-–−](?!\S))"
+    r"|(?P<signed>[-+–−/~≈]\s?\d+|\d+[.,]?[-–−](?!\S))"
     r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^|[)(/\\]-?[:;=](?!\w))"
     r"|(?P<sign>(?<!\S)[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
-    r"|(?P<word>\w+)"
+    r"|(?P<word>[^\W_]+)"
     r"|(?P<question>\?)|(?P<dots>\.(?: ?\.)+|…)"
     r"|(?P<cut>[.,;:!\n()\[\]\-–—/|]+)|(?P<other>\S)"
 )
@@ -248,7 +248,8 @@ def _digits(token: str, text: TakenApart) -> None:
 
 def _join_letters(match: re.Match[str]) -> str:
     joined = "".join(re.findall(r"[^\W_]", match[0]))
-    return joined if len(joined) > 2 or joined.casefold() in _DECIDING else match[0]
+    letters = joined.casefold().translate(_LOOK_ALIKES)
+    return joined if len(joined) > 2 or letters in _DECIDING else match[0]
 
 
 def spelling(word: str, words: Vocabulary) -> str:
