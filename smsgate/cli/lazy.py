@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
 
 import typer
 import typer.core
@@ -19,7 +20,9 @@ OPTIONS: Final[dict[str, Any]] = {
 
 class Command(NamedTuple):
     """
-    One command of `smsgate`: `module` of this room has its `app`, or the `function` with HELP and EPILOG.
+    One command: `module` of this room has its `app`, or the `function` with HELP and EPILOG.
+
+    `words` stands before these two names in a module of several commands.
 
     `summary` is what the list of all commands says of it, so that the list needs no import.
     """
@@ -28,12 +31,13 @@ class Command(NamedTuple):
     module: str
     summary: str
     function: str = ""
+    words: str = ""
 
 
 class LazyCommands(typer.core.TyperGroup):
-    """The group of all commands; `table` is set by who makes the application."""
+    """A group whose commands stand in `table`: `lazy_group` makes one."""
 
-    table: dict[str, Command] = {}  # noqa: RUF012 - set once, by `lazy`
+    table: ClassVar[Mapping[str, Command]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(self.table)
@@ -47,6 +51,11 @@ class LazyCommands(typer.core.TyperGroup):
             formatter.write_dl([(entry.name, entry.summary) for entry in self.table.values()])
 
 
+def lazy_group(commands: Sequence[Command]) -> type[LazyCommands]:
+    """Return a group of these commands, in their order."""
+    return type("LazyGroup", (LazyCommands,), {"table": {command.name: command for command in commands}})
+
+
 def load(entry: Command) -> Any:
     """Import one command and return it as typer's own click knows it."""
     module = importlib.import_module(f"smsgate.cli.{entry.module}")
@@ -54,5 +63,6 @@ def load(entry: Command) -> Any:
     if not entry.function:
         app.add_typer(module.app, name=entry.name)
         return typer.main.get_group(app).commands[entry.name]
-    app.command(entry.name, help=module.HELP, epilog=module.EPILOG)(getattr(module, entry.function))
+    help_, epilog = (getattr(module, f"{entry.words}{name}") for name in ("HELP", "EPILOG"))
+    app.command(entry.name, help=help_, epilog=epilog)(getattr(module, entry.function))
     return typer.main.get_command(app)

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.cli.exits import TABLE, Exit, exit_of, sentence_of
-from smsgate.cli.lazy import OPTIONS, Command, LazyCommands
+from smsgate.cli.lazy import OPTIONS, Command, lazy_group
 from smsgate.cli.output import say, show
 from smsgate.errors import SmsgateError
 from smsgate.version import VERSION
@@ -41,7 +41,6 @@ COMMANDS: Final = (
     Command("openapi", "openapi", "Print the OpenAPI 3.1 document of the HTTP API.", "openapi"),
     Command("version", "about", "Print the version.", "version"),
 )
-LazyCommands.table = {command.name: command for command in COMMANDS}
 
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -50,7 +49,7 @@ app: Final = typer.Typer(
     help="SMS commerce gateway: offers by SMS, answered OK, become confirmed orders.",
     epilog=TABLE,
     no_args_is_help=True,
-    cls=LazyCommands,
+    cls=lazy_group(COMMANDS),
     **OPTIONS,
 )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHEET_ROWS_MAX: Final = 1_048_575  # of an XLSX sheet, without its header
 EXTRA: Final = "it needs smsgate[exports]: pip install 'smsgate[exports]'"
-GROUP_ROWS: Final = 50_000  # of a Parquet row group: some 10 MB before it is written
+GROUP_ROWS: Final = 10_000  # of a Parquet row group: some 5 MB before it is written, and a tenth more of file
 
 
 class ParquetRows:

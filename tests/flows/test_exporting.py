@@ -14,6 +14,7 @@ import pytest
 
 from smsgate.billing.networks import default_table
 from smsgate.billing.periods import Month, month_of
+from smsgate.billing.usage_rows import UsageRow, UsageSums
 from smsgate.clock import SystemClock
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
 from smsgate.flows.pricing import Pricing
@@ -93,6 +94,23 @@ async def test_parquet_has_the_same_rows_and_exact_decimals(database: Database, 
             Decimal(other["amount"]),
             other["accepted_at"],
         )
+
+
+def test_parquet_is_written_group_by_group_whatever_the_batches(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    at = datetime(2026, 10, 5, tzinfo=UTC)
+    row = UsageRow(
+        "msg_x", 1, "mt", "", at, at, 33612345678, "36111", "20801", 1, 45_000, 45_000, "EUR", "pri_x", "",
+    )  # fmt: skip
+    rows_to = ParquetRows(tmp_path / "usage.parquet")
+    for _ in range(7):
+        rows_to.write([row] * 4_001)
+    rows_to.close(UsageSums())
+    groups = parquet.read_metadata(tmp_path / "usage.parquet")
+    assert groups.num_rows == 7 * 4_001
+    assert max(groups.row_group(number).num_rows for number in range(groups.num_row_groups)) < 15_000
+    assert groups.num_row_groups == 3
 
 
 async def test_the_spreadsheet_has_sums_and_texts_stay_texts(database: Database, tmp_path: Path) -> None:
