@@ -9,6 +9,7 @@ from smsgate.errors import Invalid
 
 # The offer that a row answers when it names none: "The latest Madonna record is on sale at Boxman."
 EXAMPLE_NAMES: Final = ("Boxman", "Madonna")
+_SHOWN_MAX: Final = 40  # characters of a wrong value that are said again
 LANGUAGE_UNKNOWN: Final = "und"  # ISO 639-2: undetermined
 
 
@@ -29,8 +30,9 @@ def inspect_reply(row: dict[str, Any]) -> dict[str, object]:
         raise Invalid('write {"text":"ok merci","lang":"fr"}, or the text alone')
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise Invalid('names is a list of texts: {"text":"ok boxman","names":["Boxman"]}')
-    if context not in set(Context):
-        raise Invalid(f"context {context!r} is none of {', '.join(Context)}")
+    if not isinstance(context, str) or context not in set(Context):
+        shown = f" {context[:_SHOWN_MAX]!r}" if isinstance(context, str) else ""
+        raise Invalid(f"context{shown} is none of {', '.join(Context)}")
     return as_values(read_reply(text, language, names=names, context=Context(context)))
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
 import typer
 
-from smsgate.cli.exits import Exit
+from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.files import unreadable
 from smsgate.errors import Invalid, SmsgateError
 
@@ -36,13 +38,19 @@ def answer_lines(sources: list[str], bare: str, answer: Callable[[Row], Row]) ->
     all_read = True
     for source in sources:
         with _opened(source) as file:
-            for number, line in enumerate(_lines(file), 1):
-                if line.strip():
-                    found = _answered(line.strip(), number, bare, answer)
-                    all_read = all_read and found.keys() != {"id", "error"}
-                    sys.stdout.buffer.write(_written(found) + b"\n")
-                    sys.stdout.buffer.flush()  # who writes a line and waits gets its answer
+            for found in answers(_lines(file), bare, answer):
+                all_read = all_read and found.keys() != {"id", "error"}
+                sys.stdout.buffer.write(written(found) + b"\n")
+                sys.stdout.buffer.flush()  # who writes a line and waits gets its answer
     return all_read
+
+
+def answers(lines: Iterable[bytes], bare: str, answer: Callable[[Row], Row]) -> Iterator[Row]:
+    """Yield the answer to each line of one file, as `answer_lines` writes them; never raises."""
+    for number, line in enumerate(lines, 1):
+        stripped = (line.removeprefix(BOM_UTF8) if number == 1 else line).strip()
+        if stripped:
+            yield _answered(stripped, number, bare, answer)
 
 
 def text_or_lines(words: str | None, answer: Callable[[Row], Row]) -> str:
@@ -53,38 +61,53 @@ def text_or_lines(words: str | None, answer: Callable[[Row], Row]) -> str:
 
     Raises:
         Exit: the lines are answered.
-        UsageRefused: the file cannot be opened.
+        UsageRefused: the file cannot be opened, or the text is not UTF-8.
     """
     if words is not None and not _names_file(words):
+        if _undecoded(words):
+            raise UsageRefused("The text is not UTF-8, and no file has this name.")
         return words
     answered = answer_lines([words or STDIN], "text", answer)
     raise typer.Exit(Exit.OK if answered else Exit.FAILED)
 
 
 def _names_file(words: str) -> bool:
-    return words == STDIN or (len(words.encode()) <= NAME_OCTETS_MAX and Path(words).is_file())
+    return words == STDIN or (len(os.fsencode(words)) <= NAME_OCTETS_MAX and Path(words).is_file())
+
+
+def _undecoded(words: str) -> bool:
+    """Say whether octets of an argument were no text: Python keeps each as half of a surrogate pair."""
+    return any("\ud800" <= character <= "\udfff" for character in words)
 
 
 def _answered(line: bytes, number: int, bare: str, answer: Callable[[Row], Row]) -> Row:
     row: Row = {}
     try:
         row = _row(line, bare)
-        if isinstance(row.get("id"), float):
-            row["id"] = _exact_id(line)
+        if "id" in row:
+            row["id"] = _id(row.pop("id"), line)
         return {"id": row.get("id", number), **answer(row)}
     except SmsgateError as exc:
         return {"id": row.get("id", number), "error": str(exc)}
 
 
-def _exact_id(line: bytes) -> object:
-    """Return a line's id with all of its digits: orjson makes a float of what exceeds 64 bits."""
+def _id(read: object, line: bytes) -> object:
+    """
+    Return a line's id with all of its digits: orjson makes a float of what exceeds 64 bits.
+
+    Raises:
+        Invalid: it cannot be written again as it stands.
+    """
     try:
-        return json.loads(line)["id"]
-    except ValueError as exc:
+        orjson.dumps({"id": read})
+        return json.loads(line)["id"] if isinstance(read, float) else read
+    except orjson.JSONEncodeError:
+        raise Invalid("the id is nested too deep") from None
+    except (ValueError, RecursionError) as exc:
         raise Invalid(f"the id cannot be read: {exc}") from None
 
 
-def _written(found: Row) -> bytes:
+def written(found: Row) -> bytes:
     try:
         return orjson.dumps(found)
     except orjson.JSONEncodeError:  # an id of more than 64 bits

@@ -60,11 +60,7 @@ def decode(
     command_length_max: LimitOption = COMMAND_LENGTH_MAX,
 ) -> None:
     def answer(row: Row) -> Row:
-        octets = _octets(row.get("hex"))
-        if row.get("pdu") == RECEIPT_TEXT:
-            esm_class = row.get("esm_class")
-            return dict(inspect_receipt_text(octets, esm_class if isinstance(esm_class, int) else None))
-        return dict(inspect_pdu(octets, command_length_max))
+        return read(row, command_length_max)
 
     files = []
     for source in sources or [STDIN]:
@@ -95,16 +91,38 @@ def encode(
         typer.Argument(metavar="[FILE]...", help="Files of lines; - is standard input.", show_default=False),
     ] = None,
 ) -> None:
-    def answer(row: Row) -> Row:
-        if "error" in row:
-            raise Invalid(f"this PDU was not read, so it cannot be made again: {row['error']}")
-        fields, tlvs, name = row.get("fields", {}), row.get("tlvs", []), row.get("pdu")
-        if not isinstance(fields, dict) or not isinstance(tlvs, list):
-            raise Invalid('write {"pdu":"submit_sm","fields":{...},"tlvs":[...]}, as decode does')
-        return {"hex": encode_inspected(fields, tlvs, name).hex()}
-
-    if not answer_lines(files or [STDIN], "pdu", answer):
+    if not answer_lines(files or [STDIN], "pdu", made):
         raise typer.Exit(Exit.FAILED)
+
+
+def read(row: Row, command_length_max: int) -> Row:
+    """
+    Return what the octets of a line mean.
+
+    Raises:
+        Invalid: they are not written in hexadecimal digits.
+    """
+    octets = _octets(row.get("hex"))
+    if row.get("pdu") == RECEIPT_TEXT:
+        esm_class = row.get("esm_class")
+        return dict(inspect_receipt_text(octets, esm_class if isinstance(esm_class, int) else None))
+    return dict(inspect_pdu(octets, command_length_max))
+
+
+def made(row: Row) -> Row:
+    """
+    Return the octets of the PDU that a line shows.
+
+    Raises:
+        Invalid, ProtocolError: it is not shown as decode shows it, or no PDU can hold it.
+    """
+    if "error" in row:
+        reason = f": {row['error']}" if isinstance(row["error"], str) else ""
+        raise Invalid(f"this PDU was not read, so it cannot be made again{reason}")
+    fields, tlvs, name = row.get("fields", {}), row.get("tlvs", []), row.get("pdu")
+    if not isinstance(fields, dict) or not isinstance(tlvs, list):
+        raise Invalid('write {"pdu":"submit_sm","fields":{...},"tlvs":[...]}, as decode does')
+    return {"hex": encode_inspected(fields, tlvs, name).hex()}
 
 
 def _octets(value: object) -> bytes:

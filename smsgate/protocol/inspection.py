@@ -58,6 +58,7 @@ _COMMAND_IDS: Final = {name: number for number, name in COMMAND_NAMES.items()}
 _HEADER_FIELDS: Final = ("command_length", "command_id", "command_status", "sequence_number")
 # Follow from what they count or are part of: written by the decoder, not read by the encoder.
 _DERIVED: Final = frozenset({"command_length", "sm_length", "udh", "number_of_dests", "no_unsuccess"})
+_SHOWN_AS: Final = {DEST_ADDRESS: "dests", UNSUCCESS_SME: "unsuccess"}
 
 
 class TlvValue(TypedDict):
@@ -90,8 +91,7 @@ def inspect_pdu(octets: bytes, command_length_max: int = COMMAND_LENGTH_MAX) -> 
     except FramingError as exc:
         return _unread("fatal_framing", name, str(exc))
     if length is None or len(octets) < length:
-        missing = "the header" if length is None else f"{length - len(octets)} octets"
-        return _unread("incomplete", name, f"{missing} of the PDU are still to come")
+        return _unread("incomplete", name, _still_to_come(length, len(octets)))
     _, command_id, status, number = HEADER.unpack_from(octets)
     frame = Frame(command_id, number, status, octets[HEADER_SIZE:length])
     found = _inspect_frame(frame, name)
@@ -101,6 +101,13 @@ def inspect_pdu(octets: bytes, command_length_max: int = COMMAND_LENGTH_MAX) -> 
         note = f"command_length {length} with {len(octets)} octets: {left} are of the next PDU"
         found["note"] = "; ".join(filter(None, (note, found.get("note"))))
     return found
+
+
+def _still_to_come(length: int | None, came: int) -> str:
+    if length is None:
+        return "the header of the PDU is still to come"
+    missing = length - came
+    return f"{missing} octet{' of the PDU is' if missing == 1 else 's of the PDU are'} still to come"
 
 
 def _announced(octets: bytes, command_length_max: int) -> int | None:
@@ -234,6 +241,8 @@ def encode_inspected(fields: dict[str, Any], tlvs: list[Any], name: object = Non
     command_id = _command_id(fields, name)
     values: dict[str, Any] = {}
     for key, value in fields.items():
+        if key in _SHOWN_AS:
+            raise Invalid(f"{key} is written as {_SHOWN_AS[key]}, a list of objects, as decode does")
         if key == "dests":
             values[DEST_ADDRESS] = tuple(_address(each) for each in _listed(key, value))
         elif key == "unsuccess":
@@ -241,7 +250,7 @@ def encode_inspected(fields: dict[str, Any], tlvs: list[Any], name: object = Non
         elif key == SHORT_MESSAGE:
             values[key] = _octets(key, value)
         elif key not in _DERIVED and key not in _HEADER_FIELDS:
-            values[key] = _latin1(key, value) if isinstance(value, str) else value
+            values[key] = _plain(key, value)
     pdu = Pdu(
         command_id,
         _number("command_status", fields.get("command_status", 0)),
@@ -278,9 +287,17 @@ def _octets(name: str, value: object) -> bytes:
         raise Invalid(f"{name} is not written in hexadecimal digits") from None
 
 
+def _plain(name: str, value: object) -> bytes | int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return _latin1(name, value)
+
+
 def _latin1(name: str, value: object) -> bytes:
+    if not isinstance(value, str):
+        raise Invalid(f"{name} is neither a text nor a number")
     try:
-        return str(value).encode("latin-1")
+        return value.encode("latin-1")
     except UnicodeEncodeError:
         raise Invalid(f"{name} has characters above U+00FF: octets are written as Latin-1") from None
 
@@ -292,7 +309,10 @@ def _listed(name: str, value: object) -> list[dict[str, Any]]:
 
 
 def _address(each: dict[str, Any]) -> Address:
-    if each.get("dest_flag") == DEST_FLAG_LIST:
+    flag = _number("dest_flag", each.get("dest_flag", DEST_FLAG_ADDRESS), 0xFF)
+    if flag not in {DEST_FLAG_ADDRESS, DEST_FLAG_LIST}:
+        raise Invalid(f"dest_flag is {DEST_FLAG_ADDRESS}, an address, or {DEST_FLAG_LIST}, a list's name")
+    if flag == DEST_FLAG_LIST:
         return Address(list_name=_latin1("dl_name", each.get("dl_name", "")))
     ton, npi = (_number(name, each.get(name, 0), 0xFF) for name in ("ton", "npi"))
     return Address(ton, npi, _latin1("addr", each.get("addr", "")))
@@ -304,4 +324,7 @@ def _unsuccess(each: dict[str, Any]) -> Unsuccess:
 
 
 def _tlv(each: dict[str, Any]) -> tuple[int, bytes]:
-    return _number("tag", each.get("tag"), 0xFFFF), _octets("value", each.get("value", ""))
+    tag = _number("tag", each.get("tag"), 0xFFFF)
+    if "value" not in each:
+        raise Invalid(f'TLV 0x{tag:04x} has no value: write "value":"" for one of no octets')
+    return tag, _octets("value", each["value"])

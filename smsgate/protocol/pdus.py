@@ -244,7 +244,8 @@ def encode_pdu(pdu: Pdu) -> bytes:
     Return the octets of `pdu`. Fields that a request lacks are 0 or empty; a response ends before them.
 
     Raises:
-        BodyError: a field or TLV that has no such form: unknown name, NUL inside, too long, out of range.
+        BodyError: a field or TLV that has no such form: unknown name, NUL inside, too long, out of range; a
+            field of a response after one that it lacks.
     """
     body = encode_body(pdu.command_id, pdu.fields) + encode_tlvs(pdu.tlvs)
     return HEADER.pack(HEADER_SIZE + len(body), pdu.command_id, pdu.status, pdu.sequence_number) + body
@@ -262,6 +263,7 @@ def encode_body(command_id: int, fields: dict[str, Any]) -> bytes:
         value = fields.get(name)
         if value is None:
             if command_id & RESPONSE_BIT:
+                _check_end(command_id, layout[len(parts) :], fields)
                 break
             value = _DEFAULTS[kind]
         try:
@@ -269,6 +271,13 @@ def encode_body(command_id: int, fields: dict[str, Any]) -> bytes:
         except (ValueError, TypeError, OverflowError):
             raise BodyError(f"{name} cannot be {type(value).__name__} of this size", Status.SYSERR) from None
     return b"".join(parts)
+
+
+def _check_end(command_id: int, rest: Layout, fields: dict[str, Any]) -> None:
+    """Raise BodyError when a response holds more after the first field that it lacks."""
+    if left := [name for name, _ in rest if fields.get(name) is not None]:
+        missing = rest[0][0]
+        raise BodyError(f"{command_name(command_id)} has {left[0]} and no {missing}", Status.SYSERR)
 
 
 def _encode_field(kind: int, value: Any) -> bytes:

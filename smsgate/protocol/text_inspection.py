@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from smsgate.errors import Invalid, TextError
 from smsgate.protocol.gsm0338 import DATA_CODING, Encoding, decode_gsm, encode_gsm
@@ -12,13 +12,17 @@ from smsgate.protocol.segmentation import Concat, capacity, header_octets, measu
 from smsgate.protocol.shift_tables import DEFAULT, LANGUAGE_IDS, Shift, encode_shifted, shift_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 UNITS: Final[dict[Encoding, str]] = {"gsm7": "septets", "ucs2": "units", "latin1": "octets"}
 _CONCAT_OF_BITS: Final[dict[int, Concat]] = {8: "udh8", 16: "udh16"}
 _ENCODING_OF_CODING: Final[dict[int, Encoding]] = {code: name for name, code in DATA_CODING.items()}
 
+_CONCATS: Final[tuple[Concat, ...]] = ("udh8", "udh16", "sar", "payload")
+_SHOWN_MAX: Final = 40  # characters of a wrong value that are said again
+
 Row = dict[str, Any]
+Name = TypeVar("Name", bound=str)
 
 
 def inspect_text(row: Mapping[str, Any]) -> Row:
@@ -32,10 +36,10 @@ def inspect_text(row: Mapping[str, Any]) -> Row:
         Invalid: a kind, key or value that has no meaning here.
         TextError: the text cannot be written so.
     """
-    kind = row.get("kind") or ("segment" if "text" in row else "decode")
-    answer = _KINDS.get(kind)
-    if answer is None:
-        raise Invalid(f"kind {kind!r} is none of {', '.join(_KINDS)}")
+    kind = row.get("kind")
+    if kind is None:
+        kind = "segment" if "text" in row else "decode"
+    answer = _KINDS[_one_of("kind", kind, _KINDS)]
     options = row.get("options", {})
     if not isinstance(options, dict):
         raise Invalid("options is no object")
@@ -105,19 +109,18 @@ def _pack(row: Mapping[str, Any], options: Row) -> Row:
 
 def _unpack(row: Mapping[str, Any], options: Row) -> Row:
     octets = _octets(row, "packed_hex" if "packed_hex" in row else "hex")
+    fill_bits = _fill_bits(row, options)
     count = row.get("septets", options.get("septets"))
-    if count is not None and not isinstance(count, int):
-        raise Invalid("septets is no number")
-    septets = unpack(octets, _fill_bits(row, options), count)
+    if count is not None:
+        count = _number({"septets": count}, "septets", max(0, 8 * len(octets) - fill_bits) // 7)
+    septets = unpack(octets, fill_bits, count)
     return {"text": decode_gsm(septets), "hex": septets.hex(), "septets": len(septets)}
 
 
 def _decode(row: Mapping[str, Any], options: Row) -> Row:
     octets = _octets(row, "hex")
     data_coding = _number({"data_coding": 0} | options | dict(row), "data_coding", 0xFF)
-    alphabet = options.get("default_alphabet", "gsm7")
-    if alphabet not in DATA_CODING:
-        raise Invalid(f"default_alphabet {alphabet!r} is none of {', '.join(DATA_CODING)}")
+    alphabet = _one_of("default_alphabet", options.get("default_alphabet", "gsm7"), DATA_CODING)
     esm_class = _number({"esm_class": 0} | options | dict(row), "esm_class", 0xFF)
     mo = read_mo(
         octets, data_coding, esm_class, default_alphabet=alphabet, packed=bool(options.get("packed"))
@@ -135,6 +138,15 @@ _KINDS: Final[dict[str, Callable[[Mapping[str, Any], Row], Row]]] = {
     "unpack": _unpack,
     "decode": _decode,
 }
+
+
+def _one_of(name: str, value: object, known: Iterable[Name]) -> Name:
+    """Return the one of `known` that `value` is."""
+    for each in known:
+        if isinstance(value, str) and value == each:
+            return each
+    shown = f" {value[:_SHOWN_MAX]!r}" if isinstance(value, str) else ""
+    raise Invalid(f"{name}{shown} is none of {', '.join(known)}")
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -163,23 +175,21 @@ def _fill_bits(row: Mapping[str, Any], options: Row) -> int:
 
 
 def _concat(options: Row) -> Concat:
-    named = options.get("concat")
-    if named in {"udh8", "udh16", "sar", "payload"}:
-        return named  # type: ignore[no-any-return]
-    bits = options.get("concat_ref_bits", 8)
-    if named is not None or bits not in _CONCAT_OF_BITS:
-        raise Invalid("concat_ref_bits is 8 or 16; concat is udh8, udh16, sar or payload")
+    if (named := options.get("concat")) is not None:
+        return _one_of("concat", named, _CONCATS)
+    bits = _number({"concat_ref_bits": 8} | options, "concat_ref_bits", 16)
+    if bits not in _CONCAT_OF_BITS:
+        raise Invalid("concat_ref_bits is 8 or 16")
     return _CONCAT_OF_BITS[bits]
 
 
 def _forced(options: Row) -> Encoding | None:
-    forced = options.get("force")
-    if forced is None:
-        coding = options.get("data_coding")
-        return None if coding in {None, 0} else _ENCODING_OF_CODING.get(coding)
-    if forced not in DATA_CODING:
-        raise Invalid(f"force {forced!r} is none of {', '.join(DATA_CODING)}")
-    return forced  # type: ignore[no-any-return]
+    if (forced := options.get("force")) is not None:
+        return _one_of("force", forced, DATA_CODING)
+    if options.get("data_coding") is None:
+        return None
+    coding = _number(options, "data_coding", 0xFF)
+    return _ENCODING_OF_CODING.get(coding) if coding else None
 
 
 def _shift(options: Row) -> Shift | None:
@@ -187,7 +197,5 @@ def _shift(options: Row) -> Shift | None:
     single, locking = bool(options.get("single_shift")), bool(options.get("locking_shift"))
     if not (single or locking):
         return DEFAULT
-    language = options.get("language")
-    if language not in LANGUAGE_IDS:
-        raise Invalid(f"language {language!r} is none of {', '.join(LANGUAGE_IDS)}")
+    language = _one_of("language", options.get("language"), LANGUAGE_IDS)
     return shift_of(language, single=single, locking=locking)

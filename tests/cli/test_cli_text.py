@@ -50,6 +50,14 @@ def test_programs_get_the_same_as_json(shell: Shell) -> None:
     assert found["replacements"] == [{"position": 2, "before": "ç", "after": "c"}]
 
 
+def test_an_argument_that_is_no_text_is_refused_in_a_sentence(shell: Shell) -> None:
+    outcome = shell.run("text", "\udcff\udcfe")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "smsgate: The text is not UTF-8, and no file has this name.\n",
+    )
+
+
 def test_a_text_that_cannot_be_sent_is_refused_in_a_sentence(shell: Shell) -> None:
     outcome = shell.run("text", "я" * 20_000)
     assert (outcome.code, outcome.err) == (1, "smsgate: At most 255 segments can be sent.\n")

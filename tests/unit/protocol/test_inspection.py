@@ -171,13 +171,33 @@ def test_any_status_number_type_of_number_and_tlv_is_kept() -> None:
         ({"command_id": 0x21, "dests": [{"dest_flag": 1, "ton": 256}]}, [], "ton"),
         ({"command_id": 0x8000_0021, "message_id": "", "unsuccess": [{"error": -1}]}, [], "error"),
         ({"command_id": 4}, [7], "tlvs"),
+        ({"command_id": 0x21, "dests": [{"dest_flag": 7}]}, [], "dest_flag"),
+        ({"command_id": 0x21, "dests": [{"addr": 336}]}, [], "addr"),
+        ({"command_id": 0x21, "dest_address": [5]}, [], "dest_address is written as dests"),
+        ({"command_id": 0x8000_0021, "unsuccess_sme": [5]}, [], "unsuccess_sme is written as unsuccess"),
+        ({"command_id": 0x8000_0021, "unsuccess": [{}]}, [], "message_id"),
+        ({"command_id": 4, "esm_class": True}, [], "esm_class"),
+        ({"command_id": 4, "esm_class": [4]}, [], "esm_class"),
         ({"command_id": 4}, [{"value": "00"}], "tag"),
+        ({"command_id": 4}, [{"tag": 1}], "TLV 0x0001 has no value"),
         ({"command_id": 4}, [{"tag": "0x0", "value": ""}], "TLV"),
     ],
 )
 def test_what_cannot_be_made_is_said(fields: dict[str, Any], tlvs: list[Any], what: str) -> None:
     with pytest.raises((Invalid, BodyError, ProtocolError), match=what):
         encode_inspected(fields, tlvs)
+
+
+@pytest.mark.parametrize(
+    ("octets", "sentence"),
+    [
+        ("000000", "the header of the PDU is still to come"),
+        ("0000001000000015000000000a342e", "1 octet of the PDU is still to come"),
+        ("00000010", "12 octets of the PDU are still to come"),
+    ],
+)
+def test_what_is_still_to_come_is_counted(octets: str, sentence: str) -> None:
+    assert inspect_pdu(bytes.fromhex(octets))["error"] == sentence
 
 
 def test_a_pdu_is_made_by_its_name_and_what_is_left_out_is_empty() -> None:

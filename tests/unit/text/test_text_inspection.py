@@ -62,6 +62,17 @@ def test_what_a_row_expects_is_not_looked_at(vector: dict[str, Any]) -> None:
         {"kind": "decode", "hex": "00", "data_coding": 256},
         {"kind": "decode", "hex": "00", "options": {"default_alphabet": "baudot"}},
         {"kind": "unpack", "packed_hex": "00", "septets": "two"},
+        {"kind": "unpack", "packed_hex": "00", "septets": -5},
+        {"kind": "unpack", "packed_hex": "00", "septets": 2},
+        {"kind": "unpack", "packed_hex": "00", "septets": True},
+        {"kind": ["segment"], "text": "a"},
+        {"kind": [], "text": "a"},
+        {"kind": "segment", "text": "a", "options": {"force": {"gsm7": 1}}},
+        {"kind": "segment", "text": "a", "options": {"concat": ["udh8"]}},
+        {"kind": "segment", "text": "a", "options": {"concat_ref_bits": [8]}},
+        {"kind": "segment", "text": "a", "options": {"data_coding": [8]}},
+        {"kind": "shift", "text": "a", "options": {"language": ["tr"], "single_shift": True}},
+        {"kind": "decode", "hex": "00", "options": {"default_alphabet": ["gsm7"]}},
     ],
 )
 def test_a_row_without_meaning_is_refused(row: dict[str, Any]) -> None:
