@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from smsgate.cli.examples import examples
 from smsgate.cli.output import JsonOption, say, show_json
@@ -10,11 +12,11 @@ from smsgate.cli.sessions import ConfigOption, run_to_end
 from smsgate.config import load_settings
 from smsgate.daemon.control import ask_reload
 
-EPILOG: Final = examples("smsgate reload", "smsgate reload --json")
+EPILOG: Final = examples("smsgate reload", "smsgate reload --json", "smsgate reload --remove-all-carriers")
 HELP: Final = (
     "Have the running gateway follow its changed configuration: carriers and routes.\n\nThe file is checked "
-    "as a whole first; one that cannot work changes nothing. Carriers that stay the same keep their "
-    "sessions. SIGHUP does the same."
+    "as a whole first; one that cannot work, or has no carrier any more, changes nothing. Carriers that stay "
+    "the same keep their sessions. SIGHUP does the same."
 )
 DONE: Final = (
     ("added", "added"),
@@ -25,8 +27,16 @@ DONE: Final = (
 )
 
 
-def reload_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    done = run_to_end(ask_reload(load_settings(config).node.state_dir))
+def reload_(
+    config: ConfigOption = None,
+    remove_all_carriers: Annotated[
+        bool,
+        typer.Option("--remove-all-carriers", help="The file has no carrier any more, and that is meant."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    state_dir = load_settings(config).node.state_dir
+    done = run_to_end(ask_reload(state_dir, remove_all_carriers=remove_all_carriers))
     if as_json:
         show_json(done)
     else:

@@ -150,7 +150,7 @@ class _Daemon:
         try:
             say(reload_sentence(await process.reloading.reload()))
         except SmsgateError as exc:
-            log.error("reload_refused", error=str(exc))
+            log.error("reload_refused", code=exc.code, error=str(exc))
             say(f"Not reloaded, nothing changed: {sentence_of(exc)}")
 
     def _on_signal(self) -> None:

@@ -112,6 +112,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"the configuration exceeds {FILE_OCTETS_MAX} octets", where, "is it the right file?"
         )
+    if not octets.strip():  # what an interrupted write leaves behind, and never what somebody meant
+        raise ConfigError("the configuration is empty", where, "is it written to the end?")
     try:
         return tomllib.loads(octets.decode("utf-8"))
     except UnicodeDecodeError as exc:

@@ -30,6 +30,7 @@ SOCKET_NAME: Final = "gateway.sock"
 SOCKET_MODE: Final = 0o600
 SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long directories exceed
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
+_REMOVE_ALL_CARRIERS: Final = "remove_all_carriers"
 _ESMES: Final = web.AppKey("esmes", EsmeSessions)
 _SWITCHBOARD: Final = web.AppKey("switchboard", Switchboard)
 _RELOADING: Final = web.AppKey("reloading", Reloading)
@@ -95,7 +96,8 @@ async def _carriers(request: web.Request) -> web.Response:
 
 async def _reload(request: web.Request) -> web.Response:
     try:
-        return web.json_response(await request.app[_RELOADING].reload())
+        reloading, remove_all = request.app[_RELOADING], _REMOVE_ALL_CARRIERS in request.query
+        return web.json_response(await reloading.reload(remove_all_carriers=remove_all))
     except SmsgateError as exc:
         return _refusal(exc)
 
@@ -237,15 +239,16 @@ async def ask_trace(
         return await response.read(), int(response.headers["Smsgate-Pdus"])
 
 
-async def ask_reload(state_dir: Path) -> dict[str, Any]:
+async def ask_reload(state_dir: Path, *, remove_all_carriers: bool) -> dict[str, Any]:
     """
     Have the running gateway read its configuration again, and return what it did.
 
     Raises:
         ConfigError: the configuration cannot work; nothing changed.
+        Conflict: no carrier would be left, and `remove_all_carriers` is not said; nothing changed.
         LinkError: no gateway runs on this directory.
     """
-    return await _done(state_dir, "/reload")
+    return await _done(state_dir, "/reload", {_REMOVE_ALL_CARRIERS: "1"} if remove_all_carriers else {})
 
 
 async def ask_action(state_dir: Path, name: str, action: str) -> dict[str, Any]:
@@ -256,11 +259,11 @@ async def ask_action(state_dir: Path, name: str, action: str) -> dict[str, Any]:
         NotFound: no such carrier.
         LinkError: no gateway runs on this directory.
     """
-    return await _done(state_dir, f"/carriers/{quote(name, safe='')}/{action}")
+    return await _done(state_dir, f"/carriers/{quote(name, safe='')}/{action}", {})
 
 
-async def _done(state_dir: Path, path: str) -> dict[str, Any]:
-    async with _asked(state_dir, path, {}, method="POST") as response:
+async def _done(state_dir: Path, path: str, query: dict[str, str]) -> dict[str, Any]:
+    async with _asked(state_dir, path, query, method="POST") as response:
         answer: dict[str, Any] = await response.json()
         if response.status == web.HTTPUnprocessableEntity.status_code:
             raise ConfigError(answer["detail"], answer["where"], answer["mend"])

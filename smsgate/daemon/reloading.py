@@ -56,7 +56,7 @@ class Reloading:
         self._read = read
         self._lock = asyncio.Lock()
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, *, remove_all_carriers: bool = False) -> dict[str, Any]:
         """
         Read the configuration again and follow it; carriers that stay the same keep their sessions.
 
@@ -64,12 +64,15 @@ class Reloading:
 
         Raises:
             ConfigError: the configuration cannot work; nothing changed.
-            Conflict: this process was not started from a file.
+            Conflict: this process was not started from a file; or no carrier would be left, which a file cut
+                short looks like, and which has to be said (`remove_all_carriers`).
         """
         if self._read is None:
             raise Conflict("This process has no configuration file to read again.")
         async with self._lock:
             settings = await asyncio.to_thread(self._read)
+            if not (settings.carriers or remove_all_carriers):
+                self._check_nothing_removed()
             report: dict[str, Any] = {"restart_needed": self._unfollowed(settings)}
             if self.gateway is not None:
                 names = [profile.name for profile in settings.carriers]
@@ -86,6 +89,15 @@ class Reloading:
             self._settings = self._settings.model_copy(update=follow)
         log.info("configuration_reloaded", **report)
         return report
+
+    def _check_nothing_removed(self) -> None:
+        names = [] if self.gateway is None else [carrier.name for carrier in self.gateway.switchboard]
+        if names:
+            raise Conflict(
+                f"the configuration has no [[carriers]] any more, and {', '.join(names)} would be removed; "
+                "if that is meant, run `smsgate reload --remove-all-carriers`",
+                code="carriers_would_be_removed",
+            )
 
     def _unfollowed(self, settings: Settings) -> list[str]:
         """Return the tables that differ and are read at the start alone."""

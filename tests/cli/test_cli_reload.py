@@ -83,6 +83,37 @@ def test_a_running_gateway_follows_its_file(
     assert process.end() == 0
 
 
+def test_a_reload_that_would_leave_no_carrier_is_refused_unless_it_is_asked_for(
+    shell: Shell, gateway: tuple[Running, Path, dict[str, str]]
+) -> None:
+    process, path, given = gateway
+    whole = path.read_text("utf-8")
+    since = shell.ok("carrier", "list", "--json").json()[0]["binds"][0]["since"]
+
+    path.write_text("", "utf-8")
+    empty = shell.run("reload")
+    assert (empty.code, empty.out) == (2, "")
+    assert "the configuration is empty" in empty.err
+
+    path.write_text(whole[: whole.index("[[carriers]]")], "utf-8")
+    cut = shell.run("reload")
+    assert (cut.code, cut.out) == (1, "")
+    assert "has no [[carriers]] any more, and sim would be removed" in cut.err
+    assert "--remove-all-carriers" in cut.err
+    os.kill(process.process.pid, signal.SIGHUP)
+    process.await_line("Not reloaded, nothing changed: The configuration has no [[carriers]] any more")
+    process.await_line("carriers_would_be_removed")
+    assert shell.ok("carrier", "list", "--json").json()[0]["binds"][0]["since"] == since
+
+    done = shell.ok("reload", "--remove-all-carriers", "--json").json()
+    assert done["removed"] == ["sim"]
+    assert shell.ok("reload").err == "Reloaded; 0 routes in force.\n"  # nothing is left to be lost
+    path.write_text(whole, "utf-8")
+    assert shell.ok("reload", "--json").json()["added"] == ["sim"]
+    assert given["smpp"] in whole
+    assert process.end() == 0
+
+
 def test_a_reload_without_a_gateway_is_told(shell: Shell) -> None:
     write_config(shell.cwd / "alone.toml", smpp="127.0.0.1:1")
     gone = shell.run("reload", "--config", str(shell.cwd / "alone.toml"))

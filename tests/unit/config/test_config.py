@@ -145,11 +145,22 @@ def test_environment_variables_win_over_the_file(write: Write) -> None:
 
 
 def test_a_variable_that_cannot_work_is_told_by_its_key(write: Write) -> None:
-    assert refusal_of(write(""), {"SMSGATE_HTTP_PORT": "many"}).where == "http.port"
+    assert refusal_of(write("# nothing"), {"SMSGATE_HTTP_PORT": "many"}).where == "http.port"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "--config" in refusal_of(tmp_path / "none.toml").mend
+
+
+@pytest.mark.parametrize("octets", [b"", b"\n \r\n"])
+def test_an_empty_file_is_no_configuration(octets: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "smsgate.toml"
+    path.write_bytes(octets)
+    assert str(refusal_of(path)) == "the configuration is empty"
+
+
+def test_a_file_of_comments_means_the_defaults(write: Write) -> None:
+    assert load_settings(write("# all as it comes\n"), {}) == load_settings(SHIPPED, {})
 
 
 @pytest.mark.parametrize("octets", [b"[http\nport = 1", b"\xff\xfe", b"[http]\nport = 1\nport = 2"])
