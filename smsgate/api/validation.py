@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -46,7 +46,8 @@ def pointer_of(location: Sequence[str | int]) -> str:
 
 
 def no_such_member(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
+    """Say so, and name the nearest of `known`; the name itself may be known, in another place."""
+    near = difflib.get_close_matches(name, [each for each in known if each != name], 1)
     return f"no such member; did you mean {near[0]}?" if near else "no such member"
 
 
@@ -71,9 +72,15 @@ def _members(model: type[BaseModel], location: Sequence[str | int]) -> list[str]
             if step in outer.model_fields
             for each in _models_in(outer.model_fields[str(step)].annotation)
         ]
-        named = [each for each in models if each.__name__ == step]
+        named = [each for each in models if each.__name__ == step or step in _tags(each)]
         models = inner[:_BRANCHES] or named or models
     return [name for each in models for name in each.model_fields]
+
+
+def _tags(model: type[BaseModel]) -> list[object]:
+    """Return the values by which unions know the model: its members with one value that must be there."""
+    kinds = [field.annotation for field in model.model_fields.values() if field.is_required()]
+    return [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -55,11 +55,13 @@ def push_document(asked: ServiceIndication | ServiceLoading) -> Indication | Loa
     Return what the phone is to get.
 
     Raises:
-        Invalid: a deletion that does not say of what.
+        Invalid: a deletion that does not say of what, or an end before the beginning.
     """
     if isinstance(asked, ServiceLoading):
         return Loading(asked.href, None if asked.action is None else SlAction(asked.action))
     if asked.action == "delete" and not asked.id:
         raise Invalid("name the indication to delete by its id", pointer="/wap_push/id")
+    if asked.created_at and asked.expires_at and asked.expires_at < asked.created_at:
+        raise Invalid("expires_at is before created_at", pointer="/wap_push/expires_at")
     action = None if asked.action is None else SiAction(asked.action)
     return Indication(asked.href, asked.text, action, asked.created_at, asked.expires_at, asked.id)

@@ -98,7 +98,9 @@ def smsc(
     decline: Annotated[float, _share("say no")] = 0.0,
     auto: Annotated[float, _share("let a machine answer")] = 0.0,
     reply_delay_s: ReplyDelayOption = "0,0",
-    latency_ms: Annotated[float, typer.Option(min=0.0, help="Until a submit_sm is answered.")] = 0.0,
+    latency_ms: Annotated[
+        float, typer.Option(min=0.0, max=DELAY_MAX_S * 1000, help="Until a submit_sm is answered.")
+    ] = 0.0,
     receipt_delay_s: ReceiptDelayOption = "0,0",
     undelivered: UndeliveredOption = 0.0,
     rate: Annotated[int, typer.Option(min=0, help="submit_sm a second; more is throttled. 0: no limit.")] = 0,

@@ -106,7 +106,7 @@ def indication_octets(indication: Indication) -> bytes:
 
     Raises:
         Invalid: no href and no si_id to know it by; `DELETE` without si_id; a control character; a date
-            without its time zone.
+            without its time zone; an end before the beginning.
     """
     if indication.action is SiAction.DELETE and not indication.si_id:
         raise Invalid("an indication that deletes another needs its si_id")
@@ -121,6 +121,8 @@ def indication_octets(indication: Indication) -> bytes:
             _SI_ACTION[indication.action] if indication.action else b"",
         )
     )
+    if indication.created and indication.expires and indication.expires < indication.created:
+        raise Invalid("an indication that expires before it is created is shown by no phone")
     text = _inline(indication.text, "text") if indication.text else b""
     content = _INDICATION_WITH_BOTH + attributes + _END + text + _END
     return _WBXML_HEAD + _PUBLIC_ID_SI + _UTF_8_NO_STRINGS + _SI_WITH_CONTENT + content + _END

@@ -50,6 +50,7 @@ async def test_the_answer_tells_encoding_segments_and_price_and_the_text_is_queu
 
 
 LOADING = {"kind": "sl", "href": "https://bxm.example/p/4711"}
+NOON, BEFORE_NOON, EXPIRES = "2027-01-01T12:00:00Z", "2027-01-01T12:59:59+01:00", "/wap_push/expires_at"
 INDICATION = {**LOADING, "kind": "si", "text": "Boxman: votre colis est arrivé"}
 
 
@@ -89,6 +90,7 @@ async def test_a_link_goes_as_wap_push_and_its_segments_and_price_are_told(
     [
         ({"wap_push": {**INDICATION, "text": "x" * 989}}, "/wap_push", "text_too_long"),
         ({"wap_push": {**INDICATION, "action": "delete"}}, "/wap_push/id", "invalid"),
+        ({"wap_push": {**INDICATION, "created_at": NOON, "expires_at": BEFORE_NOON}}, EXPIRES, "invalid"),
         ({"wap_push": {**LOADING, "href": "ftp://x.example"}}, "/wap_push/sl/href", "invalid"),
         ({"wap_push": {**LOADING, "href": "https://x.example/é"}}, "/wap_push/sl/href", "invalid"),
         ({"wap_push": {**LOADING, "action": "signal-high"}}, "/wap_push/sl/action", "invalid"),

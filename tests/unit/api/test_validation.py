@@ -9,10 +9,10 @@ import pytest
 from smsgate.api.models import QueryModel, RequestModel
 from smsgate.api.problems import Refusal
 from smsgate.api.routes_campaigns import CreateCampaign
-from smsgate.api.routes_messages import MessageQuery
+from smsgate.api.routes_messages import MessageQuery, SendMessage
 from smsgate.api.routes_offers import CreateOffer
 from smsgate.api.routes_operator import CreateMerchant
-from smsgate.api.validation import validated
+from smsgate.api.validation import no_such_member, validated
 
 POINT = 'write it as decimal text with a point: "19.90"'
 OFFSET = "add the offset: 2026-11-24T10:00:00Z"
@@ -49,6 +49,24 @@ def said(model: type[RequestModel], body: object, pointer: str) -> str:
             "/offer/CreateOffer/prise",
             "no such member; did you mean price?",
         ),
+        (
+            SendMessage,
+            {"wap_push": {"kind": "sl", "href": "https://x.example", "text": "x"}},
+            "/wap_push/sl/text",
+            "no such member",
+        ),
+        (
+            SendMessage,
+            {"wap_push": {"kind": "sl", "href": "https://x.example", "actoin": "cache"}},
+            "/wap_push/sl/actoin",
+            "no such member; did you mean action?",
+        ),
+        (
+            SendMessage,
+            {"wap_push": {"kind": "si", "href": "https://x.example", "text": "x", "txt": "x"}},
+            "/wap_push/si/txt",
+            "no such member; did you mean text?",
+        ),
         (CreateMerchant, {"country": "fr"}, "/country", "write two capital letters of ISO 3166: FR"),
     ],
 )
@@ -56,6 +74,11 @@ def test_a_mistake_is_told_as_what_to_write(
     model: type[RequestModel], body: object, pointer: str, sentence: str
 ) -> None:
     assert said(model, body, pointer) == sentence
+
+
+def test_a_name_that_cannot_stand_there_is_not_suggested_for_itself() -> None:
+    assert no_such_member("text", ["text", "txt"]) == "no such member; did you mean txt?"
+    assert no_such_member("text", ["text"]) == "no such member"
 
 
 def test_an_unknown_name_of_the_query_is_told_the_nearest() -> None:

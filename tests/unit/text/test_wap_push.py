@@ -23,6 +23,8 @@ from smsgate.protocol.wap_push import (
     push_pdu,
 )
 
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
 # The example of WAP-167 (Service Indication 1.0) with a later expiry; octets as Kannel's users have them
 # (users@kannel.org, message 11202).
 SPECIFICATION_EXAMPLE = Indication(
@@ -114,6 +116,10 @@ def test_a_date_travels_in_utc_without_the_zero_octets_at_its_end() -> None:
         (Indication("http://a", "t\0u"), "text holds a control character"),
         (Indication("http://a\0b", "t"), "href holds a control character"),
         (Indication("http://a", "\ud83d"), "half a surrogate pair"),
+        (
+            Indication("http://a", "t", None, NOON, NOON - timedelta(seconds=1)),
+            "expires before it is created",
+        ),
         (Indication("http://a", "t", created=datetime(2026, 1, 1)), "without a time zone"),  # noqa: DTZ001
     ],
 )

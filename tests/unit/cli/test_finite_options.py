@@ -1,0 +1,27 @@
+"""Options that take a number take no "inf" and no "nan"."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from smsgate.cli.exits import UsageRefused
+from smsgate.cli.main import app
+
+SMSC = ("smsc", "--port", "0", "--control-port", "0")
+DOCTOR = ("carrier", "doctor", "sim", "--to", "+33612345678", "--config", "none.toml")
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *((SMSC, name) for name in ("--latency-ms", "--receipt-delay-s", "--reply-delay-s")),
+        *((SMSC, name) for name in ("--undelivered", "--ok", "--stop")),
+        (DOCTOR, "--wait-s"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(command: tuple[str, ...], option: str, value: str) -> None:
+    found = CliRunner().invoke(app, [*command, option, value])
+    assert found.exit_code == 2 or isinstance(found.exception, UsageRefused)
+    assert option in found.output + str(found.exception)
