@@ -26,6 +26,12 @@ MOBILE_CAPABLE: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED
 # Mobile ranges that Arcep and Ofcom keep for films and examples. Nobody has them, so demonstrations and
 # tests may use them; the numbering plan lists them as unassigned.
 FICTION_RANGES: Final = (("3363998", 11), ("447700900", 12))
+# Numbers of simulated phones. ITU-T E.164 keeps the calling code 999 for later: no network has it. What
+# follows are six digits of the test merchant whose phone it is, and two of the phone.
+SIMULATED_CODE: Final = 999
+SIMULATED_PHONES: Final = 100  # of a test merchant
+SIMULATED_BLOCKS: Final = 1_000_000
+_SIMULATED: Final = re.compile(r"999[0-9]{8}", re.ASCII)
 
 _E164: Final = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _WRITTEN: Final = re.compile(r"\+?[0-9 ()./\-\u00a0\u202f\u2011]+", re.ASCII)
@@ -34,6 +40,18 @@ _WRITTEN: Final = re.compile(r"\+?[0-9 ()./\-\u00a0\u202f\u2011]+", re.ASCII)
 def is_e164(text: str) -> bool:
     """Return whether `text` has the form of an MSISDN: 7 to 15 ASCII digits, no leading zero, no plus."""
     return _E164.fullmatch(text) is not None
+
+
+def is_simulated(msisdn: int) -> bool:
+    """Return whether it is a simulated phone's: no carrier may ever see it."""
+    return msisdn // (SIMULATED_BLOCKS * SIMULATED_PHONES) == SIMULATED_CODE
+
+
+def simulated_phone(block: int, phone: int) -> int:
+    """Return the number of one of a test merchant's phones."""
+    assert 0 <= block < SIMULATED_BLOCKS
+    assert 0 <= phone < SIMULATED_PHONES
+    return (SIMULATED_CODE * SIMULATED_BLOCKS + block) * SIMULATED_PHONES + phone
 
 
 def is_fiction(msisdn: str) -> bool:
@@ -75,6 +93,8 @@ def _by_library(text: str, default_region: str | None) -> str:
         written = f"+{written[2:]}"
     elif default_region is None and not written.startswith("+"):
         written = f"+{written}"
+    if written.startswith("+999") and _SIMULATED.fullmatch(digits := re.sub(r"\D", "", written)):
+        return digits
     try:
         number = phonenumbers.parse(written, default_region)
     except NumberParseException:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from smsgate import msisdn as msisdns
 from smsgate.api.routing import Call
-from smsgate.errors import DomainError, Invalid
+from smsgate.errors import Invalid
 from smsgate.flows.commerce import Commerce
 from smsgate.money import MICROS_PER_UNIT, MINOR_DIGITS, micros_from_text
-from smsgate.security.api_keys import Mode
 from smsgate.security.public_ids import Kind
 
 
@@ -15,17 +14,6 @@ def commerce(call: Call) -> Commerce:
     found = call.context.commerce
     assert found is not None
     return found
-
-
-def refuse_test_key(call: Call) -> None:
-    """
-    Let only live keys send.
-
-    Raises:
-        DomainError: code `test_mode`.
-    """
-    if call.key.mode == Mode.TEST:
-        raise DomainError("a test key sends nothing", code="test_mode", http_status=403)
 
 
 def msisdn_from_text(text: str, pointer: str) -> int:

@@ -20,6 +20,7 @@ from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.flows.ports_privacy import PrivacyStore
+from smsgate.flows.simulated_phones import SimulatedPhones
 from smsgate.security.public_ids import PublicIds
 
 MIB: Final = 1_048_576
@@ -76,6 +77,7 @@ class ApiContext:
     disk_full: Callable[[], bool] = field(default=lambda: False)
     # Offers, campaigns, orders, triggers, billing: `commerce.<name>`. None: tests of the other routes.
     commerce: Commerce | None = None
+    phones: SimulatedPhones | None = None  # None: tests of the other routes
     invoicing: Invoicing | None = None  # None: tests of the other routes
     reports: BillingReports | None = None  # None: tests of the other routes
     privacy: PrivacyStore | None = None  # None: tests of the other routes

@@ -18,6 +18,7 @@ import orjson
 from smsgate.campaigns.places import check_place, place_key
 from smsgate.errors import Invalid
 from smsgate.flows.ports_imports import ImportRows, RowErrors
+from smsgate.flows.test_mode import PhoneBlock, check_phone
 from smsgate.msisdn import number_and_region
 
 ROW_OCTETS_MAX: Final = 4_096  # a number, its evidence and 20 fields of 100 characters
@@ -69,8 +70,10 @@ class LineCutter:
 class RowReader:
     """Read lines of one import, NDJSON or CSV, into columns. Not for two threads at once."""
 
-    def __init__(self, *, is_csv: bool, now: datetime) -> None:
+    def __init__(self, *, is_csv: bool, now: datetime, phones: PhoneBlock | None = None) -> None:
+        """`phones` are the only ones that a test key may import."""
         self._is_csv = is_csv
+        self._phones = phones
         self._latest = now + CLOCK_SKEW
         self._header: list[str] | None = None
         self._delimiter = ","
@@ -163,6 +166,9 @@ class RowReader:
         """Check one row whole, then append it to every column."""
         country = _optional(values, "country", _COUNTRY)
         msisdn, at_home = number_and_region(_required(values, "msisdn"), country)
+        check_phone(int(msisdn), self._phones)
+        if self._phones is not None:
+            at_home = self._phones.country
         occurred_at = self._instant(_required(values, "consent_at"))
         source, wording = _required(values, "consent_source"), _required(values, "wording_version")
         external_id = _required(values, "external_id") if values.get("external_id") is not None else None

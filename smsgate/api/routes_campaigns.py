@@ -9,7 +9,7 @@ from pydantic import Field
 
 from smsgate.api.audiences import AudienceAnswer, AudienceModel, as_audience, audience_of
 from smsgate.api.campaign_guard import GuardAnswer, GuardModel, guard_answer
-from smsgate.api.commerce import commerce, refuse_test_key
+from smsgate.api.commerce import commerce
 from smsgate.api.models import (
     AnswerModel,
     ExternalId,
@@ -51,10 +51,9 @@ PROBLEMS: Final = (
         "The guard paused this campaign",
         "Look at its stops and failures; resume?guard=off goes on all the same.",
     ),
-    ProblemType("test_mode", 403, "A test key sends nothing", "Use a live key."),
 )
 
-START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty", "test_mode")
+START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty")
 
 
 Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
@@ -158,8 +157,7 @@ class CampaignQuery(PageQuery):
 async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
     if body.start:
-        refuse_test_key(call)
-    audience = await audience_of(call, body.audience)
+        audience = await audience_of(call, body.audience)
     if isinstance(body.offer, CreateOffer):
         draft = await offer_draft(call, body.offer, "/offer")
         offer_id = (await commerce(call).offers.create(call.merchant_id, draft)).offer.offer_id
@@ -218,7 +216,6 @@ async def preview_campaign(call: Call) -> Answer:
 
 
 async def start_campaign(call: Call) -> Answer:
-    refuse_test_key(call)
     record = await commerce(call).campaigns.start(call.merchant_id, call.path_id(Kind.CAMPAIGN))
     return as_campaign(call, record)
 
@@ -239,7 +236,6 @@ async def pause_campaign(call: Call) -> Answer:
 
 
 async def resume_campaign(call: Call) -> Answer:
-    refuse_test_key(call)
     guard_off = call.query_as(ResumeQuery).guard is not None
     record = await commerce(call).campaigns.change(
         call.merchant_id, call.path_id(Kind.CAMPAIGN), CampaignEvent.RESUME, guard_off=guard_off
@@ -344,7 +340,7 @@ ROUTES: Final = (
         Scope.SEND,
         query=ResumeQuery,
         response=Campaign,
-        errors=("campaign_state", "campaign_guarded", "conflict", "test_mode"),
+        errors=("campaign_state", "campaign_guarded", "conflict"),
     ),
     Route(
         "POST",

@@ -101,7 +101,7 @@ class EsmeSessions(AnswerModel):
 
 async def create_esme(call: Call) -> Answer:
     body = call.body_as(CreateEsme)
-    merchant = await call.context.merchants.get(call.path_id(Kind.MERCHANT))
+    merchant = await call.context.merchants.operated(call.path_id(Kind.MERCHANT))
     account, password = await _accounts(call).add(
         merchant,
         AccountAsk(**{**body.model_dump(), "senders": tuple(body.senders), "numbers": tuple(body.numbers)}),

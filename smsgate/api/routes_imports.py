@@ -114,7 +114,7 @@ async def create_import(call: Call) -> Answer:
     context = call.context
     now = context.clock.now()
     import_id = context.ids.next()
-    reader = RowReader(is_csv=call.request.content_type == CSV, now=now)
+    reader = RowReader(is_csv=call.request.content_type == CSV, now=now, phones=call.key.phones)
     run = _Run(call, import_id, reader, query.validate_only, now)
     await context.imports.start(
         call.merchant_id, import_id, query.kind, validate_only=query.validate_only, now=now

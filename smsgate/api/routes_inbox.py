@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smsgate.api.commerce import commerce, public_or_none, refuse_test_key
+from smsgate.api.commerce import commerce, public_or_none
 from smsgate.api.models import AnswerModel, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_messages import InboundMessage, inbound_fields
@@ -70,7 +70,6 @@ async def get_reply(call: Call) -> Answer:
 
 
 async def reclassify(call: Call) -> Answer:
-    refuse_test_key(call)
     body = call.body_as(Reclassify)
     if body.quantity is not None and body.verdict != "accept":
         raise Invalid("a quantity goes with accept alone", pointer="/quantity")
@@ -109,7 +108,7 @@ ROUTES: Final = (
     Route("GET", "/v1/inbox/{id}", get_reply, "Read a reply of the inbox", Scope.READ, response=InboxReply),
     Route("POST", "/v1/inbound_messages/{id}/reclassify", reclassify, "Decide about a reply of the inbox",
           Scope.ORDERS, request=Reclassify, response=InboxReply,
-          errors=("test_mode", "decided_already", "offer_closed"),
+          errors=("decided_already", "offer_closed"),
           description="Once each, with who and why. An acceptance may be late or sold out by now: then it "
                       "orders nothing and the person is told. A stop ends this merchant's messages."),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smsgate.api.commerce import commerce, id_or_none, msisdn_from_text, public_or_none, refuse_test_key
+from smsgate.api.commerce import commerce, id_or_none, msisdn_from_text, public_or_none
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, PublicId, RequestModel
 from smsgate.api.problems import ProblemType, Refusal
 from smsgate.api.routing import Answer, Call, Route
@@ -144,7 +144,6 @@ class QueuedMessage(AnswerModel):
 
 
 async def send_message(call: Call) -> Answer:
-    refuse_test_key(call)
     body = call.body_as(SendMessage)
     by_number = body.to.startswith("+")
     ask = TransactionalAsk(
@@ -289,7 +288,6 @@ ROUTES: Final = (
         response=QueuedMessage,
         status=201,
         errors=(
-            "test_mode",
             "msisdn_invalid",
             "subscriber_unknown",
             "sender_unknown",

@@ -119,7 +119,7 @@ class Merchant(AnswerModel):
 class CreateApiKey(RequestModel):
     name: Line
     mode: Mode = Field(
-        default=Mode.LIVE, strict=False, description="With a test key nothing reaches a carrier."
+        default=Mode.LIVE, strict=False, description="A test key has data of its own and simulated phones."
     )
     scopes: list[str] = Field(min_length=1, max_length=len(MERCHANT_SCOPES))
     expires_at: Instant | None = None
@@ -170,7 +170,7 @@ async def list_merchants(call: Call) -> Answer:
 
 
 async def get_merchant(call: Call) -> Answer:
-    return _merchant(call, await call.context.merchants.get(call.path_id(Kind.MERCHANT)))
+    return _merchant(call, await call.context.merchants.operated(call.path_id(Kind.MERCHANT)))
 
 
 async def change_merchant(call: Call) -> Answer:

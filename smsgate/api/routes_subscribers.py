@@ -30,6 +30,7 @@ from smsgate.errors import Conflict, Invalid
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
+from smsgate.flows.test_mode import PHONE_CODES, check_phone
 from smsgate.msisdn import normalize, region_of
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -186,14 +187,16 @@ class ConsentQuery(PageQuery):
 
 async def create_subscriber(call: Call) -> Answer:
     body = call.body_as(CreateSubscriber)
-    msisdn = _msisdn(body.msisdn, body.country)
-    check_place(region_of(msisdn) or "", body.region, body.timezone)
+    msisdn, phones = _msisdn(body.msisdn, body.country), call.key.phones
+    check_phone(int(msisdn), phones)
+    country = region_of(msisdn) or "" if phones is None else phones.country
+    check_place(country, body.region, body.timezone)
     draft = SubscriberDraft(
         subscriber_id=call.context.ids.next(),
         msisdn=int(msisdn),
         external_id=body.external_id,
         language=body.language,
-        country=region_of(msisdn) or "",
+        country=country,
         tags=tuple(dict.fromkeys(body.tags)),
         fields=body.fields,
         region=body.region,
@@ -376,7 +379,7 @@ def _consent(call: Call, row: ConsentRow) -> Consent:
 ROUTES: Final = (
     Route("POST", "/v1/subscribers", create_subscriber, "Create a subscriber", Scope.SUBSCRIBERS,
           request=CreateSubscriber, response=Subscriber, status=201,
-          errors=("msisdn_invalid", "subscriber_exists", "place_invalid")),
+          errors=("msisdn_invalid", *PHONE_CODES, "subscriber_exists", "place_invalid")),
     Route("GET", "/v1/subscribers", list_subscribers, "List subscribers", Scope.READ,
           query=SubscriberQuery, response=Page[Subscriber], errors=("msisdn_invalid",)),
     Route("GET", "/v1/subscribers/{id}", get_subscriber, "Read a subscriber", Scope.READ,

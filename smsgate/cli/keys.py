@@ -33,6 +33,7 @@ OperatorOption = Annotated[bool, typer.Option("--operator", help="The operator's
     epilog=examples(
         "smsgate key add boxman --name shop",
         "smsgate key add boxman --name reports --scopes read,billing.read",
+        "smsgate key add boxman --name try --test",
         "smsgate key add --operator --name ops",
     ),
 )
@@ -47,12 +48,16 @@ def add(
             show_default="all but keys.manage",
         ),
     ] = None,
-    test: Annotated[bool, typer.Option("--test", help="Nothing that it starts reaches a carrier.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Data of its own, simulated phones, no carrier.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     _check_owner(owner, operator=operator)
     granted = _scopes(scopes, operator=operator)
+    if test and operator:
+        raise UsageRefused("--test: a merchant's key alone has a test mode.")
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise UsageRefused(f"--name: write 1 to {NAME_CHARACTERS_MAX} characters without control characters.")
     key = new_key(Mode.TEST if test else Mode.LIVE)

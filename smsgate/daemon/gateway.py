@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -26,7 +26,7 @@ from smsgate.flows.loops import Loop
 from smsgate.flows.opt_outs import OptOuts
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.pacing import Pacing
-from smsgate.flows.ports import Wakeups
+from smsgate.flows.ports import Carrier, Wakeups
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import CarrierReceipts, MobileOriginated
 from smsgate.flows.rerouting import Rerouting
@@ -37,6 +37,7 @@ from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile import CarrierProfile
+from smsgate.links.simulated import SimulatedCarrier
 from smsgate.links.switchboard import Changes, Switchboard
 from smsgate.protocol.commands import Status
 from smsgate.protocol.message_ids import ReceiptIds
@@ -96,6 +97,25 @@ class _Events:
         self._pump.room_changed(carrier_id)
 
 
+class _Both(Mapping[int, Carrier]):
+    """The configured carriers, which come and go, and the one of simulated phones."""
+
+    def __init__(self, configured: Mapping[int, Carrier], simulated: Carrier) -> None:
+        self._configured = configured
+        self._simulated = {simulated.carrier_id: simulated}
+
+    def __getitem__(self, carrier_id: int) -> Carrier:
+        found = self._configured.get(carrier_id)
+        return self._simulated[carrier_id] if found is None else found
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._configured
+        yield from self._simulated
+
+    def __len__(self) -> int:
+        return len(self._configured) + len(self._simulated)
+
+
 class Gateway:
     """Start it with the database open and a lease held; `drain` leaves carriers and claims in order."""
 
@@ -113,6 +133,7 @@ class Gateway:
         clock: Clock,
         owner: int,
         limits: SendingLimits,
+        simulated_id: int,
         table: RouteTable = NO_ROUTES,
         reaches: Sequence[DatedReach] = (),
         gates: Gates = ALWAYS_OPEN,
@@ -120,11 +141,16 @@ class Gateway:
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
         accounts, senders = self.switchboard.carriers, self.switchboard.carrier_of_sender
+        self.simulated = SimulatedCarrier(simulated_id, owner=owner)
+        takers = self._takers()
         self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
         self.outcomes, self.backlogs = Outcomes(ids.next), StoredBacklogs(database)
-        self.routes = Routes(accounts, senders, table, pricing, networks, clock, grace_s=limits.failover_s)
-        self.composer = composer = Composer(pricing, accounts, self.routes)
-        self.pump = Pump(accounts, self.outcomes, stops, clock, limits=limits)
+        self.routes = Routes(
+            accounts, senders, table, pricing, networks, clock,
+            grace_s=limits.failover_s, simulated=simulated_id,
+        )  # fmt: skip
+        self.composer = composer = Composer(pricing, takers, self.routes)
+        self.pump = Pump(takers, self.outcomes, stops, clock, limits=limits)
         self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
         self.budgets = Budgets(PgLeases(database, ids.next), self._store, self.pump, clock, owner=owner)
         self.claiming = Claiming(
@@ -141,19 +167,23 @@ class Gateway:
         )
         consents = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
         self._opt_outs = OptOuts(consents, accounts, clock)
-        self.flushing = Flushing(self._store, self.pump, self.outcomes, accounts, clock, owner=owner)
+        self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
         tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches)
         inbound = StoredInbound(database, ids.next, suppression)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
-        self._consents = ConsentAgeing(consents, clock)
-        self._clock = clock
+        self._consents, self._clock = ConsentAgeing(consents, clock), clock
         self._ids_of_gone: dict[int, ReceiptIds] = {}
         self.receipts_resolved = 0  # in the database, since the start
         self.loops = self._make_loops(limits)
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._flush_task: asyncio.Task[None] | None = None
         self._intake_task: asyncio.Task[None] | None = None
+
+    def _takers(self) -> Mapping[int, Carrier]:
+        """Return whoever takes messages, simulated phones' carrier included; it follows every change."""
+        self.switchboard.names[self.simulated.carrier_id] = self.simulated.name
+        return _Both(self.switchboard.carriers, self.simulated)
 
     def _make_intake(
         self,
@@ -230,7 +260,9 @@ class Gateway:
         self._flush_task = asyncio.create_task(self.flushing.run(), name="flush")
         self._intake_task = asyncio.create_task(self.intake.run(), name="intake")
         self._loop_tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
-        self.switchboard.start(_Events(self.pump, self.intake))
+        events = _Events(self.pump, self.intake)
+        self.simulated.start(events)
+        self.switchboard.start(events)
         return [self._flush_task, self._intake_task, *self._loop_tasks]
 
     def _busy_status(self, carrier_id: int) -> int:
@@ -274,6 +306,7 @@ class Gateway:
         """Claim nothing and write nothing more; answers, receipts and MOs are still taken."""
         self.pump.drain()
         self.switchboard.stop_submitting()
+        self.simulated.stop_submitting()
         for loop in self.loops:
             loop.stop()
 

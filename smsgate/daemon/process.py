@@ -26,6 +26,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.invoicing import closes_loop, invoicing_of
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
+from smsgate.daemon.phones import simulated_phones
 from smsgate.daemon.reloading import Reloading, sender_table
 from smsgate.daemon.services import LEASE_LOST, LoopDied, Services, open_services, while_leased
 from smsgate.daemon.watching import watch_gateway
@@ -35,6 +36,7 @@ from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.loops import Loop
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
+from smsgate.flows.test_mode import SIMULATED_CARRIER
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
 from smsgate.store.health import PgHealth
@@ -110,11 +112,21 @@ class Process:
         self._stack.push_async_callback(self._reports.usage_files.close)
         self._endless.append(asyncio.create_task(self._notices.run(), name="notices"))
         await self._hear()
-        ids = await register_carriers(services.database, [carrier.name for carrier in settings.carriers])
+        names = [*(carrier.name for carrier in settings.carriers), SIMULATED_CARRIER]
+        ids = await register_carriers(services.database, names)
         if "gateway" in roles and settings.carriers:
             if settings.database.dsns() is None:
                 self._stack.enter_context(one_gateway(settings.node.state_dir))
             self._start_gateway(ids)
+        self._phones = simulated_phones(
+            settings,
+            services,
+            carrier_id=ids[SIMULATED_CARRIER],
+            senders=self._senders,
+            pricing=self.pricing,
+            stops=self.stops,
+            wakeups=self._wakeups,
+        )
         commerce = self._commerce()
         if "gateway" in roles and settings.esmes.on:
             await self._start_esmes()
@@ -177,6 +189,7 @@ class Process:
             clock=services.clock,
             owner=services.lease.epoch,
             limits=settings.sending.limits(),
+            simulated_id=carrier_ids[SIMULATED_CARRIER],
             table=route_table(settings.routes, settings.carriers),
             reaches=settings.consent.reaches(),
             gates=gates_of(settings.hours, settings.caps),
@@ -298,6 +311,7 @@ class Process:
             draining=lambda: self.draining,
             disk_full=lambda: self._disk is not None and self._disk.full,
             commerce=commerce,
+            phones=self._phones,
             invoicing=self._invoicing,
             reports=self._reports,
         )

@@ -23,7 +23,7 @@ from smsgate.config.marketing import HoursSettings
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
 from smsgate.demo.books import read_books
-from smsgate.demo.scene import SENDER, YOUR_PHONE, Api, Cast, DemoFailed, set_up, shop_emits
+from smsgate.demo.scene import SENDER, YOUR_PHONE, Api, Cast, DemoFailed, make_test_key, set_up, shop_emits
 from smsgate.demo.story import tell
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_senders import SenderNumber
@@ -66,6 +66,7 @@ class Stage:
     process: Process
     cast: Cast
     base_url: str
+    test_key: str
 
 
 async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> int:
@@ -168,7 +169,8 @@ async def stage(options: DemoOptions, say: Callable[[str], None]) -> AsyncIterat
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60.0)) as session:
                 operator = Api(base_url, key, session)
                 cast = await set_up(operator, shop, options.subscribers, clock, options.seed)
-                yield Stage(simulator, shop, process, cast, base_url)
+                test_key = await make_test_key(operator, cast.merchant_id)
+                yield Stage(simulator, shop, process, cast, base_url, test_key)
     finally:
         await shop.stop()
         await simulator.stop()
@@ -322,6 +324,7 @@ def write_notes(scene: Stage, options: DemoOptions) -> None:
     notes = {
         "SMSGATE_URL": scene.base_url,
         "SMSGATE_KEY": scene.cast.merchant.key,
+        "SMSGATE_TEST_KEY": scene.test_key,
         "SMSGATE_PHONES": scene.simulator.control_url,
     }
     texts = (

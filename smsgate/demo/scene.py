@@ -26,6 +26,7 @@ OFFER_TEXT: Final = (
     "Boxman: le dernier CD de Madonna est là, 19,90€ port compris. Répondez OK = commande avec obligation "
     "de paiement. Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
 )
+SCOPES: Final = ["send", "read", "subscribers", "orders", "billing.read", "webhooks.manage"]
 YOUR_PHONE: Final = "+33612345678"  # answers by hand only
 SELL: Final = "0.045"
 SELL_MO: Final = "0"  # the customer's answer costs nobody anything
@@ -138,11 +139,17 @@ async def join(operator: Api, clock: Clock) -> tuple[str, Api]:
         },
     )
     await operator.call("PUT", f"/v1/merchants/{merchant['id']}/price_list", {"price_list": sell})
-    scopes = ["send", "read", "subscribers", "orders", "billing.read", "webhooks.manage"]
     key = await operator.call(
-        "POST", f"/v1/merchants/{merchant['id']}/api_keys", {"name": "demo", "mode": "live", "scopes": scopes}
+        "POST", f"/v1/merchants/{merchant['id']}/api_keys", {"name": "demo", "mode": "live", "scopes": SCOPES}
     )
     return str(merchant["id"]), Api(operator.base_url, key["key"], operator.session)
+
+
+async def make_test_key(operator: Api, merchant_id: str) -> str:
+    """Make a key for simulated phones."""
+    body = {"name": "demo-test", "mode": "test", "scopes": SCOPES}
+    key = await operator.call("POST", f"/v1/merchants/{merchant_id}/api_keys", body)
+    return str(key["key"])
 
 
 async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:

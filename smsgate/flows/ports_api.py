@@ -9,6 +9,7 @@ from typing import Protocol
 
 from smsgate.flows.commerce_records import Page, PageAsk, SystemMessage
 from smsgate.flows.ports import JsonObject
+from smsgate.flows.test_mode import PhoneBlock
 
 OPERATOR = 0  # owner of the operator's keys; no merchant has this id
 
@@ -29,6 +30,7 @@ class Principal:
     revoked_at: datetime | None
     last_used_at: datetime | None
     suspended: bool  # its merchant is
+    phones: PhoneBlock | None = None  # of a test key: the simulated phones that it may write to
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,13 @@ class MerchantStore(Protocol):
         """
         ...
 
-    async def get(self, merchant_id: int) -> MerchantRow: ...
+    async def get(self, merchant_id: int) -> MerchantRow:
+        """Return whoever a key acts for: also a test merchant."""
+        ...
+
+    async def operated(self, merchant_id: int) -> MerchantRow:
+        """Return a merchant that the operator has made."""
+        ...
 
     async def list(self, ask: PageAsk) -> Page[MerchantRow]: ...
 

@@ -31,6 +31,7 @@ from smsgate.flows.commerce_records import (
     TriggerRecord,
 )
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
+from smsgate.flows.test_mode import live_slug
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet
 from smsgate.protocol.segmentation import Concat
@@ -51,7 +52,7 @@ class SenderInfo:
 
     def allows(self, slug: str) -> bool:
         """Return whether the merchant of that slug may send from it."""
-        return not self.merchants or slug in self.merchants
+        return not self.merchants or live_slug(slug) in self.merchants
 
 
 TLV_REFUSAL: Final = "the carrier of this sender lets no message bring the tag 0x{:04x}"

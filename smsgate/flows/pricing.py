@@ -12,6 +12,7 @@ from smsgate.billing.tiers import ladder_from_json
 from smsgate.clock import Clock
 from smsgate.errors import DomainError
 from smsgate.flows.ports_commerce import PriceDataStore
+from smsgate.flows.test_mode import free_book
 from smsgate.flows.usage_records import PriceData, PriceListData
 
 REFRESH_S: Final = (
@@ -33,6 +34,7 @@ class Pricing:
         self._lists: Sequence[PriceListData] = ()
         self._merchants: dict[int, tuple[int | None, str]] = {}
         self._slugs: dict[int, str] = {}
+        self._free: dict[int, PriceBook] = {}  # of test merchants
         self._version: tuple[object, ...] | None = None
         self._loaded_at: float | None = None
         self._loading = asyncio.Lock()
@@ -56,6 +58,7 @@ class Pricing:
                 self._version = version
             self._merchants = {row.merchant_id: (row.price_list_id, row.currency) for row in merchants}
             self._slugs = {row.merchant_id: row.slug for row in merchants}
+            self._free = {row.merchant_id: free_book(row.currency) for row in merchants if row.test}
             self._loaded_at = asked_at
 
     async def looked_up(
@@ -104,6 +107,8 @@ class Pricing:
 
     def book_of(self, merchant_id: int) -> PriceBook | None:
         """Return the book that the merchant pays by."""
+        if (free := self._free.get(merchant_id)) is not None:
+            return free
         list_id, _currency = self.merchant(merchant_id)
         return None if list_id is None else self._books.get(list_id)
 

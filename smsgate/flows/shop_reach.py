@@ -36,7 +36,7 @@ class Reach:
         int, datetime | None
     ]  # merchant -> since when nothing was taken; None: endpoints are disabled
     found: Sequence[int]
-    unreached: int  # merchants whose offers wait now
+    unreached: int  # merchants whose offers wait now; test merchants are not counted
 
 
 class ShopReachStore(Protocol):

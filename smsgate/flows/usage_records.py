@@ -37,6 +37,7 @@ class MerchantPrices:
     price_list_id: int | None
     currency: str
     slug: str
+    test: bool = False  # beside another merchant: it pays nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
+from smsgate.errors import BodyError
 from smsgate.flows.records import Ack, CarrierReceipts, Lane
 from smsgate.links.asking import Asking
 from smsgate.links.binds import Binds
@@ -17,7 +18,8 @@ from smsgate.links.flow import Flow
 from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.requests import Requests
 from smsgate.links.submitted import submitted_bodies
-from smsgate.msisdn import is_e164
+from smsgate.msisdn import is_e164, is_simulated
+from smsgate.protocol.commands import Status
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.protocol.session_states import (
     Alert,
@@ -51,6 +53,12 @@ if TYPE_CHECKING:
 SUMMARY_INTERVAL_S: Final = 60.0  # a flood of oddities writes one line in this time
 
 log = structlog.get_logger(__name__)
+
+
+def _refuse_simulated(msisdns: Sequence[int]) -> None:
+    """Let no octets exist for a phone that is none, however they came here."""
+    if any(map(is_simulated, msisdns)):
+        raise BodyError("a simulated phone has no carrier", Status.INVDSTADR)
 
 
 class CarrierAccount:
@@ -157,11 +165,13 @@ class CarrierAccount:
         esm_class: int = 0,
         tlvs: bytes = b"",
     ) -> list[bytes]:
+        _refuse_simulated(msisdns)
         return self._bodies.bodies(sender, msisdns, texts, data_coding, esm_class, tlvs)
 
     def submitted_bodies(
         self, sender: str, msisdns: Sequence[int], bodies: Sequence[bytes], expires_at: datetime
     ) -> list[bytes]:
+        _refuse_simulated(msisdns)
         with_tlvs = self._bodies.with_tlvs
         return submitted_bodies(
             self.profile, self._clock, sender, msisdns, bodies, expires_at, with_tlvs=with_tlvs

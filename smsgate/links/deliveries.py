@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.flows.records import Ack, MobileOriginated
-from smsgate.msisdn import is_e164
+from smsgate.msisdn import is_e164, is_simulated
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.gsm0338 import ESM_CLASS_UDHI
 from smsgate.protocol.mo_text import MoText, data_coding_of, read_mo
@@ -145,10 +145,11 @@ def _mobile_originated(
     source = fields["source_addr"].decode("latin-1")
     digits = source.removeprefix("+")
     is_number = fields["source_addr_ton"] != TON_ALPHANUMERIC and is_e164(digits)
+    msisdn = int(digits) if is_number else 0
     place = mo.concat
     return MobileOriginated(
         carrier_id=carrier_id,
-        msisdn=int(digits) if is_number else 0,
+        msisdn=0 if is_simulated(msisdn) else msisdn,  # whoever sends it is no phone of a test
         source=source,
         destination=fields["destination_addr"].decode("latin-1").removeprefix("+"),
         text=mo.text,

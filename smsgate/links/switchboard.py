@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from smsgate.errors import ConfigError, NotFound
+from smsgate.flows.test_mode import live_slug
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.senders import owners_of_senders
@@ -120,7 +121,7 @@ class Switchboard:
     def may_send(self, merchant: str, sender: str) -> bool:
         """Return whether the merchant of that name may send from `sender`."""
         entry = self.sender(sender)
-        return entry is not None and (entry.merchants == "*" or merchant in entry.merchants)
+        return entry is not None and (entry.merchants == "*" or live_slug(merchant) in entry.merchants)
 
     def start(self, events: CarrierEvents) -> None:
         """Begin to bind everywhere; needs a running loop."""

@@ -36,7 +36,7 @@ _MAC_OF_NOBODY: Final = bytes(MAC_LENGTH)
 
 class Mode(StrEnum):
     LIVE = "live"
-    TEST = "test"  # nothing that such a key starts reaches a carrier
+    TEST = "test"  # data of its own and simulated phones (flows/test_mode.py)
 
 
 class Scope(StrEnum):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, KeyDraft, MerchantChange, MerchantDraft, MerchantRow, Principal
+from smsgate.flows.test_mode import TEST_SUFFIX, PhoneBlock
+from smsgate.security.api_keys import Mode
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_key, publish_prices
 from smsgate.store.pages import page_rows
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 _SQL: Final = load("merchants")
 _PRICES: Final = load("prices")
 _MERCHANT_FIELDS: Final = tuple(field.name for field in fields(MerchantRow))
+TEST_BLOCKS_LOCK: Final = (
+    0x736D7367_00000007  # "smsg", 7: one test merchant takes a block of numbers at a time
+)
 DUPLICATE_KEY: Final = "23505"
 MISSING: Final = "No such object."
 
@@ -44,10 +49,12 @@ class PgApiKeys:
             await connection.execute(_SQL["touch_key"], key_id, at)
 
     async def add(self, draft: KeyDraft, *, per_name_max: int, now: datetime) -> Principal:
+        if draft.mode == Mode.TEST:
+            await self._add_test_merchant(draft)
         async with self._database.transaction(draft.owner_id) as connection:
             if (
                 draft.owner_id != OPERATOR
-                and await connection.fetchrow(_SQL["merchant"], draft.owner_id) is None
+                and await connection.fetchrow(_SQL["operated_merchant"], draft.owner_id) is None
             ):
                 raise NotFound(MISSING)
             await connection.execute(_SQL["lock_key_name"], draft.owner_id, draft.name)
@@ -67,9 +74,20 @@ class PgApiKeys:
         assert found is not None
         return found
 
+    async def _add_test_merchant(self, draft: KeyDraft) -> None:
+        """Have a test merchant beside the key's owner, under the key's own id, which is as new as any."""
+        async with (
+            self._database.bulk_transaction() as connection
+        ):  # numbers are given out among all merchants
+            await connection.execute(_SQL["lock_test_blocks"], TEST_BLOCKS_LOCK)
+            await connection.execute(_SQL["insert_test_merchant"], draft.owner_id, draft.key_id, TEST_SUFFIX)
+
     async def list(self, owner_id: int, ask: PageAsk) -> Page[Principal]:
         async with self._database.transaction(owner_id) as connection:
-            if owner_id != OPERATOR and await connection.fetchrow(_SQL["merchant"], owner_id) is None:
+            if (
+                owner_id != OPERATOR
+                and await connection.fetchrow(_SQL["operated_merchant"], owner_id) is None
+            ):
                 raise NotFound(MISSING)
             rows, more = await page_rows(connection, _SQL["keys_page"], owner_id, ask)
         return Page([_principal(row) for row in rows], more)
@@ -112,6 +130,14 @@ class PgMerchants:
             raise NotFound(MISSING)
         return _merchant(row)
 
+    async def operated(self, merchant_id: int) -> MerchantRow:
+        """Return a merchant that the operator has made."""
+        async with self._database.transaction(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["operated_merchant"], merchant_id)
+        if row is None:
+            raise NotFound(MISSING)
+        return _merchant(row)
+
     async def by_slug(self, slug: str) -> MerchantRow | None:
         """Return the merchant by the operator's handle; the operator's view, as `list`."""
         async with self._database.bulk() as connection:
@@ -138,11 +164,13 @@ class PgMerchants:
             if change.state is not None:
                 for key in await connection.fetch(_SQL["public_ids_in_force"], merchant_id):
                     await publish_key(connection, key["public_id"])
+        async with self._database.bulk() as connection:
+            await connection.execute(_SQL["change_test_merchant"], merchant_id)
         return _merchant(row)
 
     async def set_price_list(self, merchant_id: int, price_list_id: int) -> MerchantRow:
         async with self._database.transaction(merchant_id) as connection:
-            merchant = await connection.fetchrow(_SQL["merchant"], merchant_id)
+            merchant = await connection.fetchrow(_SQL["operated_merchant"], merchant_id)
             prices = await connection.fetchrow(_PRICES["price_list"], price_list_id)
             if merchant is None or prices is None:
                 raise NotFound(MISSING)
@@ -160,6 +188,8 @@ class PgMerchants:
 
 
 def _principal(row: asyncpg.Record) -> Principal:
+    block = row.get("test_block")
+    phones = None if block is None else PhoneBlock(block, row["test_country"])
     return Principal(
         key_id=row["key_id"],
         public_id=row["public_id"],
@@ -173,6 +203,7 @@ def _principal(row: asyncpg.Record) -> Principal:
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
         suspended=row["suspended"],
+        phones=phones,
     )
 
 

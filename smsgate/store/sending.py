@@ -209,13 +209,13 @@ class StoredSending:
         claims: list[InteractiveClaim] = []
         async with self._database.bulk() as connection:
             merchants = await connection.fetch(SQL["interactive_merchants"])
-            for turn, (merchant_id, budgeted, short) in enumerate(merchants):
+            for turn, (merchant_id, budgeted, short, test) in enumerate(merchants):
                 share = -(-limit // (len(merchants) - turn))  # an even part of what is left
                 if share <= 0:
                     break
                 rows = await connection.fetch(
                     SQL["take_interactive"], merchant_id, owner, share, [] if short else senders, now,
-                    sorted(PURPOSES),
+                    sorted(PURPOSES), test,
                 )  # fmt: skip
                 if rows:
                     limit -= len(rows)

@@ -48,7 +48,8 @@ class PgShopReach:
                 ):
                     told.append((merchant_id, LOST))  # something has to be there to be tried
             await insert_events(connection, self._events(told, since, now))
-        return Reach({merchant_id: since[merchant_id] for merchant_id in lost}, found, len(gone))
+        live = sum(not row["test"] for row in rows)
+        return Reach({merchant_id: since[merchant_id] for merchant_id in lost}, found, live)
 
     def _events(
         self, told: Iterable[tuple[int, str]], since: Mapping[int, datetime | None], now: datetime

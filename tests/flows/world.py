@@ -300,6 +300,7 @@ class World:
             wakeups=Nudges(),
             clock=clock,
             owner=lease.epoch,
+            simulated_id=32_000,
             limits=self.limits,
             table=self.table(),
             gates=self.gates,

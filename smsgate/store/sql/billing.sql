@@ -26,7 +26,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT l.accepted_at FROM ledger_entry l
     WHERE l.merchant_id = m.merchant_id AND l.account = 'unbilled' ORDER BY l.at LIMIT 1) e ON true
-WHERE $1::bigint IS NULL OR m.merchant_id = $1
+WHERE m.test_of IS NULL AND ($1::bigint IS NULL OR m.merchant_id = $1)
 ORDER BY m.merchant_id
 
 -- name: lock_cuts

@@ -1,10 +1,12 @@
 -- name: key_by_public_id
 -- scope: control
-SELECT k.key_id, k.public_id, k.owner_id, k.mac, k.name, k.mode, k.scopes, k.created_at, k.expires_at, k.revoked_at,
-    k.last_used_at, coalesce(m.state = 'suspended', false) AS suspended
+-- A test key acts for the test merchant beside its owner, and for nobody where there is none.
+SELECT k.key_id, k.public_id, coalesce(t.merchant_id, k.owner_id) AS owner_id, k.mac, k.name, k.mode, k.scopes, k.created_at, k.expires_at, k.revoked_at,
+    k.last_used_at, coalesce(m.state = 'suspended', false) AS suspended, t.test_block, t.country AS test_country
 FROM api_key k
 LEFT JOIN merchant m ON m.merchant_id = k.owner_id
-WHERE k.public_id = $1;
+LEFT JOIN merchant t ON t.test_of = k.owner_id AND k.mode = 'test'
+WHERE k.public_id = $1 AND (k.mode = 'live' OR t.merchant_id IS NOT NULL);
 
 -- name: touch_key
 -- scope: control
@@ -48,20 +50,46 @@ INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, curr
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 RETURNING *;
 
+-- name: lock_test_blocks
+-- scope: control
+SELECT pg_advisory_xact_lock($1);
+
+-- name: insert_test_merchant
+-- scope: control
+INSERT INTO merchant (
+    merchant_id, name, slug, country, language, timezone, currency, contact, test_of, test_block
+)
+SELECT $2, name, slug || $3, country, language, timezone, currency, contact, merchant_id,
+    (SELECT coalesce(max(test_block) + 1, 0) FROM merchant)
+FROM merchant
+WHERE merchant_id = $1 AND test_of IS NULL
+ON CONFLICT (test_of) DO NOTHING;
+
+-- name: change_test_merchant
+-- scope: control
+UPDATE merchant t SET name = m.name, contact = m.contact, state = m.state
+FROM merchant m
+WHERE m.merchant_id = $1 AND t.test_of = $1;
+
 -- name: merchant
 -- scope: control
 SELECT * FROM merchant WHERE merchant_id = $1;
 
+-- name: operated_merchant
+-- scope: control
+-- An operator gives test merchants neither keys, prices nor ESMEs: what they have stands with those that they are beside.
+SELECT * FROM merchant WHERE merchant_id = $1 AND test_of IS NULL;
+
 -- name: merchant_by_slug
 -- scope: control
-SELECT * FROM merchant WHERE slug = $1;
+SELECT * FROM merchant WHERE slug = $1 AND test_of IS NULL;
 
 -- name: merchants_page
 -- scope: control
--- The operator's list: $1 is 0, its own number.
+-- The operator's list: $1 is 0, its own number. Test merchants stand behind those that they are beside.
 SELECT *, merchant_id AS page_id
 FROM merchant
-WHERE $1::bigint = 0 AND merchant_id < $2
+WHERE $1::bigint = 0 AND merchant_id < $2 AND test_of IS NULL
 ORDER BY merchant_id DESC
 LIMIT $3;
 
@@ -69,7 +97,7 @@ LIMIT $3;
 -- scope: control
 UPDATE merchant SET name = coalesce($2, name), contact = coalesce($3, contact), state = coalesce($4, state),
     sending_weight = coalesce($5, sending_weight)
-WHERE merchant_id = $1
+WHERE merchant_id = $1 AND test_of IS NULL
 RETURNING *;
 
 -- name: public_ids_in_force
@@ -79,5 +107,5 @@ SELECT public_id FROM api_key WHERE owner_id = $1 AND revoked_at IS NULL;
 -- name: set_price_list
 -- scope: control
 UPDATE merchant SET price_list_id = $2
-WHERE merchant_id = $1
+WHERE merchant_id = $1 AND test_of IS NULL
 RETURNING *;

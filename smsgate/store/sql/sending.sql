@@ -396,21 +396,24 @@ DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender 
 
 -- name: interactive_merchants
 -- scope: report
-SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted, coalesce(budget_is_short(b) AND b.short_until > now(), false) AS short
+SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted,
+       coalesce(budget_is_short(b) AND b.short_until > now(), false) AS short, coalesce(t.test_of IS NOT NULL, false) AS test
   FROM (SELECT DISTINCT merchant_id FROM interactive_queue WHERE owner IS NULL AND account_id = 0) AS q
   LEFT JOIN budget b ON b.merchant_id = q.merchant_id
+  LEFT JOIN merchant t ON t.merchant_id = q.merchant_id
  ORDER BY q.merchant_id
 
 -- name: take_interactive
 -- scope: merchant
--- Of kinds that a person may refuse ($6), what the person agreed to is looked at again.
+-- Of kinds that a person may refuse ($6), what the person agreed to is looked at again. What test merchants send ($7)
+-- waits for no carrier.
 WITH taken AS (
     UPDATE interactive_queue SET owner = $2
      WHERE merchant_id = $1
        AND message_id IN (SELECT q.message_id FROM interactive_queue q
                              JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
                             WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
-                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
+                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5 OR $7::boolean)
                             ORDER BY q.message_id LIMIT $3
                               FOR UPDATE OF q SKIP LOCKED)
     RETURNING message_id, expires_at)

@@ -35,11 +35,12 @@ UPDATE webhook_delivery
 -- scope: report
 -- Who has endpoints for orders, none of which takes any: it is disabled, or has failed $1 times, at first before $2.
 -- Who has none for orders reads them by the API.
-SELECT merchant_id, max(failing_since) AS since
-  FROM webhook_endpoint
- WHERE cardinality(event_types) = 0 OR 'order.created' = ANY (event_types)
- GROUP BY merchant_id
-HAVING bool_and(state <> 'active' OR failures >= $1 AND failing_since <= $2);
+SELECT e.merchant_id, max(e.failing_since) AS since, bool_or(m.test_of IS NOT NULL) AS test
+  FROM webhook_endpoint e
+  JOIN merchant m ON m.merchant_id = e.merchant_id
+ WHERE cardinality(e.event_types) = 0 OR 'order.created' = ANY (e.event_types)
+ GROUP BY e.merchant_id
+HAVING bool_and(e.state <> 'active' OR e.failures >= $1 AND e.failing_since <= $2);
 
 -- name: lose
 -- scope: report

@@ -49,4 +49,4 @@ FROM price_item ORDER BY item_id;
 
 -- name: merchant_prices
 -- scope: control
-SELECT merchant_id, price_list_id, currency, slug FROM merchant;
+SELECT merchant_id, price_list_id, currency, slug, test_of IS NOT NULL AS test FROM merchant;
