@@ -40,6 +40,7 @@ from smsgate.links.profile_values import Host
 from smsgate.store.bench_books import books, progress, waiting, wal_octets
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 
 BIND_LIMIT_S: Final = 15.0
 STALL_LIMIT_S: Final = 60.0  # nothing was written, answered or received for so long: the run is given up
@@ -196,7 +197,8 @@ async def run_bench(options: BenchOptions) -> Figures:
     Send `options.messages` offers and return the figures.
 
     Raises:
-        BenchFailed: the SMSC lets nobody bind, or the simulator does not start.
+        BenchFailed: the SMSC lets nobody bind, the simulator does not start, or a proof of the books does not
+            hold on what the run leaves behind.
     """
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
@@ -206,7 +208,16 @@ async def run_bench(options: BenchOptions) -> Figures:
             assert process.gateway is not None
             await _bound(process.gateway, options)
             run = _Run(process.services.database, process.gateway, server, options)
-            return replace(await run.measure(smsc), hours_kept=bool(place))
+            figures = await run.measure(smsc)
+            await _prove_books(process.services.database)
+            return replace(figures, hours_kept=bool(place))
+
+
+async def _prove_books(database: Database) -> None:
+    findings, _rows = await PgVerify(database).findings()
+    for found in findings:
+        if found.wrong:
+            raise BenchFailed(f"{found.invariant} does not hold in {found.wrong} rows: {found.first}")
 
 
 async def _bound(gateway: Gateway, options: BenchOptions) -> None:

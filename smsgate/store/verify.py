@@ -57,7 +57,7 @@ async def _documents(connection: Connection) -> list[Finding]:
     currencies = sorted(MINOR_DIGITS)
     scales = [micros_per_minor(currency) for currency in currencies]
     found: list[Finding] = []
-    for name in ("lines", "sums", "moved", "postings", "numbers", "credits", "periods", "chain", "payloads"):
+    for name in _DOCUMENTS:
         arguments = (currencies, scales) if "$1" in _DOCUMENTS[name] else ()
         found += [Finding(*row) for row in await connection.fetch(_DOCUMENTS[name], *arguments)]
     return found

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
+
+from smsgate.store.verify import findings_of
 from tests.chaos.books import read_smsc, read_tables, still_open
 from tests.chaos.children import codes
 from tests.chaos.kills import GAP_S, Killer
@@ -50,6 +53,7 @@ async def kill_and_prove(
         say(f"quiet after {quiet_s:.1f} s")
         async with town.database() as connection:
             tables = await read_tables(connection)
+            books = await _books_check(connection)
         smsc = read_smsc(town.journal)
         groups_of = {mark: traffic.groups[number] for mark, number in traffic.group_of.items()}
         checks = prove(
@@ -63,6 +67,7 @@ async def kill_and_prove(
             waits=waits,
         )
         checks += [
+            books,
             _process_check(town, killer),
             _stop_check(killer),
             _intake_check(traffic),
@@ -93,6 +98,14 @@ async def kill_and_prove(
         "processes": processes,
         "checks": [{"name": each.name, "ok": each.ok, "of": each.of, "wrong": each.wrong} for each in checks],
     }
+
+
+async def _books_check(connection: asyncpg.Connection[asyncpg.Record]) -> Check:
+    """Prove what is left behind as `smsgate billing verify` does."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        findings, rows = await findings_of(connection)
+    wrong = [f"{found.invariant} in {found.wrong} rows: {found.first}" for found in findings if found.wrong]
+    return Check("billing verify holds", wrong, rows)
 
 
 async def until_quiet(town: Town, limit_s: float = QUIET_LIMIT_S) -> float:

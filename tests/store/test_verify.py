@@ -5,34 +5,18 @@ row.
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
-import asyncpg
 import pytest
 
-from smsgate.flows.verifying import INVARIANTS, Finding
+from smsgate.flows.verifying import INVARIANTS
 from smsgate.store.embedded import EmbeddedPostgres
-from smsgate.store.pool import Database, PoolSizes
-from smsgate.store.roles import ADMIN
-from smsgate.store.verify import PgVerify, findings_of
-from tests.conftest import TEMPLATE
-from tests.store.verified_books import PEOPLE, write_books
+from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
+from tests.store.verified_books import Corruption, found_after, made_once, write_books
 
 FIRST_SENT = "(SELECT min(message_id) FROM sent WHERE status = 0)"
-
-
-class Corruption(NamedTuple):
-    """
-    What somebody did to the books, what is found, and a piece of the sentence about the first wrong row.
-    """
-
-    sql: str
-    invariant: str
-    names: str
 
 
 CORRUPTIONS = {
@@ -172,47 +156,8 @@ CORRUPTIONS = {
 @pytest.fixture(scope="module")
 def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
     """Make the books once, and return how to connect to them as one who may do anything."""
-    name = f"books_{uuid.uuid4().hex}"
-
-    async def make() -> None:
-        connection = await asyncpg.connect(**postgres_server.connect_args(ADMIN, "postgres"))
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
-        await connection.close()
-        sizes = PoolSizes(api=4, bulk=4, report=1, control=3)
-        async with await Database.open(
-            postgres_server, database=name, migrate=False, sizes=sizes
-        ) as database:
-            await write_books(database)
-
-    async def drop() -> None:
-        connection = await asyncpg.connect(**postgres_server.connect_args(ADMIN, "postgres"))
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await connection.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, make()).result()
-        yield postgres_server.connect_args(ADMIN, name)
-        thread.submit(asyncio.run, drop()).result()
-
-
-async def found_after(books: dict[str, Any], sql: str) -> dict[str, Finding]:
-    """Return what is wrong after `sql`, which is undone again; the first finding of each invariant counts."""
-    connection = await asyncpg.connect(**books)
-    try:
-        transaction = connection.transaction()
-        await transaction.start()
-        if sql:
-            assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
-        findings, rows = await findings_of(connection)
-        await transaction.rollback()
-    finally:
-        await connection.close()
-    assert rows >= PEOPLE
-    wrong: dict[str, Finding] = {}
-    for finding in findings:
-        if finding.wrong:
-            wrong.setdefault(finding.invariant, finding)
-    return wrong
+    with made_once(postgres_server, write_books) as arguments:
+        yield arguments
 
 
 async def test_books_that_flows_made_hold_in_every_proof(books: dict[str, Any]) -> None:

@@ -4,15 +4,84 @@ A small database that real flows made: a campaign with replies and receipts, sea
 
 from __future__ import annotations
 
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import asyncpg
 
 from smsgate.flows.ports_api import NewPrices, PriceItem
-from smsgate.store.pool import Database
+from smsgate.flows.verifying import Finding
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database, PoolSizes
 from smsgate.store.prices import PgPrices
+from smsgate.store.roles import ADMIN
+from smsgate.store.verify import findings_of
+from tests.conftest import TEMPLATE
 from tests.flows.world import COST_MICROS, MO_MICROS, UNIT_MICROS, a_world, eventually
 
 PEOPLE = 24
 REPLIES = 5
+
+
+class Corruption(NamedTuple):
+    """
+    What somebody did to the books, what is found, and a piece of the sentence about the first wrong row.
+    """
+
+    sql: str
+    invariant: str
+    names: str
+
+
+@contextmanager
+def made_once(
+    server: EmbeddedPostgres, write: Callable[[Database], Awaitable[None]]
+) -> Iterator[dict[str, Any]]:
+    """Lend a database that `write` filled: how to connect to it as one who may do anything."""
+    name = f"books_{uuid.uuid4().hex}"
+
+    async def make() -> None:
+        connection = await asyncpg.connect(**server.connect_args(ADMIN, "postgres"))
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        await connection.close()
+        sizes = PoolSizes(api=4, bulk=4, report=1, control=3)
+        async with await Database.open(server, database=name, migrate=False, sizes=sizes) as database:
+            await write(database)
+
+    async def drop() -> None:
+        connection = await asyncpg.connect(**server.connect_args(ADMIN, "postgres"))
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make()).result()
+        yield server.connect_args(ADMIN, name)
+        thread.submit(asyncio.run, drop()).result()
+
+
+async def found_after(books: dict[str, Any], sql: str) -> dict[str, Finding]:
+    """Return what is wrong after `sql`, which is undone again; the first finding of each invariant counts."""
+    connection = await asyncpg.connect(**books)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        if sql:
+            assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
+        findings, rows = await findings_of(connection)
+        await transaction.rollback()
+    finally:
+        await connection.close()
+    assert rows > 0
+    wrong: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.wrong:
+            wrong.setdefault(finding.invariant, finding)
+    return wrong
 
 
 async def write_books(database: Database) -> None:

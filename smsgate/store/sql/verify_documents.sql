@@ -192,3 +192,23 @@ FROM (
     FROM (SELECT *, convert_from(payload, 'UTF8')::jsonb AS p FROM document) d
 ) x
 WHERE paper <> told;
+
+-- name: paper_lines
+-- scope: report
+-- And so do the lines of both.
+SELECT 'I8' AS invariant, count(*) AS wrong,
+    (array_agg(format('line %1$s of document %2$s-%3$s: its paper has %4$s, its row %5$s', line, series, number, paper, told)
+               ORDER BY series, number, line))[1] AS first
+FROM (
+    SELECT d.series, d.number, coalesce(p.line, l.line) AS line, coalesce(p.text, 'nothing') AS paper, coalesce(l.text, 'nothing') AS told
+    FROM document d
+    CROSS JOIN LATERAL (
+        SELECT n::int AS line, concat_ws(' ', x->>'quantity', x->>'unit_micros', x->>'vat_category', x->>'net_minor') AS text
+        FROM jsonb_array_elements(convert_from(d.payload, 'UTF8')::jsonb -> 'lines') WITH ORDINALITY AS e (x, n)
+    ) p
+    LEFT JOIN LATERAL (
+        SELECT k.line, concat_ws(' ', k.quantity, k.unit_micros, k.vat_category, k.net_minor) AS text
+        FROM document_line k WHERE k.merchant_id = d.merchant_id AND k.document_id = d.document_id AND k.line = p.line
+    ) l ON true
+) x
+WHERE paper <> told;
