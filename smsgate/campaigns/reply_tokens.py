@@ -14,7 +14,7 @@ from typing import Final
 
 from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tries import Begins, Words, begin, longest
-from smsgate.campaigns.reply_words import NUMBER, Vocabulary, begins_of, forms, shared
+from smsgate.campaigns.reply_words import BONED, NUMBER, Vocabulary, begins_of, forms, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -228,7 +228,7 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
         _digits(glued[2], text)
     elif glued[4] == "st" and glued[3].endswith("1") and "st" not in words.words:
         text.add("#e", ("#e",), int(glued[3]))
-    elif glued[4] in _UNITS or glued[4] in words.words:
+    elif glued[4] in _UNITS or (glued[4] in words.words and words.language != BONED):
         _digits(glued[3], text)
         _word(glued[4], text, words)
     elif glued[4] in _ORDINALS and int(glued[3]):
