@@ -100,7 +100,8 @@ def lookup(
 @contextmanager
 def _opened(file: Path) -> Iterator[IO[str]]:
     if file == STANDARD_INPUT:
-        yield sys.stdin
+        with open(sys.stdin.fileno(), encoding="utf-8-sig", newline="", closefd=False) as opened:
+            yield opened
         return
     try:
         opened = file.open(encoding="utf-8-sig", newline="")
@@ -124,7 +125,7 @@ def _csv(lines: IO[str], where: str) -> Iterator[Row]:
 
 
 def _ndjson(lines: IO[str], where: str) -> Iterator[Row]:
-    for number, line in enumerate(iter(lambda: lines.readline(LINE_MAX), ""), 1):
+    for number, line in enumerate(_lines(lines, where), 1):
         try:
             row = orjson.loads(line)
             msisdn, network = str(row["msisdn"]), row["mccmnc"]
@@ -136,19 +137,30 @@ def _ndjson(lines: IO[str], where: str) -> Iterator[Row]:
         yield _msisdn(msisdn, place), _network("" if network is None else str(network), place)
 
 
+def _lines(lines: IO[str], where: str) -> Iterator[str]:
+    try:
+        yield from iter(lambda: lines.readline(LINE_MAX), "")
+    except UnicodeDecodeError as exc:
+        raise Invalid(f"{where} is not UTF-8: {exc}.") from None
+
+
 def _moved(rows: Iterator[Row], where: str) -> Iterator[Row]:
-    """Refuse a row without a network: only a delta can say that a number is back."""
+    """Refuse a row without a network, and no row at all: only a delta can say that numbers are back."""
+    empty = True
     for msisdn, network in rows:
         if network is None:
             raise Invalid(
                 f"{where}: a row has no mccmnc; only a delta (--delta) may say that a number is back."
             )
+        empty = False
         yield msisdn, network
+    if empty:
+        raise Invalid(f"{where} holds no number; a full table that is empty would end all that is in force.")
 
 
 def _msisdn(text: str, where: str) -> int:
     digits = text.strip().removeprefix("+")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) in MSISDN_DIGITS):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) in MSISDN_DIGITS) or digits[0] == "0":
         raise Invalid(f"{where}: {text[:20]!r} is no number in international form, like 33612345678.")
     return int(digits)
 
@@ -157,6 +169,6 @@ def _network(text: str, where: str) -> str | None:
     digits = text.strip()
     if not digits:
         return None
-    if not (digits.isascii() and digits.isdecimal() and len(digits) in NETWORK_DIGITS):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) in NETWORK_DIGITS) or digits[0] == "0":
         raise Invalid(f"{where}: {text[:20]!r} is no MCC+MNC, like 20801.")
     return digits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,6 +21,7 @@ class Bind:
         self.since = since
         self.submits = 0
         self.refused = 0
+        self.asking = asyncio.Lock()  # its questions and changes go one after the other, in their order
         self.delivered = 0  # receipts and MOs given; a window of them may have no answer yet
 
     def answer_submissions(

@@ -216,7 +216,7 @@ class EsmeDesk:
 
     async def _query(self, bind: Bind, pdu: Pdu) -> None:
         try:
-            async with self._asking:
+            async with bind.asking, self._asking:
                 answer = await self._queries.answer(bind.account, pdu)
         finally:
             self._queries_waiting -= 1

@@ -217,11 +217,18 @@ class Switchboard:
             self._held.setdefault(name, DRAINING)
 
     async def stop_one(self, name: str, leave: Callable[[CarrierAccount], Awaitable[None]]) -> None:
-        """Leave one carrier in order and do not bind there until it is started. Raises NotFound."""
+        """
+        Leave one carrier in order and do not bind there until it is started.
+
+        Raises:
+            NotFound: no carrier has that name.
+            ConfigError: a file of its TLS is gone, so it could not be started again: nothing is changed.
+        """
         async with self._changing:
             account = self._known(name)
+            stopped = self._account(account.carrier_id, account.profile)
             self._held[name] = STOPPED
-            await self._exchange(account, self._account(account.carrier_id, account.profile), leave)
+            await self._exchange(account, stopped, leave)
 
     async def start_one(self, name: str) -> None:
         """Have a drained or stopped carrier work again. Raises NotFound."""

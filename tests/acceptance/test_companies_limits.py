@@ -396,3 +396,24 @@ async def test_a_text_may_be_replaced_by_one_in_message_payload(ground: Ground) 
         assert (await esme.read()).status == Status.OK
         read = await company.town.merchant.get(f"/v1/messages/msg_{message_id.decode()}")
         assert read["text"] == "new text"
+
+
+async def test_replacements_that_come_in_one_write_are_carried_out_in_their_order(ground: Ground) -> None:
+    async with an_esme_town(ground) as company:
+        company.wire.cut()
+        company.town.simulator.smsc.drop_connections()
+        await eventually(lambda: not company.town.bound())
+        esme = await company.raw()
+        esme.writer.write(b"".join(a_submit(number) for number in range(1, 11)))
+        ids = [(await esme.read()).body.rstrip(b"\0") for _ in range(10)]
+        asked = [(each, text) for each in ids for text in (b"v1", b"v2", b"v3")]
+        changes = [
+            encode_pdu(Pdu(CommandId.REPLACE_SM, 0, 100 + place, {"message_id": each, "short_message": text}))
+            for place, (each, text) in enumerate(asked)
+        ]
+        esme.writer.write(b"".join(changes))
+        answers = [await esme.read() for _ in changes]
+        assert [(answer.number, answer.status) for answer in answers] == [(100 + n, 0) for n in range(30)]
+        path = "/v1/messages/msg_"
+        texts = [(await company.town.merchant.get(path + each.decode()))["text"] for each in ids]
+        assert texts == ["v3"] * len(ids)

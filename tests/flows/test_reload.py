@@ -247,6 +247,21 @@ async def test_a_carrier_that_cannot_be_made_changes_nothing(database: Database)
             assert gateway.routes.table is table
 
 
+async def test_a_carrier_whose_tls_file_is_gone_is_not_called_stopped_while_it_works(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway() as gateway:
+        await eventually(lambda: tokens(gateway, "sim"))
+        account = gateway.switchboard.by_name("sim")
+        assert account is not None
+        account.profile = account.profile.model_copy(update={"tls": "verify", "ca_file": Path("no/such.pem")})
+        with pytest.raises(ConfigError, match="ca_file"):
+            await gateway.switchboard.stop_one("sim", gateway.leave)
+        assert gateway.switchboard.state("sim") == "running"
+        await gateway.switchboard.start_one("sim")
+        assert tokens(gateway, "sim")
+
+
 async def test_receipts_that_came_are_acknowledged_before_a_carrier_is_left(database: Database) -> None:
     async with two_carriers(database, [], subscribers=300) as world:
         campaign_id = await world.campaign()
