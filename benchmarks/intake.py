@@ -1,7 +1,7 @@
 """
-Signed webhooks of a shop, one event and one recipient each, over keep-alive connections.
+Signed webhooks of a shop, of one recipient each unless told otherwise, over keep-alive connections.
 
-    python -m benchmarks.intake [--events N] [--connections N] [--profile FILE]
+    python -m benchmarks.intake [--events N] [--connections N] [--recipients N] [--profile FILE]
 
 Each is answered 202 once its campaign is durable. A client process signs all of them before it starts, sends
 the next on a connection when the last was answered, and reads no more of an answer than its length, so that
@@ -48,11 +48,12 @@ import asyncio, json, resource, sys, time
 import uvloop
 from smsgate.security.webhook_signatures import signed_headers
 
-host, port, path, secret, events, connections = sys.argv[1:]
+host, port, path, secret, events, connections, each = sys.argv[1:]
 now, numbers = int(time.time()), sys.stdin.read().split()
 requests = []
 for n in range(int(events)):
-    event = {"item": "CD Madonna", "price": "19.90", "to": ["+" + numbers[n % len(numbers)]]}
+    to = ["+" + numbers[(n * int(each) + k) % len(numbers)] for k in range(int(each))]
+    event = {"item": "CD Madonna", "price": "19.90", "to": to}
     body = json.dumps(event).encode()
     headers = signed_headers([secret], f"event-{n}", now, body)
     head = "".join(f"{name}: {value}\\r\\n" for name, value in headers.items())
@@ -135,9 +136,9 @@ def settings_for(state_dir: Any) -> Settings:
     return Settings(node=NodeSettings(state_dir=state_dir, roles=("api",)), http=http, carriers=(carrier,))
 
 
-async def run(events: int, connections: int, profile: str | None) -> dict[str, Any]:
+async def run(events: int, connections: int, recipients: int, profile: str | None) -> dict[str, Any]:
     async with throw_away_database() as server:
-        people = min(events, 10_000)
+        people = min(events * recipients, 10_000)
         async with await Database.open(server) as database:
             await prepare(database, people)
         async with running(settings_for(server.data_dir.parent), say=lambda _: None) as process:
@@ -146,7 +147,15 @@ async def run(events: int, connections: int, profile: str | None) -> dict[str, A
             merchant = services.public_ids.encode(Kind.MERCHANT, MERCHANT)
             operator = await add_operator_key(services, "bench")
             path, secret = await a_trigger(f"http://127.0.0.1:{port}", operator, merchant)
-            arguments = ("-c", CLIENT, "127.0.0.1", str(port), path, secret, str(events), str(connections))
+            arguments = (
+                "-c",
+                CLIENT,
+                "127.0.0.1",
+                str(port),
+                path,
+                secret,
+                *map(str, (events, connections, recipients)),
+            )
             client = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
@@ -176,6 +185,7 @@ async def run(events: int, connections: int, profile: str | None) -> dict[str, A
             return {
                 "events": events,
                 "connections": connections,
+                "recipients_each": recipients,
                 "events_per_s": round(events / said["wall_s"]),
                 "server_cpu_us": used.gateway_cpu_us,
                 "database_cpu_us": used.database_cpu_us,
@@ -190,11 +200,16 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--recipients", type=int, default=1, help="of each webhook")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the server")
     given = parser.parse_args()
     silence_logs()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(given.events, given.connections, given.profile)), indent=2))
+        print(
+            json.dumps(
+                runner.run(run(given.events, given.connections, given.recipients, given.profile)), indent=2
+            )
+        )
 
 
 if __name__ == "__main__":

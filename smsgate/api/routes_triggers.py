@@ -18,7 +18,7 @@ from smsgate.api.text_choices import ReplacementAnswer
 from smsgate.api.tlvs import ShownTlv, TlvOfText, TlvsOfText, tlvs_of
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import TriggerRecord
-from smsgate.flows.triggers import LIFE_DEFAULT_S, TriggerSettings, parts_of
+from smsgate.flows.webhook_asks import LIFE_DEFAULT_S, TriggerSettings, parts_of
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 

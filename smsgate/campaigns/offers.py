@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.campaigns.folding import fold
@@ -268,7 +269,12 @@ def _has_phrase(folded: str, phrases: list[str]) -> bool:
 
 
 def _has_word(folded: str, word: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", folded) is not None
+    return _word(word).search(folded) is not None
+
+
+@cache  # of the words of the law's table
+def _word(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
 
 
 def _has_withdrawal(folded: str, phrases: Mapping[str, list[str]]) -> bool:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from smsgate.errors import Invalid
@@ -27,6 +28,7 @@ JOIN_PARTS_MAX: Final = 20
 TEXT_CHARACTERS_MAX: Final = 2_000
 RECIPIENTS_MAX: Final = 10_000  # numbers that one trigger may bring along; a larger audience is a stored one
 FIELDS_MAX: Final = 20
+PATHS_KEPT: Final = 10_000  # parsed, for the next webhook: some hundred octets each
 
 _STEP: Final = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(0|[1-9][0-9]{0,5})\]|\[\"([^\"\]\\]{1,100})\"\]")
 _MISSING: Final = object()
@@ -63,6 +65,7 @@ class MappedOffer:
     fields: dict[str, str]
 
 
+@lru_cache(PATHS_KEPT)
 def parse_path(path: str, pointer: str = "") -> tuple[str | int, ...]:
     """
     Return the steps of a path such as `$.items[0].name`.

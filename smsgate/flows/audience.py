@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+# Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
+# few enough that no audience makes more than some ten thousand groups.
+PREFIX_DIGITS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class Campaigns:
                     code="subscriber_unknown",
                     pointer=f"/audience/subscribers/{index}",
                 )
-        return tuple(dict.fromkeys(known[msisdn][0] for msisdn in msisdns))
+        return tuple(dict.fromkeys(known[msisdn] for msisdn in msisdns))
 
     async def get(self, merchant_id: int, campaign_id: int) -> tuple[CampaignRecord, Mapping[str, int]]:
         """Return the campaign and its counters (smsgate.flows.records.COUNTERS)."""
@@ -246,7 +246,10 @@ class Campaigns:
         Raises:
             DomainError: code `price_missing`, with the networks in `extra["networks"]`; or `audience_empty`.
         """
-        groups = await self._store.audience_groups(merchant_id, audience)
+        await self.check_group_prices(merchant_id, await self._store.audience_groups(merchant_id, audience))
+
+    async def check_group_prices(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> None:
+        """As `check_prices`, of an audience that was counted already."""
         if not groups:
             raise DomainError(
                 "nobody of the audience is subscribed", code="audience_empty", pointer="/audience"

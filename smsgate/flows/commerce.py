@@ -97,8 +97,6 @@ class Commerce:
             ),
             triggers=Triggers(
                 stores.triggers,
-                stores.offers,
-                stores.campaigns,
                 offers,
                 campaigns,
                 secrets,

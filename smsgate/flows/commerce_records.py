@@ -325,6 +325,32 @@ class TriggerRecord:
     created_at: datetime
 
 
+class FoundTrigger(NamedTuple):
+    """A trigger, and the merchant whose it is."""
+
+    trigger: TriggerRecord
+    merchant: MerchantProfile
+
+
+class KnownPerson(NamedTuple):
+    subscriber_id: int
+    offers_state: str
+    country: str
+
+
+class WebhookLook(NamedTuple):
+    """What a webhook asks of the database before it is judged: was it here before, and who are its people."""
+
+    trigger_id: int
+    webhook_id: str
+    msisdns: Sequence[int]
+
+
+class WebhookFacts(NamedTuple):
+    answer: TriggerAnswer | None  # what this webhook-id was answered before
+    people: Mapping[int, KnownPerson]  # by number: those who are known
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerAnswer:
     """What a trigger answered, kept to be given again; `body_sha256` tells a repetition from a forgery."""

@@ -17,6 +17,7 @@ from smsgate.flows.commerce_records import (
     EndpointRecord,
     EventColumns,
     EventRecord,
+    FoundTrigger,
     InboundRecord,
     MerchantProfile,
     MessageRecord,
@@ -27,8 +28,9 @@ from smsgate.flows.commerce_records import (
     SystemMessage,
     SystemMessageColumns,
     TriggerAcceptance,
-    TriggerAnswer,
     TriggerRecord,
+    WebhookFacts,
+    WebhookLook,
 )
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.test_mode import live_slug
@@ -126,10 +128,8 @@ class CampaignsStore(Protocol):
 
     async def subscribers_by_id(self, merchant_id: int, ids: Sequence[int]) -> set[int]: ...
 
-    async def subscribers_by_msisdn(
-        self, merchant_id: int, msisdns: Sequence[int]
-    ) -> Mapping[int, tuple[int, str]]:
-        """Return subscriber id and consent state for offers of those numbers that are known."""
+    async def subscribers_by_msisdn(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, int]:
+        """Return the subscriber ids of those numbers that are known."""
         ...
 
 
@@ -277,7 +277,9 @@ class TriggersStore(Protocol):
 
     async def get(self, merchant_id: int, trigger_id: int) -> TriggerRecord: ...
 
-    async def find(self, trigger_id: int) -> TriggerRecord | None: ...
+    async def find(self, trigger_id: int) -> FoundTrigger | None:
+        """Return a trigger whoever owns it: for the route that has no key, and is let in by a signature."""
+        ...
 
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[TriggerRecord]: ...
 
@@ -298,7 +300,7 @@ class TriggersStore(Protocol):
         previous_until: datetime,
     ) -> bool: ...
 
-    async def answer(self, merchant_id: int, trigger_id: int, webhook_id: str) -> TriggerAnswer | None: ...
+    async def look(self, merchant_id: int, look: WebhookLook) -> WebhookFacts: ...
 
     async def accept(self, acceptance: TriggerAcceptance) -> bool:
         """Write the webhook-id, offer, campaign and chunks, or nothing; False: a twin was first."""

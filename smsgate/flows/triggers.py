@@ -9,70 +9,57 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
-from smsgate import msisdn as msisdns
 from smsgate.campaigns.campaign_states import CampaignState
-from smsgate.campaigns.consent import ConsentState
-from smsgate.campaigns.rendering import field_names
-from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
+from smsgate.campaigns.triggers import check_mapping
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, SignatureInvalid
 from smsgate.flows.audience import Audience
-from smsgate.flows.campaigns import SUBSCRIBERS_MAX, Campaigns
+from smsgate.flows.campaigns import Campaigns
 from smsgate.flows.commerce_records import (
     CampaignRecord,
-    MerchantProfile,
-    OfferDraft,
+    FoundTrigger,
+    KnownPerson,
     OfferRecord,
     Page,
     PageAsk,
     TriggerAcceptance,
     TriggerAnswer,
     TriggerRecord,
+    WebhookLook,
 )
 from smsgate.flows.offers import Offers
 from smsgate.flows.ports import Ids, Wakeups
-from smsgate.flows.ports_commerce import CampaignsStore, OffersStore, TriggersStore
+from smsgate.flows.ports_commerce import TriggersStore
 from smsgate.flows.ports_webhooks import DataKeys
-from smsgate.protocol.tlvs import Tlvs
+from smsgate.flows.webhook_asks import (
+    TriggerSettings,
+    WebhookAsk,
+    audience_of,
+    draft_of,
+    groups_of,
+    parts_of,
+    read_webhook,
+)
 from smsgate.security.compare import same
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.webhook_signatures import new_secret, verify
 
 TRIGGERS_MAX: Final = 100  # per merchant; one for each kind of event of a shop's software
 ROTATION: Final = timedelta(hours=24)
-LIFE_DEFAULT_S: Final = 86_400  # of an offer whose mapping and settings say nothing
-AUDIENCE_ALL: Final = "all"  # a mapped audience of everybody; any other word is a tag
 TABLE: Final = "trigger_definition"
 STATUS_ACCEPTED: Final = 202
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerSettings:
-    """What a mapping does not take from the shop's JSON."""
-
-    sender: str
-    text: str | None = None
-    expires_in_s: int = LIFE_DEFAULT_S
-    replace: bool = False  # see OfferDraft
-    tlvs: Mapping[int, str] = field(default_factory=dict)  # of each of its offers: tag, octets in hexadecimal
-
-    @property
-    def own_tlvs(self) -> Tlvs:
-        return tuple((tag, bytes.fromhex(value)) for tag, value in self.tlvs.items())
 
 
 class Triggers:
     def __init__(
         self,
         store: TriggersStore,
-        offers_store: OffersStore,
-        campaigns_store: CampaignsStore,
         offers: Offers,
         campaigns: Campaigns,
         secrets: DataKeys,
@@ -82,8 +69,6 @@ class Triggers:
         wakeups: Wakeups,
     ) -> None:
         self._store = store
-        self._offers_store = offers_store
-        self._campaigns_store = campaigns_store
         self._offers = offers
         self._campaigns = campaigns
         self._secrets = secrets
@@ -196,35 +181,51 @@ class Triggers:
         trigger_id = self._public_ids.decode(Kind.TRIGGER, trigger)
         found = await self._store.find(trigger_id)
         now = self._clock.now()
-        record = found if found is not None and found.state == "active" else None
-        webhook_id = verify(await self._signing_secrets(record, now), headers, body, now.timestamp())
-        if record is None:
+        if found is not None and found.trigger.state != "active":
+            found = None
+        secrets = await self._signing_secrets(None if found is None else found.trigger, now)
+        webhook_id = verify(secrets, headers, body, now.timestamp())
+        if found is None:
             raise SignatureInvalid("no signature matches")
-        digest = hashlib.sha256(body).digest()
-        answered = await self._store.answer(record.merchant_id, record.trigger_id, webhook_id)
+        merchant_id, digest = found.merchant.merchant_id, hashlib.sha256(body).digest()
+        asked = read_webhook(found, body, parse)
+        numbers = asked.numbers if isinstance(asked, WebhookAsk) else ()
+        facts = await self._store.look(merchant_id, WebhookLook(trigger_id, webhook_id, numbers))
+        answered = facts.answer
         if answered is None:
-            document = parse(body)
-            acceptance = await self._acceptance(record, webhook_id, digest, document, now)
+            if not isinstance(asked, WebhookAsk):
+                raise asked
+            acceptance = await self._acceptance(found, webhook_id, digest, asked, facts.people, now)
             if await self._store.accept(acceptance):
                 self._wakeups.campaigns()
                 return acceptance.answer
-            answered = await self._store.answer(record.merchant_id, record.trigger_id, webhook_id)
+            answered = (await self._store.look(merchant_id, WebhookLook(trigger_id, webhook_id, ()))).answer
             assert answered is not None, "the twin that was first has committed"
         if not same(answered.body_sha256, digest):
             raise DomainError("this webhook-id came before, with another body", code="idempotency_mismatch")
         return answered
 
     async def _acceptance(
-        self, record: TriggerRecord, webhook_id: str, digest: bytes, document: object, now: datetime
+        self,
+        found: FoundTrigger,
+        webhook_id: str,
+        digest: bytes,
+        asked: WebhookAsk,
+        people: Mapping[int, KnownPerson],
+        now: datetime,
     ) -> TriggerAcceptance:
-        mapping, settings = parts_of(record)
-        mapped = apply_mapping(mapping, document)
-        merchant = await self._offers_store.merchant(record.merchant_id)
+        record, merchant = found
         if merchant.state != "active":
             raise DomainError("the merchant is suspended", code="merchant_suspended", http_status=403)
-        offer = self._offers.check(merchant, draft_of(mapped, settings, now))
-        audience = await self._audience(merchant, mapped)
-        await self._campaigns.check_prices(merchant.merchant_id, audience)
+        offer = self._offers.check(merchant, draft_of(asked.mapped, asked.settings, now))
+        if asked.wrong is not None:
+            raise asked.wrong
+        audience = audience_of(asked, people)
+        if audience.subscriber_ids is None:
+            await self._campaigns.check_prices(merchant.merchant_id, audience)
+        else:
+            groups = groups_of(asked.numbers, people)
+            await self._campaigns.check_group_prices(merchant.merchant_id, groups)
         campaign = self._campaign(record, offer, audience, now)
         answer = orjson.dumps(
             {
@@ -258,27 +259,6 @@ class Triggers:
             created_at=now,
             started_at=now,
         )
-
-    async def _audience(self, merchant: MerchantProfile, mapped: MappedOffer) -> Audience:
-        if mapped.recipients is None:
-            everybody = mapped.audience in {None, AUDIENCE_ALL}
-            return Audience() if everybody else Audience(tags=(mapped.audience or "",))
-        if len(mapped.recipients) > SUBSCRIBERS_MAX:
-            raise Invalid(f"more than {SUBSCRIBERS_MAX} recipients: give them a tag", code="trigger_unmapped")
-        numbers = [int(msisdns.normalize(text, merchant.country)) for text in mapped.recipients]
-        known = await self._campaigns_store.subscribers_by_msisdn(merchant.merchant_id, numbers)
-        without = [
-            position
-            for position, number in enumerate(numbers)
-            if number not in known or known[number][1] != ConsentState.SUBSCRIBED
-        ]
-        if without:
-            raise DomainError(
-                f"{len(without)} of {len(numbers)} recipients have not agreed to offers of this merchant",
-                code="consent_missing",
-                extra={"recipients": without[:100]},
-            )
-        return Audience(subscriber_ids=tuple(dict.fromkeys(known[number][0] for number in numbers)))
 
     async def _signing_secrets(self, record: TriggerRecord | None, now: datetime) -> Sequence[str]:
         if record is None:
@@ -320,42 +300,3 @@ def check_settings(mapping: Mapping[str, Any], settings: TriggerSettings) -> Non
 def stored_mapping(mapping: Mapping[str, Any], settings: TriggerSettings) -> dict[str, Any]:
     tlvs = {str(tag): value for tag, value in settings.tlvs.items()}
     return {"map": dict(mapping), "settings": {**asdict(settings), "tlvs": tlvs}}
-
-
-def parts_of(record: TriggerRecord) -> tuple[Mapping[str, Any], TriggerSettings]:
-    """Return the mapping and the settings of a stored trigger."""
-    stored: Any = record.mapping
-    settings = dict(stored["settings"])
-    tlvs = {int(tag): value for tag, value in settings.pop("tlvs", {}).items()}
-    return stored["map"], TriggerSettings(**settings, tlvs=tlvs)
-
-
-def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> OfferDraft:
-    """Return the offer that the shop's JSON asks for, its own values in the text's places."""
-    life_s = settings.expires_in_s if mapped.expires_in_s is None else mapped.expires_in_s
-    return OfferDraft(
-        text=filled(mapped.text if mapped.text is not None else settings.text or "", mapped.fields),
-        item=mapped.item,
-        unit_price_minor=mapped.price_minor,
-        sender=settings.sender,
-        expires_at=now + timedelta(seconds=life_s),
-        currency=mapped.currency,
-        shop_name=mapped.shop,
-        language=mapped.language,
-        country=mapped.country,
-        quantity_max=1 if mapped.quantity_max is None else mapped.quantity_max,
-        stock=mapped.stock,
-        ask_above_minor=mapped.ask_above_minor,
-        external_id=mapped.external_id,
-        replace=settings.replace,
-        tlvs=settings.own_tlvs,
-    )
-
-
-def filled(text: str, fields: Mapping[str, str]) -> str:
-    """Put the document's values in; a place without a value is left to the recipient's own fields."""
-    for name in field_names(text):
-        if name in fields:
-            # A brace in a value would be read as a place of the recipient's: values are never read again.
-            text = text.replace(f"{{{name}}}", fields[name].replace("{", "(").replace("}", ")"))
-    return text

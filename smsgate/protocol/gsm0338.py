@@ -112,7 +112,8 @@ def decode_by(septets: bytes, base: str, extension: Mapping[int, str]) -> str:
 
 def characters_forcing_ucs2(text: str) -> tuple[str, ...]:
     """Return the characters outside GSM 03.38, in order of appearance, each once."""
-    return tuple(dict.fromkeys(c for c in text if ord(c) not in _ENCODE))
+    costly = {c for c in set(text) if ord(c) not in _ENCODE}
+    return tuple(sorted(costly, key=text.index))
 
 
 def suggest(char: str) -> str | None:

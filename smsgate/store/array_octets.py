@@ -29,6 +29,12 @@ def ids_text(ids: Sequence[int]) -> str:
     return f"{{{str(list(ids))[1:-1]}}}"
 
 
+def texts_text(values: Sequence[str]) -> str:
+    """Return a text[] as a text, for a column of them `$1::text[]` that is cast again."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
 def int8_octets(value: int) -> bytes:
     """Return a bigint[] of one element."""
     return _HEAD.pack(1, 0, _INT8_OID, 1, 1) + _INT8.pack(8, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,16 +13,16 @@ import orjson
 from smsgate.campaigns.guard import GuardOverrides
 from smsgate.campaigns.orders import OrderState
 from smsgate.errors import DomainError, NotFound, StoreError
-from smsgate.flows.audience import Audience
+from smsgate.flows.audience import PREFIX_DIGITS, Audience
 from smsgate.flows.commerce_records import (
     AudienceGroup,
     CampaignRecord,
     Page,
     PageAsk,
 )
+from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
-from smsgate.store.gathering import Gathered
 from smsgate.store.offers import taken
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
@@ -36,16 +36,11 @@ BOUGHT: Final = [
     OrderState.DISPUTED.value,
 ]
 CHUNK_SIZE: Final = 1_000  # subscribers: the unit of work, of recovery and of fairness
-# Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
-# few enough that no audience makes more than some ten thousand groups.
-PREFIX_DIGITS: Final = 7
 
 
 class PgCampaigns:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listed: Gathered[Sequence[int], Sequence[AudienceGroup]] = Gathered(self._listed_groups)
-        self._numbers: Gathered[Sequence[int], Mapping[int, tuple[int, str]]] = Gathered(self._known)
 
     async def create(self, record: CampaignRecord) -> None:
         """
@@ -110,8 +105,6 @@ class PgCampaigns:
             return await write_chunks(connection, merchant_id, campaign_id, audience)
 
     async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]:
-        if audience.subscriber_ids is not None and audience.tags is None and not any(_filters(audience)):
-            return await self._listed.ask(merchant_id, audience.subscriber_ids)
         async with self._database.transaction(merchant_id) as connection:
             rows = await connection.fetch(
                 _SQL["audience_groups"],
@@ -122,18 +115,6 @@ class PgCampaigns:
                 BOUGHT,
             )
         return [AudienceGroup(*row) for row in rows]
-
-    async def _listed_groups(
-        self, merchant_id: Hashable, lists: Sequence[Sequence[int]]
-    ) -> list[Sequence[AudienceGroup]]:
-        """Return the groups of audiences that are lists, for all who ask at once."""
-        assert isinstance(merchant_id, int)
-        async with self._database.transaction(merchant_id) as connection:
-            rows = await connection.fetch(_SQL["listed_groups"], merchant_id, *_pairs(lists), PREFIX_DIGITS)
-        found: list[list[AudienceGroup]] = [[] for _ in lists]
-        for place, *group in rows:
-            found[place].append(AudienceGroup(*group))
-        return list(found)
 
     async def sample_fields(self, merchant_id: int, audience: Audience) -> Mapping[str, object]:
         """Return the fields of one member of the audience; empty when there is none."""
@@ -150,36 +131,34 @@ class PgCampaigns:
             rows = await connection.fetch(_SQL["subscribers_by_id"], merchant_id, ids)
         return {row["subscriber_id"] for row in rows}
 
-    async def subscribers_by_msisdn(
-        self, merchant_id: int, msisdns: Sequence[int]
-    ) -> Mapping[int, tuple[int, str]]:
-        """Return subscriber id and consent state for offers of those numbers that are known."""
-        return await self._numbers.ask(merchant_id, msisdns)
-
-    async def _known(
-        self, merchant_id: Hashable, lists: Sequence[Sequence[int]]
-    ) -> list[Mapping[int, tuple[int, str]]]:
-        assert isinstance(merchant_id, int)
-        numbers = list({number for numbers in lists for number in numbers})
+    async def subscribers_by_msisdn(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, int]:
         async with self._database.transaction(merchant_id) as connection:
-            rows = await connection.fetch(_SQL["subscribers_by_msisdn"], merchant_id, numbers)
-        known = {row["msisdn"]: (row["subscriber_id"], row["offers_state"]) for row in rows}
-        return [{number: known[number] for number in numbers if number in known} for numbers in lists]
+            rows = await connection.fetch(_SQL["subscribers_by_msisdn"], merchant_id, msisdns)
+        return {row["msisdn"]: row["subscriber_id"] for row in rows}
 
 
 async def insert_campaigns(connection: Connection, records: Sequence[CampaignRecord]) -> None:
-    await connection.executemany(
-        _SQL["insert_campaign"],
-        [
-            (
-                record.merchant_id, record.campaign_id, record.external_id, record.offer_id,
-                record.offer_version, record.state, *_conditions(record.audience), record.recipients,
-                record.trigger_id, record.created_at, record.started_at, record.messages_per_minute,
-                *_guard(record.guard), *_filters(record.audience),
-            )
-            for record in records
-        ],
+    """Write campaigns of one merchant."""
+    columns = zip(*map(_row, records), strict=True)
+    await connection.execute(
+        _SQL["insert_campaigns"], records[0].merchant_id, *(list(column) for column in columns)
+    )
+
+
+def _row(record: CampaignRecord) -> tuple[object, ...]:
+    audience = record.audience
+    return (
+        record.campaign_id, record.external_id, record.offer_id, record.offer_version, record.state,
+        None if audience.tags is None else texts_text(audience.tags), _ids(audience.subscriber_ids),
+        record.recipients, record.trigger_id, record.created_at, record.started_at,
+        record.messages_per_minute, *_guard(record.guard),
+        orjson.dumps(dict(audience.fields)).decode() if audience.fields else None,
+        _ids(audience.bought_any or None), _ids(audience.exclude_bought or None),
     )  # fmt: skip
+
+
+def _ids(ids: Sequence[int] | None) -> str | None:
+    return None if ids is None else ids_text(ids)
 
 
 async def start_campaigns(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
@@ -10,9 +10,9 @@ import asyncpg
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import MerchantProfile, OfferRecord, Page, PageAsk
 from smsgate.flows.records import OfferVersion
+from smsgate.store.array_octets import texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
-from smsgate.store.gathering import Gathered
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
@@ -23,19 +23,13 @@ DUPLICATE_KEY: Final = "23505"
 class PgOffers:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._profiles: Gathered[int, MerchantProfile] = Gathered(self._profile)
 
     async def merchant(self, merchant_id: int) -> MerchantProfile:
-        return await self._profiles.ask(merchant_id, merchant_id)
-
-    async def _profile(self, _: Hashable, merchant_ids: Sequence[int]) -> list[MerchantProfile]:
-        """Read one merchant for everybody who asks for it."""
-        merchant_id = merchant_ids[0]
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["merchant_profile"], merchant_id)
         if row is None:
             raise NotFound("No such object.")
-        return [MerchantProfile(*row)] * len(merchant_ids)
+        return MerchantProfile(*row)
 
     async def create(self, record: OfferRecord) -> None:
         """
@@ -97,15 +91,10 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
         [offer.quantity_max for offer in offers], [offer.language for offer in offers],
         [offer.country for offer in offers], [offer.sender for offer in offers],
         [offer.expires_at for offer in offers], created_at,
-        [_array(offer.sender_pool) for offer in offers],
+        [texts_text(offer.sender_pool) for offer in offers],
         [offer.ask_above_minor for offer in offers], [offer.withdrawal for offer in offers],
         [offer.tlvs for offer in offers],
     )  # fmt: skip
-
-
-def _array(senders: Sequence[str]) -> str:
-    """Return numbers as PostgreSQL writes an array of them: a list of lists cannot be a parameter."""
-    return "{" + ",".join(f'"{sender}"' for sender in senders) + "}"
 
 
 def _record(row: asyncpg.Record) -> OfferRecord:

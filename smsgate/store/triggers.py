@@ -10,7 +10,18 @@ import asyncpg
 import orjson
 
 from smsgate.errors import Conflict, NotFound, StoreError
-from smsgate.flows.commerce_records import Page, PageAsk, TriggerAcceptance, TriggerAnswer, TriggerRecord
+from smsgate.flows.commerce_records import (
+    FoundTrigger,
+    KnownPerson,
+    MerchantProfile,
+    Page,
+    PageAsk,
+    TriggerAcceptance,
+    TriggerAnswer,
+    TriggerRecord,
+    WebhookFacts,
+    WebhookLook,
+)
 from smsgate.store.campaigns import start_campaigns
 from smsgate.store.catalogue import load
 from smsgate.store.gathering import Gathered
@@ -24,8 +35,8 @@ _SQL: Final = load("triggers")
 class PgTriggers:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._found: Gathered[int, TriggerRecord | None] = Gathered(self._find)
-        self._answers: Gathered[tuple[int, str], TriggerAnswer | None] = Gathered(self._answered)
+        self._found: Gathered[int, FoundTrigger | None] = Gathered(self._find)
+        self._looks: Gathered[WebhookLook, WebhookFacts] = Gathered(self._look)
         self._accepted: Gathered[TriggerAcceptance, bool] = Gathered(self._accept)
 
     async def create(self, record: TriggerRecord, triggers_max: int) -> None:
@@ -50,14 +61,14 @@ class PgTriggers:
             raise NotFound("No such object.")
         return _record(row)
 
-    async def find(self, trigger_id: int) -> TriggerRecord | None:
-        """Return a trigger whoever owns it: for the route that has no key, and is let in by a signature."""
+    async def find(self, trigger_id: int) -> FoundTrigger | None:
         return await self._found.ask(None, trigger_id)
 
-    async def _find(self, _: Hashable, trigger_ids: Sequence[int]) -> list[TriggerRecord | None]:
+    async def _find(self, _: Hashable, trigger_ids: Sequence[int]) -> list[FoundTrigger | None]:
+        """Find triggers for all who ask at once; those of one trigger get one record."""
         async with self._database.bulk() as connection:
             rows = await connection.fetch(_SQL["triggers_anywhere"], list(set(trigger_ids)))
-        found = {row["trigger_id"]: _record(row) for row in rows}
+        found = {row[1]: FoundTrigger(_record(row), MerchantProfile(*row[9:])) for row in rows}
         return [found.get(trigger_id) for trigger_id in trigger_ids]
 
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[TriggerRecord]:
@@ -103,20 +114,28 @@ class PgTriggers:
             )
         return found is not None
 
-    async def answer(self, merchant_id: int, trigger_id: int, webhook_id: str) -> TriggerAnswer | None:
-        """Return what this webhook-id was answered before."""
-        return await self._answers.ask(merchant_id, (trigger_id, webhook_id))
+    async def look(self, merchant_id: int, look: WebhookLook) -> WebhookFacts:
+        return await self._looks.ask(merchant_id, look)
 
-    async def _answered(
-        self, merchant_id: Hashable, asked: Sequence[tuple[int, str]]
-    ) -> list[TriggerAnswer | None]:
+    async def _look(self, merchant_id: Hashable, looks: Sequence[WebhookLook]) -> list[WebhookFacts]:
+        """Read for all webhooks of a merchant that come at once."""
         assert isinstance(merchant_id, int)
+        msisdns = list({msisdn for look in looks for msisdn in look.msisdns})
         async with self._database.transaction(merchant_id) as connection:
             rows = await connection.fetch(
-                _SQL["trigger_answers"], merchant_id, [id_ for id_, _ in asked], [id_ for _, id_ in asked]
+                _SQL["trigger_answers"], merchant_id, [look.trigger_id for look in looks],
+                [look.webhook_id for look in looks],
+            )  # fmt: skip
+            people = await connection.fetch(_SQL["webhook_people"], merchant_id, msisdns) if msisdns else []
+        answers = {(row[0], row[1]): TriggerAnswer(*row[2:]) for row in rows}
+        known = {row[0]: KnownPerson(*row[1:]) for row in people}
+        return [
+            WebhookFacts(
+                answers.get((look.trigger_id, look.webhook_id)),
+                {msisdn: known[msisdn] for msisdn in look.msisdns if msisdn in known},
             )
-        found = {(row[0], row[1]): TriggerAnswer(*row[2:]) for row in rows}
-        return [found.get(each) for each in asked]
+            for look in looks
+        ]
 
     async def accept(self, acceptance: TriggerAcceptance) -> bool:
         """
@@ -153,14 +172,15 @@ class PgTriggers:
 
 
 def _record(row: asyncpg.Record) -> TriggerRecord:
+    """Return the trigger that the first columns of a row are."""
     return TriggerRecord(
-        merchant_id=row["merchant_id"],
-        trigger_id=row["trigger_id"],
-        name=row["name"],
-        mapping=orjson.loads(row["mapping"]),
-        secret=row["secret"],
-        previous_secret=row["previous_secret"],
-        previous_until=row["previous_until"],
-        state=row["state"],
-        created_at=row["created_at"],
+        merchant_id=row[0],
+        trigger_id=row[1],
+        name=row[2],
+        mapping=orjson.loads(row[3]),
+        secret=row[4],
+        previous_secret=row[5],
+        previous_until=row[6],
+        state=row[7],
+        created_at=row[8],
     )

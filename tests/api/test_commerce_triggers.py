@@ -89,6 +89,19 @@ async def test_the_same_webhook_id_gets_the_same_answer_and_starts_nothing_more(
     assert (await written(shop))["campaign"] == 1
 
 
+async def test_a_repetition_gets_its_answer_though_the_trigger_could_not_read_it_any_more(shop: Shop) -> None:
+    await shop.subscribers(1)
+    made = await created(shop)
+    first = await fire(shop, made["id"], made["secret"], a_shop_event())
+    mapping = MAPPING | {"item": "$.not.there"}
+    changed = await shop.caller.call("PATCH", f"{PATH}/{made['id']}", {"mapping": mapping})
+    assert changed.status == 200, changed
+    again = await fire(shop, made["id"], made["secret"], a_shop_event())
+    assert (again.status, again.body) == (202, first.body)
+    other = await fire(shop, made["id"], made["secret"], a_shop_event(id="evt-2"), webhook_id="msg_2")
+    assert (other.status, other.code) == (422, "trigger_unmapped")
+
+
 async def test_twenty_repetitions_at_once_start_one_campaign(shop: Shop) -> None:
     await shop.subscribers(1)
     made = await created(shop, mapping={k: v for k, v in MAPPING.items() if k != "external_id"})

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsgate.store.array_octets import ids_text, int8_octets, text_octets, timestamptz_octets
+from smsgate.store.array_octets import ids_text, int8_octets, text_octets, texts_text, timestamptz_octets
 from smsgate.store.connection import copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat
 from smsgate.store.pool import Database
@@ -37,6 +37,12 @@ async def test_ids_as_a_text_are_the_same_ids(database: Database) -> None:
     async with database.bulk() as connection:
         for ids in ([], [7], [33_612_345_678, -1, 2**63 - 1], range(3)):
             assert await connection.fetchval("SELECT $1::text::bigint[]", ids_text(ids)) == list(ids)
+
+
+async def test_texts_as_a_text_are_the_same_texts(database: Database) -> None:
+    async with database.bulk() as connection:
+        for texts in ([], ["one"], VALUES):
+            assert await connection.fetchval("SELECT $1::text::text[]", texts_text(texts)) == texts
 
 
 @given(st.lists(st.lists(st.text(), min_size=1, max_size=3)))

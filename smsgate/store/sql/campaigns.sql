@@ -1,11 +1,21 @@
--- name: insert_campaign
+-- name: insert_campaigns
 -- scope: merchant
 INSERT INTO campaign (
     merchant_id, campaign_id, external_id, offer_id, offer_version, state, audience_tags, audience_ids,
     recipients, trigger_id, created_at, started_at, messages_per_minute, guard_first_sends, guard_stop_share,
     guard_failure_share, audience_fields, audience_bought, audience_not_bought
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+SELECT $1, c.campaign_id, c.external_id, c.offer_id, c.offer_version, c.state, c.tags::text[], c.ids::bigint[],
+    c.recipients, c.trigger_id, c.created_at, c.started_at, c.messages_per_minute, c.first_sends, c.stop_share,
+    c.failure_share, c.fields::jsonb, c.bought::bigint[], c.not_bought::bigint[]
+FROM unnest(
+    $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
+    $11::timestamptz[], $12::timestamptz[], $13::int[], $14::int[], $15::int[], $16::int[], $17::text[], $18::text[],
+    $19::text[]
+) AS c (
+    campaign_id, external_id, offer_id, offer_version, state, tags, ids, recipients, trigger_id, created_at,
+    started_at, messages_per_minute, first_sends, stop_share, failure_share, fields, bought, not_bought
+);
 
 -- name: campaign
 -- scope: merchant
@@ -94,17 +104,6 @@ WHERE s.offers_state = 'subscribed'
 GROUP BY t.campaign_id
 RETURNING campaign_id, size;
 
--- name: listed_groups
--- scope: merchant
-SELECT t.place, s.country, left(s.msisdn::text, $4::int) AS prefix, count(*) AS members
-FROM unnest($2::int[], $3::bigint[]) AS t (place, subscriber_id)
-CROSS JOIN LATERAL (
-    SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1
-) AS s
-WHERE s.offers_state = 'subscribed'
-GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3;
-
 -- name: set_recipients
 -- scope: merchant
 UPDATE campaign SET recipients = $3 WHERE merchant_id = $1 AND campaign_id = $2;
@@ -145,7 +144,7 @@ SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND subscriber_id = 
 
 -- name: subscribers_by_msisdn
 -- scope: merchant
-SELECT subscriber_id, msisdn, offers_state FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]);
+SELECT subscriber_id, msisdn FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]);
 
 -- name: campaign_counters
 -- scope: merchant

@@ -17,10 +17,16 @@ WHERE merchant_id = $1 AND trigger_id = $2;
 -- name: triggers_anywhere
 -- scope: control
 -- A shop's webhook names its trigger and not its merchant; the signature is what it is let in by.
-SELECT merchant_id, trigger_id, name, mapping::text AS mapping, secret, previous_secret, previous_until, state,
-    created_at
-FROM trigger_definition
-WHERE trigger_id = ANY ($1::bigint[]);
+SELECT t.merchant_id, t.trigger_id, t.name, t.mapping::text AS mapping, t.secret, t.previous_secret, t.previous_until,
+    t.state, t.created_at, m.merchant_id, m.name, m.slug, m.country, m.language, m.timezone, m.currency,
+    m.price_list_id, m.state, ARRAY(SELECT number FROM esme_number WHERE merchant_id = m.merchant_id)
+FROM trigger_definition t
+JOIN merchant m ON m.merchant_id = t.merchant_id
+WHERE t.trigger_id = ANY ($1::bigint[]);
+
+-- name: webhook_people
+-- scope: merchant
+SELECT msisdn, subscriber_id, offers_state, country FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]);
 
 -- name: triggers_page
 -- scope: merchant
