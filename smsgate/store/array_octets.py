@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from smsgate.store.copy_rows import micros_since_2000
 
 _TEXT_OID: Final = 25
@@ -29,10 +31,20 @@ def ids_text(ids: Sequence[int]) -> str:
     return f"{{{str(list(ids))[1:-1]}}}"
 
 
-def texts_text(values: Sequence[str]) -> str:
-    """Return a text[] as a text, for a column of them `$1::text[]` that is cast again."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+def texts_text(values: Sequence[str | None]) -> str:
+    """
+    Return a text[] as a text, for a parameter `$1::text::text[]`.
+
+    A JSON array of texts without control characters is written as PostgreSQL writes one.
+    """
+    if "".join(filter(None, values)).isprintable():
+        return f"{{{orjson.dumps(list(values)).decode()[1:-1]}}}"
+    return "{" + ",".join("null" if value is None else _quoted(value) for value in values) + "}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def int8_octets(value: int) -> bytes:

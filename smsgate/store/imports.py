@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_imports import ImportErrorRow, ImportRow, ImportRows, RowErrors
+from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
+
+T = TypeVar("T")
 
 _SQL: Final = load("imports")
 _FIELDS: Final = tuple(field.name for field in fields(ImportRow))
@@ -153,21 +156,19 @@ async def _write(
     id_base: int,
     now: datetime,
 ) -> None:
-    columns = (
-        rows.msisdns, rows.external_ids, rows.languages, rows.countries, rows.tags, rows.fields,
-    )  # fmt: skip
-    evidence = (
-        rows.wording_versions, rows.sources, rows.occurred_at, rows.row_nos, rows.regions, rows.timezones,
-        rows.places,
-    )  # fmt: skip
+    def texts(column: Sequence[str | None]) -> str:
+        return texts_text(_of(column, chosen))
+
     await connection.execute(
         _SQL["put_rows"], merchant_id, id_base, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value,
-        "import", reference, now, *(_of(column, chosen) for column in columns), states,
-        *(_of(column, chosen) for column in evidence),
+        "import", reference, now, _of(rows.msisdns, chosen), texts(rows.external_ids),
+        texts(rows.languages), texts(rows.countries), texts(rows.tags), texts(rows.fields),
+        texts_text(states), texts(rows.wording_versions), texts(rows.sources), _of(rows.occurred_at, chosen),
+        ids_text(_of(rows.row_nos, chosen)), texts(rows.regions), texts(rows.timezones), texts(rows.places),
     )  # fmt: skip
 
 
-def _of(column: Sequence[object], chosen: list[int]) -> Sequence[object]:
+def _of(column: Sequence[T], chosen: list[int]) -> Sequence[T]:
     """Return the chosen entries; mostly they are all of them."""
     return column if len(chosen) == len(column) else [column[i] for i in chosen]
 

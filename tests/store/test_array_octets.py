@@ -40,8 +40,11 @@ async def test_ids_as_a_text_are_the_same_ids(database: Database) -> None:
 
 
 async def test_texts_as_a_text_are_the_same_texts(database: Database) -> None:
+    controls = [chr(n) for n in range(1, 32)] + ["\x7f", "\u2028", "a\\n", "\\u0041", "😀"]
+    samples: list[list[str | None]] = [[], ["one"], [None, "null", "NULL", None], [*VALUES, None]]
+    samples += [[control] for control in controls]
     async with database.bulk() as connection:
-        for texts in ([], ["one"], VALUES):
+        for texts in samples:
             assert await connection.fetchval("SELECT $1::text::text[]", texts_text(texts)) == texts
 
 

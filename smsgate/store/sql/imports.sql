@@ -44,8 +44,9 @@ WHERE s.merchant_id = $1 AND s.subscriber_id = ANY ($2::bigint[]);
 WITH n AS MATERIALIZED (
     SELECT *
     FROM unnest(
-        $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::text[], $18::timestamptz[], $19::bigint[], $20::text[], $21::text[], $22::text[]
+        $9::bigint[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[],
+        $15::text::text[], $16::text::text[], $17::text::text[], $18::timestamptz[], $19::text::bigint[],
+        $20::text::text[], $21::text::text[], $22::text::text[]
     ) WITH ORDINALITY AS r (
         msisdn, external_id, language, country, tags, fields, state, wording_version, source, occurred_at, row_no, region,
         timezone, at, place

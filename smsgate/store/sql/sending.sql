@@ -165,7 +165,11 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 
 -- name: offers_there
 -- scope: msisdn
-SELECT msisdn FROM open_offer WHERE msisdn = ANY($1::text::bigint[]) AND sender = $2
+-- LATERAL with a limit, here and in `contacts_there`: by the key for each, however few rows the planner takes the table
+-- to have; else it reads the whole table and looks through the whole list for each row, while there are no statistics.
+SELECT o.msisdn
+  FROM unnest($1::text::bigint[]) AS t (msisdn)
+ CROSS JOIN LATERAL (SELECT msisdn FROM open_offer WHERE msisdn = t.msisdn AND sender = $2 LIMIT 1) AS o
 
 -- name: open_offers
 -- scope: msisdn
@@ -190,7 +194,9 @@ SELECT message_id FROM open_offer
 
 -- name: contacts_there
 -- scope: msisdn
-SELECT msisdn FROM marketing_contact WHERE msisdn = ANY($1::text::bigint[])
+SELECT c.msisdn
+  FROM unnest($1::text::bigint[]) AS t (msisdn)
+ CROSS JOIN LATERAL (SELECT msisdn FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c
 
 -- name: count_marketing
 -- scope: msisdn
