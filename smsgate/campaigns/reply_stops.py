@@ -155,7 +155,7 @@ def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[H
                 for end, mask in matches(foreign, text.spellings, start)
                 if end > start + 1 or not hidden or mask.bits & ~hidden
             ]
-    others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT]
+    others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT and _in_one_clause(text, hit)]
     if others and len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
         others = []
     taken = {place for hit in others for place in range(hit.start, hit.end)}
@@ -163,6 +163,11 @@ def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[H
         found = [hit for hit in found if not any(_says_otherwise(other, hit) for other in others)]
         found = [hit for hit in found if hit.asks.bits != _NOT]
     return found, taken
+
+
+def _in_one_clause(text: TakenApart, hit: Hit) -> bool:
+    """Return whether no mark stands inside: "STOP" on one line and "in" on the next is no "stop in"."""
+    return any(start <= hit.start and hit.end <= end for start, end in text.clauses)
 
 
 # "Non stop" from a phone means no and stop; in a longer sentence it is an adverb.

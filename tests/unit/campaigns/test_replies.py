@@ -139,6 +139,8 @@ def test_every_text_has_one_reading(text: str, language: str) -> None:
 
 
 @given(st.text(max_size=60))
+@example("?IN")  # found here: "stop in" is a visit
+@example("by")
 def test_a_stop_on_a_line_of_its_own_never_orders_whatever_follows(tail: str) -> None:
     """Found here: a long question after the STOP made the text a question."""
     assert read_reply(f"STOP\n{tail}", "fr").label in {Label.STOP, Label.AUTO, Label.UNCLEAR}
