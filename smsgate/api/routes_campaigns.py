@@ -156,8 +156,7 @@ class CampaignQuery(PageQuery):
 
 async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
-    if body.start:
-        audience = await audience_of(call, body.audience)
+    audience = await audience_of(call, body.audience)
     if isinstance(body.offer, CreateOffer):
         draft = await offer_draft(call, body.offer, "/offer")
         offer_id = (await commerce(call).offers.create(call.merchant_id, draft)).offer.offer_id

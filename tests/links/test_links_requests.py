@@ -31,7 +31,7 @@ def answers(smsc: FakeSmsc, command_id: int, status: int = 0, **fields: object) 
 
 async def test_a_request_after_a_change_without_a_new_bind_names_the_sender_as_the_new_profile_does() -> None:
     async with fake_smsc() as smsc:
-        seen = answers(smsc, CommandId.QUERY_SM, message_state=2)
+        seen = answers(smsc, CommandId.QUERY_SM, message_id=b"1", final_date=b"", message_state=2)
         async with an_account(a_profile(smsc.port)) as (account, _):
             account.adopt(a_profile(smsc.port, senders=[{"number": "38123", "ton": 0, "npi": 1}]))
             await account.requests.query(b"77", "38123")
