@@ -20,7 +20,7 @@ from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from tests.store.books import CLOSE_AT, NOVEMBER, OCTOBER, OTHER_ITEM, some_books
 from tests.store.test_credits import SHOP, documents_of
-from tests.store.verified_books import Corruption, found_after, made_once
+from tests.store.verified_books import Corruption, first_found, found_after, made_once
 
 FIRST = "WHERE document_id = (SELECT min(document_id) FROM document)"  # F-2026-000001, of October
 CREDIT = "WHERE document_id = (SELECT document_id FROM document WHERE credits_id IS NOT NULL)"
@@ -185,9 +185,5 @@ async def test_documents_and_budgets_that_flows_made_hold_in_every_proof(books: 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
-    corruption = CORRUPTIONS[name]
-    wrong = await found_after(books, corruption.sql)
-    assert corruption.invariant in wrong, wrong
-    first = wrong[corruption.invariant].first
-    assert first is not None
-    assert corruption.names in first
+    first = await first_found(books, CORRUPTIONS[name])
+    assert CORRUPTIONS[name].names in first

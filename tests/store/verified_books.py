@@ -119,3 +119,12 @@ async def _charged_replies(database: Database) -> bool:
 async def _nothing_waits(database: Database) -> bool:
     async with database.bulk() as connection:
         return not await connection.fetchval("SELECT count(*) FROM interactive_queue")
+
+
+async def first_found(books: dict[str, Any], corruption: Corruption) -> str:
+    """Return what is said about the first wrong row of the invariant that a corruption breaks."""
+    wrong = await found_after(books, corruption.sql)
+    assert corruption.invariant in wrong, wrong
+    first = wrong[corruption.invariant].first
+    assert first is not None
+    return first
