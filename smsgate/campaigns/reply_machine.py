@@ -33,7 +33,7 @@ _BRACKETED: Final = re.compile(
     r"|^auto ?:|^auto-?(?:reply|response)"
 )
 _DIGITS: Final = re.compile(r"\d{4}")
-_MARKED: Final = re.compile(r"auto|mode|voicemail", re.IGNORECASE)
+_MARKS: Final = ("auto", "mode", "voicemail")
 _VOICEMAIL: Final = re.compile(r"^voicemail\b")
 
 
@@ -50,7 +50,8 @@ def machine(seen: str, text: TakenApart) -> str | None:
                 if not anchored or start == 0:
                     return " ".join(text.tokens[start:end])
     folded = None
-    if _DIGITS.search(seen) or _MARKED.search(seen):
+    lower = seen.lower()
+    if any(mark in lower for mark in _MARKS) or _DIGITS.search(seen):
         folded = plain(seen).strip()
         if _BRACKETED.search(folded) or _CODE.search(folded) or _VOICEMAIL.search(folded):
             return folded[:40]

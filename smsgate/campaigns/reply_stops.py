@@ -79,7 +79,8 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
     was.
     """
     tables = shared()
-    if any(emoji in tables.emoji_stop for emoji in text.emojis) and len(text.tokens) <= SHORT_WORDS_MAX:
+    signed = text.emojis and not tables.emoji_stop.isdisjoint(text.emojis)
+    if signed and len(text.tokens) <= SHORT_WORDS_MAX:
         return Stop("stop_sign", "A stop sign stands nearly alone."), True, False
     if len(text.tokens) <= PIECES_MAX and len(text.tokens) > 1 and "".join(text.tokens) == "stop":
         return Stop("stop_word", "'stop' was typed in pieces."), True, False

@@ -14,7 +14,7 @@ from typing import Final
 
 from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tries import Begins, Words, begin, longest
-from smsgate.campaigns.reply_words import BONED, NUMBER, Vocabulary, begins_of, forms, shared
+from smsgate.campaigns.reply_words import BONED, NUMBER, RESOLVED_MAX, Vocabulary, begins_of, forms, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -59,6 +59,7 @@ _LINK: Final = re.compile(r"\S+@\S+\.\w+|https?://\S+|www\.\S+", re.IGNORECASE)
 _DOLLAR_LETTER: Final = re.compile(r"\$(?=[^\W\d])")
 _SPACED: Final = re.compile(r"(?<![\w'’´`])(?:[^\W\d](?: |[.\-_*] ?)){1,9}[^\W\d](?!\w)\.?")
 _QUOTED: Final = re.compile(rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]")
+_QUOTES: Final = frozenset('“«"„')
 _WROTE: Final = re.compile(
     r"^(?:on|le|am|den|el|il|op|em|dne|dnia) .{5,80}"
     r"(?:wrote|ecrit|schrieb|skrev|escribio|scritto|schreef|escreveu|napisal) ?:"
@@ -96,6 +97,7 @@ class TakenApart:
     dots: bool = False
     starred: bool = False
     sad: bool = False
+    times: bool = False  # a number stood beside "x"
 
     def add(self, token: str, spelling: Words, value: int = 0) -> None:
         self.tokens.append(token)
@@ -107,6 +109,7 @@ class TakenApart:
         self.tokens.pop()
         self.spellings.pop()
         self.values.pop()
+        self.times = True
 
     def close_clause(self, *, asked: bool = False) -> None:
         start = self.clauses[-1][1] if self.clauses else 0
@@ -131,7 +134,7 @@ def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
     text = text.strip()
     if "\n" not in text:
-        return _QUOTED.sub(" ", text) if _QUOTED.search(text) else text
+        return _QUOTED.sub(" ", text) if not _QUOTES.isdisjoint(text) else text
     kept = []
     for line in text.split("\n"):
         folded = plain(line).strip()
@@ -162,7 +165,23 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
         prepared = _DOLLAR_LETTER.sub("s", prepared)
     folded = plain(_SPACED.sub(_join_letters, prepared) if _SPACED.search(prepared) else prepared)
     bare = own.strip()
-    text = TakenApart(own, starred=_STARRED.search(bare) is not None)
+    text = TakenApart(own, starred="*" in bare and _STARRED.search(bare) is not None)
+    if folded.replace(" ", "").isalpha():  # most replies: no number and no mark
+        for token in folded.split():
+            _word(token, text, words)
+    else:
+        _tokens(folded, text, words)
+    text.close_clause()
+    known = words.begins
+    text.begins = [
+        known.get(token) or begins_of(token, spelled, words)
+        for token, spelled in zip(text.tokens, text.spellings, strict=True)
+    ]
+    return text
+
+
+def _tokens(folded: str, text: TakenApart, words: Vocabulary) -> None:
+    """Take apart what is more than letters and spaces."""
     for match in _TOKEN.finditer(folded):
         kind, token = match.lastgroup, match[0]
         if kind == "word":
@@ -186,11 +205,6 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
             text.sad = text.sad or not _SAD.isdisjoint(token)
         else:
             text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
-    text.close_clause()
-    text.begins = [
-        begins_of(token, spelled, words) for token, spelled in zip(text.tokens, text.spellings, strict=True)
-    ]
-    return text
 
 
 def _inside_word(text: str, place: int) -> bool:
@@ -212,17 +226,26 @@ def _other(token: str, text: TakenApart) -> None:
 
 
 def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
+    seen = words.seen.get(token)
+    if seen is not None:
+        text.add(*seen)
+        return
     if token.isdecimal():
         _digits(token, text)
         return
     word = spelling(token, words)
     if word == TIMES and text.tokens and text.tokens[-1] == NUMBER:
+        text.times = True
         return
     glued = None if word.isalpha() or word in words.known else _GLUED.fullmatch(word)
     if glued is None:
         value = words.numbers.get(word, 0)
-        text.add(word, (NUMBER, "@", *forms(word)) if value else forms(word), value)
+        seen = (word, (NUMBER, "@", *forms(word)) if value else forms(word), value)
+        if word != TIMES and len(words.seen) < RESOLVED_MAX:
+            words.seen[token] = seen
+        text.add(*seen)
     elif glued[1] is not None:
+        text.times = text.times or glued[1].endswith("x")
         if glued[1] != "x":
             text.add(glued[1].removesuffix("x"), forms(glued[1].removesuffix("x")))
         _digits(glued[2], text)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 GAP_WORDS_MAX: Final = 3  # what "_" stands for
 END: Final = ""
+GAP: Final = "_"
 
 Node = dict[str, Any]
 Words = tuple[str, ...]
@@ -16,10 +17,11 @@ class Begin(NamedTuple):
 
     ends: tuple[Any, ...]
     deeper: tuple[Node, ...]
+    gaps: tuple[Node, ...]  # those of the nodes that go on after a gap
 
 
 Begins = tuple[Begin, ...]
-NOTHING: Final = Begin((), ())
+NOTHING: Final = Begin((), (), ())
 
 
 def insert(node: Node, entry: Words, meaning: object) -> None:
@@ -37,25 +39,22 @@ def begin(tree: Node, spelling: Words) -> Begin:
     return Begin(
         tuple(node[END] for node in nodes if END in node),
         tuple(node for node in nodes if len(node) > (END in node)),
+        tuple(node for node in nodes if GAP in node),
     )
 
 
 def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int, Any]]:
     """Return the end and the meaning of every entry that begins at `start`, where `first` stands."""
+    ends, nodes, gaps = first
     second, count = start + 1, len(spellings)
-    found = [(second, meaning) for meaning in first.ends] if first.ends else []
-    if not first.deeper or second == count:
+    found = [(second, meaning) for meaning in ends] if ends else []
+    if not nodes or second == count:
         return found
     # Most entries end at their second word: it is looked at before anything waits.
-    waiting: list[tuple[Node, int]] = []
-    forms = spellings[second]
-    for node in first.deeper:
-        for form in forms:
-            deeper = node.get(form)
-            if deeper is not None:
-                waiting.append((deeper, second + 1))
-        if "_" in node:
-            waiting += _beyond_gap(node, second, count)
+    third, forms = second + 1, spellings[second]
+    waiting = [(deeper, third) for node in nodes for form in forms if (deeper := node.get(form)) is not None]
+    for node in gaps:
+        waiting += _beyond_gap(node, second, count)
     while waiting:
         node, place = waiting.pop()
         if END in node:
@@ -65,7 +64,7 @@ def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int,
                 deeper = node.get(form)
                 if deeper is not None:
                     waiting.append((deeper, place + 1))
-            if "_" in node:
+            if GAP in node:
                 waiting += _beyond_gap(node, place, count)
     return found
 
@@ -73,7 +72,7 @@ def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int,
 def _beyond_gap(node: Node, place: int, count: int) -> list[tuple[Node, int]]:
     """Return where an entry goes on after one to `GAP_WORDS_MAX` words of any kind."""
     last = min(place + GAP_WORDS_MAX, count)
-    return [(node["_"], end) for end in range(place + 1, last + 1)]
+    return [(node[GAP], end) for end in range(place + 1, last + 1)]
 
 
 def longest(first: Begin, spellings: list[Words], start: int) -> tuple[int, Any]:

@@ -89,6 +89,7 @@ class Vocabulary(NamedTuple):
     language: str
     known: frozenset[str]  # spellings that are right as they stand
     begins: dict[str, Begins]  # of words seen so far
+    seen: dict[str, tuple[str, Words, int]]  # of words as written: token, spellings and value as a number
     slips: dict[str, Slip]  # of words seen so far
     strong: Near  # long stop words that ask for silence by themselves
     near: Near  # long words of the stop lists
@@ -199,6 +200,7 @@ def vocabulary(language: str) -> Vocabulary:
         numbers=everywhere.numbers | numbers,
         known=frozenset(single | {word for entry in spelled_entries() for word in entry} | numbers.keys()),
         begins={},
+        seen={},
         slips={},
         strong=neighbours(_strong(stops)),
         near=neighbours(_slippery(stops)),
