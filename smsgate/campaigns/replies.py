@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_machine import machine
@@ -20,6 +20,10 @@ from smsgate.campaigns.reply_phrases import classify, named
 from smsgate.campaigns.reply_stops import SLIP, Stop, read_stop
 from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
+
+if TYPE_CHECKING:
+    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_tokens import TakenApart
 
 __all__ = ["Context", "Label", "Reading", "read_reply"]
 
@@ -111,7 +115,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         return Found(
             Label.UNCLEAR, "nothing_said", "Nothing is left once quotations and signatures are taken away."
         )
-    if not language.casefold().startswith("en") and ENGLISH_YES in text.tokens:
+    if not language.casefold().startswith("en") and _alone(ENGLISH_YES, text, segments):
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
     found = _in_context(decide(text, segments), context)
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
@@ -121,6 +125,13 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
             "A word of a stop is in the text, in a sentence that is not understood.",
         )
     return found
+
+
+def _alone(word: str, text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether `word` stands in no longer phrase: the "y" of "allez-y" does."""
+    return word in text.tokens and any(
+        segment.end == segment.start + 1 and text.tokens[segment.start] == word for segment in segments
+    )
 
 
 def _in_context(found: Found, context: Context) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
@@ -59,6 +60,7 @@ class Heard(NamedTuple):
     language: str  # of the first phrase that decides
     cut_off: bool
     yes_last: bool  # a yes that is more than "OK" stands behind all praise
+    numbered: bool  # the number stands behind what is sold: "CD 2" is the second as well as two
 
 
 def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
@@ -94,7 +96,7 @@ _BEFORE_A_NAME: Final = frozenset(("function", "choice", "item", "pronoun", "nam
 def decide(text: TakenApart, segments: list[Segment]) -> Found:
     heard = _hear(text, _only_signed(text, segments))
     by = heard.by
-    if any(emoji in shared().emoji_no for emoji in text.emojis):
+    if text.emojis and not shared().emoji_no.isdisjoint(text.emojis):
         by.setdefault("no", []).append("a negative sign")
     if not text.tokens and not text.question:
         if "no" in by and len(set(text.emojis)) == 1:
@@ -138,8 +140,9 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
             numbers += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]]
         if not language and segment.category in _DECIDING:
             language = segment.language
-    usual = shared().emoji_harmless | shared().emoji_no
-    unknown += [f"U+{ord(emoji):04X}" for emoji in text.emojis if emoji not in usual]
+    if text.emojis:
+        usual = shared().emoji_harmless | shared().emoji_no
+        unknown += [f"U+{ord(emoji):04X}" for emoji in text.emojis if emoji not in usual]
     if text.sad:
         unknown.append("a sad face")
     spoken = [segment for segment in segments if segment.category != "name"]
@@ -150,7 +153,14 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
             plain_yes = place
         elif segment.category in {"praise", "weak"}:
             praised = place
-    return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised)
+    numbered = not text.times and any(
+        first.category == "item" and second.category == "number"
+        for first, second in pairwise(segments)
+        if second.start not in {start for start, _ in text.clauses}
+    )
+    return Heard(
+        by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised, numbered=numbered
+    )
 
 
 def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bool:
@@ -304,6 +314,8 @@ def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
         return None if adds_up else ("two_numbers", "The numbers do not add up.")
     if len(numbers) > 1:
         return "two_numbers", "More than one number is named."
+    if heard.numbered and not yes:
+        return "numbered_item", "The number stands behind what is sold and may name it."
     if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):
         return "order_reference", f"{numbers[0]} is the number of an order, not of pieces."
     return None
