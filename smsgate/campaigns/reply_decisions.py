@@ -60,6 +60,7 @@ class Heard(NamedTuple):
     language: str  # of the first phrase that decides
     cut_off: bool
     yes_last: bool  # a yes that is more than "OK" stands behind all praise
+    more: bool  # something is asked for besides: "yes and a poster"
     numbered: bool  # the number stands behind what is sold: "CD 2" is the second as well as two
 
 
@@ -158,9 +159,17 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
         for first, second in pairwise(segments)
         if second.start not in {start for start, _ in text.clauses}
     )
-    return Heard(
-        by, unknown, numbers, chosen, language, cut_off, yes_last=plain_yes > praised, numbered=numbered
+    more = any(
+        first.category == "function"
+        and second.category in _THINGS
+        and (first.language, text.tokens[first.start]) in shared().conjunctions
+        for first, second in pairwise(segments[1:])
     )
+    yes_last = plain_yes > praised
+    return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last, more=more, numbered=numbered)
+
+
+_THINGS: Final = frozenset(("function", "number", "item", "pronoun", "named", "quantity", "choice"))
 
 
 def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bool:
@@ -282,6 +291,8 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     for category in ("unclear", "start", "feedback"):
         if category in by:
             return "reserve", f"{by[category][0]!r} limits the answer."
+    if heard.more:
+        return "more", "Something is asked for besides the offer."
     if heard.cut_off:
         return "cut_off", "The text breaks off after a word that asks for another."
     plainly = "buy" in by or (heard.yes_last and "item" not in by)
@@ -314,7 +325,7 @@ def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
         return None if adds_up else ("two_numbers", "The numbers do not add up.")
     if len(numbers) > 1:
         return "two_numbers", "More than one number is named."
-    if heard.numbered and not yes:
+    if heard.numbered:
         return "numbered_item", "The number stands behind what is sold and may name it."
     if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):
         return "order_reference", f"{numbers[0]} is the number of an order, not of pieces."

@@ -7,6 +7,7 @@ inside a phrase that means something else ("bus stop", "can't stop listening") d
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -48,6 +49,9 @@ SLIP_WORDS_MAX: Final = 12  # in a longer text some word is always one slip away
 SLIP: Final = "stop_slip"  # the rule of a stop that was typed with a slip of the finger
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
+# "f***", "sh*t", "a**holes": what people do not spell out.
+_CENSORED: Final = re.compile(r"(?<!\w)(?:[b-fhmpsw]\*{2,}|(?:sh|f|a|b|c|d|p|wh)\*+[a-z])", re.IGNORECASE)
+
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
 _ALL: Final = sum(BIT.values())
 _IDEAS: Final = _ALL & ~(_STOP | _SHORT | _ALONE | _NOT)
@@ -84,6 +88,8 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         return Stop("stop_sign", "A stop sign stands nearly alone."), True, False
     if len(text.tokens) <= PIECES_MAX and len(text.tokens) > 1 and "".join(text.tokens) == "stop":
         return Stop("stop_word", "'stop' was typed in pieces."), True, False
+    if "*" in text.own and _CENSORED.search(text.own):
+        return Stop("insult", "A word is written with stars in the place of letters."), True, False
     kinds = _kinds(text, segments)
     hits, taken = _hits(text, words, kinds)
     stop = _asked(text, hits, kinds, segments)

@@ -24,6 +24,7 @@ DIGITS_MAX: Final = 4  # of a quantity; more are a phone number, a postcode, a c
 
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u034f\u115f\u1160\u3164\uffa0\u2800"))
 _LOOK_ALIKES: Final = str.maketrans("аеорсухктмнвіѕјոοκρτυνιαεχ", "aeopcyxktmhbisjnokptuviaex")
+_CYRILLIC: Final = str.maketrans("aeopcyxkmhbt", "аеорсухкмнвт")
 _LEET: Final = str.maketrans("0134578$@", "oieastbsa")
 _BEFORE: Final = str.maketrans(
     {
@@ -68,7 +69,7 @@ _STARRED: Final = re.compile(r"(?:^|\s)\*[^\W\d][^*]*$|(?:^|\s)\w+\*$")  # "*yes
 _SAD: Final = frozenset("(/|\\")
 _GLUED: Final = re.compile(r"(ok|okay|oki|oui|yes|ja|si|yep|x|okx)(\d{1,4})|(\d{1,4})([^\W\d]+)")
 _GLUED_STOP: Final = re.compile(
-    r"(?:stop){2,}|(stopp?|arret)(?:\d{3,6}|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
+    r"(?:stop){2,}|\d{3,6}stopp?|(stopp?|arret)(?:\d{3,6}|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
 )
 _NUMBER_LAST: Final = re.compile(r"[^\W\d]+\d{1,4}")
 _LONG_RUN: Final = re.compile(r"(.)\1{2,}")
@@ -251,10 +252,10 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
         _digits(glued[2], text)
     elif glued[4] == "st" and glued[3].endswith("1") and "st" not in words.words:
         text.add("#e", ("#e",), int(glued[3]))
-    elif glued[4] in _UNITS or (glued[4] in words.words and words.language != BONED):
+    elif glued[4] in _UNITS or (glued[4] in words.words and len(glued[4]) > 1 and words.language != BONED):
         _digits(glued[3], text)
         _word(glued[4], text, words)
-    elif glued[4] in _ORDINALS and int(glued[3]):
+    elif glued[4] in _ORDINALS - words.words and int(glued[3]):
         text.add("#e", ("#e",), int(glued[3]))
     else:
         text.add(word, (word,))
@@ -283,6 +284,8 @@ def spelling(word: str, words: Vocabulary) -> str:
         alike = word.translate(_LOOK_ALIKES)
         if alike != word and alike.isascii() and (alike in words.known or any(c.isascii() for c in word)):
             word = alike
+        elif word.translate(_CYRILLIC) in words.known:
+            return word.translate(_CYRILLIC)
     if not word.isalpha() and any(c.isalpha() for c in word) and not _NUMBER_LAST.fullmatch(word):
         letters = word.translate(_LEET)
         if letters in words.known and letters in _DECIDING:
@@ -298,8 +301,8 @@ def spelling(word: str, words: Vocabulary) -> str:
 
 # Words that are put right even from digits and from one doubled letter.
 _DECIDING: Final = frozenset(
-    ("ok", "oki", "okay", "oke", "okej", "yes", "yep", "yeah", "oui", "ouais", "ja", "si", "sim", "non",
-     "no", "nein", "nej", "stop", "arret", "basta", "fin", "unsubscribe", "cancel", "quit", "end",
+    ("ok", "oki", "okay", "okey", "oke", "okej", "yes", "yep", "yeah", "oui", "ouais", "ja", "si", "sim",
+     "non", "no", "nein", "nej", "stop", "arret", "basta", "fin", "unsubscribe", "cancel", "quit", "end",
      "opt", "remove", "stopp", "stoppen", "start", "help", "gerne", "vale", "claro", "da", "tak", "evet")
 )  # fmt: skip
 

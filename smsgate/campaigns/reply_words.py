@@ -117,6 +117,7 @@ class Shared(NamedTuple):
     relatives: frozenset[str]
     neighbours_not: frozenset[str]
     farewells: frozenset[Words]
+    conjunctions: frozenset[tuple[str, str]]  # language and word
     emoji_harmless: frozenset[str]
     emoji_no: frozenset[str]
     emoji_stop: frozenset[str]
@@ -280,6 +281,9 @@ def shared() -> Shared:
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
         farewells=frozenset(entries_of(common["farewell"])),
+        conjunctions=frozenset(
+            (name, e[0]) for name, words in common["conjunctions"].items() for e in entries_of(words)
+        ),
         emoji_harmless=frozenset(common["emoji_harmless"]),
         emoji_no=frozenset(common["emoji_no"]),
         emoji_stop=frozenset(common["emoji_stop"]),
