@@ -1,5 +1,5 @@
 """
-A claim in memory: the columns of up to 1,000 messages that this node may send, and how far it got.
+A claim in memory: the columns of up to 3,000 messages that this node may send, and how far it got.
 
 A slot is `handle << SLOT_BITS | index`: it names one message while its submit_sm waits for an answer and
 its receipt for a match, so no object per message is needed on the way back.

@@ -1,7 +1,7 @@
 """
 Whose turn it is to claim, and who claims together.
 
-A chunk of a thousand people is a claim of its own. A merchant's campaigns of few people, as webhooks make
+A chunk of three thousand people is a claim of its own. A merchant's campaigns of few people, as webhooks make
 them, share one, so that ten thousand campaigns of one person are a hundred transactions.
 """
 
@@ -22,7 +22,7 @@ HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
 BATCH_WEIGHT: Final = 20  # what a batch takes besides its messages, in messages
 # Up to here a campaign of which nothing is in memory gets its first chunk.
 FIRST_HELD_MAX: Final = 2 * HELD_MAX
-CLAIM_PEOPLE_MAX: Final = 1_000  # of campaigns that share a claim: as many as a chunk has
+CLAIM_PEOPLE_MAX: Final = 3_000  # of campaigns that share a claim: as many as a chunk has
 CLAIM_CAMPAIGNS_MAX: Final = 100  # that share a claim: a cancel waits some 100 ms for it at most
 
 
@@ -83,7 +83,7 @@ def claim_groups(states: Sequence[CampaignState]) -> list[list[CampaignState]]:
     """
     Return who claims together: a merchant's campaigns of few people, from its first turn on.
 
-    So a merchant with many of them gets no more of a turn than another with a chunk of a thousand.
+    So a merchant with many of them gets no more of a turn than another with a full chunk.
     """
     groups: list[list[CampaignState]] = []
     gathering: dict[int, tuple[list[CampaignState], int]] = {}

@@ -14,7 +14,7 @@ class SendingLimits:
     poll_s: float = 0.25  # pause, resume, cancel and STOPs of another process are seen within this
     allowance_s: float = 0.25  # how many seconds of a carrier's rate one allowance step covers
     allowance_min: int = 5  # at a slow carrier a kill must not leave minutes of sending in doubt
-    allowance_max: int = 1_000  # a chunk
+    allowance_max: int = 3_000  # a chunk
     failover_s: float = 3.0  # a carrier that is away longer loses its messages to the next of the route
     guard: GuardLimits = GUARD_LIMITS  # of campaigns that have none of their own
 

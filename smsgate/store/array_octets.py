@@ -10,20 +10,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 import orjson
 
-from smsgate.store.copy_rows import micros_since_2000
-
 _TEXT_OID: Final = 25
-_INT8_OID: Final = 20
-_TIMESTAMPTZ_OID: Final = 1184
 # Dimensions, 1 when an element is NULL, type of the elements, their number, subscript of the first.
 _HEAD: Final = struct.Struct(">iiIii")
 _LENGTH: Final = struct.Struct(">i")
-_INT8: Final = struct.Struct(">iq")
 
 
 def ids_text(ids: Sequence[int]) -> str:
@@ -45,16 +39,6 @@ def texts_text(values: Sequence[str | None]) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def int8_octets(value: int) -> bytes:
-    """Return a bigint[] of one element."""
-    return _HEAD.pack(1, 0, _INT8_OID, 1, 1) + _INT8.pack(8, value)
-
-
-def timestamptz_octets(at: datetime) -> bytes:
-    """Return a timestamptz[] of one element."""
-    return _HEAD.pack(1, 0, _TIMESTAMPTZ_OID, 1, 1) + _INT8.pack(8, micros_since_2000(at))
 
 
 def text_octets(rows: Sequence[Sequence[str]]) -> list[bytes]:

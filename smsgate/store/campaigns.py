@@ -35,7 +35,9 @@ BOUGHT: Final = [
     OrderState.FULFILLED.value,
     OrderState.DISPUTED.value,
 ]
-CHUNK_SIZE: Final = 1_000  # subscribers: the unit of work, of recovery and of fairness
+CHUNK_SIZE: Final = (
+    3_000  # subscribers: the unit of work, of recovery and of fairness; docs/performance.md says why so many
+)
 
 
 class PgCampaigns:

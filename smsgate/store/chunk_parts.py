@@ -59,7 +59,7 @@ async def write_parts(connection: Connection, cuts: Sequence[Cut], owner: int) -
     if new:
         await connection.execute(
             SQL["insert_part_chunks"], new[0][0]["merchant_id"], *_columns(new, owner),
-            [chunk["subscriber_lo"] for chunk, _, _ in new], [chunk["subscriber_hi"] for chunk, _, _ in new],
+            [chunk["msisdn_lo"] for chunk, _, _ in new], [chunk["msisdn_hi"] for chunk, _, _ in new],
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 One claim in its transaction: chunks of one merchant's campaigns, whose recipients are chosen before anything
 is written.
 
-A chunk of a thousand people comes alone. Small ones, as of campaigns that a shop's webhooks make, come
+A full chunk comes alone. Small ones, as of campaigns that a shop's webhooks make, come
 together, so that each statement and the commit are there for all of them.
 
 Who must wait (hours, caps, another open offer) becomes a chunk of its own, taken by nobody before its time;
@@ -234,7 +234,6 @@ class Claim:
         wait = self._gate.wait_for_answer()
         for chunk in chunks:
             chunk.cut(wait)
-        await self._gate.uncount([msisdn for chunk in chunks for msisdn in _waiting_for_answers(chunk)])
         counts: dict[int, dict[str, int]] = {}
         cuts: list[Cut] = []
         claims: list[ChunkClaim] = []
@@ -260,7 +259,7 @@ class Claim:
             people = chunk.people
             chunk.held, chunk.closes_at = self._gate.by_hours(people.places, len(people.msisdns))
         free = [chunk.free_msisdns() for chunk in chunks]
-        capped = await self._gate.by_caps(list(chain.from_iterable(free)))
+        capped = await self._gate.know(list(chain.from_iterable(free)))
         if not capped:
             return
         for chunk in chunks:
@@ -338,13 +337,6 @@ def _apart(chunks: Sequence[ClaimedChunk]) -> list[list[ClaimedChunk]]:
         else:
             groups.append((set(msisdns), [chunk]))
     return [members for _, members in groups]
-
-
-def _waiting_for_answers(chunk: ClaimedChunk) -> list[int]:
-    """Return the numbers of those who wait because another offer is open."""
-    waiting = [part for part in chunk.parts if part.hold is not None and part.hold.reason == "open_offer"]
-    msisdns = chunk.people.msisdns
-    return [msisdns[n - chunk.base] for part in waiting for n in part.message_ids]
 
 
 def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:

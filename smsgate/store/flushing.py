@@ -40,7 +40,7 @@ _SENT_COLUMNS: Final[dict[str, Any]] = {
     "cost_micros": Kind.INT8,
     "reason": (Kind.TEXT, None),
 }
-_SENT: Final = RowFormat(repeated=10, **_SENT_COLUMNS)
+SENT: Final = RowFormat(repeated=10, **_SENT_COLUMNS)
 _SENT_WITH_PARTS: Final = RowFormat(repeated=11, **_SENT_COLUMNS, parts=(Kind.INT2, None))
 _RECEIPT: Final = RowFormat(
     repeated=4,
@@ -174,7 +174,7 @@ async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
         sent.reasons,
     )
     if not sent.parts:
-        await copy_binary(connection, "sent", _SENT.columns, _SENT.pack(*columns))
+        await copy_binary(connection, "sent", SENT.columns, SENT.pack(*columns))
         return
     data = _SENT_WITH_PARTS.pack(*columns, [sent.parts.get(place) for place in range(len(sent))])
     await copy_binary(connection, "sent", _SENT_WITH_PARTS.columns, data)

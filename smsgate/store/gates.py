@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, NamedTuple
@@ -15,7 +14,7 @@ from smsgate.campaigns.caps import DAY, WEEK, CapLimits, Contact, capped_until
 from smsgate.flows.ports import MarketingGates
 from smsgate.flows.records import Hold
 from smsgate.store import catalogue
-from smsgate.store.array_octets import ids_text, int8_octets, timestamptz_octets
+from smsgate.store.array_octets import ids_text
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
 
@@ -31,10 +30,12 @@ NO_LIMIT: Final = 2**31 - 1
 GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
 _OFFER: Final = ("campaign_id", "offer_id", "offer_version", "expires_at")  # of a campaign's row
 
+CLAIMS_LOCK: Final = 7203003  # of `one_claim_at_a_time`, in the database's numbering of advisory locks
+
 # Rows of people who have none yet, in the order of the number. Without ON CONFLICT, which costs each row a
-# second look and a record in the log; whoever meets another claim's row here fails, and begins anew careful.
+# second look and a record in the log.
 _FIRST_OFFER: Final = RowFormat(
-    repeated=6,
+    repeated=7,
     msisdn=Kind.INT8,
     message_id=Kind.INT8,
     subscriber_id=Kind.INT8,
@@ -44,9 +45,7 @@ _FIRST_OFFER: Final = RowFormat(
     offer_id=Kind.INT8,
     offer_version=Kind.INT4,
     expires_at=Kind.TIMESTAMPTZ,
-)
-_FIRST_CONTACT: Final = RowFormat(
-    repeated=3, msisdn=Kind.INT8, merchant_ids=Kind.ARRAY, at=Kind.ARRAY, last_at=Kind.TIMESTAMPTZ
+    opened_at=Kind.TIMESTAMPTZ,
 )
 
 
@@ -75,25 +74,44 @@ class Gate:
     """
     One merchant's claim at one instant.
 
-    People whom no row is about yet, nearly all of them, get theirs without regard to other claims; one that
-    meets another's row fails as a whole (unique_violation, or a deadlock, as it takes those who have a row
-    after the others), and is to be made anew, `careful` of each row.
+    An open offer is the record of a marketing message, too: caps count open offers, and what `keep_contacts`
+    kept of those that were replaced. So `know` comes first; it lets one claim at a time go on.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        gates: MarketingGates,
-        merchant_id: int,
-        now: datetime,
-        *,
-        careful: bool,
+        self, connection: Connection, gates: MarketingGates, merchant_id: int, now: datetime
     ) -> None:
-        self._careful = careful
         self._connection = connection
         self._gates = gates
         self._merchant_id = merchant_id
         self._now = now
+        self._senders: dict[int, list[str]] = {}  # by which people have an open offer, or had one
+
+    async def know(self, msisdns: Sequence[int]) -> dict[int, Hold]:
+        """Look up people; return by number those whom a cap holds."""
+        if not msisdns:
+            return {}
+        await self._connection.execute(SQL["one_claim_at_a_time"], CLAIMS_LOCK)
+        limits = self._gates.caps
+        rows = await self._connection.fetch(
+            SQL["known_people"],
+            *(ids_text(msisdns), self._merchant_id, self._now - DAY, self._now - WEEK),
+            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
+        )  # fmt: skip
+        self._senders.update((row["msisdn"], row["senders"]) for row in rows)
+        return await self._capped([row["msisdn"] for row in rows if row["capped"]])
+
+    async def _capped(self, msisdns: Sequence[int]) -> dict[int, Hold]:
+        """Return until when each of these waits."""
+        if not msisdns:
+            return {}
+        held: dict[int, Hold] = {}
+        for row in await self._connection.fetch(SQL["contacts"], msisdns):
+            contacts = [Contact(*each) for each in zip(row["merchant_ids"], row["at"], strict=True)]
+            found = capped_until(contacts, self._merchant_id, self._gates.caps, self._now)
+            assert found is not None, "both count the same contacts"
+            held[row["msisdn"]] = Hold("cap", found[1].rule, rounded_up(found[0]))
+        return held
 
     def by_hours(self, places: Sequence[str], count: int) -> tuple[dict[int, Hold], datetime | None]:
         """
@@ -120,55 +138,6 @@ class Gate:
             return dict.fromkeys(range(count), holds[places[0]]), closes_at
         return {n: holds[place] for n, place in enumerate(places) if place in holds}, closes_at
 
-    async def by_caps(self, msisdns: Sequence[int]) -> dict[int, Hold]:
-        """Count a message for everybody who may have one more, and return the others' holds by number."""
-        limits = self._gates.caps
-        if not limits.active or not msisdns:
-            return {}
-        capped = await self._capped(limits, msisdns)
-        if not capped:
-            return {}
-        held: dict[int, Hold] = {}
-        for row in await self._connection.fetch(SQL["marketing_contacts"], list(capped)):
-            contacts = [Contact(*each) for each in zip(row["merchant_ids"], row["at"], strict=True)]
-            found = capped_until(contacts, self._merchant_id, limits, self._now)
-            until, rule = (self._now, "cap") if found is None else (found[0], found[1].rule)
-            held[row["msisdn"]] = Hold("cap", rule, rounded_up(until))
-        return held
-
-    async def _capped(self, limits: CapLimits, msisdns: Sequence[int]) -> set[int]:
-        """Count everybody who may have one more; return the others."""
-        if not self._careful:
-            rows = await self._connection.fetch(SQL["contacts_there"], ids_text(msisdns))
-            there = {row["msisdn"] for row in rows}
-            first = msisdns if not there else [msisdn for msisdn in msisdns if msisdn not in there]
-            await self._first_contacts(sorted(first))
-            msisdns = list(there)
-            if not msisdns:
-                return set()
-        counted = await self._connection.fetch(
-            SQL["count_marketing"],
-            *(ids_text(msisdns), self._merchant_id, self._now, self._now - DAY, self._now - WEEK),
-            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
-        )  # fmt: skip
-        return set(msisdns).difference(row["msisdn"] for row in counted)
-
-    async def _first_contacts(self, msisdns: Sequence[int]) -> None:
-        """Count the first message of people of whom nothing is known; any cap lets one through."""
-        if msisdns:
-            tail = (
-                int8_octets(self._merchant_id),
-                timestamptz_octets(self._now),
-                micros_since_2000(self._now),
-            )
-            data = _FIRST_CONTACT.pack(msisdns, *tail)
-            await copy_binary(self._connection, "marketing_contact", _FIRST_CONTACT.columns, data)
-
-    async def uncount(self, msisdns: Sequence[int]) -> None:
-        """Take back this merchant's last message that `by_caps` counted: it does not go now."""
-        if self._gates.caps.active and msisdns:
-            await self._connection.execute(SQL["uncount_marketing"], msisdns, self._merchant_id)
-
     async def open(self, senders: Sequence[str], openings: Sequence[Opening]) -> list[dict[int, str] | None]:
         """
         Open one offer per person and sender number; return by which number each message may go, by campaign.
@@ -181,45 +150,50 @@ class Gate:
         for sender in senders:
             if not wanted.message_ids:
                 break
-            fresh = await self._first_offers(sender, wanted, openings)
-            ids = set(wanted.message_ids) if fresh is None else fresh
-            if fresh is not None:
-                ids |= await self._open_offers(sender, wanted, openings, fresh)
+            ids = await self._open(sender, wanted, openings)
             if len(ids) == len(wanted.message_ids) and sender == senders[0]:
                 return [None] * len(openings)
             opened.update(dict.fromkeys(ids, sender))
             wanted = wanted.of([n for n, each in enumerate(wanted.message_ids) if each not in opened])
         return [_own(opening.message_ids, opened, senders[0]) for opening in openings]
 
-    async def _first_offers(
-        self, sender: str, wanted: _Wanted, openings: Sequence[Opening]
-    ) -> set[int] | None:
-        """Open the offers of those who have no row; return their messages, None: everybody's."""
-        if self._careful:
-            return set()
-        rows = await self._connection.fetch(SQL["offers_there"], ids_text(wanted.msisdns), sender)
-        there = {row["msisdn"] for row in rows}
-        fresh = [n for n, msisdn in enumerate(wanted.msisdns) if msisdn not in there]
-        if fresh:
-            chosen = wanted.of(sorted(fresh, key=wanted.msisdns.__getitem__))
-            data = _FIRST_OFFER.pack(*chosen[:3], sender, self._merchant_id, *_offers(chosen, openings))
-            await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
-        return None if not there else {wanted.message_ids[n] for n in fresh}
+    async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
+        """Return the messages that got an open offer by `sender`."""
+        if not self._senders:
+            await self._first_offers(sender, wanted, openings)
+            return set(wanted.message_ids)
+        there = [sender in self._senders.get(msisdn, ()) for msisdn in wanted.msisdns]
+        first = wanted.of([n for n, known in enumerate(there) if not known])
+        await self._first_offers(sender, first, openings)
+        again = wanted.of([n for n, known in enumerate(there) if known])
+        return {*first.message_ids, *await self._next_offers(sender, again, openings)}
 
-    async def _open_offers(
-        self, sender: str, wanted: _Wanted, openings: Sequence[Opening], but: AbstractSet[int]
-    ) -> set[int]:
+    async def _first_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> None:
+        """Open the offers of people who have no row for this number."""
+        if wanted.message_ids:
+            chosen = wanted.of(sorted(range(len(wanted.msisdns)), key=wanted.msisdns.__getitem__))
+            data = _FIRST_OFFER.pack(
+                *chosen[:3],
+                *(sender, self._merchant_id, *_offers(chosen, openings)),
+                micros_since_2000(self._now),
+            )
+            await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
+
+    async def _next_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
         """Take the places of offers that are over or answered; return the messages that got one."""
-        left = wanted.of([n for n, message_id in enumerate(wanted.message_ids) if message_id not in but])
-        if not left.message_ids:
+        if not wanted.message_ids:
             return set()
+        over_at = self._now - LATE_ANSWER_GRACE
+        msisdns = ids_text(wanted.msisdns)
+        await self._connection.execute(SQL["keep_contacts"], msisdns, sender, self._now - WEEK, over_at)
         rows = await self._connection.fetch(
             SQL["open_offers"],
-            *map(ids_text, left),
+            *(msisdns, *map(ids_text, wanted[1:])),
             sender,
             self._merchant_id,
             *([opening.campaign[name] for opening in openings] for name in _OFFER),
-            self._now - LATE_ANSWER_GRACE,
+            over_at,
+            self._now,
         )
         return {row["message_id"] for row in rows}
 

@@ -63,7 +63,7 @@ class PgPrivacy:
     ) -> tuple[DataRequestRow, Mapping[str, object]]:
         async with self._database.transaction(merchant_id) as connection:
             msisdn = await self._number(connection, merchant_id, subscriber_id)
-            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            ids = await self._message_ids(connection, merchant_id, msisdn)
             asked: dict[str, tuple[str, object]] = {
                 "subscriber": ("file_subscriber", subscriber_id),
                 "consents": ("file_consents", subscriber_id),
@@ -89,7 +89,7 @@ class PgPrivacy:
         async with self._as_owner(merchant_id) as connection:
             msisdn = await self._number(connection, merchant_id, subscriber_id)
             await connection.fetch(_SQL["lock_orders"], merchant_id, msisdn)
-            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            ids = await self._message_ids(connection, merchant_id, msisdn)
             own = [self._hashes.of(merchant_id, msisdn)]
             await connection.execute(_SQL["suppress"], own, ["erased"], now)
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
@@ -104,20 +104,19 @@ class PgPrivacy:
             request = DataRequestRow(request_id, "erasure", subscriber_id, count, now)
             await self._remember(connection, merchant_id, request)
             own = await connection.fetchval(_SQL["own_transaction"])
-        await self._erase_what_crossed(merchant_id, subscriber_id, msisdn, own, now)
+        await self._erase_what_crossed(merchant_id, msisdn, own, now)
         return request, msisdn
 
-    async def _erase_what_crossed(
-        self, merchant_id: int, subscriber_id: int, msisdn: int, own: str, now: datetime
-    ) -> None:
+    async def _erase_what_crossed(self, merchant_id: int, msisdn: int, own: str, now: datetime) -> None:
         """Remove what a claim wrote that had chosen the person before, and was not committed yet."""
         await self._until_older_are_over(own)
         async with self._as_owner(merchant_id) as connection:
-            ids = await self._message_ids(connection, merchant_id, subscriber_id, msisdn)
+            ids = await self._message_ids(connection, merchant_id, msisdn)
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
             await connection.fetch(_SQL["erase_messages"], merchant_id, ids)
             for statement in WRITTEN_BY_CLAIMS:
                 await connection.fetch(_SQL[statement], merchant_id, msisdn)
+            await connection.execute(_SQL["erase_bounds"], merchant_id, msisdn)  # last: they led to the ids
 
     async def _until_older_are_over(self, own: str) -> None:
         async with self._database.control() as connection:
@@ -145,10 +144,8 @@ class PgPrivacy:
             raise NotFound(MISSING)
         return msisdn
 
-    async def _message_ids(
-        self, connection: Connection, merchant_id: int, subscriber_id: int, msisdn: int
-    ) -> list[int]:
-        rows = await connection.fetch(_SQL["message_ids"], merchant_id, subscriber_id, msisdn)
+    async def _message_ids(self, connection: Connection, merchant_id: int, msisdn: int) -> list[int]:
+        rows = await connection.fetch(_SQL["message_ids"], merchant_id, msisdn)
         return [row["message_id"] for row in rows]
 
     async def _remember(self, connection: Connection, merchant_id: int, request: DataRequestRow) -> None:

@@ -76,9 +76,8 @@ async def _choose_listed(connection: Connection, taken: Sequence[Taken]) -> list
     head = taken[0][0]
     pairs = [
         (place, subscriber_id, campaign["started_at"])
-        for place, (campaign, chunk) in enumerate(taken)
+        for place, (campaign, _) in enumerate(taken)
         for subscriber_id in set(campaign["audience_ids"])
-        if chunk["subscriber_lo"] <= subscriber_id <= chunk["subscriber_hi"]
     ]
     names = field_names(head["text"])
     rows = await connection.fetch(
@@ -86,7 +85,9 @@ async def _choose_listed(connection: Connection, taken: Sequence[Taken]) -> list
     )
     found: list[list[asyncpg.Record]] = [[] for _ in taken]
     for row in rows:
-        found[row["campaign"]].append(row)
+        chunk = taken[row["campaign"]][1]
+        if chunk["msisdn_lo"] <= row["msisdn"] <= chunk["msisdn_hi"]:
+            found[row["campaign"]].append(row)
     return [
         People(
             [row["subscriber_id"] for row in own],
@@ -106,8 +107,8 @@ async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: async
     row = await connection.fetchrow(
         SQL["candidates"],
         campaign["merchant_id"],
-        chunk["subscriber_lo"],
-        chunk["subscriber_hi"],
+        chunk["msisdn_lo"],
+        chunk["msisdn_hi"],
         campaign["audience_tags"],
         campaign["audience_ids"],
         campaign["started_at"],
@@ -124,9 +125,9 @@ async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: async
     people = People(row["subscriber_ids"], row["msisdns"], row["places"], row["fields"])
     if len(people.msisdns) <= CHUNK_SIZE:
         return people
-    last = people.subscriber_ids[CHUNK_SIZE - 1]
+    last = people.msisdns[CHUNK_SIZE - 1]
     head, no = (campaign["merchant_id"], campaign["campaign_id"]), chunk["no"]
     await connection.execute(SQL["shorten_chunk"], *head, no, last, CHUNK_SIZE)
-    rest = (no + REST_NO_STEP, last + 1, chunk["subscriber_hi"], CHUNK_SIZE)
+    rest = (no + REST_NO_STEP, last + 1, chunk["msisdn_hi"], CHUNK_SIZE)
     await connection.execute(SQL["insert_rest_chunk"], *head, *rest)
     return people.of(range(CHUNK_SIZE))._replace(places=people.places[:CHUNK_SIZE])

@@ -103,9 +103,8 @@ class Reclaim:
                 [row["sender"] for row in shut],
                 [row["message_id"] for row in shut],
             )
-            await self._gate.uncount([row["msisdn"] for row in shut])
         new = [n for n in range(len(rows)) if n not in held and ids[n] not in mine]
-        capped = await self._gate.by_caps([msisdns[n] for n in new])
+        capped = await self._gate.know([msisdns[n] for n in new])
         held |= {n: capped[msisdns[n]] for n in new if msisdns[n] in capped}
         new = [n for n in new if n not in held]
         opening = Opening(
@@ -117,7 +116,6 @@ class Reclaim:
         (opened,) = await self._gate.open([sender], [opening])
         if opened is not None:
             waits = [n for n in new if ids[n] not in opened]
-            await self._gate.uncount([msisdns[n] for n in waits])
             held |= dict.fromkeys(waits, self._gate.wait_for_answer())
         return held
 

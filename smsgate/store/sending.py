@@ -92,13 +92,12 @@ class StoredSending:
         claim = partial(
             self._claim_chunks, merchant_id, campaign_ids, owner, allowance_step, now, gates, splits
         )
-        for careful in (False, True):
-            try:
-                return await claim(careful=careful)
-            except StoreError as exc:  # another claim reached one of these people at the same time
-                if exc.sqlstate not in CROSSED:
-                    raise
-        return await claim(careful=True)
+        try:
+            return await claim()
+        except StoreError as exc:  # an answer or a STOP reached one of these people at the same time
+            if exc.sqlstate not in CROSSED:
+                raise
+        return await claim()
 
     async def _claim_chunks(
         self,
@@ -109,8 +108,6 @@ class StoredSending:
         now: datetime,
         gates: MarketingGates,
         splits: Mapping[int, Split],
-        *,
-        careful: bool,
     ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
             rows = await connection.fetch(SQL["campaign_offers"], merchant_id, campaign_ids)
@@ -118,7 +115,7 @@ class StoredSending:
             chunks = await connection.fetch(SQL["take_chunks"], merchant_id, list(offers), owner, now)
             taken = [(offers[chunk["campaign_id"]], chunk) for chunk in chunks]
             new = [each for each in taken if each[1]["message_id_base"] is None]
-            gate = Gate(connection, gates, merchant_id, now, careful=careful)
+            gate = Gate(connection, gates, merchant_id, now)
             claims: list[ChunkClaim] = []
             if new:
                 claim = Claim(connection, self._ids, gate, merchant_id, owner, now)

@@ -12,27 +12,28 @@ from tests.api.commerce_setup import Shop
 
 async def chunks_of(shop: Shop, campaign: dict[str, Any]) -> list[Any]:
     return await shop.fetch(
-        "SELECT no, subscriber_lo, subscriber_hi, size, state FROM campaign_chunk "
-        "WHERE campaign_id = $1 ORDER BY no",
+        "SELECT no, msisdn_lo, msisdn_hi, size, state FROM campaign_chunk WHERE campaign_id = $1 ORDER BY no",
         shop.id_of(Kind.CAMPAIGN, campaign["id"]),
     )
 
 
-async def test_a_start_cuts_2500_subscribers_into_three_ranges_that_hold_each_once(shop: Shop) -> None:
-    ids = await shop.subscribers(2_000) + await shop.subscribers(500)
+async def test_a_start_cuts_7500_subscribers_into_three_ranges_that_hold_each_once(shop: Shop) -> None:
+    await shop.subscribers(6_000)
+    await shop.subscribers(1_500)
+    numbers = [row["msisdn"] for row in await shop.fetch("SELECT msisdn FROM subscriber ORDER BY msisdn")]
     await shop.subscribers(40, state="unsubscribed")
     campaign = await shop.campaign()
     started = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
     assert started.status == 200, started
-    assert (started.body["state"], started.body["recipients"]) == ("sending", 2_500)
+    assert (started.body["state"], started.body["recipients"]) == ("sending", 7_500)
     chunks = await chunks_of(shop, campaign)
     assert [(row["no"], row["size"], row["state"]) for row in chunks] == [
-        (0, 1_000, "ready"), (1, 1_000, "ready"), (2, 500, "ready"),
+        (0, 3_000, "ready"), (1, 3_000, "ready"), (2, 1_500, "ready"),
     ]  # fmt: skip
-    covered = [id_ for row in chunks for id_ in ids if row["subscriber_lo"] <= id_ <= row["subscriber_hi"]]
-    assert covered == ids
-    assert chunks[0]["subscriber_lo"] == ids[0]
-    assert chunks[-1]["subscriber_hi"] == ids[-1]
+    covered = [each for row in chunks for each in numbers if row["msisdn_lo"] <= each <= row["msisdn_hi"]]
+    assert covered == numbers
+    assert chunks[0]["msisdn_lo"] == numbers[0]
+    assert chunks[-1]["msisdn_hi"] == numbers[-1]
     assert await shop.value("SELECT count(*) FROM message") == 0
 
 
@@ -168,12 +169,12 @@ async def test_pause_resume_and_cancel_follow_the_table(shop: Shop) -> None:
 
 
 async def test_twenty_starts_at_once_make_one_set_of_chunks(shop: Shop) -> None:
-    await shop.subscribers(1_500)
+    await shop.subscribers(3_500)
     campaign = await shop.campaign()
     path = f"/v1/campaigns/{campaign['id']}/start"
     answers = await asyncio.gather(*(shop.caller.post(path) for _ in range(20)))
     assert sorted(answer.status for answer in answers) == [200] + [409] * 19
-    assert [row["size"] for row in await chunks_of(shop, campaign)] == [1_000, 500]
+    assert [row["size"] for row in await chunks_of(shop, campaign)] == [3_000, 500]
 
 
 async def test_progress_comes_from_the_counters(shop: Shop) -> None:

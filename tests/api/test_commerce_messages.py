@@ -104,7 +104,7 @@ async def test_messages_are_listed_by_campaign_subscriber_and_time(shop: Shop) -
     c = await shop.sent_message(other, first)
     for made, base, count in ((campaign, a, b - a + 1), (other, c, 1)):
         await shop.execute(
-            "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+            "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, "
             "message_id_base, message_count) VALUES ($1, $2, 0, $3, $4, 2, $5, $6)",
             shop.merchant_id, shop.id_of(Kind.CAMPAIGN, made["id"]), first, second, base,
             min(count, 2**31 - 1),
@@ -142,7 +142,7 @@ async def test_a_campaigns_messages_are_listed_by_what_became_of_them(shop: Shop
         shop.merchant_id, sent[5], shop.clock.now(),
     )  # fmt: skip
     await shop.execute(
-        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, "
         "message_id_base, message_count) VALUES ($1, $2, 0, $3, $4, 7, $5, $6)",
         shop.merchant_id, shop.id_of(Kind.CAMPAIGN, campaign["id"]), buyers[0], buyers[-1], sent[0],
         min(sent[-1] - sent[0] + 1, 2**31 - 1),

@@ -63,12 +63,12 @@ NOTHING = {"offer": 0, "offer_version": 0, "campaign": 0, "campaign_chunk": 0, "
 
 
 async def test_a_shops_own_webhook_becomes_an_offer_on_its_way(shop: Shop) -> None:
-    await shop.subscribers(2_500)
+    await shop.subscribers(6_500)
     made = await created(shop)
     answer = await fire(shop, made["id"], made["secret"], a_shop_event())
     assert answer.status == 202, answer
     campaign = (await shop.caller.get(f"/v1/campaigns/{answer.body['campaign']}")).body
-    assert (campaign["state"], campaign["recipients"], campaign["trigger"]) == ("sending", 2_500, made["id"])
+    assert (campaign["state"], campaign["recipients"], campaign["trigger"]) == ("sending", 6_500, made["id"])
     assert campaign["offer"] == answer.body["offer"]
     offer = (await shop.caller.get(f"/v1/offers/{campaign['offer']}")).body
     assert (offer["text"], offer["price"], offer["external_id"]) == (TEXT, "19.90", "evt-1")

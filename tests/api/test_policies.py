@@ -22,7 +22,7 @@ async def a_waiting_message(shop: Shop, hold: Hold, *, members: bool = False) ->
     campaign = await shop.campaign()
     message_id = await shop.sent_message(campaign, buyer, status=None)
     await shop.execute(
-        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size, "
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, "
         "message_id_base, message_count, not_before, hold, hold_rule, members) "
         "VALUES ($1, $2, 9, 0, 0, 1, $3, 5, $4, $5, $6, $7)",
         shop.merchant_id, shop.id_of(Kind.CAMPAIGN, campaign["id"]), message_id - 2, hold.until, hold.reason,

@@ -16,7 +16,8 @@ from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
-from smsgate.store.gates import rounded_up
+from smsgate.store import catalogue
+from smsgate.store.gates import CLAIMS_LOCK, rounded_up
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
@@ -245,8 +246,8 @@ async def test_a_cap_of_one_merchant_leaves_others_alone_and_counts_what_waited_
         assert len((await claimer.claim(first, now))[0].message_ids) == 4
         assert await claimer.claim(second, now + timedelta(days=6)) == []
         assert await holds(world) == {("cap", "cap-merchant-week"): 4}
-        counts = await world.rows("SELECT cardinality(at) AS n FROM marketing_contact ORDER BY msisdn")
-        assert [row["n"] for row in counts] == [3, 1, 1, 1]
+        assert await world.value("SELECT count(*) FROM open_offer WHERE opened_at = $1", now) == 4
+        assert await world.value("SELECT cardinality(at) FROM marketing_contact") == 2
 
 
 @pytest.mark.parametrize("limits", [CapLimits(person_per_day_max=1), CapLimits(merchant_per_day_max=1)])
@@ -273,7 +274,7 @@ async def test_whoever_has_an_open_offer_waits_and_is_not_counted_by_the_cap(dat
         await claimer.claim(first, now)
         assert await claimer.claim(second, now) == []
         assert await holds(world) == {("open_offer", "open-offer"): 5}
-        assert await world.value("SELECT max(cardinality(at)) FROM marketing_contact") == 1
+        assert await world.value("SELECT count(*) FROM marketing_contact") == 0
         await world.execute("UPDATE open_offer SET answered_at = now() WHERE msisdn % 5 < 2")
         (claim,) = await claimer.claim(second, now + timedelta(minutes=16))
         assert len(claim.msisdns) == 2
@@ -292,7 +293,7 @@ async def test_the_next_offer_goes_out_by_another_number_of_the_pool_and_a_third
         await world.execute("UPDATE offer_version SET sender_pool = $1", [SENDER, OTHER_SENDER])
         claimer = Claimer(world, ALWAYS_OPEN)
         await world.execute(
-            "UPDATE campaign_chunk SET subscriber_hi = 10003 WHERE campaign_id = $1", campaigns[0]
+            "UPDATE campaign_chunk SET msisdn_hi = $2 WHERE campaign_id = $1", campaigns[0], FIRST_MSISDN + 3
         )
         (first,) = await claimer.claim(campaigns[0], now)
         assert (first.offer.sender, len(first.message_ids)) == (SENDER, 4)
@@ -329,7 +330,9 @@ async def test_a_dead_owners_part_leaves_what_waits_beside_it_alone(database: Da
     async with a_world(database, subscribers=6) as world:
         first, second = await world.campaign(), await world.campaign(expires_in=timedelta(days=2))
         claimer = Claimer(world, ALWAYS_OPEN)
-        await world.execute("UPDATE campaign_chunk SET subscriber_hi = 10002 WHERE campaign_id = $1", first)
+        await world.execute(
+            "UPDATE campaign_chunk SET msisdn_hi = $2 WHERE campaign_id = $1", first, FIRST_MSISDN + 2
+        )
         await claimer.claim(first, now)
         (claim,) = await claimer.claim(second, now)
         assert len(claim.message_ids) == 3
@@ -373,12 +376,68 @@ async def claimed_while(world: World, insert: str, *values: object, gates: Gates
     watcher = await world.database.connect(ADMIN)
     try:
         async with world.database.bulk_transaction() as other:
+            await other.execute("SELECT pg_advisory_xact_lock($1)", CLAIMS_LOCK)  # as every claim does
             await other.execute(insert, *values)
             claiming = asyncio.create_task(Claimer(world, gates).claim(campaign_id, datetime.now(UTC)))
             await eventually(lambda: watcher.fetchval(WAITS))
         return await claiming
     finally:
         await watcher.close()
+
+
+async def test_a_message_before_the_last_by_a_number_counts_for_the_caps_a_week_long(
+    database: Database,
+) -> None:
+    """Each offer takes the place of the one before; what that was is kept as long as a cap looks back."""
+    gates = Gates(enforce_hours=False, caps=CapLimits(merchant_per_week_max=3))
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=3) as world:
+        claimer = Claimer(world, gates)
+        for day in range(3):
+            campaign_id = await world.campaign(expires_in=timedelta(days=30))
+            (claim,) = await claimer.claim(campaign_id, now + timedelta(days=day))
+            assert len(claim.message_ids) == 3
+            await world.execute("UPDATE open_offer SET answered_at = now()")
+        fourth = await world.campaign(expires_in=timedelta(days=30))
+        assert await claimer.claim(fourth, now + timedelta(days=6)) == []
+        assert await holds(world) == {("cap", "cap-merchant-week"): 3}
+        (claim,) = await claimer.claim(fourth, now + timedelta(days=7, hours=1))
+        assert len(claim.message_ids) == 3
+        kept = await world.rows("SELECT at FROM marketing_contact ORDER BY msisdn")
+        assert [row["at"] for row in kept] == [[now + timedelta(days=1), now + timedelta(days=2)]] * 3
+
+
+async def test_an_offer_that_never_left_counts_for_no_cap(database: Database) -> None:
+    gates = Gates(enforce_hours=False, caps=CapLimits(merchant_per_day_max=1))
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=4) as world:
+        first, second = await world.campaign(), await world.campaign(expires_in=timedelta(days=2))
+        claimer = Claimer(world, gates)
+        await claimer.claim(first, now)
+        await claimer.store.release_forgotten(set(), set(), owner=OWNER)
+        await world.set_state(first, "cancelled")
+        await claimer.store.recover(segments_of=lambda _, text: len(text), now=now)
+        assert await not_sent(world) == {"cancelled": 4}
+        (again,) = await claimer.claim(second, now + timedelta(minutes=1))
+        assert len(again.message_ids) == 4
+        assert await world.value("SELECT count(*) FROM marketing_contact") == 0
+
+
+async def test_what_was_sent_before_a_stop_counts_for_other_merchants(database: Database) -> None:
+    gates = Gates(enforce_hours=False, caps=CapLimits(person_per_day_max=1))
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=2) as world:
+        claimer = Claimer(world, gates)
+        await claimer.claim(await world.campaign(), now)
+        async with world.database.bulk_transaction() as connection:
+            close = catalogue.load("inbound")["close_offers"]
+            await connection.execute(close, [MERCHANT], [FIRST_MSISDN])
+        assert await world.value("SELECT count(*) FROM open_offer") == 1
+        kept = await world.rows("SELECT msisdn, merchant_ids, at FROM marketing_contact")
+        assert [tuple(row) for row in kept] == [(FIRST_MSISDN, [MERCHANT], [now])]
+        other = await world.campaign(sender=OTHER_SENDER, expires_in=timedelta(days=3))
+        assert await claimer.claim(other, now + timedelta(hours=1)) == []
+        assert await holds(world) == {("cap", "cap-person-day"): 2}
 
 
 async def test_of_two_claims_that_reach_a_person_at_once_the_second_waits_for_the_answer(
@@ -388,8 +447,8 @@ async def test_of_two_claims_that_reach_a_person_at_once_the_second_waits_for_th
         (claim,) = await claimed_while(
             world,
             "INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, "
-            "offer_version, subscriber_id, expires_at) "
-            "VALUES ($1, $2, 8, 1, 1, 1, 1, 1, now() + interval '1 hour')",
+            "offer_version, subscriber_id, expires_at, opened_at) "
+            "VALUES ($1, $2, 8, 1, 1, 1, 1, 1, now() + interval '1 hour', now())",
             FIRST_MSISDN + 3,
             SENDER,
             gates=ALWAYS_OPEN,

@@ -27,9 +27,9 @@ async def a_small_campaign(world: World, *people: int, **changes: object) -> int
         *(campaign_id, ids, len(ids)),
     )
     await world.execute(
-        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size) "
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size) "
         "VALUES ($1, $2, 0, $3, $4, $5)",
-        *(MERCHANT, campaign_id, min(ids), max(ids), len(ids)),
+        *(MERCHANT, campaign_id, FIRST_MSISDN + min(people), FIRST_MSISDN + max(people), len(ids)),
     )
     return campaign_id
 

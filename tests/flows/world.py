@@ -245,10 +245,10 @@ class World:
                 not guarded,
             )
             await connection.execute(
-                "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, "
-                "size) SELECT $1, $2, row_number() OVER (ORDER BY g), min(subscriber_id), "
-                "max(subscriber_id), count(*) "
-                "FROM (SELECT subscriber_id, (row_number() OVER (ORDER BY subscriber_id) - 1) / $3 AS g "
+                "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, "
+                "size) SELECT $1, $2, row_number() OVER (ORDER BY g), min(msisdn), "
+                "max(msisdn), count(*) "
+                "FROM (SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $3 AS g "
                 "FROM subscriber WHERE merchant_id = $1 AND offers_state = 'subscribed' "
                 "AND ($4::text[] IS NULL OR tags && $4)) AS s GROUP BY g",
                 merchant,

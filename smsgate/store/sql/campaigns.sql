@@ -69,9 +69,9 @@ RETURNING campaign_id;
 
 -- name: write_chunks
 -- scope: merchant
--- A chunk is a range of subscriber ids; who of the range may get the offer is decided again by its claim.
+-- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim.
 WITH numbered AS (
-    SELECT subscriber_id, (row_number() OVER (ORDER BY subscriber_id) - 1) / $5::int AS no
+    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $5::int AS no
     FROM subscriber
     WHERE merchant_id = $1 AND offers_state = 'subscribed'
         AND ($3::text[] IS NULL OR tags && $3)
@@ -82,8 +82,8 @@ WITH numbered AS (
         AND ($8::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
             AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($8) AND n.state = ANY ($9::text[])))
 ), written AS (
-    INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
-    SELECT $1, $2, no, min(subscriber_id), max(subscriber_id), count(*)
+    INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
+    SELECT $1, $2, no, min(msisdn), max(msisdn), count(*)
     FROM numbered
     GROUP BY no
     RETURNING size
@@ -94,8 +94,8 @@ SELECT coalesce(sum(size), 0)::bigint AS recipients FROM written;
 -- scope: merchant
 -- Of audiences that name up to a chunk's size of people: pairs of campaign and subscriber. LATERAL with a limit:
 -- by the key for each, however few rows the planner takes the table to have.
-INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
-SELECT $1, t.campaign_id, 0, min(s.subscriber_id), max(s.subscriber_id), count(*)
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
+SELECT $1, t.campaign_id, 0, min(s.msisdn), max(s.msisdn), count(*)
 FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, subscriber_id)
 CROSS JOIN LATERAL (
     SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1

@@ -51,7 +51,7 @@ UPDATE campaign_chunk AS c
    SET state = 'claimed', owner = $3, fence = fence + 1
   FROM found
  WHERE c.merchant_id = $1 AND c.campaign_id = found.campaign_id AND c.no = found.no
-RETURNING c.merchant_id, c.campaign_id, c.no, subscriber_lo, subscriber_hi, fence, message_id_base, message_count,
+RETURNING c.merchant_id, c.campaign_id, c.no, msisdn_lo, msisdn_hi, fence, message_id_base, message_count,
           allowance, members
 
 -- name: campaign_offers
@@ -109,13 +109,17 @@ RETURNING campaign_id
 -- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
 -- A STOP to a sender number ($8) counts, were it said before the person subscribed.
 -- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
+-- One or two fields, as nearly every text has, are taken without a query of their own for each person.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
        CASE WHEN min(place) IS NOT DISTINCT FROM max(place) THEN ARRAY[coalesce(min(place), $9)] ELSE array_agg(place) END
            AS places,
-       array_agg(ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n))
-           FILTER (WHERE cardinality($14) > 0) AS fields
+       array_agg(CASE cardinality($14::text[])
+                     WHEN 1 THEN ARRAY[coalesce(fields ->> $14[1], '')]
+                     WHEN 2 THEN ARRAY[coalesce(fields ->> $14[1], ''), coalesce(fields ->> $14[2], '')]
+                     ELSE ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14) WITH ORDINALITY AS f (name, n) ORDER BY n)
+                 END) FILTER (WHERE cardinality($14) > 0) AS fields
   FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
-         WHERE merchant_id = $1 AND subscriber_id BETWEEN $2 AND $3 AND offers_state = 'subscribed'
+         WHERE merchant_id = $1 AND msisdn BETWEEN $2 AND $3 AND offers_state = 'subscribed'
            AND ($4::text[] IS NULL OR tags && $4)
            AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
            AND ($10::jsonb IS NULL OR fields @> $10)
@@ -126,7 +130,7 @@ SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(arra
            AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
            AND NOT EXISTS (SELECT FROM sender_stop x
                             WHERE x.merchant_id = $1 AND x.sender = ANY($8::text[]) AND x.msisdn = subscriber.msisdn)
-         ORDER BY subscriber_id LIMIT $7) AS chosen
+         ORDER BY msisdn LIMIT $7) AS chosen
 
 -- name: listed_candidates
 -- scope: merchant
@@ -145,45 +149,82 @@ SELECT t.place AS campaign, s.subscriber_id, s.msisdn, CASE WHEN s.place = '' TH
 
 -- name: shorten_chunk
 -- scope: merchant
-UPDATE campaign_chunk SET subscriber_hi = $4, size = $5 WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
+UPDATE campaign_chunk SET msisdn_hi = $4, size = $5 WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3
 
 -- name: insert_rest_chunk
 -- scope: merchant
 -- Its number is its own whoever claims beside us: each chunk of the start has its own row of them.
-INSERT INTO campaign_chunk (merchant_id, campaign_id, no, subscriber_lo, subscriber_hi, size)
+INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
 VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: insert_part_chunks
 -- scope: merchant
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, message_id_base, message_count, size, allowance, state, owner,
-                            members, not_before, hold, hold_rule, subscriber_lo, subscriber_hi, fence)
+                            members, not_before, hold, hold_rule, msisdn_lo, msisdn_hi, fence)
 SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, t.owner, t.members::bigint[], t.not_before,
        t.hold, t.hold_rule, t.lo, t.hi, 1
   FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::text[], $8::bigint[], $9::text[],
               $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
     AS t (campaign_id, no, base, count, allowance, state, owner, members, not_before, hold, hold_rule, lo, hi)
 
--- name: offers_there
+-- name: one_claim_at_a_time
+-- scope: control
+-- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there.
+SELECT pg_advisory_xact_lock($1)
+
+-- name: known_people
 -- scope: msisdn
--- LATERAL with a limit, here and in `contacts_there`: by the key for each, however few rows the planner takes the table
--- to have; else it reads the whole table and looks through the whole list for each row, while there are no statistics.
-SELECT o.msisdn
+-- Of people who have an open offer, or had one in the last week: by which numbers, and whether they had as many messages as a
+-- cap lets through. LATERAL with a limit: by the key for each, however few rows the planner takes a table to have; else it
+-- reads the whole table and looks through the whole list for each row, while there are no statistics.
+SELECT t.msisdn, array_remove(array_agg(k.sender), NULL) AS senders,
+       count(*) FILTER (WHERE k.at > $3) >= $5::int OR count(*) FILTER (WHERE k.at > $4) >= $6::int
+           OR count(*) FILTER (WHERE k.at > $3 AND k.merchant_id = $2) >= $7::int
+           OR count(*) FILTER (WHERE k.at > $4 AND k.merchant_id = $2) >= $8::int AS capped
   FROM unnest($1::text::bigint[]) AS t (msisdn)
- CROSS JOIN LATERAL (SELECT msisdn FROM open_offer WHERE msisdn = t.msisdn AND sender = $2 LIMIT 1) AS o
+ CROSS JOIN LATERAL (
+    (SELECT sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000)
+     UNION ALL
+    (SELECT NULL, u.m, u.a FROM (SELECT merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c,
+            unnest(c.merchant_ids, c.at) AS u (m, a))
+ ) AS k
+ GROUP BY t.msisdn
+
+-- name: contacts
+-- scope: msisdn
+SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
+  FROM (SELECT msisdn, merchant_id, opened_at AS at FROM open_offer
+         WHERE msisdn = ANY($1::bigint[]) AND opened_at IS NOT NULL
+         UNION ALL
+        SELECT c.msisdn, u.m, u.a FROM marketing_contact c, unnest(c.merchant_ids, c.at) AS u (m, a)
+         WHERE c.msisdn = ANY($1::bigint[])) AS k
+ GROUP BY k.msisdn
+
+-- name: keep_contacts
+-- scope: msisdn
+-- Of offers whose place may be taken ($4: over by then), before it is. All are locked in the order of the number, so that
+-- an answer cannot free a place in between.
+WITH held AS MATERIALIZED (
+    SELECT msisdn, merchant_id, opened_at, answered_at IS NOT NULL OR expires_at < $4 AS free FROM open_offer
+     WHERE msisdn = ANY($1::text::bigint[]) AND sender = $2
+     ORDER BY msisdn
+       FOR UPDATE)
+SELECT keep_contacts(array_agg(msisdn), array_agg(merchant_id), array_agg(opened_at), $3) FROM held WHERE free
 
 -- name: open_offers
 -- scope: msisdn
 -- Rows are taken in the order of the number: two claims that meet never wait for each other in a circle.
-INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, expires_at)
+INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id,
+                        expires_at, opened_at)
 SELECT t.msisdn, $5, $6, ($7::bigint[])[1 + t.place], t.message_id, ($8::bigint[])[1 + t.place],
-       ($9::int[])[1 + t.place], t.subscriber_id, ($10::timestamptz[])[1 + t.place]
+       ($9::int[])[1 + t.place], t.subscriber_id, ($10::timestamptz[])[1 + t.place], $12
   FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
     AS t (msisdn, message_id, subscriber_id, place)
  ORDER BY t.msisdn
     ON CONFLICT (msisdn, sender) DO UPDATE
    SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
        offer_id = excluded.offer_id, offer_version = excluded.offer_version, subscriber_id = excluded.subscriber_id,
-       expires_at = excluded.expires_at, answered_at = NULL
+       expires_at = excluded.expires_at, opened_at = excluded.opened_at, answered_at = NULL
  WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $11
 RETURNING message_id
 
@@ -191,45 +232,6 @@ RETURNING message_id
 -- scope: msisdn
 SELECT message_id FROM open_offer
  WHERE msisdn = ANY($1::bigint[]) AND sender = $2 AND message_id = ANY($3::bigint[])
-
--- name: contacts_there
--- scope: msisdn
-SELECT c.msisdn
-  FROM unnest($1::text::bigint[]) AS t (msisdn)
- CROSS JOIN LATERAL (SELECT msisdn FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c
-
--- name: count_marketing
--- scope: msisdn
--- In the order of the number, as `open_offers`. Who has had as many as a cap lets through is not counted, nor returned.
-INSERT INTO marketing_contact AS c (msisdn, merchant_ids, at, last_at)
-SELECT t.msisdn, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3
-  FROM unnest($1::text::bigint[]) AS t (msisdn)
- ORDER BY t.msisdn
-    ON CONFLICT (msisdn) DO UPDATE
-   SET merchant_ids = ARRAY(SELECT u.m FROM unnest(c.merchant_ids, c.at) WITH ORDINALITY AS u (m, a, n)
-                             WHERE u.a > $5 ORDER BY u.n) || $2::bigint,
-       at = ARRAY(SELECT u.a FROM unnest(c.at) WITH ORDINALITY AS u (a, n) WHERE u.a > $5 ORDER BY u.n) || $3::timestamptz,
-       last_at = $3
- WHERE (SELECT count(*) FILTER (WHERE u.a > $4) < $6::int AND count(*) FILTER (WHERE u.a > $5) < $7::int
-           AND count(*) FILTER (WHERE u.m = $2 AND u.a > $4) < $8::int
-           AND count(*) FILTER (WHERE u.m = $2 AND u.a > $5) < $9::int
-          FROM unnest(c.merchant_ids, c.at) AS u (m, a))
-RETURNING c.msisdn
-
--- name: marketing_contacts
--- scope: msisdn
-SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn = ANY($1::bigint[])
-
--- name: uncount_marketing
--- scope: msisdn
--- The last contact of this merchant goes.
-UPDATE marketing_contact AS c
-   SET merchant_ids = c.merchant_ids[:p.n - 1] || c.merchant_ids[p.n + 1:], at = c.at[:p.n - 1] || c.at[p.n + 1:]
-  FROM (SELECT o.msisdn, max(u.n)::int AS n
-          FROM marketing_contact o, unnest(o.merchant_ids) WITH ORDINALITY AS u (m, n)
-         WHERE o.msisdn = ANY($1::bigint[]) AND u.m = $2
-         GROUP BY o.msisdn) AS p
- WHERE c.msisdn = p.msisdn
 
 -- name: insert_not_sent
 -- scope: merchant

@@ -75,13 +75,21 @@ SELECT order_id FROM orders WHERE merchant_id = $1 AND msisdn = $2 ORDER BY orde
 
 -- name: message_ids
 -- scope: merchant
--- An offer's messages are found by the chunks whose people may hold the subscriber; the others have an index.
+-- An offer's messages are found by the chunks whose numbers may hold the person's; the others have an index.
 SELECT m.message_id FROM campaign_chunk k
   JOIN message m ON m.merchant_id = k.merchant_id AND m.message_id >= k.message_id_base
                 AND m.message_id < k.message_id_base + k.message_count
- WHERE k.merchant_id = $1 AND k.subscriber_lo <= $2 AND k.subscriber_hi >= $2 AND m.msisdn = $3
+ WHERE k.merchant_id = $1 AND k.msisdn_lo <= $2 AND k.msisdn_hi >= $2 AND m.msisdn = $2
 UNION
-SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AND msisdn = $3
+SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AND msisdn = $2
+
+-- name: erase_bounds
+-- scope: merchant
+-- A chunk's range begins and ends with somebody's number; without this person it is the same people's, or nobody's.
+UPDATE campaign_chunk
+   SET msisdn_lo = CASE WHEN msisdn_lo = msisdn_hi THEN 0 ELSE msisdn_lo + (msisdn_lo = $2)::int END,
+       msisdn_hi = CASE WHEN msisdn_lo = msisdn_hi THEN 0 ELSE msisdn_hi - (msisdn_hi = $2)::int END
+ WHERE merchant_id = $1 AND $2 IN (msisdn_lo, msisdn_hi)
 
 -- name: erase_messages
 -- scope: merchant
