@@ -96,7 +96,7 @@ class EsmeIntake:
             return VendorStatus.SUSPENDED
         if self._queue.qsize() >= QUEUE_MAX or self._closing:
             return Status.THROTTLED
-        if self.halted or self._storing.asking:
+        if self.halted or self.asking:
             return Status.MSGQFUL
         judged = self._judge.submission(account, pdu, self._clock.now())
         if isinstance(judged, int):
@@ -123,6 +123,11 @@ class EsmeIntake:
         return False
 
     # ------------------------------------------------------------ committing
+
+    @property
+    def asking(self) -> bool:
+        """Return whether the fate of what was committed last is open, so that nothing more is taken."""
+        return self._storing.asking
 
     def backlog(self) -> int:
         return self._queue.qsize()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
+import orjson
 
 from smsgate.campaigns.rendering import field_names
 from smsgate.store import catalogue
@@ -122,7 +123,8 @@ async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: async
         list(field_names(campaign["text"])),
     )
     assert row is not None
-    people = People(row["subscriber_ids"], row["msisdns"], row["places"], row["fields"])
+    fields = None if row["fields"] is None else orjson.loads(row["fields"])
+    people = People(row["subscriber_ids"], row["msisdns"], row["places"], fields)
     if len(people.msisdns) <= CHUNK_SIZE:
         return people
     last = people.msisdns[CHUNK_SIZE - 1]

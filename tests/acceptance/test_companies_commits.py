@@ -106,7 +106,9 @@ async def test_submits_whose_fate_stays_unknown_get_no_answer_and_their_session_
         esme, other = await company.raw(), await company.raw(await company.another_account("other"))
         wire.break_after, wire.mends = True, False
         esme.writer.write(b"".join(submits(2)))
-        await eventually(lambda: wire.broken)
+        esmes = company.town.process.esmes
+        assert esmes is not None
+        await eventually(lambda: esmes.intake.asking)
         # Whoever submits now is told for certain: this was not stored, come again.
         assert await statuses(other, a_submit(1)) == [Status.MSGQFUL]
         company.town.clock.skip(11)  # nobody waits longer for an answer
