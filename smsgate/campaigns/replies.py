@@ -96,7 +96,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     seen = clean(raw)
     own = strip_quoted(seen)
     text = take_apart(own, words)
-    segments = classify(text, words, named(names))
+    called = named(names)
+    segments = classify(text, words, called)
     stop, heard, negated = read_stop(text, words, segments)
     alone = own.strip() == seen.strip()  # nothing was quoted or signed
     if stop is None and not alone and _ENDS_IN_STOP.search(seen):
@@ -117,7 +118,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         )
     if not language.casefold().startswith("en") and _alone(ENGLISH_YES, text, segments):
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
-    found = _in_context(decide(text, segments), context)
+    found = _in_context(decide(text, segments, called), context)
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
         return Found(
             Label.UNCLEAR,
@@ -144,6 +145,8 @@ def _in_context(found: Found, context: Context) -> Found:
         return Found(
             Label.CHOICE, "list_number", "The message listed numbered answers.", choice=str(found.quantity)
         )
+    if context is Context.LIST and found.label is Label.ACCEPT:
+        return Found(Label.UNCLEAR, "list_unnamed", "The message listed answers, and none of them is named.")
     if context is Context.POLL and ordering:
         return Found(Label.FEEDBACK, "poll_answer", "A rating question is open, no offer.")
     if (context in {Context.NONE, Context.OPTIN} and ordering) or (

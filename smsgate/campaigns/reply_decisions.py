@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, placed
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
@@ -60,8 +60,8 @@ class Heard(NamedTuple):
     language: str  # of the first phrase that decides
     cut_off: bool
     yes_last: bool  # a yes that is more than "OK" stands behind all praise
-    more: bool  # something is asked for besides: "yes and a poster"
-    numbered: bool  # the number stands behind what is sold: "CD 2" is the second as well as two
+    segments: list[Segment]
+    names: frozenset[str]
 
 
 def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
@@ -94,8 +94,9 @@ def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
 _BEFORE_A_NAME: Final = frozenset(("function", "choice", "item", "pronoun", "named", "praise", "interest"))
 
 
-def decide(text: TakenApart, segments: list[Segment]) -> Found:
-    heard = _hear(text, _only_signed(text, segments))
+def decide(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> Found:
+    """Return what the phrases of a text decide; `names` are the words of the shop's and the item's names."""
+    heard = _hear(text, _only_signed(text, segments), names)
     by = heard.by
     if text.emojis and not shared().emoji_no.isdisjoint(text.emojis):
         by.setdefault("no", []).append("a negative sign")
@@ -109,7 +110,7 @@ def decide(text: TakenApart, segments: list[Segment]) -> Found:
     return found._replace(language=heard.language)
 
 
-def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
+def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> Heard:
     by: dict[str, list[str]] = {}
     unknown: list[str] = []
     numbers: list[int] = []
@@ -154,22 +155,7 @@ def _hear(text: TakenApart, segments: list[Segment]) -> Heard:
             plain_yes = place
         elif segment.category in {"praise", "weak"}:
             praised = place
-    numbered = not text.times and any(
-        first.category == "item" and second.category == "number"
-        for first, second in pairwise(segments)
-        if second.start not in {start for start, _ in text.clauses}
-    )
-    more = any(
-        first.category == "function"
-        and second.category in _THINGS
-        and (first.language, text.tokens[first.start]) in shared().conjunctions
-        for first, second in pairwise(segments[1:])
-    )
-    yes_last = plain_yes > praised
-    return Heard(by, unknown, numbers, chosen, language, cut_off, yes_last, more=more, numbered=numbered)
-
-
-_THINGS: Final = frozenset(("function", "number", "item", "pronoun", "named", "quantity", "choice"))
+    return Heard(by, unknown, numbers, chosen, language, cut_off, plain_yes > praised, segments, names)
 
 
 def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bool:
@@ -291,18 +277,24 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     for category in ("unclear", "start", "feedback"):
         if category in by:
             return "reserve", f"{by[category][0]!r} limits the answer."
-    if heard.more:
+    if besides(text, heard.segments):
         return "more", "Something is asked for besides the offer."
     if heard.cut_off:
         return "cut_off", "The text breaks off after a word that asks for another."
     plainly = "buy" in by or (heard.yes_last and "item" not in by)
+    if "buy" not in by and not heard.numbers and "choice" not in by:
+        other = another_thing(by.get("item", ()), heard.names)
+        if other:
+            return "another_thing", f"{other!r} may be another thing than the one that is offered."
+        if "pronoun" in by:
+            return "pointing", f"{by['pronoun'][0]!r} says not what is wanted."
     if "interest" in by and "buy" not in by:
         return "interest", f"{by['interest'][0]!r} is interest and not yet an order."
     if "weak" in by and not plainly:
         return "weak_yes", f"{by['weak'][0]!r} may mean go on or no need."
     if "praise" in by and not plainly:
         return "acknowledged", f"{by['praise'][0]!r} may answer without ordering."
-    return _doubtful_number(heard, yes)
+    return _doubtful_number(text, heard, yes)
 
 
 # "OK" beside praise may say no more than "heard".
@@ -311,7 +303,7 @@ _OK_LIKE: Final = frozenset(
 )
 
 
-def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
+def _doubtful_number(text: TakenApart, heard: Heard, yes: list[str]) -> Unsure | None:
     by, numbers = heard.by, heard.numbers
     if "choice" in by:
         if "#e" in by["choice"][0] and heard.chosen[0] > ORDINAL_MAX:
@@ -325,7 +317,9 @@ def _doubtful_number(heard: Heard, yes: list[str]) -> Unsure | None:
         return None if adds_up else ("two_numbers", "The numbers do not add up.")
     if len(numbers) > 1:
         return "two_numbers", "More than one number is named."
-    if heard.numbered:
+    if numbers and not yes and (place := placed(text, heard.segments)):
+        return "placed_number", f"A number behind {place!r} may be a time, a place or a share."
+    if numbers and numbered(text, heard.segments):
         return "numbered_item", "The number stands behind what is sold and may name it."
     if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):
         return "order_reference", f"{numbers[0]} is the number of an order, not of pieces."

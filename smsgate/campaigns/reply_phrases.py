@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import plain
@@ -153,13 +154,12 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     """Take unknown words at the end for a family name when a first name or a title goes before them."""
     if not segments:
         return segments
+    if not shared().titles.isdisjoint(text.tokens):
+        segments = _titled_colours(text, segments)
     end = segments[-1]
     initial = end.end - end.start == 1 == len(text.tokens[end.start])
     if initial and len(segments) > 1 and segments[-2].category == "name":
         return [*segments[:-1], end._replace(category="name")]  # "Claire D."
-    if end.category == "choice" and len(segments) > 1 and _titled(text, segments[-2]):
-        one_word = end.end - end.start == 1
-        return [*segments[:-1], end._replace(category="name" if one_word else "unknown")]  # "Mrs Brown"
     if end.category != "unknown":
         return segments
     first = len(segments)
@@ -172,6 +172,16 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     if before.category == "name" or _titled(text, before):
         return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
     return segments
+
+
+def _titled_colours(text: TakenApart, segments: list[Segment]) -> list[Segment]:
+    """Take a colour behind a title for a family name: "Mrs Brown: yes"."""
+    found = segments[:1]
+    for before, segment in pairwise(segments):
+        called = segment.category == "choice" and _titled(text, before)
+        kind = "name" if segment.end == segment.start + 1 else "unknown"
+        found.append(segment._replace(category=kind) if called else segment)
+    return found
 
 
 def _titled(text: TakenApart, before: Segment) -> bool:

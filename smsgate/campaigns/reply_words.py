@@ -114,7 +114,9 @@ class Shared(NamedTuple):
     names: frozenset[str]
     titles: frozenset[str]
     order_nouns: frozenset[str]
+    before_numbers: frozenset[str]
     relatives: frozenset[str]
+    offered: tuple[str, ...]  # what words begin with that name what is offered
     neighbours_not: frozenset[str]
     farewells: frozenset[Words]
     conjunctions: frozenset[tuple[str, str]]  # language and word
@@ -278,6 +280,8 @@ def shared() -> Shared:
         order_nouns=frozenset(
             e[0] for name in LANGUAGES for e in entries_of(word_file(name).get("ordernoun", ""))
         ),
+        offered=tuple(e[0] for e in entries_of(common["offered"])),
+        before_numbers=frozenset(" ".join(e) for e in entries_of(common["before_numbers"])),
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
         farewells=frozenset(entries_of(common["farewell"])),

@@ -1,0 +1,58 @@
+"""What makes an order doubtful although every word of it is understood: what stands beside what."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from smsgate.campaigns.reply_words import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_tokens import TakenApart
+
+_THINGS: Final = frozenset(("function", "number", "item", "pronoun", "named", "quantity", "choice"))
+
+
+def besides(text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether something is asked for besides the offer: "yes and a poster"."""
+    return any(
+        first.category == "function"
+        and second.category in _THINGS
+        and (first.language, text.tokens[first.start]) in shared().conjunctions
+        for first, second in pairwise(segments[1:])
+    )
+
+
+def numbered(text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether a number stands behind what is sold, which it may name: "CD 2", "a box of 6"."""
+    behind: Segment | None = None
+    for segment in segments:
+        if segment.category == "number" and behind is not None and not text.times:
+            return segment.start not in {start for start, _ in text.clauses}
+        if segment.category == "item":
+            behind = segment
+        elif segment.category != "function":
+            behind = None
+    return False
+
+
+def placed(text: TakenApart, segments: list[Segment]) -> str:
+    """Return a word of place or time that stands before a number: "at 2", "sur 2"."""
+    for first, second in pairwise(segments):
+        if second.category == "number" and first.category == "function":
+            said = " ".join(text.tokens[first.start : first.end])
+            if said not in shared().before_numbers:
+                return said
+    return ""
+
+
+def another_thing(items: Iterable[str], names: frozenset[str]) -> str:
+    """Return an item that is no record, as the first offers were, and that the offer does not name."""
+    offered = shared().offered
+    for item in items:
+        if not any(word in names or word.startswith(offered) for word in item.split()):
+            return item
+    return ""
