@@ -50,7 +50,9 @@ SLIP: Final = "stop_slip"  # the rule of a stop that was typed with a slip of th
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
 # "f***", "sh*t", "a**holes": what people do not spell out.
-_CENSORED: Final = re.compile(r"(?<!\w)(?:[b-fhmpsw]\*{2,}|(?:sh|f|a|b|c|d|p|wh)\*+[a-z])", re.IGNORECASE)
+_CENSORED: Final = re.compile(
+    r"(?<!\w)(?:[b-fhmpsw]\*{2,}|(?:sh|f|a|b|c|d|p|wh)\*+[a-z]|s(?:t\*|\*o|\*\*)p)", re.IGNORECASE
+)
 
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
 _ALL: Final = sum(BIT.values())

@@ -69,7 +69,7 @@ _STARRED: Final = re.compile(r"(?:^|\s)\*[^\W\d][^*]*$|(?:^|\s)\w+\*$")  # "*yes
 _SAD: Final = frozenset("(/|\\")
 _GLUED: Final = re.compile(r"(ok|okay|oki|oui|yes|ja|si|yep|x|okx)(\d{1,4})|(\d{1,4})([^\W\d]+)")
 _GLUED_STOP: Final = re.compile(
-    r"(?:stop){2,}|\d{3,6}stopp?|(stopp?|arret)(?:\d{3,6}|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
+    r"(?:stop){2,}|\d{3,6}stopp?|(stopp?|arret)(?:\d{1,6}|me|this|sending|texting|marketing|messages|texts|spam|calls|ads|promos?|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
 )
 _NUMBER_LAST: Final = re.compile(r"[^\W\d]+\d{1,4}")
 _LONG_RUN: Final = re.compile(r"(.)\1{2,}")
