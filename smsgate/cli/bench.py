@@ -16,6 +16,7 @@ from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json
 from smsgate.cli.run import loop_factory
 from smsgate.cli.sessions import silence_logs
+from smsgate.compiled import COMPILED
 from smsgate.daemon.collector import calm_collector
 from smsgate.links.profile_flow import RATE_LIMIT_PER_S
 from smsgate.links.profile_values import Host, read_host
@@ -103,9 +104,9 @@ def report(figures: Figures, options: BenchOptions) -> list[str]:
         f"{figures.accepted:,} accepted, {figures.receipts:,} receipts, {figures.ledger_messages:,} in the "
         f"ledger, {figures.unknown:,} unknown"
     )
-    load = os.getloadavg()[0]
+    load, pump = os.getloadavg()[0], "compiled pump" if COMPILED else "plain Python"
     lines = [
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} at the end",
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, {pump}, load {load:.1f} at the end",
         f"{figures.messages:,} messages in {figures.wall_s:,.1f} s: {figures.per_second:,} a second",
         f"CPU a message: gateway {gateway} us + PostgreSQL {postgres} us = {gateway + postgres:.1f} us",
         f"checked: consent, caps, {'quiet hours' if figures.hours_kept else 'no hours: none are open today'}",

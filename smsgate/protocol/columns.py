@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from smsgate.compiled import COMPILED, pump
 from smsgate.errors import BodyError
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, HEADER_SIZE, Frame, framing_error
@@ -47,6 +48,8 @@ _STATE_HEAD: Final = b"\0" + TLV_HEAD.pack(Tag.MESSAGE_STATE, 1)
 # Plain numbers: a member of an enumeration costs two look-ups a PDU.
 _SUBMIT_SM_RESP: Final = int(CommandId.SUBMIT_SM_RESP)
 _DELIVER_SM: Final = int(CommandId.DELIVER_SM)
+_SUBMIT_SM: Final = int(CommandId.SUBMIT_SM)
+_DELIVER_SM_RESP: Final = int(CommandId.DELIVER_SM_RESP)
 
 
 class Columns:
@@ -108,6 +111,12 @@ def walk(
     end = len(data)
     unpack, take = HEADER.unpack_from, in_flight.pop
     while end - start >= HEADER_SIZE:
+        if COMPILED:
+            start = pump.read_common(
+                data, start, in_flight, columns, receipts, command_length_max, STATE_WORDS
+            )
+            if end - start < HEADER_SIZE:
+                break
         length, command_id, status, number = unpack(data, start)
         if not HEADER_SIZE <= length <= command_length_max:
             return start, framing_error(length)
@@ -228,6 +237,8 @@ class SubmitTemplate:
         assert len(destinations) == len(short_messages)
         if max(map(len, short_messages), default=0) > SHORT_MESSAGE_MAX:
             raise BodyError(f"a short_message of more than {SHORT_MESSAGE_MAX} octets", Status.INVMSGLEN)
+        if COMPILED:
+            return pump.submit_bodies(self._before, destinations, self._after, short_messages, self._tlvs)
         before, after, tlvs, sizes = self._before, self._after, self._tlvs, _SIZES
         return [
             b"".join((before, destination, after, sizes[len(text)], text, tlvs))
@@ -257,6 +268,8 @@ def digits(msisdns: Iterable[int]) -> list[bytes]:
 
 def submit_frames(bodies: Iterable[bytes], numbers: Iterable[int]) -> bytes:
     """Return one buffer of submit_sm PDUs; `numbers` ends the slice when it is the shorter."""
+    if COMPILED:
+        return pump.frames(bodies, numbers, _SUBMIT_SM)
     pack, size, command_id = HEADER.pack, HEADER_SIZE, CommandId.SUBMIT_SM
     return b"".join(
         [pack(size + len(body), command_id, 0, number) + body for number, body in zip(numbers, bodies)]  # noqa: B905
@@ -278,5 +291,7 @@ def submit_responses(numbers: Iterable[int], statuses: Iterable[int], message_id
 
 def deliver_responses(numbers: Iterable[int], status: int) -> bytes:
     """Return one buffer of deliver_sm_resp, each with its empty message_id."""
+    if COMPILED:
+        return pump.empty_responses(numbers, _DELIVER_SM_RESP, status)
     pack, length, command_id = HEADER.pack, HEADER_SIZE + 1, CommandId.DELIVER_SM_RESP
     return b"".join([pack(length, command_id, status, number) + b"\0" for number in numbers])

@@ -15,10 +15,14 @@ from enum import Enum
 from itertools import chain, repeat, starmap
 from typing import Any, Final, cast
 
+from smsgate.compiled import COMPILED, pump
+
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)  # no flags, no extension
 TRAILER: Final = struct.pack(">h", -1)
 NULL_LENGTH: Final = -1
 _LENGTH: Final = struct.Struct(">i")
+_COUNT: Final = struct.Struct(">h")  # of a row's columns
+_COMPILED_FORMATS: Final = frozenset("qih")
 POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _CONSTANT: Final = (int, str, bytes, type(None))  # of a column: one value for all rows
 
@@ -91,6 +95,8 @@ class RowFormat:
             raise ValueError(f"columns of different length: {sorted(lengths)}")
         endless: list[Iterable[object]] = [repeat(c) if isinstance(c, _CONSTANT) else c for c in columns]
         width = len(self._kinds)
+        if COMPILED:
+            return self._packed(columns, max(lengths))
         pieces = self._pieces(endless[:width])
         if self._tail_kinds:
             tails = _Tails(self._tail_kinds)
@@ -99,6 +105,34 @@ class RowFormat:
             else:
                 pieces.append(map(tails.__getitem__, zip(*endless[width:], strict=False)))
         return b"".join(chain((SIGNATURE,), chain.from_iterable(zip(*pieces, strict=False)), (TRAILER,)))
+
+    def _packed(self, columns: Sequence[Any], count: int) -> bytes:
+        """Do the same by the compiled pump."""
+        width, letters = len(self._kinds), []
+        lists: list[Sequence[object]] = []
+        for kind, column in zip(self._kinds, columns[:width], strict=True):
+            values = [column] * count if isinstance(column, _CONSTANT) else column
+            if len(kind) == 1 and kind[0].format in _COMPILED_FORMATS:
+                letters.append(kind[0].format)
+            else:
+                letters.append("v")
+                if kind[0] not in {Kind.BYTEA, Kind.ARRAY}:
+                    encode = _encoder(kind[0])
+                    values = [None if value is None else encode(value) for value in values]
+            lists.append(values)
+        if self._tail_kinds:
+            tails = _Tails(self._tail_kinds)
+            letters.append("r")
+            if all(isinstance(column, _CONSTANT) for column in columns[width:]):
+                lists.append([tails[tuple(columns[width:])]] * count)
+            else:
+                rest = [repeat(c) if isinstance(c, _CONSTANT) else c for c in columns[width:]]
+                lists.append([*map(tails.__getitem__, zip(*rest, strict=False))])
+        head = _COUNT.pack(len(self.columns))
+        try:
+            return pump.pack_rows(SIGNATURE, head, TRAILER, "".join(letters).encode(), lists, count)
+        except (OverflowError, TypeError) as exc:
+            raise struct.error(str(exc)) from exc
 
     def _pieces(self, columns: list[Iterable[object]]) -> list[Iterable[bytes]]:
         """Return one iterator of octets for each piece of a row; constants make some of them endless."""
