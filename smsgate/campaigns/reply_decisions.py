@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, placed
+from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
@@ -234,7 +234,7 @@ def _decline(text: TakenApart, heard: Heard) -> Found:
             reference = str(heard.numbers[0])
             said = f"{no!r} names order {reference}."
             return Found(Label.DECLINE, "cancel_order", said, reference=reference)
-        if any(number > 1 for number in heard.numbers):
+        if NUMBER in text.tokens or any(number > 1 for number in heard.numbers):
             return Found(Label.UNCLEAR, "no_with_number", f"{no!r} beside a number.")
     if "unclear" in heard.by and heard.by["unclear"][-1] not in _SOFT_NO:
         return Found(Label.UNCLEAR, "no_reserved", f"{heard.by['unclear'][0]!r} limits the no.")
@@ -277,6 +277,8 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     for category in ("unclear", "start", "feedback"):
         if category in by:
             return "reserve", f"{by[category][0]!r} limits the answer."
+    if owned(text, heard.segments):
+        return "owned", "The thing is called the customer's own: it may be another one."
     if besides(text, heard.segments):
         return "more", "Something is asked for besides the offer."
     if heard.cut_off:

@@ -49,6 +49,16 @@ def placed(text: TakenApart, segments: list[Segment]) -> str:
     return ""
 
 
+def owned(text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether a thing is called the customer's own: "my ticket" is not what is offered."""
+    return any(
+        second.category == "item"
+        and first.category == "function"
+        and text.tokens[first.end - 1] in shared().possessives
+        for first, second in pairwise(segments)
+    )
+
+
 def another_thing(items: Iterable[str], names: frozenset[str]) -> str:
     """Return an item that is no record, as the first offers were, and that the offer does not name."""
     offered = shared().offered

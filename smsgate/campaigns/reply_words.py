@@ -115,6 +115,7 @@ class Shared(NamedTuple):
     titles: frozenset[str]
     order_nouns: frozenset[str]
     before_numbers: frozenset[str]
+    possessives: frozenset[str]
     relatives: frozenset[str]
     offered: tuple[str, ...]  # what words begin with that name what is offered
     neighbours_not: frozenset[str]
@@ -281,6 +282,7 @@ def shared() -> Shared:
             e[0] for name in LANGUAGES for e in entries_of(word_file(name).get("ordernoun", ""))
         ),
         offered=tuple(e[0] for e in entries_of(common["offered"])),
+        possessives=frozenset(e[0] for e in entries_of(common["possessives"])),
         before_numbers=frozenset(" ".join(e) for e in entries_of(common["before_numbers"])),
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
