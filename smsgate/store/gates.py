@@ -87,11 +87,15 @@ class Gate:
         self._now = now
         self._senders: dict[int, list[str]] = {}  # by which people have an open offer, or had one
 
+    async def alone(self) -> None:
+        """Wait until no other claim looks at people; `know` does it by itself."""
+        await self._connection.execute(SQL["one_claim_at_a_time"], CLAIMS_LOCK)
+
     async def know(self, msisdns: Sequence[int]) -> dict[int, Hold]:
         """Look up people; return by number those whom a cap holds."""
         if not msisdns:
             return {}
-        await self._connection.execute(SQL["one_claim_at_a_time"], CLAIMS_LOCK)
+        await self.alone()
         limits = self._gates.caps
         rows = await self._connection.fetch(
             SQL["known_people"],
@@ -109,7 +113,8 @@ class Gate:
         for row in await self._connection.fetch(SQL["contacts"], msisdns):
             contacts = [Contact(*each) for each in zip(row["merchant_ids"], row["at"], strict=True)]
             found = capped_until(contacts, self._merchant_id, self._gates.caps, self._now)
-            assert found is not None, "both count the same contacts"
+            if found is None:  # an offer was closed between the two looks
+                continue
             held[row["msisdn"]] = Hold("cap", found[1].rule, rounded_up(found[0]))
         return held
 

@@ -116,7 +116,19 @@ class PgPrivacy:
             await connection.fetch(_SQL["erase_messages"], merchant_id, ids)
             for statement in WRITTEN_BY_CLAIMS:
                 await connection.fetch(_SQL[statement], merchant_id, msisdn)
-            await connection.execute(_SQL["erase_bounds"], merchant_id, msisdn)  # last: they led to the ids
+        await self._erase_bounds(merchant_id, msisdn)
+
+    async def _erase_bounds(self, merchant_id: int, msisdn: int) -> None:
+        """
+        Take the number out of the ranges of chunks, which led to the ids.
+
+        Twice: a claim that read a bound before writes it into other chunks.
+        """
+        for _ in range(2):
+            async with self._as_owner(merchant_id) as connection:
+                await connection.fetch(_SQL["erase_bounds"], merchant_id, msisdn)
+                own = await connection.fetchval(_SQL["own_transaction"])
+            await self._until_older_are_over(own)
 
     async def _until_older_are_over(self, own: str) -> None:
         async with self._database.control() as connection:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import asyncpg
 import structlog
@@ -20,6 +21,8 @@ from smsgate.store.recipients import Taken
 from smsgate.store.unsent import settle_unsent
 
 log = structlog.get_logger(__name__)
+
+OPENED_AGE_MAX: Final = timedelta(hours=1)  # since when a message that was not written counts for the caps
 
 SQL = catalogue.load("sending")
 
@@ -89,13 +92,17 @@ class Reclaim:
             return {}
         sender, ids = rows[0]["sender"], [row["message_id"] for row in rows]
         msisdns = [row["msisdn"] for row in rows]
-        mine = {
-            row["message_id"]
+        opened_at = {
+            row["message_id"]: row["opened_at"] or self._now
             for row in await self._connection.fetch(SQL["opened_already"], msisdns, sender, ids)
         }
+        # What waited for long is another day's message for the caps: it is opened anew.
+        mine = {each for each, at in opened_at.items() if self._now - at <= OPENED_AGE_MAX}
         places = [row["place"] for row in rows]
         held, self._claimed.closes_at = self._gate.by_hours(places, len(rows))
-        shut = [rows[n] for n in held if ids[n] in mine]
+        shut = [
+            rows[n] for n in range(len(rows)) if ids[n] in opened_at and (n in held or ids[n] not in mine)
+        ]
         if shut:  # an OK must not find an offer that never left
             await self._connection.execute(
                 SQL["close_unsent_offers"],

@@ -117,6 +117,8 @@ class StoredSending:
             new = [each for each in taken if each[1]["message_id_base"] is None]
             gate = Gate(connection, gates, merchant_id, now)
             claims: list[ChunkClaim] = []
+            if len(taken) > 1 or not new:  # else counters of one part would be held while the next waits
+                await gate.alone()
             if new:
                 claim = Claim(connection, self._ids, gate, merchant_id, owner, now)
                 claims = await claim.first(new, allowance_step, splits)

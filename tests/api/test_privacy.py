@@ -106,6 +106,23 @@ async def tables_that_know(database: Database, number: int) -> dict[str, int]:
     return found
 
 
+async def test_a_bound_that_was_an_erased_persons_number_becomes_the_next_persons(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    await a_person(shop, OTHER)
+    await shop.execute(
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size) "
+        "SELECT $1, 5, n, lo, hi, 2 FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS t (lo, hi, n)",
+        shop.merchant_id, [MSISDN, MSISDN - 5, MSISDN], [OTHER, MSISDN, MSISDN],
+    )  # fmt: skip
+    made = await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert made.status == 201, made
+    assert await tables_that_know(database, MSISDN) == {}
+    bounds = await shop.fetch("SELECT msisdn_lo, msisdn_hi FROM campaign_chunk ORDER BY no")
+    assert [tuple(row) for row in bounds] == [(OTHER, OTHER), (0, 0), (0, 0)]
+
+
 async def test_an_access_hands_out_every_record_of_a_person_as_one_file(
     shop: Shop, database: Database
 ) -> None:

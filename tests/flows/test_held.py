@@ -440,6 +440,23 @@ async def test_what_was_sent_before_a_stop_counts_for_other_merchants(database: 
         assert await holds(world) == {("cap", "cap-person-day"): 2}
 
 
+async def test_what_waited_for_a_day_in_a_claimed_chunk_counts_for_the_day_on_which_it_goes(
+    database: Database,
+) -> None:
+    gates = Gates(enforce_hours=False, caps=CapLimits(person_per_day_max=1))
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=3) as world:
+        first = await world.campaign(expires_in=timedelta(days=7))
+        other = await world.campaign(sender=OTHER_SENDER, expires_in=timedelta(days=7))
+        claimer = Claimer(world, gates)
+        (claim,) = await claimer.claim(first, now)
+        await claimer.store.release_forgotten(set(), set(), owner=OWNER)
+        (again,) = await claimer.claim(first, now + timedelta(hours=25))
+        assert again.message_ids == claim.message_ids
+        assert await claimer.claim(other, now + timedelta(hours=25, minutes=1)) == []
+        assert await holds(world) == {("cap", "cap-person-day"): 3}
+
+
 async def test_of_two_claims_that_reach_a_person_at_once_the_second_waits_for_the_answer(
     database: Database,
 ) -> None:

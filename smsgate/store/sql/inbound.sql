@@ -207,9 +207,13 @@ UPDATE open_offer AS o SET answered_at = t.at
 
 -- name: close_offers
 -- scope: msisdn
--- What was sent counts on for the caps of other merchants' offers.
-WITH gone AS (
-    DELETE FROM open_offer AS o USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
-     WHERE o.msisdn = t.msisdn AND o.merchant_id = t.merchant_id
+-- What was sent counts on for the caps of other merchants' offers. Locked in the order of the number first, as claims do.
+WITH held AS MATERIALIZED (
+    SELECT o.msisdn, o.sender
+      FROM open_offer o
+      JOIN unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn) ON o.msisdn = t.msisdn AND o.merchant_id = t.merchant_id
+     ORDER BY o.msisdn, o.sender
+       FOR UPDATE OF o), gone AS (
+    DELETE FROM open_offer AS o USING held h WHERE o.msisdn = h.msisdn AND o.sender = h.sender
     RETURNING o.msisdn, o.merchant_id, o.opened_at)
 SELECT keep_contacts(array_agg(msisdn), array_agg(merchant_id), array_agg(opened_at), now() - interval '7 days') FROM gone

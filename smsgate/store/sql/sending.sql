@@ -170,8 +170,10 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 
 -- name: one_claim_at_a_time
 -- scope: control
--- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there.
-SELECT pg_advisory_xact_lock($1)
+-- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there. Whoever waits
+-- holds the campaign, and whoever stands still stops all: the time of both is short.
+SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
+       pg_advisory_xact_lock($1)
 
 -- name: known_people
 -- scope: msisdn
@@ -231,7 +233,7 @@ RETURNING message_id
 
 -- name: opened_already
 -- scope: msisdn
-SELECT message_id FROM open_offer
+SELECT message_id, opened_at FROM open_offer
  WHERE msisdn = ANY($1::bigint[]) AND sender = $2 AND message_id = ANY($3::bigint[])
 
 -- name: insert_not_sent

@@ -85,11 +85,15 @@ SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AN
 
 -- name: erase_bounds
 -- scope: merchant
--- A chunk's range begins and ends with somebody's number; without this person it is the same people's, or nobody's.
-UPDATE campaign_chunk
-   SET msisdn_lo = CASE WHEN msisdn_lo = msisdn_hi THEN 0 ELSE msisdn_lo + (msisdn_lo = $2)::int END,
-       msisdn_hi = CASE WHEN msisdn_lo = msisdn_hi THEN 0 ELSE msisdn_hi - (msisdn_hi = $2)::int END
- WHERE merchant_id = $1 AND $2 IN (msisdn_lo, msisdn_hi)
+-- A chunk's range begins and ends with somebody's number: now with that of the next person in it, or with none.
+UPDATE campaign_chunk AS k
+   SET msisdn_lo = coalesce(n.lo, 0), msisdn_hi = coalesce(n.hi, 0)
+  FROM campaign_chunk AS o
+ CROSS JOIN LATERAL (SELECT min(s.msisdn) AS lo, max(s.msisdn) AS hi FROM subscriber s
+                      WHERE s.merchant_id = $1 AND s.msisdn BETWEEN o.msisdn_lo AND o.msisdn_hi AND s.msisdn <> $2) AS n
+ WHERE k.merchant_id = $1 AND o.merchant_id = $1 AND k.campaign_id = o.campaign_id AND k.no = o.no
+   AND $2 IN (o.msisdn_lo, o.msisdn_hi)
+RETURNING 1
 
 -- name: erase_messages
 -- scope: merchant
@@ -193,7 +197,7 @@ DELETE FROM consent_question WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
 
 -- name: erase_contacts
 -- scope: msisdn
--- Of messages of the last 7 days other merchants' stay: what is left of the row holds no word of this merchant.
+-- What other merchants sent in the last 7 days stays. What this one sent counts for no cap any more.
 DELETE FROM marketing_contact WHERE $1::bigint = ALL (merchant_ids) AND msisdn = $2 RETURNING 1
 
 -- name: erase_states
