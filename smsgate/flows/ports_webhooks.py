@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -95,6 +95,10 @@ class DeliveriesStore(Protocol):
 
     async def release(self, claims: Sequence[ClaimedDelivery], *, owner: int) -> None:
         """Give claims back as they were."""
+        ...
+
+    async def release_forgotten(self, held: Collection[ClaimedDelivery], *, owner: int) -> int:
+        """Give back what is the owner's and not among `held`; return how many these were."""
         ...
 
     async def release_orphans(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -87,6 +87,19 @@ class PgDeliveries:
     async def disable(self, merchant_id: int, endpoint_id: int, reason: str) -> None:
         async with self._database.bulk() as connection:
             await connection.execute(_SQL["disable_endpoint"], merchant_id, endpoint_id, reason)
+
+    async def release_forgotten(self, held: Collection[ClaimedDelivery], *, owner: int) -> int:
+        """Give back what is the owner's and not among `held`; return how many these were."""
+        known = {(claim.merchant_id, claim.endpoint_id, claim.event.event_id) for claim in held}
+        by_merchant: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        async with self._database.bulk() as connection:
+            for row in await connection.fetch(_SQL["claims_of_owner"], owner):
+                if tuple(row) not in known:
+                    by_merchant[row["merchant_id"]].append((row["event_id"], row["endpoint_id"]))
+            for merchant_id, pairs in by_merchant.items():
+                events, endpoints = [event for event, _ in pairs], [endpoint for _, endpoint in pairs]
+                await connection.execute(_SQL["release"], merchant_id, owner, events, endpoints)
+        return sum(map(len, by_merchant.values()))
 
     async def release(self, claims: Sequence[ClaimedDelivery], *, owner: int) -> None:
         by_merchant: dict[int, list[ClaimedDelivery]] = defaultdict(list)

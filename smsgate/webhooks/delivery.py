@@ -80,6 +80,7 @@ class Deliveries:
         self._to_settle = asyncio.Event()
         self._settling = asyncio.Lock()
         self._stopping = False
+        self._forgotten = False  # the database may have claims of ours that nobody here answers for
         self._no_more_claims = asyncio.Event()
         self._no_more_claims.set()
         self._stopped = asyncio.Event()
@@ -138,6 +139,7 @@ class Deliveries:
     async def round(self) -> bool:
         """Claim and start what there is room for; True: something due was kept back for want of room."""
         kept_back = False
+        await self._give_back_forgotten()
         for endpoint in await self._store.due(self._clock.now(), ENDPOINTS_MAX):
             key, host = (endpoint.merchant_id, endpoint.endpoint_id), self._host(endpoint.url)
             now = self._clock.monotonic()
@@ -147,7 +149,11 @@ class Deliveries:
             if room == 0:
                 kept_back = True
                 continue
-            claims = await self._store.claim(*key, owner=self._owner, limit=room, now=self._clock.now())
+            try:
+                claims = await self._store.claim(*key, owner=self._owner, limit=room, now=self._clock.now())
+            except StoreUnavailable:
+                self._forgotten = True  # it may have been committed
+                raise
             if claims:
                 self._pace.started(host, endpoint.merchant_id, len(claims), self._clock.monotonic())
             for claim in claims:
@@ -155,6 +161,15 @@ class Deliveries:
                 self._attempts[task] = claim
                 task.add_done_callback(self._forget)
         return kept_back
+
+    async def _give_back_forgotten(self) -> None:
+        """Give back the claims whose commit was not seen: while this process lives, nobody else would."""
+        if not self._forgotten:
+            return
+        held = [*self._attempts.values(), *(outcome.claim for _, outcome in self._settled)]
+        if released := await self._store.release_forgotten(held, owner=self._owner):
+            log.warning("webhook_claims_given_back", deliveries=released)
+        self._forgotten = False
 
     def _host(self, url: str) -> str:
         """Return the host whose bounds count; URLs that are refused by now share one entry."""

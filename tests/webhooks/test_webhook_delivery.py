@@ -11,9 +11,9 @@ import orjson
 import pytest
 from aiohttp import web
 
-from smsgate.errors import SignatureInvalid, SmsgateError
+from smsgate.errors import SignatureInvalid, SmsgateError, StoreUnavailable
 from smsgate.flows.orders import ShopAnswer
-from smsgate.flows.ports_webhooks import DeliveryResult, EndpointAnswers
+from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, EndpointAnswers
 from smsgate.security.webhook_signatures import new_secret, verify
 from smsgate.store import node_lease
 from smsgate.store.deliveries import PgDeliveries
@@ -240,6 +240,38 @@ async def test_a_crash_between_decision_and_mark_repeats_the_event_once_under_th
 
 
 # ------------------------------------------------------------ the loop
+
+
+class LineThatBreaks(PgDeliveries):
+    """The answer to the first claim's COMMIT is lost on its way."""
+
+    broken = False
+
+    async def claim(self, *key: int, **rest: Any) -> list[ClaimedDelivery]:
+        claims = await super().claim(*key, **rest)
+        if not self.broken:
+            self.broken = True
+            raise StoreUnavailable("connection was closed in the middle of operation")
+        return claims
+
+
+async def test_a_claim_whose_commit_was_not_seen_is_given_back_and_what_is_in_hand_stays(
+    gateway: Gateway, shop: Any
+) -> None:
+    await gateway.endpoint(shop.url())
+    in_hand = await gateway.event("ord_1")
+    gateway.deliveries._store = store = LineThatBreaks(gateway.database)
+    store.broken = True
+    assert not await gateway.deliveries.round()  # claimed, and on its way
+    store.broken = False
+    forgotten = await gateway.event("ord_2")
+    with pytest.raises(StoreUnavailable):
+        await gateway.deliveries.round()
+    assert (await gateway.row(forgotten))["owner"] == 1
+    await gateway.turn()
+    await gateway.turn()
+    assert [(await gateway.row(event))["state"] for event in (in_hand, forgotten)] == ["delivered"] * 2
+    assert len(shop.received) == 2, "what was in hand was not claimed and sent again"
 
 
 async def test_the_loop_delivers_what_it_is_woken_for_and_parks_the_rest_when_stopped(

@@ -72,6 +72,10 @@ UPDATE webhook_delivery d
  WHERE d.merchant_id = $1 AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id
    AND d.owner = $2 AND d.state = 'pending';
 
+-- name: claims_of_owner
+-- scope: report
+SELECT merchant_id, endpoint_id, event_id FROM webhook_delivery WHERE state = 'pending' AND owner = $1;
+
 -- name: owners
 -- scope: control
 SELECT epoch, expires_at > now() AS live FROM node WHERE epoch > 0;
