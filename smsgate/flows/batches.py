@@ -120,7 +120,7 @@ class Way(NamedTuple):
 
     route: str = ""  # name of the rule; "" when the sender alone decided
     tiers: tuple[Tier, ...] = ()  # the rule's carriers, best first
-    tried: frozenset[str] = frozenset()  # carriers that refused these very messages
+    tried: frozenset[str] = frozenset()  # carriers that refused these very messages, or cannot write them
 
 
 OWN_WAY: Final = Way()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Final, NamedTuple, TypeVar
@@ -28,8 +28,14 @@ from smsgate.routing.rules import Kind
 
 NO_CARRIER: Final = 0
 Kept = TypeVar("Kept")
+# Why a carrier cannot write a text that another one may be able to write, by its alphabets.
+UNWRITABLE: Final = frozenset({"charset_ucs2", "text_too_long"})
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
+Made = list[tuple[Batch, Refused]]
+# Gives entries that the named carrier does not take to another one; False: there is none.
+Elsewhere = Callable[[Batch, Sequence[int], str], bool]
+NOWHERE: Elsewhere = lambda *_: False  # noqa: E731
 
 
 class _Columns(NamedTuple):
@@ -88,7 +94,7 @@ class Composer:
         self._prices.invalidate()
         await self._prices.refresh()
 
-    def chunk(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
+    def chunk(self, claim: ChunkClaim) -> Made:
         """Return one batch per carrier of an offer's chunk, and which of its entries must not be written."""
         offer, count = claim.offer, len(claim.msisdns)
         fields = {
@@ -122,13 +128,13 @@ class Composer:
             batch.closes_at = claim.closes_at
         return made
 
-    def interactive(self, claim: InteractiveClaim) -> list[tuple[Batch, Refused]]:
+    def interactive(self, claim: InteractiveClaim) -> Made:
         """
         Return batches by carrier, sender, coding and minute of expiry: the earliest holds for all.
 
         A long text has an entry for each of its parts, in one batch.
         """
-        made: list[tuple[Batch, Refused]] = []
+        made: Made = []
         kinds = list(zip(claim.refusable, claim.tlvs, strict=True))
         for sender, (refusable, tlvs), places in _alike(claim.senders, claim.expires_at, kinds):
             msisdns = [claim.msisdns[place] for place in places]
@@ -149,9 +155,9 @@ class Composer:
             made += self._batches(columns, Kind.SYSTEM, 0)
         return made
 
-    def submitted(self, claim: SubmittedClaim) -> list[tuple[Batch, Refused]]:
+    def submitted(self, claim: SubmittedClaim) -> Made:
         """Return batches by carrier, sender and minute of expiry; marketing goes by the bulk lane."""
-        made: list[tuple[Batch, Refused]] = []
+        made: Made = []
         kinds = [None] * len(claim.senders)
         for sender, _, places in _alike(claim.senders, claim.expires_at, kinds):
             msisdns = [claim.msisdns[place] for place in places]
@@ -184,7 +190,7 @@ class Composer:
 
     def rerouted(
         self, batch: Batch, indexes: Sequence[int], carrier_id: int, *, refused_by: str = ""
-    ) -> list[tuple[Batch, Refused]]:
+    ) -> Made:
         """
         Return some of a batch's messages, in the order of their ids, as another carrier takes them.
 
@@ -216,20 +222,27 @@ class Composer:
             each.refused_ids = batch.refused_ids
         return made
 
-    def _batches(self, columns: _Columns, kind: Kind, salt: int) -> list[tuple[Batch, Refused]]:
+    def _batches(self, columns: _Columns, kind: Kind, salt: int) -> Made:
         groups = self._routes.groups(
             columns.merchant_id, columns.sender, kind, columns.msisdns, columns.networks, salt=salt
         )
         return [made for group in groups for made in self._written(columns.of(group.places), group)]
 
-    def _written(
-        self, columns: _Columns, group: Group, tried: frozenset[str] = frozenset()
-    ) -> list[tuple[Batch, Refused]]:
-        """Return the messages of one carrier, as it takes them."""
-        return [
-            self._batch(columns.of(written.places), group, written, tried)
-            for written in columns.wording.written(self._hand(columns, group.carrier_id))
-        ]
+    def _written(self, columns: _Columns, group: Group, tried: frozenset[str] = frozenset()) -> Made:
+        """Return the messages of one carrier, as it takes them; what it cannot write goes by the next one."""
+        texts = columns.wording.written(self._hand(columns, group.carrier_id))
+        lacking = _lacking(texts)
+        if lacking and group.carrier_id is not None:
+            tried |= {self._carriers[group.carrier_id].name}
+            seed = columns.message_ids[min(lacking)]
+            following = self._routes.next_of(group.plan.tiers, tried, seed, may_wait=True)
+            if following is not None:
+                keep = [place for place in range(len(columns.message_ids)) if place not in lacking]
+                made = self._written(columns.of(keep), group, tried) if keep else []
+                return made + self._written(
+                    columns.of(sorted(lacking)), group._replace(carrier_id=following), tried
+                )
+        return [self._batch(columns.of(written.places), group, written, tried) for written in texts]
 
     def _hand(self, columns: _Columns, carrier_id: int | None) -> Hand:
         ids, msisdns = columns.message_ids, columns.msisdns
@@ -292,9 +305,9 @@ class Composer:
 
 
 def bodies_where_possible(
-    carrier: Carrier, batch: Batch, indexes: list[int]
+    carrier: Carrier, batch: Batch, indexes: list[int], elsewhere: Elsewhere
 ) -> tuple[list[int], list[bytes], Refused]:
-    """Return whose submit_sm bodies can be made, these bodies, and why others cannot."""
+    """Return whose submit_sm bodies can be made, these bodies, and why others can be nowhere."""
     try:
         return indexes, _bodies(carrier, batch, indexes), []
     except (TextError, BodyError):
@@ -309,6 +322,9 @@ def bodies_where_possible(
             refused.append((index, exc.code))
         else:
             good.append(index)
+    whole = [index for index, _ in refused if batch.is_whole(index)]
+    if whole and batch.ended is None and elsewhere(batch, whole, carrier.name):
+        refused = [(index, reason) for index, reason in refused if index not in whole]
     if batch.parts is not None:  # what else of their messages stands here is worth nothing alone
         batch.parts.breaks([index for index, _ in refused])
         broken = set(batch.parts.broken(good))
@@ -335,6 +351,17 @@ def _bodies(carrier: Carrier, batch: Batch, indexes: Sequence[int]) -> list[byte
     if batch.parts is None:
         return bodies
     return [body + batch.parts.tlvs[i] for body, i in zip(bodies, indexes, strict=True)]
+
+
+def _lacking(texts: Sequence[Written]) -> set[int]:
+    """Return the places of texts that the carrier's alphabets cannot write."""
+    return {
+        written.places[n] if written.places is not None else n
+        for written in texts
+        if any(written.reasons)
+        for n, reason in enumerate(written.reasons)
+        if reason in UNWRITABLE
+    }
 
 
 def _refusals(nobody: str | None, *reasons: Sequence[str | None]) -> Refused:

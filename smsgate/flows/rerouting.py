@@ -16,7 +16,7 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.flows.batches import Batch
-from smsgate.flows.composing import Composer
+from smsgate.flows.composing import Composer, Made
 from smsgate.flows.routes import SENDER_UNKNOWN, Routes
 from smsgate.flows.sending import Pump
 
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 DOWN: Final = "down"
 REFUSED: Final = "refused"
+UNWRITABLE: Final = "unwritable"
 
 
 class Rerouting:
@@ -34,7 +35,7 @@ class Rerouting:
         self._clock = clock
         # Messages that changed their carrier, by (from, to, why): ids of carriers, for metrics.
         self.moved: Counter[tuple[int, int, str]] = Counter()
-        pump.elsewhere = self.refused
+        pump.elsewhere, pump.unwritable = self.refused, self.unwritable
 
     async def look(self) -> bool:
         """Take from carriers that are away what they have not written; False: look again in due time."""
@@ -57,8 +58,9 @@ class Rerouting:
         if carrier_id == batch.carrier_id:
             return  # it waits for its own carrier
         if indexes := batch.take_rest():
-            self._pump.hand_over(batch, len(indexes), self._composer.rerouted(batch, indexes, carrier_id))
-            self._note(batch, carrier_id, len(indexes), DOWN)
+            made = self._composer.rerouted(batch, indexes, carrier_id)
+            self._pump.hand_over(batch, len(indexes), made)
+            self._note(batch, indexes, made, DOWN)
         if batch.carrier_id not in self._routes.known_ids() and not batch.exhausted():
             # Parts of long texts that it has begun: it is not there to bring the others.
             self._pump.give_up(batch, SENDER_UNKNOWN, self._clock.now())
@@ -88,30 +90,45 @@ class Rerouting:
 
     def refused(self, batch: Batch, indexes: Sequence[int], refused_by: str) -> bool:
         """Give messages that a carrier did not take to the next one; False: there is none."""
-        carrier_id = self._routes.next_carrier(batch)
+        return self._hand_on(batch, indexes, self._routes.next_carrier(batch), refused_by, REFUSED)
+
+    def unwritable(self, batch: Batch, indexes: Sequence[int], by: str) -> bool:
+        """Give messages that a carrier cannot write to the next one, also to one that is away."""
+        carrier_id = self._routes.next_carrier(batch, may_wait=True)
+        return self._hand_on(batch, indexes, carrier_id, by, UNWRITABLE)
+
+    def _hand_on(
+        self, batch: Batch, indexes: Sequence[int], carrier_id: int | None, tried: str, why: str
+    ) -> bool:
         if carrier_id is None:
             return False
-        made = self._composer.rerouted(batch, sorted(indexes), carrier_id, refused_by=refused_by)
+        indexes = sorted(indexes)
+        made = self._composer.rerouted(batch, indexes, carrier_id, refused_by=tried)
         for each, unwritten in made:
             each.begin_again({index for index, _ in unwritten})
         self._pump.hand_over(batch, len(indexes), made)
-        self._note(batch, carrier_id, len(indexes), REFUSED)
+        self._note(batch, indexes, made, why)
         return True
 
-    def _note(self, batch: Batch, carrier_id: int, count: int, why: str) -> None:
-        self.moved[batch.carrier_id, carrier_id, why] += count
-        log.info(
-            "messages_rerouted",
-            route=batch.way.route,
-            from_carrier_id=batch.carrier_id,
-            to_carrier_id=carrier_id,
-            why=why,
-            messages=count,
-        )
+    def _note(self, batch: Batch, indexes: Sequence[int], made: Made, why: str) -> None:
+        """Count the entries `indexes` by the carrier that their messages are at now."""
+        at = {message_id: each.carrier_id for each, _ in made for message_id in each.message_ids}
+        for carrier_id, count in Counter(at[batch.message_ids[index]] for index in indexes).items():
+            if carrier_id == batch.carrier_id:
+                continue  # nobody else can write them: they wait for their own carrier
+            self.moved[batch.carrier_id, carrier_id, why] += count
+            log.info(
+                "messages_rerouted",
+                route=batch.way.route,
+                from_carrier_id=batch.carrier_id,
+                to_carrier_id=carrier_id,
+                why=why,
+                messages=count,
+            )
 
 
 def let_go(pump: Pump, batch: Batch, indexes: Sequence[int]) -> None:
     """Hold no longer what was not written: found forgotten it waits, and whoever claims it reads consent."""
     pump.held_messages.difference_update((batch.merchant_id, batch.message_ids[i]) for i in indexes)
     pump.forgotten = True
-    pump.hand_over(batch, len(indexes), ())
+    pump.hand_over(batch, len(indexes), [])

@@ -162,14 +162,21 @@ class Routes:
             if rooms.get(owner, 0) > 0 or not names.isdisjoint(self.table.carriers_of(sender))
         ]
 
-    def next_carrier(self, batch: Batch) -> int | None:
+    def next_carrier(self, batch: Batch, *, may_wait: bool = False) -> int | None:
         """Return who takes over what `batch` has not written; None: nobody who is up and was not tried."""
         now_at = self._carriers.get(batch.carrier_id)
-        gone = self.down() | batch.way.tried | ({now_at.name} if now_at else set())
+        tried = batch.way.tried | ({now_at.name} if now_at else set())
+        return self.next_of(batch.way.tiers, tried, batch.message_ids[0], may_wait=may_wait)
+
+    def next_of(
+        self, found: Sequence[Tier], tried: AbstractSet[str], seed: int, *, may_wait: bool
+    ) -> int | None:
+        """Return the best carrier that was not tried and is up; with `may_wait`, else one that is away."""
         ids = self._ids()
-        gone |= {name for tier in batch.way.tiers for name in tier.carriers if name not in ids}  # by a reload
-        left = without(batch.way.tiers, gone)
-        return ids[pick(left[0], batch.message_ids[0])] if left else None
+        gone = {name for tier in found for name in tier.carriers if name not in ids}  # by a reload
+        there = without(found, tried | gone)
+        left = without(there, self.down()) or (there if may_wait else ())
+        return ids[pick(left[0], seed)] if left else None
 
     def down(self) -> frozenset[str]:
         """Return the carriers that nothing can be written to, longer than the grace."""

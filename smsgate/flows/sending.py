@@ -21,7 +21,7 @@ from smsgate.flows.absent import Absent
 from smsgate.flows.allowances import Allowances, Grants
 from smsgate.flows.answers import sorted_out
 from smsgate.flows.batches import FENCED_OFF, Batch, Chunk, never_written
-from smsgate.flows.composing import Refused, bodies_where_possible
+from smsgate.flows.composing import NOWHERE, Made, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
 from smsgate.flows.last_look import UNDECIDED_WAIT_S, LastLook
 from smsgate.flows.outcomes import Cut, Outcomes
@@ -56,8 +56,7 @@ class Pump:
         self._batches: dict[int, Batch] = {}
         self._queues: defaultdict[tuple[int, Lane], FairQueue] = defaultdict(FairQueue)
         self._timers = Timers(clock, self.fill)
-        # Gives refused messages to another carrier than the named one; False: nobody is left.
-        self.elsewhere: Callable[[Batch, Sequence[int], str], bool] = lambda _batch, _indexes, _name: False
+        self.elsewhere = self.unwritable = NOWHERE  # for what a carrier refused, or cannot write
         # Told of what was written of the interactive lane, and when.
         self.on_interactive: Callable[[Batch, Sequence[int], datetime], None] = lambda *_: None
         # What the database says is ours, until the flush that settles it is durable.
@@ -245,7 +244,7 @@ class Pump:
         self, carrier: Carrier, batch: Batch, indexes: list[int], now: datetime
     ) -> tuple[list[int], list[bytes]]:
         """Return submit_sm bodies and whose they are; what the carrier cannot carry gets its outcome."""
-        good, bodies, refused = bodies_where_possible(carrier, batch, indexes)
+        good, bodies, refused = bodies_where_possible(carrier, batch, indexes, self.unwritable)
         for index, reason in refused:
             self._never(batch, [index], reason, now)
         if refused:
@@ -274,35 +273,36 @@ class Pump:
     def batches(self) -> Collection[Batch]:
         return self._batches.values()
 
-    def add(self, made: Sequence[tuple[Batch, Refused]]) -> None:
+    def add(self, made: Made) -> None:
         """Take a claim over; beside each batch are (index, reason) of entries that must not be written."""
+        for carrier_id in self._take_over(made):
+            self.fill(carrier_id)
+
+    def _take_over(self, made: Made) -> set[int]:
+        """Return the carriers that have something to write."""
         at = self._clock.now()
         for batch, refused in made:
-            self._take_over(batch, refused, at)
-        if not self.draining:
-            for carrier_id in {batch.carrier_id for batch, _ in made if batch.waiting}:
-                self.fill(carrier_id)
+            self._batches[batch.handle] = batch
+            if batch.key is not None:
+                self.held_chunks.add(batch.key)
+            else:
+                self.held_messages.update((batch.merchant_id, message_id) for message_id in batch.message_ids)
+            if refused:
+                batch.skip = frozenset(index for index, _ in refused)
+                for reason in sorted({reason for _, reason in refused}):
+                    self._never(batch, [i for i, why in refused if why == reason], reason, at)
+                self._after_outcome(batch)
+            if batch.settled < batch.size:
+                self._enqueue(batch)
+        return {batch.carrier_id for batch, _ in made if batch.waiting}
 
-    def _take_over(self, batch: Batch, refused: Refused, at: datetime) -> None:
-        self._batches[batch.handle] = batch
-        if batch.key is not None:
-            self.held_chunks.add(batch.key)
-        else:
-            self.held_messages.update((batch.merchant_id, message_id) for message_id in batch.message_ids)
-        if refused:
-            batch.skip = frozenset(index for index, _ in refused)
-            for reason in sorted({reason for _, reason in refused}):
-                self._never(batch, [i for i, why in refused if why == reason], reason, at)
-            self._after_outcome(batch)
-        if batch.settled < batch.size:
-            self._enqueue(batch)
-
-    def hand_over(self, batch: Batch, count: int, made: Sequence[tuple[Batch, Refused]]) -> None:
+    def hand_over(self, batch: Batch, count: int, made: Made) -> None:
         """Have others go on with `count` entries of `batch`, which answers for them no longer."""
         batch.settled += count
         for each, _ in made:
             each.paused = batch.paused
-        self.add(made)
+        for carrier_id in self._take_over(made):
+            self._timers.set(carrier_id, 0.0)  # not at once: this may be in the middle of a `fill`
         self._after_outcome(batch)
 
     def resume(self, batch: Batch) -> None:
