@@ -142,6 +142,13 @@ async def database_name(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]
 
 
 @pytest.fixture
+async def other_database_name(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """Make another one: for a second gateway that has nothing to do with the first."""
+    async for name in _database_of_its_own(postgres_server, TEMPLATE):
+        yield name
+
+
+@pytest.fixture
 async def database(postgres_server: EmbeddedPostgres, database_name: str) -> AsyncIterator[Database]:
     """Open a migrated database of the test's own."""
     sizes = PoolSizes(api=4, bulk=4, report=1, control=3)

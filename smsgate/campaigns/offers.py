@@ -113,6 +113,11 @@ def lint(
     ]
 
 
+def says_all_of_an_offer(text: str) -> bool:
+    """Return whether a text, whoever wrote it, says everything that an offer must say somewhere."""
+    return not _lint_minimum(text, Facts(), table("law", "offers.toml")["common"])
+
+
 def lint_sender(sender: str, country: str, *, on: date | None = None) -> list[Finding]:
     """Return what keeps a number from sending offers to `country`: `lint`'s part about the sender."""
     return _lint_sender(sender, rules_of(country, on))

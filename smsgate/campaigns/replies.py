@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_machine import machine
+from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import classify, named
 from smsgate.campaigns.reply_stops import SLIP, Stop, read_stop
 from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
@@ -94,6 +95,9 @@ def read_reply(
 def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> Found:
     words = vocabulary(own_language(language))
     seen = clean(raw)
+    ours = own_text(seen)
+    if ours and all(_read(each, language, names, context).label is Label.UNCLEAR for each in ours.around):
+        return Found(Label.AUTO, "own_text", f"A gateway wrote this: it is a whole {ours.kind!r}.")
     own = strip_quoted(seen)
     text = take_apart(own, words)
     called = named(names)

@@ -20,6 +20,14 @@ def ground(postgres_server: EmbeddedPostgres, database_name: str, tmp_path: Path
 
 
 @pytest.fixture
+def other_ground(postgres_server: EmbeddedPostgres, other_database_name: str, tmp_path: Path) -> Ground:
+    """Make a ground for a second town, which knows nothing of the first."""
+    state_dir = tmp_path / "other"
+    state_dir.mkdir()
+    return Ground(postgres_server.dsn(ADMIN, other_database_name), state_dir)
+
+
+@pytest.fixture
 def short_dir() -> Iterator[Path]:
     """Make a directory whose path leaves room for a socket's name: a Unix socket's may have 107 octets."""
     directory = Path(tempfile.mkdtemp(prefix="sg-"))
