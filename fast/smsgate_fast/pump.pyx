@@ -41,8 +41,15 @@ cdef inline octets past(octets at, octets end, const char* literal, Py_ssize_t s
     return at + size
 
 
-cdef inline octets past_digits(octets at, octets end, Py_ssize_t least, Py_ssize_t most) noexcept:
+cdef octets past_number(
+    octets at, octets end, const char* label, Py_ssize_t size, Py_ssize_t least, Py_ssize_t most
+) noexcept:
+    """Return what follows a label and its digits; NULL: they are not there, or `at` is none."""
     cdef Py_ssize_t count = 0
+    if at is not NULL:
+        at = past(at, end, label, size)
+    if at is NULL:
+        return NULL
     while at < end and count < most and 48 <= at[0] <= 57:
         at += 1
         count += 1
@@ -84,21 +91,10 @@ cdef bint read_receipt(octets body, octets stop, object number, object columns, 
     id_size = at - text_id
     if not 1 <= id_size <= ID_MAX:
         return False
-    at = past(at, stop, b" sub:", 5)
-    if at is not NULL:
-        at = past_digits(at, stop, 1, 3)
-    if at is not NULL:
-        at = past(at, stop, b" dlvrd:", 7)
-    if at is not NULL:
-        at = past_digits(at, stop, 1, 3)
-    if at is not NULL:
-        at = past(at, stop, b" submit date:", 13)
-    if at is not NULL:
-        at = past_digits(at, stop, 10, 14)
-    if at is not NULL:
-        at = past(at, stop, b" done date:", 11)
-    if at is not NULL:
-        at = past_digits(at, stop, 10, 14)
+    at = past_number(at, stop, b" sub:", 5, 1, 3)
+    at = past_number(at, stop, b" dlvrd:", 7, 1, 3)
+    at = past_number(at, stop, b" submit date:", 13, 10, 14)
+    at = past_number(at, stop, b" done date:", 11, 10, 14)
     if at is not NULL:
         at = past(at, stop, b" stat:", 6)
     if at is NULL:

@@ -29,13 +29,19 @@ from smsgate.routing.rules import Kind
 NO_CARRIER: Final = 0
 Kept = TypeVar("Kept")
 # Why a carrier cannot write a text that another one may be able to write, by its alphabets.
-UNWRITABLE: Final = frozenset({"charset_ucs2", "text_too_long"})
+LACKS_LETTERS: Final = frozenset({"charset_ucs2", "text_too_long"})
 # (index in the batch, reason): these entries are never written
 Refused = list[tuple[int, str]]
 Made = list[tuple[Batch, Refused]]
 # Gives entries that the named carrier does not take to another one; False: there is none.
 Elsewhere = Callable[[Batch, Sequence[int], str], bool]
-NOWHERE: Elsewhere = lambda *_: False  # noqa: E731
+
+
+def _nowhere(_batch: Batch, _indexes: Sequence[int], _name: str) -> bool:
+    return False
+
+
+NOWHERE: Final[Elsewhere] = _nowhere
 
 
 class _Columns(NamedTuple):
@@ -360,7 +366,7 @@ def _lacking(texts: Sequence[Written]) -> set[int]:
         for written in texts
         if any(written.reasons)
         for n, reason in enumerate(written.reasons)
-        if reason in UNWRITABLE
+        if reason in LACKS_LETTERS
     }
 
 

@@ -91,23 +91,23 @@ class PgDeliveries:
     async def release_forgotten(self, held: Collection[ClaimedDelivery], *, owner: int) -> int:
         """Give back what is the owner's and not among `held`; return how many these were."""
         known = {(claim.merchant_id, claim.endpoint_id, claim.event.event_id) for claim in held}
-        by_merchant: dict[int, list[tuple[int, int]]] = defaultdict(list)
         async with self._database.bulk() as connection:
-            for row in await connection.fetch(_SQL["claims_of_owner"], owner):
-                if tuple(row) not in known:
-                    by_merchant[row["merchant_id"]].append((row["event_id"], row["endpoint_id"]))
-            for merchant_id, pairs in by_merchant.items():
-                events, endpoints = [event for event, _ in pairs], [endpoint for _, endpoint in pairs]
-                await connection.execute(_SQL["release"], merchant_id, owner, events, endpoints)
-        return sum(map(len, by_merchant.values()))
+            ours = {tuple(row) for row in await connection.fetch(_SQL["claims_of_owner"], owner)}
+        await self._release(sorted(ours - known), owner)
+        return len(ours - known)
 
     async def release(self, claims: Sequence[ClaimedDelivery], *, owner: int) -> None:
-        by_merchant: dict[int, list[ClaimedDelivery]] = defaultdict(list)
-        for claim in claims:
-            by_merchant[claim.merchant_id].append(claim)
+        keys = [(claim.merchant_id, claim.endpoint_id, claim.event.event_id) for claim in claims]
+        await self._release(keys, owner)
+
+    async def _release(self, keys: Sequence[tuple[int, ...]], owner: int) -> None:
+        """Give back claims, told by merchant, endpoint and event."""
+        by_merchant: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+        for key in keys:
+            by_merchant[key[0]].append(key)
         async with self._database.bulk() as connection:
             for merchant_id, group in by_merchant.items():
-                events, endpoints = [c.event.event_id for c in group], [c.endpoint_id for c in group]
+                events, endpoints = [key[2] for key in group], [key[1] for key in group]
                 await connection.execute(_SQL["release"], merchant_id, owner, events, endpoints)
 
     async def release_orphans(self) -> int:

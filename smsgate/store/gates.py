@@ -85,11 +85,14 @@ class Gate:
         self._gates = gates
         self._merchant_id = merchant_id
         self._now = now
+        self._alone = False
         self._senders: dict[int, list[str]] = {}  # by which people have an open offer, or had one
 
     async def alone(self) -> None:
         """Wait until no other claim looks at people; `know` does it by itself."""
-        await self._connection.execute(SQL["one_claim_at_a_time"], CLAIMS_LOCK)
+        if not self._alone:
+            await self._connection.execute(SQL["one_claim_at_a_time"], CLAIMS_LOCK)
+            self._alone = True
 
     async def know(self, msisdns: Sequence[int]) -> dict[int, Hold]:
         """Look up people; return by number those whom a cap holds."""
