@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 from smsgate.billing.budgets import Budget
@@ -15,6 +15,8 @@ from smsgate.money import micros_to_text
 # Carriers' receipts come within 72 hours or not at all, and no gateway that lost its claims commits after so
 # long: what is in doubt until then was not charged, and its money comes back.
 IN_DOUBT_FOR_S: Final = 72 * 3_600
+# What is charged on delivery, and had no final receipt by then, waits on: no SMSC keeps a message for longer.
+RECEIPTS_FOR: Final = timedelta(days=14)
 # A message that did not fit may have been cancelled since: others are let try again after so long.
 SHORT_FOR_S: Final = 30.0
 

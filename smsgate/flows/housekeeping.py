@@ -40,6 +40,8 @@ KEPT: Final = {
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 
+OF_MESSAGES: Final = "budget_charge"  # for which messages something was spent, as long as they are there
+
 # Receipts of one carrier that wait for their message, at most: some 150 MB. One that sends more of messages
 # that are not ours loses the oldest.
 RECEIPTS_MAX: Final = 1_000_000
@@ -97,7 +99,7 @@ class Housekeeping:
                 dropped += await self._store.drop_partitions(table, now - kept)
         deleted: dict[str, int] = {}
         more = False
-        for job, kept in KEPT.items():
+        for job, kept in {**KEPT, OF_MESSAGES: timedelta(days=self._retention.messages_days)}.items():
             deleted[job], unfinished = await self._delete(job, now - kept)
             more |= unfinished
         deleted["receipt_unmatched"] += await self._store.trim_receipts(RECEIPTS_MAX, ROWS_MAX)

@@ -16,7 +16,7 @@ from smsgate.flows.budget_records import BudgetState, BudgetTerms, month_at
 from smsgate.flows.ledger import PostingLine
 from smsgate.ids import quarter_hour_of
 from smsgate.money import micros_to_text
-from smsgate.store.budgets import SQL, Locked, budget_of
+from smsgate.store.budgets import NO_LEASE, SQL, Locked, Spending, add_spent, budget_of
 from smsgate.store.connection import Connection
 from smsgate.store.flushing import insert_postings
 from smsgate.store.pool import Database
@@ -89,9 +89,11 @@ async def _made(connection: Connection, merchant_id: int, now: datetime) -> Lock
     began_at, _ends_at = month_bounds(month_of(now, zone), zone)
     charged = await connection.fetchval(SQL["charged_since"], merchant_id, currency, began_at)
     spent = max(0, charged)
-    made = await connection.fetchval(SQL["insert_budget"], merchant_id, currency, *month, spent)
+    made = await connection.fetchval(SQL["insert_budget"], merchant_id, currency, *month, spent, now)
     if made:
-        await connection.execute(SQL["add_spent"], merchant_id, month.first_day, False, spent)
+        await add_spent(
+            connection, Spending(merchant_id, NO_LEASE, month.first_day, prepaid=False), (), spent
+        )
     locked = await Locked.find(connection, merchant_id, now)
     assert locked is not None
     return locked

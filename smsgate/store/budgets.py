@@ -10,15 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
 
 import asyncpg
 import orjson
 
 from smsgate.billing.budgets import Budget, fitting
-from smsgate.flows.budget_records import IN_DOUBT_FOR_S, SHORT_FOR_S, LeaseAsk, Settled, month_at
+from smsgate.flows.budget_records import (
+    IN_DOUBT_FOR_S,
+    RECEIPTS_FOR,
+    SHORT_FOR_S,
+    LeaseAsk,
+    Settled,
+    month_at,
+)
 from smsgate.flows.commerce_records import EventColumns
+from smsgate.flows.events import first_id_of
 from smsgate.money import micros_to_text
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
@@ -28,6 +36,16 @@ from smsgate.store.pool import Database
 
 SQL: Final = load("budgets")
 QUEUE: Final = 0, 0, 0  # campaign, chunk and fence of messages that belong to none
+NO_LEASE: Final = 0  # `budget_charge.lease_id` of what was spent before the budget came
+
+
+class Spending(NamedTuple):
+    """Of which lease something was spent, in which month, and whether of the balance."""
+
+    merchant_id: int
+    lease_id: int
+    month: date
+    prepaid: bool
 
 
 @dataclass(slots=True)
@@ -164,19 +182,19 @@ async def _take_back(locked: Locked, message_ids: Sequence[int]) -> None:
         kept = [
             pair for pair in zip(lease["message_ids"], lease["micros"], strict=True) if pair[0] not in again
         ]
-        await _narrow(locked, lease, kept, spent=0)
+        await _narrow(locked, lease, kept)
 
 
 async def _narrow(
     locked: Locked,
     lease: asyncpg.Record,
     kept: Sequence[tuple[int, int]],
+    charged: Sequence[tuple[int, int]] = (),
     *,
-    spent: int,
     ends_at: datetime | None = None,
 ) -> None:
-    """Leave a lease these (message, micros), of which the others cost `spent`; without any it is over."""
-    held = sum(micros for _, micros in kept)
+    """Leave a lease what it keeps, and count what was charged: (message, micros); the rest comes back."""
+    held, spent = sum(micros for _, micros in kept), sum(micros for _, micros in charged)
     locked.settle(lease, lease["held_micros"] - held, spent)
     head = locked.merchant_id, lease["lease_id"]
     if kept:
@@ -185,13 +203,26 @@ async def _narrow(
     else:
         await locked.connection.execute(SQL["delete_lease"], *head)
     if spent:
-        await locked.connection.execute(
-            SQL["add_spent"], locked.merchant_id, lease["month"], lease["prepaid"], spent
-        )
+        spending = Spending(*head, lease["month"], lease["prepaid"])
+        await add_spent(locked.connection, spending, [message_id for message_id, _ in charged], spent)
+
+
+async def add_spent(
+    connection: Connection, spending: Spending, message_ids: Sequence[int], micros: int
+) -> None:
+    """Count what was spent in its month, and for which messages: who verifies holds the one to the other."""
+    merchant_id, lease_id, month, prepaid = spending
+    await connection.execute(SQL["add_spent"], merchant_id, month, prepaid, micros)
+    await connection.execute(SQL["add_charge"], merchant_id, lease_id, month, prepaid, message_ids, micros)
 
 
 async def _settle(locked: Locked, lease_id: int, now: datetime) -> bool:
-    """Settle one lease by its messages' rows; False: somebody else has."""
+    """
+    Settle one lease by its messages' rows; False: somebody else has.
+
+    What is in doubt, or charged by receipts, is looked at again at the lease's end. What no receipt has come
+    of by then waits on, as long as one may come.
+    """
     connection, merchant_id = locked.connection, locked.merchant_id
     lease = await connection.fetchrow(SQL["lease_of"], merchant_id, lease_id)
     if lease is None or (lease["ends_at"] is not None and lease["ends_at"] > now):
@@ -201,14 +232,16 @@ async def _settle(locked: Locked, lease_id: int, now: datetime) -> bool:
         SQL["outcomes"], merchant_id, lease["message_ids"], lease["micros"], sorted(FINAL),
         int(ReceiptState.DELIVRD),
     )  # fmt: skip
-    spent, kept = 0, []
+    oldest_heard = first_id_of(now - RECEIPTS_FOR)
+    charged, kept = [], []
     for row in rows:
-        if not at_end and (row["unknown"] or row["waits"]):
+        first_look = not at_end and (row["unknown"] or row["waits"])
+        if first_look or (row["unheard"] and row["message_id"] >= oldest_heard):
             kept.append((row["message_id"], row["micros"]))
-        else:
-            spent += row["charged"] - row["undelivered"]
+        elif row["charged"]:
+            charged.append((row["message_id"], row["charged"]))
     ends_at = now + timedelta(seconds=IN_DOUBT_FOR_S)
-    await _narrow(locked, lease, kept, spent=spent, ends_at=ends_at)
+    await _narrow(locked, lease, kept, charged, ends_at=ends_at)
     await locked.write()
     return True
 

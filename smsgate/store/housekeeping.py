@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from smsgate.store.pool import Database
 
 _SQL: Final = load("housekeeping")
-_BY_ID: Final = frozenset({"webhook_delivery"})  # their border is a time-ordered id
+_BY_ID: Final = frozenset({"webhook_delivery", "budget_charge"})  # their border is a time-ordered id
 
 
 class PgHousekeeping:

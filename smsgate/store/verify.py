@@ -17,6 +17,8 @@ from smsgate.store.pool import Database
 _SQL: Final = load("verify")
 _DOCUMENTS: Final = load("verify_documents")
 _BUDGETS: Final = load("verify_budgets")
+_SPENT: Final = load("verify_spent")
+_FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
 ROWS: Final = "rows"  # not a finding: how many rows were looked at
@@ -39,7 +41,7 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     found = [*await _plain(connection), *await _documents(connection)]
     messages, rows = await _messages(connection)
     budgets = [Finding(*row) for name in _BUDGETS for row in await connection.fetch(_BUDGETS[name])]
-    return [*found, *budgets, *messages], rows
+    return [*found, *budgets, *await _spent(connection), *messages], rows
 
 
 async def _plain(connection: Connection) -> list[Finding]:
@@ -63,6 +65,15 @@ async def _documents(connection: Connection) -> list[Finding]:
     return found
 
 
+async def _spent(connection: Connection) -> list[Finding]:
+    first_id = await _horizon(connection)
+    found: list[Finding] = []
+    for sql in _SPENT.values():
+        arguments = (first_id, _FINALS) if "$2" in sql else (first_id,) if "$1" in sql else ()
+        found += [Finding(*row) for row in await connection.fetch(sql, *arguments)]
+    return found
+
+
 async def _messages(connection: Connection) -> tuple[list[Finding], int]:
     first_id = await _horizon(connection)
     rows = await connection.fetch(
@@ -70,7 +81,7 @@ async def _messages(connection: Connection) -> tuple[list[Finding], int]:
         first_id,
         datetime.fromtimestamp(quarter_hour_of(first_id), UTC),
         await connection.fetchval(_SQL["delivered_items"]),
-        sorted(FINAL),
+        _FINALS,
     )
     found = [Finding(*row) for row in rows]
     return [row for row in found if row.invariant != ROWS], sum(

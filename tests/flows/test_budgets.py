@@ -208,7 +208,7 @@ async def test_a_month_s_cap_is_reached_and_not_passed_and_the_next_month_goes_o
             assert found.budget.month_spent_micros == 30 * UNIT_MICROS
             assert world.log.submits == 30
         # As if this were the month before: what it spent counts against its own cap.
-        for table in ("budget", "budget_spent"):
+        for table in ("budget", "budget_spent", "budget_charge"):
             await world.execute(f"UPDATE {table} SET month = month - interval '1 month'")
         await world.execute("UPDATE budget SET month_ends_at = now() - interval '1 second'")
         async with world.gateway():

@@ -84,6 +84,23 @@ async def test_partitions_are_made_a_week_ahead_and_dropped_after_the_retention(
     assert events[0] == (NOW - timedelta(days=1)).date()
 
 
+async def test_what_was_spent_on_messages_out_of_retention_stays_as_one_sum(database: Database) -> None:
+    old, kept = first_id_of(NOW - timedelta(days=31)), first_id_of(NOW - timedelta(days=29))
+    async with database.control() as connection:
+        for lease, ids in enumerate(([old, old + 2], [old + 1], [old - 5, kept], [kept + 1]), start=1):
+            await connection.execute(
+                "INSERT INTO budget_charge SELECT 5, $1, '2026-10-01', true, "
+                "range_agg(int8range(n, n, '[]')), 1000 FROM unnest($2::bigint[]) AS n",
+                lease,
+                ids,
+            )
+    for _ in range(2):
+        await a_housekeeping(database).step()
+        async with database.control() as connection:
+            rows = await connection.fetch("SELECT lease_id, spent_micros FROM budget_charge ORDER BY 1")
+        assert [tuple(row) for row in rows] == [(0, 2_000), (3, 1_000), (4, 1_000)]
+
+
 async def test_two_nodes_may_keep_house_at_once(database: Database) -> None:
     for number in range(20):
         await put(database, "trigger_event", number, NOW - timedelta(days=31))

@@ -24,7 +24,7 @@ GRANT SELECT ON
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
     consent_question, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
-    billing_period, document, document_line, budget, budget_lease, budget_spent, budget_topup
+    billing_period, document, document_line, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -86,7 +86,7 @@ GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
 -- Leases end; what was paid in and spent stays.
 GRANT SELECT, INSERT, UPDATE ON budget, budget_spent TO sg_bulk;
-GRANT SELECT, INSERT, UPDATE, DELETE ON budget_lease TO sg_bulk;
+GRANT SELECT, INSERT, UPDATE, DELETE ON budget_lease, budget_charge TO sg_bulk;
 GRANT SELECT, INSERT ON budget_topup TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.
@@ -105,5 +105,5 @@ GRANT SELECT ON
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
     consent_state, billing_profile, billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line,
-    document_series, budget, budget_lease, budget_spent, budget_topup
+    document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_report;

@@ -11,8 +11,8 @@ SELECT currency, timezone FROM merchant WHERE merchant_id = $1
 -- name: insert_budget
 -- scope: merchant
 -- What the month was charged before counts against a cap.
-INSERT INTO budget (merchant_id, currency, prepaid, month, month_ends_at, month_spent_micros)
-VALUES ($1, $2, false, $3, $4, $5) ON CONFLICT (merchant_id) DO NOTHING RETURNING month_spent_micros
+INSERT INTO budget (merchant_id, currency, prepaid, month, month_ends_at, month_spent_micros, began_at)
+VALUES ($1, $2, false, $3, $4, $5, $6) ON CONFLICT (merchant_id) DO NOTHING RETURNING month_spent_micros
 
 -- name: charged_since
 -- scope: merchant
@@ -91,13 +91,22 @@ SELECT merchant_id, lease_id FROM budget_lease WHERE ends_at <= $1
 -- scope: merchant
 SELECT lease_id, month, prepaid, message_ids, micros, held_micros, ends_at FROM budget_lease WHERE merchant_id = $1 AND lease_id = $2
 
+-- name: add_charge
+-- scope: merchant
+INSERT INTO budget_charge AS c (merchant_id, lease_id, month, prepaid, message_ids, spent_micros)
+SELECT $1, $2, $3, $4, coalesce(range_agg(int8range(id, id, '[]')), '{}'), $6 FROM unnest($5::bigint[]) AS t (id)
+    ON CONFLICT (merchant_id, lease_id, month, prepaid) DO UPDATE
+   SET message_ids = c.message_ids + excluded.message_ids, spent_micros = c.spent_micros + excluded.spent_micros
+
 -- name: outcomes
 -- scope: merchant
--- $4: final states of receipts, $5: the one that charges. `waits`: a receipt will say whether it is charged.
-SELECT t.message_id, t.micros, coalesce(sum(s.sell_micros) FILTER (WHERE s.status = 0), 0)::bigint AS charged,
+-- $4: final states of receipts, $5: the one that charges. `waits`: a receipt says whether it is charged; `unheard`: none has yet.
+SELECT t.message_id, t.micros,
+       coalesce(sum(s.sell_micros) FILTER (WHERE s.status = 0 AND (i.basis IS DISTINCT FROM 'delivered' OR r.state = $5::smallint)), 0)::bigint
+           AS charged,
        coalesce(bool_or(s.status = -1), false) AS unknown,
        coalesce(bool_or(s.status = 0 AND i.basis = 'delivered'), false) AS waits,
-       coalesce(sum(s.sell_micros) FILTER (WHERE s.status = 0 AND r.state <> $5::smallint), 0)::bigint AS undelivered
+       coalesce(bool_or(s.status = 0 AND i.basis = 'delivered' AND r.state IS NULL), false) AS unheard
   FROM unnest($2::bigint[], $3::bigint[]) AS t (message_id, micros)
   LEFT JOIN sent s ON s.merchant_id = $1 AND s.message_id = t.message_id
   LEFT JOIN price_item i ON i.item_id = s.sell_item_id

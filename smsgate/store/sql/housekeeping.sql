@@ -125,3 +125,23 @@ DELETE FROM esme_day
    AND (account_id, day) IN (SELECT account_id, day FROM esme_day
                               WHERE merchant_id = $1 AND day < $2 LIMIT $3)
 RETURNING 1;
+
+-- name: budget_charge_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM budget_charge WHERE lease_id <> 0 AND upper(message_ids) <= $1;
+
+-- name: budget_charge_delete
+-- scope: merchant
+-- What leases spent whose messages are out of retention stays as one sum.
+WITH gone AS (
+    DELETE FROM budget_charge
+     WHERE merchant_id = $1
+       AND lease_id IN (SELECT lease_id FROM budget_charge
+                         WHERE merchant_id = $1 AND lease_id <> 0 AND upper(message_ids) <= $2 LIMIT $3)
+    RETURNING month, prepaid, spent_micros
+), kept AS (
+    INSERT INTO budget_charge AS c (merchant_id, lease_id, month, prepaid, message_ids, spent_micros)
+    SELECT $1, 0, month, prepaid, '{}', sum(spent_micros) FROM gone GROUP BY month, prepaid
+        ON CONFLICT (merchant_id, lease_id, month, prepaid) DO UPDATE SET spent_micros = c.spent_micros + excluded.spent_micros
+)
+SELECT 1 FROM gone;

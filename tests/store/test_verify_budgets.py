@@ -1,0 +1,214 @@
+"""
+What budgets say is spent, against leases, message rows and ledger: `smsgate billing verify` finds each lie.
+
+The books: a prepaid merchant with a cap. Of messages that the carrier took some are settled, some are charged
+on delivery, some still stand in an open lease; two were sent before the budget came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from smsgate.flows.budget_records import BudgetTerms, LeaseAsk
+from smsgate.ids import IdMaker, first_id_at
+from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.store.budget_terms import PgBudgets
+from smsgate.store.budgets import PgLeases
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database
+from smsgate.store.verify import findings_of
+from tests.store.books import IN_OCTOBER, OWNER, Books, some_books
+from tests.store.verified_books import Corruption, first_found, found_after, made_once
+
+SHOP = 7
+UNIT = 45_000
+BY_RECEIPT = 13  # an item that charges on delivery
+LATER = IN_OCTOBER + timedelta(hours=73)
+BEFORE = IN_OCTOBER - timedelta(days=4)
+SETTLED = "lease_id = (SELECT min(lease_id) FROM budget_charge WHERE lease_id <> 0)"
+
+
+class Account:
+    """A merchant's budget in books that are written by hand."""
+
+    def __init__(self, books: Books) -> None:
+        ids = IdMaker(1, lambda: int(IN_OCTOBER.timestamp() * 1000))
+        self._books = books
+        self.budgets = PgBudgets(books.database, ids.next)
+        self.leases = PgLeases(books.database, ids.next)
+
+    async def sends(self, messages: int, **how: Any) -> list[int]:
+        """Have the carrier take messages and lease what they may cost."""
+        ids = await self._books.take(SHOP, messages, **how)
+        await self.lease(ids)
+        return ids
+
+    async def lease(self, ids: Sequence[int]) -> None:
+        ask = LeaseAsk(SHOP, OWNER, None, "EUR", ids, [UNIT] * len(ids))
+        assert await self.leases.lease(ask, IN_OCTOBER) == len(ids)
+
+    async def settle(self, at: datetime) -> None:
+        while (await self.leases.settle(at, 100)).leases:
+            pass
+
+
+async def an_account(database: Database) -> tuple[Books, Account]:
+    books = await some_books(database, now=BEFORE)
+    await books.partitions(BEFORE)
+    await books.prices((BY_RECEIPT, "mt", "*", UNIT), list_id=9, basis="delivered")
+    await books.merchant(SHOP)
+    account = Account(books)
+    await books.take(SHOP, 2, accepted_at=BEFORE)
+    at = BEFORE + timedelta(hours=1)
+    await account.budgets.set_terms(SHOP, BudgetTerms(prepaid=True, month_cap_micros=40 * UNIT), at)
+    await account.budgets.top_up(SHOP, 30 * UNIT, "transfer", at)
+    return books, account
+
+
+async def write(database: Database) -> None:
+    books, account = await an_account(database)
+    await account.sends(3)
+    await account.sends(4)
+    delivered = await account.sends(3, item=(BY_RECEIPT, UNIT), by_receipt=True)
+    for message_id, state in zip(delivered, (ReceiptState.DELIVRD, ReceiptState.UNDELIV), strict=False):
+        await books.receipt(SHOP, message_id, state, IN_OCTOBER, recorded_at=IN_OCTOBER)
+    await account.settle(IN_OCTOBER)
+    await account.settle(LATER)
+    await account.sends(2)
+    await account.lease([first_id_at(int(IN_OCTOBER.timestamp() * 1000))])  # claimed, and not written yet
+
+
+def spent_more(tables: str, micros: int = UNIT) -> str:
+    """Say that more is spent, in the budget itself and in these tables beside it, as one who knows how."""
+    also = {
+        "month": "UPDATE budget_spent SET spent_micros = spent_micros + $n WHERE prepaid RETURNING 1",
+        "lease": f"UPDATE budget_charge SET spent_micros = spent_micros + $n WHERE {SETTLED} RETURNING 1",
+    }
+    parts = [f"{table} AS ({also[table]})" for table in tables.split()]
+    budget = (
+        "UPDATE budget SET spent_micros = spent_micros + $n, month_spent_micros = month_spent_micros + $n"
+    )
+    return f"{'WITH ' if parts else ''}{', '.join(parts)} {budget}".replace("$n", str(micros))
+
+
+CORRUPTIONS = {
+    "the budget alone says that more is spent": Corruption(
+        spent_more(""), "I14", "in 2026-10: 495000 micros are spent, the month says 450000",
+    ),
+    "budget and month say that more is spent": Corruption(
+        spent_more("month"), "I14", "405000 micros are spent of its balance, its leases were charged 360000",
+    ),
+    "budget, month and lease say that more is spent": Corruption(
+        spent_more("month lease"), "I14", "180000 micros are spent, the rows of its messages have 135000",
+    ),
+    "budget, month and lease say that a micro less is spent": Corruption(
+        spent_more("month lease", -1), "I14", "134999 micros are spent, the rows of its messages have 135000",
+    ),
+    "a lease was charged for another message": Corruption(
+        "UPDATE budget_charge SET message_ids = "
+        f"int8multirange(int8range(lower(message_ids), upper(message_ids) - 1)) WHERE {SETTLED}",
+        "I14", "135000 micros are spent, the rows of its messages have 90000",
+    ),
+    "a lease is counted in another month": Corruption(
+        f"UPDATE budget_charge SET month = '2026-09-01' WHERE {SETTLED}",
+        "I14", "in 2026-09: 0 micros are spent of its balance, its leases were charged 135000",
+    ),
+    "a settled lease is forgotten, in every sum": Corruption(
+        f"WITH gone AS (DELETE FROM budget_charge WHERE {SETTLED} RETURNING spent_micros), "
+        "month AS (UPDATE budget_spent s SET spent_micros = s.spent_micros - g.spent_micros FROM gone g "
+        "WHERE prepaid) "
+        "UPDATE budget b SET spent_micros = b.spent_micros - g.spent_micros, "
+        "month_spent_micros = month_spent_micros - g.spent_micros FROM gone g",
+        "I14", "is charged 45000 micros, and no lease has it",
+    ),
+    "an open lease is forgotten, in every sum": Corruption(
+        "WITH gone AS (DELETE FROM budget_lease WHERE ends_at IS NULL AND cardinality(message_ids) = 2 "
+        "RETURNING held_micros) "
+        "UPDATE budget b SET leased_micros = leased_micros - held_micros, "
+        "month_leased_micros = month_leased_micros - held_micros FROM gone g",
+        "I14", "is charged 45000 micros, and no lease has it",
+    ),
+    "a message counts in two leases": Corruption(
+        "UPDATE budget_lease SET message_ids[1] = "
+        f"(SELECT lower(message_ids) FROM budget_charge WHERE {SETTLED}) "
+        "WHERE ends_at IS NULL AND cardinality(message_ids) = 1",
+        "I14", "counts in two leases",
+    ),
+    "a message that is charged on delivery was not delivered": Corruption(
+        f"UPDATE receipt SET state = {ReceiptState.EXPIRED} WHERE state = {ReceiptState.DELIVRD}",
+        "I14", "45000 micros are spent, the rows of its messages have 0",
+    ),
+    "a message was not taken after all": Corruption(
+        "UPDATE sent SET status = 88 WHERE message_id = "
+        f"(SELECT lower(message_ids) FROM budget_charge WHERE {SETTLED})",
+        "I14", "135000 micros are spent, the rows of its messages have 90000",
+    ),
+    "a lease holds less than its message is charged, in every sum": Corruption(
+        "WITH less AS (UPDATE budget_lease SET micros[1] = micros[1] - 1, held_micros = held_micros - 1 "
+        "WHERE cardinality(message_ids) = 2) "
+        "UPDATE budget SET leased_micros = leased_micros - 1, month_leased_micros = month_leased_micros - 1",
+        "I14", "is charged 45000 micros, its lease holds 44999",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
+    with made_once(postgres_server, write) as arguments:
+        yield arguments
+
+
+async def test_what_leases_made_of_a_budget_holds_in_every_proof(books: dict[str, Any]) -> None:
+    assert await found_after(books, "") == {}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
+    first = await first_found(books, CORRUPTIONS[name])
+    assert CORRUPTIONS[name].names in first
+
+
+async def test_what_fails_on_delivery_comes_back_after_72_hours_and_what_is_never_told_after_14_days(
+    database: Database,
+) -> None:
+    books, account = await an_account(database)
+    at = IN_OCTOBER
+
+    async def left() -> tuple[int, int]:
+        found = await account.budgets.state(SHOP, at)
+        assert found is not None
+        return found.budget.balance_micros // UNIT, found.budget.leased_micros // UNIT
+
+    async def heard(message_id: int, state: ReceiptState) -> None:
+        await books.receipt(SHOP, message_id, state, at, recorded_at=at)
+
+    async def holds() -> None:
+        async with database.report() as connection:
+            findings, _rows = await findings_of(connection)
+        assert [finding for finding in findings if finding.wrong] == []
+
+    taken = await account.sends(5, item=(BY_RECEIPT, UNIT), by_receipt=True)
+    await heard(taken[0], ReceiptState.DELIVRD)
+    await heard(taken[1], ReceiptState.UNDELIV)
+    await account.settle(at)
+    assert await left() == (25, 5)  # a receipt that came by another way may still be earlier
+    at += timedelta(hours=73)
+    await account.settle(at)
+    assert await left() == (26, 3)
+    await heard(taken[2], ReceiptState.DELIVRD)
+    await heard(taken[3], ReceiptState.EXPIRED)
+    await holds()
+    at += timedelta(hours=73)
+    await account.settle(at)
+    assert await left() == (27, 1)
+    for _ in range(4):
+        at += timedelta(hours=73)
+        await account.settle(at)
+    assert await left() == (28, 0)
+    await holds()
+    await heard(taken[4], ReceiptState.DELIVRD)  # charged, and nobody waits for it any more
+    await holds()
