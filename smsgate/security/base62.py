@@ -9,6 +9,8 @@ ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 _PAIRS: Final = tuple(a + b for a in ALPHABET for b in ALPHABET)
 _PAIR_VALUES: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PAIR_BASE: Final = 62 * 62
+_LIMB_PAIRS: Final = 5  # 62**10 is below 2**60: divisions of two digits of Python's own, not of five
+_LIMB_BASE: Final = _PAIR_BASE**_LIMB_PAIRS
 
 
 def encode(value: int, width: int) -> str:
@@ -16,9 +18,11 @@ def encode(value: int, width: int) -> str:
     assert width % 2 == 0
     assert 0 <= value < 62**width
     pairs = []
-    for _ in range(width // 2):
-        value, rest = divmod(value, _PAIR_BASE)
-        pairs.append(_PAIRS[rest])
+    for left in range(width // 2, 0, -_LIMB_PAIRS):
+        value, limb = divmod(value, _LIMB_BASE)
+        for _ in range(min(left, _LIMB_PAIRS)):
+            limb, rest = divmod(limb, _PAIR_BASE)
+            pairs.append(_PAIRS[rest])
     pairs.reverse()
     return "".join(pairs)
 

@@ -11,6 +11,8 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import orjson
@@ -26,6 +28,7 @@ VALUE_MAX: Final = 2_000  # characters of one value
 TRACEBACK_MAX: Final = 16_000
 ENTRIES_MAX: Final = 20  # of a list or mapping
 DEPTH_MAX: Final = 3
+NAMES_KEPT: Final = 1_000  # with their kind: ours are some hundred, keys of strangers' mappings come and go
 REFUSED: Final = "[refused]"
 _MASKED_NAMES: Final = ("msisdn", "phone")
 _REFUSED_NAMES: Final = (
@@ -89,12 +92,12 @@ def guard(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _clean(key: str, value: Any, depth: int) -> Any:
-    name = key.lower()
-    if name in _REFUSED_EXACTLY or any(part in name for part in _REFUSED_NAMES):
+    kind = _kind(key)
+    if kind is _Kind.REFUSED:
         return REFUSED
-    if any(part in name for part in _MASKED_NAMES):
+    if kind is _Kind.MASKED:
         return _mask(value, depth)
-    if value is None or isinstance(value, bool | int | float) or name.startswith("_"):
+    if value is None or isinstance(value, bool | int | float) or kind is _Kind.OURS:
         return value
     if isinstance(value, bytes | bytearray):
         return f"[{len(value)} octets]"
@@ -103,7 +106,29 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:
         return [_clean(key, entry, depth + 1) for entry in _first(value)]
     text = _escape(str(value), TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
-    return _NUMBER.sub(lambda match: mask(match[0]), text) if key in _SENTENCES else text
+    return _NUMBER.sub(lambda match: mask(match[0]), text) if kind is _Kind.SENTENCE else text
+
+
+class _Kind(Enum):
+    """What the name of a value says about it."""
+
+    REFUSED = auto()
+    MASKED = auto()
+    OURS = auto()  # of structlog's own
+    SENTENCE = auto()
+    PLAIN = auto()
+
+
+@lru_cache(NAMES_KEPT)
+def _kind(key: str) -> _Kind:
+    name = key.lower()
+    if name in _REFUSED_EXACTLY or any(part in name for part in _REFUSED_NAMES):
+        return _Kind.REFUSED
+    if any(part in name for part in _MASKED_NAMES):
+        return _Kind.MASKED
+    if name.startswith("_"):
+        return _Kind.OURS
+    return _Kind.SENTENCE if key in _SENTENCES else _Kind.PLAIN
 
 
 def _mask(value: Any, depth: int) -> Any:
