@@ -1,11 +1,11 @@
 """
 Signed webhooks of a shop, of one recipient each unless told otherwise, over keep-alive connections.
 
-    python -m benchmarks.intake [--events N] [--connections N] [--recipients N] [--profile FILE]
+    python -m benchmarks.intake [--events N] [--connections N] [--recipients N] [--items N] [--profile FILE]
 
-Each is answered 202 once its campaign is durable. A client process signs all of them before it starts, sends
-the next on a connection when the last was answered, and reads no more of an answer than its length, so that
-it takes little of the machine; its own CPU is told apart.
+Each is answered 202 once its campaign is durable; the server logs each, as `smsgate run` does. A client
+process signs all of them before it starts, sends the next on a connection when the last was answered, and
+reads no more of an answer than its length, so that it takes little of the machine; its own CPU is told apart.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import argparse
 import asyncio
 import cProfile
 import json
+import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -26,8 +28,8 @@ from benchmarks.replies import ask
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, used_between
 from smsgate.bench.scene import COST_LIST, MERCHANT, PASSWORD, SENDER, SYSTEM_ID, msisdn_of, prepare
-from smsgate.cli.sessions import silence_logs
 from smsgate.config import HttpSettings, NodeSettings, Settings
+from smsgate.daemon.collector import calm_collector
 from smsgate.daemon.process import running
 from smsgate.daemon.services import add_operator_key
 from smsgate.links.profile import CarrierProfile
@@ -37,23 +39,30 @@ from smsgate.numbering import plain_mobile
 from smsgate.security.public_ids import Kind
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.pool import Database
+from smsgate.telemetry.logs import configure_logs
 
 TEXT: Final = (
-    "Boxman: CD Madonna 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
+    "Boxman: {item} 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
     "Rétractation 14 j. Infos bxm.fr/m1 STOP 36111"
 )
-MAPPING: Final = {"item": "$.item", "price": "$.price", "currency": "EUR", "recipients": "$.to"}
+MAPPING: Final = {
+    "item": "$.item", "price": "$.price", "currency": "EUR", "recipients": "$.to",
+    "fields": {"item": "$.item"},
+}  # fmt: skip
+WARM: Final = (
+    1_000  # webhooks sent first and not counted: plans of numbers, prices and statements are read once
+)
 CLIENT: Final = """
 import asyncio, json, resource, sys, time
 import uvloop
 from smsgate.security.webhook_signatures import signed_headers
 
-host, port, path, secret, events, connections, each = sys.argv[1:]
+host, port, path, secret, events, connections, each, items, warm = sys.argv[1:]
 now, numbers = int(time.time()), sys.stdin.read().split()
 requests = []
-for n in range(int(events)):
+for n in range(int(events) + int(warm)):
     to = ["+" + numbers[(n * int(each) + k) % len(numbers)] for k in range(int(each))]
-    event = {"item": "CD Madonna", "price": "19.90", "to": to}
+    event = {"item": f"CD {n % int(items)}", "price": "19.90", "to": to}
     body = json.dumps(event).encode()
     headers = signed_headers([secret], f"event-{n}", now, body)
     head = "".join(f"{name}: {value}\\r\\n" for name, value in headers.items())
@@ -66,8 +75,8 @@ class One(asyncio.Protocol):
         self.transport, self.octets = transport, b""
         self.more()
     def more(self):
-        if requests:
-            self.transport.write(requests.pop())
+        if rest:
+            self.transport.write(rest.pop())
         else:
             self.transport.close()
     def data_received(self, data):
@@ -87,25 +96,29 @@ class One(asyncio.Protocol):
         if not left:
             done.set()
 
-async def main():
-    global done
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    print("ready", flush=True)
-    await asyncio.sleep(0.3)  # until who measures has read its clocks
-    clocks.append(time.monotonic())
-    for _ in range(int(connections)):
-        await loop.create_connection(One, host, int(port))
+async def send(octets, count):
+    global done, left, rest
+    done, left, rest = asyncio.Event(), [None] * count, octets
+    for _ in range(count):
+        await asyncio.get_running_loop().create_connection(One, host, int(port))
     await done.wait()
 
-left = [None] * int(connections)
-used = resource.getrusage(resource.RUSAGE_SELF)
-before = used.ru_utime + used.ru_stime
+def cpu_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+async def main():
+    await send(requests[:int(warm)], 8)
+    statuses.clear()
+    print("ready", flush=True)
+    await asyncio.sleep(0.3)  # until who measures has read its clocks
+    clocks.extend((cpu_s(), time.monotonic()))
+    await send(requests[int(warm):], int(connections))
+
 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
     runner.run(main())
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps({"statuses": statuses, "cpu_s": used.ru_utime + used.ru_stime - before,
-                  "wall_s": time.monotonic() - clocks[0]}))
+took = {"cpu_s": cpu_s() - clocks[0], "wall_s": time.monotonic() - clocks[1]}
+print(json.dumps({"statuses": statuses, **took}))
 """
 
 
@@ -136,7 +149,9 @@ def settings_for(state_dir: Any) -> Settings:
     return Settings(node=NodeSettings(state_dir=state_dir, roles=("api",)), http=http, carriers=(carrier,))
 
 
-async def run(events: int, connections: int, recipients: int, profile: str | None) -> dict[str, Any]:
+async def run(
+    events: int, connections: int, recipients: int, items: int, profile: str | None
+) -> dict[str, Any]:
     async with throw_away_database() as server:
         people = min(events * recipients, 10_000)
         async with await Database.open(server) as database:
@@ -154,7 +169,7 @@ async def run(events: int, connections: int, recipients: int, profile: str | Non
                 str(port),
                 path,
                 secret,
-                *map(str, (events, connections, recipients)),
+                *map(str, (events, connections, recipients, items, WARM)),
             )
             client = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -178,14 +193,15 @@ async def run(events: int, connections: int, recipients: int, profile: str | Non
             after = await meter.read()
             await client.wait()
             assert said["statuses"] == {"202": events}, said
-            assert await ask(services.database, "SELECT count(*) FROM trigger_event") == events
+            assert await ask(services.database, "SELECT count(*) FROM trigger_event") == events + WARM
             sending = "SELECT count(*) FROM campaign WHERE trigger_id IS NOT NULL AND state = 'sending'"
-            assert await ask(services.database, sending) == events
+            assert await ask(services.database, sending) == events + WARM
             used = used_between(before, after, events)
             return {
                 "events": events,
                 "connections": connections,
                 "recipients_each": recipients,
+                "items": items,
                 "events_per_s": round(events / said["wall_s"]),
                 "server_cpu_us": used.gateway_cpu_us,
                 "database_cpu_us": used.database_cpu_us,
@@ -201,15 +217,15 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--recipients", type=int, default=1, help="of each webhook")
+    parser.add_argument("--items", type=int, default=100, help="as many different texts")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the server")
     given = parser.parse_args()
-    silence_logs()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(
-            json.dumps(
-                runner.run(run(given.events, given.connections, given.recipients, given.profile)), indent=2
-            )
-        )
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        configure_logs(form="json", stream=nowhere)
+        calm_collector()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            work = run(given.events, given.connections, given.recipients, given.items, given.profile)
+            print(json.dumps(runner.run(work), indent=2))
 
 
 if __name__ == "__main__":
