@@ -191,7 +191,9 @@ def _plain(route: Route, answer: Answer) -> web.Response:
         return web.Response(status=204, body=b"")
     if isinstance(answer, Text):
         return web.Response(
-            body=answer.octets, headers={**answer.headers, "Content-Type": answer.content_type}
+            body=answer.octets,
+            status=answer.status,
+            headers={**answer.headers, "Content-Type": answer.content_type},
         )
     model, status = (answer.model, answer.status) if isinstance(answer, Reply) else (answer, route.status)
     assert isinstance(model, BaseModel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Literal
 
-import orjson
 from pydantic import Field
 
 from smsgate.api.commerce import commerce
@@ -13,7 +12,7 @@ from smsgate.api.json_body import parse_json
 from smsgate.api.models import AnswerModel, Line, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, OfferText, Sender
-from smsgate.api.routing import Answer, Body, Call, Reply, Route, missing
+from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Route, Text, missing
 from smsgate.api.text_choices import ReplacementAnswer
 from smsgate.api.tlvs import ShownTlv, TlvOfText, TlvsOfText, tlvs_of
 from smsgate.errors import NotFound
@@ -152,12 +151,12 @@ async def rotate_secret(call: Call) -> Answer:
 
 async def receive(call: Call) -> Answer:
     try:
-        answer = await commerce(call).triggers.receive(
+        answer = await commerce(call).webhook_intake.receive(
             call.path_text("id"), call.request.headers, call.octets, parse_json
         )
     except NotFound:
         raise missing() from None
-    return Reply(Triggered.model_validate(orjson.loads(answer.answer)), status=answer.status)
+    return Text(answer.answer, JSON_MEDIA_TYPE, status=answer.status)  # a `Triggered`, as it was first given
 
 
 def stored_tlvs(asked: list[TlvOfText]) -> dict[int, str]:

@@ -89,11 +89,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An answer that is not JSON and fits in memory."""
+    """An answer that is octets already and fits in memory."""
 
     octets: bytes
     content_type: str
     headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 Answer = BaseModel | Reply | Text | web.StreamResponse | None

@@ -119,31 +119,30 @@ def check_mapping(mapping: Mapping[str, Any]) -> None:
 
 def apply_mapping(mapping: Mapping[str, Any], document: Any) -> MappedOffer:
     """
-    Return the offer that `document` (the shop's parsed JSON) asks for.
+    Return the offer that `document` (the shop's parsed JSON) asks for; `check_mapping` took the mapping.
 
     Raises:
-        Invalid: code `mapping_invalid` for a broken mapping, `trigger_unmapped` for a document that lacks
-            what the mapping needs or has it in another type; the pointer says where in the document.
+        Invalid: code `trigger_unmapped`: the document lacks what the mapping needs or has it in another type;
+            the pointer says where in the document.
     """
-    check_mapping(mapping)
-    currency = _text(mapping, document, "currency")
-    assert currency is not None
-    check_currency(currency.upper())
+    currency = (_text(mapping, document, "currency") or "").upper()
+    check_currency(currency)
+    has = mapping.__contains__  # most mappings name few of the targets
     return MappedOffer(
         item=_text(mapping, document, "item") or "",
-        price_minor=_amount(mapping, document, "price", currency.upper()) or 0,
-        currency=currency.upper(),
-        text=_text(mapping, document, "text"),
-        shop=_text(mapping, document, "shop"),
-        country=_text(mapping, document, "country"),
-        language=_text(mapping, document, "language"),
-        quantity_max=_whole(mapping, document, "quantity_max"),
-        stock=_whole(mapping, document, "stock"),
-        ask_above_minor=_amount(mapping, document, "ask_above", currency.upper()),
-        expires_in_s=_whole(mapping, document, "expires_in_s"),
-        external_id=_text(mapping, document, "external_id"),
-        recipients=_recipients(mapping, document),
-        audience=_text(mapping, document, "audience"),
+        price_minor=_amount(mapping, document, "price", currency) or 0,
+        currency=currency,
+        text=_text(mapping, document, "text") if has("text") else None,
+        shop=_text(mapping, document, "shop") if has("shop") else None,
+        country=_text(mapping, document, "country") if has("country") else None,
+        language=_text(mapping, document, "language") if has("language") else None,
+        quantity_max=_whole(mapping, document, "quantity_max") if has("quantity_max") else None,
+        stock=_whole(mapping, document, "stock") if has("stock") else None,
+        ask_above_minor=_amount(mapping, document, "ask_above", currency) if has("ask_above") else None,
+        expires_in_s=_whole(mapping, document, "expires_in_s") if has("expires_in_s") else None,
+        external_id=_text(mapping, document, "external_id") if has("external_id") else None,
+        recipients=_recipients(mapping, document) if has("recipients") else None,
+        audience=_text(mapping, document, "audience") if has("audience") else None,
         fields={
             name: _as_text(_evaluate(expression, document), expression, f"/fields/{name}")
             for name, expression in mapping.get("fields", {}).items()

@@ -258,6 +258,16 @@ class Campaigns:
         if rating.missing:
             raise price_missing(rating.missing, "ask the operator, or leave these networks out")
 
+    async def refresh_prices(self) -> None:
+        """Have the prices that `are_priced` goes by."""
+        await self._pricing.refresh()
+
+    def are_priced(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> bool:
+        """Return whether each group has a price, by those in memory (`refresh_prices`)."""
+        book = self._pricing.book_of(merchant_id)
+        version = None if book is None else book.version_at(self._clock.now())
+        return version is not None and all(self._unit(version, group)[0] is not None for group in groups)
+
     async def segment_price(self, merchant_id: int, country: str) -> tuple[str, tuple[int, int] | None]:
         """Return the currency, and the extremes of a segment's micros where every network has a price."""
         await self._pricing.refresh()

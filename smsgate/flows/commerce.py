@@ -23,6 +23,7 @@ from smsgate.flows.transactional import Transactional
 from smsgate.flows.triggers import Triggers
 from smsgate.flows.usage import Usage
 from smsgate.flows.webhook_endpoints import WebhookEndpoints
+from smsgate.flows.webhook_intake import WebhookIntake
 from smsgate.security.addresses import AddressPolicy
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
@@ -54,6 +55,7 @@ class Commerce:
     events: Events
     endpoints: WebhookEndpoints
     triggers: Triggers
+    webhook_intake: WebhookIntake
     usage: Usage
     pricing: Pricing
     transactional: Transactional
@@ -95,15 +97,9 @@ class Commerce:
             endpoints=WebhookEndpoints(
                 stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups
             ),
-            triggers=Triggers(
-                stores.triggers,
-                offers,
-                campaigns,
-                secrets,
-                ids,
-                public_ids,
-                clock,
-                wakeups,
+            triggers=Triggers(stores.triggers, offers, secrets, ids, clock),
+            webhook_intake=WebhookIntake(
+                stores.triggers, offers, campaigns, secrets, ids, public_ids, clock, wakeups
             ),
             usage=Usage(stores.usage, stores.offers, public_ids),
             pricing=pricing,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
+from smsgate.errors import DomainError
 from smsgate.flows.audience import Audience
 from smsgate.flows.records import Hold, OfferVersion
 from smsgate.protocol.replacements import Replacement
@@ -338,19 +339,6 @@ class KnownPerson(NamedTuple):
     country: str
 
 
-class WebhookLook(NamedTuple):
-    """What a webhook asks of the database before it is judged: was it here before, and who are its people."""
-
-    trigger_id: int
-    webhook_id: str
-    msisdns: Sequence[int]
-
-
-class WebhookFacts(NamedTuple):
-    answer: TriggerAnswer | None  # what this webhook-id was answered before
-    people: Mapping[int, KnownPerson]  # by number: those who are known
-
-
 @dataclass(frozen=True, slots=True)
 class TriggerAnswer:
     """What a trigger answered, kept to be given again; `body_sha256` tells a repetition from a forgery."""
@@ -370,3 +358,29 @@ class TriggerAcceptance:
     offer: OfferRecord
     campaign: CampaignRecord
     at: datetime
+
+
+class Webhook(NamedTuple):
+    """A signed webhook of a shop, as it goes to the store to be judged and, if it is accepted, written."""
+
+    trigger_id: int
+    webhook_id: str
+    found: FoundTrigger  # by which it was let in and read
+    msisdns: Sequence[int]  # of the people that it names
+    external_id: str | None
+    # Of those of them who are known: what to write. None: not before something else was looked up.
+    judge: Callable[[Mapping[int, KnownPerson]], TriggerAcceptance | None]
+
+
+class WebhookFate(NamedTuple):
+    """What became of a webhook. Nothing set: `judge` returned None, and nothing was written."""
+
+    answer: TriggerAnswer | None = None
+    is_new: bool = False  # it was written just now; else it is what was answered before
+    refusal: DomainError | None = None  # raised by `judge`
+    is_outdated: bool = False  # the trigger or its merchant is not as it was found; nothing was looked at
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer that was given before would be its answer."""
+        return not self.is_new and not self.is_outdated

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Finding, lint, lint_sender
@@ -25,6 +26,7 @@ LIFE_MIN: Final = timedelta(minutes=30)  # a shorter one would reach people when
 LIFE_MAX: Final = timedelta(days=366)
 STOCK_MAX: Final = 1_000_000_000  # pieces; above any shop's, far below bigint
 NAME_CHARACTERS_MAX: Final = 60  # shop and item: both stand in one SMS
+TEXTS_KEPT: Final = 2_000  # judged, for the next webhook with the same text: a kilobyte or two each
 _LANGUAGE: Final = re.compile(r"[a-z]{2}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 
@@ -171,16 +173,45 @@ class Offers:
         return []
 
     def _text_findings(self, offer: OfferVersion, now: datetime) -> Sequence[Finding]:
-        facts = Facts(offer.shop_name, offer.item, offer.unit_price_minor, offer.currency)
-        alphabets = self.alphabets(offer.sender)
-        findings = lint(offer.text, facts, offer.country, offer.sender, on=now.date(), alphabets=alphabets)
-        if findings:
-            return findings
-        try:
-            compile_text(offer.text, field_names(offer.text), alphabets)
-        except TextError as exc:
-            return [Finding(exc.code, "".join(exc.characters), str(exc))]
-        return []
+        return text_findings(
+            offer.text,
+            offer.shop_name,
+            offer.item,
+            offer.unit_price_minor,
+            offer.currency,
+            offer.country,
+            offer.sender,
+            now.date(),
+            self.alphabets(offer.sender),
+        )
+
+
+@lru_cache(TEXTS_KEPT)
+def text_findings(
+    text: str,
+    shop: str,
+    item: str,
+    price_minor: int,
+    currency: str,
+    country: str,
+    sender: str,
+    on: date,
+    alphabets: tuple[Alphabet, ...],
+) -> Sequence[Finding]:
+    """
+    Return what is wrong with an offer's text on a day, from the linter or the renderer.
+
+    A shop's webhooks bring one text again and again, each for another customer.
+    """
+    facts = Facts(shop, item, price_minor, currency)
+    findings = lint(text, facts, country, sender, on=on, alphabets=alphabets)
+    if findings:
+        return tuple(findings)
+    try:
+        compile_text(text, field_names(text), alphabets)
+    except TextError as exc:
+        return (Finding(exc.code, "".join(exc.characters), str(exc)),)
+    return ()
 
 
 def _check_values(offer: OfferVersion, stock: int | None, now: datetime) -> None:

@@ -27,10 +27,9 @@ from smsgate.flows.commerce_records import (
     Recipient,
     SystemMessage,
     SystemMessageColumns,
-    TriggerAcceptance,
     TriggerRecord,
-    WebhookFacts,
-    WebhookLook,
+    Webhook,
+    WebhookFate,
 )
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.test_mode import live_slug
@@ -300,10 +299,12 @@ class TriggersStore(Protocol):
         previous_until: datetime,
     ) -> bool: ...
 
-    async def look(self, merchant_id: int, look: WebhookLook) -> WebhookFacts: ...
+    async def receive(self, merchant_id: int, webhook: Webhook) -> WebhookFate:
+        """
+        Return what the webhook-id was answered, or write what `judge` accepts; together with others.
 
-    async def accept(self, acceptance: TriggerAcceptance) -> bool:
-        """Write the webhook-id, offer, campaign and chunks, or nothing; False: a twin was first."""
+        The trigger is read again in the same transaction: what was changed meanwhile is in force.
+        """
         ...
 
 

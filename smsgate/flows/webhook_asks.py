@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from smsgate import msisdn as msisdns
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.rendering import field_names
-from smsgate.campaigns.triggers import MappedOffer, apply_mapping
+from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.audience import PREFIX_DIGITS, Audience
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX
@@ -52,17 +52,50 @@ class WebhookAsk(NamedTuple):
     wrong: DomainError | None  # what is wrong with these
 
 
+@dataclass(frozen=True, slots=True)
+class KnownTrigger:
+    """A trigger with what every webhook needs of it, read once."""
+
+    found: FoundTrigger
+    mapping: Mapping[str, Any]
+    settings: TriggerSettings
+    broken: DomainError | None  # why its mapping makes no offer any more
+    secret: str
+    previous: tuple[str, datetime] | None  # the secret before, and until when it is taken
+
+    def secrets(self, now: datetime) -> Sequence[str]:
+        """Return the secrets that a webhook may be signed by."""
+        previous = self.previous
+        return (self.secret, previous[0]) if previous is not None and now < previous[1] else (self.secret,)
+
+
+def known_trigger(found: FoundTrigger, secret: str, previous: str | None) -> KnownTrigger:
+    """Return the trigger with its opened secrets; `previous` is the one before, if there is one."""
+    mapping, settings = parts_of(found.trigger)
+    broken = None
+    try:
+        check_mapping(mapping)
+    except DomainError as exc:
+        broken = exc
+    until = found.trigger.previous_until
+    before = (previous, until) if previous is not None and until is not None else None
+    return KnownTrigger(found, mapping, settings, broken, secret, before)
+
+
 def read_webhook(
-    found: FoundTrigger, body: bytes, parse: Callable[[bytes], object]
+    known: KnownTrigger, body: bytes, parse: Callable[[bytes], object]
 ) -> WebhookAsk | DomainError:
     """Return what the shop's JSON asks for; or why it is nothing, which a repeated webhook need not hear."""
+    if known.broken is not None:
+        return known.broken
+    settings = known.settings
     try:
-        mapping, settings = parts_of(found.trigger)
-        mapped = apply_mapping(mapping, parse(body))
+        mapped = apply_mapping(known.mapping, parse(body))
     except DomainError as exc:
         return exc
     try:
-        return WebhookAsk(mapped, settings, _numbers(mapped.recipients or (), found.merchant.country), None)
+        country = known.found.merchant.country
+        return WebhookAsk(mapped, settings, _numbers(mapped.recipients or (), country), None)
     except DomainError as exc:
         return WebhookAsk(mapped, settings, (), exc)
 

@@ -25,6 +25,11 @@ def ids_text(ids: Sequence[int]) -> str:
     return f"{{{str(list(ids))[1:-1]}}}"
 
 
+def numbers_text(numbers: Sequence[int | None]) -> str:
+    """Return a bigint[] with gaps as a text."""
+    return "{" + ",".join(["null" if number is None else str(number) for number in numbers]) + "}"
+
+
 def texts_text(values: Sequence[str | None]) -> str:
     """
     Return a text[] as a text, for a parameter `$1::text::text[]`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from smsgate.flows.commerce_records import (
     Page,
     PageAsk,
 )
-from smsgate.store.array_octets import ids_text, texts_text
+from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.offers import taken
@@ -139,23 +138,26 @@ class PgCampaigns:
         return {row["msisdn"]: row["subscriber_id"] for row in rows}
 
 
-async def insert_campaigns(connection: Connection, records: Sequence[CampaignRecord]) -> None:
-    """Write campaigns of one merchant."""
-    columns = zip(*map(_row, records), strict=True)
+async def insert_campaigns(
+    connection: Connection, records: Sequence[CampaignRecord], recipients: Mapping[int, int] | None = None
+) -> None:
+    """Write campaigns of one merchant; `recipients` by campaign are counts newer than the records'."""
+    people = [(recipients or {}).get(record.campaign_id, record.recipients) for record in records]
+    audiences = [record.audience for record in records]
+    guards = [_guard(record.guard) for record in records]
     await connection.execute(
-        _SQL["insert_campaigns"], records[0].merchant_id, *(list(column) for column in columns)
-    )
-
-
-def _row(record: CampaignRecord) -> tuple[object, ...]:
-    audience = record.audience
-    return (
-        record.campaign_id, record.external_id, record.offer_id, record.offer_version, record.state,
-        None if audience.tags is None else texts_text(audience.tags), _ids(audience.subscriber_ids),
-        record.recipients, record.trigger_id, record.created_at, record.started_at,
-        record.messages_per_minute, *_guard(record.guard),
-        orjson.dumps(dict(audience.fields)).decode() if audience.fields else None,
-        _ids(audience.bought_any or None), _ids(audience.exclude_bought or None),
+        _SQL["insert_campaigns"], records[0].merchant_id, ids_text([r.campaign_id for r in records]),
+        texts_text([record.external_id for record in records]), ids_text([r.offer_id for r in records]),
+        ids_text([record.offer_version for record in records]), texts_text([r.state for r in records]),
+        texts_text([None if a.tags is None else texts_text(a.tags) for a in audiences]),
+        texts_text([_ids(audience.subscriber_ids) for audience in audiences]), ids_text(people),
+        numbers_text([record.trigger_id for record in records]), [record.created_at for record in records],
+        [record.started_at for record in records],
+        numbers_text([record.messages_per_minute for record in records]),
+        *map(numbers_text, zip(*guards, strict=True)),
+        texts_text([orjson.dumps(dict(a.fields)).decode() if a.fields else None for a in audiences]),
+        texts_text([_ids(audience.bought_any or None) for audience in audiences]),
+        texts_text([_ids(audience.exclude_bought or None) for audience in audiences]),
     )  # fmt: skip
 
 
@@ -185,17 +187,14 @@ async def start_campaigns(
             )
     if len(sizes) < len(records) or not all(sizes.values()):
         raise DomainError("nobody of the audience is subscribed", code="audience_empty")
-    await insert_campaigns(
-        connection, [replace(record, recipients=sizes[record.campaign_id]) for record in records]
-    )
+    await insert_campaigns(connection, records, sizes)
 
 
-def _pairs(lists: Sequence[Sequence[int]], keys: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
-    """Return two columns: the key (or the place) of a list, and each of its entries."""
-    first = range(len(lists)) if keys is None else keys
+def _pairs(lists: Sequence[Sequence[int]], keys: Sequence[int]) -> tuple[str, str]:
+    """Return two columns: the key of a list, and each of its entries."""
     return (
-        [key for key, entries in zip(first, lists, strict=True) for _ in entries],
-        [entry for entries in lists for entry in entries],
+        ids_text([key for key, entries in zip(keys, lists, strict=True) for _ in entries]),
+        ids_text([entry for entries in lists for entry in entries]),
     )
 
 

@@ -10,7 +10,7 @@ import asyncpg
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import MerchantProfile, OfferRecord, Page, PageAsk
 from smsgate.flows.records import OfferVersion
-from smsgate.store.array_octets import texts_text
+from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pages import page_rows
@@ -78,21 +78,24 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
     records = sorted(records, key=lambda record: record.external_id or "")
     offers = [record.offer for record in records]
     created_at = [record.created_at for record in records]
+    offer_ids, versions = (
+        ids_text([offer.offer_id for offer in offers]),
+        ids_text([o.version for o in offers]),
+    )
     await connection.execute(
-        _SQL["insert_offers"], merchant_id, [offer.offer_id for offer in offers],
-        [record.external_id for record in records], [offer.version for offer in offers],
-        [record.state for record in records], [record.stock_remaining for record in records], created_at,
+        _SQL["insert_offers"], merchant_id, offer_ids, texts_text([record.external_id for record in records]),
+        versions, texts_text([record.state for record in records]),
+        numbers_text([record.stock_remaining for record in records]), created_at,
     )  # fmt: skip
     await connection.execute(
-        _SQL["insert_offer_versions"], merchant_id, [offer.offer_id for offer in offers],
-        [offer.version for offer in offers], [offer.text for offer in offers],
-        [offer.shop_name for offer in offers], [offer.item for offer in offers],
-        [offer.unit_price_minor for offer in offers], [offer.currency for offer in offers],
-        [offer.quantity_max for offer in offers], [offer.language for offer in offers],
-        [offer.country for offer in offers], [offer.sender for offer in offers],
-        [offer.expires_at for offer in offers], created_at,
-        [texts_text(offer.sender_pool) for offer in offers],
-        [offer.ask_above_minor for offer in offers], [offer.withdrawal for offer in offers],
+        _SQL["insert_offer_versions"], merchant_id, offer_ids, versions,
+        texts_text([offer.text for offer in offers]), texts_text([offer.shop_name for offer in offers]),
+        texts_text([offer.item for offer in offers]), ids_text([offer.unit_price_minor for offer in offers]),
+        texts_text([offer.currency for offer in offers]), ids_text([offer.quantity_max for offer in offers]),
+        texts_text([offer.language for offer in offers]), texts_text([offer.country for offer in offers]),
+        texts_text([offer.sender for offer in offers]), [offer.expires_at for offer in offers], created_at,
+        texts_text([texts_text(offer.sender_pool) for offer in offers]),
+        numbers_text([offer.ask_above_minor for offer in offers]), [offer.withdrawal for offer in offers],
         [offer.tlvs for offer in offers],
     )  # fmt: skip
 

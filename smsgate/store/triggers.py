@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 import orjson
 
-from smsgate.errors import Conflict, NotFound, StoreError
+from smsgate.errors import Conflict, DomainError, NotFound, StoreError
 from smsgate.flows.commerce_records import (
     FoundTrigger,
     KnownPerson,
@@ -19,11 +19,13 @@ from smsgate.flows.commerce_records import (
     TriggerAcceptance,
     TriggerAnswer,
     TriggerRecord,
-    WebhookFacts,
-    WebhookLook,
+    Webhook,
+    WebhookFate,
 )
+from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.campaigns import start_campaigns
 from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
 from smsgate.store.gathering import Gathered
 from smsgate.store.offers import insert_offers, taken
 from smsgate.store.pages import page_rows
@@ -36,8 +38,7 @@ class PgTriggers:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._found: Gathered[int, FoundTrigger | None] = Gathered(self._find)
-        self._looks: Gathered[WebhookLook, WebhookFacts] = Gathered(self._look)
-        self._accepted: Gathered[TriggerAcceptance, bool] = Gathered(self._accept)
+        self._taken: Gathered[Webhook, WebhookFate] = Gathered(self._take)
 
     async def create(self, record: TriggerRecord, triggers_max: int) -> None:
         """
@@ -68,7 +69,7 @@ class PgTriggers:
         """Find triggers for all who ask at once; those of one trigger get one record."""
         async with self._database.bulk() as connection:
             rows = await connection.fetch(_SQL["triggers_anywhere"], list(set(trigger_ids)))
-        found = {row[1]: FoundTrigger(_record(row), MerchantProfile(*row[9:])) for row in rows}
+        found = {row[1]: _found(row) for row in rows}
         return [found.get(trigger_id) for trigger_id in trigger_ids]
 
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[TriggerRecord]:
@@ -114,61 +115,95 @@ class PgTriggers:
             )
         return found is not None
 
-    async def look(self, merchant_id: int, look: WebhookLook) -> WebhookFacts:
-        return await self._looks.ask(merchant_id, look)
-
-    async def _look(self, merchant_id: Hashable, looks: Sequence[WebhookLook]) -> list[WebhookFacts]:
-        """Read for all webhooks of a merchant that come at once."""
-        assert isinstance(merchant_id, int)
-        msisdns = list({msisdn for look in looks for msisdn in look.msisdns})
-        async with self._database.transaction(merchant_id) as connection:
-            rows = await connection.fetch(
-                _SQL["trigger_answers"], merchant_id, [look.trigger_id for look in looks],
-                [look.webhook_id for look in looks],
-            )  # fmt: skip
-            people = await connection.fetch(_SQL["webhook_people"], merchant_id, msisdns) if msisdns else []
-        answers = {(row[0], row[1]): TriggerAnswer(*row[2:]) for row in rows}
-        known = {row[0]: KnownPerson(*row[1:]) for row in people}
-        return [
-            WebhookFacts(
-                answers.get((look.trigger_id, look.webhook_id)),
-                {msisdn: known[msisdn] for msisdn in look.msisdns if msisdn in known},
-            )
-            for look in looks
-        ]
-
-    async def accept(self, acceptance: TriggerAcceptance) -> bool:
+    async def receive(self, merchant_id: int, webhook: Webhook) -> WebhookFate:
         """
-        Write the webhook-id, the offer, the campaign and its chunks, or nothing.
-
-        Return False when a twin of the same webhook-id was first; its answer is the answer.
+        Judge a webhook and write what it starts, in one transaction with those that come at the same time.
 
         Raises:
             Conflict: code `external_id_taken`.
             DomainError: code `audience_empty`.
         """
         try:
-            return await self._accepted.ask(acceptance.campaign.merchant_id, acceptance)
+            return await self._taken.ask(merchant_id, webhook)
         except StoreError as exc:
-            raise taken(exc, acceptance.offer.external_id) from exc
+            raise taken(exc, webhook.external_id) from exc
 
-    async def _accept(self, merchant_id: Hashable, group: Sequence[TriggerAcceptance]) -> list[bool]:
-        """Accept what came at once in one transaction; who is refused alone refuses nobody else."""
+    async def _take(self, merchant_id: Hashable, group: Sequence[Webhook]) -> list[WebhookFate]:
+        """Take what came at once; who is refused alone refuses nobody else."""
         assert isinstance(merchant_id, int)
-        ordered = sorted(group, key=lambda each: (each.trigger_id, each.webhook_id))
         async with self._database.transaction(merchant_id) as connection:
-            rows = await connection.fetch(
-                _SQL["insert_trigger_events"], merchant_id, [each.trigger_id for each in ordered],
-                [each.webhook_id for each in ordered], [each.answer.body_sha256 for each in ordered],
-                [each.answer.status for each in ordered], [each.answer.answer for each in ordered],
-                [each.campaign.campaign_id for each in ordered], [each.at for each in ordered],
-            )  # fmt: skip
-            first = {row["campaign_id"] for row in rows}
-            new = [each for each in group if each.campaign.campaign_id in first]
-            if new:
-                await insert_offers(connection, merchant_id, [each.offer for each in new])
-                await start_campaigns(connection, merchant_id, [each.campaign for each in new])
-        return [each.campaign.campaign_id in first for each in group]
+            fates, accepted = await _judged(connection, merchant_id, group)
+            written = await _write(connection, merchant_id, list(accepted.values())) if accepted else set()
+            for place, each in accepted.items():
+                if each.campaign.campaign_id in written:
+                    fates[place] = WebhookFate(each.answer, is_new=True)
+            # Whatever was said of it now: a webhook that was answered before is answered so again.
+            old = {place: webhook for place, webhook in enumerate(group) if fates[place].is_open}
+            answers = await _answers(connection, merchant_id, list(old.values())) if old else {}
+        for place, webhook in old.items():
+            if (answer := answers.get((webhook.trigger_id, webhook.webhook_id))) is not None:
+                fates[place] = WebhookFate(answer)
+        return fates
+
+
+async def _judged(
+    connection: Connection, merchant_id: int, group: Sequence[Webhook]
+) -> tuple[list[WebhookFate], dict[int, TriggerAcceptance]]:
+    """Return the fates as far as they are decided without writing, and by place what is to be written."""
+    rows = await connection.fetch(
+        _SQL["webhook_triggers"], merchant_id, list({webhook.trigger_id for webhook in group})
+    )
+    found = {row[1]: _found(row) for row in rows}
+    msisdns = list({msisdn for webhook in group for msisdn in webhook.msisdns})
+    people = await connection.fetch(_SQL["webhook_people"], merchant_id, ids_text(msisdns)) if msisdns else []
+    known = {row[0]: KnownPerson(*row[1:]) for row in people}
+    fates: list[WebhookFate] = []
+    accepted: dict[int, TriggerAcceptance] = {}
+    for place, webhook in enumerate(group):
+        fate = WebhookFate()
+        if found.get(webhook.trigger_id) != webhook.found:
+            fate = WebhookFate(is_outdated=True)
+        else:
+            try:
+                acceptance = webhook.judge(known)
+            except DomainError as exc:
+                fate = WebhookFate(refusal=exc)
+            else:
+                if acceptance is not None:
+                    accepted[place] = acceptance
+        fates.append(fate)
+    return fates, accepted
+
+
+async def _answers(
+    connection: Connection, merchant_id: int, webhooks: Sequence[Webhook]
+) -> dict[tuple[int, str], TriggerAnswer]:
+    rows = await connection.fetch(
+        _SQL["trigger_answers"], merchant_id, ids_text([webhook.trigger_id for webhook in webhooks]),
+        texts_text([webhook.webhook_id for webhook in webhooks]),
+    )  # fmt: skip
+    return {(row[0], row[1]): TriggerAnswer(*row[2:]) for row in rows}
+
+
+async def _write(connection: Connection, merchant_id: int, accepted: Sequence[TriggerAcceptance]) -> set[int]:
+    """Write webhook-ids, offers, campaigns and chunks; return the campaigns, of which twins have none."""
+    ordered = sorted(accepted, key=lambda each: (each.trigger_id, each.webhook_id))
+    rows = await connection.fetch(
+        _SQL["insert_trigger_events"], merchant_id, ids_text([each.trigger_id for each in ordered]),
+        texts_text([each.webhook_id for each in ordered]), [each.answer.body_sha256 for each in ordered],
+        ids_text([each.answer.status for each in ordered]), [each.answer.answer for each in ordered],
+        ids_text([each.campaign.campaign_id for each in ordered]), [each.at for each in ordered],
+    )  # fmt: skip
+    written = {row["campaign_id"] for row in rows}
+    new = [each for each in accepted if each.campaign.campaign_id in written]
+    if new:
+        await insert_offers(connection, merchant_id, [each.offer for each in new])
+        await start_campaigns(connection, merchant_id, [each.campaign for each in new])
+    return written
+
+
+def _found(row: asyncpg.Record) -> FoundTrigger:
+    return FoundTrigger(_record(row), MerchantProfile(*row[9:]))
 
 
 def _record(row: asyncpg.Record) -> TriggerRecord:

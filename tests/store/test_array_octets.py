@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsgate.store.array_octets import ids_text, text_octets, texts_text
+from smsgate.store.array_octets import ids_text, numbers_text, text_octets, texts_text
 from smsgate.store.connection import copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat
 from smsgate.store.pool import Database
@@ -31,6 +31,12 @@ async def test_ids_as_a_text_are_the_same_ids(database: Database) -> None:
     async with database.bulk() as connection:
         for ids in ([], [7], [33_612_345_678, -1, 2**63 - 1], range(3)):
             assert await connection.fetchval("SELECT $1::text::bigint[]", ids_text(ids)) == list(ids)
+
+
+async def test_numbers_with_gaps_as_a_text_are_the_same_numbers(database: Database) -> None:
+    async with database.bulk() as connection:
+        for numbers in ([], [None], [5, None, -(2**63)]):
+            assert await connection.fetchval("SELECT $1::text::bigint[]", numbers_text(numbers)) == numbers
 
 
 async def test_texts_as_a_text_are_the_same_texts(database: Database) -> None:

@@ -9,9 +9,9 @@ SELECT $1, c.campaign_id, c.external_id, c.offer_id, c.offer_version, c.state, c
     c.recipients, c.trigger_id, c.created_at, c.started_at, c.messages_per_minute, c.first_sends, c.stop_share,
     c.failure_share, c.fields::jsonb, c.bought::bigint[], c.not_bought::bigint[]
 FROM unnest(
-    $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
-    $11::timestamptz[], $12::timestamptz[], $13::int[], $14::int[], $15::int[], $16::int[], $17::text[], $18::text[],
-    $19::text[]
+    $2::text::bigint[], $3::text::text[], $4::text::bigint[], $5::text::int[], $6::text::text[], $7::text::text[],
+    $8::text::text[], $9::text::bigint[], $10::text::bigint[], $11::timestamptz[], $12::timestamptz[], $13::text::int[],
+    $14::text::int[], $15::text::int[], $16::text::int[], $17::text::text[], $18::text::text[], $19::text::text[]
 ) AS c (
     campaign_id, external_id, offer_id, offer_version, state, tags, ids, recipients, trigger_id, created_at,
     started_at, messages_per_minute, first_sends, stop_share, failure_share, fields, bought, not_bought
@@ -96,7 +96,7 @@ SELECT coalesce(sum(size), 0)::bigint AS recipients FROM written;
 -- by the key for each, however few rows the planner takes the table to have.
 INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
 SELECT $1, t.campaign_id, 0, min(s.msisdn), max(s.msisdn), count(*)
-FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, subscriber_id)
+FROM unnest($2::text::bigint[], $3::text::bigint[]) AS t (campaign_id, subscriber_id)
 CROSS JOIN LATERAL (
     SELECT * FROM subscriber WHERE merchant_id = $1 AND subscriber_id = t.subscriber_id LIMIT 1
 ) AS s

@@ -8,7 +8,9 @@ WHERE merchant_id = $1;
 -- name: insert_offers
 -- scope: merchant
 INSERT INTO offer (merchant_id, offer_id, external_id, version, state, stock_remaining, created_at)
-SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::int[], $5::text[], $6::bigint[], $7::timestamptz[]);
+SELECT $1, * FROM unnest(
+    $2::text::bigint[], $3::text::text[], $4::text::int[], $5::text::text[], $6::text::bigint[], $7::timestamptz[]
+);
 
 -- name: insert_offer_versions
 -- scope: merchant
@@ -20,9 +22,9 @@ SELECT $1, o.offer_id, o.version, o.text, o.shop_name, o.item, o.unit_price_mino
     o.country, o.sender, o.expires_at, o.created_at, o.sender_pool::text[], o.ask_above_minor,
     o.withdrawal, o.tlvs
 FROM unnest(
-    $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::int[], $10::text[],
-    $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::bigint[],
-    $17::boolean[], $18::bytea[]
+    $2::text::bigint[], $3::text::int[], $4::text::text[], $5::text::text[], $6::text::text[], $7::text::bigint[],
+    $8::text::text[], $9::text::int[], $10::text::text[], $11::text::text[], $12::text::text[], $13::timestamptz[],
+    $14::timestamptz[], $15::text::text[], $16::text::bigint[], $17::boolean[], $18::bytea[]
 ) AS o (
     offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max, language, country, sender,
     expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs

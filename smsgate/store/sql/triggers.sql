@@ -24,9 +24,24 @@ FROM trigger_definition t
 JOIN merchant m ON m.merchant_id = t.merchant_id
 WHERE t.trigger_id = ANY ($1::bigint[]);
 
+-- name: webhook_triggers
+-- scope: merchant
+-- The columns of triggers_anywhere: as they are in the transaction that writes what their webhooks start.
+SELECT t.merchant_id, t.trigger_id, t.name, t.mapping::text AS mapping, t.secret, t.previous_secret, t.previous_until,
+    t.state, t.created_at, m.merchant_id, m.name, m.slug, m.country, m.language, m.timezone, m.currency,
+    m.price_list_id, m.state, ARRAY(SELECT number FROM esme_number WHERE merchant_id = $1)
+FROM trigger_definition t
+JOIN merchant m ON m.merchant_id = t.merchant_id
+WHERE t.merchant_id = $1 AND t.trigger_id = ANY ($2::bigint[]);
+
 -- name: webhook_people
 -- scope: merchant
-SELECT msisdn, subscriber_id, offers_state, country FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]);
+-- LATERAL with a limit: by the key for each, however few rows the planner takes the table to have.
+SELECT s.msisdn, s.subscriber_id, s.offers_state, s.country
+FROM unnest($2::text::bigint[]) AS t (msisdn)
+CROSS JOIN LATERAL (
+    SELECT * FROM subscriber WHERE merchant_id = $1 AND msisdn = t.msisdn LIMIT 1
+) AS s;
 
 -- name: triggers_page
 -- scope: merchant
@@ -57,7 +72,7 @@ RETURNING trigger_id;
 -- scope: merchant
 -- LATERAL with a limit: by the key for each, however few rows the planner takes the table to have.
 SELECT e.trigger_id, e.webhook_id, e.body_sha256, e.status, e.answer
-FROM unnest($2::bigint[], $3::text[]) AS t (trigger_id, webhook_id)
+FROM unnest($2::text::bigint[], $3::text::text[]) AS t (trigger_id, webhook_id)
 CROSS JOIN LATERAL (
     SELECT * FROM trigger_event WHERE merchant_id = $1 AND trigger_id = t.trigger_id AND webhook_id = t.webhook_id
     LIMIT 1
@@ -71,7 +86,8 @@ INSERT INTO trigger_event (
     merchant_id, trigger_id, webhook_id, body_sha256, status, answer, campaign_id, received_at
 )
 SELECT $1, * FROM unnest(
-    $2::bigint[], $3::text[], $4::bytea[], $5::smallint[], $6::bytea[], $7::bigint[], $8::timestamptz[]
+    $2::text::bigint[], $3::text::text[], $4::bytea[], $5::text::smallint[], $6::bytea[], $7::text::bigint[],
+    $8::timestamptz[]
 )
 ON CONFLICT (merchant_id, trigger_id, webhook_id) DO NOTHING
 RETURNING campaign_id;
