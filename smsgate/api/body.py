@@ -67,10 +67,20 @@ class BodyStream:
             yield octets
 
     async def read(self) -> bytes:
-        """Return what the client sends, whole; `digest` is of bodies that are read in pieces."""
+        """
+        Return what the client sends, whole; `digest` is of bodies that are read in pieces.
+
+        Raises:
+            Refusal: as when it is read in pieces.
+        """
         content = self._request.content
-        if content.is_eof() and content.exception() is None and content.total_bytes <= self._octets_max:
-            return content.read_nowait()  # it came along with the header, as most do: nothing is waited for
+        if content.is_eof() and content.exception() is None:
+            octets = content.read_nowait()  # it came along with the header, as most do: nothing is waited for
+            self.octets_read = len(octets)
+            if self.octets_read > self._octets_max:
+                self._request.protocol.keep_alive(False)
+                raise _too_large(self._octets_max)
+            return octets
         return b"".join([octets async for octets in self])
 
     async def drain(self) -> None:
