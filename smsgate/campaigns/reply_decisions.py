@@ -119,7 +119,7 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     before: Segment | None = None
     for segment in segments:
         said = " ".join(text.tokens[segment.start : segment.end])
-        if segment.category == "unknown":
+        if segment.category in {"unknown", "owner"}:  # who signs writes no "Annas"
             unknown.append(said)
         else:
             by.setdefault(segment.category, []).append(said)

@@ -84,7 +84,7 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
                 if table is FOREIGN_MEANING and own_word and end == place + 1:
                     continue
                 lost, pieces, _ = best[end]
-                if (lost, pieces + 1) < chosen[:2] or chosen[2].category in {"unknown", "name"}:
+                if (lost, pieces + 1) < chosen[:2] or chosen[2].category in {"unknown", "name", "owner"}:
                     value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
                     if (lost, pieces + 1) <= chosen[:2]:
                         chosen = (
@@ -141,13 +141,9 @@ def _unlisted(token: str, names: frozenset[str]) -> str:
     if token in names:
         return "named"
     people = shared()
-    known = (
-        token in people.names
-        or token in people.titles
-        or (token[-1] == "s" and token[:-1] in people.names)
-        or (token[0] == "ل" and token[1:] in people.names)
-    )
-    return "name" if known else "unknown"
+    if token in people.names or token in people.titles or (token[0] == "ل" and token[1:] in people.names):
+        return "name"
+    return "owner" if token[-1] == "s" and token[:-1] in people.names else "unknown"
 
 
 def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:

@@ -207,7 +207,7 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
         common = BIT["question"] if asked else 0
         if "item" in kinds[start:end] or not shared().order_nouns.isdisjoint(text.tokens[start:end]):
             common |= BIT["item"]
-        if "name" in kinds[start:end]:
+        if not {"name", "owner"}.isdisjoint(kinds[start:end]):
             common |= BIT["name"]
         bits = common
         for hit in inside:
@@ -276,7 +276,8 @@ def _slipped(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[i
 def _slip(word: str, words: Vocabulary) -> Slip:
     found = words.slips.get(word)
     if found is None:
-        found = Slip(_stop_meant(word, words), _word_meant(word, words))
+        spelled = word in shared().real_words
+        found = Slip(None, word) if spelled else Slip(_stop_meant(word, words), _word_meant(word, words))
         if len(words.slips) < RESOLVED_MAX:
             words.slips[word] = found
     return found

@@ -119,6 +119,7 @@ class Shared(NamedTuple):
     relatives: frozenset[str]
     offered: tuple[str, ...]  # what words begin with that name what is offered
     neighbours_not: frozenset[str]
+    real_words: frozenset[str]
     farewells: frozenset[Words]
     conjunctions: frozenset[tuple[str, str]]  # language and word
     emoji_harmless: frozenset[str]
@@ -286,6 +287,7 @@ def shared() -> Shared:
         before_numbers=frozenset(" ".join(e) for e in entries_of(common["before_numbers"])),
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
+        real_words=frozenset(e[0] for e in entries_of(common["real_words"])),
         farewells=frozenset(entries_of(common["farewell"])),
         conjunctions=frozenset(
             (name, e[0]) for name, words in common["conjunctions"].items() for e in entries_of(words)
