@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.api.import_rows import ERRORS_STORED_MAX, ROW_OCTETS_MAX, LineCutter, RowReader
+from smsgate.flows.ports_imports import ImportRows, RowErrors
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HEADER = b"msisdn,consent_at,consent_source,wording_version"
@@ -41,27 +43,33 @@ def test_any_rows_are_taken_or_told_and_good_ones_stay(odd: list[bytes], is_csv:
         b'{"msisdn":"+33639980001","consent_at":"2026-05-01T12:00:00Z","consent_source":"f","wording_version":"1"}'
     )  # fmt: skip
     reader = RowReader(is_csv=is_csv, now=NOW)
-    rows, errors = reader.read([*([HEADER] if is_csv else []), *lines, good])
+    rows, errors = read(reader, [*([HEADER] if is_csv else []), *lines, good])
     assert rows.msisdns == [33639980001]
     assert len(rows) + errors.total == reader.row_no
     assert all("\0" not in detail for detail in errors.details)
 
 
+def read(reader: RowReader, lines: Sequence[bytes]) -> tuple[ImportRows, RowErrors]:
+    rows, errors = ImportRows(), RowErrors()
+    reader.read(lines, rows, errors)
+    return rows, errors
+
+
 def test_errors_beyond_the_limit_are_counted_and_not_listed() -> None:
     reader = RowReader(is_csv=False, now=NOW)
-    _, errors = reader.read([b"x"] * (ERRORS_STORED_MAX + 5))
+    _, errors = read(reader, [b"x"] * (ERRORS_STORED_MAX + 5))
     assert (len(errors), errors.unlisted, errors.total) == (ERRORS_STORED_MAX, 5, ERRORS_STORED_MAX + 5)
 
 
 def test_semicolons_are_seen_by_the_header() -> None:
     reader = RowReader(is_csv=True, now=NOW)
-    rows, errors = reader.read([HEADER.replace(b",", b";"), GOOD.replace(b",", b";")])
+    rows, errors = read(reader, [HEADER.replace(b",", b";"), GOOD.replace(b",", b";")])
     assert (rows.msisdns, errors.total) == ([33639980001], 0)
 
 
 def test_national_numbers_are_read_by_their_country() -> None:
     reader = RowReader(is_csv=True, now=NOW)
     line = b"06 39 98 00 01,2026-05-01T12:00:00Z,form,1,"
-    rows, errors = reader.read([HEADER + b",country", line + b"FR", line])
+    rows, errors = read(reader, [HEADER + b",country", line + b"FR", line])
     assert rows.msisdns == [33639980001]
     assert errors.codes == ["msisdn_invalid"]
