@@ -69,9 +69,10 @@ RETURNING campaign_id;
 
 -- name: write_chunks
 -- scope: merchant
--- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim.
-WITH numbered AS (
-    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $5::int AS no
+-- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim. MATERIALIZED: who
+-- is meant is found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
+WITH meant AS MATERIALIZED (
+    SELECT msisdn
     FROM subscriber
     WHERE merchant_id = $1 AND offers_state = 'subscribed'
         AND ($3::text[] IS NULL OR tags && $3)
@@ -81,6 +82,9 @@ WITH numbered AS (
             AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($7) AND b.state = ANY ($9::text[])))
         AND ($8::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
             AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($8) AND n.state = ANY ($9::text[])))
+), numbered AS (
+    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $5::int AS no
+    FROM meant
 ), written AS (
     INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
     SELECT $1, $2, no, min(msisdn), max(msisdn), count(*)
