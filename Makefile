@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz format lock clean
+.PHONY: setup runtime demo run test interop chaos fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz soak format lock clean
 
 setup: $(STAMP)
 
@@ -97,6 +97,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.sending
+
+# An hour of 5,000 messages a second: memory must be flat.
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak --rate $(or $(RATE),5000) --seconds $(or $(SECONDS),3600)
 
 # A shop's signed webhooks, one event each, over keep-alive connections.
 bench-intake: $(STAMP)

@@ -60,7 +60,7 @@ OTHER_NUMBER: Final = "36112"  # of the account that only brings answers
 CAPS: Final = CapSettings(
     person_per_day_max=3, person_per_week_max=10, merchant_per_day_max=2, merchant_per_week_max=5
 )
-_FOR_PEOPLE: Final = frozenset({"settled_per_second", "complete", "hours_kept"})
+_FOR_PEOPLE: Final = frozenset({"settled_per_second", "memory_mb", "complete", "hours_kept"})
 
 
 class BenchFailed(SmsgateError):
@@ -97,6 +97,7 @@ class Figures:
     flush_ms: dict[str, float | None]
     interactive_ms: dict[str, float | None]
     settled_per_second: float | None  # of a run that is longer than SETTLE_S
+    memory_mb: list[float]  # of each second
     complete: bool  # every message has its outcome and, where they are asked for, its receipt
     hours_kept: bool = False  # not on Sundays, when marketing may reach nobody
 
@@ -271,6 +272,7 @@ class _Run:
             flush_ms=_ranks(seconds.flushes_ms) | {"max": _rounded(max(seconds.flushes_ms, default=None))},
             interactive_ms=_ranks(await confirmations.delays_ms(self._database)),
             settled_per_second=seconds.rate_after(SETTLE_S),
+            memory_mb=seconds.memory_mb,
             complete=complete,
             **await books(self._database, CAMPAIGN),
         )

@@ -77,6 +77,12 @@ def rss_max_mb() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def rss_now_mb() -> float:
+    """Return the memory that this process has now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
 def percentile(values: Sequence[float], percent: float) -> float | None:
     """Return the smallest value that `percent` of all do not exceed; None of nothing."""
     if not values:

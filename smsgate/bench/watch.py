@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from smsgate.bench.meter import rss_now_mb
 from smsgate.bench.scene import msisdn_of
 from smsgate.daemon.gateway import Gateway
 from smsgate.flows.batches import Batch
@@ -59,18 +60,20 @@ async def answer_now_and_then(gateway: Gateway, phones: asyncio.StreamWriter, me
 
 
 class Seconds:
-    """How much was written and how long flushes took, looked at once a second."""
+    """How much was written, how long flushes took and how much memory there is, looked at once a second."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._flushes = gateway.flushing.flushes
         self.flushes_ms: list[float] = []
         self.submitted: list[tuple[float, int]] = []  # (monotonic second, submits so far)
+        self.memory_mb: list[float] = []  # at the same looks
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             self.submitted.append((clock(), self._gateway.pump.submitted))
+            self.memory_mb.append(rss_now_mb())
             await asyncio.sleep(LOOK_S)
             self.note_flushes()
 
