@@ -141,14 +141,14 @@ class ProfileSet(ProfileAnswer):
     vat_reason: str
 
 
-def _invoicing(call: Call) -> Invoicing:
+def invoicing(call: Call) -> Invoicing:
     found = call.context.invoicing
     assert found is not None
     return found
 
 
 async def _list(call: Call, doc_type: DocumentType) -> Answer:
-    page = await _invoicing(call).documents.page(
+    page = await invoicing(call).documents.page(
         call.merchant_id, call.page_ask(Kind.DOCUMENT), doc_type.value
     )
     return call.page_answer(Page[DocumentSummary], [_summary(call, row) for row in page.rows], page.has_more)
@@ -163,7 +163,7 @@ async def list_credit_notes(call: Call) -> Answer:
 
 
 async def _one(call: Call, doc_type: DocumentType) -> StoredDocument:
-    document = await _invoicing(call).documents.get(call.merchant_id, call.path_id(Kind.DOCUMENT))
+    document = await invoicing(call).documents.get(call.merchant_id, call.path_id(Kind.DOCUMENT))
     if document.row.doc_type != doc_type.value:
         raise missing()
     return document
@@ -179,7 +179,7 @@ async def get_credit_note(call: Call) -> Answer:
 
 async def _file(call: Call, doc_type: DocumentType, form: str) -> Answer:
     document = await _one(call, doc_type)
-    octets = await asyncio.to_thread(_invoicing(call).render, document.invoice, form)
+    octets = await asyncio.to_thread(invoicing(call).render, document.invoice, form)
     name = document.row.number.replace("/", "-")
     return Text(octets, MEDIA_TYPES[form], {"Content-Disposition": f'attachment; filename="{name}.{form}"'})
 
@@ -202,7 +202,7 @@ async def get_credit_note_xml(call: Call) -> Answer:
 
 async def create_credit_note(call: Call) -> Answer:
     body = call.body_as(CreateCreditNote)
-    documents = _invoicing(call).documents
+    documents = invoicing(call).documents
     document = await documents.by_id(call.decode(Kind.DOCUMENT, body.invoice))
     asked = None if body.lines is None else [(line.line, line.quantity) for line in body.lines]
     return _summary(call, await documents.credit(document, asked))
@@ -210,12 +210,12 @@ async def create_credit_note(call: Call) -> Answer:
 
 async def close_month(call: Call) -> Answer:
     month = Month.parse(call.body_as(CloseMonth).month)
-    rows = await _invoicing(call).closing.close(call.path_id(Kind.MERCHANT), month)
+    rows = await invoicing(call).closing.close(call.path_id(Kind.MERCHANT), month)
     return Documents(data=[_summary(call, row) for row in rows])
 
 
 async def get_profile(call: Call) -> Answer:
-    profile = await _invoicing(call).documents.profile(call.path_id(Kind.MERCHANT))
+    profile = await invoicing(call).documents.profile(call.path_id(Kind.MERCHANT))
     if profile is None:
         raise NotFound("This merchant has no billing profile.")
     return ProfileAnswer(**_profile(profile))
@@ -228,7 +228,7 @@ async def set_profile(call: Call) -> Answer:
         body.legal_scheme, body.vat_number, body.einvoicing_id or body.legal_id, body.einvoicing_scheme,
     )  # fmt: skip
     profile = BillingProfile(party, body.business, body.payment_days)
-    decision = await _invoicing(call).documents.set_profile(call.path_id(Kind.MERCHANT), profile)
+    decision = await invoicing(call).documents.set_profile(call.path_id(Kind.MERCHANT), profile)
     return ProfileSet(**_profile(profile), vat_category=decision.category, vat_reason=decision.reason)
 
 

@@ -23,24 +23,31 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route, missing
 from smsgate.billing.networks import default_table
 from smsgate.billing.price_changes import ChangeKind
-from smsgate.billing.prices import Basis
 from smsgate.billing.prices import PriceVersion as BillingVersion
 from smsgate.billing.rate_sheets import RateSheet, SheetRow
+from smsgate.billing.tier_cells import STEPS_MAX
+from smsgate.billing.tiers import Ladder, LadderMode, Step, ladder_from_json, ladder_to_json
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import NewPrices, PriceItem, PriceListRow, PriceVersionRow
-from smsgate.flows.publishing import CLOCK_SKEW, ITEMS_MAX, Publication, billable, plan
+from smsgate.flows.publishing import CLOCK_SKEW, ITEMS_MAX, Publication, billable, change_view, plan
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_from_text, micros_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
+UNITS_MAX: Final = 10**12  # segments of a month: more than all phones there are get
 VERSIONS_MAX: Final = 24  # two years of monthly sheets in one answer
 
 PROBLEMS: Final = (
     ProblemType(
         "amount_invalid", 422, "Not an amount", "Decimal text with at most 6 decimals, such as 0.045."
     ),
-    ProblemType("price_invalid", 422, "Not a price", "A network once per direction, 0 to 1000 units."),
+    ProblemType(
+        "price_invalid",
+        422,
+        "Not a price",
+        "A network once per direction, 0 to 1000 units, steps that rise; sell lists alone have steps.",
+    ),
     ProblemType(
         "sheet_invalid", 422, "Prices that cannot be read", "The sentence names the line or the network."
     ),
@@ -70,10 +77,28 @@ class PriceList(AnswerModel):
     created_at: Instant
 
 
+class TierStepIn(RequestModel):
+    first: int = Field(ge=2, le=UNITS_MAX, description="The first segment of the step, counted by month.")
+    unit_price: Amount
+
+
+class TiersIn(RequestModel):
+    mode: Literal["graduated", "volume"] = Field(
+        description="graduated: each segment at the price of its step; volume: all at the total's."
+    )
+    steps: list[TierStepIn] = Field(
+        min_length=1, max_length=STEPS_MAX - 1, description="After the first one."
+    )
+
+
 class PriceItemIn(RequestModel):
     direction: Literal["mt", "mo"]
     network: Network = Field(description="MCC+MNC, MCC, or * for all others.")
     unit_price: Amount = Field(description="Per segment, decimal text in the list's currency.")
+    basis: Literal["submit", "delivered"] = "submit"
+    tiers: TiersIn | None = Field(
+        default=None, description="Prices by quantity; `unit_price` is the first step's."
+    )
 
 
 class PublishPrices(RequestModel):
@@ -81,10 +106,22 @@ class PublishPrices(RequestModel):
     items: list[PriceItemIn] = Field(min_length=1, max_length=ITEMS_MAX)
 
 
+class TierStepOut(AnswerModel):
+    first: int
+    unit_price: str
+
+
+class TiersOut(AnswerModel):
+    mode: str
+    steps: list[TierStepOut]
+
+
 class PriceItemOut(AnswerModel):
     direction: str
     network: str
     unit_price: str
+    basis: str
+    tiers: TiersOut | None
 
 
 class PriceVersion(AnswerModel):
@@ -104,6 +141,10 @@ class PriceDifference(AnswerModel):
     network: str
     old: str | None
     new: str | None
+    old_tiers: str | None = Field(
+        description="Such as `graduated 101=0.04`: first segment and price of later steps."
+    )
+    new_tiers: str | None
     change: str = Field(description="increase, decrease, new, removed or terms.")
 
 
@@ -144,9 +185,7 @@ async def publish_prices(call: Call) -> Answer:
     body = call.body_as(PublishPrices)
     context = call.context
     now = context.clock.now()
-    items = [
-        PriceItem(item.direction, item.network, micros_from_text(item.unit_price)) for item in body.items
-    ]
+    items = [_item_in(item) for item in body.items]
     _check_items(items, body)
     [row] = await context.prices.publish(
         call.path_id(Kind.PRICE_LIST),
@@ -166,9 +205,7 @@ async def list_price_versions(call: Call) -> Answer:
 async def compare_prices(call: Call) -> Answer:
     """Say what `publish_prices` with this body would change; nothing is written."""
     body = call.body_as(PublishPrices)
-    items = [
-        PriceItem(item.direction, item.network, micros_from_text(item.unit_price)) for item in body.items
-    ]
+    items = [_item_in(item) for item in body.items]
     _check_items(items, body)
     list_id, pricing = call.path_id(Kind.PRICE_LIST), commerce(call).pricing
     pricing.invalidate()
@@ -178,13 +215,40 @@ async def compare_prices(call: Call) -> Answer:
         raise missing()
     rows = [
         SheetRow(
-            place, item.direction, item.network, item.unit_micros, Basis.SUBMIT, body.effective_from, None
+            place,
+            item.direction,
+            item.network,
+            item.unit_micros,
+            item.basis,
+            body.effective_from,
+            None,
+            item.ladder,
         )
         for place, item in enumerate(billable(items))
     ]
     sheet = RateSheet(tuple(rows), by_prefix=False, currency=None, ignored=())
     publication = plan(sheet, prices, pricing, default_table(), effective_from=body.effective_from)
     return _differences(call, prices, publication)
+
+
+def _item_in(item: PriceItemIn) -> PriceItem:
+    micros = micros_from_text(item.unit_price)
+    ladder = None
+    if item.tiers is not None:
+        later = [Step(step.first, micros_from_text(step.unit_price)) for step in item.tiers.steps]
+        ladder = ladder_to_json(Ladder(LadderMode(item.tiers.mode), (Step(1, micros), *later)))
+    return PriceItem(item.direction, item.network, micros, item.basis, ladder)
+
+
+def _tiers_out(text: str | None) -> TiersOut | None:
+    if text is None:
+        return None
+    ladder = ladder_from_json(text)
+    steps = [
+        TierStepOut(first=step.first, unit_price=micros_to_text(step.unit_micros))
+        for step in ladder.steps[1:]
+    ]
+    return TiersOut(mode=ladder.mode.value, steps=steps)
 
 
 def _check_items(items: list[PriceItem], body: PublishPrices) -> None:
@@ -201,8 +265,7 @@ def _differences(call: Call, prices: PriceListData, publication: Publication) ->
             PriceDifference(
                 direction=change.direction.value,
                 network=change.network,
-                old=None if change.old_micros is None else micros_to_text(change.old_micros),
-                new=None if change.new_micros is None else micros_to_text(change.new_micros),
+                **change_view(change),
                 change=change.kind.value,
             )
             for change in version.changes
@@ -248,7 +311,11 @@ def _price_list(call: Call, row: PriceListRow) -> PriceList:
 def _price_version(call: Call, row: PriceVersionRow) -> PriceVersion:
     items = [
         PriceItemOut(
-            direction=item.direction, network=item.network, unit_price=micros_to_text(item.unit_micros)
+            direction=item.direction,
+            network=item.network,
+            unit_price=micros_to_text(item.unit_micros),
+            basis=item.basis,
+            tiers=_tiers_out(item.ladder),
         )
         for item in row.items
     ]

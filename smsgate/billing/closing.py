@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from smsgate.billing.commitments import Commitment, minimum_in
 from smsgate.billing.documents import Document, Line, LineKind, LineTerms, document_of, line_of
 from smsgate.billing.tiers import Ladder, tier_changes
 from smsgate.errors import Invalid
@@ -47,19 +48,6 @@ class UsageRow(NamedTuple):
     origin: Month
     vat: Vat
     segments: int
-
-
-@dataclass(frozen=True, slots=True)
-class Commitment:
-    """A minimum net per month, from `first` to `last`, both included; None: without end."""
-
-    currency: str
-    minimum_minor: int
-    first: Month | None = None
-    last: Month | None = None
-
-    def covers(self, month: Month) -> bool:
-        return (self.first is None or self.first <= month) and (self.last is None or month <= self.last)
 
 
 @dataclass(slots=True)
@@ -104,14 +92,14 @@ def close_month(
         Invalid: code `ledger_mismatch`: an item that is not in `items`, or more given back than was charged.
     """
     lines = _usage_lines(usage, items, billed)
-    for commitment in commitments:
+    for currency in sorted({commitment.currency for commitment in commitments}):
         assert vat_history is not None
-        currency = commitment.currency
         months = {period, *(line.terms.origin for line in lines[currency])}
         for month in sorted(months):
-            if commitment.covers(month):
+            minimum = minimum_in(commitments, currency, month)
+            if minimum or billed.shortfalls[currency, month]:
                 vat = vat_history.on(month.last_day)
-                lines[currency] += _commitment_lines(commitment, month, vat, lines[currency], billed)
+                lines[currency] += _commitment_lines((currency, month), minimum, vat, lines[currency], billed)
     documents = [
         document_of(period, currency, lines[currency]) for currency in sorted(lines) if lines[currency]
     ]
@@ -142,16 +130,16 @@ def _usage_lines(
 
 
 def _commitment_lines(
-    commitment: Commitment, month: Month, vat: Vat, lines: Iterable[Line], billed: Billed
+    key: tuple[str, Month], minimum_minor: int, vat: Vat, lines: Iterable[Line], billed: Billed
 ) -> list[Line]:
     """Return the line that moves the month's billed shortfall to what it is now; none when it stays."""
-    key = commitment.currency, month
+    currency, month = key
     net = billed.nets[key] + sum(
         line.net_minor for line in lines if line.terms.origin == month and line.terms.kind is LineKind.USAGE
     )
-    change = shortfall(commitment.minimum_minor, net) - billed.shortfalls[key]
+    change = shortfall(minimum_minor, net) - billed.shortfalls[key]
     if not change:
         return []
-    unit_micros = abs(change) * micros_per_minor(commitment.currency)
+    unit_micros = abs(change) * micros_per_minor(currency)
     terms = LineTerms(month, LineKind.COMMITMENT, 0, 0, 0, unit_micros, vat)
-    return [line_of(terms, 1 if change > 0 else -1, commitment.currency)]
+    return [line_of(terms, 1 if change > 0 else -1, currency)]

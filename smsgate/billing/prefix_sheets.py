@@ -75,7 +75,7 @@ def _resolved(rows: Sequence[SheetRow], table: NetworkTable) -> list[SheetRow]:
 def _agreed(network: str, given: Sequence[SheetRow], blocks: int) -> SheetRow:
     first = given[0]
     for row in given:
-        if (row.unit_micros, row.basis) != (first.unit_micros, first.basis):
+        if (row.unit_micros, row.basis, row.ladder) != (first.unit_micros, first.basis, first.ladder):
             raise Invalid(
                 f"network {network} has two prices, by prefix {first.network} (line {first.line}) and by "
                 "prefix "

@@ -32,10 +32,12 @@ class ChangeKind(StrEnum):
 
 
 class PriceChange(NamedTuple):
+    """`old` and `new` are what holds before and after; None: no price."""
+
     direction: Direction
     network: str
-    old_micros: int | None
-    new_micros: int | None
+    old: PriceItem | None
+    new: PriceItem | None
     kind: ChangeKind
 
 
@@ -70,14 +72,7 @@ def compare(before: PriceVersion | None, after: Iterable[PriceItem]) -> tuple[Pr
     changes = []
     for key in sorted(old.keys() | new.keys()):
         was, is_ = old.get(key), new.get(key)
-        changes.append(
-            PriceChange(
-                *key,
-                None if was is None else was.unit_micros,
-                None if is_ is None else is_.unit_micros,
-                _kind(was, is_),
-            )
-        )
+        changes.append(PriceChange(*key, was, is_, _kind(was, is_)))
     return tuple(changes)
 
 
@@ -146,7 +141,7 @@ def _numbered(kept: Mapping[Key, PriceItem], taken: Mapping[Key, SheetRow]) -> t
             old = kept[key]
             items.append(PriceItem(number, *key, old.unit_micros, old.basis, old.ladder))
         elif row.unit_micros is not None:
-            items.append(PriceItem(number, *key, row.unit_micros, row.basis))
+            items.append(PriceItem(number, *key, row.unit_micros, row.basis, row.ladder))
     return tuple(items)
 
 

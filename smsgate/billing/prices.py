@@ -63,6 +63,15 @@ class PriceItem:
             raise Invalid(
                 f"{self.unit_micros} micros is no price", code="price_invalid", pointer="/unit_price"
             )
+        if self.ladder is None:
+            return
+        prices = [step.unit_micros for step in self.ladder.steps]
+        if prices[0] != self.unit_micros or max(prices) > UNIT_MICROS_MAX:
+            raise Invalid(
+                f"the steps of {self.network} do not begin at its price, or one of them is no price",
+                code="price_invalid",
+                pointer="/tiers",
+            )
 
 
 class PriceVersion:

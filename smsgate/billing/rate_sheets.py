@@ -3,8 +3,8 @@ Rate sheets as carriers send them, read to the last cell or refused: nothing abo
 
 Columns are found by their names, in any order: a network as MCC-MNC (`MCCMNC`, `network`, or `MCC` and
 `MNC`) or a number's `prefix`; a price (`price`, `rate`, `unit_price`), or `PriceSubmit` and
-`PriceDelivered`; and, where they are there, `direction`, `currency`, `effective`, `basis` and `change`
-(increase, decrease, new, unchanged, closed).
+`PriceDelivered`; and, where they are there, `direction`, `currency`, `effective`, `basis`, `change`
+(increase, decrease, new, unchanged, closed) and `tiers` (`tier_cells`).
 Encodings: UTF-8, UTF-16 with its mark, else Windows-1252. Separators: comma, semicolon, tab, bar.
 """
 
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.prices import ANY_NETWORK, Basis, Direction, PriceItem
 from smsgate.billing.sheet_cells import Dates, instant_from_cell, micros_from_cell
+from smsgate.billing.tier_cells import ladder_from_cell
 from smsgate.errors import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from smsgate.billing.tiers import Ladder
 
 ROWS_MAX: Final = 50_000  # all prefixes of the world
 CELL_SHOWN: Final = 40  # characters of a bad cell that a sentence repeats
@@ -45,6 +48,7 @@ _NAMES: Final[dict[str, str]] = {
         "effective": "effective effectivefrom effectivedate effectiveon validfrom startdate",
         "basis": "basis chargebasis",
         "change": "change ratechange pricechange status",
+        "tiers": "tiers ladder",
     }.items()
     for name in names.split()
 }
@@ -83,6 +87,7 @@ class SheetRow(NamedTuple):
     basis: Basis
     effective_from: datetime | None  # None: the sheet does not say
     claim: Claim | None
+    ladder: Ladder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +226,15 @@ def _row(line: int, values: Mapping[str, str], terms: SheetTerms, *, cents: bool
     claim = _CLAIMS.get(values.get("change", "").lower().replace(" ", ""))
     network = _network(values)
     unit_micros, basis = _price(values, cents=cents, closed=claim is Claim.CLOSED)
-    if unit_micros is not None and "prefix" not in values:
-        PriceItem(1, Direction(word), network, unit_micros, basis)
+    ladder = None
+    if unit_micros is not None:
+        ladder = ladder_from_cell(values.get("tiers", ""), unit_micros, cents=cents)
+        PriceItem(
+            1, Direction(word), ANY_NETWORK if "prefix" in values else network, unit_micros, basis, ladder
+        )
     effective = values.get("effective", "")
     at = instant_from_cell(effective, terms.dates, terms.zone_name) if effective else None
-    return SheetRow(line, Direction(word), network, unit_micros, basis, at, claim)
+    return SheetRow(line, Direction(word), network, unit_micros, basis, at, claim, ladder)
 
 
 def _network(values: Mapping[str, str]) -> str:

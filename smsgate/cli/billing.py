@@ -14,6 +14,9 @@ COMMANDS: Final = (
     Command("publish", "billing_publish", "Publish a rate sheet to a price list.", "publish"),
     Command("statement", "billing_statement", "Show a month's statement.", "statement"),
     Command("export", "billing_export", "Write a merchant's month as a file.", "export"),
+    Command(
+        "commitment", "billing_commitment", "Show or set the minimum of a merchant's months.", "commitment"
+    ),
     Command("close", "billing_issue", "Close a month and write its documents.", "close", "CLOSE_"),
     Command("invoice", "billing_issue", "List a merchant's documents, or show one.", "invoice", "INVOICE_"),
     Command("credit", "billing_issue", "Write a credit note.", "credit", "CREDIT_"),

@@ -24,7 +24,7 @@ from smsgate.daemon.services import Services
 from smsgate.errors import Conflict
 from smsgate.flows.ports_api import PriceVersionRow
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.publishing import Publication, plan
+from smsgate.flows.publishing import Publication, change_view, plan
 from smsgate.flows.publishing import publish as publish_versions
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_to_text
@@ -37,7 +37,8 @@ HELP: Final = (
     "is shown first.\n\nThe sheet is CSV (also with semicolons, tabs or bars, in UTF-8, UTF-16 or "
     "Windows-1252) "
     "with a network by MCC-MNC or a prefix, and a price per segment; and, where they are there, direction, "
-    "currency, effective, basis and change (increase, decrease, new, unchanged, closed). What was published "
+    "currency, effective, basis, change (increase, decrease, new, unchanged, closed) and tiers (prices by "
+    'quantity: "graduated 101=0.04 1001=0.035", or volume). What was published '
     "never changes; a new version replaces it from its instant on."
 )
 EPILOG: Final = examples(
@@ -48,6 +49,7 @@ EPILOG: Final = examples(
 )
 FILE_OCTETS_MAX: Final = 8 << 20  # 50,000 rows of 160 octets
 NAME_CHARACTERS_MAX: Final = 100  # as over the API
+CHANGE_COLUMNS: Final = ("direction", "network", "old", "new", "change")
 STANDARD_INPUT: Final = Path("-")
 
 Side = Literal["sell", "cost"]
@@ -198,7 +200,7 @@ def _tell(
                 f"{len(changed)} changes, {same} unchanged"
             )
             if changed:
-                show_table(("direction", "network", "old", "new", "change"), [_row(each) for each in changed])
+                show_table(CHANGE_COLUMNS, [_row(each) for each in changed])
     for at, found in publication.below_cost:
         say(f"Below cost from {at.isoformat(timespec='seconds')}: {_sentence(found)}")
     if publication.ignored_columns:
@@ -219,7 +221,12 @@ def publication_as_dict(
                 "effective_from": version.effective_from,
                 "prices": len(version.items),
                 "changes": [
-                    dict(zip(("direction", "network", "old", "new", "change"), _values(change), strict=True))
+                    {
+                        "direction": change.direction.value,
+                        "network": change.network,
+                        **change_view(change),
+                        "change": change.kind.value,
+                    }
                     for change in version.changes
                     if change.kind is not ChangeKind.UNCHANGED
                 ],
@@ -240,16 +247,10 @@ def publication_as_dict(
     }
 
 
-def _values(change: PriceChange) -> list[str | None]:
-    old, new = (
-        None if micros is None else micros_to_text(micros)
-        for micros in (change.old_micros, change.new_micros)
-    )
-    return [change.direction.value, change.network, old, new, change.kind.value]
-
-
 def _row(change: PriceChange) -> list[str]:
-    return [value or "-" for value in _values(change)]
+    view = change_view(change)
+    old, new = (" ".join(filter(None, (view[side], view[f"{side}_tiers"]))) or "-" for side in ("old", "new"))
+    return [change.direction.value, change.network, old, new, change.kind.value]
 
 
 def _sentence(found: BelowCost) -> str:

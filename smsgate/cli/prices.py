@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.billing.tier_cells import ladder_to_cell
+from smsgate.billing.tiers import ladder_from_json
 from smsgate.cli.examples import examples
 from smsgate.cli.merchants import price_list_of
 from smsgate.cli.output import JsonOption, say, show_json, show_table
@@ -25,7 +27,7 @@ app: Final = typer.Typer(
     rich_markup_mode=None,
 )
 
-COLUMNS: Final = ("direction", "network", "unit_price")
+COLUMNS: Final = ("direction", "network", "unit_price", "basis", "tiers")
 ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="Name of the list.")]
 
 
@@ -57,7 +59,7 @@ def show_(name: ListArgument, config: ConfigOption = None, as_json: JsonOption =
         if chosen is None:
             raise Conflict(f"{name} holds no prices yet: smsgate billing publish {name} FILE.csv")
         items = [
-            PriceItem(row.direction, row.network, row.unit_micros)
+            PriceItem(row.direction, row.network, row.unit_micros, row.basis, row.ladder)
             for row in data.items
             if (row.price_list_id, row.version) == (chosen.price_list_id, chosen.version)
         ]
@@ -70,7 +72,7 @@ def show_(name: ListArgument, config: ConfigOption = None, as_json: JsonOption =
     say(f"{name}: version {found['version']}, {found['currency']}, from {_cell(found['effective_from'])} on")
     rows = found["items"]
     assert isinstance(rows, list)
-    show_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    show_table(COLUMNS, [[_cell(row[column]) for column in COLUMNS] for row in rows])
 
 
 def _in_force(versions: Sequence[PriceVersionData], now: datetime) -> PriceVersionData | None:
@@ -101,6 +103,8 @@ def _version_as_dict(version: int, effective_from: datetime, items: Sequence[Pri
                 "direction": item.direction,
                 "network": item.network,
                 "unit_price": micros_to_text(item.unit_micros),
+                "basis": item.basis,
+                "tiers": None if item.ladder is None else ladder_to_cell(ladder_from_json(item.ladder)),
             }
             for item in items
         ],

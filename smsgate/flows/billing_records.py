@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
-from smsgate.billing.closing import Billed, Commitment, ItemTerms
+from smsgate.billing.closing import Billed, ItemTerms
+from smsgate.billing.commitments import Commitment
 from smsgate.billing.invoices import CampaignResult, Party
 from smsgate.billing.issuing import Buyer, Draft, ItemText
 from smsgate.billing.periods import Month

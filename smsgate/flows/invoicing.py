@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smsgate.billing.invoices import Invoice
 from smsgate.flows.closing import Closing
+from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 
 
@@ -16,4 +17,5 @@ class Invoicing:
 
     closing: Closing
     documents: Documents
+    commitments: Commitments
     render: Callable[[Invoice, str], bytes]

@@ -10,15 +10,17 @@ from typing import Final
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prefix_sheets import by_network
-from smsgate.billing.price_changes import BelowCost, PlannedVersion, below_cost, planned_versions
+from smsgate.billing.price_changes import BelowCost, PlannedVersion, PriceChange, below_cost, planned_versions
 from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.rate_sheets import RateSheet
+from smsgate.billing.tier_cells import ladder_to_cell
 from smsgate.billing.tiers import ladder_from_json, ladder_to_json
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
 from smsgate.flows import ports, ports_api
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
+from smsgate.money import micros_to_text
 
 CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
 ITEMS_MAX: Final = 5_000  # networks of the world, both directions
@@ -60,6 +62,7 @@ def plan(
     Raises:
         Invalid: the sheet is of another currency, or cannot be told by network.
     """
+    check_ladders(prices.side, any(row.ladder is not None for row in sheet.rows))
     if sheet.currency not in {None, prices.currency}:
         raise Invalid(
             f"The sheet's prices are in {sheet.currency}, the list {prices.name} is in {prices.currency}.",
@@ -122,6 +125,31 @@ async def publish(
         not_before=now - CLOCK_SKEW,
         last_version=publication.last_version,
     )
+
+
+def change_view(change: PriceChange) -> dict[str, str | None]:
+    """Return the old and the new price as API and command line show them."""
+    old, new = change.old, change.new
+    return {
+        "old": None if old is None else micros_to_text(old.unit_micros),
+        "new": None if new is None else micros_to_text(new.unit_micros),
+        "old_tiers": None if old is None or old.ladder is None else ladder_to_cell(old.ladder),
+        "new_tiers": None if new is None or new.ladder is None else ladder_to_cell(new.ladder),
+    }
+
+
+def check_ladders(side: str, tiered: bool) -> None:
+    """
+    Refuse prices by quantity where no close counts them.
+
+    Raises:
+        Invalid: code `price_invalid`.
+    """
+    if tiered and side != "sell":
+        raise Invalid(
+            "Prices by quantity are for lists of side sell: nothing counts a carrier's months.",
+            code="price_invalid",
+        )
 
 
 def stored(items: Sequence[PriceItem]) -> list[ports_api.PriceItem]:

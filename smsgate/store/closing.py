@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from smsgate.billing.closing import Billed, Commitment, ItemTerms
+from smsgate.billing.closing import Billed, ItemTerms
+from smsgate.billing.commitments import Commitment
 from smsgate.billing.documents import LineKind
 from smsgate.billing.invoices import CampaignResult, Party
 from smsgate.billing.issuing import Buyer, ItemText

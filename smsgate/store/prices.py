@@ -9,7 +9,7 @@ from smsgate.billing.price_seals import seal
 from smsgate.errors import Conflict, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_api import OPERATOR, NewPrices, PriceItem, PriceListRow, PriceVersionRow
-from smsgate.flows.publishing import billable
+from smsgate.flows.publishing import billable, check_ladders
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_prices
 from smsgate.store.pages import page_rows
@@ -127,6 +127,7 @@ async def _insert(
     now: datetime,
 ) -> None:
     items, list_id = version.items, prices["price_list_id"]
+    check_ladders(prices["side"], any(item.ladder is not None for item in items))
     judged = billable(items, version.item_id_base)
     sealed = seal(prices["side"], prices["currency"], version.effective_from, judged)
     await connection.execute(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from smsgate.billing.closing import Commitment
+from smsgate.billing.commitments import Commitment
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
 from smsgate.billing.invoices import invoice_from_json
 from smsgate.billing.periods import Month
@@ -52,10 +52,11 @@ async def write_merchant(
         await connection.execute(_SQL["profile"], merchant_id)
         for day, each in vat:
             await connection.execute(_SQL["vat"], merchant_id, day, each.category, each.rate_micros)
-        for commitment in commitments:
+        for version, commitment in enumerate(commitments, 1):
             await connection.execute(
                 _SQL["commitment"],
                 merchant_id,
+                version,
                 commitment.currency,
                 FIRST_MONTH if commitment.first is None else _first_day(commitment.first),
                 None if commitment.last is None else _first_day(commitment.last),

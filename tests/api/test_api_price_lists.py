@@ -29,7 +29,7 @@ async def test_versions_are_read_newest_first_with_their_items(shop: Shop) -> No
     await shop.api.operator.post(f"{path}/versions", body)
     read = await shop.api.operator.get(f"{path}/versions")
     assert [(row["version"], len(row["items"])) for row in read.body["data"]] == [(2, 2), (1, 1)]
-    assert read.body["data"][1]["items"] == [item("228", "0.05")]
+    assert read.body["data"][1]["items"] == [{**item("228", "0.05"), "basis": "submit", "tiers": None}]
     assert (await shop.caller.get(f"{path}/versions")).status == 403
 
 
@@ -57,6 +57,37 @@ async def test_differences_of_prices_that_are_none_are_refused(shop: Shop) -> No
     assert (await shop.api.operator.post(f"{path}/differences", body)).code == "price_invalid"
     other = path.rpartition("_")[0] + "_" + "1" * 11
     assert (await shop.api.operator.post(f"{other}/differences", body)).status in {404, 422}
+
+
+TIERS = {"mode": "graduated", "steps": [{"first": 101, "unit_price": "0.04"}]}
+
+
+async def test_prices_by_quantity_are_seen_before_they_are_published_and_read_again(shop: Shop) -> None:
+    path = await a_list(shop, "swiss", "sell", item("228", "0.05"))
+    tiered = {**item("228", "0.05"), "basis": "delivered", "tiers": TIERS}
+    body = {"effective_from": LATER, "items": [tiered]}
+    (told,) = (await shop.api.operator.post(f"{path}/differences", body)).body["changes"]
+    assert (told["old_tiers"], told["new_tiers"], told["change"]) == (None, "graduated 101=0.04", "terms")
+    assert (await shop.api.operator.post(f"{path}/versions", body)).status == 201
+    read = (await shop.api.operator.get(f"{path}/versions")).body["data"][0]["items"]
+    assert read == [tiered]
+
+
+@pytest.mark.parametrize("steps", [[(101, "0.04"), (101, "0.03")], [(101, "2000")]])
+async def test_steps_that_are_none_are_refused(shop: Shop, steps: list[tuple[int, str]]) -> None:
+    path = await a_list(shop, "swiss", "sell", item("228", "0.05"))
+    tiers = {"mode": "volume", "steps": [{"first": first, "unit_price": price} for first, price in steps]}
+    body = {"effective_from": LATER, "items": [{**item("228", "0.05"), "tiers": tiers}]}
+    for action in ("differences", "versions"):
+        assert (await shop.api.operator.post(f"{path}/{action}", body)).code == "price_invalid"
+
+
+async def test_costs_have_no_steps_for_nothing_counts_a_carriers_months(shop: Shop) -> None:
+    path = await a_list(shop, "swiss cost", "cost", item("228", "0.05"))
+    body = {"effective_from": LATER, "items": [{**item("228", "0.05"), "tiers": TIERS}]}
+    for action in ("differences", "versions"):
+        answer = await shop.api.operator.post(f"{path}/{action}", body)
+        assert (answer.status, answer.code) == (422, "price_invalid")
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,34 @@ def test_a_message_is_explained_in_sentences_and_as_json(shell: Shell, messages:
     )
 
 
+def test_a_minimum_is_shown_before_it_is_set_and_holds_from_its_month_on(
+    shell: Shell, messages: list[str]
+) -> None:
+    assert messages
+    arguments = ("billing", "commitment", "shop-8", "--minimum", "500", "--from", "2099-01")
+    seen = shell.run(*arguments)
+    assert (seen.code, seen.err) == (1, "Nothing is set yet: repeat it with --yes.\n")
+    assert seen.out.splitlines()[1].split() == ["2099-01", "-", "0.00", "500.00"]
+    assert shell.ok("billing", "commitment", "shop-8").err == "No minimum.\n"
+    shell.ok(*arguments, "--yes")
+    assert "holds already" in shell.ok(*arguments, "--yes").err
+    (row,) = shell.ok("billing", "commitment", "shop-8", "--json").json()
+    assert (row["version"], row["minimum"], row["first_month"], row["last_month"]) == (
+        1,
+        "500.00",
+        "2099-01",
+        None,
+    )
+    early = shell.run("billing", "commitment", "shop-8", "--minimum", "5", "--from", "2026-09", "--yes")
+    assert (early.code, "2026-09 is closed" in early.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("commitment", "shop-7", "--from", "2099-01"), "--minimum: say how much"),
+        (("commitment", "shop-7", "--minimum", "5"), "--from: '' is no month"),
+        (("commitment", "shop-7", "--minimum", "x", "--from", "2099-01"), "--minimum"),
         (("close", "shop-7", "2026-13"), "no month"),
         (("close", "shop-7", "2099-01"), "is not over yet in Europe/Paris"),
         (("credit", "F-2026-000001", "--line", "two"), "no LINE=QUANTITY"),

@@ -41,6 +41,19 @@ def test_nothing_is_published_until_its_differences_were_taken(shell: Shell) -> 
     assert versions_of(shell, name) == 2
 
 
+def test_prices_by_quantity_are_seen_published_and_shown(shell: Shell) -> None:
+    name = a_list(shell)
+    sheet = "network,price,tiers\n208,0.045,graduated 101=0.04 1001=0.035\n"
+    seen = shell.run("billing", "publish", name, "-", stdin=sheet)
+    assert "mt         208      0.045  0.045 graduated 101=0.04 1001=0.035  terms" in seen.out
+    shell.ok("billing", "publish", name, "-", "--yes", "--from", "2099-01-01T00:00:00Z", stdin=sheet)
+    shell.ok("billing", "publish", f"{name}-new", "-", "--yes", stdin=sheet)
+    (row,) = shell.ok("prices", "show", f"{name}-new", "--json").json()["items"]
+    assert (row["unit_price"], row["tiers"]) == ("0.045", "graduated 101=0.04 1001=0.035")
+    cost = shell.run("billing", "publish", f"{name}-cost", "-", "--side", "cost", "--yes", stdin=sheet)
+    assert (cost.code, "for lists of side sell" in cost.err) == (1, True)
+
+
 def test_a_list_that_was_only_looked_at_is_not_made(shell: Shell) -> None:
     assert shell.run("billing", "publish", "never", "-", stdin=PRICES).code == 1
     assert "never" not in shell.ok("prices", "list").out

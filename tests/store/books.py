@@ -151,17 +151,19 @@ class Books:
         owner: int = OWNER,
         cost: tuple[int, int] = (0, 0),
         by_receipt: bool = False,
+        message_ids: Sequence[int] = (),
     ) -> list[int]:
         """
         Have the carrier take messages: rows and charge, in one flush; return their ids.
 
-        `by_receipt`: the sell item is of delivered basis, so the flush does not charge it.
+        `by_receipt`: the sell item is of delivered basis, so the flush does not charge it. `message_ids` are
+        of the instant of acceptance.
         """
         item_id, micros = item
         cost_item, cost_micros = cost
         at = recorded_at or accepted_at
         base = first_id_at(int(accepted_at.timestamp() * 1000)) + next(self.ids) * 1_000
-        message_ids = list(range(base, base + messages))
+        message_ids = list(message_ids or range(base, base + messages))
         flush = Flush(number=next(self.flushes))
         sent = flush.sent
         sent.merchant_ids += [merchant_id] * messages

@@ -145,8 +145,8 @@ async def test_a_minimum_is_billed_without_traffic_and_a_month_without_anything_
     books = await some_books(database, now=datetime(2026, 12, 6, tzinfo=UTC))
     await books.merchant(SHOP)
     await books.execute(
-        "INSERT INTO billing_commitment (merchant_id, currency, first_month, last_month, minimum_minor) "
-        "VALUES ($1, 'EUR', '2026-10-01', '2026-10-01', 1000)",
+        "INSERT INTO billing_commitment (merchant_id, version, currency, first_month, last_month, "
+        "minimum_minor) VALUES ($1, 1, 'EUR', '2026-10-01', '2026-10-01', 1000)",
         SHOP,
     )
     (row,) = await books.closing().close(SHOP, OCTOBER)

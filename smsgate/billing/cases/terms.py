@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.billing.cases.fields import Fields
-from smsgate.billing.closing import Commitment, ItemTerms
+from smsgate.billing.closing import ItemTerms
+from smsgate.billing.commitments import Commitment
 from smsgate.billing.periods import Closes, Month
 from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.tiers import Ladder, LadderMode, Step
@@ -60,7 +61,10 @@ def read_terms(case: Fields) -> Terms:
     for record in sorted(lists, key=lambda record: record.text("id", "name", default="")):
         reader.read(record)
     commitments = tuple(
-        commitment for source in (case, merchant) for commitment in _commitments(source, currency, periods)
+        sorted(
+            (each for source in (case, merchant) for each in _commitments(source, currency, periods)),
+            key=_rank,
+        )
     )
     return Terms(
         zone_name, currency, Closes(zone_name, instants), tuple(periods), vat, rate_texts,
@@ -119,6 +123,12 @@ def _commitments(source: Fields, currency: str, periods: list[Month]) -> Iterato
             first = first or min(periods, default=None)
             last = last or max(periods, default=None)
         yield Commitment(code, minimum, first, last)
+
+
+def _rank(commitment: Commitment) -> tuple[str, Month, Month, int]:
+    """The order of a case does not matter: of minimums of one month that which begins last holds."""
+    first, last = commitment.first or Month(2000, 1), commitment.last or Month(2100, 12)
+    return commitment.currency, first, last, commitment.minimum_minor
 
 
 def _by_currency(found: Any, currency: str) -> list[dict[str, Any]]:

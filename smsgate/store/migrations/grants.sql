@@ -55,10 +55,10 @@ GRANT SELECT ON
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_series
     TO sg_bulk;
 
--- A cut is moved by nobody and a document changed by nobody; closed_at is what a close still has to say.
-GRANT INSERT ON billing_period, document, document_line, charge_reversal TO sg_bulk;
+-- A cut is moved by nobody, a document and a minimum changed by nobody; closed_at is what a close still has to say.
+GRANT INSERT ON billing_period, document, document_line, charge_reversal, billing_commitment TO sg_bulk;
 GRANT UPDATE (closed_at) ON billing_period TO sg_bulk;
-GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat, billing_commitment TO sg_bulk;
+GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
     portability_version, ported_number,

@@ -12,7 +12,7 @@ SELECT valid_from, category, rate_micros FROM billing_vat WHERE merchant_id = $1
 
 -- name: merchant_commitments
 -- scope: merchant
-SELECT currency, minimum_minor, first_month, last_month FROM billing_commitment WHERE merchant_id = $1
+SELECT currency, minimum_minor, first_month, last_month FROM billing_commitment WHERE merchant_id = $1 ORDER BY version
 
 -- name: close_states
 -- scope: report
@@ -256,13 +256,6 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (merchant_id, valid_from) DO UPDATE
 SET category = excluded.category, rate_micros = excluded.rate_micros, exemption = excluded.exemption,
     reason = excluded.reason
-
--- name: set_commitment
--- scope: merchant
-INSERT INTO billing_commitment (merchant_id, currency, first_month, last_month, minimum_minor)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (merchant_id, currency, first_month) DO UPDATE
-SET last_month = excluded.last_month, minimum_minor = excluded.minimum_minor
 
 -- name: profile
 -- scope: merchant

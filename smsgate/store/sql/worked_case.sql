@@ -16,7 +16,7 @@ INSERT INTO billing_vat (merchant_id, valid_from, category, rate_micros, reason)
 
 -- name: commitment
 -- scope: merchant
-INSERT INTO billing_commitment (merchant_id, currency, first_month, last_month, minimum_minor) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO billing_commitment (merchant_id, version, currency, first_month, last_month, minimum_minor) VALUES ($1, $2, $3, $4, $5, $6)
 
 -- name: price_list
 -- scope: control

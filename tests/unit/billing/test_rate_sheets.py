@@ -13,6 +13,8 @@ from smsgate.billing.prefix_sheets import by_network
 from smsgate.billing.prices import Basis, Direction
 from smsgate.billing.rate_sheets import Claim, RateSheet, SheetTerms, read_rate_sheet
 from smsgate.billing.sheet_cells import Dates, instant_from_cell, micros_from_cell
+from smsgate.billing.tier_cells import ladder_from_cell, ladder_to_cell
+from smsgate.billing.tiers import Ladder, LadderMode, Step
 from smsgate.errors import Invalid
 from smsgate.money import micros_to_text
 
@@ -146,3 +148,47 @@ def test_one_price_for_all_prefixes_of_a_country_is_the_countrys_too() -> None:
 def test_a_sheet_that_splits_a_network_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(Invalid, match=sentence):
         by_network(read(text), TABLE)
+
+
+def test_prices_by_quantity_stand_in_a_column_of_their_own() -> None:
+    sheet = read(
+        "mccmnc;price;tiers\n20801;0,05;graduated 101=0,04 1001=0,035\n208;0,06;\n*;0,09;Volume 50=0,08\n"
+    )
+    ladders = [None if row.ladder is None else ladder_to_cell(row.ladder) for row in sheet.rows]
+    assert ladders == ["graduated 101=0.04 1001=0.035", None, "volume 50=0.08"]
+    assert sheet.rows[0].ladder == Ladder(
+        LadderMode.GRADUATED, (Step(1, 50_000), Step(101, 40_000), Step(1_001, 35_000))
+    )
+    [row] = read("mccmnc,price,tiers\n20801,5,volume 101=4.5\n", cents=True).rows
+    assert row.ladder == Ladder(LadderMode.VOLUME, (Step(1, 50_000), Step(101, 45_000)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("stairs 101=0.04", "'stairs' is neither graduated nor volume"),
+        ("volume", "names no steps such as 101=0.04"),
+        ("volume 101", "'101' is no step such as 101=0.04"),
+        ("volume x=0.04", "'x=0.04' is no step"),
+        ("volume 1=0.04", "begin at unit 1 and rise"),
+        ("volume 101=0.04 101=0.03", "begin at unit 1 and rise"),
+        ("volume 101=-1", "line 2"),
+        ("volume 101=2000", "or one of them is no price"),
+    ],
+)
+def test_steps_that_are_none_are_refused_with_their_line(cell: str, sentence: str) -> None:
+    with pytest.raises(Invalid, match="sheet, line 2") as caught:
+        read(f"mccmnc,price,tiers\n20801,0.05,{cell}\n")
+    assert sentence in str(caught.value)
+
+
+@given(
+    st.sampled_from(LadderMode),
+    st.dictionaries(st.integers(2, 10**12), st.integers(0, 10**9), min_size=1, max_size=5),
+    st.integers(0, 10**9),
+)
+def test_a_ladder_in_a_cell_comes_back_as_it_was_written(
+    mode: LadderMode, later: dict[int, int], first: int
+) -> None:
+    ladder = Ladder(mode, tuple(Step(*pair) for pair in sorted({1: first, **later}.items())))
+    assert ladder_from_cell(ladder_to_cell(ladder), first) == ladder
