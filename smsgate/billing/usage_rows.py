@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.csv_text import safe_cell
-from smsgate.money import micros_to_text
+from smsgate.errors import Invalid
+from smsgate.money import micros_from_text, micros_to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 COLUMNS: Final = (
@@ -63,15 +64,17 @@ class UsageSums:
     by_key: dict[tuple[str, str], UsageSum] = field(default_factory=dict)
 
     def add(self, rows: Sequence[UsageRow]) -> None:
-        by_key = self.by_key
         for row in rows:
-            key = (row.currency, row.direction)
-            found = by_key.get(key)
-            if found is None:
-                found = by_key[key] = UsageSum()
-            found.rows += 1
-            found.segments += row.segments
-            found.amount_micros += row.amount_micros
+            self.count(row.currency, row.direction, row.segments, row.amount_micros)
+
+    def count(self, currency: str, direction: str, segments: int, amount_micros: int) -> None:
+        """Count one row."""
+        found = self.by_key.get((currency, direction))
+        if found is None:
+            found = self.by_key[currency, direction] = UsageSum()
+        found.rows += 1
+        found.segments += segments
+        found.amount_micros += amount_micros
 
     @property
     def rows(self) -> int:
@@ -109,3 +112,33 @@ def csv_lines(rows: Sequence[UsageRow]) -> bytes:
         for row in rows
     ])  # fmt: skip
     return buffer.getvalue().encode()
+
+
+def csv_sums(lines: Iterable[str]) -> UsageSums:
+    """
+    Add up a file that `csv_lines` wrote, row by row.
+
+    Raises:
+        Invalid: code `export_invalid`: another header, a row that is none, or one whose amount is not its
+            price x segments.
+    """
+    sums, rows = UsageSums(), csv.reader(lines, strict=True)
+    try:
+        header = next(rows, None)
+        if header == list(COLUMNS):
+            for cells in rows:
+                _count(sums, cells)
+            return sums
+    except (csv.Error, ValueError, Invalid) as exc:
+        raise Invalid(f"line {rows.line_num}: {exc}", code="export_invalid") from None
+    raise Invalid(f"line 1: its header is not {','.join(COLUMNS)}", code="export_invalid")
+
+
+def _count(sums: UsageSums, cells: Sequence[str]) -> None:
+    if len(cells) != len(COLUMNS):
+        raise Invalid(f"it has {len(cells)} cells, not {len(COLUMNS)}")
+    row = dict(zip(COLUMNS, cells, strict=True))
+    segments, amount = int(row["segments"]), micros_from_text(row["amount"])
+    if micros_from_text(row["unit_price"]) * segments != amount:
+        raise Invalid(f"{row['unit_price']} x {segments} is not {row['amount']}")
+    sums.count(row["currency"], row["direction"], segments, amount)

@@ -71,7 +71,9 @@ class UsageSnapshot(Protocol):
 
     def received(self) -> AsyncIterator[Sequence[ReceivedMessage]]: ...
 
-    async def ledger(self, currency: str) -> Sequence[LedgerSum]: ...
+    async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
+        """Return the month's sums; `before`: without what was recorded then or later."""
+        ...
 
 
 class UsageRecordStore(Protocol):
@@ -251,14 +253,11 @@ def _manifest(
     ledger: Sequence[LedgerSum],
     now: datetime,
 ) -> Manifest:
-    file = {
-        direction: (each.rows, each.segments, each.amount_micros)
-        for (_currency, direction), each in sums.by_key.items()
-    }
-    books = {each.direction: (each.messages, each.segments, each.amount_micros) for each in ledger}
+    file, books = file_told(sums), books_told(ledger)
     return Manifest(
         {
             "merchant": question.merchant.name,
+            "slug": question.merchant.slug,
             "month": str(question.month),
             "zone": question.merchant.timezone,
             "starts_at": bounds[0].isoformat(),
@@ -270,10 +269,25 @@ def _manifest(
             "sha256": sha256_of(path),
             "rows": sums.rows,
             "columns": list(COLUMNS),
-            "sums": _told(file),
-            "ledger": {"equal": file == books, "sums": _told(books)},
+            "sums": file,
+            "ledger": {"equal": file == books, "sums": books},
         }
     )
+
+
+def file_told(sums: UsageSums) -> list[dict[str, Any]]:
+    """Return a file's sums as its manifest has them."""
+    return _told(
+        {
+            direction: (each.rows, each.segments, each.amount_micros)
+            for (_currency, direction), each in sums.by_key.items()
+        }
+    )
+
+
+def books_told(ledger: Sequence[LedgerSum]) -> list[dict[str, Any]]:
+    """Return the ledger's sums of a month in the same form."""
+    return _told({each.direction: (each.messages, each.segments, each.amount_micros) for each in ledger})
 
 
 def _told(sums: Mapping[str, tuple[int, int, int]]) -> list[dict[str, Any]]:

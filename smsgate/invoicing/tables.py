@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from smsgate.billing.usage_rows import COLUMNS
+from smsgate.billing.usage_rows import COLUMNS, UsageSums
 from smsgate.errors import Invalid
 from smsgate.money import MICROS_PER_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smsgate.billing.usage_rows import UsageRow, UsageSums
+    from smsgate.billing.usage_rows import UsageRow
 
 SHEET_ROWS_MAX: Final = 1_048_575  # of an XLSX sheet, without its header
 EXTRA: Final = "it needs smsgate[exports]: pip install 'smsgate[exports]'"
@@ -78,6 +78,34 @@ class ParquetRows:
         return self._arrow.Array.from_buffers(
             self._arrow.decimal128(18, 6), len(micros), [None, self._arrow.py_buffer(octets)]
         )
+
+
+def parquet_sums(path: Path) -> UsageSums:
+    """
+    Add up a file that `ParquetRows` wrote, group by group.
+
+    Raises:
+        Invalid: code `export_unavailable`: pyarrow is not installed; `export_invalid`: the file is none.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415  # an extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        raise Invalid(f"Parquet: {EXTRA}.", code="export_unavailable") from None
+    sums = UsageSums()
+    names = ["currency", "direction", "segments", "unit_price", "amount"]
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(GROUP_ROWS, columns=names):
+                for currency, direction, segments, price, amount in zip(
+                    *(batch.column(name).to_pylist() for name in names), strict=True
+                ):
+                    if price * segments != amount:
+                        raise Invalid(f"{price} x {segments} is not {amount}", code="export_invalid")
+                    sums.count(currency, direction, segments, int(amount * MICROS_PER_UNIT))
+    except (pa.ArrowInvalid, KeyError) as exc:
+        raise Invalid(f"no Parquet of usage records: {exc}", code="export_invalid") from None
+    return sums
 
 
 class XlsxSummary:

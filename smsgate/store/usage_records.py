@@ -46,8 +46,8 @@ class PgUsageSnapshot:
         while rows := await cursor.fetch(BATCH_ROWS):
             yield [ReceivedMessage(*row) for row in rows]
 
-    async def ledger(self, currency: str) -> Sequence[LedgerSum]:
-        rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency)
+    async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
+        rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency, before)
         return [LedgerSum(*row) for row in rows]
 
 

@@ -44,6 +44,28 @@ def test_a_month_without_usage_is_a_file_with_its_manifest(shell: Shell, tmp_pat
     assert sorted(found.name for found in tmp_path.iterdir()) == [path.name, f"{path.name}.manifest.json"]
 
 
+def test_an_exported_file_is_proved_with_the_books_and_found_out_when_it_was_changed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"usage.{form}" for form in ("csv", "parquet")]
+    for path in files:
+        shell.ok("billing", "export", "proved", "2026-10", "--as", path.suffix[1:], "--output", str(path))
+    asked = [option for path in files for option in ("--export", str(path))]
+    told = shell.ok("billing", "verify", *asked, "--json").json()
+    assert told["invariants"][-1] == {
+        "name": "I17", "rule": "exported files have the sums of the ledger", "wrong": 0, "first": None,
+    }  # fmt: skip
+    assert told["unproved"] == {}
+    files[0].write_bytes(files[0].read_bytes() + b"\r\n")
+    found = shell.run("billing", "verify", *asked)
+    assert (found.code, "I17: 1 wrong, the first: usage.csv: line 2: it has 0 cells" in found.err) == (
+        1,
+        True,
+    )
+    found = shell.run("billing", "verify", "--export", str(tmp_path / "no.csv"))
+    assert (found.code, "is no manifest of an export" in found.err) == (2, True)
+
+
 def test_a_stream_needs_a_file(shell: Shell) -> None:
     found = shell.run("billing", "export", "proved", "2026-10", "--as", "parquet")
     assert found.code == 2

@@ -6,9 +6,6 @@ The price of a message is 45,000 micros, and no balance here is a multiple of it
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from asyncio.subprocess import Process
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -19,14 +16,10 @@ from smsgate.flows.budget_records import BudgetState, BudgetTerms
 from smsgate.ids import IdMaker
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.budgets import PgLeases
-from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
-from smsgate.store.roles import ADMIN
 from smsgate.store.verify import PgVerify
 from tests.flows.test_recovery import books
 from tests.flows.world import MERCHANT, UNIT_MICROS, World, a_world, eventually
-
-SENDERS = 8  # in two processes
 
 
 def an_account(world: World) -> PgBudgets:
@@ -112,64 +105,6 @@ async def test_several_gateways_and_kills_never_send_more_than_the_balance(datab
         assert found.budget.balance_micros == 0
         assert world.log.submits <= 500
         await verified(world)
-
-
-async def a_process(world: World, server: EmbeddedPostgres, name: str) -> Process:
-    """Make a process that has half of the senders, which do not send yet."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.flows.sending_process", server.dsn(ADMIN, name), name,
-        str(world.simulator.smpp_port), str(SENDERS // 2),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-
-
-async def begin(child: Process) -> list[int]:
-    """Let it send; return its owners' epochs."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(b"\n")
-    return [int(epoch) for epoch in (await child.stdout.readline()).split()]
-
-
-async def end(world: World, child: Process, epochs: list[int]) -> None:
-    """Kill it, and let its leases of node slots end at once."""
-    child.kill()
-    await world.execute("UPDATE node SET expires_at = now() WHERE epoch = ANY ($1)", epochs)
-
-
-async def test_eight_senders_in_two_processes_spend_a_balance_to_the_micro_whoever_is_killed(
-    database: Database, database_name: str, postgres_server: EmbeddedPostgres
-) -> None:
-    async with a_world(database, subscribers=900, response_latency_s=0.2) as world:
-        await prepaid(world, 600 * UNIT_MICROS + UNIT_MICROS - 1)
-        campaign_id = await world.campaign(chunk=25)
-        children = [await a_process(world, postgres_server, database_name) for _ in range(3)]
-        try:
-            epochs = [await begin(child) for child in children[:2]]
-            await eventually(partial(world.submitted, 150), timeout_s=60)
-            await end(world, children[0], epochs[0])
-            await begin(children[2])
-            await eventually(partial(world.submitted, 300), timeout_s=60)
-            await end(world, children[1], epochs[1])
-            await eventually(lambda: spent_or_in_doubt(world, 600 * UNIT_MICROS), timeout_s=60)
-        finally:
-            for child in children:
-                if child.returncode is None:
-                    child.kill()
-                await child.wait()
-        found, counters = await state(world), await books(world, campaign_id)
-        assert found.budget.balance_micros == UNIT_MICROS - 1
-        assert found.budget.spent_micros == await charged(world) == counters["accepted"] * UNIT_MICROS
-        assert found.in_doubt_micros == found.budget.leased_micros == counters["unknown"] * UNIT_MICROS > 0
-        assert 600 - counters["unknown"] <= world.log.submits <= 600
-        assert set(Counter(world.log.by_destination.values())) == {1}
-        await verified(world)
-
-
-async def spent_or_in_doubt(world: World, micros: int) -> bool:
-    budget = (await state(world)).budget
-    return await settled(world) and budget.spent_micros + budget.leased_micros == micros
 
 
 async def test_money_in_doubt_comes_back_when_nobody_can_say_any_more_that_it_was_spent(

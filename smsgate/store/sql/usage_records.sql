@@ -1,7 +1,7 @@
 -- name: charged_messages
 -- scope: merchant
 -- In the order of acceptance, so that it streams: partitions are ranges of ids, and each has its index. What is charged
--- on delivery counts when its first final receipt says so. $4 is the currency, $5 the final states of receipts.
+-- on delivery counts when its first final receipt says so; what was given back does not. $4 is the currency, $5 the final states of receipts.
 SELECT s.message_id, s.segment, m.campaign_id, coalesce(c.external_id, '') AS external_id, s.sent_at, m.msisdn, m.sender,
     i.network, s.segments, i.unit_micros, s.sell_micros, s.sell_item_id, r.state, r.received_at
 FROM sent s
@@ -17,6 +17,8 @@ LEFT JOIN LATERAL (
 ) r ON true
 WHERE s.merchant_id = $1 AND s.message_id >= $2 AND s.message_id < $3 AND s.status = 0
     AND m.message_id >= $2 AND m.message_id < $3 AND (i.basis = 'submit' OR r.state = 2)
+    AND NOT EXISTS (SELECT FROM charge_reversal v
+                    WHERE v.merchant_id = s.merchant_id AND v.message_id = s.message_id AND v.segment = s.segment)
 ORDER BY s.message_id, s.segment;
 
 -- name: received_messages
@@ -33,6 +35,6 @@ SELECT e.direction, sum(e.messages)::bigint AS messages, sum(e.segments)::bigint
     -sum(e.amount_micros)::bigint AS amount_micros
 FROM ledger_entry e
 WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.accepted_at >= $2 AND e.accepted_at < $3 AND e.currency = $4
-    AND e.direction IN ('mt', 'mo')
+    AND e.direction IN ('mt', 'mo') AND ($5::timestamptz IS NULL OR e.at < $5)
 GROUP BY e.direction
 ORDER BY e.direction;
