@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from itertools import compress
@@ -101,14 +101,14 @@ class Budgets:
 
     # ------------------------------------------------------------ the queue
 
-    async def covered(self, claim: Queued, compose: Callable[[Queued], Made]) -> Made:
+    async def covered(self, claim: Queued, compose: Callable[[Queued], Awaitable[Made]]) -> Made:
         """
         Return the batches of those messages of a claim for which money was set aside; the others go back.
 
         Raises:
             StoreUnavailable: the claim is found forgotten, and given back.
         """
-        made = compose(claim)
+        made = await compose(claim)
         if not claim.budgeted:
             return made
         prices = _prices(claim, made)
@@ -128,7 +128,7 @@ class Budgets:
             raise
         log.info("messages_wait_for_budget", merchant_id=claim.merchant_id, messages=len(waits))
         rest = _less(claim, waits)
-        return compose(rest) if rest.message_ids else []
+        return await compose(rest) if rest.message_ids else []
 
 
 def _less(claim: Queued, gone: AbstractSet[int]) -> Queued:

@@ -9,29 +9,29 @@ comparing the database's list with ours, and given back: nothing of it was writt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from traceback import extract_tb
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
-from smsgate.flows.batches import Batch
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
-from smsgate.flows.composing import Composer, Refused
+from smsgate.flows.composing import Composer, Made
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier, MarketingGates, SendingStore
-from smsgate.flows.records import CampaignState, ChunkClaim, Lane
+from smsgate.flows.records import CampaignState, ChunkClaim, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump
 from smsgate.routing.rules import Kind
 
+Claim = TypeVar("Claim", ChunkClaim, InteractiveClaim, SubmittedClaim)
 log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
@@ -161,7 +161,9 @@ class Claiming:
                         for state in group
                     },
                 )
-                made = [await self._composed(claim) for claim in claims if claim.message_ids]
+                made = [
+                    await self._composed(self._composer.chunk, claim) for claim in claims if claim.message_ids
+                ]
             except StoreUnavailable:
                 self._pump.forgotten = True
                 raise
@@ -179,8 +181,9 @@ class Claiming:
                 self._budgets.wake.set()
             return bool(claims)
 
-    async def _composed(self, claim: ChunkClaim) -> list[tuple[Batch, Refused]]:
-        made = self._composer.chunk(claim)
+    async def _composed(self, compose: Callable[[Claim], Made], claim: Claim) -> Made:
+        """Return a claim's batches; a price that is missing may be a moment old, and is looked for."""
+        made = compose(claim)
         if not any(reason == REASON_NO_PRICE for _, refused in made for _, reason in refused):
             return made
         try:
@@ -188,7 +191,7 @@ class Claiming:
         except StoreUnavailable:
             self._pump.forgotten = True
             raise
-        return self._composer.chunk(claim)
+        return compose(claim)
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""
@@ -236,7 +239,7 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                made = await self._budgets.covered(claim, self._composer.interactive)
+                made = await self._budgets.covered(claim, partial(self._composed, self._composer.interactive))
                 for batch, _ in made:
                     batch.consent_read = consent_read
                 self._pump.add(made)
@@ -276,7 +279,7 @@ class Claiming:
                 self._pump.forgotten = True
                 raise
             for claim in claims:
-                made = await self._budgets.covered(claim, self._composer.submitted)
+                made = await self._budgets.covered(claim, partial(self._composed, self._composer.submitted))
                 for batch, _ in made:
                     batch.consent_read = consent_read
                 self._pump.add(made)

@@ -12,14 +12,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from smsgate.billing.networks import NetworkTable
-from smsgate.billing.postings import PostingKey, posting
-from smsgate.billing.prices import Direction
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.campaigns.reply_words import vocabulary
@@ -28,16 +26,15 @@ from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
+from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
 from smsgate.flows.inbound_orders import ORDERED_WITHIN
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
-from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.flows.routes import Prices
-from smsgate.ids import quarter_hour_of
 from smsgate.msisdn import is_simulated, mask
 
 log = structlog.get_logger(__name__)
@@ -74,7 +71,7 @@ class Intake:
         self._store = store
         self._carriers = carriers
         self._prices = prices
-        self._networks = networks
+        self._charges = ReplyCharges(prices, networks, tools.ids, clock)
         self._tools = tools
         self._stops = stops
         self._wakeups = wakeups
@@ -298,32 +295,9 @@ class Intake:
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
                 reading = reading_of(mo.text, context.language_of(mo), names)
             desk.take(mo, reading, repeated=repeated, complete=complete)
-        self._charge(desk.writes, context.ported)
+        await self._charges.add(desk.writes, context.ported)
         await group.write(desk.writes)
         return desk.writes
-
-    def _charge(self, writes: InboundWrites, ported: Mapping[int, str]) -> None:
-        """Charge each merchant for the replies it got; a list without MO prices makes them free."""
-        now = self._clock.now()
-        charges: Counter[tuple[int, int | None, int, int, int, str]] = Counter()
-        for row in writes.rows:
-            if row.outcome == "repetition":
-                continue  # what the carrier says twice is not charged twice
-            book = self._prices.book_of(row.merchant_id)
-            version = None if book is None else book.version_at(now)
-            msisdn = row.mo.msisdn
-            network = ported.get(msisdn) or self._networks.network_of(str(msisdn)).mccmnc
-            item = None if version is None else version.lookup(Direction.MO, network)
-            if item is not None and book is not None:
-                key = (row.merchant_id, row.campaign_id, row.mo.carrier_id, item.item_id, item.unit_micros)
-                charges[(*key, book.currency)] += 1
-        accepted_at = datetime.fromtimestamp(quarter_hour_of(self._tools.ids.next()), UTC)
-        for (merchant_id, campaign_id, carrier_id, item_id, unit, currency), count in charges.items():
-            made = posting(
-                PostingKey(merchant_id, campaign_id, item_id, currency, None, None, None),
-                count, count, unit * count, 0,
-            )  # fmt: skip
-            writes.postings += ledger_lines(made, self._tools.ids.next(), "mo", carrier_id, now, accepted_at)
 
     def _after(
         self, entries: Sequence[Heard], writes: InboundWrites, joined: Sequence[tuple[str, int]]

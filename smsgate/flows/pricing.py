@@ -37,11 +37,16 @@ class Pricing:
         self._free: dict[int, PriceBook] = {}  # of test merchants
         self._version: tuple[object, ...] | None = None
         self._loaded_at: float | None = None
+        self._looks_asked = self._looks_done = 0  # a look that was asked for after it began is another one
         self._loading = asyncio.Lock()
 
     def invalidate(self) -> None:
-        """Have the next `refresh` look: a list was published, or a merchant was given one."""
-        self._loaded_at = None
+        """
+        Have the next `refresh` look: a list was published, or a merchant was given one.
+
+        Also when somebody looks at this moment, who may have read before that.
+        """
+        self._looks_asked += 1
 
     async def refresh(self) -> None:
         """Load what changed, at most every REFRESH_S seconds."""
@@ -50,7 +55,7 @@ class Pricing:
         async with self._loading:
             if self._fresh():
                 return
-            asked_at = self._clock.monotonic()
+            asked, asked_at = self._looks_asked, self._clock.monotonic()
             version = await self._store.version()
             merchants = await self._store.merchants()
             if version != self._version:
@@ -59,7 +64,7 @@ class Pricing:
             self._merchants = {row.merchant_id: (row.price_list_id, row.currency) for row in merchants}
             self._slugs = {row.merchant_id: row.slug for row in merchants}
             self._free = {row.merchant_id: free_book(row.currency) for row in merchants if row.test}
-            self._loaded_at = asked_at
+            self._looks_done, self._loaded_at = asked, asked_at
 
     async def looked_up(
         self, look_up: Callable[[], tuple[Found, Sequence[str]]]
@@ -113,7 +118,9 @@ class Pricing:
         return None if list_id is None else self._books.get(list_id)
 
     def _fresh(self) -> bool:
-        return self._loaded_at is not None and self._clock.monotonic() - self._loaded_at < REFRESH_S
+        if self._loaded_at is None or self._looks_done != self._looks_asked:
+            return False
+        return self._clock.monotonic() - self._loaded_at < REFRESH_S
 
     def _take(self, data: PriceData) -> None:
         items: defaultdict[tuple[int, int], list[PriceItem]] = defaultdict(list)

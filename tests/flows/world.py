@@ -211,6 +211,7 @@ class World:
         state: str = "sending",
         merchant: int = MERCHANT,
         guarded: bool = False,
+        ask_above_minor: int | None = None,
     ) -> int:
         """Start a campaign to all (of these tags) and return its id; the stop guard when asked for."""
         self.next_id += 1
@@ -223,8 +224,10 @@ class World:
                 stock,
             )
             await connection.execute(
-                "INSERT INTO offer_version VALUES ($1, $2, 1, $3, 'Boxman', 'CD Madonna', 1990, 'EUR', $4, "
-                "'fr', 'FR', $5, $6, $7)",
+                "INSERT INTO offer_version (merchant_id, offer_id, version, text, shop_name, item, "
+                "unit_price_minor, currency, quantity_max, language, country, sender, expires_at, "
+                "created_at, ask_above_minor) VALUES ($1, $2, 1, $3, 'Boxman', 'CD Madonna', 1990, 'EUR', "
+                "$4, 'fr', 'FR', $5, $6, $7, $8)",
                 merchant,
                 offer_id,
                 text,
@@ -232,6 +235,7 @@ class World:
                 sender,
                 now + expires_in,
                 now,
+                ask_above_minor,
             )
             await connection.execute(
                 "INSERT INTO campaign (merchant_id, campaign_id, offer_id, offer_version, state, started_at, "
@@ -262,24 +266,29 @@ class World:
         """Pause, resume or cancel as the API does: one row, no nudge."""
         await self.execute("UPDATE campaign SET state = $2 WHERE campaign_id = $1", campaign_id, state)
 
-    async def system_message(self, number: int, body: str, *, sender: str = SENDER) -> int:
-        """Queue a system message to the n-th subscriber and return its id."""
+    async def system_message(
+        self, number: int, body: str, *, sender: str = SENDER, merchant: int = MERCHANT
+    ) -> int:
+        """Queue a system message to the merchant's n-th subscriber and return its id."""
+        subscriber, msisdn = 10_000 + number, FIRST_MSISDN + number
+        if merchant != MERCHANT:
+            subscriber, msisdn = merchant * 1_000_000 + number, msisdn + merchant * 10_000_000
         self.next_id += 1
         message_id = IdMaker(63, lambda: int(time.time() * 1000)).next() + self.next_id
         async with self.database.bulk_transaction() as connection:
             await connection.execute(
                 "INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, body) "
                 "VALUES ($1, $2, $3, $4, 'help', $5, $6)",
-                MERCHANT,
+                merchant,
                 message_id,
-                10_000 + number,
-                FIRST_MSISDN + number,
+                subscriber,
+                msisdn,
                 sender,
                 body,
             )
             await connection.execute(
                 "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) VALUES ($1, $2, $3)",
-                MERCHANT,
+                merchant,
                 message_id,
                 datetime.now(UTC) + timedelta(hours=6),
             )
