@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz soak format lock clean
+.PHONY: setup runtime demo run test interop chaos commerce fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz soak format lock clean
 
 setup: $(STAMP)
 
@@ -46,6 +46,12 @@ KILLS ?= 100
 SEED ?= 1
 chaos: $(STAMP)
 	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/chaos tests/store/test_closes_that_are_killed.py
+
+# Offers, replies, STOPs, the shop's answers, time and crashes in any order: `make test` has a few examples, always the
+# same; here they are others each time. Some 4 s an example.
+EXAMPLES ?= 100
+commerce: $(STAMP)
+	COMMERCE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/flows/test_commerce_machine.py
 
 # The compiled pump, built and installed into .venv: a third less CPU of the gateway for each message. `make plain` takes it out.
 FAST_STAMP := $(VENV)/.fast

@@ -1,0 +1,434 @@
+"""
+Offers, replies, STOPs, receipts, the shop's answers, time and crashes in any order, on a real gateway.
+
+A real PostgreSQL, real sockets to a simulated SMSC, and a clock that is moved instead of waited for. One
+gateway serves all examples, each with a merchant and people of its own; after every step the books are held
+to what the phones and the SMSC have seen. COMMERCE_EXAMPLES=500 makes it longer, with other examples each
+time (`make commerce`); without it they are the same each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from smsgate.daemon.gateway import Gateway
+from smsgate.errors import Conflict, Invalid, NotFound, TransitionRefused
+from smsgate.flows.orders import Orders
+from smsgate.ids import IdMaker
+from smsgate.security.public_ids import PublicIds
+from smsgate.simulator.mobile_originated import Mo
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.orders import PgOrders
+from smsgate.store.partitions import make_ahead
+from smsgate.store.pool import Database, PoolSizes
+from smsgate.store.verify import PgVerify
+from tests.acceptance.town import MovableClock
+from tests.flows.world import (
+    MO_MICROS,
+    OFFER_TEXT,
+    SENDER,
+    UNIT_MICROS,
+    Nudges,
+    World,
+    a_world,
+    eventually,
+)
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+EXAMPLES: Final = int(os.environ.get("COMMERCE_EXAMPLES", "0"))
+EXAMPLES_IN_SHORT: Final = 4
+STEPS: Final = 16
+PEOPLE: Final = 3
+LIFE: Final = timedelta(minutes=45)  # of an offer; under 30 it would not be sent any more
+# Past what a redelivery is told by, past the time that a question holds stock, past an offer and its grace,
+# past a question's life and a shop's silence.
+WHILES_S: Final = (61.0, 660.0, 3_700.0, 90_000.0)
+PARTITIONS_DAYS: Final = 2  # ahead
+YES: Final = ("OK", "oui", "ok merci", "2", "OK 2", "OK 9")
+OTHERS: Final = (
+    "NON", "peut-être", "je n'ai rien commandé", "NON {number}", "J'aime «OK»", "j'annule ma commande",
+    "je me rétracte",
+)  # fmt: skip
+# Replies that end in one text each; what was placed is `ordered`.
+ANSWERED_ONCE: Final = frozenset(
+    ("ordered", "repeated", "sold_out", "over_maximum", "ask", "late", "closed", "cancelled",
+     "cancel_requested", "withdrawn", "disputed", "which_order")
+)  # fmt: skip
+# Chunks that wait for an hour have nothing to do now.
+NOTHING_WAITS: Final = """
+    SELECT NOT EXISTS (SELECT FROM interactive_queue)
+        AND NOT EXISTS (SELECT FROM campaign_chunk WHERE merchant_id = $1 AND state <> 'done'
+                        AND (hold IS NULL OR not_before <= $2))
+        AND NOT EXISTS (SELECT FROM campaign c WHERE merchant_id = $1 AND state <> 'finished'
+                        AND NOT EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = c.merchant_id
+                                        AND k.campaign_id = c.campaign_id AND k.state <> 'done'))
+"""
+MESSAGES: Final = """
+    SELECT m.msisdn, m.kind, coalesce(m.body, $2) AS text, s.status, s.segments, s.sell_micros,
+        EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = m.merchant_id
+                AND k.campaign_id = m.campaign_id AND k.hold IS NOT NULL AND k.state <> 'done') AS waits
+    FROM message m LEFT JOIN sent s USING (merchant_id, message_id) WHERE merchant_id = $1
+"""
+people = st.integers(0, PEOPLE - 1)
+
+
+class Stage:
+    """The gateway, its world and the loop that they run in."""
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._stack = AsyncExitStack()
+        self._life = AsyncExitStack()
+        self.clock = MovableClock()
+        self.world: World
+        self.gateway: Gateway
+        self.orders: Orders
+        self.merchants = 100
+        self.failed: tuple[BaseException, list[str]] | None = None  # the first time
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    async def begin(self, server: EmbeddedPostgres, database_name: str) -> None:
+        sizes = PoolSizes(api=2, bulk=6, report=1, control=3)
+        opened = await Database.open(server, database=database_name, migrate=False, sizes=sizes)
+        database = await self._stack.enter_async_context(opened)
+        self.world = await self._stack.enter_async_context(
+            a_world(database, subscribers=0, receipt_delay_s=(0.0, 0.03))
+        )
+        self.world.clock = self.clock
+        ids = IdMaker(60, lambda: int(self.clock.now().timestamp() * 1000))
+        self.orders = Orders(PgOrders(database), ids, self.clock, PublicIds(bytes(32)), Nudges())
+        await self.start()
+
+    async def skip(self, seconds: float) -> None:
+        """Let time pass; housekeeping makes partitions before they are needed."""
+        later = self.clock.now() + timedelta(seconds=seconds)
+        async with self.world.database.control() as connection:
+            await make_ahead(connection, later, PARTITIONS_DAYS)
+        self.clock.skip(seconds)
+        while await self.orders.fire_due():
+            pass
+
+    async def start(self) -> None:
+        self.gateway = await self._life.enter_async_context(self.world.killed_gateway())
+
+    async def kill(self) -> None:
+        await self._life.aclose()
+
+    async def end(self) -> None:
+        await self.kill()
+        await self._stack.aclose()
+
+
+def kept(
+    work: Callable[Concatenate[Commerce, P], None],
+) -> Callable[Concatenate[Commerce, P], None]:
+    """Keep the first failure and what led to it: sockets and processes never do the very same again."""
+
+    @functools.wraps(work)
+    def done(machine: Commerce, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if kwargs:  # a rule and what was drawn for it; invariants have nothing drawn
+            machine.story.append(f"{work.__name__} {kwargs}")
+        try:
+            work(machine, *args, **kwargs)
+        except Exception as exc:
+            machine.stage.failed = machine.stage.failed or (exc, machine.story)
+            raise
+
+    return done
+
+
+class Commerce(RuleBasedStateMachine):
+    """One merchant with a few people, and what they and the shop do."""
+
+    stage: ClassVar[Stage]
+
+    def __init__(self) -> None:
+        super().__init__()
+        stage = self.stage
+        self.world = stage.world
+        self.story: list[str] = []
+        stage.merchants += 1
+        self.merchant = stage.merchants
+        self.first: int = stage.run(self.world.another_merchant(self.merchant, PEOPLE))
+        self.mos: list[Mo] = []
+        self.said: list[list[str]] = [[] for _ in range(PEOPLE)]
+        self.stopped = [False] * PEOPLE
+        self.stock: dict[int, int | None] = {}  # by campaign
+
+    def rows(self, sql: str, *args: object) -> list[Any]:
+        """Return rows of this merchant, which is $1."""
+        return self.stage.run(self.world.rows(sql, self.merchant, *args))
+
+    def settle(self) -> None:
+        """Wait until nothing moves any more."""
+        self.stage.run(self._settled())
+
+    async def _settled(self) -> None:
+        world, pump = self.world, self.stage.gateway.pump
+        await eventually(lambda: all(mo.taken for mo in self.mos))
+        await eventually(lambda: world.value(NOTHING_WAITS, self.merchant, self.stage.clock.now()))
+        await eventually(lambda: not pump.batches() and not pump.uncommitted)
+        await eventually(lambda: world.simulator.smsc._under_way == 0)
+
+    def campaign(self, stock: int | None, quantity_max: int, ask_above_minor: int | None = None) -> None:
+        skipped = self.stage.clock.now() - datetime.now(UTC)
+        made = self.world.campaign(
+            stock=stock,
+            quantity_max=quantity_max,
+            merchant=self.merchant,
+            expires_in=skipped + LIFE,
+            ask_above_minor=ask_above_minor,
+        )
+        self.stock[self.stage.run(made)] = stock
+
+    def send(self, person: int, text: str) -> None:
+        """Let a phone say something, whether or not anybody hears it now."""
+        numbers = self.rows(
+            "SELECT number FROM orders WHERE merchant_id = $1 AND msisdn = $2 ORDER BY order_id DESC",
+            self.first + person,
+        )
+        text = text.format(number=numbers[0]["number"] if numbers else "87654321")
+        self.said[person].append(text)
+        self.mos.append(self.world.simulator.smsc.send_mo(self.first + person, SENDER, text, "smsgate"))
+
+    # ------------------------------------------------------------ what happens
+
+    @rule(
+        stock=st.sampled_from([None, 0, 1, 2, 4]),
+        quantity_max=st.sampled_from([1, 3]),
+        ask_above_minor=st.sampled_from([None, None, 2_000]),
+    )
+    @kept
+    def an_offer_goes_out(self, stock: int | None, quantity_max: int, ask_above_minor: int | None) -> None:
+        self.campaign(stock, quantity_max, ask_above_minor)
+        self.settle()
+
+    @rule(person=people, text=st.sampled_from(YES))
+    @kept
+    def somebody_says_yes(self, person: int, text: str) -> None:
+        self.send(person, text)
+        self.settle()
+
+    @rule(person=people, text=st.sampled_from(OTHERS))
+    @kept
+    def somebody_says_something_else(self, person: int, text: str) -> None:
+        self.send(person, text)
+        self.settle()
+
+    @rule(texts=st.lists(st.tuples(people, st.sampled_from(YES)), min_size=2, max_size=6))
+    @kept
+    def many_say_yes_at_once(self, texts: list[tuple[int, str]]) -> None:
+        for person, text in texts:
+            self.send(person, text)
+        self.settle()
+
+    @rule(person=people)
+    @kept
+    def somebody_stops(self, person: int) -> None:
+        self.send(person, "STOP")
+        self.settle()
+        self.stopped[person] = True
+
+    @rule(person=people)
+    @kept
+    def somebody_comes_back(self, person: int) -> None:
+        self.stage.run(self.stage.skip(WHILES_S[1]))  # within it a second START is a redelivery
+        self.send(person, "START")
+        self.settle()
+        self.stopped[person] = False
+
+    @rule(person=people, stock=st.sampled_from([None, 1]))
+    @kept
+    def a_stop_meets_an_offer_that_is_on_its_way(self, person: int, stock: int | None) -> None:
+        self.campaign(stock, 1)
+        self.send(person, "STOP")
+        self.settle()
+        self.stopped[person] = True
+
+    @rule(
+        text=st.sampled_from(["OK", "STOP", "NON"]),
+        person=people,
+        offers=st.booleans(),
+        after_s=st.sampled_from([0.0, 0.002, 0.005, 0.02]),
+    )
+    @kept
+    def the_gateway_dies(self, text: str, person: int, offers: bool, after_s: float) -> None:
+        """In the middle of a reply and perhaps of a campaign; the SMSC brings again what nobody answered."""
+        if offers:
+            self.campaign(2, 1)
+        self.send(person, text)
+        self.stage.run(asyncio.sleep(after_s))
+        self.stage.run(self.stage.kill())
+        self.stage.run(self.stage.start())
+        self.settle()
+        if text == "STOP":
+            self.stopped[person] = True
+
+    @rule(seconds=st.sampled_from(WHILES_S))
+    @kept
+    def time_passes(self, seconds: float) -> None:
+        self.stage.run(self.stage.skip(seconds))
+        self.settle()
+
+    @rule(decision=st.sampled_from(["confirm", "reject", "cancel", "fulfil"]), which=st.integers(0, 5))
+    @kept
+    def the_shop_answers(self, decision: str, which: int) -> None:
+        found = self.rows("SELECT order_id FROM orders WHERE merchant_id = $1 ORDER BY order_id")
+        if not found:
+            return
+        order_id, orders = found[which % len(found)]["order_id"], self.stage.orders
+        with contextlib.suppress(TransitionRefused, Conflict, Invalid):
+            if decision == "fulfil":
+                self.stage.run(orders.fulfil(self.merchant, order_id, self.stage.clock.now()))
+            else:
+                self.stage.run(getattr(orders, decision)(self.merchant, order_id))
+        self.settle()
+
+    # ------------------------------------------------------------ what always holds
+
+    @invariant()
+    @kept
+    def stock_is_never_oversold(self) -> None:
+        rows = self.rows(
+            "SELECT c.campaign_id, o.stock_remaining, coalesce((SELECT sum(quantity) FROM orders r WHERE "
+            "r.merchant_id = c.merchant_id AND r.offer_id = c.offer_id AND r.stock_held), 0)::int AS held "
+            "FROM campaign c JOIN offer o USING (merchant_id, offer_id) WHERE merchant_id = $1"
+        )
+        for row in rows:
+            stock = self.stock[row["campaign_id"]]
+            if stock is not None:
+                assert 0 <= row["stock_remaining"] == stock - row["held"], dict(row)
+
+    @invariant()
+    @kept
+    def an_acceptance_is_one_order_and_nothing_else_is(self) -> None:
+        orders = self.rows(
+            "SELECT r.msisdn, r.message_id, r.nth, r.placed_at, i.inbound_id, i.label, i.msisdn AS by, "
+            "(SELECT count(*) FROM event e WHERE e.merchant_id = $1 AND e.type = 'order.created' "
+            "AND e.data ->> 'number' = r.number) AS told FROM orders r "
+            "LEFT JOIN inbound_message i USING (merchant_id, inbound_id) WHERE merchant_id = $1"
+        )
+        assert all(row["label"] in {"accept", "quantity"} and row["msisdn"] == row["by"] for row in orders)
+        assert len({row["inbound_id"] for row in orders}) == len(orders)
+        assert len({(row["message_id"], row["nth"]) for row in orders}) == len(orders)
+        replies = self.rows("SELECT msisdn, text, outcome FROM inbound_message WHERE merchant_id = $1")
+        placed = [row for row in orders if row["placed_at"] is not None]
+        assert sum(row["outcome"] == "ordered" for row in replies) == len(placed)
+        assert all(row["told"] == (row["placed_at"] is not None) for row in orders)
+        for person in range(PEOPLE):
+            heard = Counter(
+                row["text"]
+                for row in replies
+                if row["msisdn"] == self.first + person and row["outcome"] != "repetition"
+            )
+            assert heard <= Counter(self.said[person])  # what the carrier brought again is there once
+
+    @invariant()
+    @kept
+    def who_stopped_gets_no_marketing(self) -> None:
+        """The SMSC judges what was written after it had the answer to a STOP: the last step."""
+        assert self.world.simulator.smsc.judge.offers_after_stop == 0
+        rows = self.rows("SELECT msisdn, offers_state FROM subscriber WHERE merchant_id = $1")
+        states = {row["msisdn"] - self.first: row["offers_state"] for row in rows}
+        for person, stopped in enumerate(self.stopped):
+            assert states[person] == ("unsubscribed" if stopped else "subscribed"), person
+
+    @invariant()
+    @kept
+    def everybody_is_told_exactly_once(self) -> None:
+        answers = self.rows(
+            "SELECT i.outcome, count(m.message_id)::int AS told FROM inbound_message i LEFT JOIN message m "
+            "USING (merchant_id, inbound_id) WHERE merchant_id = $1 GROUP BY i.inbound_id, i.outcome"
+        )
+        for row in answers:
+            if row["outcome"] in ANSWERED_ONCE:
+                assert row["told"] == 1, dict(row)
+            else:
+                assert row["told"] <= 1 + (row["outcome"] == "stopped"), dict(row)
+        messages = self.rows(MESSAGES, OFFER_TEXT)
+        assert all(row["status"] is not None or (row["kind"] == "offer" and row["waits"]) for row in messages)
+        for person in range(PEOPLE):
+            mine = [row for row in messages if row["msisdn"] == self.first + person]
+            taken = Counter(row["text"] for row in mine if row["status"] == 0)
+            in_doubt = Counter(row["text"] for row in mine if row["status"] == -1)
+            got = Counter(self.texts_of(self.first + person))
+            assert taken <= got <= taken + in_doubt, (person, got - taken, taken - got)
+
+    @invariant()
+    @kept
+    def what_was_sent_and_heard_is_in_the_ledger_once(self) -> None:
+        messages = self.rows(MESSAGES, OFFER_TEXT)
+        for row in messages:
+            assert row["sell_micros"] in (None, UNIT_MICROS * row["segments"] * (row["status"] == 0)), dict(
+                row
+            )
+        heard = self.rows("SELECT FROM inbound_message WHERE merchant_id = $1 AND outcome <> 'repetition'")
+        ledger = {
+            row["direction"]: row["micros"]
+            for row in self.rows(
+                "SELECT direction, -sum(amount_micros)::bigint AS micros FROM ledger_entry "
+                "WHERE merchant_id = $1 AND account = 'revenue' GROUP BY direction"
+            )
+        }
+        assert ledger.get("mt", 0) == sum(row["sell_micros"] or 0 for row in messages)
+        assert ledger.get("mo", 0) == MO_MICROS * len(heard)
+
+    def teardown(self) -> None:
+        if self.stage.failed is None:
+            findings, _ = self.stage.run(PgVerify(self.world.database).findings())
+            assert [finding for finding in findings if finding.wrong] == []
+
+    def texts_of(self, msisdn: int) -> list[str]:
+        try:
+            return [message.text for message in self.world.simulator.phones.inbox(msisdn)]
+        except NotFound:
+            return []
+
+
+@pytest.mark.timeout(120 if not EXAMPLES else 60 + 30 * EXAMPLES)
+def test_whatever_happens_in_whatever_order_stock_orders_consent_texts_and_money_stay_in_step(
+    postgres_server: EmbeddedPostgres, database_name: str
+) -> None:
+    with asyncio.Runner() as runner:
+        stage = Commerce.stage = Stage(runner)
+        stage.run(stage.begin(postgres_server, database_name))
+        try:
+            run_state_machine_as_test(
+                Commerce,
+                settings=settings(
+                    max_examples=EXAMPLES or EXAMPLES_IN_SHORT,
+                    stateful_step_count=STEPS,
+                    derandomize=not EXAMPLES,
+                    database=None,
+                    deadline=None,
+                    phases=(
+                        Phase.generate,
+                    ),  # what failed is told as it was, since it is never the same again
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        except BaseException:
+            if stage.failed is None:
+                raise
+        finally:
+            stage.run(stage.end())
+        if stage.failed is not None:
+            exc, story = stage.failed
+            raise AssertionError("\n".join(["after", *story])) from exc
