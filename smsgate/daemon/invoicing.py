@@ -12,12 +12,14 @@ from smsgate.daemon.services import Services
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.loops import Loop
 from smsgate.invoicing.forms import Form, rendered
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
+from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
 
 CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
@@ -32,6 +34,7 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         closing=Closing(store, seller, clock, next_id, delay=settings.billing.delay),
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
         commitments=Commitments(PgCommitments(services.database), clock),
+        fec=Fec(PgFec(services.database), seller),
         render=_render,
     )
 

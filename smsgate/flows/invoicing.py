@@ -9,6 +9,7 @@ from smsgate.billing.invoices import Invoice
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.fec import Fec
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +19,5 @@ class Invoicing:
     closing: Closing
     documents: Documents
     commitments: Commitments
+    fec: Fec
     render: Callable[[Invoice, str], bytes]

@@ -9,10 +9,12 @@ import pytest
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
+from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, Caller
@@ -31,6 +33,7 @@ def with_invoicing(api: Api, database: Database, books: Books) -> None:
         Closing(PgClosing(database, str), SELLER, books.clock, next_id),
         Documents(PgDocuments(database), SELLER, books.clock, next_id),
         Commitments(PgCommitments(database), books.clock),
+        Fec(PgFec(database), SELLER),
         lambda invoice, form: f"{form} of {invoice.number}".encode(),
     )
 

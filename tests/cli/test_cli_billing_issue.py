@@ -86,6 +86,22 @@ def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[st
     assert "Merchant 9, 2026-10, waits: shop-9 has no billing profile." in found.err
 
 
+def test_the_year_is_written_as_a_fec_under_its_legal_name(
+    shell: Shell, messages: list[str], tmp_path: Path
+) -> None:
+    assert messages
+    shell.ok("billing", "close", "shop-8", "2026-10")
+    said = shell.ok("billing", "fec", "2026-01..2099-12", "--output", str(tmp_path)).err
+    (path,) = tmp_path.iterdir()
+    assert path.name == "732829320FEC20991231.txt"
+    assert str(path) in said
+    head, *rows = path.read_text(encoding="iso8859-15").splitlines()
+    assert head.startswith("JournalCode\tJournalLib\tEcritureNum")
+    assert {len(row.split("\t")) for row in rows} == {18}
+    refused = shell.run("billing", "fec", "20261")
+    assert (refused.code, "PERIOD: '20261' is no month" in refused.err) == (2, True)
+
+
 def test_a_message_is_explained_in_sentences_and_as_json(shell: Shell, messages: list[str]) -> None:
     explained = shell.ok("billing", "explain", messages[-1])
     assert "2 messages, 2 segments, 0.09 EUR) holds it." in explained.out

@@ -377,18 +377,21 @@ def test_every_entry_of_the_fec_balances_and_is_numbered_without_gaps(
     documents: list[BookedDocument],
 ) -> None:
     rows = fec_rows(documents)
-    sums: Counter[str] = Counter()
+    sums: Counter[tuple[str, str]] = Counter()
     for row in rows:
         debit, credit = (minor_from_text(cell.replace(",", "."), "EUR") for cell in (row.Debit, row.Credit))
         assert min(debit, credit) == 0
-        sums[row.EcritureNum] += debit - credit
-        customer = row.CompteNum == "411000"
+        sums[row.JournalCode, row.EcritureNum] += debit - credit
+        partner = row.CompteNum in {"411000", "401000"}
         if debit + credit:
-            assert (debit > 0) == (customer != row.EcritureLib.startswith("Avoir"))
-        if row.CompteNum == "445710":
+            assert (debit > 0) == (partner != row.EcritureLib.startswith(("Avoir", "Autofacture")))
+        if row.CompteNum in {"445710", "445660"}:
             assert debit + credit > 0
     assert not any(sums.values())
-    assert [*dict.fromkeys(row.EcritureNum for row in rows)] == [str(n + 1) for n in range(len(documents))]
+    for journal, bought in (("VE", False), ("AC", True)):
+        count = sum((document.doc_type is DocumentType.SELF_BILLED) == bought for document in documents)
+        numbers = dict.fromkeys(row.EcritureNum for row in rows if row.JournalCode == journal)
+        assert [*numbers] == [str(n + 1) for n in range(count)]
     for line in fec_text(rows).split("\r\n")[:-1]:
         assert len(line.split("\t")) == len(FecRow._fields) == 18
 
