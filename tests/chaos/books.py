@@ -166,6 +166,7 @@ OPEN: Final = {
     "interactive": "SELECT count(*) FROM interactive_queue",
     "webhooks": "SELECT count(*) FROM webhook_delivery WHERE state = 'pending'",
     "parts": "SELECT count(*) FROM mo_part",
+    "leases": "SELECT count(*) FROM budget_lease WHERE ends_at IS NULL",
 }
 
 

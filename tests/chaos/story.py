@@ -15,6 +15,7 @@ import asyncpg
 
 from smsgate.store.verify import findings_of
 from tests.chaos.books import read_smsc, read_tables, still_open
+from tests.chaos.cashier import money_comes, prove_money
 from tests.chaos.children import codes
 from tests.chaos.kills import GAP_S, Killer
 from tests.chaos.proof import Check, figures, prove
@@ -44,7 +45,7 @@ async def kill_and_prove(
         traffic = await settle_in(town, groups, seed)
         say(f"{groups * GROUP} people in {groups} groups; killing {kills} times, seed {seed}")
         killer, stop = Killer(town, seed, say), asyncio.Event()
-        async with time_passes(town) as waits:
+        async with money_comes(town, seed) as money, time_passes(town) as waits:
             sending = asyncio.create_task(traffic.run(stop, INTERVAL_S))
             await killer.run(kills)
             stop.set()
@@ -67,6 +68,7 @@ async def kill_and_prove(
             waits=waits,
         )
         checks += [
+            *prove_money(smsc, money, tables.ledger["sell_micros"]),
             books,
             _process_check(town, killer),
             _stop_check(killer),
@@ -92,6 +94,8 @@ async def kill_and_prove(
         "campaigns": len(traffic.campaigns),
         **found,
         "held": len(waits.held),
+        "waited_for_money": money.waited,
+        "paid_in_micros": sum(each.micros for each in money.paid),
         "offers_ended_for_others": len(waits.ended),
         "stop_codes": killer.stop_codes,
         "shop_repeated": town.shop.repeated,

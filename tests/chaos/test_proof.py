@@ -11,6 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from smsgate.billing.budgets import Budget
+from smsgate.flows.budget_records import BudgetState
 from smsgate.protocol.gsm0338 import encode_gsm
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.simulator.journal import Journal
@@ -18,6 +20,7 @@ from smsgate.simulator.mobile_originated import INTERNATIONAL, Mo
 from smsgate.simulator.shop import ORDER_CREATED, Shop, ShopEvent
 from smsgate.simulator.submits import Submits, receipt_bodies
 from tests.chaos.books import Said, SmscBooks, Submit, Tables, read_smsc
+from tests.chaos.cashier import PRICE_MICROS, Money, Raised, prove_money
 from tests.chaos.proof import OWNER_LOST, prove
 from tests.chaos.waiting import Waits
 
@@ -182,6 +185,41 @@ def test_who_was_held_and_has_no_outcome_or_no_earlier_offer_is_seen() -> None:
     name = "who was held got one outcome, and nobody else was"
     assert name in broken(books_that_agree(), waits=Waits(held={99}))
     assert name in broken(books_that_agree(), waits=Waits(held={0}))
+
+
+# -- money: a merchant that has paid for two offers at 10 s and for two more at 20 s
+
+
+def money_of(cap: int = 4, **budget: int) -> Money:
+    said = {"paid_in_micros": 4 * PRICE_MICROS, "spent_micros": 3 * PRICE_MICROS, "leased_micros": 0} | budget
+    return Money(
+        paid=[Raised(10.0, 2 * PRICE_MICROS), Raised(20.0, 2 * PRICE_MICROS)],
+        cap=[Raised(10.0, cap * PRICE_MICROS)],
+        waited=1,
+        state=BudgetState(Budget(True, None, NOW.date(), **said), "EUR", 0, 0, short=False),
+    )
+
+
+def broken_money(*offers_at: float, money: Money | None = None, charged: int = 3) -> list[str]:
+    smsc = SmscBooks(accepted=[Submit(n, BUYER, 1, at) for n, at in enumerate(offers_at)])
+    checks = prove_money(smsc, money or money_of(), charged * PRICE_MICROS)
+    return [check.name for check in checks if not check.ok]
+
+
+def test_an_offer_that_left_before_its_money_came_is_seen() -> None:
+    assert broken_money(11.0, 12.0, 20.0) == []
+    assert broken_money(11.0, 12.0, 19.0) == ["no offer left that was not paid for"]
+    assert broken_money(11.0, 12.0, 20.0, money=money_of(cap=2)) == ["no offer left beyond the cap"]
+
+
+def test_a_budget_that_says_otherwise_than_cashier_or_ledger_is_seen() -> None:
+    name = "what is paid in is available, in doubt or charged"
+    assert broken_money(11.0, money=money_of(paid_in_micros=1)) == [name]
+    assert broken_money(11.0, money=money_of(leased_micros=PRICE_MICROS)) == [name]
+    assert broken_money(11.0, charged=4) == broken_money(11.0, charged=2) == [name]
+    silent = money_of()
+    silent.waited = 0
+    assert broken_money(11.0, money=silent) == ["messages waited for money"]
 
 
 # -- the journal, from which the SMSC's side is read
