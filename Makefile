@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos commerce fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-replies replies numbers fuzz soak format lock clean
+.PHONY: setup runtime demo run test interop chaos commerce fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-reconcile bench-replies replies numbers fuzz soak format lock clean
 
 setup: $(STAMP)
 
@@ -130,6 +130,10 @@ bench-verify: $(STAMP)
 
 bench-export: $(STAMP)
 	$(BIN)/python -m benchmarks.exporting --rows 10000000
+
+# A carrier's bill of a million messages against ours: memory must not grow with its lines.
+bench-reconcile: $(STAMP)
+	$(BIN)/python -m benchmarks.reconciling
 
 # The close of a month of a hundred merchants with a million messages, from the cut to the documents.
 bench-closing: $(STAMP)

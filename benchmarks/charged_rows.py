@@ -33,7 +33,7 @@ SENT: Final = """
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
 sell_micros,
                   cost_item_id, cost_micros, sent_at)
-SELECT m.merchant, m.id, 0, 1, 0, m.size, decode(lpad(to_hex(m.n), 8, '0'), 'hex'), 100 + m.network,
+SELECT m.merchant, m.id, 0, 1, 0, m.size, convert_to(lpad(to_hex(m.n), 8, '0'), 'UTF8'), 100 + m.network,
     (45000 + 100 * m.network) * m.size, 200 + m.network, (30000 + 100 * m.network) * m.size, $6
 FROM (
     SELECT n, $4::bigint + n * $5 / 1000000 AS merchant, n % 13 AS network, CASE WHEN n % 9 = 0 THEN 2 ELSE

@@ -15,7 +15,9 @@ import resource
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +98,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--as", dest="form", choices=sorted(WRITERS), default="csv")
     arguments = parser.parse_args()
+    work = partial(with_server, rows=arguments.rows, form=arguments.form)
+    print(json.dumps(in_a_directory(work)))
+
+
+def in_a_directory(work: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """Run a benchmark in a directory that is removed after it."""
     directory = Path(tempfile.mkdtemp(prefix="smsgate-bench-"))
     directory.chmod(0o711)  # ours; PostgreSQL's own user, when root runs this, has to get in
     try:
-        print(json.dumps(asyncio.run(with_server(directory, arguments.rows, arguments.form))))
+        return asyncio.run(work(directory))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -112,6 +112,8 @@ class XlsxSummary:
     """
     Sums by campaign, direction, network and price; message rows do not belong into a spreadsheet.
 
+    More than `rows_max` sums are refused, never cut: a sheet has no more rows.
+
     Raises:
         Invalid: code `export_unavailable`, or `export_too_large` when the sums have more rows than a sheet.
     """
@@ -121,7 +123,7 @@ class XlsxSummary:
         "currency",
     )  # fmt: skip
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows_max: int = SHEET_ROWS_MAX) -> None:
         try:
             import xlsxwriter  # noqa: PLC0415  # an extra
         except ImportError:
@@ -129,6 +131,7 @@ class XlsxSummary:
         # Texts stay texts: a campaign called "=1+1" or "0012" is written as it is.
         options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         self._book = xlsxwriter.Workbook(str(path), options)
+        self._rows_max = rows_max
         self._sums: dict[tuple[str, str, str, str, int, str], list[int]] = {}
 
     def write(self, rows: Sequence[UsageRow]) -> None:
@@ -138,9 +141,9 @@ class XlsxSummary:
             found[0] += 1
             found[1] += row.segments
             found[2] += row.amount_micros
-        if len(self._sums) > SHEET_ROWS_MAX:
+        if len(self._sums) > self._rows_max:
             raise Invalid(
-                f"The summary has more than {SHEET_ROWS_MAX} rows: take CSV or Parquet.",
+                f"The summary has more than {self._rows_max} rows: take CSV or Parquet.",
                 code="export_too_large",
             )
 

@@ -16,9 +16,10 @@ from smsgate.billing.networks import default_table
 from smsgate.billing.periods import Month, month_of
 from smsgate.billing.usage_rows import UsageRow, UsageSums
 from smsgate.clock import SystemClock
+from smsgate.errors import Invalid
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
 from smsgate.flows.pricing import Pricing
-from smsgate.invoicing.tables import ParquetRows, XlsxSummary
+from smsgate.invoicing.tables import SHEET_ROWS_MAX, ParquetRows, XlsxSummary
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
@@ -111,6 +112,31 @@ def test_parquet_is_written_group_by_group_whatever_the_batches(tmp_path: Path) 
     assert groups.num_rows == 7 * 4_001
     assert max(groups.row_group(number).num_rows for number in range(groups.num_row_groups)) < 15_000
     assert groups.num_row_groups == 3
+
+
+def test_a_summary_of_more_rows_than_a_sheet_is_refused_and_one_that_fills_it_is_whole(
+    tmp_path: Path,
+) -> None:
+    from zipfile import ZipFile
+
+    from xlsxwriter.worksheet import Worksheet
+
+    assert SHEET_ROWS_MAX + 1 == Worksheet().xls_rowmax == 1_048_576  # with the header
+    at = datetime(2026, 10, 5, tzinfo=UTC)
+
+    def of(unit: int) -> UsageRow:
+        return UsageRow(
+            "msg_x", 0, "mt", "", at, at, 33612345678, "36111", "20801", 1, unit, unit, "EUR", "pri_x", "",
+        )  # fmt: skip
+
+    full, beyond = (XlsxSummary(tmp_path / name, rows_max=3) for name in ("full.xlsx", "beyond.xlsx"))
+    full.write([of(unit) for unit in (1, 2, 3, 3, 1)])
+    full.close(UsageSums())
+    with ZipFile(tmp_path / "full.xlsx") as book:
+        assert book.read("xl/worksheets/sheet1.xml").decode().count("<row ") == 4
+    beyond.write([of(unit) for unit in (1, 2, 3)])
+    with pytest.raises(Invalid, match="more than 3 rows: take CSV or Parquet"):
+        beyond.write([of(4)])
 
 
 async def test_the_spreadsheet_has_sums_and_texts_stay_texts(database: Database, tmp_path: Path) -> None:
