@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.periods import month_bounds
 from smsgate.errors import Invalid
 from smsgate.money import HUNDRED_PERCENT
+
+PARTS_WITHIN: Final = timedelta(
+    hours=1
+)  # between two lines of one long message; an id is used again after days
+PRICES_MAX: Final = 50_000  # networks and prices of a bill: some 20 MB; real ones have hundreds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -137,13 +143,13 @@ class Matching:
         owed = mine if mine is not None and mine.owed else None
         named = owed or mine or other
         assert named is not None
-        sums = self.prices[
+        sums = self._sums_of(
             PriceKey(
                 named.network,
                 None if owed is None else owed.unit_micros,
                 None if other is None else other.unit_micros,
             )
-        ]
+        )
         if owed is not None:
             self.our_micros += owed.cost_micros or 0
             sums.our_micros += owed.cost_micros or 0
@@ -152,6 +158,14 @@ class Matching:
             self.billed_micros += other.cost_micros or 0
             sums.their_micros += other.cost_micros or 0
             sums.their_segments += other.segments
+
+    def _sums_of(self, key: PriceKey) -> PriceSums:
+        if key not in self.prices and len(self.prices) >= PRICES_MAX:
+            raise Invalid(
+                f"it has more than {PRICES_MAX} networks and prices: are the right columns read?",
+                code="bill_invalid",
+            )
+        return self.prices[key]
 
     def _class_of(self, mine: TrafficRow | None, other: TrafficRow | None) -> RowClass:
         lying = other or mine
@@ -186,6 +200,40 @@ class Reconciliation:
     @property
     def counts(self) -> Counter[RowClass]:
         return Counter(row.row_class for row in self.rows)
+
+
+def whole_messages(ours: Sequence[TrafficRow], theirs: Sequence[TrafficRow]) -> list[TrafficRow]:
+    """
+    Return the carrier's rows of one id, those of a message's parts as one; both sides are in order of time.
+
+    A carrier may write a line for each part of what it took as one message. Lines that follow each other
+    are taken together until they have as many segments as our message; what is beyond is listed too often.
+    """
+    lines, whole = list(theirs), []
+    for mine in ours:
+        if not lines:
+            break
+        row = lines.pop(0)
+        while lines and _are_parts(mine, row, lines[0]):
+            row = _together(row, lines.pop(0))
+        whole.append(row)
+    return [*whole, *lines]
+
+
+def _are_parts(mine: TrafficRow, row: TrafficRow, following: TrafficRow) -> bool:
+    return (
+        row.segments + following.segments <= mine.segments
+        and following.network == row.network
+        and following.at - row.at <= PARTS_WITHIN
+    )
+
+
+def _together(row: TrafficRow, following: TrafficRow) -> TrafficRow:
+    named = row.cost_micros is not None and following.cost_micros is not None
+    return row._replace(
+        segments=row.segments + following.segments,
+        cost_micros=(row.cost_micros or 0) + (following.cost_micros or 0) if named else None,
+    )
 
 
 def judge(our_micros: int, invoiced_micros: int, tolerance: Tolerance) -> tuple[Verdict, int]:
@@ -225,17 +273,17 @@ def reconcile(
     matching = Matching(*month_bounds(month, carrier_zone))
     found: list[ReconciledRow] = []
     for message_id in own.keys() | carrier.keys():
-        others = carrier.get(message_id, [])
-        for judged in matching.take(own.get(message_id), others[0] if others else None, others[1:]):
-            mine, other = judged.mine, judged.other
-            found.append(
-                ReconciledRow(
-                    message_id,
-                    judged.row_class,
-                    None if mine is None else mine.cost_micros,
-                    None if other is None else other.cost_micros,
-                )
+        mine = own.get(message_id)
+        others = whole_messages([] if mine is None else [mine], carrier.get(message_id, []))
+        found += [
+            ReconciledRow(
+                message_id,
+                judged.row_class,
+                None if judged.mine is None else judged.mine.cost_micros,
+                None if judged.other is None else judged.other.cost_micros,
             )
+            for judged in matching.take(mine, others[0] if others else None, others[1:])
+        ]
     invoiced = matching.billed_micros if invoiced_micros is None else invoiced_micros
     verdict, allowed = judge(matching.our_micros, invoiced, tolerance)
     return Reconciliation(tuple(sorted(found, key=_by_id)), matching.our_micros, invoiced, allowed, verdict)

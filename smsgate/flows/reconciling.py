@@ -10,17 +10,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import Final, NamedTuple, Protocol
 
 from smsgate.billing.bill_differences import BillLine, Difference, compare_lines, differences_of
 from smsgate.billing.carrier_files import CarrierFile, CarrierRecord
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.periods import Month, month_bounds
-from smsgate.billing.reconciliation import JudgedRow, Matching, Tolerance, TrafficRow, Verdict, judge
+from smsgate.billing.reconciliation import (
+    JudgedRow,
+    Matching,
+    Tolerance,
+    TrafficRow,
+    Verdict,
+    judge,
+    whole_messages,
+)
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.exporting import PortedNumbers
+
+# Rows of one id, which are paired together: a carrier that gives no ids gives all its messages the same.
+SAME_ID_MAX: Final = 10_000
+LINES_MAX: Final = 100_000  # of a bill that names no messages: some 30 MB; real ones have hundreds
 
 
 class OurRow(NamedTuple):
@@ -170,7 +183,9 @@ class Reconciling:
         if bill.by_message:
             lines, billed = differences_of(matching.prices), matching.billed_micros
         else:
-            theirs = list(bill.lines())
+            theirs = list(islice(bill.lines(), LINES_MAX + 1))
+            if len(theirs) > LINES_MAX:
+                raise Invalid(f"{question.file_name} has more than {LINES_MAX} lines", code="bill_invalid")
             lines, billed = (
                 compare_lines(_counted(matching), theirs),
                 sum(row.amount_micros for row in theirs),
@@ -214,7 +229,7 @@ class _Join:
 
     def take(self, rows: Sequence[MatchRow], networks: dict[int, str]) -> None:
         for row in rows:
-            if row.id_ != self._id:
+            if row.id_ != self._id or len(self._ours) + len(self._theirs) >= SAME_ID_MAX:
                 self.end()
                 self._id = row.id_
             if row.ours is not None:
@@ -238,7 +253,8 @@ class _Join:
 
     def end(self) -> None:
         ours = list(self._ours.values())
-        theirs = sorted(self._theirs.values(), key=lambda row: row.at)
+        listed = sorted(self._theirs.values(), key=lambda row: row.at)
+        theirs = whole_messages([mine for mine, _ in ours], listed)
         for place in range(max(len(ours), min(1, len(theirs)))):
             mine, found = ours[place] if place < len(ours) else (None, None)
             other = theirs[place] if place < len(theirs) else None

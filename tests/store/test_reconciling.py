@@ -12,11 +12,13 @@ from typing import Any
 import orjson
 import pytest
 
+from smsgate.billing import reconciliation
 from smsgate.billing.bill_differences import Difference, Reason
 from smsgate.billing.carrier_files import CarrierFile, FileTerms
 from smsgate.billing.networks import default_table
 from smsgate.billing.reconciliation import Tolerance, Verdict
 from smsgate.errors import Invalid, NotFound
+from smsgate.flows import reconciling as reconciling_flow
 from smsgate.flows.commerce_records import PageAsk
 from smsgate.flows.dispute_pack import LETTER, MANIFEST, MESSAGES, SEALED, SUMS, MatchFile, write_pack
 from smsgate.flows.margins import By, Margins
@@ -183,6 +185,74 @@ async def test_ids_that_a_carrier_uses_twice_are_paired_one_by_one(database: Dat
     assert (await reconciled(books, a_bill(rows))).counts == {"matched": 2}
     assert (await reconciled(books, a_bill([*rows, rows[0]]))).counts == {"matched": 2, "duplicate": 1}
     assert (await reconciled(books, a_bill(rows[:1]))).counts == {"matched": 1, "only_ours": 1}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_a_line_for_each_part_of_a_long_message_is_that_message(
+    database: Database, reverse: bool
+) -> None:
+    books = await a_month(database)
+    three, two, short, single = [
+        (await took(books, SHOP, 1, segments=segments))[0] for segments in (3, 2, 3, 1)
+    ]
+
+    def part(id_: str, second: int, cost: str = "0.03") -> tuple[str, datetime, int, str]:
+        return id_, IN_OCTOBER + timedelta(seconds=second), 1, cost
+
+    rows = [
+        *(part(three, second) for second in (0, 0, 1)),
+        *(part(two, second) for second in (0, 1, 2)),  # a line too many
+        *(part(short, second) for second in (0, 1)),  # a line too few
+        part(single, 0),
+        part(single, 0),
+    ]
+    result = await reconciled(books, a_bill(rows[::-1] if reverse else rows))
+    assert result.counts == {"matched": 3, "duplicate": 2, "segments_differ": 1}
+    assert (result.our_micros, result.invoiced_micros) == (9 * UNIT, 10 * UNIT)
+
+
+async def test_parts_that_were_sent_one_by_one_are_matched_by_their_own_ids(database: Database) -> None:
+    books = await a_month(database)
+    (first,) = await took(books, SHOP, 1)
+    await books.execute(
+        "INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, "
+        "sell_item_id, sell_micros, cost_item_id, cost_micros, sent_at) "
+        "SELECT merchant_id, message_id, segment + 1, carrier_id, status, segments, 'beef', sell_item_id, "
+        "sell_micros, cost_item_id, cost_micros, sent_at FROM sent"
+    )
+    result = await reconciled(books, a_bill([(id_, IN_OCTOBER, 1, "0.03") for id_ in (first, "BEEF")]))
+    assert (result.verdict, result.counts) == (Verdict.ACCEPTED, {"matched": 2})
+
+
+async def test_an_id_that_a_carrier_gives_to_all_its_messages_is_paired_row_by_row(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of ours with each of theirs would be a million rows for a thousand messages."""
+    monkeypatch.setattr(reconciling_flow, "SAME_ID_MAX", 64)
+    books = await a_month(database)
+    await took(books, SHOP, 1_000)
+    await books.execute("UPDATE sent SET smsc_id = 'same'")
+    result = await reconciled(books, a_bill([("same", IN_OCTOBER, 1, "0.03")] * 1_000))
+    assert (result.verdict, result.counts) == (Verdict.ACCEPTED, {"matched": 1_000})
+
+
+async def test_a_bill_with_more_prices_or_lines_than_any_bill_has_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling_flow, "LINES_MAX", 5)
+    monkeypatch.setattr(reconciliation, "PRICES_MAX", 5)
+    books = await a_month(database)
+    for count, refused in ((5, False), (6, True)):
+        rows = [(f"{n}", IN_OCTOBER, 1, f"0.0{n + 1}") for n in range(count)]
+        lines = "".join(f"20801,1,0.0{n + 1}\n" for n in range(count))
+        for text in (a_bill(rows), f"network,quantity,price\n{lines}"):
+            if not refused:
+                assert (await reconciled(books, text)).file_rows == count
+                continue
+            with pytest.raises(Invalid, match="more than 5") as caught:
+                await reconciled(books, text)
+            assert caught.value.code == "bill_invalid"
+    assert await books.value("SELECT count(*) FROM carrier_record") == 0
 
 
 async def test_a_bill_without_messages_is_compared_by_network_and_price(database: Database) -> None:

@@ -3,11 +3,14 @@
 -- name: pairs
 -- scope: report
 -- Both sides by the carrier's id, folded as receipts' are. Of ours: what the carrier took, a while beyond its month on
--- both sides. $2 and $3 bound the partitions, $4 and $5 the time, $6 the currency, $7 the final states, $8 the file's rows.
+-- both sides. Of an id that stands for several rows they meet one by one in the order of time, never each with each. $2 and $3
+-- bound the partitions, $4 and $5 the time, $6 the currency, $7 the final states, $8 the file's rows.
 SELECT coalesce(o.id, c.message_id) AS id, o.merchant_id, o.message_id, o.segment, o.smsc_id, o.sent_at, o.segments, o.cost_micros,
     o.owed, o.msisdn, o.state, o.received_at, c.place, c.at, c.segments AS their_segments, c.cost_micros AS their_micros, c.network
 FROM (
-    SELECT ltrim(lower(encode(s.smsc_id, 'escape')), '0') AS id, s.merchant_id, s.message_id, s.segment, s.smsc_id, s.sent_at,
+    SELECT ltrim(lower(encode(s.smsc_id, 'escape')), '0') AS id,
+        row_number() OVER (PARTITION BY ltrim(lower(encode(s.smsc_id, 'escape')), '0')
+                           ORDER BY s.sent_at, s.message_id, s.segment) AS n, s.merchant_id, s.message_id, s.segment, s.smsc_id, s.sent_at,
         s.segments, CASE WHEN s.cost_item_id <> 0 THEN s.cost_micros END AS cost_micros,
         i.basis IS DISTINCT FROM 'delivered' OR r.state = 2 AS owed, m.msisdn, r.state, r.received_at
     FROM sent s
@@ -24,8 +27,10 @@ FROM (
     WHERE s.carrier_id = $1 AND s.status = 0 AND s.message_id >= $2 AND s.message_id < $3 AND s.sent_at >= $4 AND s.sent_at < $5
         AND (s.cost_item_id = 0 OR l.currency = $6)
 ) o
-FULL JOIN (SELECT * FROM carrier_record WHERE reconciliation_id = $8) c ON c.message_id = o.id
-ORDER BY 1, o.sent_at, o.message_id, o.segment, c.at, c.place
+FULL JOIN (
+    SELECT *, row_number() OVER (PARTITION BY message_id ORDER BY at, place) AS n FROM carrier_record WHERE reconciliation_id = $8
+) c ON c.message_id = o.id AND c.n = o.n
+ORDER BY 1, coalesce(o.n, c.n)
 
 -- name: forget_records
 -- scope: control
