@@ -224,6 +224,15 @@ async def test_parts_that_were_sent_one_by_one_are_matched_by_their_own_ids(data
     assert (result.verdict, result.counts) == (Verdict.ACCEPTED, {"matched": 2})
 
 
+@pytest.mark.parametrize("id_", ["0", "0000", "00a0"])
+async def test_an_id_of_zeros_is_one_and_leading_zeros_are_none(database: Database, id_: str) -> None:
+    books = await a_month(database)
+    await took(books, SHOP, 1)
+    await books.execute("UPDATE sent SET smsc_id = convert_to($1, 'UTF8')", id_)
+    for other in (id_, id_.replace("00", "0").upper()):
+        assert (await reconciled(books, a_bill([(other, IN_OCTOBER, 1, "0.03")]))).counts == {"matched": 1}
+
+
 async def test_an_id_that_a_carrier_gives_to_all_its_messages_is_paired_row_by_row(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

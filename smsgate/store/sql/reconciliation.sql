@@ -8,12 +8,12 @@
 SELECT coalesce(o.id, c.message_id) AS id, o.merchant_id, o.message_id, o.segment, o.smsc_id, o.sent_at, o.segments, o.cost_micros,
     o.owed, o.msisdn, o.state, o.received_at, c.place, c.at, c.segments AS their_segments, c.cost_micros AS their_micros, c.network
 FROM (
-    SELECT ltrim(lower(encode(s.smsc_id, 'escape')), '0') AS id,
-        row_number() OVER (PARTITION BY ltrim(lower(encode(s.smsc_id, 'escape')), '0')
-                           ORDER BY s.sent_at, s.message_id, s.segment) AS n, s.merchant_id, s.message_id, s.segment, s.smsc_id, s.sent_at,
+    SELECT f.id, row_number() OVER (PARTITION BY f.id ORDER BY s.sent_at, s.message_id, s.segment) AS n, s.merchant_id, s.message_id, s.segment, s.smsc_id, s.sent_at,
         s.segments, CASE WHEN s.cost_item_id <> 0 THEN s.cost_micros END AS cost_micros,
         i.basis IS DISTINCT FROM 'delivered' OR r.state = 2 AS owed, m.msisdn, r.state, r.received_at
     FROM sent s
+    CROSS JOIN LATERAL (SELECT lower(encode(s.smsc_id, 'escape')) AS text) e
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(ltrim(e.text, '0'), ''), left(e.text, 1)) AS id) f
     LEFT JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $2 AND m.message_id < $3
     LEFT JOIN price_item i ON i.item_id = s.cost_item_id
     LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
