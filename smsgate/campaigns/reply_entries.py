@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import product
 from typing import Any, Final
 
 from smsgate.campaigns.folding import fold
@@ -38,6 +39,7 @@ _ARABIC: Final = str.maketrans("ةىیک", "هييك", "ـ")
 _APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
 _QUOTES: Final = re.compile(r"[“”„«»″]")
 _NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
+_CHOICE: Final = re.compile(r"[()]")  # "(it|this)": one of them
 
 
 def plain(text: str) -> str:
@@ -102,5 +104,17 @@ def tree_of(*lists: str) -> Node:
 
 @cache
 def entries_of(text: str) -> tuple[Words, ...]:
-    pieces = (tuple(_NOT_WORD.sub(" ", plain(piece)).split()) for piece in re.split(r"[;\n]", text))
-    return tuple(piece for piece in pieces if piece)
+    pieces = (
+        tuple(_NOT_WORD.sub(" ", plain(spelled)).split())
+        for piece in re.split(r"[;\n]", text)
+        for spelled in _written_out(piece)
+    )
+    return tuple(dict.fromkeys(piece for piece in pieces if piece))
+
+
+def _written_out(entry: str) -> list[str]:
+    """Return every phrase that "(i|we) (want|need) (it|)" stands for."""
+    if "(" not in entry:
+        return [entry]
+    choices = [part.split("|") for part in _CHOICE.split(entry)]
+    return [" ".join(chosen) for chosen in product(*choices)]

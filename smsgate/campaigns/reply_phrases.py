@@ -162,10 +162,13 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     while first and segments[first - 1].category == "unknown":
         first -= 1
     tail = segments[first:]
-    if not first or len(tail) > NAME_WORDS_MAX or not all(_may_be_family(text, s.start) for s in tail):
+    if not first or len(tail) > NAME_WORDS_MAX:
         return segments
     before = segments[first - 1]
-    if before.category == "name" or _titled(text, before):
+    closed = before.category == "harmless" and text.tokens[before.end - 1] in shared().closings
+    if not all(_may_be_family(text, s.start) or (closed and len(text.tokens[s.start]) == 1) for s in tail):
+        return segments
+    if closed or before.category == "name" or _titled(text, before):
         return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
     return segments
 

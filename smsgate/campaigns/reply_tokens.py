@@ -218,6 +218,8 @@ def _other(token: str, text: TakenApart) -> None:
         text.add(token, (token,))
     elif token == NOT_A_NUMBER:
         text.add(ADDRESS, (ADDRESS,))
+    elif unicodedata.category(token) == "Sc":
+        text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))  # "OK €" speaks of a price
     elif "\U0001f3fb" <= token <= "\U0001f3ff":
         pass  # the colour of the hand before it
     elif token in shared().emoji_harmless or unicodedata.category(token) in {"So", "Sk"}:

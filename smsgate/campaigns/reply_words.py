@@ -113,6 +113,7 @@ class Shared(NamedTuple):
     signatures: Node
     names: frozenset[str]
     titles: frozenset[str]
+    closings: frozenset[str]
     order_nouns: frozenset[str]
     before_numbers: frozenset[str]
     possessives: frozenset[str]
@@ -279,6 +280,7 @@ def shared() -> Shared:
         signatures=tree_of(common["signature"]),
         names=frozenset(e[0] for e in entries_of(f"{people['first']};{people['family']}")),
         titles=frozenset(e[0] for e in entries_of(people["titles"])),
+        closings=frozenset(e[-1] for e in entries_of(common["closings"])),
         order_nouns=frozenset(
             e[0] for name in LANGUAGES for e in entries_of(word_file(name).get("ordernoun", ""))
         ),

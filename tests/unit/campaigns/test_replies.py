@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smsgate.campaigns.replies import Context, Label, read_reply
+from smsgate.campaigns.reply_entries import entries_of
 
 ORDERS = {Label.ACCEPT, Label.QUANTITY, Label.CHOICE}
 
@@ -178,3 +179,30 @@ def test_ideas_that_stand_far_apart_in_a_long_sentence_are_no_stop() -> None:
     )
     assert read_reply(text, "fr").label is not Label.STOP
     assert read_reply("je ne veux vraiment plus du tout recevoir vos messages", "fr").label is Label.STOP
+
+
+def test_an_entry_with_choices_stands_for_each_phrase_that_can_be_made_of_it() -> None:
+    assert entries_of("(i|we) want (it|); ok") == (
+        ("i", "want", "it"),
+        ("i", "want"),
+        ("we", "want", "it"),
+        ("we", "want"),
+        ("ok",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "label"),
+    [
+        ("OK. Regards, J. Miller", "en", Label.ACCEPT),
+        ("ja graag, groetjes Fleurtje", "nl", Label.ACCEPT),
+        ("OK from Paris", "en", Label.UNCLEAR),
+        ("OK best Pizza in town", "en", Label.UNCLEAR),
+        ("ja solange der Vorrat reicht", "de", Label.UNCLEAR),
+        ("ok sept", "en", Label.UNCLEAR),
+        ("ok Annas", "sv", Label.UNCLEAR),
+        ("OK €", "en", Label.UNCLEAR),
+    ],
+)
+def test_a_name_is_what_people_sign_with_and_no_other_word(text: str, language: str, label: Label) -> None:
+    assert read_reply(text, language).label is label
