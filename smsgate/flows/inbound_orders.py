@@ -37,7 +37,7 @@ from smsgate.flows.inbound_records import (
     OrderRow,
     PlacedOrder,
 )
-from smsgate.flows.order_texts import order_number, order_numbers_in, price_text
+from smsgate.flows.order_texts import free_number, order_numbers_in, price_text
 from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.security.public_ids import Kind
 
@@ -146,7 +146,9 @@ class OrderCase(ConsentCase):
         event = OrderEvent.CUSTOMER_OK if placed else OrderEvent.CUSTOMER_NUMBER
         order = PlacedOrder(
             order_id=self._tools.ids.next(),
-            number=order_number(offer.merchant_id, found.message_id, nth, self._attempt),
+            number=free_number(
+                self._context.numbers_taken, offer.merchant_id, found.message_id, nth, self._attempt
+            ),
             state=acceptance.state,
             nth=nth,
             seq=1,

@@ -101,6 +101,8 @@ class InboundContext:
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
+    # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is
+    numbers_taken: set[tuple[int, str]] = field(default_factory=set)
 
     def language_of(self, mo: MobileOriginated) -> str:
         """Return the language that the person is written to in; it decides words that differ."""

@@ -24,6 +24,16 @@ def order_number(merchant_id: int, message_id: int, nth: int, attempt: int) -> s
     return str(digest % ORDER_NUMBERS + ORDER_NUMBER_MIN)
 
 
+def free_number(
+    taken: set[tuple[int, str]], merchant_id: int, message_id: int, nth: int, attempt: int
+) -> str:
+    """Return the first number from `attempt` on that is not among `taken` (merchant, number), and add it."""
+    while (key := (merchant_id, order_number(merchant_id, message_id, nth, attempt))) in taken:
+        attempt += 1
+    taken.add(key)
+    return key[1]
+
+
 def order_numbers_in(text: str) -> list[str]:
     """Return what may be order numbers in a customer's text."""
     return _ORDER_NUMBER.findall(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from smsgate.store import catalogue
+from smsgate.store.array_octets import ids_text, texts_text
 
 if TYPE_CHECKING:
     from smsgate.flows.inbound_records import InboundWrites
@@ -21,38 +22,38 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
     if orders:
         await connection.execute(
             SQL["insert_orders"],
-            [row.merchant_id for row in orders],
-            [row.order_id for row in orders],
-            [row.number for row in orders],
-            [row.nth for row in orders],
-            [row.offer.offer_id for row in orders],
-            [row.offer.version for row in orders],
-            [row.campaign_id for row in orders],
-            [row.message_id for row in orders],
-            [row.subscriber_id for row in orders],
-            [row.msisdn for row in orders],
-            [row.inbound_id for row in orders],
-            [row.sender for row in orders],
-            [row.quantity for row in orders],
-            [row.offer.unit_price_minor for row in orders],
-            [row.total_minor for row in orders],
-            [row.offer.currency for row in orders],
-            [row.state for row in orders],
+            ids_text([row.merchant_id for row in orders]),
+            ids_text([row.order_id for row in orders]),
+            texts_text([row.number for row in orders]),
+            ids_text([row.nth for row in orders]),
+            ids_text([row.offer.offer_id for row in orders]),
+            ids_text([row.offer.version for row in orders]),
+            ids_text([row.campaign_id for row in orders]),
+            ids_text([row.message_id for row in orders]),
+            ids_text([row.subscriber_id for row in orders]),
+            ids_text([row.msisdn for row in orders]),
+            ids_text([row.inbound_id for row in orders]),
+            texts_text([row.sender for row in orders]),
+            ids_text([row.quantity for row in orders]),
+            ids_text([row.offer.unit_price_minor for row in orders]),
+            ids_text([row.total_minor for row in orders]),
+            texts_text([row.offer.currency for row in orders]),
+            texts_text([row.state for row in orders]),
             [row.at for row in orders],
-            [None if row.due is None else row.due.event.value for row in orders],
+            texts_text([None if row.due is None else row.due.event.value for row in orders]),
             [None if row.due is None else row.due.at for row in orders],
         )
     if steps:
         await connection.execute(
             SQL["insert_order_steps"],
-            [row.merchant_id for row in steps],
-            [row.order_id for row in steps],
-            [row.seq for row in steps],
-            [row.event for row in steps],
-            [row.state for row in steps],
+            ids_text([row.merchant_id for row in steps]),
+            ids_text([row.order_id for row in steps]),
+            ids_text([row.seq for row in steps]),
+            texts_text([row.event for row in steps]),
+            texts_text([row.state for row in steps]),
             [row.at for row in steps],
-            [row.actor for row in steps],
-            [orjson.dumps(row.detail).decode() for row in steps],
+            texts_text([row.actor for row in steps]),
+            texts_text([orjson.dumps(row.detail).decode() for row in steps]),
         )
         new = {row.order_id for row in orders}  # written as their first step left them
         moved = [row for row in steps if row.seq > 1 or row.order_id not in new]

@@ -116,14 +116,35 @@ SELECT o.merchant_id, o.number, o.msisdn, o.message_id, o.campaign_id, o.offer_i
 SELECT merchant_id, number, msisdn, message_id, campaign_id, offer_id, offer_version, subscriber_id
   FROM orders WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[]) AND order_id >= $3
 
+-- name: orders_of_messages
+-- scope: merchant
+-- LATERAL with a limit (`nth` is no larger): by the key for each, however few rows the planner takes the table to have.
+-- As a list, the table was read whole until it was analyzed: in a sale, for each group of answers.
+SELECT o.order_id
+  FROM unnest($2::bigint[]) AS t (message_id)
+ CROSS JOIN LATERAL (
+       SELECT order_id FROM orders WHERE merchant_id = $1 AND message_id = t.message_id ORDER BY nth LIMIT 32767) AS o
+ ORDER BY o.order_id
+
+-- name: taken_numbers
+-- scope: merchant
+-- The first that is no smaller: only the index by number has it at hand. Of an equal number the planner thinks, while the
+-- table is empty, that any index of the merchant will do.
+SELECT o.number
+  FROM unnest($2::text[]) AS t (number)
+ CROSS JOIN LATERAL (
+       SELECT number FROM orders WHERE merchant_id = $1 AND number >= t.number ORDER BY number LIMIT 1) AS o
+ WHERE o.number = t.number
+
 -- name: lock_orders
 -- scope: merchant
-SELECT order_id, message_id, number, state, nth, quantity, created_at, placed_at, shop_ref, stock_held, due_event, due_at,
-       delivered_at
-  FROM orders
- WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])
- ORDER BY order_id
-   FOR UPDATE
+-- In the order of the ids that are given, as everybody locks them; each the first that is no smaller, as above.
+SELECT o.order_id, o.message_id, o.number, o.state, o.nth, o.quantity, o.created_at, o.placed_at, o.shop_ref, o.stock_held,
+       o.due_event, o.due_at, o.delivered_at
+  FROM unnest($2::bigint[]) AS t (order_id)
+ CROSS JOIN LATERAL (
+       SELECT * FROM orders WHERE merchant_id = $1 AND order_id >= t.order_id ORDER BY order_id LIMIT 1 FOR UPDATE) AS o
+ WHERE o.order_id = t.order_id
 
 -- name: order_steps
 -- scope: merchant
@@ -135,9 +156,10 @@ SELECT order_id, max(seq) AS seq FROM order_event WHERE merchant_id = $1 AND ord
 INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding,
                              subscriber_id, campaign_id, message_id, order_id, label, quantity, outcome, reason,
                              rules_version, received_at)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[],
-                     $8::smallint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[],
-                     $14::int[], $15::text[], $16::text[], $17::text[], $18::timestamptz[])
+SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::smallint[], $4::text::bigint[],
+                     $5::text::text[], $6::text::text[], $7::bytea[], $8::text::smallint[], $9::text::bigint[],
+                     $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[], $14::text::int[],
+                     $15::text::text[], $16::text::text[], $17::text::text[], $18::timestamptz[])
 
 -- name: insert_consents
 -- scope: merchant
@@ -170,10 +192,11 @@ SELECT $1, t.subscriber_id, t.purpose, t.state, t.at, t.until
 INSERT INTO orders (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id,
                     msisdn, inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state,
                     created_at, due_event, due_at, changed_at, placed_at)
-SELECT t.*, t.at, CASE WHEN t.state = 'placed' THEN t.at END FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::bigint[], $6::int[],
-                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
-                             $13::int[], $14::bigint[], $15::bigint[], $16::text[], $17::text[], $18::timestamptz[],
-                             $19::text[], $20::timestamptz[])
+SELECT t.*, t.at, CASE WHEN t.state = 'placed' THEN t.at END
+  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::text[], $4::text::smallint[], $5::text::bigint[],
+              $6::text::int[], $7::text::bigint[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[],
+              $11::text::bigint[], $12::text::text[], $13::text::int[], $14::text::bigint[], $15::text::bigint[],
+              $16::text::text[], $17::text::text[], $18::timestamptz[], $19::text::text[], $20::timestamptz[])
     AS t (merchant_id, order_id, number, nth, offer_id, offer_version, campaign_id, message_id, subscriber_id, msisdn,
           inbound_id, sender, quantity, unit_price_minor, total_minor, currency, state, at, due_event, due_at)
 
@@ -181,7 +204,8 @@ SELECT t.*, t.at, CASE WHEN t.state = 'placed' THEN t.at END FROM unnest($1::big
 -- scope: merchant
 INSERT INTO order_event (merchant_id, order_id, seq, event, state, at, actor, detail)
 SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, t.at, t.actor, t.detail::jsonb
-  FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[])
+  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::int[], $4::text::text[], $5::text::text[],
+              $6::timestamptz[], $7::text::text[], $8::text::text[])
     AS t (merchant_id, order_id, seq, event, state, at, actor, detail)
 
 -- name: set_order_states
