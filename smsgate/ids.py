@@ -47,7 +47,15 @@ class IdMaker:
         self._counter = 0
 
     def next(self) -> int:
-        return self.block(1)
+        """Return what `block(1)` does, in fewer steps: an answered offer takes five."""
+        now = self._now_ms() - EPOCH_MS
+        if now > self._last_ms:
+            self._last_ms, self._counter = now, 0
+        elif self._counter == BLOCK_MAX:
+            self._last_ms, self._counter = self._last_ms + 1, 0
+        base = self._counter
+        self._counter = base + 1
+        return (self._last_ms << (NODE_BITS + COUNTER_BITS)) | (self._node << COUNTER_BITS) | base
 
     def block(self, size: int) -> int:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from smsgate.campaigns.tables import table
@@ -27,12 +27,19 @@ FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
 # Names are cut down to these septets before anything optional is left out, and never below.
 NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
 
+VALUES_KEPT: Final = 4_096  # of fields and languages: shops, items and amounts come again and again
+
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
 
 
 def spoken(*languages: str | None) -> str:
     """Return the first of the languages, such as "pt-BR", that the texts are written in, else English."""
+    return _spoken(languages)
+
+
+@lru_cache(VALUES_KEPT)
+def _spoken(languages: tuple[str | None, ...]) -> str:
     codes = (_code(language) for language in languages if language)
     return next((code for code in codes if code in LANGUAGES), FALLBACK_LANGUAGE)
 
@@ -71,23 +78,30 @@ def system_text(kind: str, language: str, **fields: str | int) -> str:
     Raises:
         Invalid: `field_missing` or `field_too_long`; what stands in no name is never cut.
     """
-    template = _template(kind, language)
-    values = {name: _gsm(str(value)) for name, value in fields.items() if str(value)}
+    values = {name: _gsm(written) for name, value in fields.items() if (written := str(value))}
     for name, value in values.items():
         if len(value) > FIELD_CHARACTERS_MAX.get(name, 10_000):
             raise Invalid(f"{name} has over {FIELD_CHARACTERS_MAX[name]} characters", code="field_too_long")
-    optional = [piece for piece in _OPTIONAL.findall(template) if _names(piece) <= values.keys()]
-    base = _OPTIONAL.sub("", template)
-    missing = _names(base) - values.keys()
-    if missing:
-        raise Invalid(f"{kind} needs {', '.join(sorted(missing))}", code="field_missing")
-    while True:
-        chosen = _OPTIONAL.sub(lambda match: match[1] if match[1] in optional else "", template)
+    for chosen in _choices(kind, spoken(language), frozenset(values)):
         text = _fit(chosen, values)
         if text is not None:
             return text
-        assert optional, f"{kind}/{language} is too long even without its optional parts"
-        optional.pop()
+    raise AssertionError(f"{kind}/{language} is too long even without its optional parts")
+
+
+@cache  # as many as there are kinds, languages and ways to call them
+def _choices(kind: str, language: str, given: frozenset[str]) -> tuple[str, ...]:
+    """Return the templates to try for these fields: with all optional pieces, then with ever fewer."""
+    template = _template(kind, language)
+    missing = _names(_OPTIONAL.sub("", template)) - given
+    if missing:
+        raise Invalid(f"{kind} needs {', '.join(sorted(missing))}", code="field_missing")
+    optional = [piece for piece in _OPTIONAL.findall(template) if _names(piece) <= given]
+    return tuple(_keeping(template, optional[:count]) for count in range(len(optional), -1, -1))
+
+
+def _keeping(template: str, optional: list[str]) -> str:
+    return _OPTIONAL.sub(lambda match: match[1] if match[1] in optional else "", template)
 
 
 @cache
@@ -141,6 +155,7 @@ def _cut(name: str, septets_max: int) -> str:
     return f"{kept.rstrip()}."
 
 
+@lru_cache(VALUES_KEPT)
 def _gsm(value: str) -> str:
     flat = " ".join(value.split())
     return flat if is_gsm(flat) else "".join(suggest(char) or "" for char in flat)

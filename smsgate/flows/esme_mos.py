@@ -85,8 +85,8 @@ class EsmeWrites:
 
 def joined(mo: MobileOriginated) -> bytes:
     """Return the deliver_sm of an MO in one piece: its header tells language tables, and no part any more."""
-    if mo.deliver_sm:
-        return mo.deliver_sm  # it came in one piece
+    if deliver_sm := mo.deliver_sm:
+        return deliver_sm  # it came in one piece
     elements = shift_of(mo.codec).elements
     octets = bytes((len(elements),)) + elements + mo.raw if elements else mo.raw
     in_group = mo.data_coding >= CODING_GROUPS

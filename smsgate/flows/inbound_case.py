@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from smsgate.flows.records import MobileOriginated
 from smsgate.security.public_ids import Kind, PublicIds
 
 ANSWER_VALID: Final = timedelta(hours=6)  # an answer that comes later explains nothing any more
+MINUTES_KEPT: Final = 1_024  # as clocks of places show them
 _GATEWAY: Final = 0  # inbound rows that concern no merchant
 
 
@@ -52,6 +54,12 @@ class HumanDecided:
 def _who(decided: HumanDecided) -> dict[str, str]:
     """Return who decided, without the reason: it is free text, and stays with the decision."""
     return {name: decided.by[name] for name in ("decided_by", "key")}
+
+
+@lru_cache(MINUTES_KEPT)
+def _clock_text(timezone: str, minute: int) -> str:
+    """Return a minute since 1970 as the clocks of a place show it: the same for all who answer in it."""
+    return f"{datetime.fromtimestamp(minute * 60, UTC).astimezone(ZoneInfo(timezone)):%H:%M}"
 
 
 class Case:
@@ -178,8 +186,8 @@ class Case:
 
     def _spoken_to(self, found: OpenOffer) -> str:
         """Return the language for texts about an order: the customer's, else the offer's."""
-        people = self._context.people.get(self._mo.msisdn, [])
-        theirs = (person.language for person in people if person.merchant_id == found.offer.merchant_id)
+        merchant_id, people = found.offer.merchant_id, self._context.people.get(self._mo.msisdn, [])
+        theirs = [person.language for person in people if person.merchant_id == merchant_id]
         return spoken(*theirs, found.offer.language)
 
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
@@ -206,12 +214,15 @@ class Case:
     def _event(
         self, merchant_id: int, type_: str, kind: Kind, subject_id: int, data: dict[str, object]
     ) -> None:
+        self._event_about(merchant_id, type_, self._tools.public_ids.encode(kind, subject_id), data)
+
+    def _event_about(self, merchant_id: int, type_: str, subject: str, data: dict[str, object]) -> None:
         add_event(
             self._writes.events,
             merchant_id=merchant_id,
             event_id=self._tools.ids.next(),
             type_=type_,
-            subject=self._tools.public_ids.encode(kind, subject_id),
+            subject=subject,
             data=data,
             at=self._mo.received_at,
         )
@@ -251,7 +262,7 @@ class Case:
         return live[-1].number if live else ""
 
     def _clock_text(self, merchant_id: int, at: datetime) -> str:
-        return f"{at.astimezone(ZoneInfo(self._context.merchants[merchant_id].timezone)):%H:%M}"
+        return _clock_text(self._context.merchants[merchant_id].timezone, int(at.timestamp()) // 60)
 
     def _step(self, found: OpenOffer, order: PlacedOrder, event: OrderEvent) -> None:
         offer = found.offer
@@ -303,4 +314,4 @@ class Case:
             delivered_at=order.delivered_at,
         )
         data = order_data(record, self._tools.public_ids)
-        self._event(offer.merchant_id, type_, Kind.ORDER, order.order_id, data)
+        self._event_about(offer.merchant_id, type_, str(data["order"]), data)

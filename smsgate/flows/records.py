@@ -8,7 +8,7 @@ integers (smsgate.ids), MSISDNs are integers, money is micros, instants are awar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -372,10 +372,13 @@ class MobileOriginated:
     total: int = 1
     part: int = 1
     ack: Ack | None = None
-    deliver_sm: bytes = field(
-        default=b"", repr=False
-    )  # the whole body as it came, for an ESME that takes this number's MOs
+    handed_on: Callable[[], bytes] = field(default=bytes, repr=False, compare=False)  # makes `deliver_sm`
     codec: str = "gsm7"  # how `raw` was read, for `protocol.mo_text.decode_text`
+
+    @property
+    def deliver_sm(self) -> bytes:
+        """Return the whole body as it came, for an ESME; empty where it came in parts, or from no carrier."""
+        return self.handed_on()
 
     @property
     def sender(self) -> str:

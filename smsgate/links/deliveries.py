@@ -7,6 +7,7 @@ nothing, since a customer can write "id:1 stat:DELIVRD". Source: SMPP 3.4 §5.2.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.flows.records import Ack, MobileOriginated
@@ -21,7 +22,7 @@ from smsgate.protocol.session_states import Receipts
 from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number, tlv_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from smsgate.links.profile import CarrierProfile
@@ -110,7 +111,7 @@ def read_delivery(
         by_text = profile.receipts == "text" and parse_receipt(mo.user_data, marked=False) is not None
         if by_tlvs or by_text:
             return _read_receipt(pdu, mo.user_data)
-    handed_on = _handed_on(pdu, mo, in_default_alphabet=in_default_alphabet, packed=profile.packed)
+    handed_on = partial(_handed_on, pdu, mo, in_default_alphabet=in_default_alphabet, packed=profile.packed)
     return _mobile_originated(pdu, mo, carrier_id, token, received_at, handed_on)
 
 
@@ -139,7 +140,7 @@ def _network_error(pdu: Pdu) -> bytes:
 
 
 def _mobile_originated(
-    pdu: Pdu, mo: MoText, carrier_id: int, token: int, received_at: datetime, handed_on: bytes
+    pdu: Pdu, mo: MoText, carrier_id: int, token: int, received_at: datetime, handed_on: Callable[[], bytes]
 ) -> MobileOriginated:
     fields = pdu.fields
     source = fields["source_addr"].decode("latin-1")
@@ -160,7 +161,7 @@ def _mobile_originated(
         total=1 if place is None else place.total,
         part=1 if place is None else place.index,
         ack=Ack(carrier_id, token, [pdu.sequence_number]),
-        deliver_sm=handed_on,
+        handed_on=handed_on,
         codec=mo.codec,
     )
 

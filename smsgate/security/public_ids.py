@@ -30,6 +30,7 @@ TEXT_LENGTH: Final = 3 + 1 + WORD_LENGTH
 ID_MAX: Final = (1 << 63) - 1  # bigint
 _BLOCK: Final = struct.Struct(">Q8s")
 _BLOCK_END: Final = 1 << 128
+KEPT_MAX: Final = 4_096  # public ids of what many others belong to, some 200 octets each
 
 
 class Kind(StrEnum):
@@ -60,6 +61,8 @@ class Kind(StrEnum):
     RECONCILIATION = "rec"
 
 
+# Thousands of orders, messages and events name the same offer, campaign or merchant.
+_NAMED_AGAIN: Final = frozenset({Kind.MERCHANT, Kind.OFFER, Kind.CAMPAIGN})
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}
 
 
@@ -70,15 +73,26 @@ class PublicIds:
     For one thread: the cipher's state is kept between calls, which is most of a call's cost.
     """
 
-    __slots__ = ("_decrypt", "_encrypt")
+    __slots__ = ("_decrypt", "_encrypt", "_kept")
 
     def __init__(self, key: bytes) -> None:
         assert len(key) == KEY_LENGTH
         cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305  # one block: see the module's docstring
         self._encrypt = cipher.encryptor().update
         self._decrypt = cipher.decryptor().update
+        self._kept: dict[tuple[Kind, int], str] = {}
 
     def encode(self, kind: Kind, id_: int) -> str:
+        if kind not in _NAMED_AGAIN:
+            return self._encoded(kind, id_)
+        kept = self._kept.get((kind, id_))
+        if kept is None:
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            kept = self._kept[kind, id_] = self._encoded(kind, id_)
+        return kept
+
+    def _encoded(self, kind: Kind, id_: int) -> str:
         assert 0 <= id_ <= ID_MAX
         block = self._encrypt(_BLOCK.pack(id_, _TAGS[kind]))
         return f"{kind.value}_{base62.encode(int.from_bytes(block), WORD_LENGTH)}"

@@ -9,6 +9,7 @@ import orjson
 
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import EventColumns, EventRecord, Page, PageAsk
+from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pages import page_rows
@@ -47,8 +48,9 @@ async def insert_events(connection: Connection, columns: EventColumns) -> None:
     """Write events and a delivery for every active endpoint that wants them, in the caller's transaction."""
     if columns.event_ids:
         await connection.execute(
-            _SQL["insert_events"], columns.merchant_ids, columns.event_ids, columns.types, columns.subjects,
-            columns.data, columns.created_at,
+            _SQL["insert_events"], ids_text(columns.merchant_ids), ids_text(columns.event_ids),
+            texts_text(columns.types), texts_text(columns.subjects), texts_text(columns.data),
+            columns.created_at,
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from smsgate.flows.commerce_records import SystemMessageColumns
+from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 
@@ -15,7 +16,8 @@ async def insert_system_messages(connection: Connection, columns: SystemMessageC
     """Write the messages and put them in the interactive queue, in the caller's transaction."""
     if columns.message_ids:
         await connection.execute(
-            _SQL["insert_system_messages"], columns.merchant_ids, columns.message_ids, columns.subscriber_ids,
-            columns.msisdns, columns.kinds, columns.senders, columns.bodies, columns.order_ids,
-            columns.inbound_ids, columns.expires_at, columns.pushes, columns.tlvs,
+            _SQL["insert_system_messages"], ids_text(columns.merchant_ids), ids_text(columns.message_ids),
+            numbers_text(columns.subscriber_ids), ids_text(columns.msisdns), texts_text(columns.kinds),
+            texts_text(columns.senders), texts_text(columns.bodies), numbers_text(columns.order_ids),
+            numbers_text(columns.inbound_ids), columns.expires_at, columns.pushes, columns.tlvs,
         )  # fmt: skip

@@ -46,7 +46,7 @@ def test_a_reply_and_a_claim_do_not_tell_whose_they_are_or_what_they_say() -> No
             raw=b"Bonjour",
             data_coding=0,
             received_at=NOW,
-            deliver_sm=b"33612345678 Bonjour",
+            handed_on=lambda: b"33612345678 Bonjour",
         )
     )
     assert_silent(

@@ -4,8 +4,9 @@
 -- Whoever takes orders is told that they cannot be handed over, asked for or not.
 WITH new AS (
     SELECT *
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-        AS n (merchant_id, event_id, type, subject, data, created_at)
+    FROM unnest(
+        $1::text::bigint[], $2::text::bigint[], $3::text::text[], $4::text::text[], $5::text::text[], $6::timestamptz[]
+    ) AS n (merchant_id, event_id, type, subject, data, created_at)
 ), written AS (
     INSERT INTO event (merchant_id, event_id, type, subject, data, created_at)
     SELECT merchant_id, event_id, type, subject, data::jsonb, created_at

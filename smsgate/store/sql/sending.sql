@@ -418,24 +418,23 @@ SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted,
 -- scope: merchant
 -- Of kinds that a person may refuse ($6), what the person agreed to is looked at again. What test merchants send ($7)
 -- waits for no carrier.
-WITH taken AS (
-    UPDATE interactive_queue SET owner = $2
-     WHERE merchant_id = $1
-       AND message_id IN (SELECT q.message_id FROM interactive_queue q
-                             JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
-                            WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
-                              AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5 OR $7::boolean)
-                            ORDER BY q.message_id LIMIT $3
-                              FOR UPDATE OF q SKIP LOCKED)
-    RETURNING message_id, expires_at)
-SELECT m.message_id, m.msisdn, m.sender, m.body, m.push, m.tlvs, t.expires_at, m.kind, s.offers_state,
+WITH next AS MATERIALIZED (
+    SELECT q.message_id, q.expires_at, m.msisdn, m.sender, m.body, m.push, m.tlvs, m.kind, m.subscriber_id
+      FROM interactive_queue q
+      JOIN message m ON m.merchant_id = $1 AND m.message_id = q.message_id
+     WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
+       AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5 OR $7::boolean)
+     ORDER BY q.message_id LIMIT $3
+       FOR UPDATE OF q SKIP LOCKED
+), taken AS (
+    UPDATE interactive_queue AS q SET owner = $2 FROM next AS n WHERE q.merchant_id = $1 AND q.message_id = n.message_id)
+SELECT n.message_id, n.msisdn, n.sender, n.body, n.push, n.tlvs, n.expires_at, n.kind, s.offers_state,
        CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
-  FROM taken t
-  JOIN message m ON m.merchant_id = $1 AND m.message_id = t.message_id
-  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id AND m.kind = ANY($6::text[])
- ORDER BY m.message_id
+  FROM next n
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = n.subscriber_id AND n.kind = ANY($6::text[])
+ ORDER BY n.message_id
 
 -- name: refusable_messages
 -- scope: merchant

@@ -4,8 +4,9 @@
 WITH new AS (
     SELECT *
     FROM unnest(
-        $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::timestamptz[], $11::bytea[], $12::bytea[]
+        $1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::text[],
+        $6::text::text[], $7::text::text[], $8::text::bigint[], $9::text::bigint[], $10::timestamptz[], $11::bytea[],
+        $12::bytea[]
     ) AS n (
         merchant_id, message_id, subscriber_id, msisdn, kind, sender, body, order_id, inbound_id, expires_at, push, tlvs
     )
