@@ -120,6 +120,11 @@ bench-campaigns: $(STAMP)
 bench-import: $(STAMP)
 	$(BIN)/python -m benchmarks.importing
 
+# Phones that say OK at a rate: from the deliver_sm to the committed order and its confirmation, beside an ordinary design.
+.PHONY: bench-inbound
+bench-inbound: $(STAMP)
+	$(BIN)/python -m benchmarks.inbound
+
 # A flash sale: everybody says OK at once, and there is one piece for every two hundred.
 bench-replies: $(STAMP)
 	$(BIN)/python -m benchmarks.replies

@@ -1,0 +1,132 @@
+"""
+The ordinary design for answers, a baseline: a task for each deliver_sm, a statement for each thing it does.
+
+smpplib reads and makes the PDUs; each answer is a transaction of its own that finds its open offer, takes a
+piece from the stock and writes reply, order and confirmation; the confirmation leaves after it. Tables have
+the indexes that they need and no more, statements are prepared once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from smpplib import consts, gsm, smpp
+
+from benchmarks.ordinary import ACCEPTED_SQL, DATABASE, POOL, SCHEMA, Session
+from smsgate.bench.main import throw_away_database, until
+from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.scene import SENDER, msisdn_of
+from smsgate.store.roles import ADMIN
+
+CONFIRMED_LIMIT_S = 60.0
+YES = frozenset({"ok", "ok merci", "oui", "oui !", "d'accord", "ok svp"})
+MORE_SCHEMA = """
+CREATE TABLE offer (id int PRIMARY KEY, stock int NOT NULL, expires_at timestamptz NOT NULL);
+CREATE TABLE open_offer (
+    msisdn bigint, sender text, offer_id int NOT NULL, answered_at timestamptz, PRIMARY KEY (msisdn, sender)
+);
+CREATE TABLE reply (
+    id bigserial PRIMARY KEY, msisdn bigint NOT NULL, text text NOT NULL, label text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE orders (
+    id bigserial PRIMARY KEY, offer_id int NOT NULL, msisdn bigint NOT NULL, reply_id bigint NOT NULL,
+    state text NOT NULL, created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON orders (msisdn);
+"""
+OPEN_SQL = (
+    "SELECT offer_id FROM open_offer WHERE msisdn = $1 AND sender = $2 AND answered_at IS NULL FOR UPDATE"
+)
+REPLY_SQL = "INSERT INTO reply (msisdn, text, label) VALUES ($1, $2, $3) RETURNING id"
+STOCK_SQL = (
+    "UPDATE offer SET stock = stock - 1 WHERE id = $1 AND stock > 0 AND expires_at > now() RETURNING stock"
+)
+ORDER_SQL = (
+    "INSERT INTO orders (offer_id, msisdn, reply_id, state) VALUES ($1, $2, $3, 'placed') RETURNING id"
+)
+ANSWERED_SQL = "UPDATE open_offer SET answered_at = now() WHERE msisdn = $1 AND sender = $2"
+MESSAGE_SQL = "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id"
+
+
+class Replies(Session):
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        super().__init__(pool)
+        self.confirmed = 0
+
+    async def _receipt(self, pdu: Any) -> None:
+        """Take a deliver_sm: a receipt as ever, or an answer."""
+        if pdu.esm_class & 0x3C:
+            await super()._receipt(pdu)
+            return
+        msisdn, sender = int(pdu.source_addr), pdu.destination_addr.decode()
+        text = pdu.short_message.decode("latin-1")
+        label = "accept" if text.casefold() in YES else "unclear"
+        async with self._pool.acquire() as connection, connection.transaction():
+            reply_id = await connection.fetchval(REPLY_SQL, msisdn, text, label)
+            offer_id = await connection.fetchval(OPEN_SQL, msisdn, sender)
+            left = await connection.fetchval(STOCK_SQL, offer_id)
+            body = "Boxman: CD Madonna est épuisé."
+            if left is not None:
+                number = await connection.fetchval(ORDER_SQL, offer_id, msisdn, reply_id)
+                body = f"Boxman: commande {number} confirmée, 1 x CD Madonna, 19,90€. NON = annuler."
+            await connection.execute(ANSWERED_SQL, msisdn, sender)
+            message_id = await connection.fetchval(MESSAGE_SQL, msisdn, body)
+        answer = smpp.make_pdu("deliver_sm_resp", client=self)
+        answer.sequence = pdu.sequence
+        self._writer.write(answer.generate())
+        parts, encoding, kind = gsm.make_parts(body)
+        accepted = await self.request(
+            "submit_sm",
+            source_addr_ton=consts.SMPP_TON_NWSPEC,
+            source_addr=sender,
+            dest_addr_ton=consts.SMPP_TON_INTL,
+            dest_addr_npi=consts.SMPP_NPI_ISDN,
+            destination_addr=str(msisdn),
+            short_message=parts[0],
+            data_coding=encoding,
+            esm_class=kind,
+            registered_delivery=1,
+        )
+        smsc_id = accepted.message_id
+        await self._pool.execute(
+            ACCEPTED_SQL, message_id, smsc_id.decode() if isinstance(smsc_id, bytes) else smsc_id
+        )
+        self.confirmed += 1
+
+
+async def run_ordinary(peer: Any, answers: int) -> dict[str, Any]:
+    """Let `answers` phones say OK at once; `peer` is `benchmarks.inbound.Phones`."""
+    async with throw_away_database() as server:
+        await server.recreate_database(DATABASE)
+        arguments = server.connect_args(ADMIN, DATABASE)
+        async with asyncpg.create_pool(min_size=POOL, max_size=POOL, **arguments) as pool:
+            await pool.execute(SCHEMA + MORE_SCHEMA)
+            await pool.execute("INSERT INTO offer VALUES (1, $1, now() + interval '1 day')", answers)
+            rows = [(msisdn_of(nth), SENDER, 1, None) for nth in range(answers)]
+            await pool.copy_records_to_table("open_offer", records=rows)
+
+            async def wal_octets() -> int:
+                return int(await pool.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
+
+            meter, session = Meter(server.data_dir, wal_octets), Replies(pool)
+            await session.connect(*peer.host)
+
+            async def done() -> bool:
+                return session.confirmed >= answers and session.delivered >= answers
+
+            before = await meter.read()
+            said = await peer.answer([row[0] for row in rows], 0.0)
+            assert await until(done, CONFIRMED_LIMIT_S), (session.confirmed, session.delivered)
+            used = used_between(before, await meter.read(), answers)
+            orders = await pool.fetchval("SELECT count(*) FROM orders")
+            await session.close()
+    assert orders == answers, orders
+    return {
+        "answers": answers,
+        "answers_per_s": said["answers_per_s"],
+        "gateway_cpu_us": used.gateway_cpu_us,
+        "database_cpu_us": used.database_cpu_us,
+        "wal_octets_each": used.wal_octets // answers,
+    }
