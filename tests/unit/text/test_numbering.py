@@ -132,4 +132,7 @@ def test_a_plain_number_takes_a_tenth_of_the_librarys_time() -> None:
             assert judge(text, None)  # type: ignore[operator]
         return time.thread_time() - began
 
-    assert cpu(plain_mobile) * 10 < cpu(by_library)
+    rounds = [
+        (cpu(plain_mobile), cpu(by_library)) for _ in range(4)
+    ]  # the least of each: others share the core
+    assert min(ours for ours, _ in rounds) * 10 < min(theirs for _, theirs in rounds)
