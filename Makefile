@@ -125,6 +125,11 @@ bench-import: $(STAMP)
 bench-inbound: $(STAMP)
 	$(BIN)/python -m benchmarks.inbound
 
+# API reads beside a running campaign, in one process with it.
+.PHONY: bench-beside
+bench-beside: $(STAMP)
+	$(BIN)/python -m benchmarks.beside
+
 # A flash sale: everybody says OK at once, and there is one piece for every two hundred.
 bench-replies: $(STAMP)
 	$(BIN)/python -m benchmarks.replies

@@ -29,7 +29,7 @@ class PgMessages:
         self._database = database
 
     async def get(self, merchant_id: int, message_id: int) -> MessageRecord:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.transaction(merchant_id, planned_once=True) as connection:
             row = await connection.fetchrow(_SQL["message"], merchant_id, message_id, _FINAL_STATES)
         if row is None:
             raise NotFound("No such object.")

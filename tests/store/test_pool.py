@@ -10,6 +10,7 @@ import pytest
 
 from smsgate.errors import StoreError, StoreNotReady, StoreUnavailable
 from smsgate.store import pool
+from smsgate.store.catalogue import load
 from smsgate.store.connection import RETRY_DELAYS_S, retry_transaction, translate
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
@@ -206,3 +207,15 @@ async def test_the_whole_way_from_nothing_to_an_open_database(reachable_dir: Pat
         assert opened.migrated
         async with opened.report() as connection:
             assert await connection.fetchval("SELECT count(*) FROM message") == 0
+
+
+async def test_a_statement_that_is_planned_once_is_not_planned_for_each_message(database: Database) -> None:
+    """As PgMessages.get reads: a plan that knows the id has one partition of many, and is made anew."""
+    counts = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+    sql = load("messages")["message"]
+    async with database.transaction(7, planned_once=True) as connection:
+        for message_id in range(6):
+            assert await connection.fetchrow(sql, 7, message_id, [2]) is None
+        assert tuple(await connection.fetchrow(counts, sql) or ()) == (6, 0)
+    async with database.transaction(7) as connection:
+        assert await connection.fetchval("SHOW plan_cache_mode") == "auto"
