@@ -30,7 +30,7 @@ class BudgetMonth(AnswerModel):
 
 
 class BudgetAnswer(AnswerModel):
-    """paid_in = available + leased + spent, to the micro-unit."""
+    """paid_in = available + leased + spent + refunded, to the micro-unit, without VAT."""
 
     currency: str
     prepaid: bool = Field(description="It sends for what was paid in alone.")
@@ -39,6 +39,8 @@ class BudgetAnswer(AnswerModel):
     leased: str = Field(description="Set aside for messages that gateways are writing.")
     in_doubt: str = Field(description="Of what is leased: nobody knows yet whether it was sent.")
     spent: str
+    deducted: str = Field(description="Of what is spent: what invoices have deducted.")
+    refunded: str = Field(description="Paid back.")
     alarm: str = Field(description="`budget.low` is told when no more than this is left.")
     month: BudgetMonth
     held: str | None = Field(description="`budget`: messages wait for money.")

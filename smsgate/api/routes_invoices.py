@@ -1,4 +1,4 @@
-"""Invoices and credit notes: lists, what stands on them, files; closes, credits and profiles."""
+"""Invoices, credit notes and prepayment invoices: lists, contents, files; closes, credits, profiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from smsgate.api.models import AnswerModel, CountryCode, Instant, Line, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route, Text, missing
-from smsgate.billing.documents import DocumentType
+from smsgate.billing.documents import CREDITS, DocumentType
 from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import PAYMENT_DAYS_MAX
 from smsgate.billing.periods import Month
@@ -54,6 +54,7 @@ class DocumentSummary(AnswerModel):
     net: str
     vat: str
     gross: str
+    paid: str = Field(description="In advance: what an invoice deducts; all of a prepayment invoice.")
     created_at: Instant
 
 
@@ -75,13 +76,24 @@ class DocumentVat(AnswerModel):
     amount: str
 
 
+class DocumentPrepayment(AnswerModel):
+    """A prepayment invoice that an invoice deducts; `vat` stands in `gross`."""
+
+    number: str
+    issued_on: date
+    gross: str
+    vat: str
+
+
 class DocumentDetail(DocumentSummary):
     due_on: date
+    due: str = Field(description="gross - paid")
     seller: str
     buyer: str
     credits: str | None = Field(description="The number of the invoice that a credit note is about.")
     lines: list[DocumentLine]
     vats: list[DocumentVat]
+    prepayments: list[DocumentPrepayment]
 
 
 class CreditLine(RequestModel):
@@ -147,9 +159,9 @@ def invoicing(call: Call) -> Invoicing:
     return found
 
 
-async def _list(call: Call, doc_type: DocumentType) -> Answer:
+async def _list(call: Call, *doc_types: DocumentType) -> Answer:
     page = await invoicing(call).documents.page(
-        call.merchant_id, call.page_ask(Kind.DOCUMENT), doc_type.value
+        call.merchant_id, call.page_ask(Kind.DOCUMENT), [doc_type.value for doc_type in doc_types]
     )
     return call.page_answer(Page[DocumentSummary], [_summary(call, row) for row in page.rows], page.has_more)
 
@@ -159,12 +171,16 @@ async def list_invoices(call: Call) -> Answer:
 
 
 async def list_credit_notes(call: Call) -> Answer:
-    return await _list(call, DocumentType.CREDIT_NOTE)
+    return await _list(call, *CREDITS)
 
 
-async def _one(call: Call, doc_type: DocumentType) -> StoredDocument:
+async def list_prepayments(call: Call) -> Answer:
+    return await _list(call, DocumentType.PREPAYMENT)
+
+
+async def _one(call: Call, *doc_types: DocumentType) -> StoredDocument:
     document = await invoicing(call).documents.get(call.merchant_id, call.path_id(Kind.DOCUMENT))
-    if document.row.doc_type != doc_type.value:
+    if document.row.doc_type not in doc_types:
         raise missing()
     return document
 
@@ -174,30 +190,42 @@ async def get_invoice(call: Call) -> Answer:
 
 
 async def get_credit_note(call: Call) -> Answer:
-    return _detail(call, await _one(call, DocumentType.CREDIT_NOTE))
+    return _detail(call, await _one(call, *CREDITS))
 
 
-async def _file(call: Call, doc_type: DocumentType, form: str) -> Answer:
-    document = await _one(call, doc_type)
+async def get_prepayment(call: Call) -> Answer:
+    return _detail(call, await _one(call, DocumentType.PREPAYMENT))
+
+
+async def _file(call: Call, form: str, *doc_types: DocumentType) -> Answer:
+    document = await _one(call, *doc_types)
     octets = await asyncio.to_thread(invoicing(call).render, document.invoice, form)
     name = document.row.number.replace("/", "-")
     return Text(octets, MEDIA_TYPES[form], {"Content-Disposition": f'attachment; filename="{name}.{form}"'})
 
 
 async def get_invoice_pdf(call: Call) -> Answer:
-    return await _file(call, DocumentType.INVOICE, "pdf")
+    return await _file(call, "pdf", DocumentType.INVOICE)
 
 
 async def get_invoice_xml(call: Call) -> Answer:
-    return await _file(call, DocumentType.INVOICE, "xml")
+    return await _file(call, "xml", DocumentType.INVOICE)
 
 
 async def get_credit_note_pdf(call: Call) -> Answer:
-    return await _file(call, DocumentType.CREDIT_NOTE, "pdf")
+    return await _file(call, "pdf", *CREDITS)
 
 
 async def get_credit_note_xml(call: Call) -> Answer:
-    return await _file(call, DocumentType.CREDIT_NOTE, "xml")
+    return await _file(call, "xml", *CREDITS)
+
+
+async def get_prepayment_pdf(call: Call) -> Answer:
+    return await _file(call, "pdf", DocumentType.PREPAYMENT)
+
+
+async def get_prepayment_xml(call: Call) -> Answer:
+    return await _file(call, "xml", DocumentType.PREPAYMENT)
 
 
 async def create_credit_note(call: Call) -> Answer:
@@ -252,6 +280,7 @@ def _summary_fields(call: Call, row: DocumentRow) -> dict[str, object]:
         "net": minor_to_text(row.net_minor, row.currency),
         "vat": minor_to_text(row.vat_minor, row.currency),
         "gross": minor_to_text(row.gross_minor, row.currency),
+        "paid": minor_to_text(row.paid_minor, row.currency),
         "created_at": row.created_at,
     }
 
@@ -265,6 +294,7 @@ def _detail(call: Call, document: StoredDocument) -> DocumentDetail:
     return DocumentDetail.model_validate({
         **_summary_fields(call, document.row),
         "due_on": invoice.due_on,
+        "due": minor_to_text(invoice.due_minor, invoice.currency),
         "seller": invoice.seller.name,
         "buyer": invoice.buyer.name,
         "credits": invoice.preceding_number or None,
@@ -290,6 +320,15 @@ def _detail(call: Call, document: StoredDocument) -> DocumentDetail:
             )
             for vat in invoice.vats
         ],
+        "prepayments": [
+            DocumentPrepayment(
+                number=advance.number,
+                issued_on=advance.issued_on,
+                gross=minor_to_text(advance.gross_minor, invoice.currency),
+                vat=minor_to_text(advance.vat_minor, invoice.currency),
+            )
+            for advance in invoice.advances
+        ],
     })  # fmt: skip
 
 
@@ -313,6 +352,14 @@ ROUTES: Final = (
     Route("GET", "/v1/credit_notes/{id}.xml", get_credit_note_xml, "A credit note as CII", _READ,
           media_type="application/xml"),
     Route("GET", "/v1/credit_notes/{id}", get_credit_note, "Read a credit note", _READ,
+          response=DocumentDetail),
+    Route("GET", "/v1/prepayments", list_prepayments, "List prepayment invoices", _READ,
+          query=PageQuery, response=Page[DocumentSummary]),
+    Route("GET", "/v1/prepayments/{id}.pdf", get_prepayment_pdf, "A prepayment invoice as Factur-X", _READ,
+          media_type="application/pdf"),
+    Route("GET", "/v1/prepayments/{id}.xml", get_prepayment_xml, "A prepayment invoice as CII", _READ,
+          media_type="application/xml"),
+    Route("GET", "/v1/prepayments/{id}", get_prepayment, "Read a prepayment invoice", _READ,
           response=DocumentDetail),
     Route("POST", "/v1/credit_notes", create_credit_note, "Credit lines of an invoice", _OPERATOR,
           request=CreateCreditNote, response=DocumentSummary, status=201,

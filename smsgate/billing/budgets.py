@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Budget:
     """
-    `spent` and `leased` are of the balance, `month_spent` and `month_leased` of the month's cap.
+    `spent` and `leased` are of the balance, `month_spent` and `month_leased` of the month's cap. `drawn` is
+    what invoices deducted of what was paid in, `refunded` what was paid back of it. Closes make `spent` what
+    is drawn or will be: `adjusted` is what they added to it, or took from it.
 
     `month` is the first day of a month of the merchant's zone; what is of an earlier one concerns no cap now.
     """
@@ -32,11 +34,19 @@ class Budget:
     leased_micros: int = 0
     month_spent_micros: int = 0
     month_leased_micros: int = 0
+    drawn_micros: int = 0
+    refunded_micros: int = 0
+    adjusted_micros: int = 0
 
     @property
     def balance_micros(self) -> int:
-        """Return what was paid in, and neither spent nor leased."""
-        return self.paid_in_micros - self.spent_micros - self.leased_micros
+        """Return what was paid in, and neither paid back, spent nor leased."""
+        return self.paid_in_micros - self.refunded_micros - self.spent_micros - self.leased_micros
+
+    @property
+    def account_micros(self) -> int:
+        """Return what the ledger owes: paid in, and neither deducted on an invoice nor paid back."""
+        return self.paid_in_micros - self.drawn_micros - self.refunded_micros
 
     @property
     def month_left_micros(self) -> int | None:
@@ -97,6 +107,40 @@ class Budget:
         """Pay in."""
         assert micros > 0
         return replace(self, paid_in_micros=self.paid_in_micros + micros)
+
+    def drawable_micros(self, charged_micros: int) -> int:
+        """
+        Return what an invoice may deduct: all but what is leased for messages that are not charged.
+
+        `charged_micros` is what messages of open leases on the balance have been charged.
+        """
+        assert charged_micros >= 0
+        return max(0, self.account_micros - max(0, self.leased_micros - charged_micros))
+
+    def closed(self, drawn_micros: int, *, charged_micros: int, unbilled_micros: int) -> Budget:
+        """
+        End a month whose invoice deducted `drawn_micros`; `unbilled_micros` no document has asked for yet.
+
+        What is left to send for is then what the account owes, less what is leased and what later documents
+        will deduct. So replies and minimums, which no lease counts, are spent now as far as there is money,
+        and what was spent and is not asked for, such as a charge that was given back, comes back.
+        """
+        assert 0 <= drawn_micros <= self.drawable_micros(charged_micros)
+        drawn = self.drawn_micros + drawn_micros
+        owed = drawn + max(0, unbilled_micros) - charged_micros
+        most = self.paid_in_micros - self.refunded_micros - self.leased_micros
+        spent = max(0, min(owed, most))
+        return replace(
+            self,
+            drawn_micros=drawn,
+            spent_micros=spent,
+            adjusted_micros=self.adjusted_micros + spent - self.spent_micros,
+        )
+
+    def refunded(self, micros: int) -> Budget:
+        """Pay back some of what can still be sent for."""
+        assert 0 < micros <= self.balance_micros
+        return replace(self, refunded_micros=self.refunded_micros + micros)
 
 
 def fitting(prices: Sequence[int], left_micros: int | None) -> tuple[int, int]:

@@ -98,6 +98,7 @@ def _paper(invoice: Invoice, document: Document, credit: Credit) -> Invoice:
         exact_micros=document.exact_micros,
         rounding_micros=document.rounding_micros,
         paid_minor=0,
+        advances=(),
         iban="",
         preceding_number=invoice.number,
         preceding_on=invoice.issued_on,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.vat import Vat, VatRow, vat_rows
 from smsgate.money import micros_per_minor, round_half_away
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class LineKind(StrEnum):
     USAGE = "usage"
     COMMITMENT = "commitment"  # the shortfall of a minimum, or what of it comes back
+    PREPAYMENT = "prepayment"  # what was paid before it is served
 
 
 class DocumentType(StrEnum):
@@ -32,10 +33,15 @@ class DocumentType(StrEnum):
     CREDIT_NOTE = "381"
     PREPAYMENT = "386"  # a top-up of a prepaid account
     SELF_BILLED = "389"  # a payout, written by us in the merchant's name
+    PREPAYMENT_CREDIT = "503"  # what is paid back of a top-up
+
+
+CREDITS: Final = frozenset({DocumentType.CREDIT_NOTE, DocumentType.PREPAYMENT_CREDIT})
+PREPAYMENTS: Final = frozenset({DocumentType.PREPAYMENT, DocumentType.PREPAYMENT_CREDIT})
 
 
 class LineTerms(NamedTuple):
-    """What makes a line of its own (R5); a commitment has no list, item and version: 0 each."""
+    """What makes a line of its own (R5); only usage has a list, an item and a version, others 0 each."""
 
     origin: Month  # the month in which the messages were accepted
     kind: LineKind
@@ -82,9 +88,9 @@ class Document:
     @property
     def signed_lines(self) -> tuple[Line, ...]:
         """Return the lines with the signs of the ledger, whatever the document's type."""
-        if self.doc_type is DocumentType.INVOICE:
-            return self.lines
-        return tuple(line.negated() for line in self.lines)
+        if self.doc_type in CREDITS:
+            return tuple(line.negated() for line in self.lines)
+        return self.lines
 
 
 def line_of(terms: LineTerms, quantity: int, currency: str) -> Line:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.currencies import Ratio, converted
-from smsgate.billing.documents import DocumentType
+from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
 from smsgate.errors import Invalid
 from smsgate.money import minor_to_text
 
@@ -73,7 +73,8 @@ class BookedDocument:
     Amounts are those printed on the document: a credit note's are positive too.
 
     `rate` is how many euros one unit of its currency gives, and `euro_vat_minor` the VAT in euros as the
-    document tells it; None: its rows have its own currency.
+    document tells it; None: its rows have its own currency. `advances_minor` is what an invoice deducts of
+    prepayment invoices, `advances_vat_minor` the VAT in it.
     """
 
     number: str
@@ -87,6 +88,8 @@ class BookedDocument:
     gross_minor: int
     rate: Ratio | None = None
     euro_vat_minor: int | None = None
+    advances_minor: int = 0
+    advances_vat_minor: int = 0
 
 
 def fec_name(siren: str, closing: date) -> str:
@@ -139,7 +142,7 @@ class _Leg(NamedTuple):
     partner: bool = False  # it names whom the document is about
 
 
-LABELS: Final = {"381": "Avoir", "386": "Acompte", "389": "Autofacture"}
+LABELS: Final = {"381": "Avoir", "386": "Acompte", "389": "Autofacture", "503": "Avoir sur acompte"}
 
 
 def _entry(
@@ -173,8 +176,9 @@ def _legs(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
     """Return the partner's row, the net's and those of VAT; what is zero of VAT has none."""
     bought = document.doc_type is DocumentType.SELF_BILLED
     # A credit note turns a sale round; a payout is a purchase.
-    debit = document.doc_type is not DocumentType.CREDIT_NOTE and not bought
-    sales = accounts.advances if document.doc_type is DocumentType.PREPAYMENT else accounts.sales
+    debit = document.doc_type not in CREDITS and not bought
+    # What is paid in advance is no sale yet: it is owed, until an invoice deducts it.
+    sales = accounts.advances if document.doc_type in PREPAYMENTS else accounts.sales
     booked_gross, booked_vats = _booked(document)
     vats = [row.amount_minor for row in document.vat_rows]
     net, booked_net = document.net_minor, booked_gross - sum(booked_vats)
@@ -191,7 +195,24 @@ def _legs(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
             for own, booked in zip(vats, booked_vats, strict=True)
             if own
         ),
+        *_deducted(document, accounts),
     ]  # fmt: skip
+
+
+def _deducted(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
+    """Return the rows by which an invoice deducts advances: they, and the VAT in them, are owed no more."""
+    gross, vat = document.advances_minor, document.advances_vat_minor
+    booked_gross, booked_vat = gross, vat
+    if document.rate is not None:
+        booked_gross, booked_vat = (
+            converted(amount, document.currency, EURO, document.rate) for amount in (gross, vat)
+        )
+    legs = (
+        _Leg(accounts.advances, gross - vat, booked_gross - booked_vat, debit=True),
+        _Leg(accounts.vat, vat, booked_vat, debit=True),
+        _Leg(accounts.customer, gross, booked_gross, debit=False, partner=True),
+    )
+    return [leg for leg in legs if leg.own_minor]
 
 
 def _booked(document: BookedDocument) -> tuple[int, list[int]]:

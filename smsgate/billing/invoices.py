@@ -74,6 +74,16 @@ class InvoiceVat:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceAdvance:
+    """A prepayment invoice (386) that is deducted, or a part of it; `vat_minor` stands in `gross_minor`."""
+
+    number: str
+    issued_on: date
+    gross_minor: int
+    vat_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignResult:
     """What a campaign brought, for the page that a merchant likes to read; not part of the e-invoice."""
 
@@ -88,11 +98,12 @@ class CampaignResult:
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """
-    An invoice or a credit note, complete.
+    A document, complete.
 
     `exact_micros` is what the ledger moves, `rounding_micros` that less the net. `preceding` is the number
     and the date of the invoice that a credit note credits, ("", None) elsewhere. `other_currency` and
-    `other_vat_minor` tell the VAT in a second currency, ("", 0) without.
+    `other_vat_minor` tell the VAT in a second currency, ("", 0) without. `paid_minor` is the sum of
+    `advances`, or all of a prepayment invoice.
     """
 
     number: str
@@ -120,6 +131,7 @@ class Invoice:
     other_currency: str = ""
     other_vat_minor: int = 0
     results: tuple[CampaignResult, ...] = ()
+    advances: tuple[InvoiceAdvance, ...] = ()
 
     @property
     def due_minor(self) -> int:
@@ -166,12 +178,30 @@ def check_invoice(invoice: Invoice, *, rests: bool = False) -> None:
     for name, told, found in sums:
         if told != found:
             raise Invalid(f"{name} is {told}, the parts make {found}", code="document_wrong")
+    _check_paid(invoice)
+
+
+def _check_paid(invoice: Invoice) -> None:
+    advances = sum(advance.gross_minor for advance in invoice.advances)
+    if invoice.advances and invoice.paid_minor != advances:
+        raise Invalid(f"paid is {invoice.paid_minor}, the advances make {advances}", code="document_wrong")
+    if not 0 <= invoice.paid_minor <= max(0, invoice.gross_minor):
+        raise Invalid(
+            f"{invoice.paid_minor} are paid, {invoice.gross_minor} are asked for", code="document_wrong"
+        )
 
 
 def canonical_json(invoice: Invoice) -> bytes:
-    """Return the payload: UTF-8, keys sorted, no spaces, integers and texts only."""
+    """
+    Return the payload: UTF-8, keys sorted, no spaces, integers and texts only.
+
+    Documents without advances do not speak of them: those of before there were any stay what they are.
+    """
+    told = asdict(invoice)
+    if not invoice.advances:
+        del told["advances"]
     return json.dumps(
-        asdict(invoice), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=date.isoformat
+        told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=date.isoformat
     ).encode()
 
 
@@ -195,6 +225,10 @@ def invoice_from_json(payload: bytes) -> Invoice:
                 "lines": tuple(InvoiceLine(**line) for line in told["lines"]),
                 "vats": tuple(InvoiceVat(**vat) for vat in told["vats"]),
                 "results": tuple(CampaignResult(**result) for result in told["results"]),
+                "advances": tuple(
+                    InvoiceAdvance(**{**advance, "issued_on": date.fromisoformat(advance["issued_on"])})
+                    for advance in told.get("advances", ())
+                ),
             }
         )
     except (KeyError, TypeError, ValueError) as exc:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from smsgate.billing.advances import Deduction
+
 PAYMENT_DAYS_MAX: Final = 60  # C. com. L441-10
 SERIES_YEAR: Final = "{year}"
-_NUMBER_TO_COME: Final = "0" * NUMBER_CHARACTERS_MAX
+NUMBER_TO_COME: Final = "0" * NUMBER_CHARACTERS_MAX
 # What the law wants in words beside a category without VAT (CGI ann. II art. 242 nonies A).
 EXEMPTIONS: Final = {
     "AE": (EXEMPTION_REVERSE_CHARGE, "Autoliquidation"),
@@ -91,7 +93,8 @@ class Draft:
     """
     A document without number and dates. `entries` are what the ledger moves, in micros; they sum to zero.
 
-    `credited_lines`: of a credit note, the line of the invoice that each of its lines credits.
+    `credited_lines`: of a credit note, the line of the invoice that each of its lines credits. `deductions`:
+    what was paid in advance of it. `paid_on`: the day on which the whole of it was paid.
     """
 
     document: Document
@@ -99,6 +102,8 @@ class Draft:
     payment_days: int
     entries: tuple[tuple[Account, int], ...]
     credited_lines: tuple[int, ...] = ()
+    deductions: tuple[Deduction, ...] = ()
+    paid_on: date | None = None
 
     def numbered(self, series: str, number: int, issued_on: date) -> Invoice:
         """
@@ -107,7 +112,7 @@ class Draft:
         Raises:
             Invalid: code `series_invalid`; the series is used up, or none that a document can bear.
         """
-        due_on = issued_on + timedelta(days=self.payment_days)
+        due_on = self.paid_on or issued_on + timedelta(days=self.payment_days)
         return replace(self.invoice, number=number_text(series, number), issued_on=issued_on, due_on=due_on)
 
 
@@ -130,8 +135,8 @@ def draft_of(
         Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`: VAT
             has to be told in the seller's currency, and there is no rate.
     """
-    invoice = _paper(document, seller, buyer, items, preceding, results)
-    check_invoice(replace(invoice, number=_NUMBER_TO_COME))
+    invoice = paper_of(document, seller, buyer, items, preceding, results)
+    check_invoice(replace(invoice, number=NUMBER_TO_COME))
     entries = document_entries(document, ledger_micros, billed_from)
     return Draft(document, invoice, buyer.payment_days, entries, tuple(credited_lines))
 
@@ -161,14 +166,15 @@ def document_entries(
     return tuple((account, amount) for account, amount in entries if amount)
 
 
-def _paper(
+def paper_of(
     document: Document,
     seller: Seller,
     buyer: Buyer,
     items: Mapping[int, ItemText],
-    preceding: tuple[str, date] | None,
-    results: Sequence[CampaignResult],
+    preceding: tuple[str, date] | None = None,
+    results: Sequence[CampaignResult] = (),
 ) -> Invoice:
+    """Return the document in words, with its parties; number and dates are to come."""
     words = LINE_WORDS.get(buyer.language, LINE_WORDS["en"])
     outside = {row.vat.category for row in document.vat_rows} == {"O"}  # BR-O-02: no VAT numbers then
     first_day = document.period.last_day.replace(day=1)

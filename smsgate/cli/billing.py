@@ -27,6 +27,7 @@ COMMANDS: Final = (
         "budget", "billing_budget", "Show what a merchant may still send for, or set it.", "budget", "BUDGET_"
     ),
     Command("topup", "billing_budget", "Book a payment to a merchant's balance.", "topup", "TOPUP_"),
+    Command("refund", "billing_budget", "Pay back what is left of a balance.", "refund", "REFUND_"),
     Command("fec", "billing_fec", "Write issued documents as accounting entries.", "fec"),
     Command("verify", "billing_verify", "Prove prices, charges, ledger and documents.", "verify"),
     Command("document", "billing_document", "Make a document again from its stored payload.", "document"),

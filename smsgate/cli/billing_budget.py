@@ -1,4 +1,4 @@
-"""`smsgate billing budget` and `topup`: what a merchant may send for, and what it paid in."""
+"""`smsgate billing budget`, `topup` and `refund`: what a merchant may send for, and what it paid in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from smsgate.cli.billing_tables import document_json, show_documents
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show, show_json
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.cli.sessions import ConfigOption, merchant_of, with_services, with_settings
+from smsgate.config import load_settings
+from smsgate.daemon.invoicing import prepaying_of
 from smsgate.daemon.services import Services
 from smsgate.errors import Invalid
+from smsgate.flows.billing_records import DocumentRow
 from smsgate.flows.budget_records import BudgetState, BudgetTerms, budget_view
-from smsgate.money import micros_from_text
+from smsgate.flows.prepaying import ToppedUp
+from smsgate.money import micros_from_text, minor_to_text
 from smsgate.store.budget_terms import PgBudgets
 
 BUDGET_HELP: Final = (
@@ -30,12 +35,23 @@ BUDGET_EPILOG: Final = examples(
 )
 TOPUP_HELP: Final = (
     "Book a payment to a merchant's balance, once for its reference; what waits for money goes on by itself."
-    "\n\nThe amount is in the merchant's currency, without VAT. Exit code 1: no budget, or another amount is "
-    "booked under this reference."
+    "\n\nThe amount is in the merchant's currency, without VAT: 500 stands for 600 that arrived at 20 %. Its "
+    "prepayment invoice (386) is written at once when seller and buyer are known, else with the next close "
+    "or when the same payment is told again. Exit code 1: no budget, an amount finer than a cent, or another "
+    "amount is booked under this reference."
 )
 TOPUP_EPILOG: Final = examples(
     "smsgate billing topup boxman 500 --reference 'transfer 2026-11-03'",
-    "smsgate billing topup boxman 0.045 --reference correction-7 --json",
+    "smsgate billing topup boxman 49.90 --reference 'transfer 2026-11-17' --json",
+)
+REFUND_HELP: Final = (
+    "Pay back what a merchant can still send for, with its VAT, by a credit note (503) of each prepayment."
+    "\n\nFor the end of a contract, after the last close: exit code 1 when something is used and on no "
+    "document yet, or nothing is left. The transfer itself is yours to make."
+)
+REFUND_EPILOG: Final = examples(
+    "smsgate billing refund boxman --reference 'transfer back 2026-12-15'",
+    "smsgate billing refund boxman --reference 'transfer back 2026-12-15' --json",
 )
 NONE: Final = "none"
 
@@ -75,7 +91,7 @@ def budget(
 
 def topup(
     merchant: Merchant,
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 500 or 0.045.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 500 or 49.90, without VAT.")],
     reference: Annotated[str, typer.Option(help="Of the payment, for the books; each books once.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -85,11 +101,31 @@ def topup(
         raise UsageRefused("AMOUNT: a top-up pays something in.")
     if not reference.strip():
         raise UsageRefused("--reference: say which payment it is.")
+    settings = load_settings(config)
 
-    async def work(budgets: PgBudgets, services: Services, merchant_id: int) -> BudgetState | None:
-        return await budgets.top_up(merchant_id, micros, reference.strip(), services.clock.now())
+    async def work(services: Services) -> ToppedUp:
+        row = await merchant_of(services, merchant)
+        return await prepaying_of(settings, services).top_up(row.merchant_id, micros, reference)
 
-    _show(_with_budgets(config, merchant, work), as_json)
+    topped = with_settings(settings, work)
+    _show(topped.state, as_json, topped.document)
+    if topped.document is None:
+        say(f"No prepayment invoice yet: {topped.waits}.")
+
+
+def refund(
+    merchant: Merchant,
+    reference: Annotated[str, typer.Option(help="Of the payment back, for the books.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    settings = load_settings(config)
+
+    async def work(services: Services) -> list[DocumentRow]:
+        row = await merchant_of(services, merchant)
+        return await prepaying_of(settings, services).refund(row.merchant_id, reference)
+
+    show_documents(with_settings(settings, work), as_json)
 
 
 def _amount(option: str, text: str) -> int:
@@ -110,20 +146,25 @@ def _with_budgets(
     return with_services(config, session)
 
 
-def _show(state: BudgetState | None, as_json: bool) -> None:
+def _show(state: BudgetState | None, as_json: bool, document: DocumentRow | None = None) -> None:
     if state is None:
         say("No budget: nothing bounds what this merchant sends.")
         raise typer.Exit(Exit.FAILED)
     view = budget_view(state)
     if as_json:
-        show_json(view)
+        show_json(view if document is None else view | {"document": document_json(document)})
         return
     currency = state.currency
+    if document is not None:
+        gross = minor_to_text(document.gross_minor, document.currency)
+        vat = minor_to_text(document.vat_minor, document.currency)
+        show(f"prepayment invoice {document.number}: {gross} {currency} paid, VAT in it {vat}")
     if view["prepaid"]:
         show(
             f"paid in {view['paid_in']} {currency}: available {view['available']}, leased {view['leased']} "
             f"(in doubt {view['in_doubt']}), spent {view['spent']}"
         )
+        show(f"on invoices {view['deducted']} deducted, paid back {view['refunded']} {currency}")
     month = view["month"]
     cap = "no cap" if month["cap"] is None else f"cap {month['cap']}, left {month['left']}"
     show(f"{month['month']}: {cap}, leased {month['leased']}, spent {month['spent']} {currency}")

@@ -12,10 +12,11 @@ import typer
 
 from smsgate.billing.numbering import NUMBER_DIGITS
 from smsgate.billing.periods import Month
+from smsgate.cli.billing_tables import show_documents
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, as_usage
 from smsgate.cli.files import write_whole
-from smsgate.cli.output import JsonOption, say, show, show_json, show_table
+from smsgate.cli.output import JsonOption, say, show, show_table
 from smsgate.cli.sessions import ConfigOption, all_rows, merchant_of, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.invoicing import invoicing_of
@@ -87,7 +88,7 @@ def close(
         return Closed(await closing.close(row.merchant_id, asked))
 
     closed = with_settings(settings, work)
-    _show_rows(closed.documents, as_json)
+    show_documents(closed.documents, as_json)
     for waiting in closed.waiting:
         say(f"Merchant {waiting.merchant_id}, {waiting.month}, waits: {waiting.why}.")
     if closed.waiting:
@@ -116,7 +117,7 @@ def invoice(
 
     found = with_settings(settings, work)
     if not isinstance(found, StoredDocument):
-        _show_rows(found, as_json)
+        show_documents(found, as_json)
     elif form is not None:
         octets = rendered(found.invoice, form)
         if output is None:
@@ -147,7 +148,7 @@ def credit(
         documents = invoicing_of(settings, services).documents
         return [await documents.credit(await documents.by_number(number), asked)]
 
-    _show_rows(with_settings(settings, work), as_json)
+    show_documents(with_settings(settings, work), as_json)
 
 
 def reverse(
@@ -176,39 +177,6 @@ def _line(text: str) -> tuple[int, int]:
         raise Invalid(f"{text[:40]!r} is no LINE=QUANTITY such as 2=100") from None
 
 
-def _show_rows(rows: Sequence[DocumentRow], as_json: bool) -> None:
-    if as_json:
-        show_json([_as_json(row) for row in rows])
-        return
-    if not rows:
-        say("No documents.")
-        return
-    show_table(
-        ("number", "month", "type", "issued", "net", "VAT", "gross", ""),
-        [
-            [
-                row.number, str(row.month), row.doc_type, row.issued_on.isoformat(),
-                minor_to_text(row.net_minor, row.currency), minor_to_text(row.vat_minor, row.currency),
-                minor_to_text(row.gross_minor, row.currency), row.currency,
-            ]
-            for row in rows
-        ],
-    )  # fmt: skip
-
-
-def _as_json(row: DocumentRow) -> dict[str, str]:
-    return {
-        "number": row.number,
-        "month": str(row.month),
-        "type": row.doc_type,
-        "issued_on": row.issued_on.isoformat(),
-        "currency": row.currency,
-        "net": minor_to_text(row.net_minor, row.currency),
-        "vat": minor_to_text(row.vat_minor, row.currency),
-        "gross": minor_to_text(row.gross_minor, row.currency),
-    }
-
-
 def _show_document(document: StoredDocument) -> None:
     invoice, row = document.invoice, document.row
     show(f"{row.number}, {row.month}, issued {row.issued_on}, due {invoice.due_on}: {invoice.buyer.name}")
@@ -229,3 +197,9 @@ def _show_document(document: StoredDocument) -> None:
         for amount in (invoice.net_minor, invoice.vat_minor, invoice.gross_minor)
     )
     show(f"net {net}, VAT {vat}, gross {gross} {invoice.currency}")
+    for advance in invoice.advances:
+        paid = minor_to_text(advance.gross_minor, invoice.currency)
+        vat = minor_to_text(advance.vat_minor, invoice.currency)
+        show(f"deducts {paid} of {advance.number} of {advance.issued_on}, VAT in it {vat}")
+    if invoice.paid_minor:
+        show(f"to pay {minor_to_text(invoice.due_minor, invoice.currency)} {invoice.currency}")

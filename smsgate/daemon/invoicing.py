@@ -15,12 +15,15 @@ from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.loops import Loop
+from smsgate.flows.prepaying import Prepaying
 from smsgate.invoicing.forms import Form, rendered
 from smsgate.security.public_ids import Kind
+from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
+from smsgate.store.prepaying import PgPrepaid
 
 CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
 
@@ -36,6 +39,17 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         commitments=Commitments(PgCommitments(services.database), clock),
         fec=Fec(PgFec(services.database), seller),
         render=_render,
+    )
+
+
+def prepaying_of(settings: Settings, services: Services) -> Prepaying:
+    database, next_id = services.database, services.ids.next
+    return Prepaying(
+        PgPrepaid(database, next_id),
+        PgBudgets(database, next_id),
+        settings.billing.seller(),
+        services.clock,
+        next_id,
     )
 
 

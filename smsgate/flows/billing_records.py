@@ -138,6 +138,7 @@ class DocumentRow:
     net_minor: int
     vat_minor: int
     gross_minor: int
+    paid_minor: int
     created_at: datetime
 
 

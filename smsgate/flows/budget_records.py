@@ -90,6 +90,8 @@ def budget_view(state: BudgetState) -> dict[str, Any]:
         "leased": micros_to_text(budget.leased_micros),
         "in_doubt": micros_to_text(state.in_doubt_micros),
         "spent": micros_to_text(budget.spent_micros),
+        "deducted": micros_to_text(budget.drawn_micros),
+        "refunded": micros_to_text(budget.refunded_micros),
         "alarm": micros_to_text(state.alarm_micros),
         "month": {
             "month": f"{budget.month:%Y-%m}",

@@ -32,6 +32,7 @@ from smsgate.flows.billing_records import (
     Period,
     Waiting,
 )
+from smsgate.flows.prepaying import PrepaymentStore, write_prepayments
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ CUTS_MAX: Final = 1_000  # merchants whose months one transaction cuts, with flu
 QUARTER_HOUR: Final = timedelta(minutes=15)
 
 
-class ClosingStore(Protocol):
+class ClosingStore(PrepaymentStore, Protocol):
     async def states(self, merchant_id: int | None = None) -> Sequence[CloseState]:
         """Return where all merchants' closes stand, or one's."""
         ...
@@ -122,6 +123,8 @@ class Closing:
         if period.closed_at is not None:
             return await self._store.documents_of(merchant.merchant_id, month)
         now = self._clock.now()
+        if self._seller is not None:  # what was paid in advance is deducted by its document
+            await write_prepayments(self._store, self._seller, merchant.merchant_id, now, self._next_id)
         seller, drafts = await self._drafts(merchant, period)
         issued_on = local_date(now, seller.timezone)
         return await self._store.issue(

@@ -38,7 +38,9 @@ class StoredDocument:
 
 
 class DocumentStore(Protocol):
-    async def page(self, merchant_id: int, ask: PageAsk, doc_type: str | None) -> Page[DocumentRow]: ...
+    async def page(
+        self, merchant_id: int, ask: PageAsk, doc_types: Sequence[str] | None
+    ) -> Page[DocumentRow]: ...
 
     async def get(self, merchant_id: int, document_id: int) -> StoredDocument:
         """
@@ -86,8 +88,10 @@ class Documents:
         self._clock = clock
         self._next_id = next_id
 
-    async def page(self, merchant_id: int, ask: PageAsk, doc_type: str | None = None) -> Page[DocumentRow]:
-        return await self._store.page(merchant_id, ask, doc_type)
+    async def page(
+        self, merchant_id: int, ask: PageAsk, doc_types: Sequence[str] | None = None
+    ) -> Page[DocumentRow]:
+        return await self._store.page(merchant_id, ask, doc_types)
 
     async def get(self, merchant_id: int, document_id: int) -> StoredDocument:
         return await self._store.get(merchant_id, document_id)

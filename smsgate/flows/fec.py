@@ -61,6 +61,8 @@ class IssuedDocument:
     gross_minor: int
     other_currency: str
     other_vat_minor: int
+    advances_minor: int
+    advances_vat_minor: int
 
 
 class FecStore(Protocol):
@@ -142,4 +144,6 @@ def _booked(row: IssuedDocument, seller: Seller) -> BookedDocument:
         gross_minor=row.gross_minor,
         rate=rate,
         euro_vat_minor=row.other_vat_minor if row.other_currency == EURO else None,
+        advances_minor=row.advances_minor,
+        advances_vat_minor=row.advances_vat_minor,
     )

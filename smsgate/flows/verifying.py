@@ -20,7 +20,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I10": "numbers have no gaps and dates do not fall",
     "I11": "no more is credited than was billed",
     "I12": "a closed month has what was recorded before its cut, and no more",
-    "I13": "prepaid: available, held and spent are what was paid in",
+    "I13": "prepaid: available, held and spent are what was paid in; invoices deduct what the ledger moved",
     "I14": "leases and what was spent are within the cap",
     "I15": "documents are chained to those before them",
     "I16": "counters are what the ledger makes of them",

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from facturx import generate_xml
 
+from smsgate.billing.documents import DocumentType
 from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, Party
 from smsgate.billing.vat import NO_RATE
 from smsgate.errors import Invalid
@@ -27,6 +28,9 @@ UNIT_ONE: Final = "C62"  # UN/ECE Recommendation 20: one
 CREDIT_TRANSFER: Final = "30"  # UNCL 4461
 SERVICE_PROCESS: Final = "S1"  # BT-23 in France: an invoice for services, deposited by the seller
 SERVICE_PAID_PROCESS: Final = "S2"  # the same, already paid
+# The same after prepayment invoices (BR-FR-CO-08), also when nothing is left to pay: S2 would say that all
+# of its VAT falls due now, and that of the prepayments was due when they were paid.
+SERVICE_FINAL_PROCESS: Final = "S4"
 PEPPOL_PROCESS: Final = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
 PEPPOL_PROFILE: Final = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0"
 EN16931_PROFILE: Final = "urn:cen.eu:en16931:2017"
@@ -66,10 +70,10 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "BT-1": invoice.number,
         "BT-2": invoice.issued_on.isoformat(),
-        "BT-3": str(invoice.code),
+        "BT-3": _code(invoice, syntax),
         "BT-5": invoice.currency,
         "BT-9": invoice.due_on.isoformat(),
-        "BT-20": words.payment_terms.format(due=invoice.due_on.isoformat()),
+        "BT-20": " ".join(terms_of(invoice, words)),
         "BT-23": _process(invoice, syntax),
         # Without BT-72 a service makes an empty element that the XSD refuses.
         "BT-72": invoice.last_day.isoformat(),
@@ -92,20 +96,51 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
         fields["BT-113"] = money(invoice.paid_minor)
     if invoice.iban:
         fields |= {"BT-81": CREDIT_TRANSFER, "BT-83": invoice.number, "BT-84": invoice.iban}
-    if invoice.preceding_number:
-        before = {"BT-25": invoice.preceding_number}
-        if invoice.preceding_on is not None:
-            before["BT-26"] = invoice.preceding_on.isoformat()
-        fields["BG-3"] = [before]
+    preceding = [(invoice.preceding_number, invoice.preceding_on)] if invoice.preceding_number else []
+    preceding += [(advance.number, advance.issued_on) for advance in invoice.advances]
+    if preceding:
+        fields["BG-3"] = [
+            {"BT-25": number} | ({"BT-26": on.isoformat()} if on is not None else {})
+            for number, on in preceding
+        ]
     if invoice.other_currency:
         fields["BT-6"] = invoice.other_currency
         fields["BT-111"] = minor_to_text(invoice.other_vat_minor, invoice.other_currency)
     return fields
 
 
+def terms_of(invoice: Invoice, words: Wording) -> list[str]:
+    """Return what is deducted, with the VAT that stands in it, and when the rest is due."""
+
+    def money(minor: int) -> str:
+        return f"{minor_to_text(minor, invoice.currency)} {invoice.currency}"
+
+    told = [
+        words.deducted.format(
+            number=advance.number,
+            date=advance.issued_on,
+            gross=money(advance.gross_minor),
+            vat=money(advance.vat_minor),
+        )
+        for advance in invoice.advances
+    ]
+    if invoice.paid_minor and not invoice.due_minor:
+        return [*told, words.nothing_due]
+    return [*told, words.payment_terms.format(due=invoice.due_on.isoformat())]
+
+
+def _code(invoice: Invoice, syntax: Syntax) -> str:
+    """Peppol's list of credit notes has no 503 (P0101)."""
+    if syntax is Syntax.PEPPOL and invoice.code is DocumentType.PREPAYMENT_CREDIT:
+        return str(DocumentType.CREDIT_NOTE)
+    return str(invoice.code)
+
+
 def _process(invoice: Invoice, syntax: Syntax) -> str:
     if syntax is Syntax.PEPPOL:
         return PEPPOL_PROCESS
+    if invoice.advances:
+        return SERVICE_FINAL_PROCESS
     paid = invoice.paid_minor and invoice.paid_minor == invoice.gross_minor
     return SERVICE_PAID_PROCESS if paid else SERVICE_PROCESS
 

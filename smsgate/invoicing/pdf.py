@@ -17,10 +17,10 @@ from fpdf.enums import Align, TableBordersLayout, VAlign, XPos, YPos
 from fpdf.fonts import FontFace
 from lxml import etree
 
-from smsgate.billing.documents import DocumentType
+from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
 from smsgate.billing.invoices import Invoice, Party
 from smsgate.billing.vat import NO_RATE
-from smsgate.invoicing.en16931 import Syntax, invoice_xml
+from smsgate.invoicing.en16931 import Syntax, invoice_xml, terms_of
 from smsgate.invoicing.wording import Wording, wording
 from smsgate.money import micros_to_text, minor_to_text
 
@@ -118,7 +118,12 @@ def _xmp(invoice: Invoice, title: str, moment: datetime) -> str:
 
 
 def _title(invoice: Invoice, words: Wording) -> str:
-    return words.credit_note if invoice.code is DocumentType.CREDIT_NOTE else words.invoice
+    titles = {
+        DocumentType.CREDIT_NOTE: words.credit_note,
+        DocumentType.PREPAYMENT: words.prepayment,
+        DocumentType.PREPAYMENT_CREDIT: words.prepayment_credit,
+    }
+    return titles.get(invoice.code, words.invoice)
 
 
 def _page(paper: _Paper, invoice: Invoice, words: Wording, title: str) -> None:
@@ -168,6 +173,7 @@ def _head(paper: _Paper, invoice: Invoice, words: Wording) -> None:
 
 def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     money = invoice.currency
+    prepayment = invoice.code in PREPAYMENTS
     with paper.table(
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         col_widths=(46, 13, 15, 11, 15),
@@ -180,7 +186,7 @@ def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         head = table.row()
         for text in (
             words.item,
-            words.quantity,
+            words.pieces if prepayment else words.quantity,
             f"{words.unit_price} ({money})",
             words.vat,
             f"{words.net} ({money})",
@@ -209,9 +215,18 @@ def _totals(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         other = _money(invoice.other_vat_minor, invoice.other_currency, words)
         rows.append((words.other_vat.format(currency=invoice.other_currency), other))
     rows.append((f"{words.total_gross} {money}", _money(invoice.gross_minor, money, words)))
-    if invoice.paid_minor:
+    rows += [
+        (
+            words.advance.format(
+                number=advance.number, date=advance.issued_on, vat=_money(advance.vat_minor, money, words)
+            ),
+            _money(-advance.gross_minor, money, words),
+        )
+        for advance in invoice.advances
+    ]
+    if invoice.paid_minor and not invoice.advances:
         rows.append((words.paid, _money(-invoice.paid_minor, money, words)))
-    last = words.to_receive if invoice.code is DocumentType.CREDIT_NOTE else words.to_pay
+    last = words.to_receive if invoice.code in CREDITS else words.to_pay
     rows.append((f"{last} {money}", _money(invoice.due_minor, money, words)))
     with paper.table(
         borders_layout=TableBordersLayout.NONE,
@@ -232,11 +247,13 @@ def _totals(paper: _Paper, invoice: Invoice, words: Wording) -> None:
 
 
 def _foot(paper: _Paper, invoice: Invoice, words: Wording) -> None:
-    if invoice.iban and invoice.code is not DocumentType.CREDIT_NOTE:
+    if invoice.iban and invoice.code not in CREDITS:
         paper.say(words.payment.format(iban=invoice.iban, number=invoice.number))
-    paper.say(words.payment_terms.format(due=invoice.due_on))
+    paper.say(terms_of(invoice, words)[-1])
     for text in (words.recovery_fee, words.late_penalty, words.no_discount):
         paper.say(text, size=SMALL_PT, grey=True)
+    if invoice.code in PREPAYMENTS:
+        return
     exact, rounding = (
         micros_to_text(micros).replace(".", words.decimal_point)
         for micros in (invoice.exact_micros, invoice.rounding_micros)

@@ -18,6 +18,8 @@ class Wording:
     decimal_point: str
     invoice: str
     credit_note: str
+    prepayment: str
+    prepayment_credit: str
     number: str
     issued: str
     due: str
@@ -28,6 +30,7 @@ class Wording:
     vat_number: str
     item: str
     quantity: str
+    pieces: str
     unit_price: str
     net: str
     vat: str
@@ -38,6 +41,7 @@ class Wording:
     total_vat: str
     total_gross: str
     paid: str
+    advance: str
     to_pay: str
     to_receive: str
     other_vat: str
@@ -45,6 +49,8 @@ class Wording:
     month: str
     payment: str
     payment_terms: str
+    nothing_due: str
+    deducted: str
     recovery_fee: str
     late_penalty: str
     no_discount: str

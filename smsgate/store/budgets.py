@@ -74,6 +74,7 @@ class Locked:
         await self.connection.execute(
             SQL["write_budget"], self.merchant_id, budget.month, self.month_ends_at, budget.paid_in_micros,
             budget.spent_micros, budget.leased_micros, budget.month_spent_micros, budget.month_leased_micros,
+            budget.drawn_micros, budget.refunded_micros, budget.adjusted_micros,
         )  # fmt: skip
 
     def settle(self, lease: asyncpg.Record, released: int, spent: int = 0) -> None:
@@ -257,4 +258,7 @@ def budget_of(row: asyncpg.Record) -> Budget:
         leased_micros=row["leased_micros"],
         month_spent_micros=row["month_spent_micros"],
         month_leased_micros=row["month_leased_micros"],
+        drawn_micros=row["drawn_micros"],
+        refunded_micros=row["refunded_micros"],
+        adjusted_micros=row["adjusted_micros"],
     )

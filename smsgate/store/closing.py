@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -11,14 +11,13 @@ import asyncpg
 from smsgate.billing.closing import Billed, ItemTerms
 from smsgate.billing.commitments import Commitment
 from smsgate.billing.documents import LineKind
-from smsgate.billing.invoices import CampaignResult, Party
-from smsgate.billing.issuing import Buyer, ItemText
+from smsgate.billing.invoices import CampaignResult
+from smsgate.billing.issuing import ItemText
 from smsgate.billing.numbering import number_text
 from smsgate.billing.periods import Month, month_bounds
 from smsgate.billing.prices import Basis
 from smsgate.billing.tiers import ladder_from_json
 from smsgate.billing.vat import Vat
-from smsgate.errors import NotFound
 from smsgate.flows.billing_records import (
     BilledItem,
     BillingMerchant,
@@ -35,14 +34,15 @@ from smsgate.flows.billing_records import (
 from smsgate.ids import first_id_at
 from smsgate.money import micros_per_minor, round_half_away
 from smsgate.protocol.receipt_states import FINAL
+from smsgate.store.advances import CLOCKS_APART
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.documents import documents_of, issue
 from smsgate.store.pool import Database
+from smsgate.store.prepaying import PgPrepayments
+from smsgate.store.profiles import billing_merchant
 
 _SQL: Final = load("billing")
-# An entry's `at` and `accepted_at` may be of two nodes' clocks: no index look-up needs to be closer.
-CLOCKS_APART: Final = timedelta(days=1)
 ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 RESULTS_MAX: Final = 40  # campaigns on a document's page, dearest first
 ORDERS_COUNTED: Final = ("placed", "confirmed", "fulfilled")  # smsgate.campaigns.orders: not taken back
@@ -50,11 +50,11 @@ ORDERS_COUNTED: Final = ("placed", "confirmed", "fulfilled")  # smsgate.campaign
 Rows = dict[int, tuple[int, int]]  # item -> segments, micros
 
 
-class PgClosing:
+class PgClosing(PgPrepayments):
     """Implements `flows.closing.ClosingStore`; `campaign_name` writes an id for people."""
 
     def __init__(self, database: Database, campaign_name: Callable[[int], str]) -> None:
-        self._database = database
+        super().__init__(database)
         self._campaign_name = campaign_name
 
     async def states(self, merchant_id: int | None = None) -> Sequence[CloseState]:
@@ -74,13 +74,7 @@ class PgClosing:
 
     async def merchant(self, merchant_id: int) -> BillingMerchant:
         async with self._database.bulk() as connection:
-            row = await connection.fetchrow(_SQL["billing_merchant"], merchant_id)
-        if row is None:
-            raise NotFound("No such merchant.")
-        buyer = None
-        if row["legal_name"] is not None:
-            buyer = Buyer(party_of(row), row["language"], row["payment_days"])
-        return BillingMerchant(row["merchant_id"], row["name"], row["timezone"], row["currency"], buyer)
+            return await billing_merchant(connection, merchant_id)
 
     async def cut(self, asked: Sequence[CutAsked]) -> None:
         async with self._database.bulk_transaction() as connection:
@@ -170,21 +164,6 @@ def first_day(month: Month) -> date:
 
 def month_of_day(day: date) -> Month:
     return Month(day.year, day.month)
-
-
-def party_of(row: asyncpg.Record) -> Party:
-    return Party(
-        name=row["legal_name"],
-        street=row["street"],
-        postcode=row["postcode"],
-        city=row["city"],
-        country=row["country"],
-        legal_id=row["legal_id"],
-        legal_scheme=row["legal_scheme"],
-        vat_number=row["vat_number"],
-        einvoicing_id=row["einvoicing_id"],
-        einvoicing_scheme=row["einvoicing_scheme"],
-    )
 
 
 def _month(day: date | None) -> Month | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -22,6 +23,7 @@ from smsgate.billing.periods import Month
 from smsgate.errors import NotFound
 from smsgate.flows.billing_records import DocumentRow, Issue
 from smsgate.flows.ledger import PostingLine
+from smsgate.store.advances import PrepaidClose
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.flushing import insert_postings
@@ -43,7 +45,12 @@ async def issue(connection: Connection, issue: Issue) -> list[DocumentRow]:
     if row is None:
         raise NotFound(f"{issue.month} is not closed")
     if row["closed_at"] is None:
+        prepaid = await PrepaidClose.find(connection, issue.merchant_id, issue.at, row)
+        if prepaid is not None:
+            issue = replace(issue, drafts=[await prepaid.deducting(draft) for draft in issue.drafts])
         await write_documents(connection, issue)
+        if prepaid is not None:
+            await prepaid.end()
         await connection.execute(_SQL["close_period"], issue.merchant_id, day, issue.at)
     return await documents_of(connection, issue.merchant_id, issue.month)
 
@@ -55,12 +62,14 @@ async def write_documents(connection: Connection, issue: Issue) -> list[int]:
     if count:
         await connection.execute(_SQL["begin_series"], issue.series)
     for draft, document_id, posting_id in zip(issue.drafts, document_ids, posting_ids, strict=True):
-        await _write(connection, issue, draft, document_id)
+        await _write(connection, issue, draft, document_id, posting_id)
         await insert_postings(connection, _posting(issue, draft, posting_id))
     return document_ids
 
 
-async def _write(connection: Connection, issue: Issue, draft: Draft, document_id: int) -> None:
+async def _write(
+    connection: Connection, issue: Issue, draft: Draft, document_id: int, posting_id: int
+) -> None:
     taken = await connection.fetchrow(_SQL["next_number"], issue.series, issue.issued_on)
     assert taken is not None
     invoice = draft.numbered(issue.series, taken["last"], taken["last_on"])
@@ -73,8 +82,17 @@ async def _write(connection: Connection, issue: Issue, draft: Draft, document_id
         _SQL["insert_document"], issue.merchant_id, document_id, issue.series, taken["last"],
         document.doc_type.value, _first_day(document.period), document.currency, taken["last_on"],
         issue.credits_id, document.net_minor, document.vat_minor, document.gross_minor,
-        document.exact_micros, document.rounding_micros, payload, previous, chain,
+        document.exact_micros, document.rounding_micros, payload, previous, chain, invoice.paid_minor,
+        posting_id,
     )  # fmt: skip
+    if draft.deductions:
+        ids, gross, vat = zip(
+            *((part.advance.document_id, part.gross_minor, part.vat_minor) for part in draft.deductions),
+            strict=True,
+        )
+        await connection.execute(
+            _SQL["insert_document_advances"], issue.merchant_id, document_id, ids, gross, vat
+        )
     await _write_lines(connection, issue.merchant_id, document_id, document.lines, draft.credited_lines)
 
 
@@ -138,6 +156,7 @@ def document_row(row: asyncpg.Record) -> DocumentRow:
         net_minor=row["net_minor"],
         vat_minor=row["vat_minor"],
         gross_minor=row["gross_minor"],
+        paid_minor=row["paid_minor"],
         created_at=row["created_at"],
     )
 

@@ -18,11 +18,12 @@ from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, Va
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.documents import StoredDocument
 from smsgate.store.catalogue import load
-from smsgate.store.closing import first_day, month_of_day, party_of
+from smsgate.store.closing import first_day, month_of_day
 from smsgate.store.connection import Connection
 from smsgate.store.documents import document_row, write_documents
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
+from smsgate.store.profiles import party_of
 
 _SQL: Final = load("billing")
 
@@ -33,9 +34,11 @@ class PgDocuments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, merchant_id: int, ask: PageAsk, doc_type: str | None) -> Page[DocumentRow]:
+    async def page(
+        self, merchant_id: int, ask: PageAsk, doc_types: Sequence[str] | None
+    ) -> Page[DocumentRow]:
         async with self._database.transaction(merchant_id) as connection:
-            rows, more = await page_rows(connection, _SQL["documents_page"], merchant_id, ask, doc_type)
+            rows, more = await page_rows(connection, _SQL["documents_page"], merchant_id, ask, doc_types)
         return Page([document_row(row) for row in rows], more)
 
     async def get(self, merchant_id: int, document_id: int) -> StoredDocument:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -38,9 +38,9 @@ class PgVerify:
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
     await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
-    found = [*await _plain(connection), *await _documents(connection)]
+    found = [*await _plain(connection), *await _by_currency(connection, _DOCUMENTS)]
     messages, rows = await _messages(connection)
-    budgets = [Finding(*row) for name in _BUDGETS for row in await connection.fetch(_BUDGETS[name])]
+    budgets = await _by_currency(connection, _BUDGETS)
     return [*found, *budgets, *await _spent(connection), *messages], rows
 
 
@@ -55,13 +55,14 @@ async def _plain(connection: Connection) -> list[Finding]:
     return found
 
 
-async def _documents(connection: Connection) -> list[Finding]:
+async def _by_currency(connection: Connection, proofs: Mapping[str, str]) -> list[Finding]:
+    """Run proofs, of which some want to know the currencies' minor units."""
     currencies = sorted(MINOR_DIGITS)
     scales = [micros_per_minor(currency) for currency in currencies]
     found: list[Finding] = []
-    for name in _DOCUMENTS:
-        arguments = (currencies, scales) if "$1" in _DOCUMENTS[name] else ()
-        found += [Finding(*row) for row in await connection.fetch(_DOCUMENTS[name], *arguments)]
+    for sql in proofs.values():
+        arguments = (currencies, scales) if "$1" in sql else ()
+        found += [Finding(*row) for row in await connection.fetch(sql, *arguments)]
     return found
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from smsgate.clock import ManualClock
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.keyring import PUBLIC_ID_KEY, StoredKeyring, open_master_key
 from smsgate.store.pool import Database
 from tests.cli.command_shell import Shell
-from tests.store.books import Books, some_books
+from tests.store.books import IN_OCTOBER, Books, some_books
 
 SELLER = """
 [billing]
@@ -27,7 +28,7 @@ siren = "732829320"
 vat_number = "FR44732829320"
 iban = "FR1420041010050500013M02606"
 """
-SHOP, OTHER, NOBODY = 7, 8, 9
+SHOP, OTHER, NOBODY, PREPAID = 7, 8, 9, 10
 
 
 def on_database(shell: Shell, work: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
@@ -48,7 +49,7 @@ def messages(shell: Shell) -> list[str]:
 
     async def write(database: Database) -> list[str]:
         books: Books = await some_books(database)
-        for merchant_id in (SHOP, OTHER, NOBODY):
+        for merchant_id in (SHOP, OTHER, NOBODY, PREPAID):
             await books.merchant(merchant_id, profile=merchant_id != NOBODY)
         ids = await books.take(SHOP, 9)
         await books.write_messages(SHOP, ids)
@@ -100,6 +101,30 @@ def test_the_year_is_written_as_a_fec_under_its_legal_name(
     assert {len(row.split("\t")) for row in rows} == {18}
     refused = shell.run("billing", "fec", "20261")
     assert (refused.code, "PERIOD: '20261' is no month" in refused.err) == (2, True)
+
+
+def test_a_payment_has_its_invoice_the_month_deducts_it_and_the_rest_is_paid_back(
+    shell: Shell, messages: list[str]
+) -> None:
+    assert messages
+
+    async def use(database: Database) -> None:
+        await Books(database, ManualClock(IN_OCTOBER)).take(PREPAID, 8, owner=2)
+
+    shell.ok("billing", "budget", "shop-10", "--prepaid")
+    told = shell.ok("billing", "topup", "shop-10", "1", "--reference", "transfer 1", "--json").json()
+    prepayment = told["document"]
+    assert (told["paid_in"], prepayment["type"], prepayment["gross"]) == ("1.00", "386", "1.20")
+    topped = shell.ok("billing", "topup", "shop-10", "1", "--reference", "transfer 1")
+    assert f"prepayment invoice {prepayment['number']}: 1.20 EUR paid, VAT in it 0.20" in topped.out
+    on_database(shell, use)
+    (row,) = shell.ok("billing", "close", "shop-10", "2026-10", "--json").json()
+    assert (row["gross"], row["paid"]) == ("0.43", "0.43")
+    shown = shell.ok("billing", "invoice", row["number"]).out
+    assert f"deducts 0.43 of {prepayment['number']} of " in shown
+    assert "to pay 0.00 EUR" in shown
+    (credit,) = shell.ok("billing", "refund", "shop-10", "--reference", "back", "--json").json()
+    assert (credit["type"], credit["net"], credit["gross"]) == ("503", "0.64", "0.77")
 
 
 def test_a_message_is_explained_in_sentences_and_as_json(shell: Shell, messages: list[str]) -> None:

@@ -78,12 +78,16 @@ def test_a_budget_is_set_paid_in_once_for_a_reference_and_shown(shell: Shell) ->
     told = shell.ok("billing", "budget", "proved", "--prepaid", "--month-cap", "2", "--json").json()
     assert (told["prepaid"], told["available"], told["month"]["left"]) == (True, "0.00", "2.00")
     for _ in range(2):
-        told = shell.ok("billing", "topup", "proved", "5.000001", "--reference", "t1", "--json").json()
-    assert (told["paid_in"], told["available"]) == ("5.000001", "5.000001")
+        topped = shell.ok("billing", "topup", "proved", "5.01", "--reference", "t1", "--json")
+        told = topped.json()
+    assert (told["paid_in"], told["available"]) == ("5.01", "5.01")
+    assert "No prepayment invoice yet: the table [billing] does not say who sells." in topped.err
+    finer = shell.run("billing", "topup", "proved", "5.000001", "--reference", "t2")
+    assert (finer.code, "in whole minor units of EUR" in finer.err) == (1, True)
     refused = shell.run("billing", "topup", "proved", "6", "--reference", "t1")
-    assert (refused.code, "5.000001 were paid in" in refused.err) == (1, True)
+    assert (refused.code, "5.01 were paid in" in refused.err) == (1, True)
     assert shell.run("billing", "topup", "proved", "0", "--reference", "t2").code == 2
-    assert "available 5.000001, leased 0.00" in shell.ok("billing", "budget", "proved").out
+    assert "available 5.01, leased 0.00" in shell.ok("billing", "budget", "proved").out
     told = shell.ok("billing", "budget", "proved", "--month-cap", "none", "--alarm", "1.5", "--json").json()
     assert (told["month"]["cap"], told["alarm"]) == (None, "1.50")
     assert shell.ok("billing", "verify", "--json").json()["holds"] is True

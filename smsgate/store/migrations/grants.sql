@@ -1,7 +1,7 @@
 -- Who may do what. Run after the migrations at every start, so it must say the whole truth each time.
 -- sg_api sees one merchant (row-level security); sg_bulk sees all; sg_report reads; sg_audit adds. DDL is sg_owner's.
--- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, document, document_line, consent_event,
--- order_event, event;
+-- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, document, document_line, document_advance,
+-- consent_event, order_event, event;
 -- but for one thing: the flush may put the carrier's late answer in the place of "unknown" (sent.status = -1).
 -- Partitions get no grants of their own: they are reached through their parent.
 
@@ -24,7 +24,7 @@ GRANT SELECT ON
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
     consent_question, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
-    billing_period, document, document_line, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    billing_period, document, document_line, document_advance, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -52,11 +52,11 @@ GRANT SELECT ON
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
     esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, number_stop, billing_profile,
-    billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_series
+    billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_series
     TO sg_bulk;
 
 -- A cut is moved by nobody, a document and a minimum changed by nobody; closed_at is what a close still has to say.
-GRANT INSERT ON billing_period, document, document_line, charge_reversal, billing_commitment TO sg_bulk;
+GRANT INSERT ON billing_period, document, document_line, document_advance, charge_reversal, billing_commitment TO sg_bulk;
 GRANT UPDATE (closed_at) ON billing_period TO sg_bulk;
 GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat TO sg_bulk;
 
@@ -88,6 +88,7 @@ GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 GRANT SELECT, INSERT, UPDATE ON budget, budget_spent TO sg_bulk;
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_lease, budget_charge TO sg_bulk;
 GRANT SELECT, INSERT ON budget_topup TO sg_bulk;
+GRANT UPDATE (document_id) ON budget_topup TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
@@ -105,5 +106,5 @@ GRANT SELECT ON
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
     consent_state, billing_profile, billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line,
-    document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    document_advance, document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_report;

@@ -115,7 +115,7 @@ SELECT d.currency, l.kind, l.item_id, l.origin, l.vat_category, l.vat_rate_micro
     sum(CASE WHEN d.doc_type = '381' THEN -l.net_minor ELSE l.net_minor END)::bigint AS net_minor
 FROM document d
 JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
-WHERE d.merchant_id = $1 AND d.credits_id IS NULL AND l.origin = ANY($2::date[])
+WHERE d.merchant_id = $1 AND d.credits_id IS NULL AND d.doc_type IN ('380', '381') AND l.origin = ANY($2::date[])
 GROUP BY d.currency, l.kind, l.item_id, l.origin, l.vat_category, l.vat_rate_micros
 
 -- name: invoices_of_months
@@ -148,7 +148,7 @@ ORDER BY e.micros DESC, e.campaign_id
 -- name: lock_period
 -- scope: merchant
 -- Whoever writes documents of a month does it alone.
-SELECT closed_at FROM billing_period WHERE merchant_id = $1 AND month = $2 FOR UPDATE
+SELECT closed_at, starts_at, ends_at, cut_at FROM billing_period WHERE merchant_id = $1 AND month = $2 FOR UPDATE
 
 -- name: begin_series
 -- scope: control
@@ -167,8 +167,15 @@ UPDATE document_series SET last_sha256 = $2 WHERE series = $1
 -- name: insert_document
 -- scope: merchant
 INSERT INTO document (merchant_id, document_id, series, number, doc_type, month, currency, issued_on, credits_id, net_minor,
-                      vat_minor, gross_minor, exact_micros, rounding_micros, payload, previous_sha256, chain_sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                      vat_minor, gross_minor, exact_micros, rounding_micros, payload, previous_sha256, chain_sha256,
+                      paid_minor, posting_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+
+-- name: insert_document_advances
+-- scope: merchant
+INSERT INTO document_advance (merchant_id, document_id, advance_id, gross_minor, vat_minor)
+SELECT $1, $2, t.advance_id, t.gross_minor, t.vat_minor
+FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS t (advance_id, gross_minor, vat_minor)
 
 -- name: insert_document_lines
 -- scope: merchant
@@ -188,9 +195,9 @@ UPDATE billing_period SET closed_at = $3 WHERE merchant_id = $1 AND month = $2
 -- name: documents_of_month
 -- scope: merchant
 SELECT merchant_id, document_id, series, number, doc_type, month, currency, issued_on, credits_id, net_minor, vat_minor,
-    gross_minor, created_at
+    gross_minor, paid_minor, created_at
 FROM document
-WHERE merchant_id = $1 AND month = $2 AND credits_id IS NULL
+WHERE merchant_id = $1 AND month = $2 AND credits_id IS NULL AND doc_type IN ('380', '381')
 ORDER BY document_id
 
 -- name: document_by_number
@@ -208,16 +215,20 @@ SELECT valid_from, category, rate_micros, exemption, reason FROM billing_vat WHE
 -- name: document
 -- scope: merchant
 SELECT merchant_id, document_id, series, number, doc_type, month, currency, issued_on, credits_id, net_minor, vat_minor,
-    gross_minor, created_at, payload
+    gross_minor, paid_minor, created_at, payload
 FROM document
 WHERE merchant_id = $1 AND document_id = $2
+
+-- name: payload
+-- scope: merchant
+SELECT payload FROM document WHERE merchant_id = $1 AND document_id = $2
 
 -- name: documents_page
 -- scope: merchant
 SELECT document_id AS page_id, merchant_id, document_id, series, number, doc_type, month, currency, issued_on, credits_id,
-    net_minor, vat_minor, gross_minor, created_at
+    net_minor, vat_minor, gross_minor, paid_minor, created_at
 FROM document
-WHERE merchant_id = $1 AND document_id < $2 AND ($4::text IS NULL OR doc_type = $4)
+WHERE merchant_id = $1 AND document_id < $2 AND ($4::text[] IS NULL OR doc_type = ANY ($4))
 ORDER BY document_id DESC
 LIMIT $3
 

@@ -26,7 +26,7 @@ UPDATE budget SET prepaid = $2, month_cap_micros = $3, alarm_micros = $4, alarme
 -- name: write_budget
 -- scope: merchant
 UPDATE budget SET month = $2, month_ends_at = $3, paid_in_micros = $4, spent_micros = $5, leased_micros = $6,
-       month_spent_micros = $7, month_leased_micros = $8
+       month_spent_micros = $7, month_leased_micros = $8, drawn_micros = $9, refunded_micros = $10, adjusted_micros = $11
  WHERE merchant_id = $1
 
 -- name: write_short
@@ -134,3 +134,55 @@ SELECT b.*, m.timezone, budget_is_short(b) AS short,
          WHERE l.merchant_id = $1 AND l.ends_at IS NOT NULL) AS in_doubt
   FROM budget b JOIN merchant m ON m.merchant_id = b.merchant_id
  WHERE b.merchant_id = $1
+
+
+-- name: payments_without_document
+-- scope: merchant
+SELECT t.reference, t.amount_micros, t.at, b.currency
+  FROM budget_topup t JOIN budget b ON b.merchant_id = t.merchant_id
+ WHERE t.merchant_id = $1 AND t.document_id IS NULL ORDER BY t.at, t.reference LIMIT $2
+
+-- name: lock_payment
+-- scope: merchant
+SELECT document_id FROM budget_topup WHERE merchant_id = $1 AND reference = $2 FOR UPDATE
+
+-- name: payment_documented
+-- scope: merchant
+UPDATE budget_topup SET document_id = $3 WHERE merchant_id = $1 AND reference = $2
+
+-- name: payment_document
+-- scope: merchant
+SELECT document_id FROM budget_topup WHERE merchant_id = $1 AND reference = $2
+
+-- name: open_advances
+-- scope: merchant
+-- Prepayment invoices of which something is left, oldest first.
+SELECT d.document_id, d.series, d.number, d.issued_on, d.net_minor, d.vat_minor, coalesce(u.gross, 0)::bigint AS used
+  FROM document d
+  LEFT JOIN LATERAL (SELECT sum(a.gross_minor) AS gross FROM document_advance a
+                      WHERE a.merchant_id = $1 AND a.advance_id = d.document_id) u ON true
+ WHERE d.merchant_id = $1 AND d.doc_type = '386' AND d.currency = $2 AND d.gross_minor > coalesce(u.gross, 0)
+ ORDER BY d.issued_on, d.document_id LIMIT $3
+
+-- name: unbilled
+-- scope: merchant
+SELECT coalesce(sum(amount_micros), 0)::bigint FROM ledger_entry WHERE merchant_id = $1 AND account = 'unbilled' AND currency = $2
+
+-- name: charged_and_unbilled
+-- scope: merchant
+-- One statement, so one snapshot: what messages of open leases on the balance have been charged, and what no document has
+-- asked for after the month that ends at $4 and was cut at $5; $3 bounds the index. $6, $7: as in `outcomes`.
+SELECT (SELECT coalesce(sum(s.sell_micros), 0)::bigint
+          FROM budget_lease l
+         CROSS JOIN LATERAL unnest(l.message_ids) AS m (message_id)
+          JOIN sent s ON s.merchant_id = $1 AND s.message_id = m.message_id AND s.status = 0
+          LEFT JOIN price_item i ON i.item_id = s.sell_item_id
+         WHERE l.merchant_id = $1 AND l.prepaid
+           AND (i.basis IS DISTINCT FROM 'delivered' OR (
+               SELECT f.state FROM receipt f
+                WHERE f.merchant_id = $1 AND f.message_id = s.message_id AND f.segment = s.segment
+                  AND f.state = ANY ($6::smallint[])
+                ORDER BY f.received_at, f.state LIMIT 1) = $7::smallint)) AS charged,
+       (SELECT coalesce(sum(e.amount_micros), 0)::bigint FROM ledger_entry e
+         WHERE e.merchant_id = $1 AND e.account = 'unbilled' AND e.direction <> 'document' AND e.currency = $2
+           AND e.at >= $3 AND (e.at >= $5 OR e.accepted_at >= $4)) AS unbilled

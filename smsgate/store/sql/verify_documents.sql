@@ -57,28 +57,31 @@ WHERE exact_micros <> lines_exact OR rounding_micros <> exact_micros - net_minor
 
 -- name: postings
 -- scope: report
--- Documents and their postings are written together in one order.
+-- A document moves its gross less what it deducts of advances, and VAT less what stood in them; a prepayment invoice is paid, and
+-- so is what is paid back of it.
 SELECT 'I9' AS invariant, count(*) AS wrong,
     (array_agg(format('document %1$s-%2$s of merchant %3$s: the ledger has %4$s receivable, %5$s VAT and %6$s rounding for it',
                       series, number, merchant_id, receivable, vat, rounding) ORDER BY merchant_id, place))[1] AS first
 FROM (
-    SELECT d.merchant_id, d.place, d.series, d.number, coalesce(p.receivable, 0) AS receivable, coalesce(p.vat, 0) AS vat,
-        coalesce(p.rounding, 0) AS rounding, d.sign * d.gross_minor * d.scale AS gross, -d.sign * d.vat_minor * d.scale AS tax,
+    SELECT coalesce(d.merchant_id, p.merchant_id) AS merchant_id, posting_id AS place, d.series, d.number,
+        coalesce(p.receivable, 0) AS receivable, coalesce(p.vat, 0) AS vat, coalesce(p.rounding, 0) AS rounding,
+        CASE WHEN d.doc_type IN ('386', '503') THEN 0 ELSE d.sign * (d.gross_minor - d.paid_minor) * d.scale END AS gross,
+        -d.sign * (d.vat_minor - CASE WHEN d.doc_type = '380' THEN d.deducted ELSE 0 END) * d.scale AS tax,
         d.sign * d.rounding_micros AS rounded
     FROM (
-        SELECT d.*, s.scale, CASE WHEN d.doc_type = '381' THEN -1 ELSE 1 END AS sign,
-            row_number() OVER (PARTITION BY d.merchant_id ORDER BY d.document_id) AS place
+        SELECT d.*, s.scale, CASE WHEN d.doc_type IN ('381', '503') THEN -1 ELSE 1 END AS sign,
+            (SELECT coalesce(sum(a.vat_minor), 0) FROM document_advance a
+             WHERE a.merchant_id = d.merchant_id AND a.document_id = d.document_id) AS deducted
         FROM document d
         JOIN unnest($1::text[], $2::bigint[]) AS s (currency, scale) ON s.currency = d.currency
-        WHERE d.doc_type IN ('380', '381') AND (d.gross_minor <> 0 OR d.rounding_micros <> 0)
+        WHERE d.doc_type IN ('380', '381', '386', '503')
     ) d
     FULL JOIN (
-        SELECT merchant_id, sum(amount_micros) FILTER (WHERE account = 'receivable') AS receivable,
+        SELECT merchant_id, posting_id, sum(amount_micros) FILTER (WHERE account = 'receivable') AS receivable,
             sum(amount_micros) FILTER (WHERE account = 'vat') AS vat,
-            sum(amount_micros) FILTER (WHERE account = 'rounding') AS rounding,
-            row_number() OVER (PARTITION BY merchant_id ORDER BY posting_id) AS place
+            sum(amount_micros) FILTER (WHERE account = 'rounding') AS rounding
         FROM ledger_entry WHERE direction = 'document' GROUP BY merchant_id, posting_id
-    ) p USING (merchant_id, place)
+    ) p USING (merchant_id, posting_id)
 ) x
 WHERE (receivable, vat, rounding) IS DISTINCT FROM (gross, tax, rounded);
 
@@ -112,7 +115,7 @@ FROM (
     FROM (
         SELECT d.merchant_id, d.credits_id, l.credits_line, sum(l.quantity) AS quantity, sum(l.net_minor) AS net
         FROM document d JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
-        WHERE d.credits_id IS NOT NULL GROUP BY 1, 2, 3
+        WHERE d.doc_type = '381' AND d.credits_id IS NOT NULL GROUP BY 1, 2, 3
     ) c
     JOIN document_line o ON o.merchant_id = c.merchant_id AND o.document_id = c.credits_id AND o.line = c.credits_line
     JOIN document d ON d.merchant_id = o.merchant_id AND d.document_id = o.document_id
@@ -121,7 +124,7 @@ FROM (
     UNION ALL
     SELECT d.merchant_id, d.document_id, l.line, format('line %1$s of document %2$s-%3$s credits nothing', l.line, d.series, d.number)
     FROM document d JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
-    WHERE d.credits_id IS NOT NULL AND NOT EXISTS (
+    WHERE d.doc_type = '381' AND d.credits_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM document_line o WHERE o.merchant_id = d.merchant_id AND o.document_id = d.credits_id AND o.line = l.credits_line)
     UNION ALL
     SELECT o.merchant_id, o.document_id, 0, format('document %1$s-%2$s: more VAT is credited than it has', o.series, o.number)
@@ -186,8 +189,8 @@ SELECT 'I8' AS invariant, count(*) AS wrong,
 FROM (
     SELECT series, number,
         concat_ws(' ', p->>'code', p->>'currency', p->>'issued_on', p->>'net_minor', p->>'vat_minor', p->>'gross_minor',
-                  p->>'exact_micros', p->>'rounding_micros', jsonb_array_length(p->'lines')) AS paper,
-        concat_ws(' ', doc_type, currency, issued_on, net_minor, vat_minor, gross_minor, exact_micros, rounding_micros,
+                  p->>'exact_micros', p->>'rounding_micros', p->>'paid_minor', jsonb_array_length(p->'lines')) AS paper,
+        concat_ws(' ', doc_type, currency, issued_on, net_minor, vat_minor, gross_minor, exact_micros, rounding_micros, paid_minor,
                   (SELECT count(*) FROM document_line l WHERE l.merchant_id = d.merchant_id AND l.document_id = d.document_id)) AS told
     FROM (SELECT *, convert_from(payload, 'UTF8')::jsonb AS p FROM document) d
 ) x
