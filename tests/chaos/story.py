@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from smsgate.billing.periods import month_of
+from smsgate.clock import SystemClock
 from smsgate.store.verify import findings_of
 from tests.chaos.books import read_smsc, read_tables, still_open
 from tests.chaos.cashier import money_comes, prove_money
@@ -23,6 +25,8 @@ from tests.chaos.town import IN_DOUBT_MAX, LOOK_FAILED, Town, a_town
 from tests.chaos.traffic import GROUP, Traffic, settle_in
 from tests.chaos.waiting import Waits, time_passes
 
+MERCHANT: Final = "boxman"  # of the scene, and its zone
+ZONE: Final = "Europe/Paris"
 INTERVAL_S: Final = 2.0  # between two campaigns: half of the carrier's rate, so that what waits is caught up
 AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
 GROUPS_MIN: Final = 12
@@ -55,6 +59,7 @@ async def kill_and_prove(
         async with town.database() as connection:
             tables = await read_tables(connection)
             books = await _books_check(connection)
+        exported = await _export_check(town)
         smsc = read_smsc(town.journal)
         groups_of = {mark: traffic.groups[number] for mark, number in traffic.group_of.items()}
         checks = prove(
@@ -70,6 +75,7 @@ async def kill_and_prove(
         checks += [
             *prove_money(smsc, money, tables.ledger["sell_micros"]),
             books,
+            exported,
             _process_check(town, killer),
             _stop_check(killer),
             _intake_check(traffic),
@@ -110,6 +116,21 @@ async def _books_check(connection: asyncpg.Connection[asyncpg.Record]) -> Check:
         findings, rows = await findings_of(connection)
     wrong = [f"{found.invariant} in {found.wrong} rows: {found.first}" for found in findings if found.wrong]
     return Check("billing verify holds", wrong, rows)
+
+
+async def _export_check(town: Town) -> Check:
+    """Export the month as an operator does, and have the file proved; each command tells by its exit code."""
+    month = f"{month_of(SystemClock().now(), ZONE)}"
+    path = str(town.directory / "usage.csv")
+    wrong = []
+    for command in (
+        ("billing", "export", MERCHANT, month, "--as", "csv", "--output", path),
+        ("billing", "verify", "--export", path),
+    ):
+        code, said = await town.command(*command)
+        if code:
+            wrong.append(f"{' '.join(command[:2])} ends with {code}: {said}")
+    return Check("an exported file has the sums of the ledger", wrong)
 
 
 async def until_quiet(town: Town, limit_s: float = QUIET_LIMIT_S) -> float:

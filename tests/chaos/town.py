@@ -134,6 +134,18 @@ class Town:
                 found[int(path.name)] = title
         return found
 
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run a command of smsgate beside the gateway; return its exit code and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, "--config", str(self.directory / "smsgate.toml"),
+            cwd=self.directory,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, said = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, said.decode(errors="replace").strip()
+
     @asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """Look at the tables as somebody who may see all of them."""
