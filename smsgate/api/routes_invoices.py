@@ -159,23 +159,25 @@ def invoicing(call: Call) -> Invoicing:
     return found
 
 
-async def _list(call: Call, *doc_types: DocumentType) -> Answer:
+async def document_page(call: Call, *doc_types: DocumentType) -> Answer:
     page = await invoicing(call).documents.page(
         call.merchant_id, call.page_ask(Kind.DOCUMENT), [doc_type.value for doc_type in doc_types]
     )
-    return call.page_answer(Page[DocumentSummary], [_summary(call, row) for row in page.rows], page.has_more)
+    return call.page_answer(
+        Page[DocumentSummary], [document_summary(call, row) for row in page.rows], page.has_more
+    )
 
 
 async def list_invoices(call: Call) -> Answer:
-    return await _list(call, DocumentType.INVOICE)
+    return await document_page(call, DocumentType.INVOICE)
 
 
 async def list_credit_notes(call: Call) -> Answer:
-    return await _list(call, *CREDITS)
+    return await document_page(call, *CREDITS)
 
 
 async def list_prepayments(call: Call) -> Answer:
-    return await _list(call, DocumentType.PREPAYMENT)
+    return await document_page(call, DocumentType.PREPAYMENT)
 
 
 async def _one(call: Call, *doc_types: DocumentType) -> StoredDocument:
@@ -185,8 +187,12 @@ async def _one(call: Call, *doc_types: DocumentType) -> StoredDocument:
     return document
 
 
+async def document_detail(call: Call, doc_type: DocumentType) -> Answer:
+    return _detail(call, await _one(call, doc_type))
+
+
 async def get_invoice(call: Call) -> Answer:
-    return _detail(call, await _one(call, DocumentType.INVOICE))
+    return await document_detail(call, DocumentType.INVOICE)
 
 
 async def get_credit_note(call: Call) -> Answer:
@@ -197,7 +203,7 @@ async def get_prepayment(call: Call) -> Answer:
     return _detail(call, await _one(call, DocumentType.PREPAYMENT))
 
 
-async def _file(call: Call, form: str, *doc_types: DocumentType) -> Answer:
+async def document_file(call: Call, form: str, *doc_types: DocumentType) -> Answer:
     document = await _one(call, *doc_types)
     octets = await asyncio.to_thread(invoicing(call).render, document.invoice, form)
     name = document.row.number.replace("/", "-")
@@ -205,27 +211,27 @@ async def _file(call: Call, form: str, *doc_types: DocumentType) -> Answer:
 
 
 async def get_invoice_pdf(call: Call) -> Answer:
-    return await _file(call, "pdf", DocumentType.INVOICE)
+    return await document_file(call, "pdf", DocumentType.INVOICE)
 
 
 async def get_invoice_xml(call: Call) -> Answer:
-    return await _file(call, "xml", DocumentType.INVOICE)
+    return await document_file(call, "xml", DocumentType.INVOICE)
 
 
 async def get_credit_note_pdf(call: Call) -> Answer:
-    return await _file(call, "pdf", *CREDITS)
+    return await document_file(call, "pdf", *CREDITS)
 
 
 async def get_credit_note_xml(call: Call) -> Answer:
-    return await _file(call, "xml", *CREDITS)
+    return await document_file(call, "xml", *CREDITS)
 
 
 async def get_prepayment_pdf(call: Call) -> Answer:
-    return await _file(call, "pdf", DocumentType.PREPAYMENT)
+    return await document_file(call, "pdf", DocumentType.PREPAYMENT)
 
 
 async def get_prepayment_xml(call: Call) -> Answer:
-    return await _file(call, "xml", DocumentType.PREPAYMENT)
+    return await document_file(call, "xml", DocumentType.PREPAYMENT)
 
 
 async def create_credit_note(call: Call) -> Answer:
@@ -233,13 +239,13 @@ async def create_credit_note(call: Call) -> Answer:
     documents = invoicing(call).documents
     document = await documents.by_id(call.decode(Kind.DOCUMENT, body.invoice))
     asked = None if body.lines is None else [(line.line, line.quantity) for line in body.lines]
-    return _summary(call, await documents.credit(document, asked))
+    return document_summary(call, await documents.credit(document, asked))
 
 
 async def close_month(call: Call) -> Answer:
     month = Month.parse(call.body_as(CloseMonth).month)
     rows = await invoicing(call).closing.close(call.path_id(Kind.MERCHANT), month)
-    return Documents(data=[_summary(call, row) for row in rows])
+    return Documents(data=[document_summary(call, row) for row in rows])
 
 
 async def get_profile(call: Call) -> Answer:
@@ -285,7 +291,7 @@ def _summary_fields(call: Call, row: DocumentRow) -> dict[str, object]:
     }
 
 
-def _summary(call: Call, row: DocumentRow) -> DocumentSummary:
+def document_summary(call: Call, row: DocumentRow) -> DocumentSummary:
     return DocumentSummary.model_validate(_summary_fields(call, row))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 class LineKind(StrEnum):
     USAGE = "usage"
+    PAYOUT = "payout"  # a merchant's part of premium messages to one short code
     COMMITMENT = "commitment"  # the shortfall of a minimum, or what of it comes back
     PREPAYMENT = "prepayment"  # what was paid before it is served
 

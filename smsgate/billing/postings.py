@@ -26,6 +26,8 @@ class Account(StrEnum):
     ROUNDING = "rounding"  # what documents round away, and what they round up
     CASH = "cash"  # what a merchant paid before it sends
     PREPAID = "prepaid"  # what is owed for it in messages
+    PAYOUT = "payout"  # what is owed to the merchant for premium messages
+    PAYOUT_COST = "payout_cost"
 
 
 class PostingKey(NamedTuple):

@@ -28,6 +28,7 @@ COMMANDS: Final = (
     ),
     Command("topup", "billing_budget", "Book a payment to a merchant's balance.", "topup", "TOPUP_"),
     Command("refund", "billing_budget", "Pay back what is left of a balance.", "refund", "REFUND_"),
+    Command("payout", "billing_payout", "Pay a merchant's premium month out.", "payout"),
     Command("fec", "billing_fec", "Write issued documents as accounting entries.", "fec"),
     Command("verify", "billing_verify", "Prove prices, charges, ledger and documents.", "verify"),
     Command("document", "billing_document", "Make a document again from its stored payload.", "document"),

@@ -16,6 +16,7 @@ from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.loops import Loop
 from smsgate.flows.prepaying import Prepaying
+from smsgate.flows.payouts import Payouts
 from smsgate.invoicing.forms import Form, rendered
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
@@ -24,6 +25,7 @@ from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
 from smsgate.store.prepaying import PgPrepaid
+from smsgate.store.payouts import PgPayouts
 
 CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
 
@@ -38,6 +40,7 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
         commitments=Commitments(PgCommitments(services.database), clock),
         fec=Fec(PgFec(services.database), seller),
+        payouts=Payouts(PgPayouts(services.database), seller, clock, next_id),
         render=_render,
     )
 

@@ -67,6 +67,7 @@ class BillingMerchant:
 
     merchant_id: int
     name: str
+    slug: str
     zone_name: str
     currency: str
     buyer: Buyer | None

@@ -10,6 +10,7 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
+from smsgate.flows.payouts import Payouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +21,5 @@ class Invoicing:
     documents: Documents
     commitments: Commitments
     fec: Fec
+    payouts: Payouts
     render: Callable[[Invoice, str], bytes]

@@ -122,6 +122,7 @@ def _title(invoice: Invoice, words: Wording) -> str:
         DocumentType.CREDIT_NOTE: words.credit_note,
         DocumentType.PREPAYMENT: words.prepayment,
         DocumentType.PREPAYMENT_CREDIT: words.prepayment_credit,
+        DocumentType.SELF_BILLED: words.self_billed,
     }
     return titles.get(invoice.code, words.invoice)
 
@@ -264,7 +265,8 @@ def _foot(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         size=SMALL_PT,
         grey=True,
     )
-    paper.say(words.trace, size=SMALL_PT, grey=True)
+    if invoice.code is not DocumentType.SELF_BILLED:
+        paper.say(words.trace, size=SMALL_PT, grey=True)
 
 
 def _results(paper: _Paper, invoice: Invoice, words: Wording) -> None:

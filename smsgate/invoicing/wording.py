@@ -20,6 +20,7 @@ class Wording:
     credit_note: str
     prepayment: str
     prepayment_credit: str
+    self_billed: str
     number: str
     issued: str
     due: str

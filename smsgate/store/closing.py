@@ -158,6 +158,24 @@ class PgClosing(PgPrepayments):
         ]
 
 
+async def billing_merchant(connection: Connection, merchant_id: int) -> BillingMerchant:
+    """
+    Return who is billed.
+
+    Raises:
+        NotFound: no such merchant.
+    """
+    row = await connection.fetchrow(_SQL["billing_merchant"], merchant_id)
+    if row is None:
+        raise NotFound("No such merchant.")
+    buyer = None
+    if row["legal_name"] is not None:
+        buyer = Buyer(party_of(row), row["language"], row["payment_days"])
+    return BillingMerchant(
+        row["merchant_id"], row["name"], row["slug"], row["timezone"], row["currency"], buyer
+    )
+
+
 def first_day(month: Month) -> date:
     return date(month.year, month.month, 1)
 
@@ -234,11 +252,12 @@ async def _billed(connection: Connection, merchant_id: int, origins: Sequence[da
     billed = Billed()
     for row in await connection.fetch(_SQL["billed"], merchant_id, origins):
         origin, currency = month_of_day(row["origin"]), row["currency"]
-        if LineKind(row["kind"]) is LineKind.USAGE:
+        kind = LineKind(row["kind"])
+        if kind is LineKind.USAGE:
             vat = Vat(row["vat_category"], row["vat_rate_micros"])
             billed.counts[row["item_id"], origin][vat] += row["quantity"]
             billed.nets[currency, origin] += row["net_minor"]
-        else:
+        elif kind is LineKind.COMMITMENT:
             billed.shortfalls[currency, origin] += row["net_minor"]
     return billed
 

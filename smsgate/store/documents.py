@@ -15,7 +15,7 @@ from typing import Final
 
 import asyncpg
 
-from smsgate.billing.documents import Line
+from smsgate.billing.documents import DocumentType, Line
 from smsgate.billing.invoices import canonical_json, check_invoice
 from smsgate.billing.issuing import Draft
 from smsgate.billing.numbering import number_text
@@ -30,6 +30,7 @@ from smsgate.store.flushing import insert_postings
 
 _SQL: Final = load("billing")
 DIRECTION: Final = "document"  # of the ledger's entries that a document makes
+PAYOUT: Final = "payout"  # the same, of a self-billed one
 
 
 async def issue(connection: Connection, issue: Issue) -> list[DocumentRow]:
@@ -124,7 +125,7 @@ def _posting(issue: Issue, draft: Draft, posting_id: int) -> list[PostingLine]:
             account=account.value,
             currency=draft.document.currency,
             amount_micros=amount,
-            direction=DIRECTION,
+            direction=PAYOUT if draft.document.doc_type is DocumentType.SELF_BILLED else DIRECTION,
             item_id=0,
             campaign_id=None,
             carrier_id=0,
@@ -141,6 +142,13 @@ async def documents_of(connection: Connection, merchant_id: int, month: Month) -
     """Return what the close of a month wrote, in the order of the numbers."""
     rows = await connection.fetch(_SQL["documents_of_month"], merchant_id, _first_day(month))
     return [document_row(row) for row in rows]
+
+
+async def stored_row(connection: Connection, merchant_id: int, document_id: int) -> DocumentRow:
+    """Return a document that stands in the database."""
+    row = await connection.fetchrow(_SQL["document"], merchant_id, document_id)
+    assert row is not None
+    return document_row(row)
 
 
 def document_row(row: asyncpg.Record) -> DocumentRow:

@@ -16,6 +16,7 @@ from smsgate.store.pool import Database
 
 _SQL: Final = load("verify")
 _DOCUMENTS: Final = load("verify_documents")
+_PAYOUTS: Final = load("verify_payouts")
 _BUDGETS: Final = load("verify_budgets")
 _SPENT: Final = load("verify_spent")
 _FINALS: Final = sorted(FINAL)
@@ -38,7 +39,9 @@ class PgVerify:
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
     await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
-    found = [*await _plain(connection), *await _by_currency(connection, _DOCUMENTS)]
+    found = await _plain(connection)
+    for proofs in (_DOCUMENTS, _PAYOUTS):
+        found += await _by_currency(connection, proofs)
     messages, rows = await _messages(connection)
     budgets = await _by_currency(connection, _BUDGETS)
     return [*found, *budgets, *await _spent(connection), *messages], rows

@@ -11,11 +11,13 @@ from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
+from smsgate.flows.payouts import Payouts
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
+from smsgate.store.payouts import PgPayouts
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, Caller
 from tests.store.books import SELLER, Books, some_books
@@ -34,6 +36,7 @@ def with_invoicing(api: Api, database: Database, books: Books) -> None:
         Documents(PgDocuments(database), SELLER, books.clock, next_id),
         Commitments(PgCommitments(database), books.clock),
         Fec(PgFec(database), SELLER),
+        Payouts(PgPayouts(database), SELLER, books.clock, next_id),
         lambda invoice, form: f"{form} of {invoice.number}".encode(),
     )
 

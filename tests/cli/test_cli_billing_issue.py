@@ -87,6 +87,34 @@ def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[st
     assert "Merchant 9, 2026-10, waits: shop-9 has no billing profile." in found.err
 
 
+def test_a_premium_month_is_seen_before_it_is_paid_out(
+    shell: Shell, messages: list[str], tmp_path: Path
+) -> None:
+    assert messages
+    given = tmp_path / "premium.csv"
+    given.write_text(
+        "short_code,retail_price,vat_rate,carrier_share,merchant_share,billed\n81234,0.50,20,60,70,3\n"
+    )
+    refused = shell.run("billing", "payout", "shop-9", "2026-10", str(given))
+    assert (refused.code, "has no billing profile" in refused.err) == (1, True)
+    unknown = shell.run("billing", "payout", "shop-8", "2026-10", str(given))
+    assert (unknown.code, "no valid VAT number" in unknown.err) == (1, True)
+
+    async def mend(database: Database) -> None:
+        async with database.control() as connection:
+            await connection.execute("UPDATE billing_profile SET vat_number = 'FR96552100554'")
+
+    on_database(shell, mend)
+    seen = shell.run("billing", "payout", "shop-8", "2026-10", str(given))
+    assert (seen.code, "Nothing is written yet" in seen.err) == (1, True)
+    assert "net 0.53, VAT S 0.11, gross 0.64 EUR" in seen.out
+    made = shell.ok("billing", "payout", "shop-8", "2026-10", str(given), "--yes", "--json").json()
+    assert (made["number"], made["gross"]) == ("P-shop-8-2026-000001", "0.64")
+    given.write_text(given.read_text().replace(",3\n", ",x\n"))
+    wrong = shell.run("billing", "payout", "shop-8", "2026-10", str(given))
+    assert (wrong.code, "line 2: billed 'x' is no number" in wrong.err) == (2, True)
+
+
 def test_the_year_is_written_as_a_fec_under_its_legal_name(
     shell: Shell, messages: list[str], tmp_path: Path
 ) -> None:

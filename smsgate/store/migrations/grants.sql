@@ -90,6 +90,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON budget_lease, budget_charge TO sg_bulk;
 GRANT SELECT, INSERT ON budget_topup TO sg_bulk;
 GRANT UPDATE (document_id) ON budget_topup TO sg_bulk;
 
+-- A payout stands, with what it was made of.
+GRANT SELECT ON payout, payout_line TO sg_api, sg_report;
+GRANT SELECT, INSERT ON payout, payout_line TO sg_bulk;
+
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
 GRANT SELECT, INSERT ON inbound_decision TO sg_bulk;

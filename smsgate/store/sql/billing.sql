@@ -1,6 +1,6 @@
 -- name: billing_merchant
 -- scope: merchant
-SELECT m.merchant_id, m.name, m.timezone, m.language, m.currency, p.legal_name, p.street, p.postcode, p.city, p.country,
+SELECT m.merchant_id, m.name, m.slug, m.timezone, m.language, m.currency, p.legal_name, p.street, p.postcode, p.city, p.country,
     p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days
 FROM merchant m
 LEFT JOIN billing_profile p ON p.merchant_id = m.merchant_id
