@@ -1,4 +1,4 @@
-"""What a merchant may still send for: its balance, its month's cap, what gateways have leased of them."""
+"""What a merchant may still send for: its balance, its caps, what gateways have leased of them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ class BudgetMonth(AnswerModel):
     spent: str
 
 
+class BudgetDay(AnswerModel):
+    day: str = Field(description="Of the merchant's time zone.")
+    cap: str | None
+    left: str | None = Field(description="Of the cap; null: there is none.")
+    leased: str
+    spent: str
+
+
 class BudgetAnswer(AnswerModel):
     """paid_in = available + leased + spent + refunded, to the micro-unit, without VAT."""
 
@@ -43,6 +51,7 @@ class BudgetAnswer(AnswerModel):
     refunded: str = Field(description="Paid back.")
     alarm: str = Field(description="`budget.low` is told when no more than this is left.")
     month: BudgetMonth
+    day: BudgetDay
     held: str | None = Field(description="`budget`: messages wait for money.")
 
 
@@ -58,7 +67,7 @@ ROUTES: Final = (
         "GET",
         "/v1/budget",
         get_budget,
-        "The prepaid balance and the month's cap",
+        "The prepaid balance and the caps",
         Scope.BILLING_READ,
         response=BudgetAnswer,
         errors=("budget_missing",),

@@ -2,28 +2,32 @@
 Budgets: what a merchant may send for, shared by gateways that take leases on it (R14, I13, I14).
 
 A lease is money set aside for messages that one gateway may write. Until it is settled it counts whole, so
-the leases and what was spent are never more than what was paid in, nor than the month's cap. Settled, it is
-what its messages were charged, and the rest comes back. A cap counts in the month in which a lease was taken.
+the leases and what was spent are never more than what was paid in, nor than the caps of the month and of the
+day. Settled, it is what its messages were charged, and the rest comes back. Caps count in the month and on
+the day on which a lease was taken.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+
+NO_DAY: Final = date.min  # before the first day that was counted
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """
-    `spent` and `leased` are of the balance, `month_spent` and `month_leased` of the month's cap. `drawn` is
-    what invoices deducted of what was paid in, `refunded` what was paid back of it. Closes make `spent` what
-    is drawn or will be: `adjusted` is what they added to it, or took from it.
+    `spent` and `leased` are of the balance, `month_spent` and `month_leased` of the month's cap; the day's
+    are named alike. `drawn` is what invoices deducted of what was paid in, `refunded` what was paid back of
+    it. Closes make `spent` what is drawn or will be: `adjusted` is what they added to it, or took from it.
 
-    `month` is the first day of a month of the merchant's zone; what is of an earlier one concerns no cap now.
+    `month` is the first day of a month of the merchant's zone, `day` one of its days; what is of an earlier
+    one concerns no cap now.
     """
 
     prepaid: bool
@@ -37,6 +41,10 @@ class Budget:
     drawn_micros: int = 0
     refunded_micros: int = 0
     adjusted_micros: int = 0
+    day_cap_micros: int | None = None
+    day: date = NO_DAY
+    day_spent_micros: int = 0
+    day_leased_micros: int = 0
 
     @property
     def balance_micros(self) -> int:
@@ -56,11 +64,17 @@ class Budget:
         return self.month_cap_micros - self.month_spent_micros - self.month_leased_micros
 
     @property
+    def day_left_micros(self) -> int | None:
+        """Return what the day's cap still lets through; None: there is no cap."""
+        if self.day_cap_micros is None:
+            return None
+        return self.day_cap_micros - self.day_spent_micros - self.day_leased_micros
+
+    @property
     def left_micros(self) -> int | None:
         """Return what can be leased now; None: nothing bounds it."""
         bounds = [self.balance_micros] if self.prepaid else []
-        if (left := self.month_left_micros) is not None:
-            bounds.append(left)
+        bounds += [left for left in (self.month_left_micros, self.day_left_micros) if left is not None]
         return max(0, min(bounds)) if bounds else None
 
     def in_month(self, month: date) -> Budget:
@@ -68,6 +82,12 @@ class Budget:
         if month <= self.month:
             return self
         return replace(self, month=month, month_spent_micros=0, month_leased_micros=0)
+
+    def on_day(self, day: date) -> Budget:
+        """Return the budget as it is on `day`; a day before its own changes nothing."""
+        if day <= self.day:
+            return self
+        return replace(self, day=day, day_spent_micros=0, day_leased_micros=0)
 
     def leasing(self, micros: int) -> Budget:
         """Set money aside, which must be there."""
@@ -78,11 +98,14 @@ class Budget:
             self,
             leased_micros=self.leased_micros + (micros if self.prepaid else 0),
             month_leased_micros=self.month_leased_micros + micros,
+            day_leased_micros=self.day_leased_micros + micros,
         )
 
-    def settling(self, released_micros: int, spent_micros: int, *, month: date, prepaid: bool) -> Budget:
+    def settling(
+        self, released_micros: int, spent_micros: int, *, month: date, day: date, prepaid: bool
+    ) -> Budget:
         """
-        End `released_micros` of a lease that was taken in `month`, of which its messages cost `spent_micros`.
+        End `released_micros` of a lease that was taken on `day`, of which its messages cost `spent_micros`.
 
         `prepaid` says whether the lease was taken on the balance.
         """
@@ -100,6 +123,12 @@ class Budget:
                 settled,
                 month_leased_micros=self.month_leased_micros - released_micros,
                 month_spent_micros=self.month_spent_micros + spent_micros,
+            )
+        if day == self.day:
+            settled = replace(
+                settled,
+                day_leased_micros=self.day_leased_micros - released_micros,
+                day_spent_micros=self.day_spent_micros + spent_micros,
             )
         return settled
 

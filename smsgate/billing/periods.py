@@ -83,6 +83,14 @@ def month_bounds(month: Month, zone_name: str) -> tuple[datetime, datetime]:
     return start.astimezone(UTC), end.astimezone(UTC)
 
 
+def day_bounds(day: date, zone_name: str) -> tuple[datetime, datetime]:
+    """Return (starts_at, ends_at) in UTC of a calendar day; it may have an hour more or less."""
+    local = zone(zone_name)
+    following = day + timedelta(days=1)
+    start, end = (datetime(each.year, each.month, each.day, tzinfo=local) for each in (day, following))
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
 def month_of(instant: datetime, zone_name: str) -> Month:
     assert instant.tzinfo is not None
     local = instant.astimezone(zone(zone_name))

@@ -23,14 +23,14 @@ from smsgate.money import micros_from_text, minor_to_text
 from smsgate.store.budget_terms import PgBudgets
 
 BUDGET_HELP: Final = (
-    "Show what a merchant may still send for, or set it: a balance paid in before, a cap on each month, or "
-    "both.\n\nWithout a budget nothing bounds what it sends. Gateways that run follow within a second. Exit "
-    "code 1: there is no budget, or the cap is below what this month has spent."
+    "Show what a merchant may still send for, or set it: a balance paid in before, caps on each month and on "
+    "each day, or all of them.\n\nWithout a budget nothing bounds what it sends. Gateways that run follow "
+    "within a second. Exit code 1: there is no budget, or a cap is below what its month or day has spent."
 )
 BUDGET_EPILOG: Final = examples(
     "smsgate billing budget boxman",
     "smsgate billing budget boxman --prepaid --alarm 50",
-    "smsgate billing budget boxman --month-cap 2500.00",
+    "smsgate billing budget boxman --month-cap 2500.00 --day-cap 200",
     "smsgate billing budget boxman --no-prepaid --month-cap none",
 )
 TOPUP_HELP: Final = (
@@ -67,6 +67,9 @@ def budget(
     month_cap: Annotated[
         str | None, typer.Option(metavar="AMOUNT|none", help="For each month of its time zone.")
     ] = None,
+    day_cap: Annotated[
+        str | None, typer.Option(metavar="AMOUNT|none", help="For each day of its time zone.")
+    ] = None,
     alarm: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="Tell the shop when no more than this is left.")
     ] = None,
@@ -77,6 +80,8 @@ def budget(
         prepaid=prepaid,
         month_cap_micros=None if month_cap in {None, NONE} else _amount("--month-cap", month_cap or ""),
         without_cap=month_cap == NONE,
+        day_cap_micros=None if day_cap in {None, NONE} else _amount("--day-cap", day_cap or ""),
+        without_day_cap=day_cap == NONE,
         alarm_micros=None if alarm is None else _amount("--alarm", alarm),
     )
 
@@ -165,9 +170,10 @@ def _show(state: BudgetState | None, as_json: bool, document: DocumentRow | None
             f"(in doubt {view['in_doubt']}), spent {view['spent']}"
         )
         show(f"on invoices {view['deducted']} deducted, paid back {view['refunded']} {currency}")
-    month = view["month"]
-    cap = "no cap" if month["cap"] is None else f"cap {month['cap']}, left {month['left']}"
-    show(f"{month['month']}: {cap}, leased {month['leased']}, spent {month['spent']} {currency}")
+    for span in ("month", "day"):
+        told = view[span]
+        cap = "no cap" if told["cap"] is None else f"cap {told['cap']}, left {told['left']}"
+        show(f"{told[span]}: {cap}, leased {told['leased']}, spent {told['spent']} {currency}")
     show(f"alarm at {view['alarm']} {currency}")
     if view["held"]:
-        show("held: budget. Messages wait for a top-up, another cap or the next month.")
+        show("held: budget. Messages wait for a top-up, another cap, the next day or month.")

@@ -15,8 +15,8 @@ from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.loops import Loop
-from smsgate.flows.prepaying import Prepaying
 from smsgate.flows.payouts import Payouts
+from smsgate.flows.prepaying import Prepaying
 from smsgate.invoicing.forms import Form, rendered
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
@@ -24,8 +24,8 @@ from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
-from smsgate.store.prepaying import PgPrepaid
 from smsgate.store.payouts import PgPayouts
+from smsgate.store.prepaying import PgPrepaid
 
 CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 from smsgate.billing.budgets import Budget
-from smsgate.billing.periods import month_bounds, month_of
+from smsgate.billing.periods import day_bounds, local_date, month_bounds, month_of
 from smsgate.flows.records import ChunkKey
 from smsgate.money import micros_to_text
 
@@ -55,6 +55,8 @@ class BudgetTerms:
     prepaid: bool | None = None
     month_cap_micros: int | None = None
     without_cap: bool = False
+    day_cap_micros: int | None = None
+    without_day_cap: bool = False
     alarm_micros: int | None = None
 
 
@@ -73,6 +75,18 @@ class Month(NamedTuple):
     ends_at: datetime
 
 
+class Day(NamedTuple):
+    """A day of the merchant's zone."""
+
+    date: date
+    ends_at: datetime
+
+
+def day_at(now: datetime, zone_name: str) -> Day:
+    day = local_date(now, zone_name)
+    return Day(day, day_bounds(day, zone_name)[1])
+
+
 def month_at(now: datetime, zone_name: str) -> Month:
     month = month_of(now, zone_name)
     return Month(date(month.year, month.month, 1), month_bounds(month, zone_name)[1])
@@ -81,7 +95,6 @@ def month_at(now: datetime, zone_name: str) -> Month:
 def budget_view(state: BudgetState) -> dict[str, Any]:
     """Return a budget as API and command line show it; amounts as text, exact."""
     budget = state.budget
-    left = budget.month_left_micros
     return {
         "currency": state.currency,
         "prepaid": budget.prepaid,
@@ -95,13 +108,24 @@ def budget_view(state: BudgetState) -> dict[str, Any]:
         "alarm": micros_to_text(state.alarm_micros),
         "month": {
             "month": f"{budget.month:%Y-%m}",
-            "cap": None if budget.month_cap_micros is None else micros_to_text(budget.month_cap_micros),
-            "left": None if left is None else micros_to_text(left),
+            "cap": _or_none(budget.month_cap_micros),
+            "left": _or_none(budget.month_left_micros),
             "leased": micros_to_text(budget.month_leased_micros),
             "spent": micros_to_text(budget.month_spent_micros),
         },
+        "day": {
+            "day": budget.day.isoformat(),
+            "cap": _or_none(budget.day_cap_micros),
+            "left": _or_none(budget.day_left_micros),
+            "leased": micros_to_text(budget.day_leased_micros),
+            "spent": micros_to_text(budget.day_spent_micros),
+        },
         "held": "budget" if state.short else None,
     }
+
+
+def _or_none(micros: int | None) -> str | None:
+    return None if micros is None else micros_to_text(micros)
 
 
 class LeaseStore(Protocol):
@@ -129,7 +153,7 @@ class BudgetStore(Protocol):
 
         Raises:
             NotFound: there is no such merchant.
-            Invalid: more was spent or leased this month than the cap would allow.
+            Invalid: more was spent or leased this month, or this day, than the cap would allow.
         """
         ...
 

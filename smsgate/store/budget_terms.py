@@ -9,10 +9,10 @@ from typing import Final
 import asyncpg
 
 from smsgate.billing.budgets import Budget
-from smsgate.billing.periods import month_bounds, month_of
+from smsgate.billing.periods import day_bounds, month_bounds, month_of
 from smsgate.billing.postings import Account
 from smsgate.errors import Conflict, Invalid, NotFound
-from smsgate.flows.budget_records import BudgetState, BudgetTerms, month_at
+from smsgate.flows.budget_records import BudgetState, BudgetTerms, day_at, month_at
 from smsgate.flows.ledger import PostingLine
 from smsgate.ids import quarter_hour_of
 from smsgate.money import micros_to_text
@@ -41,20 +41,17 @@ class PgBudgets:
                 connection, merchant_id, now
             )
             row, budget = locked.row, locked.budget
-            cap = budget.month_cap_micros if terms.month_cap_micros is None else terms.month_cap_micros
-            cap = None if terms.without_cap else cap
             used = budget.month_spent_micros + budget.month_leased_micros
-            if terms.month_cap_micros is not None and cap is not None and cap < used:
-                raise Invalid(
-                    f"{micros_to_text(used)} {row['currency']} are spent or leased this month already, more "
-                    "than this cap: pause the campaigns to send nothing more"
-                )
+            _check_cap(terms.month_cap_micros, used, row["currency"], "month")
+            used = budget.day_spent_micros + budget.day_leased_micros
+            _check_cap(terms.day_cap_micros, used, row["currency"], "day")
             await locked.write()
             await connection.execute(
                 SQL["set_terms"],
                 merchant_id,
                 row["prepaid"] if terms.prepaid is None else terms.prepaid,
-                cap,
+                None if terms.without_cap else _given(terms.month_cap_micros, budget.month_cap_micros),
+                None if terms.without_day_cap else _given(terms.day_cap_micros, budget.day_cap_micros),
                 row["alarm_micros"] if terms.alarm_micros is None else terms.alarm_micros,
             )
             return await _read(connection, merchant_id, now)
@@ -80,19 +77,35 @@ class PgBudgets:
             return await _read(connection, merchant_id, now)
 
 
+def _given(wanted: int | None, before: int | None) -> int | None:
+    return before if wanted is None else wanted
+
+
+def _check_cap(cap_micros: int | None, used_micros: int, currency: str, span: str) -> None:
+    if cap_micros is not None and cap_micros < used_micros:
+        raise Invalid(
+            f"{micros_to_text(used_micros)} {currency} are spent or leased this {span} already, more than "
+            "this cap: pause the campaigns to send nothing more"
+        )
+
+
 async def _made(connection: Connection, merchant_id: int, now: datetime) -> Locked:
-    """Make a budget without balance and cap; what the month was charged so far is spent."""
+    """Make a budget without balance and caps; what month and day were charged so far is spent."""
     merchant = await connection.fetchrow(SQL["merchant_terms"], merchant_id)
     if merchant is None:
         raise NotFound("no such merchant")
     zone, currency, month = merchant["timezone"], merchant["currency"], month_at(now, merchant["timezone"])
     began_at, _ends_at = month_bounds(month_of(now, zone), zone)
     charged = await connection.fetchval(SQL["charged_since"], merchant_id, currency, began_at)
-    spent = max(0, charged)
-    made = await connection.fetchval(SQL["insert_budget"], merchant_id, currency, *month, spent, now)
+    spent, day = max(0, charged), day_at(now, zone)
+    dawn, _midnight = day_bounds(day.date, zone)
+    today = max(0, await connection.fetchval(SQL["charged_since"], merchant_id, currency, dawn))
+    made = await connection.fetchval(
+        SQL["insert_budget"], merchant_id, currency, *month, spent, *day, today, now
+    )
     if made:
         await add_spent(
-            connection, Spending(merchant_id, NO_LEASE, month.first_day, prepaid=False), (), spent
+            connection, Spending(merchant_id, NO_LEASE, month.first_day, None, prepaid=False), (), spent
         )
     locked = await Locked.find(connection, merchant_id, now)
     assert locked is not None
@@ -133,5 +146,6 @@ async def _read(connection: Connection, merchant_id: int, now: datetime) -> Budg
 
 
 def _state(row: asyncpg.Record, now: datetime) -> BudgetState:
-    budget: Budget = budget_of(row).in_month(month_at(now, row["timezone"]).first_day)
+    zone = row["timezone"]
+    budget: Budget = budget_of(row).in_month(month_at(now, zone).first_day).on_day(day_at(now, zone).date)
     return BudgetState(budget, row["currency"], row["alarm_micros"], row["in_doubt"], bool(row["short"]))

@@ -23,6 +23,7 @@ from smsgate.flows.budget_records import (
     SHORT_FOR_S,
     LeaseAsk,
     Settled,
+    day_at,
     month_at,
 )
 from smsgate.flows.commerce_records import EventColumns
@@ -40,11 +41,12 @@ NO_LEASE: Final = 0  # `budget_charge.lease_id` of what was spent before the bud
 
 
 class Spending(NamedTuple):
-    """Of which lease something was spent, in which month, and whether of the balance."""
+    """Of which lease something was spent, when it was taken (None: by no lease), whether of the balance."""
 
     merchant_id: int
     lease_id: int
     month: date
+    day: date | None
     prepaid: bool
 
 
@@ -57,17 +59,20 @@ class Locked:
     row: asyncpg.Record
     budget: Budget
     month_ends_at: datetime
+    day_ends_at: datetime
 
     @classmethod
     async def find(cls, connection: Connection, merchant_id: int, now: datetime) -> Locked | None:
-        """Lock the budget, as it is in the merchant's month of `now`; None: there is none."""
+        """Lock the budget, as it is in the merchant's month and on its day of `now`; None: there is none."""
         row = await connection.fetchrow(SQL["lock_budget"], merchant_id)
         if row is None:
             return None
         month = month_at(now, row["timezone"])
-        budget = budget_of(row).in_month(month.first_day)
+        day = day_at(now, row["timezone"])
+        budget = budget_of(row).in_month(month.first_day).on_day(day.date)
         ends_at = month.ends_at if budget.month == month.first_day else row["month_ends_at"]
-        return cls(connection, merchant_id, row, budget, ends_at)
+        day_ends_at = day.ends_at if budget.day == day.date else row["day_ends_at"]
+        return cls(connection, merchant_id, row, budget, ends_at, day_ends_at)
 
     async def write(self) -> None:
         budget = self.budget
@@ -75,10 +80,13 @@ class Locked:
             SQL["write_budget"], self.merchant_id, budget.month, self.month_ends_at, budget.paid_in_micros,
             budget.spent_micros, budget.leased_micros, budget.month_spent_micros, budget.month_leased_micros,
             budget.drawn_micros, budget.refunded_micros, budget.adjusted_micros,
+            budget.day, self.day_ends_at, budget.day_spent_micros, budget.day_leased_micros,
         )  # fmt: skip
 
     def settle(self, lease: asyncpg.Record, released: int, spent: int = 0) -> None:
-        self.budget = self.budget.settling(released, spent, month=lease["month"], prepaid=lease["prepaid"])
+        self.budget = self.budget.settling(
+            released, spent, month=lease["month"], day=lease["day"], prepaid=lease["prepaid"]
+        )
 
 
 class PgLeases:
@@ -112,7 +120,7 @@ class PgLeases:
         ids = list(ask.message_ids[:count])
         await locked.connection.execute(
             SQL["insert_lease"], ask.merchant_id, self._next_id(), ask.owner, *chunk, budget.month,
-            budget.prepaid, min(ids), max(ids), ids, list(ask.micros[:count]), total,
+            budget.day, budget.prepaid, min(ids), max(ids), ids, list(ask.micros[:count]), total,
         )  # fmt: skip
         locked.budget = budget.leasing(total)
 
@@ -204,7 +212,7 @@ async def _narrow(
     else:
         await locked.connection.execute(SQL["delete_lease"], *head)
     if spent:
-        spending = Spending(*head, lease["month"], lease["prepaid"])
+        spending = Spending(*head, lease["month"], lease["day"], lease["prepaid"])
         await add_spent(locked.connection, spending, [message_id for message_id, _ in charged], spent)
 
 
@@ -212,9 +220,11 @@ async def add_spent(
     connection: Connection, spending: Spending, message_ids: Sequence[int], micros: int
 ) -> None:
     """Count what was spent in its month, and for which messages: who verifies holds the one to the other."""
-    merchant_id, lease_id, month, prepaid = spending
+    merchant_id, lease_id, month, day, prepaid = spending
     await connection.execute(SQL["add_spent"], merchant_id, month, prepaid, micros)
-    await connection.execute(SQL["add_charge"], merchant_id, lease_id, month, prepaid, message_ids, micros)
+    await connection.execute(
+        SQL["add_charge"], merchant_id, lease_id, month, day, prepaid, message_ids, micros
+    )
 
 
 async def _settle(locked: Locked, lease_id: int, now: datetime) -> bool:
@@ -261,4 +271,8 @@ def budget_of(row: asyncpg.Record) -> Budget:
         drawn_micros=row["drawn_micros"],
         refunded_micros=row["refunded_micros"],
         adjusted_micros=row["adjusted_micros"],
+        day_cap_micros=row["day_cap_micros"],
+        day=row["day"],
+        day_spent_micros=row["day_spent_micros"],
+        day_leased_micros=row["day_leased_micros"],
     )

@@ -158,24 +158,6 @@ class PgClosing(PgPrepayments):
         ]
 
 
-async def billing_merchant(connection: Connection, merchant_id: int) -> BillingMerchant:
-    """
-    Return who is billed.
-
-    Raises:
-        NotFound: no such merchant.
-    """
-    row = await connection.fetchrow(_SQL["billing_merchant"], merchant_id)
-    if row is None:
-        raise NotFound("No such merchant.")
-    buyer = None
-    if row["legal_name"] is not None:
-        buyer = Buyer(party_of(row), row["language"], row["payment_days"])
-    return BillingMerchant(
-        row["merchant_id"], row["name"], row["slug"], row["timezone"], row["currency"], buyer
-    )
-
-
 def first_day(month: Month) -> date:
     return date(month.year, month.month, 1)
 

@@ -10,9 +10,10 @@ from smsgate.errors import Conflict
 from smsgate.flows.billing_records import BillingMerchant, DocumentRow, Issue
 from smsgate.money import minor_to_text
 from smsgate.store.catalogue import load
-from smsgate.store.closing import billing_merchant, first_day
+from smsgate.store.closing import first_day
 from smsgate.store.documents import stored_row, write_documents
 from smsgate.store.pool import Database
+from smsgate.store.profiles import billing_merchant
 
 _SQL: Final = load("payouts")
 

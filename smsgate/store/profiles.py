@@ -29,7 +29,9 @@ async def billing_merchant(connection: Connection, merchant_id: int) -> BillingM
     buyer = None
     if row["legal_name"] is not None:
         buyer = Buyer(party_of(row), row["language"], row["payment_days"])
-    return BillingMerchant(row["merchant_id"], row["name"], row["timezone"], row["currency"], buyer)
+    return BillingMerchant(
+        row["merchant_id"], row["name"], row["slug"], row["timezone"], row["currency"], buyer
+    )
 
 
 def party_of(row: asyncpg.Record) -> Party:

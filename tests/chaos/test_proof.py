@@ -190,13 +190,26 @@ def test_who_was_held_and_has_no_outcome_or_no_earlier_offer_is_seen() -> None:
 # -- money: a merchant that has paid for two offers at 10 s and for two more at 20 s
 
 
-def money_of(cap: int = 4, **budget: int) -> Money:
-    said = {"paid_in_micros": 4 * PRICE_MICROS, "spent_micros": 3 * PRICE_MICROS, "leased_micros": 0} | budget
+def money_of(
+    cap: int = 4,
+    *,
+    paid_in_micros: int = 4 * PRICE_MICROS,
+    spent_micros: int = 3 * PRICE_MICROS,
+    leased_micros: int = 0,
+) -> Money:
+    budget = Budget(
+        True,
+        None,
+        NOW.date(),
+        paid_in_micros=paid_in_micros,
+        spent_micros=spent_micros,
+        leased_micros=leased_micros,
+    )
     return Money(
         paid=[Raised(10.0, 2 * PRICE_MICROS), Raised(20.0, 2 * PRICE_MICROS)],
         cap=[Raised(10.0, cap * PRICE_MICROS)],
         waited=1,
-        state=BudgetState(Budget(True, None, NOW.date(), **said), "EUR", 0, 0, short=False),
+        state=BudgetState(budget, "EUR", 0, 0, short=False),
     )
 
 

@@ -201,3 +201,27 @@ async def test_a_budget_that_comes_while_a_campaign_is_sending_bounds_the_rest(d
             held = world.log.submits
         assert held < 400
         assert (await state(world)).budget.spent_micros == 0
+
+
+async def test_a_cap_on_the_day_holds_to_the_micro_and_the_rest_goes_on_the_next_day(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=150) as world:
+        account, now = an_account(world), datetime.now(UTC)
+        await account.set_terms(MERCHANT, BudgetTerms(day_cap_micros=60 * UNIT_MICROS + 1), now)
+        campaign_id = await world.campaign(chunk=40)
+        async with world.gateway():
+            await eventually(lambda: world.submitted(60))
+            await eventually(lambda: settled(world))
+            assert (await state(world)).short
+            assert world.log.submits == 60
+            # The day is over: what it spent is of the day before, as it is for everybody who looks now.
+            await world.execute("UPDATE budget SET day = day - 1, day_ends_at = now()")
+            await world.execute("UPDATE budget_charge SET day = day - 1")
+            await eventually(lambda: world.submitted(120))
+            await eventually(lambda: settled(world))
+            assert world.log.submits == 120
+            await verified(world)
+            await account.set_terms(MERCHANT, BudgetTerms(without_day_cap=True), datetime.now(UTC))
+            await eventually(lambda: world.finished(campaign_id))
+        assert Counter(world.log.by_destination.values()) == {1: 150}

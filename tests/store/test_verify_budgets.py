@@ -129,7 +129,8 @@ CORRUPTIONS = {
         "WITH gone AS (DELETE FROM budget_lease WHERE ends_at IS NULL AND cardinality(message_ids) = 2 "
         "RETURNING held_micros) "
         "UPDATE budget b SET leased_micros = leased_micros - held_micros, "
-        "month_leased_micros = month_leased_micros - held_micros FROM gone g",
+        "month_leased_micros = month_leased_micros - held_micros, "
+        "day_leased_micros = day_leased_micros - held_micros FROM gone g",
         "I14", "is charged 45000 micros, and no lease has it",
     ),
     "a message counts in two leases": Corruption(
@@ -150,7 +151,8 @@ CORRUPTIONS = {
     "a lease holds less than its message is charged, in every sum": Corruption(
         "WITH less AS (UPDATE budget_lease SET micros[1] = micros[1] - 1, held_micros = held_micros - 1 "
         "WHERE cardinality(message_ids) = 2) "
-        "UPDATE budget SET leased_micros = leased_micros - 1, month_leased_micros = month_leased_micros - 1",
+        "UPDATE budget SET leased_micros = leased_micros - 1, month_leased_micros = month_leased_micros - 1, "
+        "day_leased_micros = day_leased_micros - 1",
         "I14", "is charged 45000 micros, its lease holds 44999",
     ),
 }  # fmt: skip

@@ -10,9 +10,10 @@ SELECT currency, timezone FROM merchant WHERE merchant_id = $1
 
 -- name: insert_budget
 -- scope: merchant
--- What the month was charged before counts against a cap.
-INSERT INTO budget (merchant_id, currency, prepaid, month, month_ends_at, month_spent_micros, began_at)
-VALUES ($1, $2, false, $3, $4, $5, $6) ON CONFLICT (merchant_id) DO NOTHING RETURNING month_spent_micros
+-- What the month and the day were charged before counts against a cap.
+INSERT INTO budget (merchant_id, currency, prepaid, month, month_ends_at, month_spent_micros, day, day_ends_at, day_before_micros,
+                    day_spent_micros, began_at)
+VALUES ($1, $2, false, $3, $4, $5, $6, $7, $8, $8, $9) ON CONFLICT (merchant_id) DO NOTHING RETURNING month_spent_micros
 
 -- name: charged_since
 -- scope: merchant
@@ -21,12 +22,15 @@ SELECT coalesce(sum(amount_micros), 0)::bigint FROM ledger_entry
 
 -- name: set_terms
 -- scope: merchant
-UPDATE budget SET prepaid = $2, month_cap_micros = $3, alarm_micros = $4, alarmed_at = NULL, short_until = NULL WHERE merchant_id = $1
+UPDATE budget SET prepaid = $2, month_cap_micros = $3, day_cap_micros = $4, alarm_micros = $5, alarmed_at = NULL, short_until = NULL
+ WHERE merchant_id = $1
 
 -- name: write_budget
 -- scope: merchant
 UPDATE budget SET month = $2, month_ends_at = $3, paid_in_micros = $4, spent_micros = $5, leased_micros = $6,
-       month_spent_micros = $7, month_leased_micros = $8, drawn_micros = $9, refunded_micros = $10, adjusted_micros = $11
+       month_spent_micros = $7, month_leased_micros = $8, drawn_micros = $9, refunded_micros = $10, adjusted_micros = $11,
+       day_before_micros = CASE WHEN day = $12 THEN day_before_micros ELSE 0 END, day = $12, day_ends_at = $13, day_spent_micros = $14,
+       day_leased_micros = $15
  WHERE merchant_id = $1
 
 -- name: write_short
@@ -46,16 +50,16 @@ SELECT no FROM campaign_chunk
 
 -- name: overlapping
 -- scope: merchant
-SELECT lease_id, month, prepaid, message_ids, micros, held_micros FROM budget_lease
+SELECT lease_id, month, day, prepaid, message_ids, micros, held_micros FROM budget_lease
  WHERE merchant_id = $1 AND first_id <= $3 AND last_id >= $2
    AND message_ids && $4::bigint[]
  ORDER BY lease_id
 
 -- name: insert_lease
 -- scope: merchant
-INSERT INTO budget_lease (merchant_id, lease_id, owner, campaign_id, chunk_no, fence, month, prepaid, first_id, last_id, message_ids, micros,
-                          held_micros)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO budget_lease (merchant_id, lease_id, owner, campaign_id, chunk_no, fence, month, day, prepaid, first_id, last_id, message_ids,
+                          micros, held_micros)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 -- name: narrow_lease
 -- scope: merchant
@@ -89,12 +93,12 @@ SELECT merchant_id, lease_id FROM budget_lease WHERE ends_at <= $1
 
 -- name: lease_of
 -- scope: merchant
-SELECT lease_id, month, prepaid, message_ids, micros, held_micros, ends_at FROM budget_lease WHERE merchant_id = $1 AND lease_id = $2
+SELECT lease_id, month, day, prepaid, message_ids, micros, held_micros, ends_at FROM budget_lease WHERE merchant_id = $1 AND lease_id = $2
 
 -- name: add_charge
 -- scope: merchant
-INSERT INTO budget_charge AS c (merchant_id, lease_id, month, prepaid, message_ids, spent_micros)
-SELECT $1, $2, $3, $4, coalesce(range_agg(int8range(id, id, '[]')), '{}'), $6 FROM unnest($5::bigint[]) AS t (id)
+INSERT INTO budget_charge AS c (merchant_id, lease_id, month, day, prepaid, message_ids, spent_micros)
+SELECT $1, $2, $3, $4, $5, coalesce(range_agg(int8range(id, id, '[]')), '{}'), $7 FROM unnest($6::bigint[]) AS t (id)
     ON CONFLICT (merchant_id, lease_id, month, prepaid) DO UPDATE
    SET message_ids = c.message_ids + excluded.message_ids, spent_micros = c.spent_micros + excluded.spent_micros
 

@@ -119,6 +119,26 @@ FROM (
                         WHERE m.merchant_id = b.merchant_id AND m.month = b.month) s
 ) x WHERE what IS NOT NULL;
 
+-- name: day_caps
+-- scope: report
+-- What the day was charged before the budget came is no lease's.
+SELECT 'I14' AS invariant, count(*) AS wrong,
+    (array_agg(format('budget of merchant %1$s on %2$s: %3$s', merchant_id, day, what) ORDER BY merchant_id))[1] AS first
+FROM (
+    SELECT b.merchant_id, b.day, CASE
+        WHEN b.day_leased_micros <> h.held THEN format('%1$s micros are leased, its leases hold %2$s', b.day_leased_micros, h.held)
+        WHEN b.day_spent_micros <> b.day_before_micros + s.spent
+            THEN format('%1$s micros are spent, its leases were charged %2$s', b.day_spent_micros, b.day_before_micros + s.spent)
+        WHEN b.day_cap_micros < b.day_spent_micros + b.day_leased_micros
+            THEN format('%1$s micros are spent or leased, the cap is %2$s', b.day_spent_micros + b.day_leased_micros, b.day_cap_micros)
+        END AS what
+    FROM budget b
+    CROSS JOIN LATERAL (SELECT coalesce(sum(k.held_micros), 0) AS held FROM budget_lease k
+                        WHERE k.merchant_id = b.merchant_id AND k.day = b.day) h
+    CROSS JOIN LATERAL (SELECT coalesce(sum(c.spent_micros), 0) AS spent FROM budget_charge c
+                        WHERE c.merchant_id = b.merchant_id AND c.day = b.day) s
+) x WHERE what IS NOT NULL;
+
 -- name: leases
 -- scope: report
 -- A lease holds what its messages may cost, and no message has money in two of them.

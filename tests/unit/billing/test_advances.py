@@ -213,7 +213,7 @@ def test_after_each_close_what_can_be_sent_for_is_what_the_account_owes_less_wha
         assert left is not None
         leased = min(left, in_hand + charged)
         open_, settled = min(in_hand, leased), max(0, leased - in_hand)
-        budget = budget.leasing(leased).settling(settled, settled, month=DAY, prepaid=True)
+        budget = budget.leasing(leased).settling(settled, settled, month=DAY, day=DAY, prepaid=True)
         in_lease = open_ // 2  # of the open lease, half of the messages are charged
         asked = max(0, settled + other)
         drawn = min(asked, budget.drawable_micros(in_lease))
@@ -223,7 +223,7 @@ def test_after_each_close_what_can_be_sent_for_is_what_the_account_owes_less_wha
         assert budget.drawn_micros <= budget.spent_micros + budget.leased_micros
         exact = budget.account_micros - budget.leased_micros
         assert budget.balance_micros == max(0, exact)
-        budget = budget.settling(open_, in_lease, month=DAY, prepaid=True)
+        budget = budget.settling(open_, in_lease, month=DAY, day=DAY, prepaid=True)
 
 
 def test_the_books_owe_an_advance_until_an_invoice_deducts_it_and_the_customer_owes_the_rest() -> None:
