@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed
+from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed, priced
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
@@ -321,6 +321,8 @@ def _doubtful_number(text: TakenApart, heard: Heard, yes: list[str]) -> Unsure |
         return "two_numbers", "More than one number is named."
     if numbers and not yes and (place := placed(text, heard.segments)):
         return "placed_number", f"A number behind {place!r} may be a time, a place or a share."
+    if numbers and priced(text, heard.segments):
+        return "priced", "The number may be what the customer would pay."
     if numbers and numbered(text, heard.segments):
         return "numbered_item", "The number stands behind what is sold and may name it."
     if numbers and numbers[0] > QUANTITY_NOUN_MAX and shared().order_nouns.issuperset(yes):

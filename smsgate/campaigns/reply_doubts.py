@@ -49,6 +49,18 @@ def placed(text: TakenApart, segments: list[Segment]) -> str:
     return ""
 
 
+def priced(text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether a number may be the price of what a verb of taking has taken: "I'll take it for 5"."""
+    return any(
+        taken.category in {"buy", "pronoun"}
+        and word.category == "function"
+        and number.category == "number"
+        and text.tokens[word.end - 1] in shared().price_words
+        and text.tokens[taken.end - 1] not in shared().price_words
+        for taken, word, number in zip(segments, segments[1:], segments[2:], strict=False)
+    )
+
+
 def owned(text: TakenApart, segments: list[Segment]) -> bool:
     """Return whether a thing is called the customer's own: "my ticket" is not what is offered."""
     return any(

@@ -116,6 +116,7 @@ class Shared(NamedTuple):
     closings: frozenset[str]
     order_nouns: frozenset[str]
     before_numbers: frozenset[str]
+    price_words: frozenset[str]
     possessives: frozenset[str]
     relatives: frozenset[str]
     offered: tuple[str, ...]  # what words begin with that name what is offered
@@ -287,6 +288,7 @@ def shared() -> Shared:
         offered=tuple(e[0] for e in entries_of(common["offered"])),
         possessives=frozenset(e[0] for e in entries_of(common["possessives"])),
         before_numbers=frozenset(" ".join(e) for e in entries_of(common["before_numbers"])),
+        price_words=frozenset(e[0] for e in entries_of(common["price_words"])),
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
         real_words=frozenset(e[0] for e in entries_of(common["real_words"])),
