@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.offers import says_all_of_an_offer
+from smsgate.campaigns.reply_tokens import clean
 from smsgate.campaigns.tables import table
 from smsgate.campaigns.texts import LANGUAGES, kinds
 
@@ -72,7 +73,7 @@ def _offer(text: str) -> OwnText | None:
 @cache
 def _templates() -> tuple[_Template, ...]:
     texts = table("texts.toml")
-    found = {texts[language][kind]: kind for language in LANGUAGES for kind in kinds()}
+    found = {clean(texts[language][kind]): kind for language in LANGUAGES for kind in kinds()}
     return tuple(_Template(kind, _longest(template), template) for template, kind in found.items())
 
 

@@ -1,5 +1,7 @@
 """
-Every text that the gateway itself sends to a customer: one GSM segment, whatever the fields hold.
+Every text that the gateway itself sends to a customer: one segment, whatever the fields hold.
+
+A segment holds 160 septets of GSM 03.38, or 70 UTF-16 units in the languages of other alphabets.
 
 The templates are data (`texts.toml`). Names give way when there is no room, amounts and numbers never.
 """
@@ -7,25 +9,32 @@ The templates are data (`texts.toml`). Names give way when there is no room, amo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.campaigns.tables import table
 from smsgate.errors import Invalid
 from smsgate.protocol.gsm0338 import encode_gsm, is_gsm, suggest
 from smsgate.protocol.segmentation import SINGLE_SEPTETS
 
-LANGUAGES: Final = ("fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr")
+UCS2_LANGUAGES: Final = ("ru", "ar")
+LANGUAGES: Final = (
+    "fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr", *UCS2_LANGUAGES,
+)  # fmt: skip
 FALLBACK_LANGUAGE: Final = "en"
+SINGLE_UNITS: Final = 70  # UTF-16 units of a segment in UCS-2 (3GPP TS 23.038)
 # Characters a field may have; these are printed whole or refused, so every text can be planned for its worst
 # case.
 FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
     "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
     "reason": 30, "topic": 44, "orders": 44, "word": 14,
 }  # fmt: skip
-# Names are cut down to these septets before anything optional is left out, and never below.
+# The same where a segment is UCS-2, of what the gateway itself fills in: its words there are no longer.
+UCS2_CHARACTERS_MAX: Final[dict[str, int]] = {"topic": 30, "word": 7}
+# Names are cut down to these septets or units before anything optional is left out, and never below.
 NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
+NAME_UNITS_MIN: Final[dict[str, int]] = {"shop": 3, "item": 6, "names": 20}
 
 VALUES_KEPT: Final = 4_096  # of fields and languages: shops, items and amounts come again and again
 
@@ -71,19 +80,21 @@ def other_yes(said: str, quantity: int, language: str) -> str:
 
 def system_text(kind: str, language: str, **fields: str | int) -> str:
     """
-    Return the text of `kind` in `language` (English when we have no other), at most 160 septets.
+    Return the text of `kind` in `language` (English when we have no other), in one segment.
 
-    Characters outside GSM 03.38 in names are replaced (`suggest`) or left out: a receipt must go out.
+    Characters outside GSM 03.38 in names are replaced (`suggest`) or left out where the language is written
+    in them: a receipt must go out.
 
     Raises:
         Invalid: `field_missing` or `field_too_long`; what stands in no name is never cut.
     """
-    values = {name: _gsm(written) for name, value in fields.items() if (written := str(value))}
+    air = _UCS2 if spoken(language) in UCS2_LANGUAGES else _GSM
+    values = {name: air.written(written) for name, value in fields.items() if (written := str(value))}
     for name, value in values.items():
-        if len(value) > FIELD_CHARACTERS_MAX.get(name, 10_000):
-            raise Invalid(f"{name} has over {FIELD_CHARACTERS_MAX[name]} characters", code="field_too_long")
+        if len(value) > air.characters_max.get(name, 10_000):
+            raise Invalid(f"{name} has over {air.characters_max[name]} characters", code="field_too_long")
     for chosen in _choices(kind, spoken(language), frozenset(values)):
-        text = _fit(chosen, values)
+        text = _fit(chosen, values, air)
         if text is not None:
             return text
     raise AssertionError(f"{kind}/{language} is too long even without its optional parts")
@@ -104,6 +115,12 @@ def _keeping(template: str, optional: list[str]) -> str:
     return _OPTIONAL.sub(lambda match: match[1] if match[1] in optional else "", template)
 
 
+def field_characters_max(name: str, language: str) -> int:
+    """Return how many characters a field may have; names have no limit, they are cut."""
+    air = _UCS2 if spoken(language) in UCS2_LANGUAGES else _GSM
+    return air.characters_max.get(name, 10_000)
+
+
 @cache
 def _template(kind: str, language: str) -> str:
     return _of_language(table("texts.toml"), language)[kind]
@@ -122,40 +139,64 @@ def _names(piece: str) -> set[str]:
     return set(_PLACE.findall(piece))
 
 
-def _fit(template: str, values: dict[str, str]) -> str | None:
+class _Air(NamedTuple):
+    """How one alphabet is measured: the units of a segment, of a text, and those that a name keeps."""
+
+    units_max: int
+    units: Callable[[str], int]
+    names_min: dict[str, int]
+    written: Callable[[str], str]
+    characters_max: dict[str, int]
+
+
+def _fit(template: str, values: dict[str, str], air: _Air) -> str | None:
     """Return the filled template, names cut as far as needed; None when that is not enough."""
     used = dict(values)
     for name in ("item", "shop", "names"):
-        over = _septets(_fill(template, used)) - SINGLE_SEPTETS
+        over = air.units(_fill(template, used)) - air.units_max
         if over <= 0:
             break
         places = template.count(f"{{{name}}}")
         if places:
-            room = max(_septets(used[name]) - -(-over // places), NAME_SEPTETS_MIN[name])
-            used[name] = _cut(used[name], room)
+            room = max(air.units(used[name]) - -(-over // places), air.names_min[name])
+            used[name] = _cut(used[name], room, air)
     text = _fill(template, used)
-    return text if _septets(text) <= SINGLE_SEPTETS else None
+    return text if air.units(text) <= air.units_max else None
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
     return _PLACE.sub(lambda match: values[match[1]], template)
 
 
-def _septets(text: str) -> int:
-    return len(encode_gsm(text))
-
-
-def _cut(name: str, septets_max: int) -> str:
-    """Return the name in at most `septets_max` septets, its cut shown by a dot."""
-    if _septets(name) <= septets_max:
+def _cut(name: str, units_max: int, air: _Air) -> str:
+    """Return the name in at most `units_max` units, its cut shown by a dot."""
+    if air.units(name) <= units_max:
         return name
     kept = name
-    while _septets(kept) > septets_max - 1:
+    while air.units(kept) > units_max - 1:
         kept = kept[:-1]
     return f"{kept.rstrip()}."
 
 
+def _septets(text: str) -> int:
+    return len(encode_gsm(text))
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-be")) // 2
+
+
 @lru_cache(VALUES_KEPT)
 def _gsm(value: str) -> str:
-    flat = " ".join(value.split())
+    flat = _flat(value)
     return flat if is_gsm(flat) else "".join(suggest(char) or "" for char in flat)
+
+
+def _flat(value: str) -> str:
+    return " ".join(value.split())
+
+
+_GSM: Final = _Air(SINGLE_SEPTETS, _septets, NAME_SEPTETS_MIN, _gsm, FIELD_CHARACTERS_MAX)
+_UCS2: Final = _Air(
+    SINGLE_UNITS, _utf16_units, NAME_UNITS_MIN, _flat, FIELD_CHARACTERS_MAX | UCS2_CHARACTERS_MAX
+)

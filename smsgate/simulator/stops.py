@@ -19,7 +19,7 @@ _INVITATION: Final = re.compile(
 )
 _MEANING: Final = re.compile(r"\bOK\s*(?:=|pour\b|to\s|för\b)", re.IGNORECASE)
 # "OK = order, NO = no": a question back by the gateway, which an offer does not ask.
-_CHOICE: Final = re.compile(r"\b(?:NON|NO|NEJ|NEIN|NEE|NEI|NAO|EI|NIE|HAYIR)\s*=", re.IGNORECASE)
+_CHOICE: Final = re.compile(r"\b(?:NON|NO|NEJ|NEIN|NEE|NEI|NAO|EI|NIE|HAYIR|НЕТ|لا)\s*=", re.IGNORECASE)
 _STOP: Final = re.compile(
     r"\W*(?:stop+|stopp|arr[eêé]te?[rz]?|d[ée]sabonne[rz]?|unsubscribe|avsluta|stop\s*(?:sms|pub|all|tout)?)"
     r"(?:\s+\w+){0,2}\W*",

@@ -6,7 +6,7 @@ import pytest
 
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.texts import LANGUAGES, kinds, system_text
-from tests.unit.campaigns.test_texts import USUAL
+from tests.unit.campaigns.test_texts import usual
 
 OFFERS = (
     (
@@ -28,8 +28,8 @@ STOPS = ("STOP", "stop svp", "arrêtez", "leave me alone", "laissez-moi tranquil
 
 def own_texts(language: str) -> list[str]:
     """Return every text in a language, with what is optional and without it."""
-    bare = {**USUAL, **dict.fromkeys(OPTIONAL, "")}
-    texts = [system_text(kind, language, **USUAL) for kind in kinds()]
+    bare = {**usual(language), **dict.fromkeys(OPTIONAL, "")}
+    texts = [system_text(kind, language, **usual(language)) for kind in kinds()]
     return texts + [system_text(kind, language, **bare) for kind in kinds() if kind != "order_action"]
 
 

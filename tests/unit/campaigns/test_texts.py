@@ -10,11 +10,14 @@ from smsgate.campaigns.tables import table
 from smsgate.campaigns.texts import (
     FIELD_CHARACTERS_MAX,
     LANGUAGES,
+    UCS2_LANGUAGES,
+    field_characters_max,
     kinds,
     other_yes,
     spoken,
     system_text,
     told_word,
+    topic_text,
 )
 from smsgate.errors import Invalid
 from smsgate.protocol.segmentation import measure
@@ -41,26 +44,40 @@ for _name, _limit in FIELD_CHARACTERS_MAX.items():
     WORST[_name] = "€" * (_limit // 2) + "8" * (_limit - _limit // 2)
 
 
+def usual(language: str) -> dict[str, str | int]:
+    """Return what fields mostly hold; words of the language itself where a field holds those."""
+    topic = topic_text(["polls", "appointments"], language)
+    return {**USUAL, "topic": topic, "word": told_word("withdraw", language)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_of_a_language_fit_the_places_that_texts_have_for_them(language: str) -> None:
+    words = [told_word(name, language) for name in ("yes", "cancel", "withdraw")]
+    assert max(map(len, [*words, "OK 8888"])) <= field_characters_max("word", language)
+    topics = topic_text(["offers", "location", "polls", "appointments"], language)
+    assert len(topics) <= field_characters_max("topic", language)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", kinds())
-def test_every_text_fits_one_gsm_segment_in_its_worst_case(kind: str, language: str) -> None:
+def test_every_text_fits_one_segment_of_its_alphabet_in_its_worst_case(kind: str, language: str) -> None:
     worst: dict[str, str | int] = {
-        **WORST,
+        **{name: str(value)[: field_characters_max(name, language)] for name, value in WORST.items()},
         "total": "8" * 13 + "€",
         "order": "8" * 12,
         "quantity": "8888",
         "maximum": "8888",
     }
-    for fields in (USUAL, worst):
+    for fields in (usual(language), worst):
         air = measure(system_text(kind, language, **fields))
-        assert (air.encoding, air.segments) == ("gsm7", 1)
+        assert (air.encoding, air.segments) == ("ucs2" if language in UCS2_LANGUAGES else "gsm7", 1)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", kinds())
 def test_amounts_and_numbers_are_never_cut(kind: str, language: str) -> None:
     fields: dict[str, str | int] = {
-        **USUAL,
+        **usual(language),
         "shop": "S" * 90,
         "item": "I" * 200,
         "total": "123456,78 EUR",
@@ -83,12 +100,13 @@ def test_every_language_has_every_text_with_the_same_fields(language: str) -> No
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_but_the_shops_confirmation_says_confirmed_or_paid(language: str) -> None:
     claim = re.compile(
-        r"confirm|bekräft|bestätigt|bevestig|bekræft|bekreft|vahvist|potwierdz|onayla|charged$|débitée|paid|payé",
+        r"confirm|bekräft|bestätigt|bevestig|bekræft|bekreft|vahvist|potwierdz|onayla|принят:|قبول|charged$|débitée|paid|payé",
         re.IGNORECASE,
     )
     for kind in kinds():
         if kind != "order_confirmed":
-            assert not claim.search(system_text(kind, language, **USUAL)), kind
+            text = system_text(kind, language, **usual(language))
+            assert not claim.search(text), kind
 
 
 def test_the_receipt_tells_item_number_total_order_and_how_to_cancel() -> None:
@@ -115,14 +133,16 @@ def test_the_receipt_tells_item_number_total_order_and_how_to_cancel() -> None:
         ("fi", "EI"),
         ("pl", "NIE"),
         ("tr", "HAYIR"),
+        ("ru", "НЕТ"),
+        ("ar", "لا"),
     ],
 )
 def test_the_words_that_texts_tell_to_use_are_understood(language: str, word: str) -> None:
-    assert f"{word} 4711" in system_text("order_receipt", language, **USUAL)
+    assert f"{word} 4711" in system_text("order_receipt", language, **usual(language))
     assert read_reply(f"{word} 4711", language).reference == "4711"
-    stop = re.findall(r"(STOPP?|BAJA|SAIR) =", system_text("unclear", language, **USUAL))
+    stop = re.findall(r"(STOPP?|BAJA|SAIR|СТОП) =", system_text("unclear", language, **usual(language)))
     assert [read_reply(w, language).label for w in stop] == [Label.STOP]
-    assert "START" in system_text("stop_confirmation", language, **USUAL)
+    assert "START" in system_text("stop_confirmation", language, **usual(language))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -150,17 +170,25 @@ def test_optional_parts_are_left_out_without_their_field() -> None:
 
 
 def test_the_first_language_that_has_texts_is_spoken_and_norwegian_has_three_names() -> None:
-    assert spoken("ru", "fr-BE") == "fr"
+    assert spoken("ja", "fr-BE") == "fr"
+    assert spoken("ru-UA", "fr") == "ru"
     assert spoken("pt_BR", "fr") == "pt"
     assert {spoken(code) for code in ("no", "nn-NO", "nb", "NB")} == {"nb"}
-    assert spoken(None, "ru") == spoken() == "en"
+    assert spoken(None, "ja") == spoken() == "en"
 
 
 def test_names_are_replaced_by_gsm_characters_and_unknown_languages_get_english() -> None:
     assert (
-        system_text("late", "ru", shop="Françoise", item="Noël’s 你")
+        system_text("late", "ja", shop="Françoise", item="Noël’s 你")
         == "Francoise: the offer Noel's  has ended. Nothing was ordered."
     )
+
+
+def test_names_keep_their_letters_where_the_text_is_ucs2_and_are_cut_to_its_seventy_units() -> None:
+    text = system_text("sold_out", "ru", shop="Бокс 😀 Ёлка", item="Дискотека " * 9)
+    assert text.startswith("Бокс 😀 Ёлка: Дискотека Дискотека")
+    assert text.endswith(".: распродано. Ничего не заказано.")
+    assert len(text.encode("utf-16-be")) // 2 == 70
 
 
 def test_missing_and_overlong_fields_are_refused() -> None:
