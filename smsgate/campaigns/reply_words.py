@@ -263,11 +263,7 @@ def shared() -> Shared:
         stops=tree,
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
-        frames=tuple(
-            (word.partition("*")[0], word.partition("*")[2])
-            for word in sorted({word for entry in spelled for word in entry})
-            if "*" in word[1:-1]
-        ),
+        frames=_frames(spelled),
         strong=neighbours(_strong(everyones)),
         bones=_bones(),
         glued=frozenset(
@@ -300,6 +296,12 @@ def shared() -> Shared:
         emoji_no=frozenset(common["emoji_no"]),
         emoji_stop=frozenset(common["emoji_stop"]),
     )
+
+
+def _frames(spelled: frozenset[Words]) -> tuple[tuple[str, str], ...]:
+    """Return what words begin and end with: "ma*ch"."""
+    framed = sorted({word for entry in spelled for word in entry if "*" in word[1:-1]})
+    return tuple((word.partition("*")[0], word.partition("*")[2]) for word in framed)
 
 
 def _abroad_entries(
