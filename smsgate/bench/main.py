@@ -48,11 +48,12 @@ CONFIRMED_LIMIT_S: Final = 5.0  # for confirmations that are under way when the 
 LOOK_S: Final = 0.02
 SETTLE_S: Final = 30.0  # of a paced run, until the rate is held
 # An SMSC leaves some 100 deliver_sm of a bind unanswered, and each waits for its commit: so many binds bring
-# the receipts of 60,000 messages a second.
-BINDS: Final = 16
+# the receipts of 50,000 messages a second.
+BINDS: Final = 24
 WINDOW: Final = 250  # submit_sm of each bind
-# What a second of the fastest SMSC writes and the next commit frees; see docs/performance.md.
-IN_DOUBT_MAX: Final = 10_000
+# Half a second at the rate that is aimed at: a message is in doubt from the commit of its allowance until the
+# one of its outcome.
+IN_DOUBT_MAX: Final = 20_000
 OTHER_NUMBER: Final = "36112"  # of the account that only brings answers
 
 

@@ -214,12 +214,13 @@ class Gateway:
         pacing = Pacing(self._store, pump, clock)
         guarding = Guarding(self._store, pump, clock, limits=limits.guard)
         return [
+            Loop("claims", claiming.claim_once, clock, interval_s=limits.poll_s, wake=pump.wake_claims),
             Loop(
-                "claims",
-                claiming.claim_once,
+                "claims-ahead",
+                claiming.claim_ahead,
                 clock,
                 interval_s=limits.poll_s,
-                wake=pump.wake_claims,
+                wake=claiming.wake_ahead,
             ),
             Loop(
                 "interactive",

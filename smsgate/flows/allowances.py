@@ -7,7 +7,8 @@ chunks let us write besides. Both together have one bound: a border moves as far
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.records import ChunkKey
@@ -54,7 +55,7 @@ class Allowances:
         self._limits = limits
         self.step = limits.allowance_min
         self.halted = False  # nothing is claimed and no border moves: there is no room on the disk
-        self._promised = 0  # to a claim under way
+        self._promised = 0  # to claims under way
         self._waiting: dict[ChunkKey, Chunk] = {}
 
     def fit(self, rate_per_s: int) -> None:
@@ -66,18 +67,22 @@ class Allowances:
         room = self._limits.in_doubt_max - uncommitted - unwritten(batches) - self._promised
         return Grants(self.step, room, self._limits, halted=self.halted)
 
-    def promise(self, grants: Grants, people: int) -> int:
+    def first(self, grants: Grants, people: int) -> int:
         """
-        Return how far what is about to be claimed may be written at once; it counts until `kept`.
+        Return how far what is about to be claimed may be written at once.
 
         It is one step for a chunk, or for chunks of so many `people` together.
         """
-        self._promised = grants.first(min(self.step, people))
-        return self._promised
+        return grants.first(min(self.step, people))
 
-    def kept(self) -> None:
-        """The claim is in the books, or came to nothing."""
-        self._promised = 0
+    @contextmanager
+    def promised(self, count: int) -> Iterator[None]:
+        """Count `count` messages that a claim may bring, until they are in the books or came to nothing."""
+        self._promised += count
+        try:
+            yield
+        finally:
+            self._promised -= count
 
     def wants(self, chunk: Chunk) -> bool:
         """Return whether another commit would move the chunk's border."""

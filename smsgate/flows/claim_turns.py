@@ -13,9 +13,10 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from smsgate.flows.batches import Batch
+from smsgate.flows.claims_under_way import ClaimsUnderWay
 from smsgate.flows.records import CampaignState
 
-PREFETCH: Final = 2  # chunks of one campaign in memory: one being written, one ready
+PREFETCH: Final = 3  # chunks of one campaign: one being written, one ready, one being claimed
 # Of one campaign, when its carriers differ in speed: the slow one holds them.
 CAMPAIGN_BATCHES_MAX: Final = 16
 HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
@@ -36,9 +37,10 @@ def people_of(state: CampaignState) -> int:
 
 
 class HeldChunks:
-    """What of chunks is in memory as a round begins, and what the round adds."""
+    """What of chunks is in memory as a round begins, what the round adds, and what is under way beside it."""
 
-    def __init__(self, batches: Collection[Batch]) -> None:
+    def __init__(self, batches: Collection[Batch], under_way: ClaimsUnderWay) -> None:
+        self._under_way = under_way
         self._weight = 0
         self._by_merchant: Counter[int] = Counter()
         self._by_campaign: Counter[tuple[int, int]] = Counter()
@@ -59,10 +61,15 @@ class HeldChunks:
 
     def in_turn(self, states: Iterable[CampaignState]) -> list[CampaignState]:
         """Return the states in the order of their turns: whose merchant holds least for its weight first."""
+        states = list(states)
+        coming: Counter[int] = Counter()  # by merchant: people of claims under way
+        for state in states:
+            coming[state.merchant_id] += self._coming(state)
 
         def held(state: CampaignState) -> tuple[float, int, int]:
-            share = self._by_merchant[state.merchant_id] / state.weight
-            return share, self._by_campaign[key_of(state)], state.campaign_id
+            merchant_id = state.merchant_id
+            share = (self._by_merchant[merchant_id] + coming[merchant_id]) / state.weight
+            return share, self._by_campaign[key_of(state)] + self._coming(state), state.campaign_id
 
         return sorted(states, key=held)
 
@@ -74,9 +81,16 @@ class HeldChunks:
         """
         mine = self._open.get(key_of(state), Counter[int]())
         spread = spread | set(mine)
-        idle = not spread or min(mine[carrier_id] for carrier_id in spread) < PREFETCH
+        coming = self._under_way.of(key_of(state))
+        if coming and people_of(state) < CLAIM_PEOPLE_MAX:
+            return False  # its one chunk is being claimed
+        ready = coming + min((mine[carrier_id] for carrier_id in spread), default=0)
         room = HELD_MAX if mine else FIRST_HELD_MAX
-        return idle and mine.total() < CAMPAIGN_BATCHES_MAX and self._weight < room
+        return ready < PREFETCH and mine.total() + coming < CAMPAIGN_BATCHES_MAX and self._weight < room
+
+    def _coming(self, state: CampaignState) -> int:
+        """Return how many people claims under way may bring of a campaign."""
+        return self._under_way.of(key_of(state)) * people_of(state)
 
 
 def claim_groups(states: Sequence[CampaignState]) -> list[list[CampaignState]]:

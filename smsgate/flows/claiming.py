@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from traceback import extract_tb
 from typing import Final, TypeVar
 
@@ -22,6 +21,7 @@ from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
+from smsgate.flows.claims_under_way import ClaimsUnderWay
 from smsgate.flows.composing import Composer, Made
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier, MarketingGates, SendingStore
@@ -70,12 +70,22 @@ class Claiming:
         # (merchant, campaign) -> carriers that its last claim went to: each is kept busy
         self._spread: dict[tuple[int, int], set[int]] = {}
         self._finished_at = clock.monotonic()  # the last look for campaigns that are over
-        # From the question to the database until the answer is in the pump's books: two claims, or a claim
-        # and the search for forgotten ones, must not overlap.
-        self._lock = asyncio.Lock()
+        self._under_way = ClaimsUnderWay()
+        self.wake_ahead = asyncio.Event()  # there is enough to claim for a second round beside the first
+        self._enough = False
 
     async def claim_once(self) -> bool:
         """One round over the campaigns that send; True: something was claimed."""
+        self._enough = claimed = await self._round()
+        if claimed:
+            self.wake_ahead.set()
+        return claimed
+
+    async def claim_ahead(self) -> bool:
+        """One more round beside those that claim: it chooses and composes while the other holds the lock."""
+        return self._enough and await self._round()
+
+    async def _round(self) -> bool:
         if self._pump.draining:
             return False
         await self._give_back_forgotten()
@@ -90,7 +100,7 @@ class Claiming:
         claimed = False
         await self._composer.refresh()
         until = self._clock.monotonic() + ROUND_S
-        chunks = HeldChunks(self._pump.batches())
+        chunks = HeldChunks(self._pump.batches(), self._under_way)
         for group in claim_groups(chunks.in_turn(states)):
             claimed |= await self._claim_safely(group, chunks)
             if claimed and self._clock.monotonic() >= until:
@@ -144,42 +154,51 @@ class Claiming:
         """Claim a chunk of each of one merchant's campaigns."""
         merchant_id = group[0].merchant_id
         people = sum(people_of(state) for state in group)
-        async with self._lock:
+        allowances = self._pump.allowances
+        async with self._under_way.one(map(key_of, group)):
             consent_read = self._pump.look.now()
-            try:
-                claims = await self._store.claim_chunks(
-                    merchant_id,
-                    [state.campaign_id for state in group],
-                    owner=self._owner,
-                    allowance_step=self._pump.allowances.promise(self._pump.grants(), people),
-                    now=self._clock.now(),
-                    gates=self._gates,
-                    splits={
-                        state.campaign_id: partial(
-                            self._routes.split, merchant_id, state.sender, Kind.OFFER, salt=state.campaign_id
-                        )
-                        for state in group
-                    },
-                )
-                made = [
-                    await self._composed(self._composer.chunk, claim) for claim in claims if claim.message_ids
-                ]
-            except StoreUnavailable:
-                self._pump.forgotten = True
-                raise
-            finally:
-                self._pump.allowances.kept()
+            step = allowances.first(self._pump.grants(), people)
+            with allowances.promised(step):
+                claims, made = await self._claim(group, step)
             for claim in claims:
                 self._spread[merchant_id, claim.campaign_id] = set()
-            for batch, _ in chain(*made):
+            for batch, _ in made:
                 batch.consent_read = consent_read
                 assert batch.campaign_id is not None
                 self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
                 held.note(batch)
-            self._pump.add(list(chain(*made)))
+            self._pump.add(made)
             if any(claim.budgeted for claim in claims):
                 self._budgets.wake.set()
             return bool(claims)
+
+    async def _claim(self, group: Sequence[CampaignState], step: int) -> tuple[Sequence[ChunkClaim], Made]:
+        """Return what the database gave, and the batches that it becomes."""
+        merchant_id = group[0].merchant_id
+        try:
+            claims = await self._store.claim_chunks(
+                merchant_id,
+                [state.campaign_id for state in group],
+                owner=self._owner,
+                allowance_step=step,
+                now=self._clock.now(),
+                gates=self._gates,
+                splits={
+                    state.campaign_id: partial(
+                        self._routes.split, merchant_id, state.sender, Kind.OFFER, salt=state.campaign_id
+                    )
+                    for state in group
+                },
+            )
+            return claims, [
+                each
+                for claim in claims
+                if claim.message_ids
+                for each in await self._composed(self._composer.chunk, claim)
+            ]
+        except StoreUnavailable:
+            self._pump.forgotten = True
+            raise
 
     async def _composed(self, compose: Callable[[Claim], Made], claim: Claim) -> Made:
         """Return a claim's batches; a price that is missing may be a moment old, and is looked for."""
@@ -229,20 +248,22 @@ class Claiming:
         senders = self._routes.senders_with_room(rooms)
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room) or 1
         await self._composer.refresh()
-        async with self._lock:
-            consent_read = self._pump.look.now()
-            try:
-                claims = await self._store.claim_interactive(
-                    owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
-                )
-            except StoreUnavailable:
-                self._pump.forgotten = True
-                raise
-            for claim in claims:
-                made = await self._budgets.covered(claim, partial(self._composed, self._composer.interactive))
-                for batch, _ in made:
-                    batch.consent_read = consent_read
-                self._pump.add(made)
+        async with self._under_way.one():
+            with self._pump.allowances.promised(limit):
+                consent_read = self._pump.look.now()
+                try:
+                    claims = await self._store.claim_interactive(
+                        owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
+                    )
+                except StoreUnavailable:
+                    self._pump.forgotten = True
+                    raise
+                for claim in claims:
+                    compose = partial(self._composed, self._composer.interactive)
+                    made = await self._budgets.covered(claim, compose)
+                    for batch, _ in made:
+                        batch.consent_read = consent_read
+                    self._pump.add(made)
         more = sum(len(claim.message_ids) for claim in claims) >= limit
         return await self._submitted_once() or more
 
@@ -269,20 +290,22 @@ class Claiming:
         }
         limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
         senders = self._routes.senders_with_room(ahead)
-        async with self._lock:
-            consent_read = self._pump.look.now()
-            try:
-                claims = await self._store.claim_submitted(
-                    owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()
-                )
-            except StoreUnavailable:
-                self._pump.forgotten = True
-                raise
-            for claim in claims:
-                made = await self._budgets.covered(claim, partial(self._composed, self._composer.submitted))
-                for batch, _ in made:
-                    batch.consent_read = consent_read
-                self._pump.add(made)
+        async with self._under_way.one():
+            with self._pump.allowances.promised(max(1, limit)):
+                consent_read = self._pump.look.now()
+                try:
+                    claims = await self._store.claim_submitted(
+                        owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()
+                    )
+                except StoreUnavailable:
+                    self._pump.forgotten = True
+                    raise
+                for claim in claims:
+                    compose = partial(self._composed, self._composer.submitted)
+                    made = await self._budgets.covered(claim, compose)
+                    for batch, _ in made:
+                        batch.consent_read = consent_read
+                    self._pump.add(made)
         return limit > 0 and sum(len(claim.message_ids) for claim in claims) >= limit
 
     def _unwritten(self, carrier_id: int) -> int:
@@ -296,7 +319,7 @@ class Claiming:
     async def _give_back_forgotten(self) -> None:
         if not self._pump.forgotten:
             return
-        async with self._lock:
+        async with self._under_way.none():
             chunks, messages = await self._store.release_forgotten(
                 self._pump.held_chunks, self._pump.held_messages, owner=self._owner
             )

@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 # Time for a flush to gather rows: a transaction costs some 2 ms of CPU, and a row of a COPY less when many
 # are together. It goes on as long as each step brings more answers and more receipts: where nothing comes any
 # more somebody may be waiting for us (windows of both sides are full), and the flush goes at once.
-GATHER_S: Final = 0.02
-GATHER_STEP_S: Final = 0.01
+GATHER_S: Final = 0.01
+GATHER_STEP_S: Final = 0.005
 GATHER_MAX_S: Final = 0.05
 GATHERED: Final = 4_000  # rows are enough: more would only be a longer transaction
 RETRY_MAX_S: Final = 5.0  # the database is away: the cap stops the sending, nothing is dropped

@@ -223,10 +223,11 @@ class Claim:
         self, chunks: Sequence[ClaimedChunk], allowance_step: int, splits: Mapping[int, Split]
     ) -> list[ChunkClaim]:
         """Claim chunks of which no two have a person in common."""
-        await self._hold(chunks)
+        # Before the gate, which lets one claim at a time go on.
         ported = await ported_of(
             self._connection, list(chain.from_iterable(chunk.people.msisdns for chunk in chunks))
         )
+        await self._hold(chunks)
         for chunk in chunks:
             chunk.arrange(splits.get(chunk.campaign_id), ported, self._ids)
         await self._open(chunks)

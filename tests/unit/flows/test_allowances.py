@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from smsgate.flows.sending_limits import SendingLimits
 SIZE = 60  # messages of a chunk
 RATES = st.sampled_from([10, 200, 4_000])
 CHANCES = st.lists(
-    st.tuples(st.sampled_from(["claim", "write", "settle", "commit"]), st.integers(0, 11)), max_size=60
+    st.tuples(st.sampled_from(["ask", "claim", "write", "settle", "commit"]), st.integers(0, 11)), max_size=60
 )
 
 
@@ -28,6 +29,9 @@ class Sender:
     rate_per_s: int
     batches: list[Batch] = field(default_factory=list)
     uncommitted: int = 0
+    claims: list[tuple[int, ExitStack]] = field(
+        default_factory=list
+    )  # under way: what each may write at once
     answered: int = 0  # of these, with an outcome that the next flush makes durable
     away: int = 0  # so many of the first chunks have a carrier that is down: nobody asks for them
 
@@ -35,12 +39,27 @@ class Sender:
         self.allowances = Allowances(self.limits)
         self.allowances.fit(self.rate_per_s)
 
+    def ask(self) -> None:
+        """Begin a claim; two are under way at most."""
+        if len(self.claims) < 2:
+            step = self.allowances.first(self.allowances.grants(self.uncommitted, self.batches), SIZE)
+            promise = ExitStack()
+            promise.enter_context(self.allowances.promised(step))
+            self.claims.append((step, promise))
+
     def claim(self) -> None:
-        step = self.allowances.promise(self.allowances.grants(self.uncommitted, self.batches), SIZE)
+        """Have the oldest claim in the books."""
+        if not self.claims:
+            self.ask()
+        step, promise = self.claims.pop(0)
+        promise.close()
         number = len(self.batches)
         chunk = Chunk(ChunkKey(1, number, 0, 1), number * SIZE, SIZE, min(SIZE, step))
         self.batches.append(a_batch(number, chunk))
-        self.allowances.kept()
+
+    def in_doubt(self) -> int:
+        """Return what a crash would leave in doubt, if claims under way are committed."""
+        return self.uncommitted + unwritten(self.batches) + sum(step for step, _ in self.claims)
 
     def write(self, which: int) -> None:
         if self.batches:
@@ -56,8 +75,7 @@ class Sender:
         for chunk in asking:
             wanted = min(SIZE, chunk.reached() + grants.step) - chunk.allowance_asked
             chunk.allowance_asked += grants.take(wanted)
-        in_doubt = self.uncommitted + unwritten(self.batches)
-        assert in_doubt <= self.limits.in_doubt_max  # the crash comes right after the commit
+        assert self.in_doubt() <= self.limits.in_doubt_max  # the crash comes right after the commit
         self.uncommitted -= self.answered
         self.answered = 0
         for chunk in self.allowances.waiting():
@@ -100,6 +118,8 @@ def test_written_and_allowed_messages_together_stay_under_the_bound(
     sender = Sender(SendingLimits(in_doubt_max=in_doubt_max), rate_per_s)
     for what, which in chances:
         match what:
+            case "ask":
+                sender.ask()
             case "claim":
                 sender.claim()
             case "write":
@@ -108,7 +128,9 @@ def test_written_and_allowed_messages_together_stay_under_the_bound(
                 sender.settle(which)
             case _:
                 sender.commit()
-        assert sender.uncommitted + unwritten(sender.batches) <= in_doubt_max
+        assert sender.in_doubt() <= in_doubt_max
+    while sender.claims:
+        sender.claim()
     # And nobody waits for ever: with answers that come, every chunk is written to its end.
     for _ in range(10 * SIZE * (len(sender.batches) + 1)):
         for which in range(len(sender.batches)):

@@ -16,6 +16,7 @@ from smsgate.flows.claim_turns import (
     claim_groups,
     people_of,
 )
+from smsgate.flows.claims_under_way import ClaimsUnderWay
 from smsgate.flows.records import CampaignState
 
 
@@ -52,4 +53,4 @@ def test_a_campaign_of_unknown_size_claims_alone() -> None:
 
 def test_of_merchants_with_nothing_in_memory_the_older_campaign_is_first() -> None:
     states = [a_state(1, 7, 1), a_state(2, 5, 1), a_state(1, 6, 1)]
-    assert [state.campaign_id for state in HeldChunks([]).in_turn(states)] == [5, 6, 7]
+    assert [state.campaign_id for state in HeldChunks([], ClaimsUnderWay()).in_turn(states)] == [5, 6, 7]
