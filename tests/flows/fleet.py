@@ -95,6 +95,10 @@ class Fleet:
         await self.world.execute("UPDATE node SET expires_at = now() WHERE epoch = ANY ($1)", epochs)
         await child.wait()
 
+    async def kill_all(self) -> None:
+        while self._sending:
+            await self.kill()
+
     async def end(self) -> None:
         children = [*self._waiting, *(child for child, _ in self._sending)]
         for child in children:
