@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Final
 
 import structlog
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 # more somebody may be waiting for us (windows of both sides are full), and the flush goes at once.
 GATHER_S: Final = 0.01
 GATHER_STEP_S: Final = 0.005
-GATHER_MAX_S: Final = 0.05
+GATHER_STEPS: Final = 8
 GATHERED: Final = 4_000  # rows are enough: more would only be a longer transaction
 RETRY_MAX_S: Final = 5.0  # the database is away: the cap stops the sending, nothing is dropped
 DURATIONS_KEPT: Final = 1_024  # flushes, for the percentiles of the metrics
@@ -71,13 +72,15 @@ class Flushing:
 
     async def _gather(self) -> None:
         """Let rows come together for one transaction."""
-        before, step_s, gathered_s = (0, 0), GATHER_S, 0.0
-        while not self._closing and gathered_s < GATHER_MAX_S:
+        before = 0, 0
+        for step_s in (GATHER_S, *repeat(GATHER_STEP_S, GATHER_STEPS)):
+            if self._closing:
+                return
             await asyncio.sleep(step_s)
             found = self._outcomes.gathered()
             if sum(found) >= GATHERED or found[0] == before[0] or found[1] == before[1]:
                 return
-            before, gathered_s, step_s = found, gathered_s + step_s, GATHER_STEP_S
+            before = found
 
     def close(self) -> None:
         self._closing = True

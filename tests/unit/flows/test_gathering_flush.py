@@ -11,7 +11,7 @@ import pytest
 
 from smsgate.clock import ManualClock
 from smsgate.flows.batches import Batch
-from smsgate.flows.flushing import GATHER_MAX_S, GATHER_S, GATHER_STEP_S, GATHERED, Flushing
+from smsgate.flows.flushing import GATHER_S, GATHER_STEP_S, GATHER_STEPS, GATHERED, Flushing
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import Ack, CarrierReceipts, ChunkKey, Flush
 from smsgate.flows.sending import Pump
@@ -100,7 +100,7 @@ def test_while_answers_and_receipts_come_rows_gather_up_to_the_bound() -> None:
         traffic.receipts(3)
 
     (at, sent, receipts), *_ = flushed(both, steps=20)
-    assert at == pytest.approx(GATHER_MAX_S)
+    assert at == pytest.approx(GATHER_S + GATHER_STEPS * GATHER_STEP_S)
     assert sent >= SIZE * 10
     assert receipts >= 30
 
