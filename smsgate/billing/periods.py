@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Receipts come within 72 hours of their message; a day more lets the slowest carrier's file arrive.
 CLOSE_DELAY: Final = timedelta(hours=96)
+FIRST_YEAR: Final = 1992  # of the first SMS: books in francs are older than the euro's notes
+LAST_YEAR: Final = 2100
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +29,7 @@ class Month:
     month: int
 
     def __post_init__(self) -> None:
-        if not (1 <= self.month <= 12 and 2000 <= self.year <= 2100):
+        if not (1 <= self.month <= 12 and FIRST_YEAR <= self.year <= LAST_YEAR):
             raise Invalid(f"{self.year}-{self.month} is no month", code="month_invalid")
 
     def __str__(self) -> str:

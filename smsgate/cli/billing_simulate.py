@@ -20,10 +20,11 @@ from smsgate.errors import Invalid
 CASE_OCTETS_MAX: Final = 64 * 1_048_576  # a hundred thousand messages with their receipts take a third of it
 HELP: Final = (
     "Compute a worked case and print the answer as JSON.\n\n"
-    'A case is an object with "kind" and "input"; a file with "cases" gets an answer a line, in their order. '
-    "Amounts are decimal strings, times ISO 8601; docs/billing.md tells the fields of each kind. No database "
-    "is read or written, but with --through-database: then invoice cases go end to end through an empty one "
-    "that is thrown away. Exit code 1: a case cannot be computed; then nothing is printed."
+    'A case is an object with "kind" and "input"; a file with "cases", or a list of cases, gets an answer a '
+    "line, in their order. Amounts are decimal strings, times ISO 8601; docs/billing.md tells the fields of "
+    "each kind. No database is read or written, but with --through-database: then invoice cases go end to "
+    "end through an empty one that is thrown away. Exit code 1: a case cannot be computed; then nothing is "
+    "printed."
 )
 EPILOG: Final = examples(
     "smsgate billing simulate case.json",
@@ -44,8 +45,9 @@ def simulate(
     ] = False,
 ) -> None:
     found = _read(case)
-    many = isinstance(found, dict) and isinstance(found.get("cases"), list)
-    cases = found["cases"] if isinstance(found, dict) and many else [found]
+    listed = found.get("cases") if isinstance(found, dict) else found
+    many = isinstance(listed, list)
+    cases: list[object] = listed if isinstance(listed, list) else [found]
     places = [f"case {number}: " if many else "" for number in range(1, len(cases) + 1)]
     if through_database:
         answers = run_to_end(answers_through_database(cases, places))

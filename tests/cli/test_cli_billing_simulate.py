@@ -31,6 +31,7 @@ def test_a_file_of_cases_has_an_answer_a_line_in_their_order(shell: Shell) -> No
     cases = [json.loads((DATA / f"{name}.json").read_text("utf-8")) for name in names]
     found = shell.ok("billing", "simulate", "-", stdin=json.dumps({"cases": cases}))
     assert [json.loads(line) for line in found.out.splitlines()] == [case["expected"] for case in cases]
+    assert shell.ok("billing", "simulate", "-", stdin=json.dumps(cases)).out == found.out
 
 
 def test_a_price_that_is_written_as_a_number_is_taken_as_it_is_written(shell: Shell) -> None:
@@ -45,7 +46,8 @@ def test_a_price_that_is_written_as_a_number_is_taken_as_it_is_written(shell: Sh
         ("{", "smsgate: The case is no JSON: Expecting property name"),
         ("[" * 100_000, "smsgate: The case is no JSON: "),
         ('{"kind":"csv","input":{"columns":["\\ud83d"],"rows":[]}}', "smsgate: The case is no JSON: "),
-        ("[]", "smsgate: Case is no object.\n"),
+        ("7", "smsgate: Case is no object.\n"),
+        ("[7]", "smsgate: Case 1: case is no object.\n"),
         ('{"kind":"sing","input":{}}', "smsgate: Kind 'sing' is none of conversion, credit_notes, csv, "),
         (json.dumps({"cases": [CONVERSION, {"kind": "csv"}]}), "smsgate: Case 2: case.input is missing.\n"),
     ],

@@ -36,6 +36,8 @@ SYNONYMS: Final = {
     "credit_note": "credit_notes",
     "credits": "credit_notes",
     "prepaid_account": "prepaid",
+    "prepaid_caps": "prepaid",
+    "spend_caps": "prepaid",
     "caps": "prepaid",
     "cap": "prepaid",
     "premium": "payout",
@@ -47,15 +49,21 @@ SYNONYMS: Final = {
     "vat_categories": "vat_category",
     "vat_decision": "vat_category",
     "reconcile": "reconciliation",
+    "carrier_reconciliation": "reconciliation",
     "numbers": "numbering",
     "document_numbers": "numbering",
     "number": "numbering",
+    "gapless_numbers": "numbering",
     "currency": "conversion",
+    "currency_conversion": "conversion",
     "currencies": "conversion",
     "conversions": "conversion",
     "francs": "conversion",
     "frf": "conversion",
     "segment": "segments",
+    "segmentation": "segments",
+    "csv_export": "csv",
+    "fec_rows": "fec",
     "text": "segments",
 }
 
@@ -67,8 +75,7 @@ def is_invoice(case: object) -> bool:
     Raises:
         Invalid: no object, or without a kind.
     """
-    kind = Fields(case, "case").text("kind")
-    return SYNONYMS.get(kind, kind) == "invoice"
+    return _kind(Fields(case, "case")) == "invoice"
 
 
 def simulate(case: object) -> Any:
@@ -79,8 +86,14 @@ def simulate(case: object) -> Any:
         Invalid: a kind that is not known, or an input that cannot be read; says where.
     """
     record = Fields(case, "case")
-    kind = record.text("kind")
-    answer = KINDS.get(SYNONYMS.get(kind, kind))
+    answer = KINDS.get(_kind(record))
     if answer is None:
-        raise Invalid(f"kind {kind[:40]!r} is none of {', '.join(sorted(KINDS))}", code="case_invalid")
+        told = record.text("kind")
+        raise Invalid(f"kind {told[:40]!r} is none of {', '.join(sorted(KINDS))}", code="case_invalid")
     return answer(Fields(record.need("input"), "input"))
+
+
+def _kind(record: Fields) -> str:
+    """Return the kind by its own name: case, hyphens and spaces are of no account."""
+    word = record.text("kind").lower().replace("-", "_").replace(" ", "_")
+    return SYNONYMS.get(word, word)

@@ -18,6 +18,10 @@ from smsgate.billing.reconciliation import (
 from smsgate.billing.segments import segments_of
 from smsgate.money import micros_per_minor, micros_to_text, minor_to_text
 
+INVOICED_NAMES: Final = (
+    "invoice", "carrier_invoice", "invoiced", "invoice_amount", "invoice_total", "invoice_net",
+    "invoiced_amount",
+)  # fmt: skip
 CAPTURES: Final = frozenset({"carrier_ok", "carrier_accept", "carrier_accepted", "capture", "ok"})
 RELEASES: Final = frozenset({
     "carrier_reject", "carrier_rejected", "carrier_refuse", "carrier_refused", "release", "reject",
@@ -26,7 +30,7 @@ RELEASES: Final = frozenset({
 
 def prepaid_case(case: Fields) -> dict[str, Any]:
     zone_name = case.text(*ZONE_NAMES, default=case.record("merchant").text(*ZONE_NAMES, default="UTC"))
-    account = PrepaidAccount(_caps(case))
+    account = PrepaidAccount(_account_caps(case))
     opening = case.optional_micros("balance", "opening_balance", "available")
     if opening:
         account.topup(opening)
@@ -44,6 +48,15 @@ def prepaid_case(case: Fields) -> dict[str, Any]:
         )
     days = {str(day): micros for day, micros in sorted(account.days.items())}
     return {"steps": steps, "day_totals_micro": days}
+
+
+def _account_caps(case: Fields) -> Caps:
+    """Read the caps that hold from the beginning, beside the events or at whom they are for."""
+    for source in (case, case.record("account"), case.record("merchant")):
+        caps = _caps(source)
+        if caps != Caps(None, None):
+            return caps
+    return Caps(None, None)
 
 
 def _caps(case: Fields) -> Caps:
@@ -107,7 +120,8 @@ def _apply(account: PrepaidAccount, event: Fields, zone_name: str) -> Outcome:
 
 
 def reconciliation_case(case: Fields) -> dict[str, Any]:
-    carrier = case.record("carrier")
+    named = case.find("carrier")
+    carrier = Fields({"id": named}, "input.carrier") if isinstance(named, str) else case.record("carrier")
     zone_name = carrier.text(*ZONE_NAMES, default=case.text("carrier_timezone", *ZONE_NAMES, default="UTC"))
     currency = carrier.currency("currency", default=case.text("currency", default="EUR"))
     unit = case.optional_micros("unit_cost", "unit_price", "price")
@@ -162,10 +176,10 @@ def _tolerance(case: Fields) -> Tolerance:
 
 
 def _invoiced(case: Fields) -> int | None:
-    found = case.find("invoice", "carrier_invoice", "invoiced", "invoice_amount")
+    found = case.find(*INVOICED_NAMES)
     if isinstance(found, dict):
         return Fields(found, "input.invoice").micros("amount", "net", "total")
-    return case.optional_micros("invoice", "carrier_invoice", "invoiced", "invoice_amount")
+    return case.optional_micros(*INVOICED_NAMES)
 
 
 def _reconciled(done: Reconciliation, currency: str) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from smsgate.billing.vat import Vat, VatRow, vat_amount
 from smsgate.money import HUNDRED_PERCENT, micros_per_minor, micros_to_text, minor_to_text, round_half_away
 
 STANDARD_RATE: Final = 20 * HUNDRED_PERCENT // 100
+CARRIER_SHARE_NAMES: Final = (
+    "carrier_percent", "carrier_percentage", "carrier_payout_percent", "carrier_share",
+)  # fmt: skip
+MERCHANT_SHARE_NAMES: Final = (
+    "merchant_percent", "merchant_percentage", "merchant_payout_percent", "merchant_share",
+)  # fmt: skip
 COMMITS: Final = frozenset({"commit", "committed", "ok", "issue", "issued"})
 ROLLBACKS: Final = frozenset({"rollback", "rolled_back", "abort", "aborted", "fail", "failed"})
 STEPS: Final = frozenset({"begin", "take", "start", "reserve", "number", "insert"})
@@ -50,6 +56,8 @@ def _original(record: Fields, number: int, currency: str) -> OriginalLine:
 
 
 def _credited(left: Creditable, request: Fields, currency: str) -> dict[str, Any]:
+    if not request.many("lines", "line"):
+        request.refuse("lines", "names no line")
     asked = [
         (line.whole("line", "number"), line.whole("quantity")) for line in request.records("lines", "line")
     ]
@@ -83,23 +91,26 @@ def _vat_row(row: VatRow, currency: str) -> dict[str, Any]:
 
 def payout_case(case: Fields) -> dict[str, Any]:
     currency = case.currency("currency", default=case.record("merchant").text("currency", default="EUR"))
-    vat_rate = case.percent("vat_rate", "vat", "rate", default=STANDARD_RATE)
-    category = case.text("vat_category", "category", default="S")
+    vat = case.find("vat")
+    head = Fields(vat, "input.vat") if isinstance(vat, dict) else case
+    if len(rates := head.records("rates")) > 1:
+        head.refuse("rates", "are several: a payout has one rate")
+    head = rates[0] if rates else head
+    vat_rate = head.percent("vat_rate", "vat", "rate", default=STANDARD_RATE)
+    category = head.text("vat_category", "category", default="S")
     uses = []
     for record in case.records("lines", "short_codes", "codes", "items", "usage"):
-        carrier = case.percent(
-            "carrier_percent", "carrier_percentage", "carrier_share", default=HUNDRED_PERCENT
-        )
-        merchant = case.percent(
-            "merchant_percent", "merchant_percentage", "merchant_share", default=HUNDRED_PERCENT
+        carrier, merchant = (
+            (record if record.find(*names) is not None else case).share(*names)
+            for names in (CARRIER_SHARE_NAMES, MERCHANT_SHARE_NAMES)
         )
         uses.append(
             PremiumUse(
                 record.text("short_code", "code", "id"),
                 record.micros("retail_price", "price", "retail"),
                 record.percent("vat_rate", "retail_vat_rate", "vat", default=vat_rate),
-                record.percent("carrier_percent", "carrier_percentage", "carrier_share", default=carrier),
-                record.percent("merchant_percent", "merchant_percentage", "merchant_share", default=merchant),
+                carrier,
+                merchant,
                 record.whole("billed_count", "billed", "count", "quantity"),
             )
         )
@@ -125,7 +136,12 @@ def numbering_case(case: Fields) -> dict[str, Any]:
     """Give numbers in the order of commits; a document without a commit has none."""
     series = Series()
     last = case.find("last", "start")
-    default = case.text("series", default="F")
+    known = case.find("series")
+    if isinstance(known, dict):  # the last number of each
+        last, known = known, list(known)
+    if isinstance(known, list):
+        known = known[0] if known else None
+    default = Fields({"series": known}, case.where).text("series", default="F")
     if isinstance(last, dict):
         series.last.update({name: Fields(last, "input.last").whole(name) for name in last})
     elif last is not None:
@@ -179,8 +195,13 @@ def fec_case(case: Fields) -> dict[str, Any]:
 def _booked(record: Fields, case: Fields) -> BookedDocument:
     currency = record.currency("currency", default=case.text("currency", default="EUR"))
     rows = [_booked_vat(each, currency) for each in record.records("vat", "vat_rows")]
+    if not rows and record.find("vat_total", "vat_amount") is not None:
+        vat = record.vat("S", STANDARD_RATE)
+        rows = [VatRow(vat, 0, record.minor(currency, "vat_total", "vat_amount"))]
     net = record.minor(currency, "net")
     gross = net + sum(row.amount_minor for row in rows)
+    if record.find("gross") is not None and record.minor(currency, "gross") != gross:
+        record.refuse("gross", "is not net and VAT together")
     customer = record.find("customer", "merchant")
     who = Fields(customer if isinstance(customer, dict) else {"name": customer}, f"{record.where}.customer")
     return BookedDocument(
@@ -192,7 +213,7 @@ def _booked(record: Fields, case: Fields) -> BookedDocument:
         customer_name=who.text("name", default=record.text("customer_name", default="")),
         net_minor=net,
         vat_rows=tuple(rows),
-        gross_minor=gross if record.find("gross") is None else record.minor(currency, "gross"),
+        gross_minor=gross,
     )
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smsgate.billing.periods import Month, zone
 from smsgate.billing.vat import NO_RATE, Vat
 from smsgate.errors import Invalid
-from smsgate.money import check_currency, micros_from_text, minor_from_text
+from smsgate.money import HUNDRED_PERCENT, check_currency, micros_from_text, minor_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 WHOLE_DIGITS_MAX: Final = 18  # fits into 64 bits, as all amounts of the database do
 MICRO_ENDS: Final = ("_micro", "_micros")
+PERCENT: Final = HUNDRED_PERCENT // 100
 YES: Final = frozenset({"yes", "true", "valid", "1", "business", "b2b"})
 NO: Final = frozenset({"no", "false", "invalid", "0", "unknown", "consumer", "b2c", "private"})
 
@@ -97,6 +98,13 @@ class Fields:
             return default
         return self._by(lambda text: micros_from_text(text.rstrip("% ")), *names)
 
+    def share(self, *names: str) -> int:
+        """Return a percentage, such as "60" or "60 %"; under a name with `share` 0.6 is as good."""
+        name = next((name for name in names if self.find(name) is not None), names[0])
+        found = self.percent(name)
+        fraction = "share" in name and 0 <= found <= PERCENT and not self.text(name).endswith("%")
+        return found * 100 if fraction else found
+
     def currency(self, *names: str, default: str | None = None) -> str:
         return check_currency(self.text(*names, default=default))
 
@@ -110,6 +118,8 @@ class Fields:
             found = datetime.fromisoformat(text)
         except ValueError:
             self.refuse(names[0], f"is no ISO 8601 time: {text[:40]!r}")
+        if not date.min.year < found.year < date.max.year:  # it has a local day in every zone
+            self.refuse(names[0], f"is out of the calendar: {text[:40]!r}")
         return found if found.tzinfo is not None else found.replace(tzinfo=zone(zone_name))
 
     def optional_instant(self, *names: str, zone_name: str) -> datetime | None:

@@ -10,7 +10,7 @@ from smsgate.billing.cases.messages import Message, read_messages
 from smsgate.billing.cases.terms import Terms, read_terms
 from smsgate.billing.charging import charged_at
 from smsgate.billing.closing import Billed, UsageRow, close_month
-from smsgate.billing.currencies import Ratio, converted, ratio_from_text
+from smsgate.billing.currencies import EUR_PER_FRF, Ratio, converted, ratio_from_text
 from smsgate.billing.documents import Document, Line, LineKind
 from smsgate.billing.periods import Month, local_date, month_of
 from smsgate.billing.vat import Vat
@@ -24,6 +24,8 @@ SECOND_CURRENCY_NAMES: Final = (
     "vat_second_currency", "second_currency", "second_vat_currency", "vat_currency", "tax_currency",
     "accounting_currency", "vat_accounting_currency", "exchange_rates", "exchange_rate",
 )  # fmt: skip
+DIVISOR_NAMES: Final = ("divide_by", "divisor", "divided_by")
+RATE_NAMES: Final = ("rate", "exchange_rate", "factor")
 PRICE_DIGITS: Final = 6
 
 
@@ -171,13 +173,29 @@ def _vat_elsewhere(document: Document, seconds: list[Fields]) -> dict[str, Any]:
         other = second.currency("currency", "to", "target")
         source = second.text("from", "source", "base", default=document.currency)
         if source == document.currency != other:
-            amount = converted(document.vat_minor, source, other, rate_of(second))
+            amount = converted(document.vat_minor, source, other, rate_of(second, source, other))
             return {"vat_total_second": {"currency": other, "amount": minor_to_text(amount, other)}}
     return {}
 
 
-def rate_of(record: Fields) -> Ratio:
-    """Return the units of the other currency for one unit: a factor, or a divisor, which is not inverted."""
-    if record.find("divide_by", "divisor", "divided_by") is not None:
-        return ratio_from_text(record.text("divide_by", "divisor", "divided_by")).inverse
-    return ratio_from_text(record.text("rate", "exchange_rate", "factor"))
+def rate_of(record: Fields, source: str, other: str) -> Ratio:
+    """
+    Return the units of `other` for one unit of `source`: a factor, or a divisor, which is not inverted.
+
+    Francs have one rate, which need not be given; no other one holds, its rounded inverse least of all (R12).
+    """
+    by_division = record.find(*DIVISOR_NAMES) is not None
+    given = record.find(*DIVISOR_NAMES, *RATE_NAMES) is not None
+    names = DIVISOR_NAMES if by_division else RATE_NAMES
+    if source == "FRF" and other == "EUR":
+        if given and not _is_franc_rate(ratio_from_text(record.text(*names))):
+            record.refuse(
+                names[0], "of francs is another than 6.55957 to one euro, by which they are divided"
+            )
+        return EUR_PER_FRF
+    rate = ratio_from_text(record.text(*names))
+    return rate.inverse if by_division else rate
+
+
+def _is_franc_rate(rate: Ratio) -> bool:
+    return rate.numerator * EUR_PER_FRF.numerator == rate.denominator * EUR_PER_FRF.denominator

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from smsgate.billing.cases.documents import STANDARD_RATE
 from smsgate.billing.cases.fields import Fields
-from smsgate.billing.cases.invoices import rate_of
+from smsgate.billing.cases.invoices import DIVISOR_NAMES, RATE_NAMES, rate_of
 from smsgate.billing.csv_text import csv_table
-from smsgate.billing.currencies import EUR_PER_FRF, converted
+from smsgate.billing.currencies import converted
 from smsgate.billing.segments import segments_of
 from smsgate.billing.vat import category_of
 from smsgate.errors import Invalid
 from smsgate.money import micros_per_minor, micros_to_text, minor_to_text, round_half_away
 
-CUSTOMER_NAMES: Final = ("customers", "cases", "merchants", "customer")
+CUSTOMER_NAMES: Final = ("customers", "cases", "merchants", "customer", "buyers", "buyer", "parties")
 
 
 def csv_case(case: Fields) -> dict[str, Any]:
@@ -54,10 +54,14 @@ def vat_category_case(case: Fields) -> Any:
 
 def _category(customer: Fields, rate: str) -> dict[str, Any]:
     kind = customer.text("type", "kind", "customer_type", default="")
+    if customer.flag("consumer", "is_consumer", "private"):
+        kind = "consumer"
     business = customer.flag(
         "business", "is_business", default=kind.lower() in {"", "business", "b2b", "company"}
     )
-    valid = customer.flag("vat_number_valid", "vat_valid", "valid", "vat_number_status", "vies")
+    valid = customer.flag(
+        "vat_number_valid", "vat_id_valid", "vat_valid", "valid", "vat_number_status", "vies"
+    )
     try:
         decided = category_of(customer.text("country").upper(), business=business, number_valid=valid)
     except Invalid as exc:
@@ -89,14 +93,9 @@ def conversion_case(case: Fields) -> Any:
 def _converted(record: Fields, case: Fields) -> str:
     source = record.currency("from", "currency", "source", default=case.text("from", "source", default="FRF"))
     other = record.currency("to", "target", default=case.text("to", "target", default="EUR"))
-    amount = record.micros("amount", "value", "vat_total", "francs")
-    given = next((each for each in (record, case) if each.find("rate", "divide_by", "divisor")), None)
-    if given is not None:
-        rate = rate_of(given)
-    elif (source, other) == ("FRF", "EUR"):
-        rate = EUR_PER_FRF
-    else:
-        record.refuse("rate", "is missing")
+    amount = record.micros("amount", "value", "vat_total", "francs", f"amount_{source.lower()}")
+    given = next((each for each in (record, case) if each.find(*DIVISOR_NAMES, *RATE_NAMES)), record)
+    rate = rate_of(given, source, other)
     if amount % micros_per_minor(source) == 0:
         return minor_to_text(converted(amount // micros_per_minor(source), source, other, rate), other)
     scale = rate.denominator * micros_per_minor(other)

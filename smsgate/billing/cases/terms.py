@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from smsgate.billing.cases.fields import Fields
 from smsgate.billing.closing import ItemTerms
 from smsgate.billing.commitments import Commitment
-from smsgate.billing.periods import Closes, Month
+from smsgate.billing.periods import FIRST_YEAR, LAST_YEAR, Closes, Month
 from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.tiers import Ladder, LadderMode, Step
 from smsgate.billing.vat import NO_RATE, Vat, VatHistory
@@ -127,7 +127,7 @@ def _commitments(source: Fields, currency: str, periods: list[Month]) -> Iterato
 
 def _rank(commitment: Commitment) -> tuple[str, Month, Month, int]:
     """The order of a case does not matter: of minimums of one month that which begins last holds."""
-    first, last = commitment.first or Month(2000, 1), commitment.last or Month(2100, 12)
+    first, last = commitment.first or Month(FIRST_YEAR, 1), commitment.last or Month(LAST_YEAR, 12)
     return commitment.currency, first, last, commitment.minimum_minor
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -156,6 +157,8 @@ CAPPED = CASES["s23-caps"]["input"]
         {"caps": None, "day_cap_micro": 1_000_000},
         {"caps": None, "cap": "1"},
         {"caps": None, "cap": {"daily_micro": 1_000_000}},
+        {"caps": None, "account": {"cap_per_day": "1.00"}},
+        {"caps": None, "merchant": {"caps": {"day": "1.00"}}},
         {"caps": [{"per": "day", "amount": "1.00"}, {"per": "month", "amount": "9"}]},
         {"timezone": None, "merchant": {"timezone": "Europe/Paris"}},
     ],
@@ -175,3 +178,76 @@ def test_numbers_follow_the_instants_of_commits_where_they_are_told() -> None:
         "late": "F-000002",
         "none": None,
     }
+
+
+def test_numbers_go_on_after_the_last_one_of_each_series() -> None:
+    steps = [
+        {"tx": "t", "op": "begin"},
+        {"tx": "u", "op": "commit", "series": "A"},
+        {"tx": "t", "op": "commit"},
+    ]
+    found = answered("gapless-numbers", {"series": {"F": 41, "A": 6}, "events": steps})
+    assert found == {"numbers": {"t": "F-000042", "u": "A-000007"}, "last": {"F": 42, "A": 7}}
+    found = answered("Numbering", {"series": ["F", "A"], "events": steps})
+    assert found["numbers"] == {"t": "F-000001", "u": "A-000001"}
+
+
+PAID = CASES["s24-payout"]["input"]
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        lambda line: {"carrier_percent": f"{line['carrier_percent']} %"},
+        lambda line: {"carrier_percent": None, "carrier_share": f"0.{line['carrier_percent']}"},
+        lambda line: {"carrier_percent": None, "carrier_share": f"{line['carrier_percent']}%"},
+        lambda line: {"merchant_percent": None, "merchant_payout_percent": line["merchant_percent"]},
+    ],
+)
+def test_a_share_of_a_payout_is_a_percentage_or_a_fraction(shares: Callable[[Case], Case]) -> None:
+    lines = [{**line, **shares(line)} for line in PAID["lines"]]
+    expected = comparable(CASES["s24-payout"]["expected"])
+    for vat in ({}, {"vat_rate": None, "vat": {"category": "S", "rates": [{"rate": PAID["vat_rate"]}]}}):
+        assert answered("payout", {**PAID, "lines": lines, **vat}) == expected
+
+
+@pytest.mark.parametrize(
+    "told", [{"rate": "6.55957"}, {"rate": "6.559570"}, {"divide_by": "6.55957"}, {"from": None, "to": None}]
+)
+def test_francs_become_euros_by_division_however_the_rate_is_told(told: Case) -> None:
+    francs = CASES["s32-francs"]
+    assert answered("conversion", {**francs["input"], **told}) == comparable(francs["expected"])
+
+
+def test_a_carrier_may_be_a_name_and_its_invoice_a_total() -> None:
+    case = CASES["s26-reconciliation"]
+    carrier = case["input"]["carrier"]
+    told = {
+        "carrier": carrier["id"],
+        "timezone": carrier["timezone"],
+        "invoice": None,
+        "invoice_total": case["input"]["invoice"]["amount"],
+    }
+    assert answered("reconciliation", {**case["input"], **told}) == comparable(case["expected"])
+
+
+def test_who_is_a_consumer_is_said_in_a_word_or_by_a_flag() -> None:
+    buyers = [
+        {"id": 1, "country": "CH", "consumer": True},
+        {"id": 2, "country": "CH", "type": "consumer"},
+        {"id": 3, "country": "CH", "consumer": False},
+    ]
+    found = answered("vat_category", {"buyers": buyers})
+    assert [each["accepted"] for each in found] == [False, False, True]
+
+
+def test_a_booked_document_may_tell_its_vat_in_one_sum() -> None:
+    case = CASES["s30-fec"]
+    documents = [{**each, "vat": None, "vat_total": sum_of(each)} for each in case["input"]["documents"]]
+    assert answered("fec", {**case["input"], "documents": documents}) == comparable(case["expected"])
+
+
+def sum_of(document: Case) -> str:
+    (row,) = document["vat"]
+    amount: str = row["amount"]
+    return amount

@@ -75,7 +75,7 @@ def test_months_follow_each_other_without_gap_and_own_their_start_but_not_their_
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-13", "2026-0", "26-01", "2026/01", "2026-1", "", "1999-12", "٢٠٢٦-01"]
+    "text", ["2026-13", "2026-0", "26-01", "2026/01", "2026-1", "", "1991-12", "٢٠٢٦-01"]
 )
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(Invalid):

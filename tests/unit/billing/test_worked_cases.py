@@ -49,6 +49,18 @@ def test_every_synonym_names_a_kind() -> None:
     assert not set(SYNONYMS) & set(KINDS)
 
 
+def test_books_of_the_time_of_the_franc_can_be_computed() -> None:
+    case = a_case(
+        periods=[{"period": "1998-12", "close_at": "1999-01-04T08:00:00+00:00"}],
+        merchant={"timezone": "Europe/Paris", "currency": "FRF"},
+        vat="20.6",
+        price_lists=[{"items": [{"network": "*", "unit_price": "1.50"}]}],
+        messages=[{"id": "a", "count": 7, "network": "20801", "segments": 1, "accepted_at": "1998-12-24"}],
+    )
+    (invoice,) = simulate(case)["invoices"]
+    assert (invoice["period"], invoice["net"], invoice["vat_total"]) == ("1998-12", "10.50", "2.16")
+
+
 def test_the_expected_answer_is_not_looked_at() -> None:
     case = CASES["03-price-change"]
     bare = {"kind": case["kind"], "input": case["input"]}
@@ -59,6 +71,11 @@ def a_case(**more: Any) -> dict[str, Any]:
     return {"kind": "invoice", "input": {**CASES["s05-rounding"]["input"], **more}}
 
 
+def with_input(name: str, **more: Any) -> dict[str, Any]:
+    return {**CASES[name], "input": {**CASES[name]["input"], **more}}
+
+
+BOOKED = CASES["s30-fec"]["input"]["documents"][0]
 MESSAGE = CASES["s05-rounding"]["input"]["messages"][0]
 LISTS = CASES["s05-rounding"]["input"]["price_lists"]
 
@@ -75,6 +92,10 @@ LISTS = CASES["s05-rounding"]["input"]["price_lists"]
         (a_case(messages=[7]), "input.messages[0] is no object"),
         (a_case(messages=[{**MESSAGE, "accepted_at": None}]), "input.messages[0].accepted_at is missing"),
         (a_case(messages=[{**MESSAGE, "accepted_at": "noon"}]), "is no ISO 8601 time: 'noon'"),
+        (
+            a_case(messages=[{**MESSAGE, "accepted_at": "9999-12-31T23:00:00-05:00"}]),
+            "is out of the calendar",
+        ),
         (a_case(messages=[{**MESSAGE, "segments": "one"}]), "is no whole number: 'one'"),
         (a_case(messages=[{**MESSAGE, "segments": -1}]), "input.messages[0].segments is below zero"),
         (a_case(messages=[{**MESSAGE, "count": -1}]), "input.messages[0].count is below zero"),
@@ -96,6 +117,19 @@ LISTS = CASES["s05-rounding"]["input"]["price_lists"]
         (a_case(commitments=[{"amount": "-1"}]), "input.commitments.amount is below zero"),
         (a_case(commitments=["1.005"]), "is no object"),
         (a_case(commitments="1.005"), "finer than the minor unit of EUR"),
+        (
+            with_input("s32-francs", rate="0.152449"),
+            "input.rate of francs is another than 6.55957 to one euro",
+        ),
+        (with_input("s21-small-credits", credits=[{"request": "c"}]), "input.credits[0].lines names no line"),
+        (
+            with_input("s24-payout", lines=[{"short_code": "81234", "retail_price": "4.50", "count": 1}]),
+            "carrier_percent is missing",
+        ),
+        (
+            with_input("s30-fec", documents=[{**BOOKED, "gross": "0.01"}]),
+            "input.documents[0].gross is not net and VAT together",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(case: object, sentence: str) -> None:

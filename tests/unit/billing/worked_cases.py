@@ -2,7 +2,8 @@
 The worked cases of tests/data/billing-cases, and what may be done to them without changing their answers.
 
 The cases whose names begin with a digit are the five public samples of the format smsgate-billing-cases/1;
-the others are our own, their answers computed by hand as their `why` says.
+the others are our own, their answers computed by hand as their `why` says. Those that begin with an x were
+written from the rules' text alone, by somebody who had not seen the code, with fractions.
 """
 
 from __future__ import annotations
