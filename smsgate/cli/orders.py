@@ -16,12 +16,10 @@ from smsgate.cli.sessions import ConfigOption, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
 from smsgate.flows.order_proof import OrderProofs
-from smsgate.security.proof_chain import ProofKey, verify
+from smsgate.security.proof_chain import ProofKey
+from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import Kind
-from smsgate.store.messages import PgMessages
-from smsgate.store.offers import PgOffers
 from smsgate.store.order_proof import PgOrderProofs
-from smsgate.store.orders import PgOrders
 
 app: Final = typer.Typer(help="Orders: proof files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -29,8 +27,8 @@ app: Final = typer.Typer(help="Orders: proof files.", no_args_is_help=True, rich
 @app.command(
     "proof",
     help="Write all that led to an order and came of it: consent, the offer's text, the reply and how it was "
-    "read, every step, message, receipt, event and delivery. Each line holds the SHA-256 of the one before; "
-    "the last one is signed.",
+    "read, every step, message, receipt, event and delivery, and the stamps that were made of it as it "
+    "happened. Each line holds the SHA-256 of the one before; the last one is signed.",
     epilog=examples("smsgate order proof ord_3vQb7XwJpA2cN5kTgY0u1Z > order.proof"),
 )
 def proof(
@@ -38,20 +36,12 @@ def proof(
     config: ConfigOption = None,
 ) -> None:
     async def work(services: Services) -> bytes:
-        store = PgOrderProofs(services.database)
+        store = PgOrderProofs(services.database, services.order_stamps, services.clock)
         order_id = services.public_ids.decode(Kind.ORDER, order)
         merchant_id = await store.owner(order_id)
         if merchant_id is None:
             raise NotFound(f"No order has the id {order}.")
-        proofs = OrderProofs(
-            store,
-            PgOrders(services.database),
-            PgOffers(services.database),
-            PgMessages(services.database),
-            services.public_ids,
-            services.clock,
-            ProofKey(services.proof_key),
-        )
+        proofs = OrderProofs(store, services.public_ids, services.clock, ProofKey(services.proof_key))
         return await proofs.file(merchant_id, order_id)
 
     sys.stdout.buffer.write(with_services(config, work))
@@ -94,13 +84,16 @@ def verify_file(
         octets = file.read_bytes()
     except OSError as exc:
         raise unreadable(file, exc) from exc
-    verdict = verify(octets, public_key)
+    verdict, held = verify(octets, public_key)
     if as_json:
-        show_json(verdict._asdict() | {"holds": verdict.wrong is None})
+        stamped = {"stamped": held.stamped, "stamped_since": held.since or None}
+        show_json(verdict._asdict() | stamped | {"holds": verdict.wrong is None})
     elif verdict.wrong is not None:
         say(f"smsgate: Entry {verdict.wrong} of {file.name} does not hold: {verdict.reason}.")
     else:
         known = "the key that you gave" if public_key else f"key {verdict.key}: compare it"
         typer.echo(f"All {verdict.entries} entries hold, signed by {known}.")
+        if held.since:
+            typer.echo(f"{held.stamped} of them were stamped as things happened, from {held.since} on.")
     if verdict.wrong is not None:
         raise typer.Exit(Exit.FAILED)

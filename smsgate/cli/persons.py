@@ -176,7 +176,7 @@ def requests(
 
 
 def _privacy(services: Services) -> PgPrivacy:
-    return PgPrivacy(services.database, services.suppression, services.ids)
+    return PgPrivacy(services.database, services.suppression, services.ids, services.order_stamps)
 
 
 async def _person(services: Services, slug: str, msisdn: int) -> tuple[int, int]:

@@ -48,6 +48,7 @@ from smsgate.store.backlogs import StoredBacklogs
 from smsgate.store.budgets import PgLeases
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.inbound import StoredInbound
+from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 
@@ -138,6 +139,7 @@ class Gateway:
         reaches: Sequence[DatedReach] = (),
         gates: Gates = ALWAYS_OPEN,
         suppression: SuppressionHashes,
+        stamps: OrderStamps,
     ) -> None:
         self.switchboard = Switchboard(carriers, clock=clock, random=random.SystemRandom().random)
         accounts, senders = self.switchboard.carriers, self.switchboard.carrier_of_sender
@@ -154,23 +156,15 @@ class Gateway:
         self.rerouting = Rerouting(self.pump, composer, self.routes, clock)
         self.budgets = Budgets(PgLeases(database, ids.next), self._store, self.pump, clock, owner=owner)
         self.claiming = Claiming(
-            self._store,
-            self.pump,
-            composer,
-            clock,
-            carriers=accounts,
-            carrier_of_sender=senders,
-            routes=self.routes,
-            gates=gates,
-            budgets=self.budgets,
-            owner=owner,
-        )
+            self._store, self.pump, composer, clock, carriers=accounts, carrier_of_sender=senders,
+            routes=self.routes, gates=gates, budgets=self.budgets, owner=owner,
+        )  # fmt: skip
         consents = PgConsentAgeing(database, ids, partial(public_ids.encode, Kind.SUBSCRIBER))
         self._opt_outs = OptOuts(consents, accounts, clock)
         self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
         tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches)
-        inbound = StoredInbound(database, ids.next, suppression)
+        inbound = StoredInbound(database, ids.next, suppression, stamps)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
         self._consents, self._clock = ConsentAgeing(consents, clock), clock
         self._ids_of_gone: dict[int, ReceiptIds] = {}

@@ -34,7 +34,7 @@ def simulated_phones(
 
     tools = DeskTools(services.ids, services.public_ids, AnswerLimit(), may_use, settings.consent.reaches())
     intake = Intake(
-        StoredInbound(services.database, services.ids.next, services.suppression),
+        StoredInbound(services.database, services.ids.next, services.suppression, services.order_stamps),
         MappingProxyType({}),
         pricing,
         default_table(),

@@ -194,6 +194,7 @@ class Process:
             reaches=settings.consent.reaches(),
             gates=gates_of(settings.hours, settings.caps),
             suppression=services.suppression,
+            stamps=services.order_stamps,
         )
         self._wakeups.gateway = self.reloading.gateway = self.gateway
         self._tasks += self.gateway.start()
@@ -227,7 +228,13 @@ class Process:
     def _commerce(self) -> Commerce:
         services = self.services
         return Commerce.of(
-            commerce_stores(services.database, services.ids.next, services.suppression),
+            commerce_stores(
+                services.database,
+                services.ids.next,
+                services.suppression,
+                services.order_stamps,
+                services.clock,
+            ),
             pricing=self.pricing,
             networks=default_table(),
             senders=self._senders,
@@ -304,7 +311,7 @@ class Process:
             prices=PgPrices(database),
             subscribers=PgSubscribers(database, services.suppression),
             imports=PgImports(database, services.suppression),
-            privacy=PgPrivacy(database, services.suppression, services.ids),
+            privacy=PgPrivacy(database, services.suppression, services.ids, services.order_stamps),
             health=PgHealth(database),
             esmes=esme_accounts(self.settings, services, self._senders),
             esme_sessions=None if self.esmes is None else self.esmes.desk,

@@ -18,6 +18,7 @@ from smsgate.errors import SmsgateError, StoreUnavailable
 from smsgate.flows.ports_api import OPERATOR, KeyDraft
 from smsgate.ids import IdMaker
 from smsgate.security.api_keys import Mode, Scope, key_mac, new_key
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import node_lease
@@ -34,6 +35,7 @@ from smsgate.store.keyring import (
 )
 from smsgate.store.merchants import PgApiKeys
 from smsgate.store.node_lease import RENEW_INTERVAL_S, RETRY_INTERVAL_S, TTL_S, NodeLease, Renewals
+from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 
@@ -63,6 +65,10 @@ class Services:
     lease_loop: asyncio.Task[None]  # ends when the lease is lost: then everything that it allowed must stop
     ids: IdMaker
     clock: Clock
+
+    @property
+    def order_stamps(self) -> OrderStamps:
+        return OrderStamps(ProofKey(self.proof_key), self.public_ids)
 
 
 @asynccontextmanager

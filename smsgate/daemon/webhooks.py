@@ -11,6 +11,7 @@ from smsgate.flows.loops import Loop
 from smsgate.flows.shop_reach import ShopReach
 from smsgate.security.public_ids import Kind
 from smsgate.store.deliveries import PgDeliveries
+from smsgate.store.order_stamps import OldOrders
 from smsgate.store.shop_reach import PgShopReach
 from smsgate.telemetry.metrics import Metrics, watch_deliveries
 from smsgate.webhooks.client import WebhookClient
@@ -18,6 +19,7 @@ from smsgate.webhooks.courier import Courier
 from smsgate.webhooks.delivery import Deliveries
 
 ORDERS_INTERVAL_S = 1.0  # what happens to orders by time is this late at most
+STAMPS_INTERVAL_S = 60.0  # between looks for orders from before there were stamps; each look ends with none
 SHOPS_INTERVAL_S = 1.0  # offers wait, and go on, this late at most
 
 
@@ -41,8 +43,10 @@ class WebhookSide:
             database, services.ids, lambda merchant: public_ids.encode(Kind.MERCHANT, merchant)
         )
         self.reach = ShopReach(reach, clock)
+        old_orders = OldOrders(database, services.order_stamps, clock)
         self.loops = (
             Loop("orders", commerce.orders.fire_due, clock, interval_s=ORDERS_INTERVAL_S),
+            Loop("order-stamps", old_orders.step, clock, interval_s=STAMPS_INTERVAL_S),
             Loop("shop-reach", self.reach.step, clock, interval_s=SHOPS_INTERVAL_S),
         )
 

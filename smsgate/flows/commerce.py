@@ -92,7 +92,7 @@ class Commerce:
             campaigns=campaigns,
             messages=stores.messages,
             orders=Orders(stores.orders, ids, clock, public_ids, wakeups),
-            proofs=_proofs(stores, public_ids, clock, proof_key),
+            proofs=OrderProofs(stores.proofs, public_ids, clock, ProofKey(proof_key)),
             events=Events(stores.events, clock),
             endpoints=WebhookEndpoints(
                 stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups
@@ -110,9 +110,3 @@ class Commerce:
                 stores.inbox, DeskTools(ids, public_ids, AnswerLimit(), may_use), stops, wakeups, clock
             ),
         )
-
-
-def _proofs(stores: CommerceStores, public_ids: PublicIds, clock: Clock, key: bytes) -> OrderProofs:
-    return OrderProofs(
-        stores.proofs, stores.orders, stores.offers, stores.messages, public_ids, clock, ProofKey(key)
-    )

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from smsgate.campaigns.guard import GuardCounts, GuardLimits
 from smsgate.flows.ledger import Charge
+from smsgate.flows.mo_header import NO_PDU, MoHeader
 
 STATUS_UNKNOWN: Final = -1  # written to a socket, no answer: in doubt, never resent
 STATUS_NOT_SENT: Final = -2  # never written; `reason` says why
@@ -345,14 +346,10 @@ class CarrierReceipts:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """
-    deliver_sm that wait for their deliver_sm_resp: one session, many sequence numbers.
-
-    `session` is the link's own token; an ack of a session that is gone is dropped by the link.
-    """
+    """deliver_sm that wait for their deliver_sm_resp: one session, many sequence numbers."""
 
     carrier_id: int
-    session: int
+    session: int  # the link's own token; of a session that is gone the link drops it
     sequence_numbers: list[int]
 
 
@@ -374,6 +371,7 @@ class MobileOriginated:
     ack: Ack | None = None
     handed_on: Callable[[], bytes] = field(default=bytes, repr=False, compare=False)  # makes `deliver_sm`
     codec: str = "gsm7"  # how `raw` was read, for `protocol.mo_text.decode_text`
+    header: MoHeader = field(default=NO_PDU, repr=False)
 
     @property
     def deliver_sm(self) -> bytes:

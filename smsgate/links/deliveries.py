@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.flows.mo_header import MoHeader
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.msisdn import is_e164, is_simulated
 from smsgate.protocol.commands import CommandId
@@ -163,6 +164,19 @@ def _mobile_originated(
         ack=Ack(carrier_id, token, [pdu.sequence_number]),
         handed_on=handed_on,
         codec=mo.codec,
+        header=_header(pdu),
+    )
+
+
+def _header(pdu: Pdu) -> MoHeader:
+    fields = pdu.fields
+    return MoHeader(
+        fields["esm_class"],
+        fields["source_addr_ton"],
+        fields["source_addr_npi"],
+        fields["dest_addr_ton"],
+        fields["dest_addr_npi"],
+        encode_tlvs((tag, value) for tag, value in pdu.tlvs if tag != Tag.MESSAGE_PAYLOAD),
     )
 
 

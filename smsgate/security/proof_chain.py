@@ -16,16 +16,21 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-FORMAT: Final = "smsgate-proof-1"
+FORMAT: Final = "smsgate-proof-2"
+FORMAT_WITHOUT_STAMPS: Final = "smsgate-proof-1"  # as files were before: still verified
 FIRST: Final = "0" * 64  # what the first entry has in the place of the hash before
 FILE_OCTETS_MAX: Final = 64 * 1024 * 1024  # an order has some kilobytes; more is another file
 SEAL: Final = "seal"
+_KEYS: Final = {"no", "kind", "at", "body", "previous", "sha256"}  # of a line; "id" where the entry has one
 
 
 class Entry(NamedTuple):
+    """`id` tells entries of one kind apart, where something refers to them (`proof_stamps`)."""
+
     kind: str
     at: str  # RFC 3339
     body: Mapping[str, object]
+    id: str = ""
 
 
 class Verdict(NamedTuple):
@@ -35,6 +40,7 @@ class Verdict(NamedTuple):
     wrong: int | None = None
     reason: str = ""
     key: str = ""
+    format: str = ""
 
 
 class ProofKey:
@@ -47,6 +53,9 @@ class ProofKey:
     def public(self) -> str:
         """The public half, in hex: whoever verifies compares it with what the gateway published."""
         return self._key.public_key().public_bytes_raw().hex()
+
+    def sign(self, octets: bytes) -> bytes:
+        return self._key.sign(octets)
 
     def sealed(self, entries: Sequence[Entry], sealed_at: str) -> bytes:
         """Return the file."""
@@ -87,7 +96,8 @@ def verify(octets: bytes, key: str | None = None) -> Verdict:
 
 def _verify_seal(seal: Mapping[str, object], before: str, no: int, key: str | None) -> Verdict:
     body = seal["body"]
-    if not isinstance(body, dict) or body.get("format") != FORMAT or body.get("entries") != no:
+    formats = {FORMAT, FORMAT_WITHOUT_STAMPS}
+    if not isinstance(body, dict) or body.get("format") not in formats or body.get("entries") != no:
         return Verdict(no, no, "the seal is of another format or number of entries")
     signature, public = str(body.pop("signature", "")), str(body.get("public_key"))
     try:
@@ -101,7 +111,7 @@ def _verify_seal(seal: Mapping[str, object], before: str, no: int, key: str | No
         return Verdict(no, no, "the signature does not fit: the entries were computed anew")
     if key is not None and key != public:
         return Verdict(no, no, "another gateway signed this, or somebody else", public)
-    return Verdict(no, key=public)
+    return Verdict(no, key=public, format=str(body["format"]))
 
 
 def _wrong(no: int, line: bytes, before: str) -> str:
@@ -110,14 +120,14 @@ def _wrong(no: int, line: bytes, before: str) -> str:
         entry = orjson.loads(line)
     except orjson.JSONDecodeError:
         return "this is no entry any more"
-    if not isinstance(entry, dict) or entry.keys() != {"no", "kind", "at", "body", "previous", "sha256"}:
+    if not isinstance(entry, dict) or entry.keys() - {"id"} != _KEYS:
         return "this is no entry any more"
     if entry["no"] != no:
         return f"entry {entry['no']} stands here: one was put in, taken out or moved"
     claimed = entry.pop("sha256")
-    if claimed != hashlib.sha256(_canonical(entry)).hexdigest():
+    if claimed != hashlib.sha256(canonical(entry)).hexdigest():
         return "it was changed: its content does not have its hash"
-    if _canonical(entry | {"sha256": claimed}) != line:
+    if canonical(entry | {"sha256": claimed}) != line:
         return "it was changed: it is not written as entries are"
     if entry["previous"] != before:
         return "it does not follow from the entry before"
@@ -126,13 +136,16 @@ def _wrong(no: int, line: bytes, before: str) -> str:
 
 def _line(no: int, entry: Entry, before: str) -> tuple[bytes, str]:
     content = {"no": no, "kind": entry.kind, "at": entry.at, "body": entry.body, "previous": before}
-    digest = hashlib.sha256(_canonical(content)).hexdigest()
-    return _canonical(content | {"sha256": digest}) + b"\n", digest
+    if entry.id:
+        content["id"] = entry.id
+    digest = hashlib.sha256(canonical(content)).hexdigest()
+    return canonical(content | {"sha256": digest}) + b"\n", digest
 
 
 def _signed(no: int, before: str, body: Mapping[str, object], at: str) -> bytes:
-    return _canonical({"no": no, "previous": before, "at": at, "body": body})
+    return canonical({"no": no, "previous": before, "at": at, "body": body})
 
 
-def _canonical(value: Mapping[str, object]) -> bytes:
+def canonical(value: Mapping[str, object]) -> bytes:
+    """Return the one way in which a value is written where it is hashed."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -26,6 +26,7 @@ from smsgate.flows.inbound_records import (
     PlacedOrder,
     joined_text,
 )
+from smsgate.flows.mo_header import MoHeader
 from smsgate.flows.order_texts import order_number
 from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.ids import first_id_at
@@ -38,8 +39,9 @@ from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
-from smsgate.store.inbound_orders import write_orders
+from smsgate.store.inbound_orders import stamp_orders, write_orders
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
+from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
 from smsgate.store.suppression import block, note_stops
@@ -60,16 +62,23 @@ def _session(mo: MobileOriginated, process: int) -> str:
 
 
 class StoredInbound:
-    def __init__(self, database: Database, next_id: Callable[[], int], hashes: SuppressionHashes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        next_id: Callable[[], int],
+        hashes: SuppressionHashes,
+        stamps: OrderStamps,
+    ) -> None:
         self._database = database
         self._next_id = next_id
         self._hashes = hashes
+        self._stamps = stamps
 
     @asynccontextmanager
     async def group(self) -> AsyncIterator[StoredGroup]:
         """Open the transaction of one group; leaving it without an error commits."""
         async with self._database.bulk_transaction() as connection:
-            yield StoredGroup(connection, self._next_id, self._hashes)
+            yield StoredGroup(connection, self._next_id, self._hashes, self._stamps)
 
     async def carriers_of_parts(self) -> list[int]:
         async with self._database.bulk() as connection:
@@ -77,10 +86,17 @@ class StoredInbound:
 
 
 class StoredGroup:
-    def __init__(self, connection: Connection, next_id: Callable[[], int], hashes: SuppressionHashes) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        next_id: Callable[[], int],
+        hashes: SuppressionHashes,
+        stamps: OrderStamps,
+    ) -> None:
         self._connection = connection
         self._next_id = next_id
         self._hashes = hashes
+        self._stamps = stamps
 
     async def first_seen(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
@@ -117,8 +133,9 @@ class StoredGroup:
             ready.append(await self._take(*key))
             there = {}
         await self._connection.execute(
-            SQL["add_part"], *key, mo.part, mo.msisdn, mo.received_at, mo.raw, mo.data_coding, mo.codec
-        )
+            SQL["add_part"], *key, mo.part, mo.msisdn, mo.received_at, mo.raw, mo.data_coding, mo.codec,
+            *mo.header,
+        )  # fmt: skip
         if there.keys() | {mo.part} == set(range(1, mo.total + 1)):
             ready.append(await self._take(*key))
         return ready
@@ -143,6 +160,7 @@ class StoredGroup:
             data_coding=newest["data_coding"],
             received_at=newest["received_at"],
             codec=newest["codec"],
+            header=_joined(sorted(rows, key=lambda row: row["part"])),
         )
         return Joined(mo, complete=parts.keys() == set(range(1, total + 1)))
 
@@ -339,6 +357,7 @@ class StoredGroup:
             await publish(connection, change.merchant_id, change.msisdn)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
+        await stamp_orders(connection, self._stamps, writes)
         await write_esmes(connection, writes.esmes, self._next_id)
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
@@ -352,6 +371,7 @@ class StoredGroup:
 
     async def _write_rows(self, writes: InboundWrites) -> None:
         rows = writes.rows
+        headers = [row.mo.header for row in rows]
         await self._connection.execute(
             SQL["insert_inbound"], ids_text([row.merchant_id for row in rows]),
             ids_text([row.inbound_id for row in rows]), ids_text([row.mo.carrier_id for row in rows]),
@@ -363,4 +383,15 @@ class StoredGroup:
             numbers_text([row.quantity for row in rows]), texts_text([row.outcome for row in rows]),
             texts_text([row.reason for row in rows]), texts_text([row.rules_version for row in rows]),
             [row.mo.received_at for row in rows],
+            numbers_text([header.esm_class for header in headers]),
+            numbers_text([header.source_ton for header in headers]),
+            numbers_text([header.source_npi for header in headers]),
+            numbers_text([header.destination_ton for header in headers]),
+            numbers_text([header.destination_npi for header in headers]), [header.tlvs for header in headers],
         )  # fmt: skip
+
+
+def _joined(rows: Sequence[asyncpg.Record]) -> MoHeader:
+    """Return the header of a long text from the rows of its parts, in their order."""
+    header = MoHeader(*(rows[0][name] for name in MoHeader._fields))
+    return header._replace(tlvs=None if header.tlvs is None else b"".join(row["tlvs"] or b"" for row in rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -10,8 +11,11 @@ from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text, texts_text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from smsgate.flows.inbound_records import InboundWrites
     from smsgate.store.connection import Connection
+    from smsgate.store.order_stamps import OrderStamps
 
 SQL: Final = catalogue.load("inbound")
 
@@ -73,3 +77,13 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
             )
     for (merchant_id, offer_id), pieces in sorted(writes.stock_taken.items()):
         await connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)
+
+
+async def stamp_orders(connection: Connection, stamps: OrderStamps, writes: InboundWrites) -> None:
+    """Stamp the orders that a group made or moved; after all that is about them was written."""
+    new = {row.order_id for row in writes.orders}
+    times: defaultdict[tuple[int, bool], dict[int, datetime]] = defaultdict(dict)
+    for row in writes.order_steps:
+        times[row.merchant_id, row.order_id in new][row.order_id] = row.at
+    for (merchant_id, are_new), of_merchant in sorted(times.items()):
+        await stamps.extend(connection, merchant_id, of_merchant, new=are_new)

@@ -36,7 +36,7 @@ class PgInbox(StoredInbound):
     @asynccontextmanager
     async def group(self) -> AsyncIterator[StoredDecision]:
         async with self._database.bulk_transaction() as connection:
-            yield StoredDecision(connection, self._next_id, self._hashes)
+            yield StoredDecision(connection, self._next_id, self._hashes, self._stamps)
 
 
 class StoredDecision(StoredGroup):

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from smsgate.flows.order_proof import ProofRows, Row
-from smsgate.ids import first_id_at, unix_ms_of
+from smsgate.errors import NotFound
 from smsgate.store.catalogue import load
+from smsgate.store.order_stamps import rows_of, stamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    import asyncpg
-
-    from smsgate.flows.order_records import OrderRecord
+    from smsgate.clock import Clock
+    from smsgate.flows.order_entries import OrderRows
+    from smsgate.security.proof_stamps import Stamp
+    from smsgate.store.order_stamps import OrderStamps
     from smsgate.store.pool import Database
 
 _SQL: Final = load("order_proof")
-# Deliveries, withdrawals and disputes; what is told later is not looked for.
-TEXTS_WITHIN_MS: Final = 200 * 86_400_000
 
 
 class PgOrderProofs:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stamps: OrderStamps, clock: Clock) -> None:
         self._database = database
+        self._stamps = stamps
+        self._clock = clock
 
     async def owner(self, order_id: int) -> int | None:
         """Return the merchant whose order it is."""
@@ -33,44 +32,19 @@ class PgOrderProofs:
             found: int | None = await connection.fetchval(_SQL["order_owner"], order_id)
         return found
 
-    async def rows(self, order: OrderRecord, subject: str) -> ProofRows:
-        made_ms = unix_ms_of(order.order_id)
-        oldest, newest = first_id_at(made_ms - 1_000), first_id_at(made_ms + TEXTS_WITHIN_MS)
-        merchant_id = order.merchant_id
+    async def rows(self, merchant_id: int, order_id: int) -> tuple[OrderRows, Sequence[Stamp]]:
+        """Return its rows and its stamps; an order from before there were stamps gets its first one now."""
+        ids, public_ids = [order_id], self._stamps.public_ids
         async with self._database.transaction(merchant_id) as connection:
-            consents = await connection.fetch(
-                _SQL["consents"], merchant_id, order.subscriber_id, order.order_id
-            )
-            texts = _with_times(
-                await connection.fetch(_SQL["texts"], merchant_id, order.order_id, oldest, newest)
-            )
-            message_ids = [order.message_id, *(row["message_id"] for row in texts)]
-            events = await connection.fetch(_SQL["events"], merchant_id, subject, oldest)
-            return ProofRows(
-                consents=_plain(consents),
-                texts=texts,
-                submitted=_plain(await connection.fetch(_SQL["submitted"], merchant_id, message_ids)),
-                receipts=_plain(await connection.fetch(_SQL["receipts"], merchant_id, message_ids)),
-                replies=_plain(
-                    await connection.fetch(
-                        _SQL["replies"], merchant_id, order.inbound_id, order.msisdn, order.order_id
-                    )
-                ),
-                events=_plain(events),
-                deliveries=_plain(
-                    await connection.fetch(
-                        _SQL["deliveries"], merchant_id, [row["event_id"] for row in events]
-                    )
-                ),
-            )
-
-
-def _plain(rows: Iterable[asyncpg.Record]) -> list[Row]:
-    return [dict(row) for row in rows]
-
-
-def _with_times(rows: Sequence[asyncpg.Record]) -> list[Row]:
-    """A message was made at the time that its id holds."""
-    return [
-        {**dict(row), "at": datetime.fromtimestamp(unix_ms_of(row["message_id"]) / 1000, UTC)} for row in rows
-    ]
+            # Locked: a step between two of the statements would be a stamp without its rows.
+            locked = await connection.fetchrow(_SQL["lock_orders"], merchant_id, ids)
+            if locked is None:
+                raise NotFound("No such object.")
+            if locked["unstamped"]:
+                await self._stamps.extend(connection, merchant_id, {order_id: self._clock.now()})
+            orders = await connection.fetch(_SQL["orders"], merchant_id, ids)
+            found = await rows_of(connection, merchant_id, orders, public_ids)
+            rows, stamps = found[order_id], await stamps_of(connection, merchant_id, ids, public_ids)
+            events = [row["event_id"] for row in rows.event]
+            rows.delivery.extend(map(dict, await connection.fetch(_SQL["deliveries"], merchant_id, events)))
+        return rows, stamps.get(order_id, [])

@@ -16,6 +16,7 @@ from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, O
 from smsgate.ids import first_id_at, unix_ms_of
 from smsgate.store.catalogue import load
 from smsgate.store.events import insert_events
+from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 from smsgate.store.system_messages import insert_system_messages
@@ -26,8 +27,9 @@ SYSTEM_MESSAGES_WITHIN_MS: Final = 45 * 86_400_000
 
 
 class PgOrders:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stamps: OrderStamps) -> None:
         self._database = database
+        self._stamps = stamps
 
     async def get(self, merchant_id: int, order_id: int) -> OrderRecord:
         async with self._database.transaction(merchant_id) as connection:
@@ -129,6 +131,7 @@ class PgOrders:
                 )
             await insert_system_messages(connection, messages)
             await insert_events(connection, events)
+            await self._stamps.extend(connection, change.merchant_id, {change.order_id: change.at})
         return True
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from smsgate.flows.ports import Ids
     from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
+    from smsgate.store.order_stamps import OrderStamps
     from smsgate.store.pool import Database
 
 log = structlog.get_logger(__name__)
@@ -43,10 +44,11 @@ BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
 
 
 class PgPrivacy:
-    def __init__(self, database: Database, hashes: SuppressionHashes, ids: Ids) -> None:
+    def __init__(self, database: Database, hashes: SuppressionHashes, ids: Ids, stamps: OrderStamps) -> None:
         self._database = database
         self._hashes = hashes
         self._ids = ids
+        self._stamps = stamps
 
     async def suppressed(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, Suppressed]:
         async with self._database.transaction(merchant_id) as connection:
@@ -93,13 +95,17 @@ class PgPrivacy:
             own = [self._hashes.of(merchant_id, msisdn)]
             await connection.execute(_SQL["suppress"], own, ["erased"], now)
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
-            count = len(await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now))
+            orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
+            count = len(orders)
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
             for statement in BY_NUMBER:
                 count += len(await connection.fetch(_SQL[statement], merchant_id, msisdn))
             for statement in BY_SUBSCRIBER:
                 count += len(await connection.fetch(_SQL[statement], merchant_id, subscriber_id))
+            erased = {row["order_id"]: now for row in orders}
+            await connection.fetch(_SQL["erase_salts"], merchant_id, list(erased))
+            await self._stamps.extend(connection, merchant_id, erased, erases=True)
             await publish_stop(connection, merchant_id, msisdn)
             request = DataRequestRow(request_id, "erasure", subscriber_id, count, now)
             await self._remember(connection, merchant_id, request)

@@ -41,6 +41,7 @@ REPLY: Final = (
     "after inbound.answered",
     "after system_messages.insert_system_messages",
     "after events.insert_events",
+    "after order_proof.insert_stamps",
     "after sending.add_counters",
     "committed sending.add_counters",  # and the carrier has no deliver_sm_resp
 )

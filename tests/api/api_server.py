@@ -30,6 +30,7 @@ from smsgate.store.pool import Database
 from smsgate.store.prices import PgPrices
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
+from tests.flows.world import STAMPS
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -70,7 +71,7 @@ def a_context(database: Database, **settings: Any) -> ApiContext:
         prices=PgPrices(database),
         subscribers=PgSubscribers(database, HASHES),
         imports=PgImports(database, HASHES),
-        privacy=PgPrivacy(database, HASHES, IdMaker(2, lambda: int(clock.now().timestamp() * 1000))),
+        privacy=PgPrivacy(database, HASHES, IdMaker(2, lambda: int(clock.now().timestamp() * 1000)), STAMPS),
         health=PgHealth(database),
     )
 

@@ -24,6 +24,7 @@ from smsgate.store.keyring import StoredKeyring
 from smsgate.store.pool import Database
 from smsgate.store.usage import PgPriceData
 from tests.api.api_server import HASHES, Api, Caller, a_context, running
+from tests.flows.world import STAMPS
 
 SENDER = "36111"
 TEXT = (
@@ -164,9 +165,9 @@ class Shop:
         await self.execute(
             "INSERT INTO orders (merchant_id, order_id, number, offer_id, offer_version, campaign_id, "
             "message_id, subscriber_id, msisdn, inbound_id, sender, quantity, unit_price_minor, total_minor, "
-            "currency, state, created_at, changed_at) "
+            "currency, state, created_at, changed_at, unstamped) "
             "SELECT $1, $2, $3, $4, 1, $5, $6, $7, msisdn, 1, $8, $9, 1990, 1990 * $9, 'EUR', "
-            "'placed', $10, $10 FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $7",
+            "'placed', $10, $10, true FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $7",
             self.merchant_id, order_id, str(order_id)[-8:], self.id_of(Kind.OFFER, campaign["offer"]),
             self.id_of(Kind.CAMPAIGN, campaign["id"]), message_id, subscriber_id, SENDER, quantity, now,
         )  # fmt: skip
@@ -186,7 +187,7 @@ async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
     context.clock = clock
     context.secrets = keyring = await StoredKeyring.load(database, MasterKey(bytes(32)))
     context.commerce = Commerce.of(
-        commerce_stores(database, context.ids.next, HASHES),
+        commerce_stores(database, context.ids.next, HASHES, STAMPS, clock),
         pricing=Pricing(PgPriceData(database), clock),
         networks=default_table(),
         senders=SENDERS,

@@ -7,7 +7,8 @@ import pytest
 
 from smsgate.flows.orders import ShopAnswer
 from smsgate.protocol.segmentation import measure
-from smsgate.security.proof_chain import ProofKey, verify
+from smsgate.security.proof_chain import ProofKey
+from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import Kind
 from tests.api.commerce_setup import SENDER, Shop
 
@@ -260,7 +261,8 @@ async def test_the_proof_file_of_an_order_is_its_merchants_and_verifies(shop: Sh
     async with caller.session.get(caller.base + path, headers=headers) as answer:
         assert answer.status == 200
         assert f'filename="{order}.proof"' in answer.headers["Content-Disposition"]
-        verdict = verify(await answer.read())
+        verdict, held = verify(await answer.read())
     assert (verdict.wrong, verdict.key) == (None, ProofKey(bytes(32)).public)
+    assert held.stamped
     foreign = await (await shop.api.merchant()).get(path)
     assert (foreign.status, foreign.code) == (404, "not_found")

@@ -26,11 +26,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import Conflict, Invalid, NotFound, TransitionRefused
+from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
+from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import PublicIds
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.order_proof import PgOrderProofs
 from smsgate.store.orders import PgOrders
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database, PoolSizes
@@ -40,6 +43,7 @@ from tests.flows.world import (
     MO_MICROS,
     OFFER_TEXT,
     SENDER,
+    STAMPS,
     UNIT_MICROS,
     Nudges,
     World,
@@ -47,6 +51,7 @@ from tests.flows.world import (
     eventually,
 )
 
+PROOF_KEY: Final = STAMPS.key
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -98,6 +103,7 @@ class Stage:
         self.world: World
         self.gateway: Gateway
         self.orders: Orders
+        self.proofs: OrderProofs
         self.merchants = 100
         self.failed: tuple[BaseException, list[str]] | None = None  # the first time
 
@@ -113,7 +119,9 @@ class Stage:
         )
         self.world.clock = self.clock
         ids = IdMaker(60, lambda: int(self.clock.now().timestamp() * 1000))
-        self.orders = Orders(PgOrders(database), ids, self.clock, PublicIds(bytes(32)), Nudges())
+        self.orders = Orders(PgOrders(database, STAMPS), ids, self.clock, PublicIds(bytes(32)), Nudges())
+        proofs = PgOrderProofs(database, STAMPS, self.clock)
+        self.proofs = OrderProofs(proofs, STAMPS.public_ids, self.clock, PROOF_KEY)
         await self.start()
 
     async def skip(self, seconds: float) -> None:
@@ -394,6 +402,10 @@ class Commerce(RuleBasedStateMachine):
         if self.stage.failed is None:
             findings, _ = self.stage.run(PgVerify(self.world.database).findings())
             assert [finding for finding in findings if finding.wrong] == []
+            for row in self.rows("SELECT order_id FROM orders WHERE merchant_id = $1"):
+                file = self.stage.run(self.stage.proofs.file(self.merchant, row["order_id"]))
+                verdict, held = verify(file, PROOF_KEY.public)
+                assert (verdict.wrong, verdict.reason, bool(held.stamped)) == (None, "", True)
 
     def texts_of(self, msisdn: int) -> list[str]:
         try:

@@ -10,7 +10,7 @@ from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.sending import StoredSending
 from tests.flows.test_long_texts import LONG
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, a_world, eventually
 
 OWNER = 5
 
@@ -20,7 +20,7 @@ ORDER = "Boxman: commande 4711 confirmee"
 async def erase(world: World, database: Database, number: int) -> None:
     now = datetime.now(UTC)
     ids = IdMaker(9, lambda: int(now.timestamp() * 1_000))
-    privacy = PgPrivacy(database, SuppressionHashes(bytes(32)), ids)
+    privacy = PgPrivacy(database, SuppressionHashes(bytes(32)), ids, STAMPS)
     subscriber_id = await world.value(
         f"SELECT subscriber_id FROM subscriber WHERE msisdn = {FIRST_MSISDN + number}"
     )

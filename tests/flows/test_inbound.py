@@ -14,7 +14,7 @@ from smsgate.security.public_ids import PublicIds
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, Nudges, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, MO_MICROS, SENDER, STAMPS, Nudges, a_world, eventually
 
 # An offer that waits for the answer to another one would be sent when it is nearly over: it is not sent.
 TOO_SHORT_TO_WAIT = LIFE_MIN + timedelta(minutes=5)
@@ -153,7 +153,7 @@ async def test_every_event_about_an_order_has_the_same_fields(database: Database
         await say(world, 2, "OK")
         await say(world, 2, "NON")
         ids = IdMaker(40, lambda: int(time.time() * 1000))
-        orders = Orders(PgOrders(database), ids, SystemClock(), PublicIds(bytes(32)), Nudges())
+        orders = Orders(PgOrders(database, STAMPS), ids, SystemClock(), PublicIds(bytes(32)), Nudges())
         order_id = await world.value("SELECT min(order_id) FROM orders")
         await orders.confirm(MERCHANT, order_id, "B-1")
         await world.execute("UPDATE orders SET placed_at = placed_at - interval '61 minutes'")
@@ -161,7 +161,7 @@ async def test_every_event_about_an_order_has_the_same_fields(database: Database
         created, *_ = await events(world, "order.created")
         (cancelled,) = await events(world, "order.cancelled")
         (requested,) = await events(world, "order.cancel_requested")
-        shops = order_data(await PgOrders(database).get(MERCHANT, order_id), PublicIds(bytes(32)))
+        shops = order_data(await PgOrders(database, STAMPS).get(MERCHANT, order_id), PublicIds(bytes(32)))
         assert created.keys() == cancelled.keys() == requested.keys() == shops.keys()
         assert (created["unit_price_minor"], created["total_minor"], created["currency"]) == (
             1990,

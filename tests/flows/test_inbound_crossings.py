@@ -20,7 +20,7 @@ from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, Nudges, World, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, Nudges, World, eventually
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -61,7 +61,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
     async with an_open_offer(database) as (world, _):
         msisdn = FIRST_MSISDN + 1
         mo = MobileOriginated(1, msisdn, str(msisdn), SENDER, "OK", b"OK", 0, datetime.now(UTC))
-        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
 
         async def look() -> object:
             async with store.group() as group:
@@ -79,7 +79,7 @@ async def test_a_shops_no_and_a_customers_no_that_cross_never_lock_each_other_ou
     people = 30
     async with an_open_offer(database, subscribers=people, stock=100) as (world, _):
         orders = Orders(
-            PgOrders(database),
+            PgOrders(database, STAMPS),
             IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
             SystemClock(),
             PublicIds(bytes(32)),
@@ -115,7 +115,7 @@ async def test_the_shops_no_locks_the_offer_before_the_order(database: Database)
         await say(world, 1, "OK")
         order_id = await world.value("SELECT order_id FROM orders")
         orders = Orders(
-            PgOrders(database),
+            PgOrders(database, STAMPS),
             IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
             SystemClock(),
             PublicIds(bytes(32)),

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from functools import partial
 
 from smsgate.daemon.gateway import Gateway
+from smsgate.flows.mo_header import NO_PDU, MoHeader
 from smsgate.flows.records import MobileOriginated
+from smsgate.protocol.tlvs import Tag, encode_tlvs
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, stock
-from tests.flows.world import FIRST_MSISDN, SENDER, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, SENDER, STAMPS, World, a_world, eventually
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -37,11 +39,11 @@ def _has_taken(gateway: Gateway, count: int) -> bool:
     return gateway.intake.taken == count
 
 
-def a_part(number: int, part: int, text: str) -> MobileOriginated:
+def a_part(number: int, part: int, text: str, header: MoHeader = NO_PDU) -> MobileOriginated:
     """Return one of two parts, as another process may take it."""
     msisdn = FIRST_MSISDN + number
     return MobileOriginated(
-        1, msisdn, str(msisdn), SENDER, text, text.encode(), 0, datetime.now(UTC), 9, 2, part
+        1, msisdn, str(msisdn), SENDER, text, text.encode(), 0, datetime.now(UTC), 9, 2, part, header=header
     )
 
 
@@ -57,7 +59,9 @@ async def settled(world: World) -> bool:
 async def test_a_stop_in_parts_stops_though_its_carrier_was_taken_out(database: Database) -> None:
     async with a_world(database, subscribers=3) as world:
         long = replace(a_part(1, 1, STOP_FIRST), carrier_id=99)  # of no carrier that is configured now
-        async with StoredInbound(world.database, itertools.count(1).__next__, HASHES).group() as group:
+        async with StoredInbound(
+            world.database, itertools.count(1).__next__, HASHES, STAMPS
+        ).group() as group:
             assert await group.add_part(long) == []
         await grow_old(world)
         async with world.gateway():
@@ -126,7 +130,7 @@ async def test_parts_that_two_processes_take_at_once_are_one_text(database: Data
     """Neither transaction sees the other's part; nobody waits half a minute for what is there."""
 
     async with an_open_offer(database, stock=10) as (world, _):
-        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
         async with store.group() as one, store.group() as other:
             assert await one.add_part(a_part(1, 1, "OK ")) == []
             assert await other.add_part(a_part(1, 2, "2")) == []
@@ -136,11 +140,35 @@ async def test_parts_that_two_processes_take_at_once_are_one_text(database: Data
         assert await stock(world) == 8
 
 
+async def test_what_stood_in_the_pdu_beside_the_text_is_kept_as_it_came(database: Database) -> None:
+    tlvs = encode_tlvs([(Tag.CALLBACK_NUM, b"\1\0\00133600000001"), (0x1501, b"\7")])
+    async with an_open_offer(database) as (world, _):
+        account = world.simulator.smsc._accounts[b"smsgate"]
+        mo = Mo(FIRST_MSISDN + 1, SENDER.encode(), "OK", b"\0\1", 40)
+        account._mos.append(MoPart(mo, mo.bodies[0] + tlvs))
+        account.pump()
+        await eventually(lambda: mo.taken)
+        (row,) = await world.rows(
+            "SELECT esm_class, source_ton, source_npi, destination_ton, destination_npi, tlvs "
+            "FROM inbound_message"
+        )
+        assert tuple(row) == (0, 1, 1, 0, 1, tlvs)
+
+
+async def test_a_text_in_parts_has_the_header_of_the_first_and_the_tlvs_of_all(database: Database) -> None:
+    store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
+    for part, tlvs in ((2, b"\x15\x01\0\1b"), (1, b"\x15\x01\0\1a")):
+        async with store.group() as group:
+            ready = await group.add_part(a_part(1, part, "OK", MoHeader(0x40, part, 1, 3, 0, tlvs)))
+    (joined,) = ready
+    assert joined.mo.header == MoHeader(0x40, 1, 1, 3, 0, b"\x15\x01\0\1a\x15\x01\0\1b")
+
+
 async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Database) -> None:
     """A timezone that does not exist: no receipt can be made, a STOP can be taken."""
     async with an_open_offer(database) as (world, _):
         await world.execute("UPDATE merchant SET timezone = 'Nowhere/At_All'")
-        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
+        store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
         async with store.group() as one, store.group() as other:
             await one.add_part(a_part(1, 1, "O"))
             await other.add_part(a_part(1, 2, "K"))
@@ -157,7 +185,7 @@ async def test_a_text_that_cannot_be_decided_holds_up_no_other(database: Databas
 
 async def test_one_set_is_settled_by_one_process(database: Database) -> None:
     at = datetime.now(UTC)
-    store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES)
+    store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
     for part in (1, 2):
         async with store.group() as group:
             await group.add_part(MobileOriginated(1, 33, "33", SENDER, "x", b"x", 0, at, 9, 3, part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,27 +12,38 @@ from smsgate.clock import SystemClock
 from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
-from smsgate.security.proof_chain import ProofKey, verify
+from smsgate.security.proof_chain import ProofKey
+from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import Kind, PublicIds
-from smsgate.store.messages import PgMessages
-from smsgate.store.offers import PgOffers
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.order_proof import PgOrderProofs
+from smsgate.store.order_stamps import OldOrders
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
+from smsgate.store.privacy import PgPrivacy
 from tests.flows.inbound_world import an_open_offer, say
-from tests.flows.world import FIRST_MSISDN, MERCHANT, OFFER_TEXT, Nudges, World, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, OFFER_TEXT, SENDER, STAMPS, Nudges, World, eventually
 
 PUBLIC, KEY = PublicIds(bytes(32)), ProofKey(bytes(32))
 
 
+async def file_of(world: World, order_id: int) -> bytes:
+    store = PgOrderProofs(world.database, STAMPS, SystemClock())
+    return await OrderProofs(store, PUBLIC, SystemClock(), KEY).file(MERCHANT, order_id)
+
+
 async def proof_of(world: World, order_id: int) -> list[Any]:
-    proofs = OrderProofs(
-        PgOrderProofs(world.database), PgOrders(world.database), PgOffers(world.database),
-        PgMessages(world.database), PUBLIC, SystemClock(), KEY,
-    )  # fmt: skip
-    file = await proofs.file(MERCHANT, order_id)
-    assert verify(file, KEY.public).wrong is None
+    """Return the entries of an order's file, which holds."""
+    file = await file_of(world, order_id)
+    verdict, held = verify(file, KEY.public)
+    assert (verdict.wrong, verdict.reason) == (None, "")
+    assert held.stamped
     return [orjson.loads(line) for line in file.splitlines()]
+
+
+def orders_of(database: Database) -> Orders:
+    ids = IdMaker(40, lambda: int(time.time() * 1000))
+    return Orders(PgOrders(database, STAMPS), ids, SystemClock(), PUBLIC, Nudges())
 
 
 async def test_the_proof_of_an_order_holds_all_that_led_to_it_and_came_of_it(database: Database) -> None:
@@ -47,21 +59,21 @@ async def test_the_proof_of_an_order_holds_all_that_led_to_it_and_came_of_it(dat
         (receipt,) = await say(world, 1, "OK 2")
         order_id = await world.value("SELECT order_id FROM orders")
         await eventually(lambda: world.value("SELECT count(*) = 4 FROM receipt"))
-        ids = IdMaker(40, lambda: int(time.time() * 1000))
-        orders = Orders(PgOrders(database), ids, SystemClock(), PUBLIC, Nudges())
-        await orders.confirm(MERCHANT, order_id, "B-889")
+        await orders_of(database).confirm(MERCHANT, order_id, "B-889")
         entries = await proof_of(world, order_id)
         by_kind: dict[str, list[Any]] = {}
         for entry in entries:
             by_kind.setdefault(entry["kind"], []).append(entry["body"])
         (consent,), (offer,), (message,) = by_kind["consent"], by_kind["offer"], by_kind["offer_message"]
         assert (consent["wording_version"], consent["source"]) == ("boxman-2026-11", "form")
-        assert orjson.loads(consent["evidence"]) == {"ip": "192.0.2.1"}
+        assert consent["evidence"] == {"ip": "192.0.2.1"}
         assert (offer["text"], offer["price"], offer["version"]) == (OFFER_TEXT, "19.90", 1)
-        assert (message["text"], message["state"]) == (OFFER_TEXT, "delivered")
+        assert (message["text"], message["sender"]) == (OFFER_TEXT, SENDER)
         (reply,), (order,) = by_kind["reply"], by_kind["order"]
         assert (reply["text"], bytes.fromhex(reply["raw"])) == ("OK 2", b"OK 2")
         assert (reply["label"], reply["quantity"]) == ("quantity", 2)
+        header = ("esm_class", "source_ton", "source_npi", "destination_ton", "destination_npi", "tlvs")
+        assert [reply[name] for name in header] == [0, 1, 1, 3, 0, ""]  # from a number to a short code
         assert reply["reason"]
         assert reply["rules_version"]
         assert (order["total"], order["order_ref"], order["state"]) == ("39.80", "B-889", "confirmed")
@@ -72,24 +84,106 @@ async def test_the_proof_of_an_order_holds_all_that_led_to_it_and_came_of_it(dat
         }  # fmt: skip
         assert [each["state"] for each in by_kind["receipt"]] == ["delivrd", "delivrd"]
         (event,) = by_kind["event"]
-        assert (event["type"], orjson.loads(event["data"])["order"]) == (
+        assert (event["type"], event["data"]["order"]) == (
             "order.created",
             PUBLIC.encode(Kind.ORDER, order_id),
         )
+        assert [stamp["erases"] for stamp in by_kind["stamp"]] == [False, False]
         assert entries[-1]["kind"] == "seal"
         times = [entry["at"] for entry in entries]
         assert times == sorted(times)
 
 
-async def test_a_row_that_is_changed_afterwards_is_another_file(database: Database) -> None:
+INBOUND = "WHERE inbound_id = (SELECT inbound_id FROM orders WHERE order_id = $1)"
+OFFERED = "WHERE message_id = (SELECT message_id FROM orders WHERE order_id = $1)"
+PERSON = "WHERE subscriber_id = (SELECT subscriber_id FROM orders WHERE order_id = $1)"
+# What somebody does to the database of order $1, and the kind of entry that is named for it.
+CHANGES = {
+    "UPDATE inbound_message SET text = 'OK 9' " + INBOUND: "reply",
+    "UPDATE inbound_message SET received_at = received_at - interval '1 hour' " + INBOUND: "reply",
+    "UPDATE inbound_message SET source_ton = 5 " + INBOUND: "reply",
+    "UPDATE inbound_message SET tlvs = NULL " + INBOUND: "reply",
+    "UPDATE consent_event SET evidence = '{}' " + PERSON: "consent",
+    "DELETE FROM consent_event " + PERSON: "stamp",
+    "UPDATE message SET msisdn = 33699999999 " + OFFERED: "offer_message",
+    "UPDATE message SET body = 'Rien.' WHERE order_id = $1": "text",
+    "UPDATE sent SET sent_at = sent_at - interval '1 day' " + OFFERED: "submitted",
+    "DELETE FROM receipt " + OFFERED: "stamp",
+    "UPDATE receipt SET error = '001' " + OFFERED: "receipt",
+    "UPDATE orders SET total_minor = 1 WHERE order_id = $1": "order",
+    "UPDATE orders SET state = 'cancelled' WHERE order_id = $1": "order",
+    "UPDATE order_event SET actor = 'customer' WHERE order_id = $1 AND seq = 2": "order_step",
+    "DELETE FROM order_event WHERE order_id = $1 AND seq = 2": "stamp",
+    "INSERT INTO order_event VALUES (7, $1, 3, 'shop_fulfil', 'x', 'shop', '{}', now())": "order_step",
+    "UPDATE event SET data = '{}' WHERE type = 'order.created' AND data ->> 'number' = "
+    "(SELECT number FROM orders WHERE order_id = $1)": "event",
+    "UPDATE order_stamp SET facts = replace(facts, 'reply', 'replx') WHERE order_id = $1 AND no = 1": "stamp",
+    "UPDATE order_stamp SET signature = sha256 || sha256 WHERE order_id = $1 AND no = 2": "stamp",
+    "UPDATE order_stamp SET salt = '' WHERE order_id = $1 AND no = 1": "stamp",
+    "DELETE FROM order_stamp WHERE order_id = $1 AND no = 1": "stamp",
+    "DELETE FROM order_stamp WHERE order_id = $1 AND no = 2": "order",
+    # last: it is everybody's
+    "UPDATE offer_version SET unit_price_minor = 1 WHERE offer_id = "
+    "(SELECT offer_id FROM orders WHERE order_id = $1)": "offer",
+}
+
+
+async def test_whatever_row_is_changed_afterwards_verify_names_it(database: Database) -> None:
+    async with an_open_offer(database, subscribers=len(CHANGES)) as (world, _):
+        await world.execute(
+            "INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, "
+            "state_after, source, evidence, occurred_at) SELECT merchant_id, subscriber_id, subscriber_id, "
+            "msisdn, 'offers', 'import_row', 'subscribed', 'form', jsonb_build_object('ip', '192.0.2.1'), "
+            "now() FROM subscriber"
+        )
+        mos = [world.answer(person, "OK") for person in range(len(CHANGES))]
+        await eventually(lambda: all(mo.taken for mo in mos))
+        receipts = 2 * len(CHANGES)
+        await eventually(lambda: world.value("SELECT count(*) = $1 FROM receipt", receipts))
+        rows = await world.rows("SELECT order_id FROM orders ORDER BY order_id")
+        for row in rows:
+            await orders_of(database).confirm(MERCHANT, row["order_id"], "B-889")
+        await proof_of(world, rows[0]["order_id"])
+        for row, (change, kind) in zip(rows, CHANGES.items(), strict=True):
+            await world.execute(change, row["order_id"])
+            file = await file_of(world, row["order_id"])
+            verdict, _ = verify(file, KEY.public)
+            assert verdict.wrong is not None, change
+            assert orjson.loads(file.splitlines()[verdict.wrong - 1])["kind"] == kind, (change, verdict)
+
+
+async def test_orders_from_before_there_were_stamps_are_stamped_as_they_are(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        for person in (0, 1, 2):
+            await say(world, person, "OK")
+        await world.execute("DELETE FROM order_stamp")
+        await world.execute("UPDATE orders SET unstamped = true")
+        first, second, third = [
+            row["order_id"] for row in await world.rows("SELECT order_id FROM orders ORDER BY order_id")
+        ]
+        await proof_of(world, first)  # whoever asks first
+        await orders_of(database).confirm(MERCHANT, second)  # or whatever happens next
+        assert not await OldOrders(database, STAMPS, SystemClock()).step()  # or the loop
+        assert await world.value("SELECT count(*) = 0 FROM orders WHERE unstamped")
+        for order_id in (first, second, third):
+            entries = await proof_of(world, order_id)
+            (stamp,) = [entry["body"] for entry in entries if entry["kind"] == "stamp"]
+            kinds = {kind for kind, _, _ in stamp["facts"]}
+            assert kinds >= {"offer", "offer_message", "reply", "order", "order_step", "text", "event"}
+            assert kinds >= {"submitted", "receipt"}
+
+
+async def test_an_erasure_takes_the_salts_and_stamps_what_it_left(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
         await say(world, 1, "OK")
         order_id = await world.value("SELECT order_id FROM orders")
-        await eventually(lambda: world.value("SELECT count(*) = 4 FROM receipt"))
-        before = await proof_of(world, order_id)
-        async with database.control() as connection:
-            await connection.execute("UPDATE inbound_message SET text = 'OK 9'")
-        after = await proof_of(world, order_id)
-        changed = [a["no"] for a, b in zip(before, after, strict=True) if a["body"] != b["body"]]
-        kinds = {before[no - 1]["kind"] for no in changed}
-        assert kinds == {"reply", "seal"}
+        ids = IdMaker(41, lambda: int(time.time() * 1000))
+        privacy = PgPrivacy(database, SuppressionHashes(bytes(32)), ids, STAMPS)
+        await privacy.erase(MERCHANT, 10_001, ids.next(), datetime.now(UTC))
+        entries = await proof_of(world, order_id)
+        stamps = [entry["body"] for entry in entries if entry["kind"] == "stamp"]
+        assert [(stamp["erases"], bool(stamp["salt"])) for stamp in stamps] == [(False, False), (True, True)]
+        assert f"{FIRST_MSISDN + 1}" not in str(entries)
+        await world.execute("UPDATE order_event SET at = at - interval '1 hour' WHERE event = 'erased'")
+        verdict, _ = verify(await file_of(world, order_id), KEY.public)
+        assert verdict.wrong is not None

@@ -15,14 +15,14 @@ from smsgate.security.public_ids import PublicIds
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
-from tests.flows.world import MERCHANT, Nudges, World, eventually
+from tests.flows.world import MERCHANT, STAMPS, Nudges, World, eventually
 
 ASK_ABOVE = 3_000  # two CDs at 19.90 are above it
 
 
 def orders_of(database: Database) -> Orders:
     ids = IdMaker(40, lambda: int(time.time() * 1000))
-    return Orders(PgOrders(database), ids, SystemClock(), PublicIds(bytes(32)), Nudges())
+    return Orders(PgOrders(database, STAMPS), ids, SystemClock(), PublicIds(bytes(32)), Nudges())
 
 
 async def the_order(world: World) -> Any:

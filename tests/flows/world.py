@@ -28,6 +28,7 @@ from smsgate.links.profile_values import Host
 from smsgate.links.senders import senders_of
 from smsgate.routing.rules import Rule
 from smsgate.routing.table import RouteTable
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.simulator.mobile_originated import Mo
@@ -36,10 +37,12 @@ from smsgate.simulator.seen import SmscLog
 from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store import node_lease
+from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.usage import PgPriceData
 
+STAMPS = OrderStamps(ProofKey(bytes(32)), PublicIds(bytes(32)))
 SENDER = "36111"
 OTHER_SENDER = "36222"  # of the second carrier, when a test has one
 MERCHANT = 7
@@ -314,6 +317,7 @@ class World:
             table=self.table(),
             gates=self.gates,
             suppression=SuppressionHashes(bytes(32)),
+            stamps=STAMPS,
         )
         return gateway, lease
 

@@ -26,6 +26,7 @@ from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.suppression import block, note_stops, stops_among, suppressed_to_add
+from tests.flows.world import STAMPS
 
 MERCHANT = 7
 PERSON = 10_000
@@ -146,7 +147,7 @@ async def bring_in(database: Database) -> None:
 
 
 async def block_by_operator(database: Database) -> None:
-    await PgPrivacy(database, HASHES, IDS).suppress(STRANGER, "complaint", NOW)
+    await PgPrivacy(database, HASHES, IDS, STAMPS).suppress(STRANGER, "complaint", NOW)
 
 
 async def block_by_phone(database: Database) -> None:
@@ -159,7 +160,7 @@ async def stop_by_phone(database: Database) -> None:
 
 async def said(database: Database, writes: InboundWrites) -> None:
     """Write what a text of a number that nobody knows came to."""
-    async with StoredInbound(database, IDS.next, HASHES).group() as group:
+    async with StoredInbound(database, IDS.next, HASHES, STAMPS).group() as group:
         mo = MobileOriginated(1, STRANGER, str(STRANGER), "36111", "wrong number", b"wrong number", 0, NOW)
         writes.rows.append(
             InboundRow(0, IDS.next(), mo, None, None, None, None, "stop", None, "nobody", "x", "y")
@@ -230,7 +231,7 @@ async def test_a_person_who_is_being_erased_is_not_added_again(database: Databas
     async with database.control() as connection, connection.transaction():
         await connection.execute("LOCK TABLE data_request IN SHARE MODE")  # what an erasure comes to last
         erasing = await waits(
-            database, PgPrivacy(database, HASHES, IDS).erase(MERCHANT, person, IDS.next(), NOW)
+            database, PgPrivacy(database, HASHES, IDS, STAMPS).erase(MERCHANT, person, IDS.next(), NOW)
         )
         adding = await waits(database, add(database), waiting=2)
     await erasing

@@ -13,7 +13,9 @@ from smsgate.store.connection import Connection
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 
-INSERT_ONLY = ("message", "sent", "receipt", "ledger_entry", "consent_event", "order_event", "event")
+INSERT_ONLY = (
+    "message", "sent", "receipt", "ledger_entry", "consent_event", "order_event", "order_stamp", "event",
+)  # fmt: skip
 RUN_TIME_ROLES = ("sg_api", "sg_bulk", "sg_report", "sg_audit")
 
 

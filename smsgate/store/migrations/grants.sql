@@ -1,7 +1,7 @@
 -- Who may do what. Run after the migrations at every start, so it must say the whole truth each time.
 -- sg_api sees one merchant (row-level security); sg_bulk sees all; sg_report reads; sg_audit adds. DDL is sg_owner's.
 -- Insert-only for everybody at run time: message, sent, receipt, ledger_entry, document, document_line, document_advance,
--- consent_event, order_event, event;
+-- consent_event, order_event, order_stamp, event;
 -- but for one thing: the flush may put the carrier's late answer in the place of "unknown" (sent.status = -1).
 -- Partitions get no grants of their own: they are reached through their parent.
 
@@ -96,6 +96,9 @@ GRANT SELECT, INSERT ON payout, payout_line TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
+
+-- What an order's rows held, when something happened to it: added, never changed.
+GRANT SELECT, INSERT ON order_stamp TO sg_api, sg_bulk;
 GRANT SELECT, INSERT ON inbound_decision TO sg_bulk;
 
 -- What carriers billed: a result stands; their rows are there while they are matched.

@@ -13,8 +13,9 @@ RETURNING carrier_id, fingerprint
 
 -- name: add_part
 -- scope: account
-INSERT INTO mo_part (carrier_id, sender, destination, ref, total, part, source, received_at, raw, data_coding, codec)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO mo_part (carrier_id, sender, destination, ref, total, part, source, received_at, raw, data_coding, codec, esm_class,
+                     source_ton, source_npi, destination_ton, destination_npi, tlvs)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT (carrier_id, sender, destination, ref, total, part) DO NOTHING
 
 -- name: parts
@@ -46,7 +47,8 @@ SELECT p.sender, p.destination, p.ref, p.total
 -- name: take_parts
 -- scope: account
 DELETE FROM mo_part WHERE carrier_id = $1 AND sender = $2 AND destination = $3 AND ref = $4 AND total = $5
-RETURNING part, source, raw, data_coding, codec, received_at
+RETURNING part, source, raw, data_coding, codec, received_at, esm_class, source_ton, source_npi, destination_ton,
+          destination_npi, tlvs
 
 -- name: open_offers
 -- scope: msisdn
@@ -155,11 +157,14 @@ SELECT order_id, max(seq) AS seq FROM order_event WHERE merchant_id = $1 AND ord
 -- scope: merchant
 INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding,
                              subscriber_id, campaign_id, message_id, order_id, label, quantity, outcome, reason,
-                             rules_version, received_at)
+                             rules_version, received_at, esm_class, source_ton, source_npi, destination_ton,
+                             destination_npi, tlvs)
 SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::smallint[], $4::text::bigint[],
                      $5::text::text[], $6::text::text[], $7::bytea[], $8::text::smallint[], $9::text::bigint[],
                      $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[], $14::text::int[],
-                     $15::text::text[], $16::text::text[], $17::text::text[], $18::timestamptz[])
+                     $15::text::text[], $16::text::text[], $17::text::text[], $18::timestamptz[],
+                     $19::text::smallint[], $20::text::smallint[], $21::text::smallint[], $22::text::smallint[],
+                     $23::text::smallint[], $24::bytea[])
 
 -- name: insert_consents
 -- scope: merchant

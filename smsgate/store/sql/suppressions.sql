@@ -139,7 +139,7 @@ RETURNING 1
 
 -- name: erase_inbound
 -- scope: merchant
-UPDATE inbound_message SET msisdn = 0, text = '', raw = '' WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+UPDATE inbound_message SET msisdn = 0, text = '', raw = '', tlvs = NULL WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
 
 -- name: erase_orders
 -- scope: merchant
@@ -154,6 +154,11 @@ WITH gone AS (
      GROUP BY g.order_id, g.state
 )
 SELECT order_id FROM gone
+
+-- name: erase_salts
+-- scope: merchant
+-- What a stamp held of the person cannot be guessed any more.
+UPDATE order_stamp SET salt = '' WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[]) RETURNING 1
 
 -- name: erase_consents
 -- scope: merchant

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.security.proof_chain import FIRST, Entry, ProofKey, verify
+from smsgate.security.proof_chain import FIRST, FORMAT, Entry, ProofKey, Verdict, verify
 
 KEY, OTHER = ProofKey(bytes(range(32))), ProofKey(bytes(32))
 ENTRIES = [
@@ -20,7 +20,7 @@ LINES = FILE.splitlines(keepends=True)
 
 
 def test_a_file_holds_and_says_who_signed_it() -> None:
-    assert verify(FILE) == (4, None, "", KEY.public)
+    assert verify(FILE) == Verdict(4, key=KEY.public, format=FORMAT)
     assert verify(FILE, KEY.public).wrong is None
 
 
@@ -91,6 +91,6 @@ def test_whatever_the_entries_hold_they_verify_and_any_cut_is_found(
     held: list[dict[str, object]], data: st.DataObject
 ) -> None:
     file = KEY.sealed([Entry("reply", "t", body) for body in held], "t")
-    assert verify(file, KEY.public) == (len(held) + 1, None, "", KEY.public)
+    assert verify(file, KEY.public) == Verdict(len(held) + 1, key=KEY.public, format=FORMAT)
     cut = data.draw(st.integers(0, len(file) - 1))
     assert verify(file[:cut]).wrong is not None

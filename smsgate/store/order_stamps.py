@@ -1,0 +1,204 @@
+"""Stamps of orders: written in the transaction in which something happened to the order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from smsgate.flows.order_entries import Entries, OrderRows, instant, lasts
+from smsgate.ids import first_id_at, unix_ms_of
+from smsgate.security.proof_stamps import OCTETS, Fact, Stamp, made
+from smsgate.security.public_ids import Kind
+from smsgate.store.catalogue import load
+from smsgate.store.messages import rendered
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from smsgate.clock import Clock
+    from smsgate.security.proof_chain import Entry, ProofKey
+    from smsgate.security.public_ids import PublicIds
+    from smsgate.store.connection import Connection
+    from smsgate.store.pool import Database
+
+_SQL: Final = load("order_proof")
+# Deliveries, withdrawals and disputes; what is told later is not looked for.
+TEXTS_WITHIN_MS: Final = 200 * 86_400_000
+UNSTAMPED_MAX: Final = 200  # orders from before of one transaction: milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStamps:
+    key: ProofKey
+    public_ids: PublicIds
+
+    async def extend(
+        self,
+        connection: Connection,
+        merchant_id: int,
+        times: Mapping[int, datetime],
+        *,
+        new: bool = False,
+        erases: bool = False,
+    ) -> None:
+        """
+        Stamp what the database holds about these orders and no stamp has, in the caller's transaction.
+
+        `times` are the orders and when it happened. The caller holds their locks, and has written everything.
+        `new` orders have no stamp yet, and their next one takes up what carriers said of their messages;
+        `erases`: what an erasure left is taken up once more.
+        """
+        if not times:
+            return
+        order_ids = list(times)
+        orders = await connection.fetch(_SQL["orders"], merchant_id, order_ids)
+        found = await rows_of(connection, merchant_id, orders, self.public_ids, outcomes=not new)
+        before = {} if new else await stamps_of(connection, merchant_id, order_ids, self.public_ids)
+        entries = Entries(self.public_ids)
+        stamps = [
+            self._next(entries.of(rows), before.get(order_id, []), times[order_id], erases=erases)
+            for order_id, rows in found.items()
+        ]
+        await connection.execute(
+            _SQL["insert_stamps"],
+            merchant_id,
+            list(found),
+            [stamp.no for stamp in stamps],
+            [times[order_id] for order_id in found],
+            [stamp.erases for stamp in stamps],
+            [orjson.dumps([list(fact) for fact in stamp.facts]).decode() for stamp in stamps],
+            *([bytes.fromhex(getattr(stamp, name)) for stamp in stamps] for name in OCTETS),
+        )
+        if any(order["unstamped"] for order in orders):
+            await connection.execute(_SQL["stamped"], merchant_id, order_ids)
+
+    def _next(
+        self, entries: Sequence[Entry], before: Sequence[Stamp], at: datetime, *, erases: bool
+    ) -> Stamp:
+        known = set() if erases else {(fact.kind, fact.id) for stamp in before for fact in stamp.facts}
+        entries = [
+            entry
+            for entry in entries
+            if lasts(entry) and (entry.kind == "order" or (entry.kind, entry.id) not in known)
+        ]
+        subject = next(entry.id for entry in entries if entry.kind == "order")
+        return made(self.key, subject, before[-1] if before else None, instant(at), entries, erases=erases)
+
+
+class OldOrders:
+    """Orders from before there were stamps: one is made for each, of what the database holds of it now."""
+
+    def __init__(self, database: Database, stamps: OrderStamps, clock: Clock) -> None:
+        self._database = database
+        self._stamps = stamps
+        self._clock = clock
+
+    async def step(self) -> bool:
+        """One step of a loop; True: there may be more."""
+        async with self._database.bulk_transaction() as connection:
+            unstamped = await connection.fetch(_SQL["unstamped"], UNSTAMPED_MAX)
+            by_merchant: defaultdict[int, list[int]] = defaultdict(list)
+            for row in unstamped:
+                by_merchant[row["merchant_id"]].append(row["order_id"])
+            for merchant_id, order_ids in by_merchant.items():
+                locked = await connection.fetch(_SQL["lock_orders"], merchant_id, order_ids)
+                now = self._clock.now()
+                mine = {row["order_id"]: now for row in locked if row["unstamped"]}
+                await self._stamps.extend(connection, merchant_id, mine)
+        return len(unstamped) == UNSTAMPED_MAX
+
+
+async def stamps_of(
+    connection: Connection, merchant_id: int, order_ids: Sequence[int], public_ids: PublicIds
+) -> dict[int, list[Stamp]]:
+    """Return the stamps of each order, the first one first."""
+    found: dict[int, list[Stamp]] = {}
+    for row in await connection.fetch(_SQL["stamps"], merchant_id, order_ids):
+        octets = {name: row[name].hex() for name in OCTETS}
+        facts = [Fact(*fact) for fact in orjson.loads(row["facts"])]
+        stamp = Stamp(
+            subject=public_ids.encode(Kind.ORDER, row["order_id"]),
+            no=row["no"],
+            at=instant(row["at"]),
+            erases=row["erases"],
+            facts=facts,
+            **octets,
+        )
+        found.setdefault(row["order_id"], []).append(stamp)
+    return found
+
+
+async def rows_of(
+    connection: Connection,
+    merchant_id: int,
+    orders: Sequence[asyncpg.Record],
+    public_ids: PublicIds,
+    *,
+    outcomes: bool = True,
+) -> dict[int, OrderRows]:
+    """
+    Return what the database holds about each of these `orders` (rows of the statement of that name).
+
+    Without `outcomes` what carriers said of their messages is left out.
+    """
+    found = {row["order_id"]: OrderRows(_without(row, "unstamped")) for row in orders}
+    ids = list(found)
+    oldest = first_id_at(unix_ms_of(min(ids)) - 1_000)
+    newest = first_id_at(unix_ms_of(max(ids)) + TEXTS_WITHIN_MS)
+
+    async def about(statement: str, *args: object) -> Sequence[asyncpg.Record]:
+        return await connection.fetch(_SQL[statement], merchant_id, *args)
+
+    versions = {(row["offer_id"], row["offer_version"]) for row in orders}
+    offers = {
+        (row["offer_id"], row["version"]): dict(row)
+        for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
+    }
+    of_message: defaultdict[int, list[OrderRows]] = defaultdict(list)
+    for order in orders:
+        rows = found[order["order_id"]]
+        rows.offer.extend(filter(None, [offers.get((order["offer_id"], order["offer_version"]))]))
+        of_message[order["message_id"]].append(rows)
+    for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
+        for rows in of_message[row["message_id"]]:
+            text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
+            rows.offer_message.append(_made(row, "fields") | {"text": text})
+    people = [row["subscriber_id"] for row in orders]
+    replies = [row["inbound_id"] for row in orders]
+    for row in await about("consents", ids, people):
+        found[row["of_order"]].consent.append(_without(row, "of_order"))
+    for row in await about("replies", ids, replies, [row["msisdn"] for row in orders]):
+        found[row["of_order"]].reply.append(_without(row, "of_order"))
+    for row in await about("steps", ids):
+        found[row["of_order"]].order_step.append(_without(row, "of_order"))
+    for row in await about("texts", ids, oldest, newest):
+        found[row["of_order"]].text.append(_made(row, "of_order"))
+        of_message[row["message_id"]].append(found[row["of_order"]])
+    bounds = (list(of_message), min(of_message), max(of_message))
+    for row in await about("submitted", *bounds) if outcomes else ():
+        for rows in of_message[row["message_id"]]:
+            rows.submitted.append(dict(row))
+    for row in await about("receipts", *bounds) if outcomes else ():
+        for rows in of_message[row["message_id"]]:
+            rows.receipt.append(dict(row))
+    subjects = {public_ids.encode(Kind.ORDER, order_id): rows for order_id, rows in found.items()}
+    for row in await about("events", list(subjects), oldest):
+        subjects[row["subject"]].event.append(_without(row, "subject"))
+    return found
+
+
+def _without(row: asyncpg.Record, name: str) -> dict[str, object]:
+    columns = dict(row)
+    del columns[name]
+    return columns
+
+
+def _made(row: asyncpg.Record, name: str) -> dict[str, object]:
+    """Return a message's row without a column, and when the message was made: its id holds that."""
+    at = datetime.fromtimestamp(unix_ms_of(row["message_id"]) / 1_000, UTC)
+    return _without(row, name) | {"at": at}
