@@ -37,10 +37,8 @@ KINDS = {
     "reconciliations": Kind.RECONCILIATION,
 }
 OPERATORS = {"merchants", "api_keys", "price_lists", "esmes", "explanations", "reconciliations"}
-DOCUMENTS = {
-    "invoices",
-    "credit_notes",
-}  # of a month that is over: tests/api/test_invoices.py asks for foreign ones
+# Of a month that is over, or money that came: the tests of these routes (tests/api) ask for foreign ones.
+DOCUMENTS = {"invoices", "credit_notes", "prepayments", "payouts"}
 PATH_ID = re.compile(r"/v1/(\w+)/\{id\}")
 
 

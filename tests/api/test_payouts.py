@@ -86,9 +86,13 @@ async def test_a_premium_month_becomes_a_document_in_the_merchants_name_and_what
         f"SMS surtaxés vers le {code}" for code in ("61234", "71234", "81234")
     ]
     assert "1003 x 0.50 EUR avec 20 % de TVA, 60 % de l'opérateur, dont 70 %. Autofacturation." in str(detail)
+    other = await api.merchant()
     for form in ("pdf", "xml"):
         answer = await caller.get(f"/v1/payouts/{listed['id']}.{form}")
         assert answer.body == f"{form} of {listed['number']}"
+        assert (await other.get(f"/v1/payouts/{listed['id']}.{form}")).status == 404
+    assert (await other.get(f"/v1/payouts/{listed['id']}")).status == 404
+    assert (await other.get("/v1/payouts")).body["data"] == []
     assert (await caller.get("/v1/invoices")).body["data"] == []
 
     # The month's own close and the books of the year know both, each in its journal.
