@@ -114,7 +114,9 @@ async def test_prices_are_published_and_given_to_a_merchant(api: Api) -> None:
     first = await api.operator.post(path, {"effective_from": "2026-01-01T00:00:00Z", "items": items})
     assert first.status == 201, first
     assert first.body["version"] == 1
-    assert first.body["items"][0] == {"direction": "mt", "network": "*", "unit_price": "0.045"}
+    assert first.body["items"][0] == {
+        "direction": "mt", "network": "*", "unit_price": "0.045", "basis": "submit", "tiers": None,
+    }  # fmt: skip
     past = await api.operator.post(path, {"effective_from": ago(hours=1), "items": items})
     assert (past.status, past.code) == (422, "effective_from_past")
     later = await api.operator.post(path, {"effective_from": ago(hours=-1), "items": items})

@@ -163,8 +163,8 @@ def test_prices_are_published_and_shown_and_a_new_version_replaces_them(shell: S
     shown = shell.ok("prices", "show", name, "--json").json()
     assert shown["version"] == 1
     assert shown["items"] == [
-        {"direction": "mo", "network": "*", "unit_price": "0.01"},
-        {"direction": "mt", "network": "208", "unit_price": "0.045"},
+        {"direction": "mo", "network": "*", "unit_price": "0.01", "basis": "submit", "tiers": None},
+        {"direction": "mt", "network": "208", "unit_price": "0.045", "basis": "submit", "tiers": None},
     ]
     shell.ok("billing", "publish", name, "-", "--yes", stdin="direction,network,unit_price\nmt,*,0.05\n")
     assert shell.ok("prices", "show", name, "--json").json()["version"] == 2
