@@ -9,7 +9,7 @@ comparing the database's list with ours, and given back: nothing of it was writt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from traceback import extract_tb
 from typing import Final, TypeVar
@@ -19,7 +19,7 @@ import structlog
 from smsgate.billing.rating import REASON_NO_PRICE
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
-from smsgate.flows.budgets import Budgets
+from smsgate.flows.budgets import Budgets, Queued
 from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
 from smsgate.flows.claims_under_way import ClaimsUnderWay
 from smsgate.flows.composing import Composer, Made
@@ -248,24 +248,15 @@ class Claiming:
         senders = self._routes.senders_with_room(rooms)
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room) or 1
         await self._composer.refresh()
-        async with self._under_way.one():
-            with self._pump.allowances.promised(limit):
-                consent_read = self._pump.look.now()
-                try:
-                    claims = await self._store.claim_interactive(
-                        owner=self._owner, limit=limit, senders=senders, now=self._clock.now()
-                    )
-                except StoreUnavailable:
-                    self._pump.forgotten = True
-                    raise
-                for claim in claims:
-                    compose = partial(self._composed, self._composer.interactive)
-                    made = await self._budgets.covered(claim, compose)
-                    for batch, _ in made:
-                        batch.consent_read = consent_read
-                    self._pump.add(made)
-        more = sum(len(claim.message_ids) for claim in claims) >= limit
-        return await self._submitted_once() or more
+        taken = await self._take(
+            partial(
+                self._store.claim_interactive,
+                owner=self._owner, limit=limit, senders=senders, now=self._clock.now(),
+            ),
+            self._composer.interactive,
+            limit,
+        )  # fmt: skip
+        return await self._submitted_once() or taken >= limit
 
     async def _read_consent_anew(self) -> None:
         """Let texts go on that wait because their people's consent may not be what it was at their claim."""
@@ -290,23 +281,38 @@ class Claiming:
         }
         limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
         senders = self._routes.senders_with_room(ahead)
+        asked = max(1, limit)
+        taken = await self._take(
+            partial(
+                self._store.claim_submitted,
+                owner=self._owner, limit=asked, senders=senders, now=self._clock.now(),
+            ),
+            self._composer.submitted,
+            asked,
+        )  # fmt: skip
+        return limit > 0 and taken >= limit
+
+    async def _take(
+        self,
+        claim_once: Callable[[], Awaitable[Sequence[Queued]]],
+        compose: Callable[[Queued], Made],
+        limit: int,
+    ) -> int:
+        """Claim up to `limit` texts of the interactive lane; return how many there were."""
         async with self._under_way.one():
-            with self._pump.allowances.promised(max(1, limit)):
+            with self._pump.allowances.promised(limit):
                 consent_read = self._pump.look.now()
                 try:
-                    claims = await self._store.claim_submitted(
-                        owner=self._owner, limit=max(1, limit), senders=senders, now=self._clock.now()
-                    )
+                    claims = await claim_once()
                 except StoreUnavailable:
                     self._pump.forgotten = True
                     raise
                 for claim in claims:
-                    compose = partial(self._composed, self._composer.submitted)
-                    made = await self._budgets.covered(claim, compose)
+                    made = await self._budgets.covered(claim, partial(self._composed, compose))
                     for batch, _ in made:
                         batch.consent_read = consent_read
                     self._pump.add(made)
-        return limit > 0 and sum(len(claim.message_ids) for claim in claims) >= limit
+        return sum(len(claim.message_ids) for claim in claims)
 
     def _unwritten(self, carrier_id: int) -> int:
         """Return how many messages of ESMEs are in memory for a carrier and not written yet."""

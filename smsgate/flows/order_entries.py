@@ -41,7 +41,7 @@ _INSTANTS: Final = frozenset({"recorded_at", "expires_at", "placed_at", "deliver
 
 @dataclass(frozen=True, slots=True)
 class OrderRows:
-    """Columns by their names; each row has the columns of its statement in store/sql/order_rows.sql."""
+    """Columns by their names; each row has the columns of its statement in store/sql/order_proof.sql."""
 
     order: Row
     offer: list[Row] = field(default_factory=list)  # the version that was sent: one
