@@ -2,8 +2,9 @@
 What is stored of one message's money, read as the merchant itself may read it, of one snapshot.
 
 Which posting holds a charge no row says: a flush posts sums. But it posts them in the transaction that
-writes the outcomes, and PostgreSQL keeps with each row which transaction wrote it. Where that is not known
-any more (rows that were loaded from a dump) all postings that may hold it are told.
+writes what is charged (the outcome; of an item of delivered basis the receipt, or the outcome that came
+after it), and PostgreSQL keeps with each row which transaction wrote it. Where that is not known any more
+(rows that were loaded from a dump) all postings that may hold it are told.
 """
 
 from __future__ import annotations
@@ -119,11 +120,9 @@ class PgExplaining:
             postings: tuple[Posted, ...] = ()
             if row["sell_item_id"] and row["status"] == 0:
                 recorded = [at for at in (row["sent_at"], row["received_at"]) if at is not None]
-                until = (
-                    RECEIPTS_LATE
-                    if items[row["sell_item_id"]].item.basis is Basis.DELIVERED
-                    else CLOCKS_APART
-                )
+                by_receipt = items[row["sell_item_id"]].item.basis is Basis.DELIVERED
+                until = RECEIPTS_LATE if by_receipt else CLOCKS_APART
+                outcome, receipt = row["wrote"]
                 postings = await self._postings(
                     connection,
                     asked,
@@ -132,7 +131,7 @@ class PgExplaining:
                     message["campaign_id"],
                     row["carrier_id"],
                     (min(recorded) - CLOCKS_APART, max(recorded) + until),
-                    row["wrote"],
+                    (receipt, outcome) if by_receipt else (outcome,),
                 )
             parts.append(self._part(row, items, postings))
         return parts, items
@@ -190,13 +189,16 @@ class PgExplaining:
         campaign_id: int | None,
         carrier_id: int,
         recorded: tuple[datetime, datetime],
-        wrote: Sequence[str | None],
+        writers: Sequence[str | None],
     ) -> tuple[Posted, ...]:
+        """Return the postings of the first of `writers` (transactions, likeliest first) that wrote any."""
         rows = await connection.fetch(
             _SQL["postings"], asked.merchant_id, asked.direction.value, item_id, quarter, campaign_id,
             carrier_id, *recorded,
         )  # fmt: skip
-        known = [row for row in rows if row["wrote"] in wrote]
+        known = next(
+            (found for wrote in writers if (found := [row for row in rows if row["wrote"] == wrote])), rows
+        )
         return tuple(
             Posted(
                 self._posting_name(row["posting_id"]),
@@ -205,7 +207,7 @@ class PgExplaining:
                 row["segments"],
                 row["amount_micros"],
             )
-            for row in known or rows
+            for row in known
         )
 
 

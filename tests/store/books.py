@@ -152,12 +152,13 @@ class Books:
         cost: tuple[int, int] = (0, 0),
         by_receipt: bool = False,
         message_ids: Sequence[int] = (),
+        receipts_of: Sequence[int] = (),
     ) -> list[int]:
         """
         Have the carrier take messages: rows and charge, in one flush; return their ids.
 
         `by_receipt`: the sell item is of delivered basis, so the flush does not charge it. `message_ids` are
-        of the instant of acceptance.
+        of the instant of acceptance. `receipts_of`: messages taken before, whose final receipts come with it.
         """
         item_id, micros = item
         cost_item, cost_micros = cost
@@ -183,6 +184,8 @@ class Books:
             quarter_hour_of(base), currency, currency if cost_item else "",
         )  # fmt: skip
         flush.charges[charge] += messages
+        for message_id in receipts_of:
+            _delivered(flush, merchant_id, message_id, ReceiptState.DELIVRD, at)
         flush.at = at
         await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids))
         return message_ids
@@ -202,13 +205,7 @@ class Books:
     ) -> None:
         """Have a final receipt come for a message of delivered basis, in a flush of its own."""
         flush = Flush(number=next(self.flushes), at=recorded_at)
-        columns = flush.receipts
-        columns.merchant_ids.append(merchant_id)
-        columns.message_ids.append(message_id)
-        columns.segments.append(1)
-        columns.states.append(state)
-        columns.errors.append(b"")
-        columns.received_at.append(at)
+        _delivered(flush, merchant_id, message_id, state, at)
         flush.by_receipt.append((merchant_id, message_id, 1))
         await commit(self.database, flush, owner=OWNER, next_id=lambda: next(self.ids))
 
@@ -227,6 +224,16 @@ class Books:
             "WHERE merchant_id = $1 ORDER BY d.number, l.line",
             merchant_id,
         )
+
+
+def _delivered(flush: Flush, merchant_id: int, message_id: int, state: ReceiptState, at: datetime) -> None:
+    columns = flush.receipts
+    columns.merchant_ids.append(merchant_id)
+    columns.message_ids.append(message_id)
+    columns.segments.append(1)
+    columns.states.append(state)
+    columns.errors.append(b"")
+    columns.received_at.append(at)
 
 
 async def some_books(database: Database, *, now: datetime = CLOSE_AT) -> Books:

@@ -72,6 +72,18 @@ async def test_the_posting_is_that_of_its_own_flush_among_others_alike(database:
         assert part.wrong == ()
 
 
+async def test_a_posting_written_with_its_receipt_is_of_others_when_acceptance_is_charged(
+    database: Database,
+) -> None:
+    books = await a_shop(database)
+    ids = await books.take(SHOP, 2)
+    await books.take(SHOP, 3, receipts_of=ids[:1])
+    await books.write_messages(SHOP, ids)
+    part = await one_part(books, ids[0])
+    assert part.facts.receipt is not None
+    assert [posted.messages for posted in part.facts.postings] == [2]
+
+
 async def test_where_no_row_tells_its_transaction_all_postings_alike_are_told(database: Database) -> None:
     books = await a_shop(database)
     ids = await books.take(SHOP, 3)
