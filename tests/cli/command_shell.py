@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forked_command import run_forked
+
 COMMAND = (sys.executable, "-m", "smsgate")
 LIMIT_S = 60.0
 
@@ -45,17 +47,7 @@ class Shell:
         return {**kept, "COLUMNS": "100", **self.extra, **(more or {})}
 
     def run(self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Outcome:
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.cwd,
-            env=self.environment(env),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return Outcome(*run_forked(arguments, self.cwd, self.environment(env), stdin or "", LIMIT_S))
 
     def ok(self, *arguments: str, stdin: str | None = None) -> Outcome:
         outcome = self.run(*arguments, stdin=stdin)
