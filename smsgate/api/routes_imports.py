@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
@@ -21,6 +22,7 @@ from smsgate.security.public_ids import Kind
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 ROWS_MAX: Final = 10_000_000
+PUTS_MAX: Final = 2  # batches written at a time: each core of the database's machine has one, and a pool many
 DESCRIPTION: Final = (
     "One row a line, up to 4 KiB: msisdn, consent_at, consent_source and wording_version, and if you like "
     "external_id, language, country, region, timezone, tags and fields (CSV: tags with | between, columns "
@@ -68,6 +70,14 @@ class ImportErrorsQuery(QueryModel):
     starting_after: int = Field(default=0, ge=0, le=ROWS_MAX, description="Row number.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A batch on its way into the database."""
+
+    numbers: frozenset[int]
+    task: asyncio.Task[None]
+
+
 @dataclass(slots=True)
 class _Run:
     """One import at work."""
@@ -77,19 +87,21 @@ class _Run:
     reader: RowReader
     validate_only: bool
     now: datetime
-    putting: asyncio.Task[None] | None = None
+    puts: deque[_Put] = field(default_factory=deque)  # oldest first, at most PUTS_MAX
 
     async def take(self, lines: list[bytes | None]) -> None:
-        """Read rows while the database still writes those before; batches are written in their order."""
+        """Read rows while the database still writes those before: of one number, one batch at a time."""
         rows, errors = ImportRows(), RowErrors()
         # A piece a turn, in the loop itself: a thread that reads keeps the interpreter for 5 ms at each step
         # of the transaction before, which then only ends after it.
         for start in range(0, len(lines), PIECE_ROWS):
             self.reader.read(lines[start : start + PIECE_ROWS], rows, errors)
             await asyncio.sleep(0)
-        await self.written()
+        numbers = frozenset(rows.msisdns)
+        while len(self.puts) == PUTS_MAX or any(not numbers.isdisjoint(put.numbers) for put in self.puts):
+            await self._oldest()
         if rows or errors.total:
-            self.putting = asyncio.create_task(self._put(rows, errors))
+            self.puts.append(_Put(numbers, asyncio.create_task(self._put(rows, errors))))
         if self.reader.row_no >= ROWS_MAX:
             raise Invalid(f"An import may have {ROWS_MAX} rows.", code="import_too_long")
 
@@ -106,11 +118,17 @@ class _Run:
             now=context.clock.now(),
         )
 
+    async def _oldest(self) -> None:
+        await self.puts[0].task  # a wait that is cancelled leaves it where `written` finds it
+        self.puts.popleft()
+
     async def written(self) -> None:
-        """Wait until what was taken is committed; raises what became of it."""
-        putting, self.putting = self.putting, None
-        if putting is not None:
-            await putting
+        """Wait until all that was taken is committed; raises what became of the first that was not."""
+        ended = await asyncio.gather(*(put.task for put in self.puts), return_exceptions=True)
+        self.puts.clear()
+        for outcome in ended:
+            if outcome is not None:
+                raise outcome
 
 
 async def create_import(call: Call) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -176,6 +177,22 @@ async def test_of_rows_with_one_number_the_last_counts_and_all_consents_are_kept
     found = (await merchant.get("/v1/subscribers")).body["data"]
     assert [one["language"] for one in found] == ["en"]
     assert len((await merchant.get("/v1/consents")).body["data"]) == 2
+
+
+async def test_of_one_number_in_two_batches_the_later_row_counts_whichever_could_be_first(
+    api: Api, database: Database
+) -> None:
+    """Two batches are under way at a time; the first of these waits for a row that somebody holds."""
+    merchant = await api.merchant()
+    await imported(merchant, ndjson(a_row(0), a_row(1)), NDJSON)
+    rows = [a_row(n, language="fr") for n in range(BATCH_ROWS)] + [a_row(1, language="en")]
+    async with database.bulk() as connection, connection.transaction():
+        await connection.execute("SELECT FROM subscriber WHERE msisdn = 33639980000 FOR UPDATE")
+        importing = asyncio.create_task(imported(merchant, io.BytesIO(ndjson(*rows)), NDJSON))
+        await asyncio.wait([importing], timeout=0.5)  # time in which the second batch would overtake
+    assert counts(await importing) == (len(rows), len(rows), 0)
+    found = (await merchant.get("/v1/subscribers?msisdn=33639980001")).body["data"]
+    assert [one["language"] for one in found] == ["en"]
 
 
 async def test_many_batches_and_pages_of_errors(api: Api) -> None:
