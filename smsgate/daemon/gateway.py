@@ -145,7 +145,7 @@ class Gateway:
         accounts, senders = self.switchboard.carriers, self.switchboard.carrier_of_sender
         self.simulated = SimulatedCarrier(simulated_id, owner=owner)
         takers = self._takers()
-        self._store = StoredSending(database, ids, partial(public_ids.encode, Kind.CAMPAIGN))
+        self._store = StoredSending(database, ids, public_ids)
         self.outcomes, self.backlogs = Outcomes(ids.next), StoredBacklogs(database)
         self.routes = Routes(
             accounts, senders, table, pricing, networks, clock,

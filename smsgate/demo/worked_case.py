@@ -37,6 +37,7 @@ from smsgate.flows.reversals import MESSAGES_MAX, Reversing
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import EPOCH_MS, first_id_at, quarter_hour_of
 from smsgate.money import micros_per_minor
+from smsgate.security.public_ids import KEY_LENGTH, PublicIds
 from smsgate.store import flushing, worked_case
 from smsgate.store.closing import PgClosing
 from smsgate.store.pool import Database
@@ -50,6 +51,7 @@ IDS_OF_A_MILLISECOND: Final = 1 << 22
 FIRST_MS: Final = EPOCH_MS + 86_400_000  # the day before a message's has a partition as well
 OWN_IDS: Final = 1 << 62  # documents and postings: above every message
 SELLER: Final = Seller(Party("smsgate", "1 rue de la Paix", "75002", "Paris", "FR"), currency="")
+_NO_EVENTS: Final = PublicIds(bytes(KEY_LENGTH))  # nothing here has a name for the world
 REPEATS: Final = 2  # carriers repeat receipts, and a flush whose commit was not seen is given again
 
 Act = Callable[[], Awaitable[None]]
@@ -363,7 +365,9 @@ class _Story:
         limits = SendingLimits()
         cut = self._outcomes.cut(Grants(limits.allowance_min, 0, limits), self._clock.now())
         for _ in range(REPEATS):
-            await flushing.commit(self._database, cut.flush, owner=self._owner, next_id=self._own_id)
+            await flushing.commit(
+                self._database, cut.flush, owner=self._owner, next_id=self._own_id, public_ids=_NO_EVENTS
+            )
 
     def _own_id(self) -> int:
         self._next_own += 1

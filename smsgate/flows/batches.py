@@ -25,6 +25,7 @@ _INDEX_MASK: Final = BATCH_MAX - 1
 RETRY_MAX_S: Final = 600.0
 # `Batch.ended` of a chunk that another owner took over: its outcomes are that owner's.
 FENCED_OFF: Final = "fenced_off"
+STOPPED: Final = "stopped"  # of what its person asked not to get
 
 
 def index_of(slot: int) -> int:

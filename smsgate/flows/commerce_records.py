@@ -31,6 +31,7 @@ EVENT_TYPES: Final = (
     "order.withdrawn",
     "order.disputed",
     "order.action_expired",
+    "order.buyer_not_told",
     "offer.sold_out",
     "offer.late_reply",
     "merchant.unreachable",

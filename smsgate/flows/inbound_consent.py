@@ -80,7 +80,7 @@ class ConsentCase(Case):
             return
         told: list[Person] = []
         for person in people:
-            decisions = self._apply(person, ConsentEvent.STOP, command.purposes)
+            decisions = self._apply(person, ConsentEvent.STOP, command.purposes, silent=command.everyone)
             self._count(person.merchant_id, "stops")
             self.record("stopped", person=person)
             if any(decision.tell for decision in decisions):
@@ -248,6 +248,7 @@ class ConsentCase(Case):
         *,
         reason: str = "",
         wording_version: str = "",
+        silent: bool = False,
     ) -> list[Decision]:
         """
         Take one event for some purposes, in their order.
@@ -263,7 +264,13 @@ class ConsentCase(Case):
             if not decision.accepted:
                 continue
             self._consent(
-                person, purpose, event, decision.state, reason=reason, wording_version=wording_version
+                person,
+                purpose,
+                event,
+                decision.state,
+                reason=reason,
+                wording_version=wording_version,
+                silent=silent,
             )
             stopped = decision.state is not ConsentState.SUBSCRIBED
             if stopped or purpose is Purpose.OFFERS:
@@ -287,6 +294,7 @@ class ConsentCase(Case):
         until: datetime | None = None,
         reason: str = "",
         wording_version: str = "",
+        silent: bool = False,
     ) -> None:
         before = person.state_for(purpose)
         if state is not before or event in {ConsentEvent.STOP, ConsentEvent.PAUSE}:
@@ -305,6 +313,7 @@ class ConsentCase(Case):
                     wording_version,
                     "sms" if self._decided is None else "human",
                     {} if self._decided is None else self._decided.by,
+                    silent,
                 )
             )
         told_before = before is not ConsentState.NONE or purpose is Purpose.OFFERS

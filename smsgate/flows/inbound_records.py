@@ -161,6 +161,7 @@ class ConsentRow:
     wording_version: str = ""  # what was asked, where this answers a question
     source: str = "sms"  # or human: a person of the merchant read the reply so
     evidence: Mapping[str, str] = field(default_factory=dict)
+    silent: bool = False  # STOP ALL: what orders need ends, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from smsgate.flows.allowances import Grants
-from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.batches import STOPPED, Batch, Chunk
 from smsgate.flows.ledger import Charge
 from smsgate.flows.long_texts import PART_REFUSED
 from smsgate.flows.records import (
@@ -167,6 +167,8 @@ class Outcomes:
         self._count(batch, "not_sent", len(indexes))
         self._not_opened(batch, indexes)
         self._report(batch, indexes, state_of_unsent(reason), at)
+        if reason == STOPPED and batch.chunk is None and batch.bodies is None:
+            self.flush.withheld += [(batch.merchant_id, batch.message_ids[i]) for i in indexes]
 
     def broken(self, batch: Batch, lost: Sequence[int], at: datetime) -> None:
         """Parts that will not arrive: what waits of their texts is not sent, for it would be paid in vain."""

@@ -268,6 +268,7 @@ class Flush:
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)  # (merchant, campaign, kind) -> n
     chunks: list[ChunkProgress] = field(default_factory=list)
     interactive_done: list[tuple[int, int]] = field(default_factory=list)  # (merchant_id, message_id)
+    withheld: list[tuple[int, int]] = field(default_factory=list)  # of them, for their persons' silence
     offers_not_opened: list[tuple[int, str, int]] = field(
         default_factory=list
     )  # (msisdn, sender, message_id)

@@ -20,7 +20,7 @@ from smsgate.clock import Clock
 from smsgate.flows.absent import Absent
 from smsgate.flows.allowances import Allowances, Grants
 from smsgate.flows.answers import sorted_out
-from smsgate.flows.batches import FENCED_OFF, Batch, Chunk, never_written
+from smsgate.flows.batches import FENCED_OFF, STOPPED, Batch, Chunk, never_written
 from smsgate.flows.composing import NOWHERE, Made, bodies_where_possible
 from smsgate.flows.fair_queue import FairQueue
 from smsgate.flows.last_look import UNDECIDED_WAIT_S, LastLook
@@ -229,7 +229,7 @@ class Pump:
             return indexes
         due_at = self._clock.monotonic() + UNDECIDED_WAIT_S
         full = [index for index in look.undecided if not self.absent.hold(batch, index, due_at)]
-        self._never(batch, look.stopped + full, "stopped", now)
+        self._never(batch, look.stopped + full, STOPPED, now)
         if full:
             self._outcomes.broken(batch, full, now)
         self._after_outcome(batch)

@@ -139,7 +139,8 @@ class PgConsentAgeing:
             [each.subscriber_id for each in aged], [each.msisdn for each in aged],
             [each.purpose.value for each in aged], [each.state.value for each in aged], source,
         )  # fmt: skip
-        states = [NewState(each.subscriber_id, each.purpose, each.state, now) for each in aged]
+        silent = event is ConsentEvent.CARRIER_STOP  # the network lets no text through
+        states = [NewState(each.subscriber_id, each.purpose, each.state, now, silent=silent) for each in aged]
         await set_states(connection, merchant_id, states)
         offers = [each for each in aged if each.purpose is Purpose.OFFERS]
         ended = [each.msisdn for each in offers if each.state is not ConsentState.SUBSCRIBED]

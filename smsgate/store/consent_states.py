@@ -22,6 +22,7 @@ class NewState(NamedTuple):
     state: ConsentState
     at: datetime
     paused_until: datetime | None = None
+    silent: bool = False  # beside offers, what orders need ends too
 
 
 async def set_states(connection: Connection, merchant_id: int, states: Sequence[NewState]) -> None:
@@ -31,7 +32,7 @@ async def set_states(connection: Connection, merchant_id: int, states: Sequence[
     if offers:
         await connection.execute(
             _SQL["set_consent"], merchant_id,
-            *columns(offers, "subscriber_id", "state.value", "at", "paused_until"),
+            *columns(offers, "subscriber_id", "state.value", "at", "paused_until", "silent"),
         )  # fmt: skip
     if others:
         await connection.execute(

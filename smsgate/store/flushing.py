@@ -15,12 +15,14 @@ from typing import Any, Final
 from smsgate.errors import StoreError
 from smsgate.flows.ledger import PostingLine, charge_lines
 from smsgate.flows.records import ChunkKey, Flush, ReceiptColumns, SentColumns, UnmatchedColumns
+from smsgate.security.public_ids import PublicIds
 from smsgate.store import catalogue, receipt_charges
 from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
 from smsgate.store.esme_reports import insert_reports
 from smsgate.store.merging import Booked, merge
 from smsgate.store.pool import Database
+from smsgate.store.withheld import tell_shops
 
 SQL = catalogue.load("sending")
 
@@ -67,7 +69,7 @@ FIRST_TRY_AFTER_MICROS: Final = 2_000_000  # the response that names the id is o
 
 
 async def commit(
-    database: Database, flush: Flush, *, owner: int, next_id: Callable[[], int]
+    database: Database, flush: Flush, *, owner: int, next_id: Callable[[], int], public_ids: PublicIds
 ) -> set[ChunkKey]:
     """
     Commit one flush; return its chunks that another owner took over. `next_id` is for what receipts charge.
@@ -76,16 +78,22 @@ async def commit(
         StoreUnavailable: give the same flush again.
     """
     try:
-        return await _commit(database, flush, owner=owner, next_id=next_id, copy=True)
+        return await _commit(database, flush, owner, next_id, public_ids, copy=True)
     except StoreError as exc:
         if exc.sqlstate not in UNIQUE_VIOLATIONS:
             raise
         # A recovery settled some of these while their owner still lived: merge row by row.
-        return await _commit(database, flush, owner=owner, next_id=next_id, copy=False)
+        return await _commit(database, flush, owner, next_id, public_ids, copy=False)
 
 
 async def _commit(
-    database: Database, flush: Flush, *, owner: int, next_id: Callable[[], int], copy: bool
+    database: Database,
+    flush: Flush,
+    owner: int,
+    next_id: Callable[[], int],
+    public_ids: PublicIds,
+    *,
+    copy: bool,
 ) -> set[ChunkKey]:
     async with database.bulk_transaction() as connection:
         if await connection.fetchval(SQL["log_flush"], owner, flush.number) is None:
@@ -116,6 +124,8 @@ async def _commit(
         if postings:
             await insert_postings(connection, postings)
         await _interactive(connection, flush)
+        if flush.withheld:
+            await tell_shops(connection, flush.withheld, flush.at, next_id, public_ids)
         await _progress(connection, flush, owner)
         if booked.offers_not_opened:
             msisdns, senders, message_ids = zip(*booked.offers_not_opened, strict=True)

@@ -66,7 +66,12 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
         for merchant_id in sorted({row.merchant_id for row in rows}):
             states = [
                 NewState(
-                    row.subscriber_id, row.purpose, ConsentState(row.state_after), row.at, row.paused_until
+                    row.subscriber_id,
+                    row.purpose,
+                    ConsentState(row.state_after),
+                    row.at,
+                    row.paused_until,
+                    row.silent,
                 )
                 for key, row in last.items()
                 if key[0] == merchant_id

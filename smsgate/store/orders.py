@@ -36,7 +36,7 @@ class PgOrders:
             row = await connection.fetchrow(_SQL["order"], merchant_id, order_id)
         if row is None:
             raise NotFound("No such object.")
-        return _record(row)
+        return order_of(row)
 
     async def page(
         self,
@@ -50,7 +50,7 @@ class PgOrders:
             rows, more = await page_rows(
                 connection, _SQL["orders_page"], merchant_id, ask, state, campaign_id, number
             )
-        return Page([_record(row) for row in rows], more)
+        return Page([order_of(row) for row in rows], more)
 
     async def steps(self, merchant_id: int, order_id: int) -> Sequence[OrderStep]:
         async with self._database.transaction(merchant_id) as connection:
@@ -135,7 +135,8 @@ class PgOrders:
         return True
 
 
-def _record(row: asyncpg.Record) -> OrderRecord:
+def order_of(row: asyncpg.Record) -> OrderRecord:
+    """Return a row of `order`."""
     language = spoken(row["person_language"], row["offer_language"])
     columns = {name: row[name] for name in OrderRecord.__slots__ if name != "language"}
     return OrderRecord(**columns, language=language)

@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from smsgate.campaigns.guard import GuardLimits, GuardReason
+from smsgate.campaigns.telling import CONFIRMATIONS
 from smsgate.errors import StoreError
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.ports import Ids, MarketingGates, Split
@@ -34,6 +35,7 @@ from smsgate.flows.records import (
 )
 from smsgate.flows.transactional import PURPOSES
 from smsgate.protocol.message_ids import ReceiptIds
+from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
 from smsgate.store.connection import DEADLOCK, UNIQUE_VIOLATIONS
@@ -56,10 +58,11 @@ NO_SPLITS: Final[Mapping[int, Split]] = MappingProxyType({})
 class StoredSending:
     """Runs as sg_bulk: row-level security does not guard it, so every statement names its merchant."""
 
-    def __init__(self, database: Database, ids: Ids, public_campaign: Callable[[int], str]) -> None:
+    def __init__(self, database: Database, ids: Ids, public_ids: PublicIds) -> None:
         self._database = database
         self._ids = ids
-        self._public_campaign = public_campaign
+        self._public_ids = public_ids
+        self._public_campaign: Callable[[int], str] = partial(public_ids.encode, Kind.CAMPAIGN)
 
     async def campaign_states(self, known: Sequence[tuple[int, int]]) -> list[CampaignState]:
         if not known:
@@ -278,7 +281,9 @@ class StoredSending:
         return len(lost_chunks), len(lost_messages)
 
     async def flush(self, flush: Flush, *, owner: int) -> set[ChunkKey]:
-        return await flushing.commit(self._database, flush, owner=owner, next_id=self._ids.next)
+        return await flushing.commit(
+            self._database, flush, owner=owner, next_id=self._ids.next, public_ids=self._public_ids
+        )
 
     async def unmatched_carriers(self, now: datetime) -> list[int]:
         async with self._database.bulk() as connection:
@@ -306,7 +311,7 @@ def _interactive(
         bodies=[row["push"] or row["body"] for row in rows],
         expires_at=[row["expires_at"] for row in rows],
         ported=ported,
-        refusable=[row["kind"] in PURPOSES for row in rows],
+        refusable=[row["kind"] not in CONFIRMATIONS for row in rows],
         reasons=_reasons(rows, stopped(rows)),
         tlvs=[row["tlvs"] or b"" for row in rows],
     )

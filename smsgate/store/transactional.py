@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.consent import ConsentState, Purpose, refusal_to_tell
+from smsgate.campaigns.telling import Standing, refusal_of_text
 from smsgate.errors import Invalid, NotFound
 from smsgate.flows.commerce_records import Recipient
 from smsgate.flows.system_messages import columns_of
 from smsgate.flows.transactional import PURPOSES, check_may_tell
+from smsgate.ids import unix_ms_of
 from smsgate.store.catalogue import load
 from smsgate.store.system_messages import insert_system_messages
 
@@ -60,9 +63,22 @@ def states_of(row: asyncpg.Record) -> dict[Purpose, ConsentState]:
 
 
 def stopped(rows: Sequence[asyncpg.Record]) -> list[bool]:
-    """Return which claimed messages must not go any more; rows of other kinds have `others` NULL."""
-    return [
-        row["kind"] in PURPOSES
-        and (row["offers_state"] is None or bool(refusal_to_tell(PURPOSES[row["kind"]], states_of(row))))
-        for row in rows
-    ]
+    """Return which claimed messages must not go any more; rows without a purpose have `others` NULL."""
+    return [_purpose_ended(row) or _silenced(row) for row in rows]
+
+
+def _purpose_ended(row: asyncpg.Record) -> bool:
+    """Return whether a merchant's text is refused; whose person is gone is."""
+    return row["kind"] in PURPOSES and (
+        row["offers_state"] is None or bool(refusal_to_tell(PURPOSES[row["kind"]], states_of(row)))
+    )
+
+
+def _silenced(row: asyncpg.Record) -> bool:
+    """Return whether a text of the gateway's own is refused; of a person who is unknown nothing is known."""
+    if row["offers_state"] is None or row["kind"] in PURPOSES:
+        return False
+    states = {Purpose.OFFERS: ConsentState(row["offers_state"])}
+    standing = Standing(states, row["offers_state_at"], row["silent_at"])
+    made_at = datetime.fromtimestamp(unix_ms_of(row["message_id"]) / 1_000, UTC)
+    return refusal_of_text(row["kind"], standing, answers=row["answers"], made_at=made_at) is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.ids import IdMaker
-from smsgate.security.public_ids import Kind
+from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.sending import StoredSending
 from tests.api.commerce_setup import Shop
 
@@ -62,7 +62,9 @@ async def test_who_buys_between_the_start_and_the_claim_is_left_out(shop: Shop) 
     await shop.execute("UPDATE subscriber SET created_at = created_at - interval '1 hour'")
     await shop.order(madonna, people[1])
     now = datetime.now(UTC)
-    sending = StoredSending(shop.database, IdMaker(5, lambda: int(now.timestamp() * 1000)), str)
+    sending = StoredSending(
+        shop.database, IdMaker(5, lambda: int(now.timestamp() * 1000)), PublicIds(bytes(32))
+    )
     [claim] = await sending.claim_chunks(
         shop.merchant_id, [shop.id_of(Kind.CAMPAIGN, campaign["id"])], owner=5, allowance_step=10, now=now,
         gates=ALWAYS_OPEN,

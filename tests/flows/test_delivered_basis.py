@@ -11,7 +11,7 @@ from smsgate.flows.records import Flush
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.store.flushing import commit
 from smsgate.store.pool import Database
-from tests.flows.world import UNIT_MICROS, World, a_world, eventually
+from tests.flows.world import PUBLIC_IDS, UNIT_MICROS, World, a_world, eventually
 
 RECEIPT_AT = datetime.now(UTC)
 
@@ -114,7 +114,9 @@ async def test_the_first_final_receipt_by_its_arrival_decides_in_whatever_flush_
         for number, rows in enumerate(flushes, 1):
             flush = receipts(world, *((message_id, state, at) for state, at in rows), number=number)
             for _ in range(2):  # its commit was not seen
-                await commit(world.database, flush, owner=999, next_id=lambda: next(ids))
+                await commit(
+                    world.database, flush, owner=999, next_id=lambda: next(ids), public_ids=PUBLIC_IDS
+                )
         assert await charged(world) == (messages, messages * UNIT_MICROS)
 
 

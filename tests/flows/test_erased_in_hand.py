@@ -10,7 +10,7 @@ from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.sending import StoredSending
 from tests.flows.test_long_texts import LONG
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, STAMPS, World, a_world, eventually
 
 OWNER = 5
 
@@ -31,7 +31,7 @@ async def test_what_a_dead_owner_gives_back_is_not_sent_to_nobody(database: Data
     async with a_world(database, subscribers=1) as world:
         await world.system_message(0, ORDER)
         ids = IdMaker(OWNER, lambda: int(datetime.now(UTC).timestamp() * 1_000))
-        sending = StoredSending(database, ids, str)
+        sending = StoredSending(database, ids, PUBLIC_IDS)
         assert await sending.claim_interactive(owner=OWNER, limit=10, senders=[SENDER], now=datetime.now(UTC))
         await erase(world, database, 0)
         await sending.release_forgotten(set(), set(), owner=OWNER)

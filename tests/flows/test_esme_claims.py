@@ -17,7 +17,7 @@ from smsgate.store.esme_traffic import PgEsmeTraffic
 from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually
 
 ACCOUNT = 77
 OWNER = 5
@@ -35,7 +35,7 @@ class _Queue:
         self.ids = ids
         self.accounts = PgEsmeAccounts(world.database)
         self.traffic = PgEsmeTraffic(world.database, ids)
-        self.sending = StoredSending(world.database, ids, str)
+        self.sending = StoredSending(world.database, ids, PUBLIC_IDS)
 
     async def fill(
         self, lives: Sequence[timedelta] = (HOUR, OVER), purpose: Purpose = Purpose.TRANSACTIONAL

@@ -21,7 +21,16 @@ from smsgate.store.gates import CLAIMS_LOCK, rounded_up
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, SENDER, World, a_world, eventually
+from tests.flows.world import (
+    FIRST_MSISDN,
+    MERCHANT,
+    OTHER_SENDER,
+    PUBLIC_IDS,
+    SENDER,
+    World,
+    a_world,
+    eventually,
+)
 
 PARIS = ZoneInfo("Europe/Paris")
 OWNER = 5
@@ -59,7 +68,7 @@ class Claimer:
 
     def __init__(self, world: World, gates: Gates, owner: int = OWNER) -> None:
         self.ids = IdMaker(owner, lambda: int(datetime.now(UTC).timestamp() * 1000))
-        self.store = StoredSending(world.database, self.ids, str)
+        self.store = StoredSending(world.database, self.ids, PUBLIC_IDS)
         self.gates = gates
         self.owner = owner
 

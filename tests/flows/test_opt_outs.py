@@ -35,6 +35,8 @@ async def test_a_refusal_that_says_opted_out_ends_every_purpose_without_a_text(d
             assert sorted(each["purpose"] for each in told) == ["offers", "offers", "offers", "polls"]
             assert await state(world, 2, "location") == "unsubscribed"  # nothing older opens it
             assert await world.value("SELECT count(*) FROM message WHERE campaign_id IS NULL") == 0
+            # What orders need does not get through either.
+            assert await world.value("SELECT count(*) FROM subscriber WHERE silent_at IS NOT NULL") == 3
 
 
 async def test_another_refusal_is_no_opt_out(database: Database) -> None:

@@ -15,7 +15,7 @@ from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import MERCHANT, World, a_world, eventually, one_segment
+from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
 
 
 async def books(world: World, campaign_id: int) -> Counter[str]:
@@ -220,7 +220,9 @@ def a_flush(number: int, message_ids: list[int], *, status: int = 0) -> Flush:
 
 async def a_claimed_chunk(world: World, owner: int) -> tuple[StoredSending, int, ChunkKey, list[int]]:
     campaign_id = await world.campaign()
-    store = StoredSending(world.database, IdMaker(9, lambda: int(datetime.now(UTC).timestamp() * 1000)), str)
+    store = StoredSending(
+        world.database, IdMaker(9, lambda: int(datetime.now(UTC).timestamp() * 1000)), PUBLIC_IDS
+    )
     (claim,) = await store.claim_chunks(
         MERCHANT, [campaign_id], owner=owner, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
     )

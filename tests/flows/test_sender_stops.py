@@ -12,7 +12,7 @@ from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 from tests.flows.inbound_world import say
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually
 
 OWNER = 5
 
@@ -48,7 +48,7 @@ async def test_a_chunk_that_is_claimed_again_leaves_out_who_said_stop_to_its_sen
 ) -> None:
     async with a_world(database, subscribers=3) as world:
         now = datetime.now(UTC)
-        sending = StoredSending(database, IdMaker(OWNER, lambda: int(now.timestamp() * 1000)), str)
+        sending = StoredSending(database, IdMaker(OWNER, lambda: int(now.timestamp() * 1000)), PUBLIC_IDS)
         campaign_id = await world.campaign()
         claim = await claimed(sending, campaign_id, now)
         assert len(claim.msisdns) == 3

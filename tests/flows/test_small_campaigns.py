@@ -12,7 +12,7 @@ from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, World, a_world, eventually
 
 OWNER = 5
 _IDS = IdMaker(3, lambda: int(time.time() * 1000))
@@ -35,7 +35,7 @@ async def a_small_campaign(world: World, *people: int, **changes: object) -> int
 
 
 def a_store(world: World) -> StoredSending:
-    return StoredSending(world.database, _IDS, str)
+    return StoredSending(world.database, _IDS, PUBLIC_IDS)
 
 
 async def claimed(

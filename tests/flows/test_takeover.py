@@ -20,7 +20,7 @@ from smsgate.store.partitions import borders
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 from tests.flows.test_recovery import a_claimed_chunk, books
-from tests.flows.world import MERCHANT, World, a_world, eventually, one_segment
+from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
 
 
 def a_batch(claim: ChunkClaim) -> Batch:
@@ -57,7 +57,7 @@ class _Owner:
     def __init__(self, world: World, epoch: int) -> None:
         ids = IdMaker(epoch, lambda: int(datetime.now(UTC).timestamp() * 1000))
         self.ids = ids
-        self.store = StoredSending(world.database, ids, str)
+        self.store = StoredSending(world.database, ids, PUBLIC_IDS)
         self.epoch = epoch
         self.outcomes = Outcomes(ids.next)
 

@@ -47,7 +47,7 @@ async def test_what_the_person_said_while_the_text_waited_counts(
 ) -> None:
     async with a_world(database, subscribers=1) as world:
         await a_note(world, 0)
-        await world.system_message(0, "Boxman: vous êtes désinscrit.")  # the gateway's own goes in any case
+        await a_note(world, 0, "stop_confirmation", "Boxman: vous êtes désinscrit.")  # goes in any case
         await world.execute(change)
         async with world.gateway():
             await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))

@@ -42,7 +42,8 @@ from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.usage import PgPriceData
 
-STAMPS = OrderStamps(ProofKey(bytes(32)), PublicIds(bytes(32)))
+PUBLIC_IDS = PublicIds(bytes(32))
+STAMPS = OrderStamps(ProofKey(bytes(32)), PUBLIC_IDS)
 SENDER = "36111"
 OTHER_SENDER = "36222"  # of the second carrier, when a test has one
 MERCHANT = 7
@@ -305,7 +306,7 @@ class World:
             self.database,
             carriers=self.profiles(),
             ids=IdMaker(lease.slot, lambda: int(clock.now().timestamp() * 1000)),
-            public_ids=PublicIds(bytes(32)),
+            public_ids=PUBLIC_IDS,
             pricing=Pricing(PgPriceData(self.database), clock),
             networks=default_table(),
             stops=RecentStops(),

@@ -17,11 +17,13 @@ from smsgate.flows.ledger import Charge
 from smsgate.flows.records import Flush
 from smsgate.ids import first_id_at, quarter_hour_of
 from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.security.public_ids import KEY_LENGTH, PublicIds
 from smsgate.store.closing import PgClosing
 from smsgate.store.flushing import commit
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 
+PUBLIC_IDS: Final = PublicIds(bytes(KEY_LENGTH))
 PERCENT: Final = 1_000_000
 SELLER: Final = Seller(
     Party(
@@ -187,7 +189,7 @@ class Books:
         for message_id in receipts_of:
             _delivered(flush, merchant_id, message_id, ReceiptState.DELIVRD, at)
         flush.at = at
-        await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids))
+        await commit(self.database, flush, owner=owner, next_id=lambda: next(self.ids), public_ids=PUBLIC_IDS)
         return message_ids
 
     async def write_messages(self, merchant_id: int, message_ids: Sequence[int], text: str = "Hello") -> None:
@@ -207,7 +209,7 @@ class Books:
         flush = Flush(number=next(self.flushes), at=recorded_at)
         _delivered(flush, merchant_id, message_id, state, at)
         flush.by_receipt.append((merchant_id, message_id, 1))
-        await commit(self.database, flush, owner=OWNER, next_id=lambda: next(self.ids))
+        await commit(self.database, flush, owner=OWNER, next_id=lambda: next(self.ids), public_ids=PUBLIC_IDS)
 
     async def accounts(self) -> dict[tuple[str, str], int]:
         rows = await self.rows(

@@ -179,8 +179,12 @@ SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, t.purpose, t.even
 
 -- name: set_consent
 -- scope: merchant
-UPDATE subscriber AS s SET offers_state = t.state, offers_state_at = t.at, paused_until = t.until, updated_at = t.at
-  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS t (subscriber_id, state, at, until)
+-- A silence is kept by whatever leaves the person unsubscribed.
+UPDATE subscriber AS s
+   SET offers_state = t.state, offers_state_at = t.at, paused_until = t.until, updated_at = t.at,
+       silent_at = CASE WHEN t.silent THEN t.at WHEN s.offers_state = 'unsubscribed' AND t.state = 'unsubscribed' THEN s.silent_at END
+  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::boolean[])
+    AS t (subscriber_id, state, at, until, silent)
  WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
 
 -- name: put_other_consents

@@ -416,10 +416,11 @@ SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted,
 
 -- name: take_interactive
 -- scope: merchant
--- Of kinds that a person may refuse ($6), what the person agreed to is looked at again. What test merchants send ($7)
--- waits for no carrier.
+-- What the person agreed to is looked at again; beside offers only for kinds with a purpose ($6). What test merchants send
+-- ($7) waits for no carrier.
 WITH next AS MATERIALIZED (
-    SELECT q.message_id, q.expires_at, m.msisdn, m.sender, m.body, m.push, m.tlvs, m.kind, m.subscriber_id
+    SELECT q.message_id, q.expires_at, m.msisdn, m.sender, m.body, m.push, m.tlvs, m.kind, m.subscriber_id,
+           m.inbound_id IS NOT NULL AS answers
       FROM interactive_queue q
       JOIN message m ON m.merchant_id = $1 AND m.message_id = q.message_id
      WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
@@ -428,24 +429,32 @@ WITH next AS MATERIALIZED (
        FOR UPDATE OF q SKIP LOCKED
 ), taken AS (
     UPDATE interactive_queue AS q SET owner = $2 FROM next AS n WHERE q.merchant_id = $1 AND q.message_id = n.message_id)
-SELECT n.message_id, n.msisdn, n.sender, n.body, n.push, n.tlvs, n.expires_at, n.kind, s.offers_state,
-       CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
+SELECT n.message_id, n.msisdn, n.sender, n.body, n.push, n.tlvs, n.expires_at, n.kind, n.answers, s.offers_state,
+       s.offers_state_at, s.silent_at,
+       CASE WHEN s.subscriber_id IS NOT NULL AND n.kind = ANY($6::text[]) THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
   FROM next n
-  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = n.subscriber_id AND n.kind = ANY($6::text[])
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = n.subscriber_id
  ORDER BY n.message_id
 
 -- name: refusable_messages
 -- scope: merchant
 -- As `take_interactive` reads it, of those whose person is still there.
-SELECT m.message_id, m.kind, s.offers_state,
-       CASE WHEN s.subscriber_id IS NOT NULL THEN ARRAY(
+SELECT m.message_id, m.kind, m.inbound_id IS NOT NULL AS answers, s.offers_state, s.offers_state_at, s.silent_at,
+       CASE WHEN s.subscriber_id IS NOT NULL AND m.kind = ANY($3::text[]) THEN ARRAY(
            SELECT o.purpose || '=' || o.state FROM consent_state o
             WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id) END AS others
   FROM message m
-  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id AND m.kind = ANY($3::text[])
+  LEFT JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = m.subscriber_id
  WHERE m.merchant_id = $1 AND m.message_id = ANY($2::bigint[]) AND m.msisdn <> 0
+
+-- name: withheld_order_texts
+-- scope: merchant
+-- Of these messages, what orders needed to say; a person who was erased in between is nobody's to reach.
+SELECT message_id, order_id, kind, body FROM message
+ WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND order_id IS NOT NULL AND msisdn <> 0
+ ORDER BY message_id
 
 -- name: submitting_accounts
 -- scope: report

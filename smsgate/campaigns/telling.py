@@ -1,0 +1,49 @@
+"""
+Which of the gateway's own texts still go to a person who asked for silence: the last look asks.
+
+A STOP ends offers, not orders: what an open order needs goes on (commerce.md 4.1), until the person said
+"STOP ALL", the carrier shut the number, it was blocked, or it is another person's. Then the shop is told.
+Whoever writes to us afterwards is answered: HELP works in every state (M4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from smsgate.campaigns.consent import ConsentState, Purpose
+
+# The one text that a silence brings with it: it goes in any case (M3).
+CONFIRMATIONS: Final = frozenset({"stop_confirmation", "stop_topic", "apology", "erased"})
+# They ask for more messages, or promise them: worth nothing once the person said STOP.
+INVITATIONS: Final = frozenset({"optin_question", "optin_topic_question", "start_welcome", "topic_welcome"})
+_SHUT: Final = frozenset({ConsentState.BLOCKED, ConsentState.EXPIRED, ConsentState.ERASED})
+
+
+class Standing(NamedTuple):
+    """What is known of a person when a text is about to leave."""
+
+    states: Mapping[Purpose, ConsentState]
+    offers_at: datetime | None  # since when the state for offers is what it is
+    silent_at: datetime | None  # when "STOP ALL" was said, or the carrier shut the number
+
+
+def refusal_of_text(kind: str, standing: Standing, *, answers: bool, made_at: datetime) -> str | None:
+    """
+    Return why a text of the gateway's own may not go any more; None: it may.
+
+    `answers` says that it answers what the person wrote. The codes are `suppressed` and `stopped`.
+    """
+    if kind in CONFIRMATIONS:
+        return None
+    state = standing.states.get(Purpose.OFFERS, ConsentState.NONE)
+    stopped = state is ConsentState.UNSUBSCRIBED
+    if kind in INVITATIONS and stopped and standing.offers_at is not None and standing.offers_at >= made_at:
+        return "stopped"
+    since = standing.offers_at if state in _SHUT else standing.silent_at if stopped else None
+    if state not in _SHUT and since is None:
+        return None
+    if answers and since is not None and made_at >= since:
+        return None
+    return "suppressed" if state in _SHUT else "stopped"
