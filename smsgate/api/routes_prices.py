@@ -29,7 +29,15 @@ from smsgate.billing.tier_cells import STEPS_MAX
 from smsgate.billing.tiers import Ladder, LadderMode, Step, ladder_from_json, ladder_to_json
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import NewPrices, PriceItem, PriceListRow, PriceVersionRow
-from smsgate.flows.publishing import CLOCK_SKEW, ITEMS_MAX, Publication, billable, change_view, plan
+from smsgate.flows.publishing import (
+    CLOCK_SKEW,
+    ITEMS_MAX,
+    Publication,
+    billable,
+    change_view,
+    check_margins,
+    plan,
+)
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_from_text, micros_to_text
 from smsgate.security.api_keys import Scope
@@ -52,6 +60,9 @@ PROBLEMS: Final = (
         "sheet_invalid", 422, "Prices that cannot be read", "The sentence names the line or the network."
     ),
     ProblemType("effective_from_past", 422, "Prices cannot change in the past", "Choose an instant to come."),
+    ProblemType(
+        "below_cost", 409, "Sells below cost", "Change the prices, or publish them with allow_below_cost."
+    ),
     ProblemType("prices_changed", 409, "Published meanwhile", "Look at the differences again."),
     ProblemType("effective_from_taken", 409, "A version starts there already", "Choose another instant."),
 )
@@ -104,6 +115,9 @@ class PriceItemIn(RequestModel):
 class PublishPrices(RequestModel):
     effective_from: Instant = Field(description="Not past, but for a list's first version.")
     items: list[PriceItemIn] = Field(min_length=1, max_length=ITEMS_MAX)
+    allow_below_cost: bool = Field(
+        default=False, description="Without it prices that earn less than they cost are refused."
+    )
 
 
 class TierStepOut(AnswerModel):
@@ -187,8 +201,11 @@ async def publish_prices(call: Call) -> Answer:
     now = context.clock.now()
     items = [_item_in(item) for item in body.items]
     _check_items(items, body)
+    prices, publication = await _planned(call, items, body)
+    if not body.allow_below_cost:
+        check_margins(prices, publication.below_cost, "publish them with allow_below_cost to sell at a loss")
     [row] = await context.prices.publish(
-        call.path_id(Kind.PRICE_LIST),
+        prices.price_list_id,
         [NewPrices(body.effective_from, items, context.ids.block(len(items)))],
         source_sha256=hashlib.sha256(call.octets).digest(),
         now=now,
@@ -207,6 +224,14 @@ async def compare_prices(call: Call) -> Answer:
     body = call.body_as(PublishPrices)
     items = [_item_in(item) for item in body.items]
     _check_items(items, body)
+    prices, publication = await _planned(call, items, body)
+    return _differences(call, prices, publication)
+
+
+async def _planned(
+    call: Call, items: list[PriceItem], body: PublishPrices
+) -> tuple[PriceListData, Publication]:
+    """Return the list, and what publishing the body would do to it."""
     list_id, pricing = call.path_id(Kind.PRICE_LIST), commerce(call).pricing
     pricing.invalidate()
     await pricing.refresh()
@@ -227,8 +252,7 @@ async def compare_prices(call: Call) -> Answer:
         for place, item in enumerate(billable(items))
     ]
     sheet = RateSheet(tuple(rows), by_prefix=False, currency=None, ignored=())
-    publication = plan(sheet, prices, pricing, default_table(), effective_from=body.effective_from)
-    return _differences(call, prices, publication)
+    return prices, plan(sheet, prices, pricing, default_table(), effective_from=body.effective_from)
 
 
 def _item_in(item: PriceItemIn) -> PriceItem:
@@ -337,7 +361,8 @@ ROUTES: Final = (
           query=PageQuery, response=Page[PriceList]),
     Route("POST", "/v1/price_lists/{id}/versions", publish_prices, "Publish prices", _OPERATOR,
           request=PublishPrices, response=PriceVersion, status=201,
-          errors=("amount_invalid", "price_invalid", "effective_from_past", "effective_from_taken")),
+          errors=("amount_invalid", "price_invalid", "effective_from_past", "effective_from_taken",
+                  "below_cost")),
     Route("GET", "/v1/price_lists/{id}/versions", list_price_versions, "Read the newest versions", _OPERATOR,
           response=PriceVersions),
     Route("POST", "/v1/price_lists/{id}/differences", compare_prices, "What that would change", _OPERATOR,

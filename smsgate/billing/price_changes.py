@@ -170,7 +170,7 @@ def below_cost(sell: tuple[str, PriceVersion], costs: Iterable[tuple[str, PriceV
     Return where a message to phones would earn less than it costs; all lists are of one currency.
 
     Every network that either side names is looked up on both, as a message would be; a list of costs that
-    has no price for a network says nothing about it.
+    has no price for a network says nothing about it. Of a price by quantity the lowest step counts.
     """
     name, version = sell
     found: list[BelowCost] = []
@@ -185,6 +185,11 @@ def below_cost(sell: tuple[str, PriceVersion], costs: Iterable[tuple[str, PriceV
             asked = f"{network}*" if len(network) == 3 else network  # as a number is whose block nobody knows
             earned = version.lookup(Direction.MT, asked)
             spent = cost_version.lookup(Direction.MT, asked)
-            if earned is not None and spent is not None and earned.unit_micros < spent.unit_micros:
-                found.append(BelowCost(network, earned.unit_micros, spent.unit_micros, name, cost_name))
+            if earned is not None and spent is not None and _lowest(earned) < spent.unit_micros:
+                found.append(BelowCost(network, _lowest(earned), spent.unit_micros, name, cost_name))
     return found
+
+
+def _lowest(item: PriceItem) -> int:
+    steps = () if item.ladder is None else item.ladder.steps
+    return min((step.unit_micros for step in steps), default=item.unit_micros)

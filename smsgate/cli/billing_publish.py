@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -24,7 +24,7 @@ from smsgate.daemon.services import Services
 from smsgate.errors import Conflict
 from smsgate.flows.ports_api import PriceVersionRow
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.publishing import Publication, change_view, plan
+from smsgate.flows.publishing import Publication, change_view, check_margins, plan
 from smsgate.flows.publishing import publish as publish_versions
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_to_text
@@ -39,13 +39,15 @@ HELP: Final = (
     "with a network by MCC-MNC or a prefix, and a price per segment; and, where they are there, direction, "
     "currency, effective, basis, change (increase, decrease, new, unchanged, closed) and tiers (prices by "
     'quantity: "graduated 101=0.04 1001=0.035", or volume). What was published '
-    "never changes; a new version replaces it from its instant on."
+    "never changes; a new version replaces it from its instant on. Prices below the cost of a list of "
+    "costs are named, and published with --allow-below-cost alone."
 )
 EPILOG: Final = examples(
     "smsgate billing publish fr-standard prices.csv",
     "smsgate billing publish fr-standard prices.csv --yes",
     "smsgate billing publish sim-cost sheet.csv --side cost --currency EUR --zone Europe/Paris --yes",
     "smsgate billing publish fr-standard prices.csv --from 2027-01-01T00:00:00+01:00 --yes",
+    "smsgate billing publish fr-campaign opening.csv --allow-below-cost --yes",
 )
 FILE_OCTETS_MAX: Final = 8 << 20  # 50,000 rows of 160 octets
 NAME_CHARACTERS_MAX: Final = 100  # as over the API
@@ -65,6 +67,7 @@ class _Wish:
     effective_from: datetime | None
     partial: bool
     ignore_changes: bool
+    below_cost: bool
     yes: bool
 
 
@@ -92,6 +95,9 @@ def publish(
     ignore_changes: Annotated[
         bool, typer.Option("--ignore-changes", help="Publish although the sheet's own words are not true.")
     ] = False,
+    below_cost: Annotated[
+        bool, typer.Option("--allow-below-cost", help="Publish prices that earn less than they cost.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Publish without asking.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -102,7 +108,7 @@ def publish(
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise UsageRefused(f"LIST: write 1 to {NAME_CHARACTERS_MAX} characters without control characters.")
     at = None if from_ is None else instant_of("--from", from_)
-    wish = _Wish(name, side, wanted, at, partial, ignore_changes, yes)
+    wish = _Wish(name, side, wanted, at, partial, ignore_changes, below_cost, yes)
     terms = SheetTerms(cents, zone, dates)
     prices, publication, done = with_services(
         config, lambda services: _work(services, wish, octets, file, terms)
@@ -111,7 +117,7 @@ def publish(
     if not done and not yes and file != STANDARD_INPUT and sys.stdin.isatty() and not as_json:
         if not typer.confirm(f"Publish to {name}?", err=True):
             raise typer.Exit(Exit.FAILED)
-        again = _Wish(name, side, wanted, at, partial, ignore_changes, yes=True)
+        again = replace(wish, yes=True)
         _prices, later, done = with_services(
             config, lambda services: _work(services, again, octets, file, terms, seen=publication)
         )
@@ -158,6 +164,8 @@ async def _work(
         )
     if not wish.yes:
         return prices, publication, ()
+    if not wish.below_cost:
+        check_margins(prices, publication.below_cost, "add --allow-below-cost to sell at a loss")
     if not prices.price_list_id:
         row = await PgPrices(services.database).add_list(
             services.ids.next(), prices.name, prices.side, prices.currency, now

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from smsgate.billing.invoices import Invoice
-from smsgate.clock import Clock
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.closing import Closing
@@ -14,7 +13,6 @@ from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
 from smsgate.flows.invoicing import Invoicing
-from smsgate.flows.loops import Loop
 from smsgate.flows.payouts import Payouts
 from smsgate.flows.prepaying import Prepaying
 from smsgate.invoicing.forms import Form, rendered
@@ -26,8 +24,6 @@ from smsgate.store.fec import PgFec
 from smsgate.store.issued import PgDocuments
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.prepaying import PgPrepaid
-
-CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
 
 _FORMS: Final = {"pdf": Form.PDF, "xml": Form.CII}
 
@@ -54,13 +50,6 @@ def prepaying_of(settings: Settings, services: Services) -> Prepaying:
         services.clock,
         next_id,
     )
-
-
-def closes_loop(settings: Settings, invoicing: Invoicing, clock: Clock) -> Loop | None:
-    """Return the loop that closes months by themselves; None: the operator closes them."""
-    if settings.billing.close != "automatic":
-        return None
-    return Loop("closes", invoicing.closing.step, clock, interval_s=CLOSES_INTERVAL_S)
 
 
 def _render(invoice: Invoice, form: str) -> bytes:

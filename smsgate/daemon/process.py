@@ -18,12 +18,13 @@ from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
 from smsgate.config.routes import route_table
+from smsgate.daemon.background import background_loops
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
 from smsgate.daemon.esmes import EsmeSide, esme_accounts
 from smsgate.daemon.gateway import Gateway
-from smsgate.daemon.invoicing import closes_loop, invoicing_of
+from smsgate.daemon.invoicing import invoicing_of
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.one_gateway import one_gateway
 from smsgate.daemon.phones import simulated_phones
@@ -32,7 +33,6 @@ from smsgate.daemon.services import LEASE_LOST, LoopDied, Services, open_service
 from smsgate.daemon.watching import watch_gateway
 from smsgate.daemon.webhooks import WebhookSide
 from smsgate.flows.commerce import Commerce
-from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.loops import Loop
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
@@ -40,7 +40,6 @@ from smsgate.flows.test_mode import SIMULATED_CARRIER
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
 from smsgate.store.health import PgHealth
-from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.idempotency import PgIdempotency
 from smsgate.store.imports import PgImports
 from smsgate.store.merchants import PgApiKeys, PgMerchants
@@ -59,7 +58,6 @@ log = structlog.get_logger(__name__)
 DRAIN_S = 10.0  # for open submit_sm_resp; carriers answer within their own time-out, 10 s by default
 WEBHOOK_GRACE_S = 5.0
 ESMES_DRAIN_S = 5.0  # for commits under way, and for ESMEs to answer our unbind
-HOUSEKEEPING_INTERVAL_S = 3600.0
 HEAR_LIMIT_S = 5.0  # a database that lets nobody listen still lets us send: claims read consent themselves
 
 
@@ -135,9 +133,10 @@ class Process:
         if "webhooks" in roles:
             self._start_webhooks(commerce)
         if "gateway" in roles:
-            self._start_housekeeping()
-            if (closes := closes_loop(settings, self._invoicing, services.clock)) is not None:
-                self._begin(closes)
+            carriers = self.gateway.switchboard if self.gateway else ()
+            closing = self._invoicing.closing
+            for loop in background_loops(settings, services, closing, self.pricing, carriers, self.metrics):
+                self._begin(loop)
         if self._disk is not None:
             self._begin(Loop("disk", self._disk.step, services.clock, interval_s=LOOK_INTERVAL_S))
         self._watch()
@@ -255,19 +254,6 @@ class Process:
         self._tasks.append(asyncio.create_task(side.deliveries.run(), name="webhooks"))
         for loop in side.loops:
             self._begin(loop)
-
-    def _start_housekeeping(self) -> None:
-        clock = self.services.clock
-        retention = self.settings.retention.kept()
-        housekeeping = Housekeeping(PgHousekeeping(self.services.database), retention, clock)
-        self.metrics.counter(
-            "rows_retired",
-            "Rows of small tables that were deleted after their time",
-            lambda: {(table,): count for table, count in housekeeping.deleted.items()},
-            "table",
-        )
-        loop = Loop("housekeeping", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)
-        self._begin(loop)
 
     def _begin(self, loop: Loop) -> None:
         self._loops.append(loop)

@@ -9,11 +9,10 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from smsgate.billing.periods import Month
-from smsgate.billing.price_changes import BelowCost
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
+from smsgate.flows.price_watch import Loss, losses_at
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.publishing import earning_too_little
 
 ROWS_MAX: Final = 100_000  # merchants x campaigns x carriers of a month in one report: some 50 MB
 
@@ -67,13 +66,6 @@ class Margin:
         return self.margin_micros < 0
 
 
-class Loss(NamedTuple):
-    """A price in force that is below a cost in force, for a network; `merchants` pay by its list."""
-
-    found: BelowCost
-    currency: str
-
-
 @dataclass(frozen=True, slots=True)
 class MarginReport:
     month: Month
@@ -119,21 +111,8 @@ class Margins:
                 f"the report has more than {ROWS_MAX} rows: name a merchant", code="report_too_large"
             )
         await self._pricing.refresh()
-        return MarginReport(month, by, added_up(rows, by), self._losses())
-
-    def _losses(self) -> list[Loss]:
-        now = self._clock.now()
-        found: list[Loss] = []
-        for prices in self._pricing.price_lists("sell"):
-            book = self._pricing.book(prices.price_list_id)
-            running = None if book is None else book.version_at(now)
-            if running is not None:
-                found += [
-                    Loss(each, prices.currency)
-                    for each in earning_too_little(prices, running.items, now, self._pricing)
-                    if each.cost_list in self._cost_lists
-                ]
-        return found
+        losses = losses_at(self._clock.now(), self._pricing, self._cost_lists)
+        return MarginReport(month, by, added_up(rows, by), losses)
 
 
 def added_up(rows: Sequence[MarginRow], by: By) -> list[Margin]:

@@ -16,7 +16,7 @@ from smsgate.billing.rate_sheets import RateSheet
 from smsgate.billing.tier_cells import ladder_to_cell
 from smsgate.billing.tiers import ladder_from_json, ladder_to_json
 from smsgate.clock import Clock
-from smsgate.errors import Invalid
+from smsgate.errors import Conflict, Invalid
 from smsgate.flows import ports, ports_api
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
@@ -24,6 +24,7 @@ from smsgate.money import micros_to_text
 
 CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
 ITEMS_MAX: Final = 5_000  # networks of the world, both directions
+NETWORKS_TOLD_MAX: Final = 100  # of one refusal; all of them stand in the differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,14 @@ def plan(
     for version in planned:
         if len(version.items) > ITEMS_MAX:
             raise Invalid(f"A version has at most {ITEMS_MAX} prices, not {len(version.items)}.")
+    starts = [version.effective_from for version in planned]
+    starts += [version.effective_from for version in book.versions]
     return Publication(
         tuple(planned),
         tuple(
-            (version.effective_from, found)
+            found
             for version in planned
-            for found in earning_too_little(prices, version.items, version.effective_from, pricing)
+            for found in losses_of_version(prices, version.items, version.effective_from, starts, pricing)
         ),
         sheet.ignored,
         max((version.version for version in book.versions), default=0),
@@ -101,6 +104,58 @@ def earning_too_little(
     if prices.side == "sell":
         return below_cost((prices.name, version), others)
     return [found for sell in others for found in below_cost(sell, [(prices.name, version)])]
+
+
+def losses_of_version(
+    prices: PriceListData,
+    items: Sequence[PriceItem],
+    start: datetime,
+    starts: Sequence[datetime],
+    pricing: Pricing,
+) -> list[tuple[datetime, BelowCost]]:
+    """
+    Return what sells below cost as long as a version is in force, each with the instant from which it does.
+
+    `starts` are those of all versions of its list: it ends with the next one. Versions of the other side that
+    are published already count from their own instants on.
+    """
+    end = min((at for at in starts if at > start), default=None)
+    other = "cost" if prices.side == "sell" else "sell"
+    instants = {start} | {
+        version.effective_from
+        for _name, book in pricing.named_books(other, prices.currency)
+        for version in book.versions
+        if version.effective_from > start and (end is None or version.effective_from < end)
+    }
+    told: list[tuple[datetime, BelowCost]] = []
+    before: list[BelowCost] = []
+    for at in sorted(instants):
+        found = earning_too_little(prices, items, at, pricing)
+        told += [(at, each) for each in found if each not in before]
+        before = found
+    return told
+
+
+def check_margins(prices: PriceListData, losses: Sequence[tuple[datetime, BelowCost]], advice: str) -> None:
+    """
+    Refuse prices that sell below cost; `advice` says how to publish them all the same.
+
+    What a carrier charges is a fact and is never refused: then the sell prices are what has to change.
+
+    Raises:
+        Conflict: code `below_cost`, with the networks.
+    """
+    if prices.side != "sell" or not losses:
+        return
+    at, first = losses[0]
+    networks = sorted({found.network for _at, found in losses})
+    raise Conflict(
+        f"{len(networks)} networks would sell below cost, first {first.network} from "
+        f"{at.isoformat(timespec='seconds')}: {micros_to_text(first.sell_micros)}, and "
+        f"{first.cost_list} costs {micros_to_text(first.cost_micros)}; {advice}",
+        code="below_cost",
+        extra={"networks": networks[:NETWORKS_TOLD_MAX]},
+    )
 
 
 async def publish(

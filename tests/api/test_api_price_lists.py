@@ -35,13 +35,13 @@ async def test_versions_are_read_newest_first_with_their_items(shop: Shop) -> No
 
 async def test_differences_are_told_and_nothing_is_written(shop: Shop) -> None:
     await a_list(shop, "swiss cost", "cost", item("228", "0.055"))
-    path = await a_list(shop, "swiss", "sell", item("228", "0.05"), item("*", "0.1"))
+    path = await a_list(shop, "swiss", "sell", item("228", "0.056"), item("*", "0.1"))
     body = {"effective_from": LATER, "items": [item("228", "0.052"), item("22801", "0.06")]}
     told = await shop.api.operator.post(f"{path}/differences", body)
     assert told.status == 200, told
     assert [(row["network"], row["old"], row["new"], row["change"]) for row in told.body["changes"]] == [
         ("*", "0.10", None, "removed"),
-        ("228", "0.05", "0.052", "increase"),
+        ("228", "0.056", "0.052", "decrease"),
         ("22801", None, "0.06", "new"),
     ]
     assert told.body["unchanged"] == 0
@@ -49,6 +49,20 @@ async def test_differences_are_told_and_nothing_is_written(shop: Shop) -> None:
         {"network": "228", "sell": "0.052", "cost": "0.055", "sell_list": "swiss", "cost_list": "swiss cost"}
     ]
     assert len((await shop.api.operator.get(f"{path}/versions")).body["data"]) == 1
+
+
+async def test_prices_below_cost_are_published_by_who_says_so_and_by_nobody_else(shop: Shop) -> None:
+    cost = await a_list(shop, "swiss cost", "cost", item("228", "0.055"))
+    path = await a_list(shop, "swiss", "sell", item("228", "0.06"), item("22801", "0.06"))
+    operator = shop.api.operator
+    body = {"effective_from": LATER, "items": [item("228", "0.052"), item("22801", "0.056")]}
+    refused = await operator.post(f"{path}/versions", body)
+    assert (refused.status, refused.code, refused.body["networks"]) == (409, "below_cost", ["228"])
+    assert len((await operator.get(f"{path}/versions")).body["data"]) == 1
+    allowed = await operator.post(f"{path}/versions", {**body, "allow_below_cost": True})
+    assert allowed.status == 201, allowed
+    dearer = {"effective_from": LATER, "items": [item("228", "0.07")]}
+    assert (await operator.post(f"{cost}/versions", dearer)).status == 201
 
 
 async def test_differences_of_prices_that_are_none_are_refused(shop: Shop) -> None:

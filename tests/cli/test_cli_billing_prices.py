@@ -89,7 +89,13 @@ def test_a_sheet_whose_own_words_are_not_true_is_refused(shell: Shell) -> None:
 
 def test_a_price_below_cost_is_told_from_either_side(shell: Shell) -> None:
     cost = a_list(shell, "--side", "cost", "--currency", "CHF", csv="mccmnc,rate\n20810,0.07\n")
-    sold = shell.ok("billing", "publish", f"{cost}-sell", "-", "--currency", "CHF", "--yes", stdin=PRICES)
+    publish = ("billing", "publish", f"{cost}-sell", "-", "--currency", "CHF", "--yes")
+    refused = shell.run(*publish, stdin=PRICES)
+    assert refused.code == 1
+    assert "1 networks would sell below cost, first 20810 from" in refused.err
+    assert f"{cost} costs 0.07; add --allow-below-cost" in refused.err
+    assert f"{cost}-sell" not in shell.ok("prices", "list").out
+    sold = shell.ok(*publish, "--allow-below-cost", stdin=PRICES)
     assert f"network 20810 sells at 0.045 ({cost}-sell) and costs 0.07 ({cost})" in sold.err
     dearer = shell.run("billing", "publish", cost, "-", stdin="mccmnc,rate\n208,0.08\n")
     assert f"network 208 sells at 0.045 ({cost}-sell) and costs 0.08 ({cost})" in dearer.err

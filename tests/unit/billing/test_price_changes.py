@@ -9,6 +9,7 @@ import pytest
 from smsgate.billing.price_changes import BelowCost, ChangeKind, below_cost, compare, planned_versions
 from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.billing.rate_sheets import RateSheet, read_rate_sheet
+from smsgate.billing.tiers import Ladder, LadderMode, Step
 from smsgate.errors import Invalid
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -106,6 +107,13 @@ def test_every_network_that_either_side_names_is_held_against_cost() -> None:
         BelowCost("20801", 50_000, 60_000, "sell", "cost"),
         BelowCost("262", 10_000, 11_000, "sell", "cost"),
     ]
+
+
+def test_of_a_price_by_quantity_the_lowest_step_is_held_against_cost() -> None:
+    ladder = Ladder(LadderMode.VOLUME, (Step(1, 50_000), Step(101, 39_999)))
+    sell = ("sell", PriceVersion(1, START, [PriceItem(1, Direction.MT, "208", 50_000, ladder=ladder)]))
+    cost = ("cost", PriceVersion(1, START, items(n208=40_000)))
+    assert below_cost(sell, [cost]) == [BelowCost("208", 39_999, 40_000, "sell", "cost")]
 
 
 def test_the_running_version_is_the_one_at_the_instant_of_the_new_one() -> None:

@@ -1,0 +1,60 @@
+"""What a gateway's process does by itself now and then: retires rows, closes months, watches prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from smsgate.config import Settings
+from smsgate.daemon.services import Services
+from smsgate.flows.closing import Closing
+from smsgate.flows.housekeeping import Housekeeping
+from smsgate.flows.loops import Loop
+from smsgate.flows.ports import Carrier
+from smsgate.flows.price_watch import WATCH_INTERVAL_S, PriceWatch
+from smsgate.flows.pricing import Pricing
+from smsgate.store.housekeeping import PgHousekeeping
+from smsgate.telemetry.metrics import Metrics
+
+HOUSEKEEPING_INTERVAL_S: Final = 3600.0
+CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
+
+
+def background_loops(
+    settings: Settings,
+    services: Services,
+    closing: Closing,
+    pricing: Pricing,
+    carriers: Iterable[Carrier],
+    metrics: Metrics,
+) -> Iterator[Loop]:
+    """Yield the loops, and have the metrics read them; `carriers` are those that run at this moment."""
+    yield _housekeeping(settings, services, metrics)
+    if settings.billing.close == "automatic":  # else the operator closes months
+        yield Loop("closes", closing.step, services.clock, interval_s=CLOSES_INTERVAL_S)
+    watch = PriceWatch(
+        pricing,
+        services.clock,
+        lambda: {carrier.cost_list for carrier in carriers if carrier.cost_list is not None},
+    )
+    metrics.gauge(
+        "prices_below_cost",
+        "Networks that sell for less than a carrier that runs here costs, now or by a version to come",
+        lambda: watch.found,
+        "sell_list",
+        "cost_list",
+        "when",
+    )
+    yield Loop("price-watch", watch.step, services.clock, interval_s=WATCH_INTERVAL_S)
+
+
+def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> Loop:
+    retention = settings.retention.kept()
+    housekeeping = Housekeeping(PgHousekeeping(services.database), retention, services.clock)
+    metrics.counter(
+        "rows_retired",
+        "Rows of small tables that were deleted after their time",
+        lambda: {(table,): count for table, count in housekeeping.deleted.items()},
+        "table",
+    )
+    return Loop("housekeeping", housekeeping.step, services.clock, interval_s=HOUSEKEEPING_INTERVAL_S)
