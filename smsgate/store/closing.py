@@ -41,8 +41,10 @@ from smsgate.store.documents import documents_of, issue
 from smsgate.store.pool import Database
 from smsgate.store.prepaying import PgPrepayments
 from smsgate.store.profiles import billing_merchant
+from smsgate.store.retired import horizon
 
 _SQL: Final = load("billing")
+_RETIRED: Final = load("retired")
 ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 RESULTS_MAX: Final = 40  # campaigns on a document's page, dearest first
 ORDERS_COUNTED: Final = ("placed", "confirmed", "fulfilled")  # smsgate.campaigns.orders: not taken back
@@ -109,7 +111,10 @@ class PgClosing(PgPrepayments):
         async with self._database.report() as connection:
             charges = await _charges(connection, period, zone_name)
             origins = sorted({period.month, *(Month(row.day.year, row.day.month) for row in charges)})
-            proofs = [await _proof(connection, period.merchant_id, month, zone_name) for month in origins]
+            _first_kept, kept_from = await horizon(connection)
+            proofs = [
+                await _proof(connection, period.merchant_id, month, zone_name, kept_from) for month in origins
+            ]
             wanted = {row.item_id for row in charges}
             days = [first_day(month) for month in origins]
             currencies = sorted({row.currency for row in charges})
@@ -179,11 +184,13 @@ async def _charges(connection: Connection, period: Period, zone_name: str) -> li
     return [ChargeRow(*row) for row in rows]
 
 
-async def _proof(connection: Connection, merchant_id: int, month: Month, zone_name: str) -> Proof:
-    """Return a month of acceptance as the ledger has it, and as its message rows make it."""
+async def _proof(
+    connection: Connection, merchant_id: int, month: Month, zone_name: str, kept_from: datetime
+) -> Proof:
+    """Return a month of acceptance as the ledger has it, and as its message rows make it, or made it."""
     starts_at, ends_at = month_bounds(month, zone_name)
     ledger = await connection.fetch(
-        _SQL["ledger_of_month"], merchant_id, starts_at, ends_at, starts_at - CLOCKS_APART
+        _SQL["ledger_of_month"], merchant_id, starts_at, ends_at, starts_at - CLOCKS_APART, kept_from
     )
     first, end = _first_id(starts_at), _first_id(ends_at)
     messages = _sums(await connection.fetch(_SQL["messages_of_month"], merchant_id, first, end))
@@ -198,9 +205,11 @@ async def _proof(connection: Connection, merchant_id: int, month: Month, zone_na
         for item_id in delivered:
             messages[item_id] = charged.get(item_id, (0, 0))
     reversed_ = _sums(await connection.fetch(_SQL["reversed_of_month"], merchant_id, first, end))
-    for item_id, (segments, micros) in reversed_.items():
-        had = messages.get(item_id, (0, 0))
-        messages[item_id] = had[0] - segments, had[1] - micros
+    retired = _sums(await connection.fetch(_RETIRED["retired_of_month"], merchant_id, first_day(month)))
+    for sums, sign in ((reversed_, -1), (retired, 1)):
+        for item_id, (segments, micros) in sums.items():
+            had = messages.get(item_id, (0, 0))
+            messages[item_id] = had[0] + sign * segments, had[1] + sign * micros
     return Proof(month, _item_sums(_sums(ledger)), _item_sums(messages))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.flows.events import first_id_of
 from smsgate.store import partitions
 from smsgate.store.catalogue import load
+from smsgate.store.retired import keep_sums
 
 if TYPE_CHECKING:
     from smsgate.store.pool import Database
@@ -26,7 +27,8 @@ class PgHousekeeping:
 
     async def drop_partitions(self, table: str, before: datetime) -> int:
         async with self._database.control() as connection:
-            return len(await partitions.drop_older(connection, table, before))
+            keep = keep_sums if table == "sent" else None
+            return len(await partitions.drop_older(connection, table, before, keep=keep))
 
     async def delete_older(self, job: str, before: datetime, rows_max: int) -> int:
         border = first_id_of(before) if job in _BY_ID else before

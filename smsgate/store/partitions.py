@@ -71,10 +71,13 @@ async def drop_older(
     table: str,
     before: datetime,
     *,
+    keep: Callable[[Connection, date], Awaitable[None]] | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> list[str]:
     """
     Drop the partitions of `table` that hold nothing from `before` or later; return their names.
+
+    `keep` writes what has to stay of a day, in the transaction that drops it.
 
     Raises:
         StoreUnavailable: the table was in use all the time; what was dropped is dropped, try later.
@@ -83,7 +86,8 @@ async def drop_older(
     dropped: list[str] = []
     for name, day in await existing(connection, table):
         if day < border:
-            await retry_transaction(partial(_drop, connection, name), idempotent=True, sleep=sleep)
+            kept = None if keep is None else partial(keep, connection, day)
+            await retry_transaction(partial(_drop, connection, name, kept), idempotent=True, sleep=sleep)
             dropped.append(name)
     return dropped
 
@@ -121,10 +125,12 @@ async def _make(connection: Connection, table: str, day: date) -> None:
                 )
 
 
-async def _drop(connection: Connection, name: str) -> None:
+async def _drop(connection: Connection, name: str, keep: Callable[[], Awaitable[None]] | None) -> None:
     with translate():
         async with connection.transaction():
             await _begin(connection)
+            if keep is not None:
+                await keep()
             await connection.execute(f'DROP TABLE IF EXISTS "{name}"')
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from smsgate.flows.verifying import Finding
-from smsgate.ids import quarter_hour_of
 from smsgate.money import MINOR_DIGITS, micros_per_minor
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
+from smsgate.store.retired import horizon
 
 _SQL: Final = load("verify")
 _DOCUMENTS: Final = load("verify_documents")
 _PAYOUTS: Final = load("verify_payouts")
 _BUDGETS: Final = load("verify_budgets")
 _SPENT: Final = load("verify_spent")
+_RETIRED: Final = load("retired")
 _FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
 ROWS: Final = "rows"  # not a finding: how many rows were looked at
+
+Kept = tuple[int, datetime]  # the first message id whose rows are kept, and its instant
 
 
 class PgVerify:
@@ -39,22 +42,25 @@ class PgVerify:
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
     await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
-    found = await _plain(connection)
+    kept = await horizon(connection)
+    found = await _plain(connection, kept)
     for proofs in (_DOCUMENTS, _PAYOUTS):
         found += await _by_currency(connection, proofs)
-    messages, rows = await _messages(connection)
+    messages, rows = await _messages(connection, kept)
     budgets = await _by_currency(connection, _BUDGETS)
-    return [*found, *budgets, *await _spent(connection), *messages], rows
+    return [*found, *budgets, *await _spent(connection, kept[0]), *messages], rows
 
 
-async def _plain(connection: Connection) -> list[Finding]:
-    first_id = await _horizon(connection)
+async def _plain(connection: Connection, kept: Kept) -> list[Finding]:
+    first_id, kept_from = kept
     delivered = await connection.fetchval(_SQL["delivered_items"])
     found: list[Finding] = []
     for name in ("unbalanced", "entry_pairs", "replies", "reply_prices", "prices"):
         found += [Finding(*row) for row in await connection.fetch(_SQL[name])]
     found += [Finding(*row) for row in await connection.fetch(_SQL["reversals"], first_id)]
     found += [Finding(*row) for row in await connection.fetch(_SQL["campaigns"], delivered)]
+    found += [Finding(*row) for row in await connection.fetch(_RETIRED["books"], kept_from)]
+    found += [Finding(*row) for row in await connection.fetch(_RETIRED["chain"])]
     return found
 
 
@@ -69,8 +75,7 @@ async def _by_currency(connection: Connection, proofs: Mapping[str, str]) -> lis
     return found
 
 
-async def _spent(connection: Connection) -> list[Finding]:
-    first_id = await _horizon(connection)
+async def _spent(connection: Connection, first_id: int) -> list[Finding]:
     found: list[Finding] = []
     for sql in _SPENT.values():
         arguments = (first_id, _FINALS) if "$2" in sql else (first_id,) if "$1" in sql else ()
@@ -78,12 +83,10 @@ async def _spent(connection: Connection) -> list[Finding]:
     return found
 
 
-async def _messages(connection: Connection) -> tuple[list[Finding], int]:
-    first_id = await _horizon(connection)
+async def _messages(connection: Connection, kept: Kept) -> tuple[list[Finding], int]:
     rows = await connection.fetch(
         _SQL["messages"],
-        first_id,
-        datetime.fromtimestamp(quarter_hour_of(first_id), UTC),
+        *kept,
         await connection.fetchval(_SQL["delivered_items"]),
         _FINALS,
     )
@@ -91,8 +94,3 @@ async def _messages(connection: Connection) -> tuple[list[Finding], int]:
     return [row for row in found if row.invariant != ROWS], sum(
         row.wrong for row in found if row.invariant == ROWS
     )
-
-
-async def _horizon(connection: Connection) -> int:
-    """Return the first id whose rows are kept; partitions begin at midnight UTC, a whole quarter."""
-    return int(await connection.fetchval(_SQL["horizon"]) or 0)

@@ -97,6 +97,10 @@ GRANT SELECT, INSERT ON payout, payout_line TO sg_bulk;
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
 
+-- What dropped message rows made of the books stands; the owner alone adds to it.
+GRANT SELECT ON retired_usage TO sg_api;
+GRANT SELECT ON retired_day, retired_usage TO sg_bulk, sg_report;
+
 -- What an order's rows held, when something happened to it: added, never changed.
 GRANT SELECT, INSERT ON order_stamp TO sg_api, sg_bulk;
 GRANT SELECT, INSERT ON inbound_decision TO sg_bulk;

@@ -65,10 +65,12 @@ GROUP BY 1, 2, 3
 
 -- name: ledger_of_month
 -- scope: merchant
--- All that was accepted in a month, whenever it was recorded; $4: no entry is recorded long before its acceptance.
+-- All that was accepted in a month, whenever it was recorded; $4: no entry is recorded long before its acceptance. Before
+-- $5 the message rows are gone: from the first day on whose sums were kept these count; what is older stands in the ledger alone.
 SELECT item_id, sum(segments)::bigint AS segments, sum(amount_micros)::bigint AS micros
 FROM ledger_entry
 WHERE merchant_id = $1 AND account = 'unbilled' AND direction = 'mt' AND accepted_at >= $2 AND accepted_at < $3 AND at >= $4
+    AND accepted_at >= least($5, (SELECT min(day)::timestamp AT TIME ZONE 'UTC' FROM retired_day))
 GROUP BY item_id
 
 -- name: messages_of_month

@@ -1,13 +1,6 @@
 -- Proofs over the whole database, set-wise; each returns the rows that are wrong: how many, and the first in words. All
 -- statements of one run see one snapshot. Ids carry milliseconds since 2025-01-01 above 22 bits (smsgate.ids).
 
--- name: horizon
--- scope: report
--- The first id that the partitions of `sent` still hold; what is older was dropped, and its entries stand alone.
-SELECT min((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''?(\d+)'))[1]::bigint)
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'sent'::regclass;
-
 -- name: delivered_items
 -- scope: report
 SELECT coalesce(array_agg(item_id ORDER BY item_id), '{}') FROM price_item WHERE basis = 'delivered';
