@@ -103,40 +103,30 @@ FROM (
 
 -- name: caps
 -- scope: report
+-- Of month and day alike: leases, what was spent, the cap. What a day was charged before the budget came is no lease's.
 SELECT 'I14' AS invariant, count(*) AS wrong,
-    (array_agg(format('budget of merchant %1$s in %2$s: %3$s', merchant_id, to_char(month, 'YYYY-MM'), what) ORDER BY merchant_id))[1] AS first
+    (array_agg(format('budget of merchant %1$s %2$s: %3$s', merchant_id, span, what) ORDER BY merchant_id, span))[1] AS first
 FROM (
-    SELECT b.merchant_id, b.month, CASE
-        WHEN b.month_leased_micros <> h.held THEN format('%1$s micros are leased, its leases hold %2$s', b.month_leased_micros, h.held)
-        WHEN b.month_spent_micros <> s.spent THEN format('%1$s micros are spent, the month says %2$s', b.month_spent_micros, s.spent)
-        WHEN b.month_cap_micros < b.month_spent_micros + b.month_leased_micros
-            THEN format('%1$s micros are spent or leased, the cap is %2$s', b.month_spent_micros + b.month_leased_micros, b.month_cap_micros)
+    SELECT b.merchant_id, s.span, CASE
+        WHEN s.leased <> s.held THEN format('%1$s micros are leased, its leases hold %2$s', s.leased, s.held)
+        WHEN s.spent <> s.charged THEN format('%1$s micros are spent, %2$s %3$s', s.spent, s.told_by, s.charged)
+        WHEN s.cap < s.spent + s.leased THEN format('%1$s micros are spent or leased, the cap is %2$s', s.spent + s.leased, s.cap)
         END AS what
     FROM budget b
-    CROSS JOIN LATERAL (SELECT coalesce(sum(k.held_micros), 0) AS held FROM budget_lease k
-                        WHERE k.merchant_id = b.merchant_id AND k.month = b.month) h
-    CROSS JOIN LATERAL (SELECT coalesce(sum(m.spent_micros), 0) AS spent FROM budget_spent m
-                        WHERE m.merchant_id = b.merchant_id AND m.month = b.month) s
-) x WHERE what IS NOT NULL;
-
--- name: day_caps
--- scope: report
--- What the day was charged before the budget came is no lease's.
-SELECT 'I14' AS invariant, count(*) AS wrong,
-    (array_agg(format('budget of merchant %1$s on %2$s: %3$s', merchant_id, day, what) ORDER BY merchant_id))[1] AS first
-FROM (
-    SELECT b.merchant_id, b.day, CASE
-        WHEN b.day_leased_micros <> h.held THEN format('%1$s micros are leased, its leases hold %2$s', b.day_leased_micros, h.held)
-        WHEN b.day_spent_micros <> b.day_before_micros + s.spent
-            THEN format('%1$s micros are spent, its leases were charged %2$s', b.day_spent_micros, b.day_before_micros + s.spent)
-        WHEN b.day_cap_micros < b.day_spent_micros + b.day_leased_micros
-            THEN format('%1$s micros are spent or leased, the cap is %2$s', b.day_spent_micros + b.day_leased_micros, b.day_cap_micros)
-        END AS what
-    FROM budget b
-    CROSS JOIN LATERAL (SELECT coalesce(sum(k.held_micros), 0) AS held FROM budget_lease k
-                        WHERE k.merchant_id = b.merchant_id AND k.day = b.day) h
-    CROSS JOIN LATERAL (SELECT coalesce(sum(c.spent_micros), 0) AS spent FROM budget_charge c
-                        WHERE c.merchant_id = b.merchant_id AND c.day = b.day) s
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(k.held_micros) FILTER (WHERE k.month = b.month), 0) AS month_held,
+            coalesce(sum(k.held_micros) FILTER (WHERE k.day = b.day), 0) AS day_held
+        FROM budget_lease k WHERE k.merchant_id = b.merchant_id
+    ) l
+    CROSS JOIN LATERAL (VALUES
+        ('in ' || to_char(b.month, 'YYYY-MM'), b.month_leased_micros, l.month_held, b.month_spent_micros, 'the month says',
+         (SELECT coalesce(sum(m.spent_micros), 0) FROM budget_spent m WHERE m.merchant_id = b.merchant_id AND m.month = b.month),
+         b.month_cap_micros),
+        ('on ' || b.day, b.day_leased_micros, l.day_held, b.day_spent_micros, 'its leases were charged',
+         b.day_before_micros + (SELECT coalesce(sum(c.spent_micros), 0) FROM budget_charge c
+                                WHERE c.merchant_id = b.merchant_id AND c.day = b.day),
+         b.day_cap_micros)
+    ) AS s (span, leased, held, spent, told_by, charged, cap)
 ) x WHERE what IS NOT NULL;
 
 -- name: leases
