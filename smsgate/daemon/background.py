@@ -31,6 +31,12 @@ def background_loops(
     """Yield the loops, and have the metrics read them; `carriers` are those that run at this moment."""
     yield _housekeeping(settings, services, metrics)
     if settings.billing.close == "automatic":  # else the operator closes months
+        metrics.gauge(
+            "closes_waiting",
+            "Merchants whose month is cut and cannot be closed",
+            lambda: {(code,): count for code, count in closing.waiting.items()},
+            "code",
+        )
         yield Loop("closes", closing.step, services.clock, interval_s=CLOSES_INTERVAL_S)
     watch = PriceWatch(
         pricing,

@@ -7,7 +7,7 @@ is computed at leisure and again after a crash. Numbers, documents and their pos
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -86,6 +86,7 @@ class Closing:
         self._clock = clock
         self._next_id = next_id
         self._delay = delay
+        self.waiting: Counter[str] = Counter()  # merchants whose month cannot be closed, by code; last round
 
     async def close(self, merchant_id: int, month: Month) -> list[DocumentRow]:
         """
@@ -141,8 +142,10 @@ class Closing:
         )
 
     async def step(self) -> bool:
-        """Close what is due, for the daemon; what cannot be closed is told and left."""
-        for waiting in (await self.close_due()).waiting:
+        """Close what is due, for the daemon; what cannot be closed is told, counted and left."""
+        closed = await self.close_due()
+        self.waiting = Counter(waiting.code for waiting in closed.waiting)
+        for waiting in closed.waiting:
             log.warning(
                 "close_waits",
                 merchant_id=waiting.merchant_id,

@@ -181,10 +181,12 @@ async def test_the_daemon_closes_what_is_due_in_order_and_leaves_what_cannot_be(
     assert [line[:4] for line in await books.lines(7)] == [("2026-10", "380", "2026-10", 7)]
     assert len(await books.lines(9)) == 1
     assert await books.lines(8) == []
+    assert closing.waiting == {"billing_incomplete": 1}
     assert await books.value("SELECT count(*) FROM billing_period") == 3  # November is not due yet
     await books.profile(8)
     books.go_to(datetime(2026, 12, 4, 23, tzinfo=UTC))  # 96 hours after the end in Paris
     await closing.step()
+    assert closing.waiting == {}
     assert [line[:2] for line in await books.lines(8)] == [("2026-10", "380")]
     assert [line[:4] for line in await books.lines(7)][1:] == [("2026-11", "380", "2026-11", 1)]
     numbers = await books.rows("SELECT number FROM document ORDER BY number")
