@@ -37,6 +37,7 @@ PROBLEMS: Final = (
     ProblemType("close_order", 409, "Another month comes first", "Close months in their order."),
     ProblemType("rate_unknown", 422, "No exchange rate", "Set [billing] exchange_rates."),
     ProblemType("vat_refused", 422, "Not served", "Consumers outside France and Monaco are not served."),
+    ProblemType("siren_invalid", 422, "SIREN missing", "Set legal_id to the SIREN, legal_scheme to 0002."),
 )
 
 Short = Annotated[Line, StringConstraints(max_length=60)]
@@ -375,5 +376,5 @@ ROUTES: Final = (
     Route("GET", "/v1/merchants/{id}/billing_profile", get_profile, "Whom documents are written to",
           _OPERATOR, response=ProfileAnswer),
     Route("PUT", "/v1/merchants/{id}/billing_profile", set_profile, "Say whom documents are written to",
-          _OPERATOR, request=Profile, response=ProfileSet, errors=("vat_refused",)),
+          _OPERATOR, request=Profile, response=ProfileSet, errors=("vat_refused", "siren_invalid")),
 )  # fmt: skip

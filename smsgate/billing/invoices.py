@@ -23,6 +23,7 @@ NUMBER_CHARACTERS: Final = frozenset(
 )  # BR-FR-02
 
 
+SIREN_SCHEME: Final = "0002"  # of ISO 6523
 _DAYS: Final = ("issued_on", "due_on", "first_day", "last_day")
 
 
@@ -41,7 +42,7 @@ class Party:
     city: str
     country: str
     legal_id: str = ""
-    legal_scheme: str = "0002"
+    legal_scheme: str = SIREN_SCHEME
     vat_number: str = ""
     einvoicing_id: str = ""
     einvoicing_scheme: str = "0225"

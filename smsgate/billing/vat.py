@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FRANCE: Final = frozenset({"FR", "MC"})  # Monaco is France for VAT
 _EU_CODES: Final = "AT BE BG CY CZ DE DK EE EL ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 EU: Final = frozenset(_EU_CODES.split())
+# VAT numbers begin with the country, but for these (ISO 3166): of the United Kingdom only Northern Ireland
+# has numbers of the EU's form.
+VAT_PREFIXES: Final = {"GR": "EL", "MC": "FR", "GB": "XI"}
 EXEMPTION_REVERSE_CHARGE: Final = "VATEX-EU-AE"
 EXEMPTION_OUT_OF_SCOPE: Final = "VATEX-EU-O"
 NO_RATE: Final = -1
@@ -84,6 +87,11 @@ def vat_rows(amounts: Iterable[tuple[Vat, int]]) -> tuple[VatRow, ...]:
     for vat, net_minor in amounts:
         sums[vat] += net_minor
     return tuple(VatRow(vat, basis, vat_amount(basis, vat)) for vat, basis in sorted(sums.items()))
+
+
+def vat_prefix(country: str) -> str:
+    """Return what VAT numbers of a country begin with."""
+    return VAT_PREFIXES.get(country, country)
 
 
 class VatDecision(NamedTuple):

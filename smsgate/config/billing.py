@@ -18,6 +18,7 @@ from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import Seller
 from smsgate.billing.numbering import number_text
 from smsgate.billing.periods import CLOSE_DELAY, zone
+from smsgate.billing.vat import vat_prefix
 from smsgate.config.carrier_files import FILES_MAX, CarrierFileSettings
 from smsgate.errors import Invalid
 from smsgate.money import HUNDRED_PERCENT, check_currency, micros_from_text
@@ -183,6 +184,11 @@ class BillingSettings(BaseModel):
     def _names_a_place(self) -> BillingSettings:
         if self.name and not (self.street and self.postcode and self.city):
             raise ValueError("a seller has a street, a postcode and a city")
+        if self.name and self.country == "FR" and not self.siren:
+            raise ValueError("a French seller has a SIREN: set siren to its nine digits")
+        prefix = vat_prefix(self.country)
+        if self.vat_number and not self.vat_number.startswith(prefix):
+            raise ValueError(f"a VAT number of {self.country} begins with {prefix}")
         if self.close == "automatic" and not self.name:
             raise ValueError('close = "automatic" needs a seller: set name and address')
         return self

@@ -9,16 +9,17 @@ from typing import Final, Protocol
 
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
+from stdnum.fr import siren as siren_numbers
 
 from smsgate.billing.crediting import credit_draft
 from smsgate.billing.documents import Line
-from smsgate.billing.invoices import Invoice
+from smsgate.billing.invoices import SIREN_SCHEME, Invoice, Party
 from smsgate.billing.issuing import Draft, Seller
 from smsgate.billing.numbering import SERIES_LAST_MAX
 from smsgate.billing.periods import local_date
-from smsgate.billing.vat import NO_RATE, VatDecision, category_of
+from smsgate.billing.vat import NO_RATE, VatDecision, category_of, vat_prefix
 from smsgate.clock import Clock
-from smsgate.errors import DomainError, NotFound
+from smsgate.errors import DomainError, Invalid, NotFound
 from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, VatEntry
 from smsgate.flows.commerce_records import Page, PageAsk
 
@@ -161,12 +162,14 @@ class Documents:
         The first category holds for all that was used before; another one from the merchant's today on.
 
         Raises:
-            Invalid: code `vat_refused`: a consumer outside of France and Monaco.
+            Invalid: code `vat_refused`: a consumer outside of France and Monaco; `siren_invalid`: a French
+                business without one.
         """
         party = profile.party
-        decision = category_of(
-            party.country, business=profile.business, number_valid=is_vat_number(party.vat_number)
-        )
+        if profile.business:
+            check_siren(party)
+        number_valid = is_vat_number(party.vat_number, party.country)
+        decision = category_of(party.country, business=profile.business, number_valid=number_valid)
         zone_name, entries = await self._store.vat_of(merchant_id)
         day = local_date(self._clock.now(), zone_name) if entries else ALWAYS
         if entries and entries[-1].category == decision.category:
@@ -176,10 +179,32 @@ class Documents:
         return decision
 
 
-def is_vat_number(text: str) -> bool:
-    """Return whether a text is a VAT number of an EU country, by its form and check digits; none is asked."""
+def is_vat_number(text: str, country: str) -> bool:
+    """
+    Return whether a text is a VAT number of an EU country, by prefix, form and check digits.
+
+    Nobody is asked whether it was given out.
+    """
     try:
-        eu_vat.validate(text)
+        number: str = eu_vat.validate(text)
     except ValidationError:
         return False
-    return True
+    return number.startswith(vat_prefix(country))
+
+
+def check_siren(party: Party) -> None:
+    """
+    Hold a French business to what its invoices must name (CGI ann. II art. 242 nonies A, BR-FR-11).
+
+    Raises:
+        Invalid: code `siren_invalid`.
+    """
+    if party.country != "FR" or (
+        party.legal_scheme == SIREN_SCHEME and siren_numbers.is_valid(party.legal_id)
+    ):
+        return
+    raise Invalid(
+        "A French business has a SIREN: set legal_id to its nine digits, and legal_scheme to 0002.",
+        code="siren_invalid",
+        pointer="/legal_id",
+    )

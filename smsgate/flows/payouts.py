@@ -94,7 +94,7 @@ class Payouts:
         rates = VatHistory([(day, Vat("S", rate)) for day, rate in seller.vat_rates])
         vat = payout_vat(
             party.country,
-            number_valid=is_vat_number(party.vat_number),
+            number_valid=is_vat_number(party.vat_number, party.country),
             day=month.last_day,
             seller_rates=rates,
         )

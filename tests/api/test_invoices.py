@@ -130,6 +130,10 @@ async def test_documents_of_others_and_of_the_other_kind_are_not_there(api: Api,
         ({}, "S"),
         ({"country": "DE", "vat_number": "DE136695976"}, "AE"),
         ({"country": "DE", "vat_number": "DE136695977"}, "S"),  # a check digit is wrong
+        ({"country": "DE", "vat_number": "FR96552100554"}, "S"),  # right, and of another country
+        ({"country": "GR", "vat_number": "EL094259216"}, "AE"),
+        ({"country": "GR", "vat_number": "GR094259216"}, "S"),  # Greece's numbers begin with EL
+        ({"country": "GB", "vat_number": "XI980780684"}, "O"),  # Northern Ireland is in the EU for goods only
         ({"country": "NO", "vat_number": ""}, "O"),
     ],
 )
@@ -159,6 +163,22 @@ async def test_another_category_holds_from_today_on_and_no_day_before(api: Api, 
     assert await books.rows(
         "SELECT valid_from::text, category FROM billing_vat WHERE merchant_id = $1 ORDER BY 1", merchant_id
     ) == [("2000-01-01", "S"), ("2026-11-05", "AE")]
+
+
+@pytest.mark.parametrize("legal", [{"legal_id": ""}, {"legal_id": "552100555"}, {"legal_scheme": "0009"}])
+async def test_a_french_business_without_its_siren_is_refused(
+    api: Api, database: Database, legal: dict[str, Any]
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller = await api.merchant()
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    answer = await api.operator.call("PUT", path, {**PROFILE, **legal})
+    assert (answer.status, answer.code) == (422, "siren_invalid")
+    assert "SIREN" in answer.body["detail"]
+    assert (await api.operator.get(path)).status == 404
+    consumer = {**PROFILE, **legal, "business": False, "vat_number": ""}
+    assert (await api.operator.call("PUT", path, consumer)).status == 200
 
 
 async def test_a_consumer_abroad_is_not_served(api: Api, database: Database) -> None:

@@ -124,6 +124,7 @@ async def test_a_month_is_paid_out_once(api: Api, database: Database) -> None:
         ({}, {"lines": [line("81234", 1, own="100.1")]}, "payout_invalid"),
         ({"vat_number": ""}, {}, "payout_refused"),
         ({"country": "DE", "vat_number": "DE136695977"}, {}, "payout_refused"),  # a wrong check digit
+        ({"country": "DE"}, {}, "payout_refused"),  # a French number
     ],
 )
 async def test_a_payout_that_cannot_be_says_why(

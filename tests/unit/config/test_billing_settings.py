@@ -46,6 +46,9 @@ def test_a_seller_has_its_address_its_rates_and_its_series() -> None:
     [
         ({"siren": "732829321"}, "check digits are wrong"),
         ({"vat_number": "FR00732829320"}, "check digits are wrong"),
+        ({"vat_number": "DE136695976"}, "begins with FR"),
+        ({"country": "GR", "vat_number": "GR094259216"}, "begins with EL"),
+        ({"siren": ""}, "a French seller has a SIREN"),
         ({"iban": "FR1420041010050500013M02607"}, "check digits are wrong"),
         ({"series": "F {year}"}, "cannot be a series"),
         ({"timezone": "Mars/Base"}, "no IANA time zone"),
