@@ -33,6 +33,9 @@ PROBLEMS: Final = (
     ProblemType(
         "billing_incomplete", 422, "Billing is not set up", "Set [billing], and the merchant's profile."
     ),
+    ProblemType(
+        "document_refused", 409, "No document can say it", "The sentence says what its forms refuse."
+    ),
     ProblemType("month_running", 409, "The month is not over", "Wait for its end in the merchant's zone."),
     ProblemType("close_order", 409, "Another month comes first", "Close months in their order."),
     ProblemType("rate_unknown", 422, "No exchange rate", "Set [billing] exchange_rates."),
@@ -341,7 +344,14 @@ def _detail(call: Call, document: StoredDocument) -> DocumentDetail:
 
 _READ: Final = Scope.BILLING_READ
 _OPERATOR: Final = Scope.OPERATOR
-_CLOSE_ERRORS: Final = ("month_invalid", "month_running", "close_order", "billing_incomplete", "rate_unknown")
+_CLOSE_ERRORS: Final = (
+    "month_invalid",
+    "month_running",
+    "close_order",
+    "billing_incomplete",
+    "rate_unknown",
+    "document_refused",
+)
 
 ROUTES: Final = (
     Route("GET", "/v1/invoices", list_invoices, "List invoices", _READ,

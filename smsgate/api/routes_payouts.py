@@ -142,6 +142,7 @@ _READ: Final = Scope.BILLING_READ
 _OPERATOR: Final = Scope.OPERATOR
 _ERRORS: Final = (
     "amount_invalid", "currency_unknown", "month_invalid", "month_running", "billing_incomplete",
+    "document_refused",
     "payout_invalid", "payout_refused",
 )  # fmt: skip
 

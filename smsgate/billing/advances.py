@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
 from smsgate.billing.invoices import InvoiceAdvance, check_invoice
+from smsgate.billing.issuable import check_issuable
 from smsgate.billing.issuing import NUMBER_TO_COME, Draft, paper_of
 from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account
@@ -205,6 +206,8 @@ def prepayment_draft(
         lines=(replace(paper_line, name=words.name, note=note),),
         paid_minor=document.gross_minor,
     )
+    if seller.e_invoices:
+        check_issuable(paper, business=buyer.business)
     check_invoice(replace(paper, number=NUMBER_TO_COME))
     vat_micros = document.vat_minor * scale
     entries = ((Account.CASH, vat_micros), (Account.VAT, -vat_micros)) if vat_micros else ()

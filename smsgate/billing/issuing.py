@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from smsgate.billing.currencies import Ratio, converted
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind
 from smsgate.billing.invoices import CampaignResult, Invoice, InvoiceLine, InvoiceVat, Party, check_invoice
+from smsgate.billing.issuable import check_issuable
 from smsgate.billing.numbering import NUMBER_CHARACTERS_MAX, number_text
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EXEMPTION_OUT_OF_SCOPE, EXEMPTION_REVERSE_CHARGE, Vat, VatRow
@@ -66,7 +67,8 @@ class Seller:
 
     `series` may hold {year}, of the day of issue in `timezone`. `vat_rates` are the rates of category S by
     the day from which they hold, in millionths of a percent. `exchange_rates`: units of `currency` for one;
-    without a `currency` VAT is told in each document's own alone.
+    without a `currency` VAT is told in each document's own alone. Without `e_invoices` documents are figures
+    only, as worked cases have them: no form is written, and none can refuse them.
     """
 
     party: Party
@@ -76,6 +78,7 @@ class Seller:
     currency: str = "EUR"
     vat_rates: tuple[tuple[date, int], ...] = ()
     exchange_rates: Mapping[str, Ratio] = field(default_factory=dict)
+    e_invoices: bool = True
 
     def series_on(self, day: date) -> str:
         return self.series.replace(SERIES_YEAR, f"{day.year:04d}")
@@ -83,9 +86,12 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
+    """`business`: no consumer."""
+
     party: Party
     language: str
     payment_days: int
+    business: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +140,11 @@ def draft_of(
     Raises:
         Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`: VAT
             has to be told in the seller's currency, and there is no rate.
+        DomainError: as `check_issuable`.
     """
     invoice = paper_of(document, seller, buyer, items, preceding, results)
+    if seller.e_invoices:
+        check_issuable(invoice, business=buyer.business)
     check_invoice(replace(invoice, number=NUMBER_TO_COME))
     entries = document_entries(document, ledger_micros, billed_from)
     return Draft(document, invoice, buyer.payment_days, entries, tuple(credited_lines))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
 from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, check_invoice
+from smsgate.billing.issuable import check_issuable
 from smsgate.billing.issuing import EXEMPTIONS, NUMBER_TO_COME, Draft
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EU, FRANCE, NO_RATE, Vat, VatHistory, vat_rows
@@ -56,6 +57,7 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
 
     Raises:
         Invalid: code `document_wrong`: an amount that does not follow from the others.
+        DomainError: as `check_issuable`.
     """
     document = _document(payout, month, currency)
     language = merchant.language if merchant.language in SELF_BILLED else "en"
@@ -91,6 +93,7 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
         exact_micros=document.exact_micros,
         rounding_micros=document.rounding_micros,
     )  # fmt: skip
+    check_issuable(invoice, business=True)
     check_invoice(replace(invoice, number=NUMBER_TO_COME))
     scale = micros_per_minor(currency)
     entries = (

@@ -50,7 +50,9 @@ REFUSED_STATUS: Final = 0x45  # ESME_RSUBMITFAIL
 IDS_OF_A_MILLISECOND: Final = 1 << 22
 FIRST_MS: Final = EPOCH_MS + 86_400_000  # the day before a message's has a partition as well
 OWN_IDS: Final = 1 << 62  # documents and postings: above every message
-SELLER: Final = Seller(Party("smsgate", "1 rue de la Paix", "75002", "Paris", "FR"), currency="")
+SELLER: Final = Seller(
+    Party("smsgate", "1 rue de la Paix", "75002", "Paris", "FR"), currency="", e_invoices=False
+)
 _NO_EVENTS: Final = PublicIds(bytes(KEY_LENGTH))  # nothing here has a name for the world
 REPEATS: Final = 2  # carriers repeat receipts, and a flush whose commit was not seen is given again
 

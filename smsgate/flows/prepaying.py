@@ -68,6 +68,10 @@ class PrepaidStore(PrepaymentStore, Protocol):
         ...
 
 
+# Why a payment may have no document yet; the next close tries again.
+WAITS: Final = frozenset({"billing_incomplete", "rate_unknown", "document_refused"})
+
+
 @dataclass(frozen=True, slots=True)
 class ToppedUp:
     """`waits` says why the payment has no document yet."""
@@ -164,7 +168,7 @@ class Prepaying:
             try:
                 await write_prepayments(self._store, self._seller, merchant_id, now, self._next_id)
             except DomainError as exc:
-                if exc.code not in {"billing_incomplete", "rate_unknown"}:
+                if exc.code not in WAITS:
                     raise
                 waits = str(exc)
         document = await self._store.prepayment_of(merchant_id, reference)

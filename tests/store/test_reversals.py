@@ -48,6 +48,24 @@ async def test_after_the_close_it_is_a_credit_note_of_the_next_month_that_names_
     assert '"preceding_number":"F-2026-000001","preceding_on":"2026-11-05"' in payload
 
 
+async def test_a_credit_note_names_the_invoice_that_charged_it_be_it_of_a_later_month(
+    database: Database,
+) -> None:
+    """October was closed without it: what came late stands in November's invoice."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.closing().close(SHOP, OCTOBER)
+    late = await books.take(SHOP, 10, recorded_at=CLOSE_AT + timedelta(seconds=1))
+    books.go_to(datetime(2026, 12, 5, tzinfo=UTC))
+    await books.closing().close(SHOP, NOVEMBER)
+    assert await reversing(books).reverse(SHOP, late, "sent by mistake") == 10
+    books.go_to(datetime(2027, 1, 5, tzinfo=UTC))
+    await books.closing().close(SHOP, NOVEMBER.next())
+    assert (await books.lines(SHOP))[-1] == ("2026-12", "381", "2026-10", 10, 45_000, 45)
+    payload = await books.value("SELECT convert_from(payload, 'UTF8') FROM document WHERE doc_type = '381'")
+    assert '"preceding_number":"F-2026-000001","preceding_on":"2026-12-05"' in payload
+
+
 @pytest.mark.parametrize("reason", ["", "  ", "x" * (REASON_MAX + 1)])
 async def test_without_a_reason_nothing_is_given_back(database: Database, reason: str) -> None:
     books = await some_books(database)

@@ -1,7 +1,7 @@
 -- name: billing_merchant
 -- scope: merchant
 SELECT m.merchant_id, m.name, m.slug, m.timezone, m.language, m.currency, p.legal_name, p.street, p.postcode, p.city, p.country,
-    p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days
+    p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days, p.business
 FROM merchant m
 LEFT JOIN billing_profile p ON p.merchant_id = m.merchant_id
 WHERE m.merchant_id = $1
@@ -122,11 +122,12 @@ GROUP BY d.currency, l.kind, l.item_id, l.origin, l.vat_category, l.vat_rate_mic
 
 -- name: invoices_of_months
 -- scope: merchant
--- What a credit note of the close may refer to, the latest first.
-SELECT currency, month, series, number, issued_on
-FROM document
-WHERE merchant_id = $1 AND doc_type = '380' AND month = ANY($2::date[])
-ORDER BY document_id DESC
+-- What a credit note of the close may refer to: documents that billed units of these months, the latest invoice first.
+SELECT DISTINCT d.currency, l.origin AS month, d.series, d.number, d.issued_on, d.doc_type, d.document_id
+FROM document d
+JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+WHERE d.merchant_id = $1 AND d.doc_type IN ('380', '381') AND d.credits_id IS NULL AND l.origin = ANY($2::date[])
+ORDER BY d.doc_type, d.document_id DESC
 
 -- name: campaign_results
 -- scope: merchant

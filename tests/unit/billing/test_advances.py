@@ -31,8 +31,16 @@ from smsgate.money import micros_per_minor
 
 DAY = date(2026, 11, 3)
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
-SELLER = Seller(Party("Passerelle SAS", "1 rue de la Paix", "75002", "Paris", "FR"), iban="FR14")
-BUYER = Buyer(Party("Boxman SARL", "2 rue des Disques", "69001", "Lyon", "FR"), "en", 30)
+SELLER = Seller(
+    Party(
+        "Passerelle SAS", "1 rue de la Paix", "75002", "Paris", "FR", "732829320", vat_number="FR44732829320"
+    ),
+    iban="FR14",
+)
+BUYER = Buyer(
+    Party("Boxman SARL", "2 rue des Disques", "69001", "Lyon", "FR", "552100554", vat_number="FR96552100554"),
+    "en", 30,
+)  # fmt: skip
 VAT_20 = Vat("S", 20_000_000)
 HALF = Fraction(1, 2)
 
