@@ -42,6 +42,9 @@ PROBLEMS: Final = (
         "`networks` lists them; ask the operator.",
     ),
     ProblemType("offer_closed", 409, "The offer is closed", "Make a new offer with a later expires_at."),
+    ProblemType(
+        "sold_out", 409, "Nothing of the offer is left", "Give it a larger stock, or make another offer."
+    ),
     ProblemType("audience_empty", 422, "Nobody would get the offer", "Nobody of the audience is subscribed."),
     ProblemType("subscriber_unknown", 422, "A number that is no subscriber", "Import it with its consent."),
     ProblemType("msisdn_invalid", 422, "Not a mobile number", "Write it as +33612345678."),
@@ -53,7 +56,7 @@ PROBLEMS: Final = (
     ),
 )
 
-START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "audience_empty")
+START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "sold_out", "audience_empty")
 
 
 Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
@@ -110,6 +113,9 @@ class Campaign(AnswerModel):
     guard: GuardAnswer
     paused_reason: str | None = Field(
         description="`stop_rate` or `failure_rate`: the guard paused it. null: not paused, or by yourself."
+    )
+    cancelled_for: str | None = Field(
+        description="withdrawn or superseded: what became of its offer; null when you cancelled it."
     )
     offers_wait_since: datetime | None = Field(
         description="No endpoint of yours takes orders since then: its offers wait, then go on. null: no."
@@ -264,6 +270,7 @@ def as_campaign(call: Call, record: CampaignRecord, progress: Progress | None = 
         messages_per_minute=record.messages_per_minute,
         guard=guard_answer(record),
         paused_reason=record.paused_reason,
+        cancelled_for=record.cancelled_for,
         offers_wait_since=record.shop_lost_at if record.state == "sending" else None,
         held=record.held,
         progress=progress,

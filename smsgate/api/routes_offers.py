@@ -26,9 +26,10 @@ from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import PricedChoice, ReplacementAnswer, as_priced_choices, as_replacements
 from smsgate.api.tlvs import TLV_PROBLEM, ShownTlv, TlvsOfText, shown_tlvs, tlvs_of
+from smsgate.campaigns.offer_states import OfferState
 from smsgate.campaigns.offers import QUANTITY_MAX
 from smsgate.errors import Invalid
-from smsgate.flows.commerce_records import OfferDraft, OfferRecord
+from smsgate.flows.offer_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
 from smsgate.flows.text_choices import text_choices
 from smsgate.money import minor_to_text
@@ -131,7 +132,9 @@ class Offer(AnswerModel):
     id: str
     external_id: str | None
     version: int
-    state: str
+    state: OfferState = Field(
+        description="sold_out and expired may be live again: by pieces that come back, by a new version."
+    )
     text: str
     septets: int
     shop_name: str
@@ -139,6 +142,7 @@ class Offer(AnswerModel):
     price: str
     currency: str
     quantity_max: int
+    stock: int | None = Field(description="Pieces in all, sold ones included; null: not counted.")
     stock_remaining: int | None
     ask_above: str | None
     withdrawal: bool
@@ -259,7 +263,7 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         id=call.public(Kind.OFFER, offer.offer_id),
         external_id=record.external_id,
         version=offer.version,
-        state=record.state,
+        state=record.state_at(call.context.clock.now()),
         text=offer.text,
         septets=measure(offer.text).units,
         shop_name=offer.shop_name,
@@ -267,6 +271,7 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         price=minor_to_text(offer.unit_price_minor, offer.currency),
         currency=offer.currency,
         quantity_max=offer.quantity_max,
+        stock=record.stock,
         stock_remaining=record.stock_remaining,
         ask_above=None
         if offer.ask_above_minor is None

@@ -92,6 +92,7 @@ class Process:
             on_stop=self._on_stop,
             on_start=self.stops.remove,
             on_withdrawal=self._on_withdrawal,
+            on_ended=lambda whose, which, why: self.stops.end(whose, which, why, services.clock.monotonic()),
             on_key=self._on_key,
             on_prices=self.pricing.invalidate,
             on_gap=self._on_gap,

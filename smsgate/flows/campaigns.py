@@ -12,19 +12,13 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction, PriceVersion
 from smsgate.campaigns.campaign_states import CampaignEvent, CampaignState, advance
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
+from smsgate.campaigns.offer_states import OfferEvent, advance_offer
 from smsgate.campaigns.rendering import field_names
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound
 from smsgate.flows.audience import Audience
-from smsgate.flows.commerce_records import (
-    AudienceGroup,
-    CampaignRecord,
-    CountryCost,
-    OfferRecord,
-    Page,
-    PageAsk,
-    Preview,
-)
+from smsgate.flows.commerce_records import AudienceGroup, CampaignRecord, CountryCost, Page, PageAsk, Preview
+from smsgate.flows.offer_records import OfferRecord
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
@@ -171,7 +165,7 @@ class Campaigns:
 
         Raises:
             TransitionRefused: code `campaign_state`; it is no draft.
-            DomainError: `price_missing`, `offer_closed` or `audience_empty`; nothing is changed.
+            DomainError: `price_missing`, `offer_closed`, `sold_out` or `audience_empty`; nothing is changed.
         """
         campaign = await self._store.get(merchant_id, campaign_id)
         advance(CampaignState(campaign.state), CampaignEvent.START)
@@ -326,12 +320,11 @@ def check_open(offer: OfferRecord, now: datetime) -> None:
     Refuse an offer that nobody could answer any more.
 
     Raises:
-        DomainError: code `offer_closed`.
+        DomainError: code `offer_closed`, or `sold_out`.
     """
-    if offer.state != "live" or offer.offer.expires_at - now < LIFE_MIN:
-        raise DomainError(
-            "the offer is closed, or ends within 30 minutes", code="offer_closed", http_status=409
-        )
+    advance_offer(offer.state_at(now), OfferEvent.SEND)
+    if offer.offer.expires_at - now < LIFE_MIN:
+        raise DomainError("the offer ends within 30 minutes", code="offer_closed", http_status=409)
 
 
 def sample_text(text: str, fields: Mapping[str, object]) -> str:

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import structlog
 
 from smsgate.billing.rating import REASON_NO_PRICE
+from smsgate.campaigns.offer_states import Drop
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.budgets import Budgets, Queued
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
 FINISH_LOOK_S: Final = 1.0  # between looks for campaigns that are over, while there is more to claim
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
+ENDS: Final = frozenset((Drop.CANCELLED, Drop.WITHDRAWN, Drop.SUPERSEDED))  # of a campaign, before its time
 FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
 
 
@@ -231,8 +233,8 @@ class Claiming:
                 batch.chunk.limit = batch.chunk.allowance_asked  # it was given a pace just now
             if batch.chunk.funded is None and batch.merchant_id in budgeted:
                 batch.chunk.funded = batch.chunk.allowance_asked  # it was given a budget just now
-            if state == "cancelled":
-                self._pump.give_up(batch, "cancelled", now)
+            if state in ENDS:
+                self._pump.give_up(batch, state, now)
             elif state == "paused" or self._pump.look.is_stale(batch, now):
                 self._pump.give_back(batch.chunk)
             else:

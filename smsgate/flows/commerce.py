@@ -14,6 +14,7 @@ from smsgate.flows.campaigns import Campaigns
 from smsgate.flows.events import Events
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbox import Inbox, InboxStore
+from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.offers import Offers
 from smsgate.flows.order_proof import OrderProofs, ProofStore
 from smsgate.flows.orders import Orders
@@ -49,6 +50,7 @@ class CommerceStores:
 @dataclass(frozen=True, slots=True)
 class Commerce:
     offers: Offers
+    offer_changes: OfferChanges
     campaigns: Campaigns
     messages: ports_commerce.MessagesStore
     orders: Orders
@@ -89,6 +91,9 @@ class Commerce:
         )
         return cls(
             offers=offers,
+            offer_changes=OfferChanges(
+                stores.offers, offers, ids, public_ids, clock, stops=stops, wakeups=wakeups
+            ),
             campaigns=campaigns,
             messages=stores.messages,
             orders=Orders(stores.orders, ids, clock, public_ids, wakeups),

@@ -9,11 +9,11 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
+from smsgate.campaigns.offer_states import Drop
 from smsgate.errors import DomainError
 from smsgate.flows.audience import Audience
-from smsgate.flows.records import Hold, OfferVersion
-from smsgate.protocol.replacements import Replacement
-from smsgate.protocol.tlvs import Tlvs
+from smsgate.flows.offer_records import OfferRecord
+from smsgate.flows.records import Hold
 
 Row = TypeVar("Row")
 
@@ -34,6 +34,9 @@ EVENT_TYPES: Final = (
     "order.buyer_not_told",
     "offer.sold_out",
     "offer.late_reply",
+    "offer.withdrawn",
+    "offer.version_published",
+    "offer.stock_changed",
     "merchant.unreachable",
     "merchant.reachable",
     "budget.low",
@@ -73,29 +76,6 @@ class MerchantProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class OfferDraft:
-    """An offer as a merchant or a trigger asks for it; None takes the merchant's own value."""
-
-    text: str
-    item: str
-    unit_price_minor: int
-    sender: str
-    expires_at: datetime
-    currency: str | None = None
-    shop_name: str | None = None
-    language: str | None = None
-    country: str | None = None
-    quantity_max: int = 1
-    stock: int | None = None
-    external_id: str | None = None
-    sender_pool: tuple[str, ...] = ()  # other numbers that it may go out by
-    ask_above_minor: int | None = None
-    withdrawal: bool = True
-    tlvs: Tlvs = ()
-    replace: bool = False  # the merchant wants what keeps the text from one segment replaced
-
-
-@dataclass(frozen=True, slots=True)
 class TextChoice:
     """One way to write a text; `tables` are language tables by their name in a profile, "" for none."""
 
@@ -107,16 +87,6 @@ class TextChoice:
     permitted: bool  # an offer may go so: in one segment, by an alphabet of its carrier
     cost_min_micros: int | None  # of one recipient, at the cheapest and the dearest network; None: no price
     cost_max_micros: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class OfferRecord:
-    offer: OfferVersion
-    external_id: str | None
-    state: str
-    stock_remaining: int | None
-    created_at: datetime
-    replacements: tuple[Replacement, ...] = ()  # made just now, at the merchant's wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +109,7 @@ class CampaignRecord:
     paused_reason: str | None = None  # campaigns.guard.GuardReason; None: not paused, or by the merchant
     shop_lost_at: datetime | None = None  # the merchant's shop takes no orders since: what it sends waits
     held: str | None = None  # "budget": what is left of it is less than the next message
+    cancelled_for: str | None = None  # what became of its offer: smsgate.campaigns.offer_states.Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +200,20 @@ class EventColumns:
 
     def __len__(self) -> int:
         return len(self.event_ids)
+
+
+class OfferChange(NamedTuple):
+    """
+    What a merchant's wish makes of an offer.
+
+    `drop` ends what was not written yet of its campaigns: of all versions when it is withdrawn, else of those
+    before the present one.
+    """
+
+    after: OfferRecord
+    drop: Drop | None
+    events: EventColumns
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

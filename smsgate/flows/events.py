@@ -10,6 +10,7 @@ import orjson
 
 from smsgate.clock import Clock
 from smsgate.flows.commerce_records import EventColumns, EventRecord, Page, PageAsk
+from smsgate.flows.offer_records import OfferRecord
 from smsgate.flows.order_records import OrderRecord
 from smsgate.flows.ports_commerce import EventsStore
 from smsgate.ids import first_id_at
@@ -79,6 +80,23 @@ def cloud_event(event: EventRecord, merchant_id: int, public_ids: PublicIds) -> 
 def cloud_event_body(event: EventRecord, merchant_id: int, public_ids: PublicIds) -> bytes:
     """Return the octets that are signed and sent; equal for equal events."""
     return orjson.dumps(cloud_event(event, merchant_id, public_ids), option=orjson.OPT_SORT_KEYS)
+
+
+def offer_data(record: OfferRecord, public_ids: PublicIds, now: datetime) -> dict[str, object]:
+    """Return the `data` of every event about a change of an offer."""
+    offer = record.offer
+    return {
+        "offer": public_ids.encode(Kind.OFFER, offer.offer_id),
+        "external_id": record.external_id,
+        "version": offer.version,
+        "state": record.state_at(now).value,
+        "item": offer.item,
+        "unit_price_minor": offer.unit_price_minor,
+        "currency": offer.currency,
+        "stock": record.stock,
+        "stock_remaining": record.stock_remaining,
+        "expires_at": offer.expires_at.astimezone(UTC).isoformat(),
+    }
 
 
 def order_data(order: OrderRecord, public_ids: PublicIds) -> dict[str, object]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from smsgate.campaigns.offer_states import OfferEvent, OfferState, advance_offer
 from smsgate.campaigns.order_commands import OrderCommand
 from smsgate.campaigns.orders import (
     ACCEPTANCES,
@@ -132,8 +133,8 @@ class OrderCase(ConsentCase):
             self._tell_about(found, acceptance.tell, item=offer.item, order=standing[-1].number)
         else:
             self._tell_about(found, acceptance.tell, item=offer.item)
-        if outcome is Outcome.SOLD_OUT:
-            self._answered(found)  # the next offer need not wait for this one's end
+        if outcome in {Outcome.SOLD_OUT, Outcome.CLOSED}:
+            self._answered(found)  # told so: the next offer need not wait for this one's end
         if acceptance.notify is not None:
             self._event(offer.merchant_id, acceptance.notify, Kind.OFFER, offer.offer_id, {})
         self.record(outcome.value, found=found)
@@ -379,8 +380,9 @@ class OrderCase(ConsentCase):
             return
         assert stock >= pieces
         self._context.stock[key] = stock - pieces
-        if stock == pieces:
-            self._event(offer.merchant_id, "offer.sold_out", Kind.OFFER, offer.offer_id, {})
+        step = advance_offer(OfferState.LIVE, OfferEvent.STOCK_GONE)
+        if stock == pieces and step.notify is not None:
+            self._event(offer.merchant_id, step.notify, Kind.OFFER, offer.offer_id, {})
         self._writes.stock_taken[key] = self._writes.stock_taken.get(key, 0) + pieces
 
 

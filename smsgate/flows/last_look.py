@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from smsgate.campaigns.offer_states import Drop
 from smsgate.clock import Clock
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import StopSet
@@ -49,6 +50,14 @@ class LastLook:
         read_at, overflowed = batch.consent_read
         forgotten = self._clock.monotonic() - read_at > HOLD_MAX_S or overflowed != self.stops.overflowed
         return forgotten or (batch.closes_at is not None and now >= batch.closes_at)
+
+    def over(self, batch: Batch, now: datetime) -> Drop | None:
+        """Return why nothing more of this batch may leave: its end, or its campaign's since the claim."""
+        if now >= batch.expires_at:
+            return Drop.EXPIRED
+        if batch.campaign_id is None:
+            return None
+        return self.stops.ended(batch.merchant_id, batch.campaign_id)
 
     def changed(self, batch: Batch, indexes: Sequence[int]) -> bool:
         """Return whether consent must be read anew because one of these people took something back since."""

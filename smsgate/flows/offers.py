@@ -13,7 +13,8 @@ from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Findi
 from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX, compile_text, field_names
 from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid, TextError
-from smsgate.flows.commerce_records import MerchantProfile, OfferDraft, OfferRecord, Page, PageAsk
+from smsgate.flows.commerce_records import MerchantProfile, Page, PageAsk
+from smsgate.flows.offer_records import OfferDraft, OfferRecord
 from smsgate.flows.ports import Ids
 from smsgate.flows.ports_commerce import TLV_REFUSAL, OffersStore, SenderInfo, check_tlvs, refused_tags
 from smsgate.flows.records import OfferVersion
@@ -74,7 +75,9 @@ class Offers:
         _check_values(offer, draft.stock, now)
         if findings := self._findings(merchant, offer, now):
             raise _refusal(findings, replace_for_segment(offer.text, self.alphabets(offer.sender)))
-        return OfferRecord(offer, draft.external_id, "live", draft.stock, now, replaced.replacements)
+        return OfferRecord(
+            offer, draft.external_id, draft.stock, draft.stock, now, replacements=replaced.replacements
+        )
 
     async def findings(self, merchant_id: int, draft: OfferDraft) -> tuple[OfferVersion, Sequence[Finding]]:
         """

@@ -10,6 +10,7 @@ from typing import Protocol
 from smsgate.campaigns.caps import CapLimits
 from smsgate.campaigns.guard import GuardLimits, GuardReason
 from smsgate.campaigns.hours import Verdict
+from smsgate.campaigns.offer_states import Drop
 from smsgate.flows.records import (
     Ack,
     BindStatus,
@@ -322,6 +323,14 @@ class StopSet(Protocol):
 
     def undecided(self, sender: str) -> AbstractSet[int]:
         """Return the numbers whose STOP to this sender number waits for its commit."""
+        ...
+
+    def end(self, merchant_id: int, campaign_id: int, why: Drop, now: float) -> None:
+        """Write nothing more of a campaign."""
+        ...
+
+    def ended(self, merchant_id: int, campaign_id: int) -> Drop | None:
+        """Return why nothing more of a campaign may leave, if so."""
         ...
 
     def since(self, merchant_id: int, msisdn: int, at: float) -> bool:

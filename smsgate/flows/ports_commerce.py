@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -21,7 +21,7 @@ from smsgate.flows.commerce_records import (
     InboundRecord,
     MerchantProfile,
     MessageRecord,
-    OfferRecord,
+    OfferChange,
     Page,
     PageAsk,
     Recipient,
@@ -31,6 +31,7 @@ from smsgate.flows.commerce_records import (
     Webhook,
     WebhookFate,
 )
+from smsgate.flows.offer_records import OfferRecord
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.test_mode import live_slug
 from smsgate.flows.usage_records import MerchantPrices, MonthRow, PriceData, UsageRow
@@ -86,6 +87,18 @@ class OffersStore(Protocol):
     async def page(
         self, merchant_id: int, ask: PageAsk, external_id: str | None = None
     ) -> Page[OfferRecord]: ...
+
+    async def versions(self, merchant_id: int, offer_id: int, limit: int) -> Sequence[OfferRecord]: ...
+
+    async def change(
+        self, merchant_id: int, offer_id: int, judge: Callable[[OfferRecord], OfferChange | None]
+    ) -> tuple[OfferRecord, Sequence[int]]:
+        """
+        Do what `judge` says of the offer as it is under its lock; None changes nothing.
+
+        Return the offer, and the campaigns of which nothing more may leave.
+        """
+        ...
 
 
 class CampaignsStore(Protocol):

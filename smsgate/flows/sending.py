@@ -178,8 +178,8 @@ class Pump:
         """Write one slice of the batch whose turn it is; False: there is no room."""
         batch = queue.head()
         now = self._clock.now()
-        if now >= batch.expires_at and not batch.exhausted():
-            self.give_up(batch, "expired", now)
+        if (over := self.look.over(batch, now)) is not None and not batch.exhausted():
+            self.give_up(batch, over, now)
         if self.look.is_stale(batch, now):
             self._read_anew(batch)
         if batch.paused or batch.written_out():

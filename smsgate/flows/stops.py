@@ -1,10 +1,10 @@
 """
-STOPs of the last hours.
+STOPs of the last hours, and campaigns that ended in them.
 
 A claim reads consent when it commits; a STOP can come between that and the write to the socket. So
 every STOP is put here once it is committed, and the sending flow looks here before the octets exist
 (`last_look.py`). Older STOPs need no entry: a claim made after them does not choose the number, and what was
-read longer than `HOLD_MAX_S` ago is read anew.
+read longer than `HOLD_MAX_S` ago is read anew. The same holds of a campaign whose offer was withdrawn.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Final
+
+from smsgate.campaigns.offer_states import Drop
 
 # A claim is written from for so long after consent was read; then (slow carrier, link down, database away)
 # it is given back, and whoever claims it reads consent anew.
@@ -24,6 +26,7 @@ ENTRIES_MAX: Final = 500_000
 # What goes when it is full, oldest first. All at once, for each time voids every claim in memory.
 OVERFLOW_DROP: Final = ENTRIES_MAX // 10
 _NOBODY: Final[frozenset[int]] = frozenset()
+ENDED_MAX: Final = 100_000  # campaigns, of 150 octets each; what is forgotten voids what was read before
 
 
 class RecentStops:
@@ -40,6 +43,7 @@ class RecentStops:
         self._held: dict[int | str, set[int]] = {}
         self._undecided: dict[int | str, set[int]] = {}
         self._waiting: OrderedDict[tuple[str, int], float] = OrderedDict()  # the same, by age
+        self._ended: OrderedDict[tuple[int, int], tuple[Drop, float]] = OrderedDict()  # by age
         self.overflowed = 0  # how often STOPs were forgotten before their time, or may not have been heard
 
     def __len__(self) -> int:
@@ -105,6 +109,21 @@ class RecentStops:
             self._forget(whose, msisdn)
         else:  # what else the person took back stays remembered
             _discard(self._held, whose, msisdn)
+
+    def end(self, merchant_id: int, campaign_id: int, why: Drop, now: float) -> None:
+        """Remember that nothing more of a campaign may leave."""
+        self._ended[merchant_id, campaign_id] = why, now
+        self._ended.move_to_end((merchant_id, campaign_id))
+        if len(self._ended) > ENDED_MAX:
+            self.overflowed += 1
+            self._ended.popitem(last=False)
+        while next(iter(self._ended.values()))[1] <= now - KEEP_S:
+            self._ended.popitem(last=False)
+
+    def ended(self, merchant_id: int, campaign_id: int) -> Drop | None:
+        """Return why nothing more of a campaign may leave, if so."""
+        found = self._ended.get((merchant_id, campaign_id))
+        return None if found is None else found[0]
 
     def missed(self) -> None:
         """Void all consent that was read before: STOPs of other processes may not have been heard."""

@@ -15,13 +15,8 @@ from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.audience import PREFIX_DIGITS, Audience
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX
-from smsgate.flows.commerce_records import (
-    AudienceGroup,
-    FoundTrigger,
-    KnownPerson,
-    OfferDraft,
-    TriggerRecord,
-)
+from smsgate.flows.commerce_records import AudienceGroup, FoundTrigger, KnownPerson, TriggerRecord
+from smsgate.flows.offer_records import OfferDraft
 from smsgate.protocol.tlvs import Tlvs
 
 LIFE_DEFAULT_S: Final = 86_400  # of an offer whose mapping and settings say nothing

@@ -29,13 +29,13 @@ from smsgate.flows.commerce_records import (
     AudienceGroup,
     CampaignRecord,
     KnownPerson,
-    OfferRecord,
     TriggerAcceptance,
     TriggerAnswer,
     TriggerRecord,
     Webhook,
     WebhookFate,
 )
+from smsgate.flows.offer_records import OfferRecord
 from smsgate.flows.offers import Offers
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import TriggersStore

@@ -16,6 +16,8 @@ NOT_SENT: Final = {
     "stopped": "The person said STOP, or took the consent back, before the message left.",
     "expired": "The offer was over, or in its last 30 minutes, before the message could leave.",
     "cancelled": "The campaign was cancelled before the message left.",
+    "withdrawn": "The shop withdrew the offer before the message left.",
+    "superseded": "The shop published a new version of the offer before the message left.",
     "quiet_hours": "The hours at the person's place open in the offer's last 30 minutes, or later.",
     "cap": "A cap of messages per person ends in the offer's last 30 minutes, or later.",
     "open_offer": "Another offer waited for this person's answer until this one was nearly over.",

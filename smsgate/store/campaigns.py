@@ -9,9 +9,11 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from smsgate.campaigns.campaign_states import CampaignState
 from smsgate.campaigns.guard import GuardOverrides
+from smsgate.campaigns.offer_states import Drop
 from smsgate.campaigns.orders import OrderState
-from smsgate.errors import DomainError, NotFound, StoreError
+from smsgate.errors import DomainError, NotFound, StoreError, TransitionRefused
 from smsgate.flows.audience import PREFIX_DIGITS, Audience
 from smsgate.flows.commerce_records import (
     AudienceGroup,
@@ -22,6 +24,7 @@ from smsgate.flows.commerce_records import (
 from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
+from smsgate.store.notices import publish_ended
 from smsgate.store.offers import taken
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
@@ -103,8 +106,18 @@ class PgCampaigns:
         return found is not None
 
     async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
-        """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
+        """
+        Return the number of recipients, chunks written; None, and nothing changed: it is no draft.
+
+        Raises:
+            TransitionRefused: code `offer_closed`; the offer was withdrawn, or has a newer version.
+        """
         async with self._database.transaction(merchant_id) as connection:
+            if not await connection.fetchval(_SQL["offer_to_start"], merchant_id, campaign_id):
+                raise TransitionRefused(
+                    "the offer was withdrawn, or has a newer version: make another campaign",
+                    code="offer_closed",
+                )
             if not await _change_state(connection, merchant_id, campaign_id, "draft", "sending", at):
                 return None
             return await write_chunks(connection, merchant_id, campaign_id, audience)
@@ -237,6 +250,8 @@ async def _change_state(
     changed = await connection.fetchval(
         _SQL["change_campaign_state"], merchant_id, campaign_id, before, after, at
     )
+    if changed is not None and after == CampaignState.CANCELLED:
+        await publish_ended(connection, merchant_id, campaign_id, Drop.CANCELLED)
     return changed is not None
 
 
@@ -286,4 +301,5 @@ def _record(row: asyncpg.Record) -> CampaignRecord:
         paused_reason=row["paused_reason"],
         shop_lost_at=row["shop_lost_at"],
         held=row["held"],
+        cancelled_for=row["cancelled_for"],
     )

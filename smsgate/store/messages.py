@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 
+from smsgate.campaigns.offer_states import MessageEvent, MessageState, message_state
 from smsgate.campaigns.rendering import field_names
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, MessageRecord, Page, PageAsk
@@ -99,7 +100,16 @@ class PgMessages:
         return Page([_inbound(row) for row in rows], more)
 
 
-def state_of(*, known: int, parts: int, status_min: int, status_max: int, finals: int, delivered: int) -> str:
+def state_of(
+    *,
+    known: int,
+    parts: int,
+    status_min: int,
+    status_max: int,
+    finals: int,
+    delivered: int,
+    held: bool = False,
+) -> MessageState:
     """
     Return what became of a message of so many `parts`, of which `known` have an outcome.
 
@@ -107,16 +117,19 @@ def state_of(*, known: int, parts: int, status_min: int, status_max: int, finals
     were makes it fail; delivered is when all are.
     """
     if known == 0:
-        return "queued"
+        return message_state(MessageEvent.HOLD) if held else message_state()
     if status_max > 0:
-        return "refused"
+        return message_state(MessageEvent.REFUSE)
     if status_max == STATUS_NOT_SENT:
-        return "not_sent"
-    if finals > delivered or status_min == STATUS_NOT_SENT:
-        return "failed"
-    if delivered >= parts:
-        return "delivered"
-    return "unknown" if status_min == STATUS_UNKNOWN else "accepted"
+        return message_state(MessageEvent.DROP)
+    events = [MessageEvent.DOUBT if status_min == STATUS_UNKNOWN else MessageEvent.ACCEPT]
+    if status_min == STATUS_NOT_SENT:
+        events.append(MessageEvent.DROP)
+    if finals > delivered:
+        events.append(MessageEvent.FAIL)
+    elif delivered >= parts:
+        events.append(MessageEvent.DELIVER)
+    return message_state(*events)
 
 
 def rendered(text: str, values: list[str]) -> str:
@@ -134,6 +147,7 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         status_max=row["status_max"] or 0,
         finals=row["finals"],
         delivered=row["delivered"],
+        held=row["hold"] is not None,
     )
     return MessageRecord(
         message_id=row["message_id"],
@@ -145,13 +159,13 @@ def _record(row: asyncpg.Record) -> MessageRecord:
         text=_text(row),
         order_id=row["order_id"],
         inbound_id=row["inbound_id"],
-        state=state if row["hold"] is None else "held",
+        state=state.value,
         reason=_reason(state, row) if row["hold"] is None else row["hold"],
         segments=_segments(row),
         sell_item_id=row["sell_item_id"] or 0,
         sell_micros=row["sell_micros"],
         currency=row["currency"],
-        sent_at=None if state == "not_sent" else row["sent_at"],  # when it was decided, for those
+        sent_at=None if state is MessageState.NOT_SENT else row["sent_at"],  # when it was decided, for those
         final_at=row["final_at"],
         hold=None if row["hold"] is None else Hold(row["hold"], row["hold_rule"], row["not_before"]),
     )
@@ -176,9 +190,9 @@ def _text(row: asyncpg.Record) -> str:
     return row["body"] if row["body"] is not None else rendered(row["text"] or "", row["fields"] or [])
 
 
-def _reason(state: str, row: asyncpg.Record) -> str | None:
+def _reason(state: MessageState, row: asyncpg.Record) -> str | None:
     """Return why a message did not arrive: our own word, or the carrier's command_status."""
-    if state == "refused":
+    if state is MessageState.REFUSED:
         return status_text(row["status_max"])
     reason: str | None = row["sent_reason"]
     return reason

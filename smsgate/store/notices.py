@@ -1,5 +1,5 @@
 """
-What one process must know of another's commits at once: STOPs, revoked keys, prices.
+What one process must know of another's commits at once: STOPs, ended campaigns, revoked keys, prices.
 
 NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
 listening connection is away nothing is heard: after it is back whatever was read before of consent, keys and
@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from smsgate.campaigns.offer_states import Drop
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
 from smsgate.store.pool import Database
@@ -29,6 +30,7 @@ START: Final = "start"
 WITHDRAWAL: Final = "withdrawal"  # of a consent other than to offers
 SENDER_STOP: Final = "sender-stop"  # to a sender number, whoever the person is
 SENDER_START: Final = "sender-start"
+ENDED: Final = "ended"  # a campaign, and why
 KEY: Final = "key"
 PRICES: Final = "prices"
 PROBE_INTERVAL_S: Final = 1.0  # a connection that is gone is noticed within this
@@ -57,6 +59,11 @@ async def publish_sender_stop(connection: Connection, sender: str, msisdn: int, 
     await connection.execute(_SQL["notify"], f"{SENDER_STOP if stopped else SENDER_START} {sender} {msisdn}")
 
 
+async def publish_ended(connection: Connection, merchant_id: int, campaign_id: int, why: Drop) -> None:
+    """Tell every gateway process, with the commit, to write nothing more of a campaign."""
+    await connection.execute(_SQL["notify"], f"{ENDED} {merchant_id} {campaign_id} {why.value}")
+
+
 async def publish_key(connection: Connection, public_id: str) -> None:
     """Tell every API process, with the commit of this transaction, to forget what it knows of a key."""
     await connection.execute(_SQL["notify"], f"{KEY} {public_id}")
@@ -83,6 +90,7 @@ class Notices:
         on_stop: Callable[[int | str, int], None],
         on_start: Callable[[int | str, int], None],
         on_withdrawal: Callable[[int, int], None],
+        on_ended: Callable[[int, int, Drop], None],
         on_key: Callable[[str], None],
         on_prices: Callable[[], None],
         on_gap: Callable[[], None],
@@ -91,6 +99,7 @@ class Notices:
         self._on_stop = on_stop
         self._on_start = on_start
         self._on_withdrawal = on_withdrawal
+        self._on_ended = on_ended
         self._on_key = on_key
         self._on_prices = on_prices
         self._on_gap = on_gap
@@ -139,6 +148,8 @@ class Notices:
                 self._on_stop(sender, int(msisdn))
             case [kind, sender, msisdn] if kind == SENDER_START:
                 self._on_start(sender, int(msisdn))
+            case [kind, merchant_id, campaign_id, why] if kind == ENDED:
+                self._on_ended(int(merchant_id), int(campaign_id), Drop(why))
             case [kind, public_id] if kind == KEY:
                 self._on_key(public_id)
             case [kind] if kind == PRICES:

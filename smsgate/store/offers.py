@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from smsgate.campaigns.offer_states import Drop
 from smsgate.errors import Conflict, NotFound, StoreError
-from smsgate.flows.commerce_records import MerchantProfile, OfferRecord, Page, PageAsk
+from smsgate.flows.commerce_records import MerchantProfile, OfferChange, Page, PageAsk
+from smsgate.flows.offer_records import OfferRecord
 from smsgate.flows.records import OfferVersion
 from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
+from smsgate.store.events import insert_events
+from smsgate.store.notices import publish_ended
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
 _SQL: Final = load("offers")
 DUPLICATE_KEY: Final = "23505"
+WITHDRAWN: Final = "withdrawn"  # `offer.state`; else 'live': what time and stock make of it is not stored
 
 
 class PgOffers:
@@ -59,6 +65,52 @@ class PgOffers:
             rows, more = await page_rows(connection, _SQL["offers_page"], merchant_id, ask, external_id)
         return Page([_record(row) for row in rows], more)
 
+    async def versions(self, merchant_id: int, offer_id: int, limit: int) -> list[OfferRecord]:
+        """Return the newest versions, the newest first."""
+        async with self._database.transaction(merchant_id) as connection:
+            rows = await connection.fetch(_SQL["versions"], merchant_id, offer_id, limit)
+        if not rows:
+            raise NotFound("No such object.")
+        return [_record(row) for row in rows]
+
+    async def owner(self, offer_id: int) -> int | None:
+        """Return the merchant whose offer it is, for the operator."""
+        async with self._database.bulk() as connection:
+            found: int | None = await connection.fetchval(_SQL["offer_owner"], offer_id)
+        return found
+
+    async def change(
+        self, merchant_id: int, offer_id: int, judge: Callable[[OfferRecord], OfferChange | None]
+    ) -> tuple[OfferRecord, Sequence[int]]:
+        """
+        Do what `judge` says of the offer as it is under its lock; None changes nothing.
+
+        Return the offer, and the campaigns of which nothing more may leave. Acceptances come before or after
+        it, never between. What `judge` raises leaves all as it was.
+        """
+        async with self._database.transaction(merchant_id) as connection:
+            # Read by a statement of its own: the locking one would see the version before it waited.
+            await connection.fetchval(_SQL["lock_offer"], merchant_id, offer_id)
+            row = await connection.fetchrow(_SQL["offer"], merchant_id, offer_id)
+            if row is None:
+                raise NotFound("No such object.")
+            before = _record(row)
+            change = judge(before)
+            if change is None:
+                return before, ()
+            ended: Sequence[int] = ()
+            after, offer = change.after, change.after.offer
+            if offer.version != before.offer.version:
+                await _insert_versions(connection, merchant_id, [offer], [change.at])
+            await connection.execute(
+                _SQL["change_offer"], merchant_id, offer_id, offer.version,
+                WITHDRAWN if after.withdrawn else "live", after.stock, after.stock_remaining,
+            )  # fmt: skip
+            if change.drop is not None:
+                ended = await _end_campaigns(connection, change, change.drop)
+            await insert_events(connection, change.events)
+        return after, ended
+
 
 def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
     """Return what a refused insert means: `external_id` exists already, or `error` itself."""
@@ -84,9 +136,16 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
     )
     await connection.execute(
         _SQL["insert_offers"], merchant_id, offer_ids, texts_text([record.external_id for record in records]),
-        versions, texts_text([record.state for record in records]),
-        numbers_text([record.stock_remaining for record in records]), created_at,
+        versions, numbers_text([record.stock for record in records]), created_at,
     )  # fmt: skip
+    await _insert_versions(connection, merchant_id, offers, created_at)
+
+
+async def _insert_versions(
+    connection: Connection, merchant_id: int, offers: Sequence[OfferVersion], created_at: Sequence[datetime]
+) -> None:
+    offer_ids = ids_text([offer.offer_id for offer in offers])
+    versions = ids_text([offer.version for offer in offers])
     await connection.execute(
         _SQL["insert_offer_versions"], merchant_id, offer_ids, versions,
         texts_text([offer.text for offer in offers]), texts_text([offer.shop_name for offer in offers]),
@@ -98,6 +157,19 @@ async def insert_offers(connection: Connection, merchant_id: int, records: Seque
         numbers_text([offer.ask_above_minor for offer in offers]), [offer.withdrawal for offer in offers],
         [offer.tlvs for offer in offers],
     )  # fmt: skip
+
+
+async def _end_campaigns(connection: Connection, change: OfferChange, drop: Drop) -> list[int]:
+    """End what still sends of the offer, in every process with the commit; drafts are of the new version."""
+    offer = change.after.offer
+    key = (offer.merchant_id, offer.offer_id)
+    if not change.after.withdrawn:
+        await connection.execute(_SQL["move_drafts"], *key, offer.version)
+    below = offer.version + change.after.withdrawn
+    rows = await connection.fetch(_SQL["end_campaigns"], *key, below, drop.value, change.at)
+    for row in rows:
+        await publish_ended(connection, offer.merchant_id, row["campaign_id"], drop)
+    return [row["campaign_id"] for row in rows]
 
 
 def _record(row: asyncpg.Record) -> OfferRecord:
@@ -121,5 +193,10 @@ def _record(row: asyncpg.Record) -> OfferRecord:
         tlvs=row["tlvs"],
     )
     return OfferRecord(
-        offer, row["external_id"], row["state"], row["stock_remaining"], row["offer_created_at"]
+        offer,
+        row["external_id"],
+        row["stock"],
+        row["stock_remaining"],
+        row["offer_created_at"],
+        withdrawn=row["state"] == WITHDRAWN,
     )

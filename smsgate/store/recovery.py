@@ -71,7 +71,7 @@ async def _end_cancelled(database: Database, now: datetime) -> int:
     """End the chunks of cancelled campaigns that nobody holds; what they had chosen is not sent."""
     async with database.bulk() as connection:
         chunks = await connection.fetch(SQL["cancelled_chunks"], CANCELLED_MAX)
-    for merchant_id, campaign_id, no in chunks:
+    for merchant_id, campaign_id, no, reason in chunks:
         async with database.bulk_transaction() as connection:
             chunk = await connection.fetchrow(SQL["end_chunk"], merchant_id, campaign_id, no, now)
             if chunk is None or chunk["message_id_base"] is None:
@@ -81,7 +81,7 @@ async def _end_cancelled(database: Database, now: datetime) -> int:
                 SQL["unsettled_messages"], merchant_id, base, base + count, chunk["members"]
             )
             if rows:
-                await settle_unsent(connection, merchant_id, campaign_id, rows, "cancelled", now)
+                await settle_unsent(connection, merchant_id, campaign_id, rows, reason, now)
     return len(chunks)
 
 

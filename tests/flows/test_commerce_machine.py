@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import Conflict, Invalid, NotFound, TransitionRefused
+from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
@@ -48,6 +49,7 @@ from tests.flows.world import (
     Nudges,
     World,
     a_world,
+    changes_of,
     eventually,
 )
 
@@ -79,15 +81,20 @@ NOTHING_WAITS: Final = """
     SELECT NOT EXISTS (SELECT FROM interactive_queue)
         AND NOT EXISTS (SELECT FROM campaign_chunk WHERE merchant_id = $1 AND state <> 'done'
                         AND (hold IS NULL OR not_before <= $2))
-        AND NOT EXISTS (SELECT FROM campaign c WHERE merchant_id = $1 AND state <> 'finished'
+        AND NOT EXISTS (SELECT FROM campaign c
+                        WHERE merchant_id = $1 AND state NOT IN ('finished', 'cancelled')
                         AND NOT EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = c.merchant_id
                                         AND k.campaign_id = c.campaign_id AND k.state <> 'done'))
 """
 MESSAGES: Final = """
-    SELECT m.msisdn, m.kind, coalesce(m.body, $2) AS text, s.status, s.segments, s.sell_micros,
+    SELECT m.msisdn, m.kind, coalesce(m.body, v.text) AS text, s.status, s.segments, s.sell_micros,
         EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = m.merchant_id
                 AND k.campaign_id = m.campaign_id AND k.hold IS NOT NULL AND k.state <> 'done') AS waits
-    FROM message m LEFT JOIN sent s USING (merchant_id, message_id) WHERE merchant_id = $1
+    FROM message m LEFT JOIN sent s USING (merchant_id, message_id)
+    LEFT JOIN campaign c USING (merchant_id, campaign_id)
+    LEFT JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id
+        AND v.version = c.offer_version
+    WHERE m.merchant_id = $1
 """
 people = st.integers(0, PEOPLE - 1)
 
@@ -104,6 +111,7 @@ class Stage:
         self.gateway: Gateway
         self.orders: Orders
         self.proofs: OrderProofs
+        self.changes: OfferChanges
         self.merchants = 100
         self.failed: tuple[BaseException, list[str]] | None = None  # the first time
 
@@ -135,6 +143,7 @@ class Stage:
 
     async def start(self) -> None:
         self.gateway = await self._life.enter_async_context(self.world.killed_gateway())
+        self.changes = changes_of(self.world, self.gateway.pump.look.stops, self.clock)
 
     async def kill(self) -> None:
         await self._life.aclose()
@@ -178,7 +187,8 @@ class Commerce(RuleBasedStateMachine):
         self.mos: list[Mo] = []
         self.said: list[list[str]] = [[] for _ in range(PEOPLE)]
         self.stopped = [False] * PEOPLE
-        self.stock: dict[int, int | None] = {}  # by campaign
+        self.stock: dict[int, int | None] = {}  # by offer
+        self.withdrawn: dict[int, int] = {}  # offers, and how many orders they had
 
     def rows(self, sql: str, *args: object) -> list[Any]:
         """Return rows of this merchant, which is $1."""
@@ -204,7 +214,15 @@ class Commerce(RuleBasedStateMachine):
             expires_in=skipped + LIFE,
             ask_above_minor=ask_above_minor,
         )
-        self.stock[self.stage.run(made)] = stock
+        campaign_id = self.stage.run(made)
+        (row,) = self.rows(
+            "SELECT offer_id FROM campaign WHERE merchant_id = $1 AND campaign_id = $2", campaign_id
+        )
+        self.stock[row["offer_id"]] = stock
+
+    def an_offer(self, which: int) -> int | None:
+        """Return one of the offers, if there is one."""
+        return sorted(self.stock)[which % len(self.stock)] if self.stock else None
 
     def send(self, person: int, text: str) -> None:
         """Let a phone say something, whether or not anybody hears it now."""
@@ -309,18 +327,79 @@ class Commerce(RuleBasedStateMachine):
                 self.stage.run(getattr(orders, decision)(self.merchant, order_id))
         self.settle()
 
+    @rule(which=st.integers(0, 5), pieces=st.sampled_from([0, 1, 3, 5]))
+    @kept
+    def the_shop_changes_a_stock(self, which: int, pieces: int) -> None:
+        offer_id = self.an_offer(which)
+        if offer_id is not None:
+            with contextlib.suppress(TransitionRefused, Conflict):
+                self.stage.run(self.stage.changes.set_stock(self.merchant, offer_id, pieces))
+                self.stock[offer_id] = pieces
+
+    @rule(which=st.integers(0, 5), person=people)
+    @kept
+    def the_shop_withdraws_an_offer_while_somebody_says_yes(self, which: int, person: int) -> None:
+        offer_id = self.an_offer(which)
+        if offer_id is None:
+            return
+        self.send(person, "OK")
+        self.stage.run(self.stage.changes.withdraw(self.merchant, offer_id))
+        self.settle()
+        self.withdrawn.setdefault(offer_id, self.orders_of(offer_id))
+
+    @rule(which=st.integers(0, 5), price=st.sampled_from([990, 1490]))
+    @kept
+    def the_shop_publishes_a_version_and_sends_it(self, which: int, price: int) -> None:
+        offer_id = self.an_offer(which)
+        if offer_id is None:
+            return
+        text = OFFER_TEXT.replace("19,90", f"{price // 100},90")
+        wishes = {"unit_price_minor": price, "text": text, "expires_at": self.stage.clock.now() + LIFE}
+        with contextlib.suppress(TransitionRefused):
+            self.stage.run(self.stage.changes.publish(self.merchant, offer_id, wishes))
+            self.stage.run(self.world.send_newest(self.merchant, offer_id))
+        self.settle()
+
+    def orders_of(self, offer_id: int) -> int:
+        (row,) = self.rows(
+            "SELECT count(*) AS n FROM orders WHERE merchant_id = $1 AND offer_id = $2", offer_id
+        )
+        found: int = row["n"]
+        return found
+
     # ------------------------------------------------------------ what always holds
+
+    @invariant()
+    @kept
+    def a_withdrawn_offer_orders_nothing_more(self) -> None:
+        for offer_id, orders in self.withdrawn.items():
+            assert self.orders_of(offer_id) == orders
+
+    @invariant()
+    @kept
+    def an_order_is_on_the_terms_of_the_version_that_was_sent(self) -> None:
+        rows = self.rows(
+            "SELECT r.offer_version = c.offer_version AND r.unit_price_minor = v.unit_price_minor "
+            "AND r.quantity <= v.quantity_max AS so FROM orders r "
+            "JOIN message m USING (merchant_id, message_id) "
+            "JOIN campaign c ON c.merchant_id = $1 AND c.campaign_id = m.campaign_id "
+            "JOIN offer_version v ON v.merchant_id = $1 AND v.offer_id = c.offer_id "
+            "AND v.version = c.offer_version WHERE r.merchant_id = $1"
+        )
+        assert all(row["so"] for row in rows)
+        assert len(rows) == sum(map(self.orders_of, self.stock))
 
     @invariant()
     @kept
     def stock_is_never_oversold(self) -> None:
         rows = self.rows(
-            "SELECT c.campaign_id, o.stock_remaining, coalesce((SELECT sum(quantity) FROM orders r WHERE "
-            "r.merchant_id = c.merchant_id AND r.offer_id = c.offer_id AND r.stock_held), 0)::int AS held "
-            "FROM campaign c JOIN offer o USING (merchant_id, offer_id) WHERE merchant_id = $1"
+            "SELECT offer_id, stock, stock_remaining, coalesce((SELECT sum(quantity) FROM orders r WHERE "
+            "r.merchant_id = o.merchant_id AND r.offer_id = o.offer_id AND r.stock_held), 0)::int AS held "
+            "FROM offer o WHERE merchant_id = $1"
         )
         for row in rows:
-            stock = self.stock[row["campaign_id"]]
+            stock = self.stock[row["offer_id"]]
+            assert row["stock"] == stock
             if stock is not None:
                 assert 0 <= row["stock_remaining"] == stock - row["held"], dict(row)
 
@@ -370,7 +449,7 @@ class Commerce(RuleBasedStateMachine):
                 assert row["told"] == 1, dict(row)
             else:
                 assert row["told"] <= 1 + (row["outcome"] == "stopped"), dict(row)
-        messages = self.rows(MESSAGES, OFFER_TEXT)
+        messages = self.rows(MESSAGES)
         assert all(row["status"] is not None or (row["kind"] == "offer" and row["waits"]) for row in messages)
         for person in range(PEOPLE):
             mine = [row for row in messages if row["msisdn"] == self.first + person]
@@ -382,7 +461,7 @@ class Commerce(RuleBasedStateMachine):
     @invariant()
     @kept
     def what_was_sent_and_heard_is_in_the_ledger_once(self) -> None:
-        messages = self.rows(MESSAGES, OFFER_TEXT)
+        messages = self.rows(MESSAGES)
         for row in messages:
             assert row["sell_micros"] in (None, UNIT_MICROS * row["segments"] * (row["status"] == 0)), dict(
                 row

@@ -189,7 +189,7 @@ async def test_a_yes_after_the_offers_end_is_late_and_gives_the_stock_back(datab
 
 async def test_an_ok_to_an_offer_that_was_taken_back_hears_so(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
-        await world.execute("UPDATE offer SET state = 'closed'")
+        await world.execute("UPDATE offer SET state = 'withdrawn'")
         (told,) = await say(world, 1, "OK")
         assert told == "Boxman: l'offre CD Madonna est retirée. Rien n'a été commandé."
         assert await outcomes(world) == {"closed": 1}

@@ -16,7 +16,12 @@ from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
+from smsgate.flows.audience import Audience
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
+from smsgate.flows.offer_changes import OfferChanges
+from smsgate.flows.offers import Offers
+from smsgate.flows.ports import StopSet
+from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
@@ -37,6 +42,8 @@ from smsgate.simulator.seen import SmscLog
 from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store import node_lease
+from smsgate.store.campaigns import write_chunks
+from smsgate.store.offers import PgOffers
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
@@ -202,6 +209,20 @@ class World:
             )
         return first
 
+    async def send_newest(self, merchant: int, offer_id: int) -> int:
+        """Start a campaign of an offer's newest version to everybody and return its id."""
+        self.next_id += 1
+        campaign_id = self.next_id
+        async with self.database.bulk_transaction() as connection:
+            await connection.execute(
+                "INSERT INTO campaign (merchant_id, campaign_id, offer_id, offer_version, state, recipients, "
+                "started_at, guard_off) SELECT merchant_id, $3, offer_id, version, 'sending', 0, $4, true "
+                "FROM offer WHERE merchant_id = $1 AND offer_id = $2",
+                merchant, offer_id, campaign_id, self.clock.now(),
+            )  # fmt: skip
+            await write_chunks(connection, merchant, campaign_id, Audience())
+        return campaign_id
+
     async def campaign(
         self,
         *,
@@ -222,7 +243,8 @@ class World:
         campaign_id, offer_id, now = self.next_id, self.next_id + 500_000, datetime.now(UTC)
         async with self.database.bulk_transaction() as connection:
             await connection.execute(
-                "INSERT INTO offer (merchant_id, offer_id, version, stock_remaining) VALUES ($1, $2, 1, $3)",
+                "INSERT INTO offer (merchant_id, offer_id, version, stock, stock_remaining) "
+                "VALUES ($1, $2, 1, $3, $3)",
                 merchant,
                 offer_id,
                 stock,
@@ -453,3 +475,12 @@ async def a_world(
         )
         await world.prepare(subscribers)
         yield world
+
+
+def changes_of(world: World, stops: StopSet, clock: Clock | None = None) -> OfferChanges:
+    """Return what a merchant changes offers by, in the process that has these `stops`."""
+    clock, store = clock or world.clock, PgOffers(world.database)
+    ids = IdMaker(41, lambda: int(clock.now().timestamp() * 1000))
+    senders = {number: SenderInfo("sim", receives=True) for number in (SENDER, OTHER_SENDER)}
+    offers = Offers(store, ids, clock, senders)
+    return OfferChanges(store, offers, ids, PublicIds(bytes(32)), clock, stops=stops, wakeups=Nudges())

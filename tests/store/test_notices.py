@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from smsgate.campaigns.offer_states import Drop
 from smsgate.store.notices import (
     Notices,
+    publish_ended,
     publish_key,
     publish_prices,
     publish_sender_stop,
@@ -23,6 +25,7 @@ from smsgate.store.pool import Database
 class Heard:
     stops: set[tuple[int | str, int]] = field(default_factory=set)
     withdrawals: list[tuple[int, int]] = field(default_factory=list)
+    ended: list[tuple[int, int, Drop]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     prices: int = 0
     gaps: int = 0
@@ -52,6 +55,7 @@ async def listening(database: Database, *, broken: bool = False) -> AsyncIterato
         on_stop=heard.on_stop,
         on_start=heard.on_start,
         on_withdrawal=lambda merchant_id, msisdn: heard.withdrawals.append((merchant_id, msisdn)),
+        on_ended=lambda *ended: heard.ended.append(ended),
         on_key=heard.keys.append,
         on_prices=heard.on_prices,
         on_gap=heard.on_gap,
@@ -97,6 +101,15 @@ async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(databas
         assert heard.keys == ["AbCdEfGh12"]
         assert heard.prices == 1
         assert heard.withdrawals == [(7, 33612345679)]
+
+
+async def test_every_process_hears_of_a_campaign_that_ended_and_why(database: Database) -> None:
+    async with listening(database) as (_, heard):
+        async with database.transaction(7) as connection:
+            await publish_ended(connection, 7, 77, Drop.WITHDRAWN)
+            await publish_stop(connection, 7, 33612345678)
+        await until({(7, 33612345678)}, heard)
+        assert heard.ended == [(7, 77, Drop.WITHDRAWN)]
 
 
 async def test_a_stop_to_a_sender_number_is_heard_by_every_process_and_lifted_by_a_start(

@@ -49,6 +49,15 @@ SET state = $4,
 WHERE merchant_id = $1 AND campaign_id = $2 AND state = $3
 RETURNING campaign_id;
 
+-- name: offer_to_start
+-- scope: merchant
+-- Acceptances go on beside it; a withdrawal or a new version waits, or was first.
+SELECT o.state = 'live' AND o.version = c.offer_version AS as_it_was
+FROM campaign c
+JOIN offer o ON o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id
+WHERE c.merchant_id = $1 AND c.campaign_id = $2
+FOR KEY SHARE OF o;
+
 -- name: set_guard
 -- scope: merchant
 -- New limits are a new guard, also where the merchant had gone on without one.

@@ -95,10 +95,11 @@ SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE 
 
 -- name: lock_offers
 -- scope: merchant
+-- No key of it changes: a campaign of the offer may begin meanwhile, which takes minutes if it is for millions.
 SELECT offer_id, state, stock_remaining FROM offer
  WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
  ORDER BY offer_id
-   FOR UPDATE
+   FOR NO KEY UPDATE
 
 -- name: offer_versions
 -- scope: merchant

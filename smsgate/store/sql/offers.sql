@@ -7,10 +7,10 @@ WHERE merchant_id = $1;
 
 -- name: insert_offers
 -- scope: merchant
-INSERT INTO offer (merchant_id, offer_id, external_id, version, state, stock_remaining, created_at)
-SELECT $1, * FROM unnest(
-    $2::text::bigint[], $3::text::text[], $4::text::int[], $5::text::text[], $6::text::bigint[], $7::timestamptz[]
-);
+INSERT INTO offer (merchant_id, offer_id, external_id, version, stock, stock_remaining, created_at)
+SELECT $1, offer_id, external_id, version, stock, stock, created_at
+FROM unnest($2::text::bigint[], $3::text::text[], $4::text::int[], $5::text::bigint[], $6::timestamptz[])
+    AS t (offer_id, external_id, version, stock, created_at);
 
 -- name: insert_offer_versions
 -- scope: merchant
@@ -32,23 +32,64 @@ FROM unnest(
 
 -- name: offer
 -- scope: merchant
-SELECT v.*, o.external_id, o.state, o.stock_remaining, o.created_at AS offer_created_at
+SELECT v.*, o.external_id, o.state, o.stock, o.stock_remaining, o.created_at AS offer_created_at
 FROM offer o
 JOIN offer_version v ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.version
 WHERE o.merchant_id = $1 AND o.offer_id = $2;
 
 -- name: offer_version
 -- scope: merchant
-SELECT v.*, o.external_id, o.state, o.stock_remaining, o.created_at AS offer_created_at
+SELECT v.*, o.external_id, o.state, o.stock, o.stock_remaining, o.created_at AS offer_created_at
 FROM offer o
 JOIN offer_version v ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id
 WHERE o.merchant_id = $1 AND o.offer_id = $2 AND v.version = $3;
 
 -- name: offers_page
 -- scope: merchant
-SELECT v.*, o.external_id, o.state, o.stock_remaining, o.created_at AS offer_created_at, o.offer_id AS page_id
+SELECT v.*, o.external_id, o.state, o.stock, o.stock_remaining, o.created_at AS offer_created_at, o.offer_id AS page_id
 FROM offer o
 JOIN offer_version v ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.version
 WHERE o.merchant_id = $1 AND o.offer_id < $2 AND ($4::text IS NULL OR o.external_id = $4)
 ORDER BY o.offer_id DESC
 LIMIT $3;
+
+-- name: lock_offer
+-- scope: merchant
+-- Whoever changes it waits for acceptances, and for campaigns that begin (`offer_to_start`).
+SELECT version FROM offer WHERE merchant_id = $1 AND offer_id = $2 FOR UPDATE;
+
+-- name: change_offer
+-- scope: merchant
+UPDATE offer SET version = $3, state = $4, stock = $5, stock_remaining = $6 WHERE merchant_id = $1 AND offer_id = $2;
+
+-- name: versions
+-- scope: merchant
+SELECT v.*, o.external_id, o.state, o.stock, o.stock_remaining, o.created_at AS offer_created_at
+FROM offer o
+JOIN offer_version v ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id
+WHERE o.merchant_id = $1 AND o.offer_id = $2
+ORDER BY v.version DESC
+LIMIT $3;
+
+-- name: move_drafts
+-- scope: merchant
+-- Nothing of them was sent: they are of the newest version.
+UPDATE campaign SET offer_version = $3 WHERE merchant_id = $1 AND offer_id = $2 AND state = 'draft';
+
+-- name: end_campaigns
+-- scope: merchant
+-- Locked in the order in which claims lock them.
+WITH ended AS MATERIALIZED (
+    SELECT campaign_id FROM campaign
+    WHERE merchant_id = $1 AND offer_id = $2 AND offer_version < $3 AND state IN ('draft', 'sending', 'paused')
+    ORDER BY campaign_id
+    FOR UPDATE
+)
+UPDATE campaign AS c SET state = 'cancelled', cancelled_for = $4, finished_at = $5, paused_reason = NULL
+FROM ended
+WHERE c.merchant_id = $1 AND c.campaign_id = ended.campaign_id
+RETURNING c.campaign_id;
+
+-- name: offer_owner
+-- scope: report
+SELECT merchant_id FROM offer WHERE offer_id = $1;

@@ -36,7 +36,7 @@ ORDER BY seq;
 
 -- name: lock_offer
 -- scope: merchant
-SELECT offer_id FROM offer WHERE merchant_id = $1 AND offer_id = $2 FOR UPDATE;
+SELECT offer_id FROM offer WHERE merchant_id = $1 AND offer_id = $2 FOR NO KEY UPDATE;
 
 -- name: lock_order
 -- scope: merchant

@@ -27,6 +27,7 @@ SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_
 -- What a suspended merchant was sending, or one whose shop takes no orders, waits as if paused until that is over.
 SELECT c.merchant_id, c.campaign_id,
        CASE WHEN c.state = 'sending' AND (k.state = 'suspended' OR k.shop_lost_at IS NOT NULL) THEN 'paused'
+            WHEN c.state = 'cancelled' THEN coalesce(c.cancelled_for, c.state)
             ELSE c.state END,
        v.sender, v.expires_at, k.sending_weight, c.messages_per_minute, c.recipients,
        EXISTS (SELECT FROM budget b WHERE b.merchant_id = c.merchant_id)
@@ -593,7 +594,7 @@ UPDATE campaign_chunk
 
 -- name: cancelled_chunks
 -- scope: report
-SELECT k.merchant_id, k.campaign_id, k.no
+SELECT k.merchant_id, k.campaign_id, k.no, coalesce(c.cancelled_for, c.state)
   FROM campaign_chunk k
   JOIN campaign c ON c.merchant_id = k.merchant_id AND c.campaign_id = k.campaign_id AND c.state = 'cancelled'
  WHERE k.state = 'ready'
