@@ -15,7 +15,7 @@ from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.export_proofs import ExportedFile, prove_exports, read_csv, read_export
-from smsgate.flows.verifying import INVARIANTS, Proof
+from smsgate.flows.verifying import INVARIANTS, LISTED, Proof
 from smsgate.flows.verifying import verify as prove
 from smsgate.invoicing.tables import parquet_sums
 from smsgate.store.offers import PgOffers
@@ -88,6 +88,10 @@ def proof_as_dict(proof: Proof) -> dict[str, object]:
             for finding in proof.findings
         ],
         "unproved": proof.unproved,
+        "listed": [
+            {"name": each.invariant, "what": LISTED[each.invariant], "count": each.wrong, "first": each.first}
+            for each in proof.listed
+        ],
     }
 
 
@@ -101,4 +105,7 @@ def _tell(proof: Proof) -> None:
         say(f"{finding.invariant}: {finding.wrong} wrong, the first: {finding.first}.")
     for name, why in proof.unproved.items():
         say(f"{name} is not proved: {why}.")
+    for each in proof.listed:
+        if each.wrong:
+            say(f"{each.invariant}: {each.wrong} {LISTED[each.invariant]}; the first: {each.first}.")
     say(f"{proof.rows} message rows were looked at.")

@@ -35,7 +35,7 @@ FILE_MODE: Final = 0o640
 
 MESSAGE_COLUMNS: Final = (
     "message_id", "reason", "our_time", "carrier_time", "our_segments", "carrier_segments", "our_cost",
-    "carrier_cost", "difference", "receipt", "receipt_time",
+    "carrier_cost", "difference", "receipt", "receipt_time", "contradicted_by",
 )  # fmt: skip
 LINE_COLUMNS: Final = (
     "network", "reason", "our_segments", "carrier_segments", "our_price", "carrier_price", "our_cost",
@@ -83,8 +83,9 @@ class MatchFile:
             safe_cell(shown), row.row_class.value, _time(mine), _time(other), _segments(mine),
             _segments(other), _money(our_cost), _money(their_cost),
             micros_to_text((their_cost or 0) - (our_cost or 0)),
-            "" if own is None or own.state is None else ReceiptState(own.state).name,
+            "" if own is None or not own.states else ReceiptState(own.states[0]).name,
             "" if own is None or own.received_at is None else own.received_at.isoformat(),
+            "" if own is None else _contradictions(own.states),
         ]  # fmt: skip
         if self._public_ids is not None:
             cells += self._whose(own, self._public_ids)
@@ -100,6 +101,11 @@ class MatchFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _contradictions(states: Sequence[int]) -> str:
+    """Return the states of later final receipts that say otherwise than the first, which alone counts."""
+    return " ".join(ReceiptState(state).name for state in states[1:] if state != states[0])
 
 
 def write_pack(

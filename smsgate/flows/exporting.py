@@ -28,6 +28,7 @@ from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.security.public_ids import Kind, PublicIds
 
 _OUTCOMES: Final = {state.value: state.name.lower() for state in ReceiptState}
+CONTRADICTIONS_MAX: Final = 1_000  # shown in a manifest, some 200 octets each; all are counted
 READ_OCTETS: Final = 1 << 20  # of the finished file at once, for its SHA-256
 
 
@@ -66,6 +67,15 @@ class LedgerSum(NamedTuple):
     amount_micros: int
 
 
+class Contradiction(NamedTuple):
+    """A message's final receipts in the order of arrival, of which the first one counts (R8)."""
+
+    message_id: int
+    segment: int
+    states: Sequence[int]
+    received_at: Sequence[datetime]
+
+
 class UsageSnapshot(Protocol):
     def charged(self, currency: str) -> AsyncIterator[Sequence[ChargedMessage]]: ...
 
@@ -73,6 +83,10 @@ class UsageSnapshot(Protocol):
 
     async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
         """Return the month's sums; `before`: without what was recorded then or later."""
+        ...
+
+    async def contradictions(self, limit: int) -> tuple[int, Sequence[Contradiction]]:
+        """Return how many messages have final receipts that contradict each other, and the first of them."""
         ...
 
 
@@ -177,10 +191,30 @@ class Exporting:
                 sums.add(rows)
                 rows_to.write(rows)
             ledger = await snapshot.ledger(question.currency)
+            contradictions = self._contradictions(*await snapshot.contradictions(CONTRADICTIONS_MAX))
         rows_to.close(sums)
-        return await asyncio.to_thread(
+        values = await asyncio.to_thread(
             _manifest, question, (starts_at, ends_at), path, name or path.name, sums, ledger, now
         )
+        return Manifest({**values, "contradictions": contradictions})
+
+    def _contradictions(self, found: int, shown: Sequence[Contradiction]) -> dict[str, Any]:
+        """Return receipts that changed nothing, for they came after the first final one and say otherwise."""
+        ids = self._public_ids.encode_many(Kind.MESSAGE, [each.message_id for each in shown])
+        return {
+            "messages": found,
+            "shown": [
+                {
+                    "message": public,
+                    "part": each.segment,
+                    "receipts": [
+                        {"outcome": _OUTCOMES[state], "received_at": at.isoformat()}
+                        for state, at in zip(each.states, each.received_at, strict=True)
+                    ],
+                }
+                for public, each in zip(ids, shown, strict=True)
+            ],
+        }
 
     def _sent_rows(self, messages: Sequence[ChargedMessage], currency: str) -> list[UsageRow]:
         ids = self._public_ids.encode_many(Kind.MESSAGE, [message.message_id for message in messages])
@@ -252,27 +286,25 @@ def _manifest(
     sums: UsageSums,
     ledger: Sequence[LedgerSum],
     now: datetime,
-) -> Manifest:
+) -> dict[str, Any]:
     file, books = file_told(sums), books_told(ledger)
-    return Manifest(
-        {
-            "merchant": question.merchant.name,
-            "slug": question.merchant.slug,
-            "month": str(question.month),
-            "zone": question.merchant.timezone,
-            "starts_at": bounds[0].isoformat(),
-            "ends_at": bounds[1].isoformat(),
-            "currency": question.currency,
-            "made_at": now.isoformat(),
-            "file": name,
-            "octets": path.stat().st_size,
-            "sha256": sha256_of(path),
-            "rows": sums.rows,
-            "columns": list(COLUMNS),
-            "sums": file,
-            "ledger": {"equal": file == books, "sums": books},
-        }
-    )
+    return {
+        "merchant": question.merchant.name,
+        "slug": question.merchant.slug,
+        "month": str(question.month),
+        "zone": question.merchant.timezone,
+        "starts_at": bounds[0].isoformat(),
+        "ends_at": bounds[1].isoformat(),
+        "currency": question.currency,
+        "made_at": now.isoformat(),
+        "file": name,
+        "octets": path.stat().st_size,
+        "sha256": sha256_of(path),
+        "rows": sums.rows,
+        "columns": list(COLUMNS),
+        "sums": file,
+        "ledger": {"equal": file == books, "sums": books},
+    }
 
 
 def file_told(sums: UsageSums) -> list[dict[str, Any]]:

@@ -37,7 +37,12 @@ LINES_MAX: Final = 100_000  # of a bill that names no messages: some 30 MB; real
 
 
 class OurRow(NamedTuple):
-    """What the carrier took: one part of a message; `state` is of the first final receipt."""
+    """
+    What the carrier took: one part of a message.
+
+    `states` are those of its final receipts in the order of arrival; the first one counts, and came at
+    `received_at`.
+    """
 
     merchant_id: int
     message_id: int
@@ -48,7 +53,7 @@ class OurRow(NamedTuple):
     cost_micros: int | None
     owed: bool
     msisdn: int
-    state: int | None
+    states: Sequence[int]
     received_at: datetime | None
 
 

@@ -28,6 +28,12 @@ INVARIANTS: Final[dict[str, str]] = {
 }
 
 
+# What is no fault of the books, and is told.
+LISTED: Final[dict[str, str]] = {
+    "R8": "messages have final receipts that contradict the first one, which alone counts",
+}
+
+
 class Finding(NamedTuple):
     """`wrong` rows break the invariant; `first` names the first of them in words."""
 
@@ -38,11 +44,16 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`rows` is how many message rows were looked at; `unproved` says what could not be judged, and why."""
+    """
+    `rows` is how many message rows were looked at; `unproved` says what could not be judged, and why.
+
+    `listed` is no fault: how many there are of each kind of `LISTED`, and the first.
+    """
 
     findings: tuple[Finding, ...]
     rows: int
     unproved: dict[str, str]
+    listed: tuple[Finding, ...] = ()
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -56,6 +67,10 @@ class Proof:
 class VerifyStore(Protocol):
     async def findings(self) -> tuple[Sequence[Finding], int]:
         """Return every proof's finding and the number of message rows, all of one snapshot."""
+        ...
+
+    async def listed(self) -> Sequence[Finding]:
+        """Return what `LISTED` names."""
         ...
 
 
@@ -73,4 +88,4 @@ async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
                 finding.invariant, known.wrong + finding.wrong, known.first or finding.first
             )
     ordered = [merged[name] for name in INVARIANTS if name in merged]
-    return Proof(tuple(ordered), rows, unproved)
+    return Proof(tuple(ordered), rows, unproved, tuple(await store.listed()))

@@ -119,7 +119,7 @@ def _match(row: asyncpg.Record) -> MatchRow:
     if row["message_id"] is not None:
         ours = OurRow(
             row["merchant_id"], row["message_id"], row["segment"], row["smsc_id"], row["sent_at"],
-            row["segments"], row["cost_micros"], row["owed"], row["msisdn"] or 0, row["state"],
+            row["segments"], row["cost_micros"], row["owed"], row["msisdn"] or 0, row["states"] or (),
             row["received_at"],
         )  # fmt: skip
     if row["place"] is not None:

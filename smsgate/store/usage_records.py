@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from smsgate.flows.events import first_id_of
-from smsgate.flows.exporting import ChargedMessage, LedgerSum, ReceivedMessage
+from smsgate.flows.exporting import ChargedMessage, Contradiction, LedgerSum, ReceivedMessage
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 
 _SQL: Final = load("usage_records")
+_CONTRADICTIONS: Final = load("contradictions")
 BATCH_ROWS: Final = 2_000  # some 1 MB of Python objects at once
 _FINALS: Final = sorted(FINAL)
 
@@ -49,6 +50,18 @@ class PgUsageSnapshot:
     async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
         rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency, before)
         return [LedgerSum(*row) for row in rows]
+
+    async def contradictions(self, limit: int) -> tuple[int, Sequence[Contradiction]]:
+        merchant_id, starts_at, ends_at = self._span
+        rows = await self._connection.fetch(
+            _CONTRADICTIONS["of_month"],
+            merchant_id,
+            first_id_of(starts_at),
+            first_id_of(ends_at),
+            _FINALS,
+            limit,
+        )
+        return (rows[0]["found"] if rows else 0), [Contradiction(*row[:4]) for row in map(tuple, rows)]
 
 
 class PgUsageRecords:

@@ -8,7 +8,7 @@ from typing import Final
 
 from smsgate.flows.verifying import Finding
 from smsgate.money import MINOR_DIGITS, micros_per_minor
-from smsgate.protocol.receipt_states import FINAL
+from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
@@ -20,6 +20,7 @@ _PAYOUTS: Final = load("verify_payouts")
 _BUDGETS: Final = load("verify_budgets")
 _SPENT: Final = load("verify_spent")
 _RETIRED: Final = load("retired")
+_CONTRADICTIONS: Final = load("contradictions")
 _FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
@@ -38,6 +39,10 @@ class PgVerify:
         async with self._database.report() as connection:
             return await findings_of(connection)
 
+    async def listed(self) -> Sequence[Finding]:
+        async with self._database.report() as connection:
+            return await listed_of(connection)
+
 
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
@@ -49,6 +54,13 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     messages, rows = await _messages(connection, kept)
     budgets = await _by_currency(connection, _BUDGETS)
     return [*found, *budgets, *await _spent(connection, kept[0]), *messages], rows
+
+
+async def listed_of(connection: Connection) -> Sequence[Finding]:
+    """Return receipts that contradict earlier ones, in the caller's transaction."""
+    await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
+    names = [ReceiptState(state).name for state in _FINALS]
+    return [Finding(*row) for row in await connection.fetch(_CONTRADICTIONS["every"], _FINALS, names)]
 
 
 async def _plain(connection: Connection, kept: Kept) -> list[Finding]:

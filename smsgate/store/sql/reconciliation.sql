@@ -6,11 +6,11 @@
 -- both sides. Of an id that stands for several rows they meet one by one in the order of time, never each with each. $2 and $3
 -- bound the partitions, $4 and $5 the time, $6 the currency, $7 the final states, $8 the file's rows.
 SELECT coalesce(o.id, c.message_id) AS id, o.merchant_id, o.message_id, o.segment, o.smsc_id, o.sent_at, o.segments, o.cost_micros,
-    o.owed, o.msisdn, o.state, o.received_at, c.place, c.at, c.segments AS their_segments, c.cost_micros AS their_micros, c.network
+    o.owed, o.msisdn, o.states, o.received_at, c.place, c.at, c.segments AS their_segments, c.cost_micros AS their_micros, c.network
 FROM (
     SELECT f.id, row_number() OVER (PARTITION BY f.id ORDER BY s.sent_at, s.message_id, s.segment) AS n, s.merchant_id, s.message_id, s.segment, s.smsc_id, s.sent_at,
         s.segments, CASE WHEN s.cost_item_id <> 0 THEN s.cost_micros END AS cost_micros,
-        i.basis IS DISTINCT FROM 'delivered' OR r.state = 2 AS owed, m.msisdn, r.state, r.received_at
+        i.basis IS DISTINCT FROM 'delivered' OR r.states[1] = 2 AS owed, m.msisdn, r.states, r.received_at
     FROM sent s
     CROSS JOIN LATERAL (SELECT lower(encode(s.smsc_id, 'escape')) AS text) e
     CROSS JOIN LATERAL (SELECT coalesce(nullif(ltrim(e.text, '0'), ''), left(e.text, 1)) AS id) f
@@ -18,11 +18,9 @@ FROM (
     LEFT JOIN price_item i ON i.item_id = s.cost_item_id
     LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
     LEFT JOIN LATERAL (
-        SELECT y.state, y.received_at FROM receipt y
+        SELECT array_agg(y.state ORDER BY y.received_at, y.state) AS states, min(y.received_at) AS received_at FROM receipt y
         WHERE y.merchant_id = s.merchant_id AND y.message_id = s.message_id AND y.segment = s.segment
             AND y.message_id >= $2 AND y.message_id < $3 AND y.state = ANY ($7::smallint[])
-        ORDER BY y.received_at, y.state
-        LIMIT 1
     ) r ON true
     WHERE s.carrier_id = $1 AND s.status = 0 AND s.message_id >= $2 AND s.message_id < $3 AND s.sent_at >= $4 AND s.sent_at < $5
         AND (s.cost_item_id = 0 OR l.currency = $6)
