@@ -28,6 +28,12 @@ class CapLimits:
     def active(self) -> bool:
         return any(cap.messages_max for cap in self.caps())
 
+    @property
+    def merchant_week_max(self) -> int | None:
+        """Messages of one merchant in 7 days at most, as a welcome says it; None: no cap."""
+        found = [cap.messages_max * (WEEK // cap.period) for cap in self.caps()]
+        return min(found, default=None)
+
     def caps(self) -> tuple[Cap, ...]:
         """Return what holds."""
         every = (

@@ -44,6 +44,7 @@ class ConsentEvent(StrEnum):
     # The order of a customer who could object then: no consent, where the law asks for none.
     SIMILAR_PRODUCTS = "similar_products"
     YES = "yes"  # a yes-word while the question is pending
+    NO = "no"  # a no to it
     START = "start"  # JOIN or START by SMS from the phone itself
     STOP = "stop"
     CARRIER_STOP = "carrier_stop"
@@ -94,6 +95,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.IMPORT: Decision(_S.SUBSCRIBED),
         _E.SIMILAR_PRODUCTS: Decision(_S.SUBSCRIBED),
         _E.YES: _stay(state),
+        _E.NO: _stay(state),
         _E.START: _WELCOME,
         _E.STOP: _STOPPED,
         _E.CARRIER_STOP: Decision(_S.UNSUBSCRIBED, close_offers=True),
@@ -115,6 +117,7 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.OPT_IN_DOUBLE: _stay(_S.PENDING),  # one question, not two
         _E.SIMILAR_PRODUCTS: _stay(_S.PENDING),  # who was asked is not answered for
         _E.YES: _WELCOME,
+        _E.NO: Decision(_S.NONE),
         _E.QUESTION_EXPIRED: Decision(_S.NONE),
         _E.IDLE: Decision(_S.NONE),
     },

@@ -28,10 +28,10 @@ SINGLE_UNITS: Final = 70  # UTF-16 units of a segment in UCS-2 (3GPP TS 23.038)
 # case.
 FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
     "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
-    "reason": 30, "topic": 44, "orders": 44, "word": 14,
+    "reason": 30, "topic": 44, "orders": 44, "word": 14, "often": 34,
 }  # fmt: skip
 # The same where a segment is UCS-2, of what the gateway itself fills in: its words there are no longer.
-UCS2_CHARACTERS_MAX: Final[dict[str, int]] = {"topic": 30, "word": 7}
+UCS2_CHARACTERS_MAX: Final[dict[str, int]] = {"topic": 30, "word": 7, "often": 20}
 # Names are cut down to these septets or units before anything optional is left out, and never below.
 NAME_SEPTETS_MIN: Final[dict[str, int]] = {"shop": 8, "item": 10, "names": 20}
 NAME_UNITS_MIN: Final[dict[str, int]] = {"shop": 3, "item": 6, "names": 20}
@@ -62,6 +62,12 @@ def topic_text(purposes: Iterable[str], language: str) -> str:
     """Return purposes of consent (smsgate.campaigns.consent.Purpose) as a text names them."""
     words = _of_language(table("texts.toml")["topics"], language)
     return ", ".join(words[purpose] for purpose in purposes)
+
+
+def often_text(week_max: int | None, language: str) -> str:
+    """Return how often messages come, as a welcome says it: at most so many a week, or that it varies."""
+    words = _of_language(table("texts.toml")["often"], language)
+    return words["varies"] if week_max is None else words["most"].format(maximum=week_max)
 
 
 def told_word(name: str, language: str) -> str:

@@ -32,7 +32,14 @@ def simulated_phones(
     def may_use(sender: str, slug: str) -> bool:
         return sender in senders and senders[sender].allows(slug)
 
-    tools = DeskTools(services.ids, services.public_ids, AnswerLimit(), may_use, settings.consent.reaches())
+    tools = DeskTools(
+        services.ids,
+        services.public_ids,
+        AnswerLimit(),
+        may_use,
+        settings.consent.reaches(),
+        settings.caps.limits().merchant_week_max,
+    )
     intake = Intake(
         StoredInbound(services.database, services.ids.next, services.suppression, services.order_stamps),
         MappingProxyType({}),

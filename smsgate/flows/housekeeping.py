@@ -36,6 +36,9 @@ KEPT: Final = {
     "esme_delivery": timedelta(0),  # receipts and MOs whose ESME did not come in time
     "esme_day": timedelta(days=40),  # what an account sent on a day; the ledger keeps what it costs
     "marketing_contact": WEEK,  # no cap looks back farther
+    "open_offer": timedelta(
+        days=30
+    ),  # since its end; a caller who answers later is told that nothing is open
     "number_stop": IDLE_YEARS_MAX * YEAR,  # a consent from before it has ended by itself
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }

@@ -41,6 +41,7 @@ class DeskTools:
     limit: AnswerLimit
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
     reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
+    week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
 
 
 @dataclass(frozen=True, slots=True)

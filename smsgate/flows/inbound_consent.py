@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from smsgate.campaigns.consent import (
     decide,
     question_open,
 )
+from smsgate.campaigns.consent_answers import Said, said_to_question
 from smsgate.campaigns.consent_commands import (
     ALL_PURPOSES,
     StopCommand,
@@ -26,7 +28,8 @@ from smsgate.campaigns.consent_commands import (
     start_name,
     stop_command,
 )
-from smsgate.campaigns.texts import spoken, topic_text
+from smsgate.campaigns.orders import in_time
+from smsgate.campaigns.texts import often_text, spoken, topic_text
 from smsgate.flows.inbound_case import Case
 from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
 from smsgate.security.public_ids import Kind
@@ -42,19 +45,28 @@ class ConsentCase(Case):
     """Each person is one merchant's subscriber with the number that wrote."""
 
     @property
-    def question(self) -> Question | None:
-        """The double opt-in that a yes answers here; several at once cannot be told apart."""
-        asked = [
-            each
-            for each in self._context.questions.get((self._mo.msisdn, self._mo.destination), [])
-            if question_open(each.asked_at, self._mo.received_at)
+    def questions(self) -> list[tuple[Question, Person]]:
+        """The double opt-ins that an answer to this sender number may mean, and whom each asked."""
+        people = self._context.people.get(self._mo.msisdn, [])
+        return [
+            (asked, person)
+            for asked in self._context.questions.get((self._mo.msisdn, self._mo.destination), [])
+            for person in people
+            if person.merchant_id == asked.merchant_id
+            and person.state_for(asked.purpose) is ConsentState.PENDING
+            and question_open(asked.asked_at, self._mo.received_at)
         ]
-        return asked[0] if len(asked) == 1 else None
 
     @property
     def offer_waits(self) -> bool:
+        """Whether a yes could still order: an offer that has ended waits for nothing."""
         found = self._open
-        return found is not None and found.answered_at is None and found.offer_live
+        return (
+            found is not None
+            and found.answered_at is None
+            and found.offer_live
+            and in_time(self._mo.received_at, found.offer.expires_at)
+        )
 
     def commanded(self) -> bool:
         """Carry out what only consent knows the words of; False: it is no such text."""
@@ -164,7 +176,7 @@ class ConsentCase(Case):
                 continue
             self.record("started", person=person)
             if decision.tell and (decision.state is not changed or self._may_answer()):
-                self._tell(person, decision.tell, person.merchant_id)
+                self._welcome(person, Purpose.OFFERS)
         if not people:
             self.record("nobody")
 
@@ -198,38 +210,79 @@ class ConsentCase(Case):
         if not self._people:
             self.record("nobody")
 
-    def agree(self) -> None:
-        """A yes to the question whether messages are wanted."""
-        asked = self.question
-        assert asked is not None
-        for person in self._asked_people(asked):
-            decision = self._apply(
-                person, ConsentEvent.YES, {asked.purpose}, wording_version=asked.wording_version
-            )[0]
-            self.record("agreed", person=person)
-            if decision.tell and asked.purpose is Purpose.OFFERS:
-                self._tell(person, decision.tell, person.merchant_id)
-            elif decision.tell:
-                topic = topic_text([asked.purpose], self._language(person))
-                self._tell(person, "topic_welcome", person.merchant_id, topic=topic)
-        self._end_question(asked)
+    def answered_question(self) -> bool:
+        """
+        Take what answers a double opt-in; False: the text goes where it would go without the question.
 
-    def disagree(self) -> None:
-        """A no to it: nothing was agreed, and nothing is said."""
-        asked = self.question
-        assert asked is not None
-        for person in self._asked_people(asked):
-            self._apply(person, ConsentEvent.QUESTION_EXPIRED, {asked.purpose})
-            self.record("declined", person=person)
-        self._end_question(asked)
+        Where an offer waits too, a yes may mean either, and the person is asked; a no is one to both.
+        """
+        asked = self.questions
+        if not asked:
+            return False
+        first = asked[0][1]
+        names = [name for names in self._names(person for _, person in asked).values() for name in names]
+        said = said_to_question(self._mo.text, self._language(first), names)
+        if said is Said.NO:
+            for question, person in asked:
+                self._disagree(question, person)
+            if not self.offer_waits:
+                for person in {id(person): person for _, person in asked}.values():
+                    self.record("declined", person=person)
+            return not self.offer_waits
+        if said is Said.NOTHING:
+            return False
+        if said is Said.JOIN and (wanted := start_name(self._mo.text)):
+            known = named_merchants(wanted, self._names(self._people))
+            named = [each for each in asked if each[1].merchant_id in known]
+            if known and not named:
+                return False  # START of another merchant
+            asked = named or asked
+        if said is Said.YES and self.offer_waits:
+            self._which_yes(asked[0][1])
+        elif len(asked) > 1:
+            self._offer_choice([person for _, person in asked])
+        else:
+            self._agree(*asked[0])
+        return True
 
-    def _asked_people(self, asked: Question) -> list[Person]:
-        people = self._context.people.get(self._mo.msisdn, [])
-        return [person for person in people if person.merchant_id == asked.merchant_id]
+    def _which_yes(self, person: Person) -> None:
+        """An offer and the question wait: say an answer to each that cannot be taken for the other's."""
+        found = self._open
+        assert found is not None
+        if self._may_answer():
+            names = self._context.merchants[person.merchant_id].name
+            self._tell_about(found, "which_yes", item=found.offer.item, names=names)
+        self.record("asked", found=found)
 
-    def _end_question(self, asked: Question) -> None:
-        self._writes.questions_closed.add((asked.merchant_id, self._mo.msisdn))
-        del self._context.questions[self._mo.msisdn, self._mo.destination]
+    def _agree(self, asked: Question, person: Person) -> None:
+        decision = self._apply(
+            person, ConsentEvent.YES, {asked.purpose}, wording_version=asked.wording_version
+        )[0]
+        self.record("agreed", person=person)
+        if decision.tell:
+            self._welcome(person, asked.purpose)
+        self._end_questions({person.merchant_id})
+
+    def _welcome(self, person: Person, purpose: Purpose) -> None:
+        """Say what was agreed to, how often messages come, and how to get help and to end it (CTIA)."""
+        language = self._language(person)
+        if purpose is Purpose.OFFERS:
+            often = often_text(self._tools.week_max, language)
+            self._tell(person, "start_welcome", person.merchant_id, often=often)
+        else:
+            topic = topic_text([purpose], language)
+            self._tell(person, "topic_welcome", person.merchant_id, topic=topic)
+
+    def _disagree(self, asked: Question, person: Person) -> None:
+        """A no: nothing was agreed, nothing is said, and no later yes is one to this question."""
+        self._apply(person, ConsentEvent.NO, {asked.purpose}, wording_version=asked.wording_version)
+        self._end_questions({person.merchant_id})
+
+    def _end_questions(self, merchant_ids: AbstractSet[int]) -> None:
+        msisdn, waiting = self._mo.msisdn, self._context.questions
+        self._writes.questions_closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
+        for key in [key for key in waiting if key[0] == msisdn]:
+            waiting[key] = [asked for asked in waiting[key] if asked.merchant_id not in merchant_ids]
 
     # ------------------------------------------------------------ what they share
 
@@ -276,7 +329,7 @@ class ConsentCase(Case):
             if stopped or purpose is Purpose.OFFERS:
                 self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
             if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
-                self._writes.questions_closed.add((person.merchant_id, self._mo.msisdn))
+                self._end_questions({person.merchant_id})
         return decisions
 
     def _hold(self, person: Person, *, stopped: bool, marketing: bool = True) -> None:

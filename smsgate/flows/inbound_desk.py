@@ -15,6 +15,7 @@ from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
 from smsgate.flows.inbound_orders import OrderCase
 from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites
+from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.records import MobileOriginated
 
 # What a text says that lacks a part; whatever else it seems to say may hang on what is missing.
@@ -59,6 +60,8 @@ class Desk:
             case.commanded() or (command is not None and case.ordered_away(command, record=True))
         ):
             return
+        if self._answers_question(case, mo, reading):
+            return
         match reading.label:
             case Label.STOP:
                 case.stop(repeated=repeated)
@@ -74,6 +77,12 @@ class Desk:
                 case.help()
             case _:
                 case.unclear()
+
+    def _answers_question(self, case: _Decision, mo: MobileOriginated, reading: Reading) -> bool:
+        """Whether a double opt-in took it; a no that names an order is about that order."""
+        if reading.label in {Label.STOP, Label.AUTO} or order_numbers_in(mo.text):
+            return False
+        return case.answered_question()
 
     def rule(self, mo: MobileOriginated, reading: Reading, decided: HumanDecided) -> InboundRow:
         """Carry out what a person decided about a reply; return what is recorded, and not to be written."""

@@ -77,13 +77,7 @@ class OrderCase(ConsentCase):
     # ------------------------------------------------------------ OK
 
     def accept(self) -> None:
-        """Take an order; a yes to a double opt-in is no order, and where both wait the person is asked."""
-        if self.question:
-            if self.offer_waits:
-                self.unclear()
-            else:
-                self.agree()
-            return
+        """Take an order; what answers a double opt-in (`answered_question`) does not come here."""
         found = self._open
         if found is None:
             if person := self._first_person():
@@ -229,9 +223,6 @@ class OrderCase(ConsentCase):
             self._decline_order(number)
             return
         found = self._open
-        if self.question and not self.offer_waits:
-            self.disagree()
-            return
         if found is None:
             self.record("declined" if self._people else "nobody", person=self._first_person())
             return

@@ -76,6 +76,11 @@ async def ask(world: World, number: int, purpose: str, *, at: datetime | None = 
     await PgSubscribers(world.database, HASHES).consent(MERCHANT, draft, now)
 
 
+async def asked(world: World, number: int) -> None:
+    """Wait for the question, behind the offer."""
+    await eventually(lambda: len(world.texts_to(number)) == 2)
+
+
 def ageing(world: World, now: datetime) -> ConsentAgeing:
     ids = IdMaker(42, lambda: int(datetime.now(UTC).timestamp() * 1000))
     return ConsentAgeing(PgConsentAgeing(world.database, ids, str), ManualClock(now))
@@ -245,16 +250,65 @@ async def test_a_yes_to_the_double_opt_in_agrees_and_orders_nothing(database: Da
 
 
 async def test_a_yes_where_an_offer_and_a_question_wait_is_asked_about(database: Database) -> None:
+    """What it says to do then is taken for what it says."""
+    async with an_open_offer(database) as (world, _):
+        for number in (1, 2):
+            await ask(world, number, "location")
+        await eventually(lambda: len(world.texts_to(2)) == 2)
+        for number in (1, 2):
+            (told,) = await say(world, number, "OUI")
+            assert ("OK 1" in told, "START" in told) == (True, True)
+        assert await outcomes(world) == {"asked": 2}
+        assert [await state(world, 1, "location"), await order_numbers(world)] == ["pending", []]
+        (told,) = await say(world, 1, "START")
+        assert "position" in told
+        assert [await state(world, 1, "location"), await order_numbers(world)] == ["subscribed", []]
+        await say(world, 2, "OK 1")
+        assert await state(world, 2, "location") == "pending"
+        assert len(await order_numbers(world)) == 1
+
+
+async def test_a_no_where_an_offer_and_a_question_wait_is_one_to_both(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
         await ask(world, 1, "location")
-        await eventually(lambda: len(world.texts_to(1)) == 2)
-        await say(world, 1, "OUI")
-        assert await outcomes(world) == {"asked": 1}
-        assert [await state(world, 1, "location"), await order_numbers(world)] == ["pending", []]
-        await say(world, 1, "NON", answers=0)  # declines the offer; the question still waits
-        (told,) = await say(world, 1, "oui")
-        assert "position" in told
-        assert await state(world, 1, "location") == "subscribed"
+        await asked(world, 1)
+        await say(world, 1, "NON", answers=0)
+        assert await state(world, 1, "location") == "none"
+        await say(world, 1, "oui")  # who thinks better of the offer orders it, and agrees to nothing else
+        assert await state(world, 1, "location") == "none"
+        log = await world.rows(
+            "SELECT event, wording_version, inbound_id FROM consent_event ORDER BY consent_id"
+        )
+        assert [tuple(row)[:2] for row in log] == [("opt_in_double", "w1"), ("no", "w1")]
+
+
+async def test_nothing_but_a_clear_yes_answers_the_question_behind_an_offer_that_ended(
+    database: Database,
+) -> None:
+    texts = ["5", "OK 2", "je prends", "le rouge"]
+    async with an_open_offer(database, subscribers=len(texts)) as (world, _):
+        await world.execute("UPDATE offer_version SET expires_at = now() - interval '2 hours'")
+        for number, text in enumerate(texts):
+            await ask(world, number, "location")
+            await asked(world, number)
+            await say(world, number, text)
+            assert await state(world, number, "location") == "pending"
+            (told,) = await say(world, number, "Oui")
+            assert "position" in told
+            assert await state(world, number, "location") == "subscribed"
+        assert await order_numbers(world) == []
+
+
+async def test_a_no_behind_an_offer_that_ended_is_one_to_the_question_for_good(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await world.execute("UPDATE offer_version SET expires_at = now() - interval '2 hours'")
+        await ask(world, 1, "location")
+        await asked(world, 1)
+        await say(world, 1, "NON", answers=0)
+        assert await world.value("SELECT count(*) FROM consent_question") == 0
+        (told,) = await say(world, 1, "ok")
+        assert "terminée" in told
+        assert await state(world, 1, "location") == "none"
 
 
 async def test_a_question_that_was_asked_over_seven_days_ago_takes_no_yes(database: Database) -> None:

@@ -67,6 +67,22 @@ HAVING count(*) > 0;
 -- scope: msisdn
 DELETE FROM marketing_contact WHERE msisdn = ANY ($1::bigint[]) AND last_at < $2 AND $3::int > 0 RETURNING 1;
 
+-- name: open_offer_owners
+-- scope: report
+-- What it still says for caps is over too: it was opened before it ended.
+SELECT array_agg(msisdn) AS owner FROM (SELECT msisdn FROM open_offer WHERE expires_at < $1 LIMIT 5000) AS old
+HAVING count(*) > 0;
+
+-- name: open_offer_delete
+-- scope: msisdn
+-- Locked in the order of the number first, as claims do.
+WITH gone AS (
+    SELECT msisdn, sender FROM open_offer
+     WHERE msisdn = ANY ($1::bigint[]) AND expires_at < $2 AND $3::int > 0
+     ORDER BY msisdn, sender
+       FOR UPDATE SKIP LOCKED)
+DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender = g.sender RETURNING 1;
+
 -- name: idempotency_key_owners
 -- scope: report
 SELECT DISTINCT merchant_id AS owner FROM idempotency_key WHERE created_at < $1;

@@ -29,6 +29,7 @@ GRID = {
     E.IMPORT:           "subs subs subs paus subs subs !    !",
     E.SIMILAR_PRODUCTS: "subs pend subs paus stop subs !    !",
     E.YES:              "none subs subs paus unsu expi eras bloc",
+    E.NO:               "none none subs paus unsu expi eras bloc",
     E.START:            "subs subs subs subs subs subs subs !",
     E.STOP:             "unsu unsu unsu unsu unsu unsu eras bloc",
     E.CARRIER_STOP:     "unsu unsu unsu unsu unsu unsu eras bloc",

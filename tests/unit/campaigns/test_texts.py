@@ -13,6 +13,7 @@ from smsgate.campaigns.texts import (
     UCS2_LANGUAGES,
     field_characters_max,
     kinds,
+    often_text,
     other_yes,
     spoken,
     system_text,
@@ -38,6 +39,7 @@ USUAL: dict[str, str | int] = {
     "names": "Boxman, Discomania",
     "orders": "74170963, 74170964",
     "word": "RETRACTATION",
+    "often": "au plus 4 par semaine",
 }
 WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30, "names": "{}" * 100}
 for _name, _limit in FIELD_CHARACTERS_MAX.items():
@@ -47,7 +49,8 @@ for _name, _limit in FIELD_CHARACTERS_MAX.items():
 def usual(language: str) -> dict[str, str | int]:
     """Return what fields mostly hold; words of the language itself where a field holds those."""
     topic = topic_text(["polls", "appointments"], language)
-    return {**USUAL, "topic": topic, "word": told_word("withdraw", language)}
+    often = often_text(4, language)
+    return {**USUAL, "topic": topic, "word": told_word("withdraw", language), "often": often}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -56,6 +59,8 @@ def test_the_words_of_a_language_fit_the_places_that_texts_have_for_them(languag
     assert max(map(len, [*words, "OK 8888"])) <= field_characters_max("word", language)
     topics = topic_text(["offers", "location", "polls", "appointments"], language)
     assert len(topics) <= field_characters_max("topic", language)
+    for week_max in (None, 1_000):
+        assert len(often_text(week_max, language)) <= field_characters_max("often", language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
