@@ -32,7 +32,7 @@ COMMANDS: Final = (
     Command("fec", "billing_fec", "Write issued documents as accounting entries.", "fec"),
     Command("verify", "billing_verify", "Prove prices, charges, ledger and documents.", "verify"),
     Command("document", "billing_document", "Make a document again from its stored payload.", "document"),
-    Command("simulate", "billing_simulate", "Compute a worked case and print the answer.", "simulate"),
+    Command("simulate", "billing_simulate", "Compute a case, or a month by another list.", "simulate"),
 )
 
 app: Final = typer.Typer(

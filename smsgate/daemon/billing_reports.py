@@ -14,6 +14,7 @@ from smsgate.flows.exporting import Exporting
 from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
+from smsgate.flows.repricing import Repricing
 from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
@@ -22,6 +23,7 @@ from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
 from smsgate.store.portability import PgPortability
 from smsgate.store.reconciling import PgReconciling
+from smsgate.store.repricing import PgRepricing
 from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
 
@@ -51,4 +53,16 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
             services.clock,
         ),
         budgets=PgBudgets(database, services.ids.next),
+    )
+
+
+def repricing_of(settings: Settings, services: Services) -> Repricing:
+    database = services.database
+    return Repricing(
+        PgRepricing(database, partial(services.public_ids.encode, Kind.CAMPAIGN)),
+        Pricing(PgPriceData(database), services.clock),
+        PgPortability(database),
+        default_table(),
+        settings.billing.seller(),
+        services.clock,
     )

@@ -146,6 +146,17 @@ def test_a_message_is_priced_step_by_step(shell: Shell, tmp_path: Path) -> None:
     assert "so the message is not sent" in abroad.out
 
 
+def test_a_month_by_another_list_is_told_for_each_merchant_with_its_sum(shell: Shell) -> None:
+    name = a_list(shell)
+    found = shell.ok("billing", "simulate", "--price-list", name, "--month", "2026-10", "--json").json()
+    assert (found["price_list"], found["version"], found["merchants"]) == (name, 1, [])
+    assert (found["total"]["segments"], found["total"]["difference"]) == (0, "0.00")
+    unknown = shell.run("billing", "simulate", "--price-list", "nobody's", "--month", "2026-10")
+    assert (unknown.code, 'no price list "nobody\'s"' in unknown.err) == (1, True)
+    for arguments in ((), ("--price-list", name), ("case.json", "--month", "2026-10")):
+        assert shell.run("billing", "simulate", *arguments).code == 2
+
+
 def test_what_cannot_be_rated_is_a_usage_error(shell: Shell) -> None:
     for arguments, words in (
         (("rated", "+336", "OK"), "NUMBER: "),
