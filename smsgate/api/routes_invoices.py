@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from smsgate.api.document_files import document_of, file_routes, invoicing_in
 from smsgate.api.models import AnswerModel, CountryCode, Instant, Line, Page, PageQuery, RequestModel
 from smsgate.api.problems import ProblemType
-from smsgate.api.routing import Answer, Call, Route, Text, missing
+from smsgate.api.routing import Answer, Call, Route
 from smsgate.billing.documents import CREDITS, DocumentType
 from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import PAYMENT_DAYS_MAX
@@ -24,7 +24,6 @@ from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
 LINES_MAX: Final = 10_000  # of one credit note
-MEDIA_TYPES: Final = {"pdf": "application/pdf", "xml": "application/xml"}
 
 PROBLEMS: Final = (
     ProblemType(
@@ -158,9 +157,7 @@ class ProfileSet(ProfileAnswer):
 
 
 def invoicing(call: Call) -> Invoicing:
-    found = call.context.invoicing
-    assert found is not None
-    return found
+    return invoicing_in(call.context)
 
 
 async def document_page(call: Call, *doc_types: DocumentType) -> Answer:
@@ -184,15 +181,8 @@ async def list_prepayments(call: Call) -> Answer:
     return await document_page(call, DocumentType.PREPAYMENT)
 
 
-async def _one(call: Call, *doc_types: DocumentType) -> StoredDocument:
-    document = await invoicing(call).documents.get(call.merchant_id, call.path_id(Kind.DOCUMENT))
-    if document.row.doc_type not in doc_types:
-        raise missing()
-    return document
-
-
-async def document_detail(call: Call, doc_type: DocumentType) -> Answer:
-    return _detail(call, await _one(call, doc_type))
+async def document_detail(call: Call, *doc_types: DocumentType) -> Answer:
+    return _detail(call, await document_of(call, *doc_types))
 
 
 async def get_invoice(call: Call) -> Answer:
@@ -200,42 +190,11 @@ async def get_invoice(call: Call) -> Answer:
 
 
 async def get_credit_note(call: Call) -> Answer:
-    return _detail(call, await _one(call, *CREDITS))
+    return await document_detail(call, *CREDITS)
 
 
 async def get_prepayment(call: Call) -> Answer:
-    return _detail(call, await _one(call, DocumentType.PREPAYMENT))
-
-
-async def document_file(call: Call, form: str, *doc_types: DocumentType) -> Answer:
-    document = await _one(call, *doc_types)
-    octets = await asyncio.to_thread(invoicing(call).render, document.invoice, form)
-    name = document.row.number.replace("/", "-")
-    return Text(octets, MEDIA_TYPES[form], {"Content-Disposition": f'attachment; filename="{name}.{form}"'})
-
-
-async def get_invoice_pdf(call: Call) -> Answer:
-    return await document_file(call, "pdf", DocumentType.INVOICE)
-
-
-async def get_invoice_xml(call: Call) -> Answer:
-    return await document_file(call, "xml", DocumentType.INVOICE)
-
-
-async def get_credit_note_pdf(call: Call) -> Answer:
-    return await document_file(call, "pdf", *CREDITS)
-
-
-async def get_credit_note_xml(call: Call) -> Answer:
-    return await document_file(call, "xml", *CREDITS)
-
-
-async def get_prepayment_pdf(call: Call) -> Answer:
-    return await document_file(call, "pdf", DocumentType.PREPAYMENT)
-
-
-async def get_prepayment_xml(call: Call) -> Answer:
-    return await document_file(call, "xml", DocumentType.PREPAYMENT)
+    return await document_detail(call, DocumentType.PREPAYMENT)
 
 
 async def create_credit_note(call: Call) -> Answer:
@@ -356,26 +315,16 @@ _CLOSE_ERRORS: Final = (
 ROUTES: Final = (
     Route("GET", "/v1/invoices", list_invoices, "List invoices", _READ,
           query=PageQuery, response=Page[DocumentSummary]),
-    # Before the JSON form: its pattern would take the suffix for a part of the id.
-    Route("GET", "/v1/invoices/{id}.pdf", get_invoice_pdf, "An invoice as Factur-X", _READ,
-          media_type="application/pdf"),
-    Route("GET", "/v1/invoices/{id}.xml", get_invoice_xml, "An invoice as CII", _READ,
-          media_type="application/xml"),
+    *file_routes("/v1/invoices", "invoice", "An invoice", DocumentType.INVOICE),
     Route("GET", "/v1/invoices/{id}", get_invoice, "Read an invoice", _READ, response=DocumentDetail),
     Route("GET", "/v1/credit_notes", list_credit_notes, "List credit notes", _READ,
           query=PageQuery, response=Page[DocumentSummary]),
-    Route("GET", "/v1/credit_notes/{id}.pdf", get_credit_note_pdf, "A credit note as Factur-X", _READ,
-          media_type="application/pdf"),
-    Route("GET", "/v1/credit_notes/{id}.xml", get_credit_note_xml, "A credit note as CII", _READ,
-          media_type="application/xml"),
+    *file_routes("/v1/credit_notes", "credit_note", "A credit note", *CREDITS),
     Route("GET", "/v1/credit_notes/{id}", get_credit_note, "Read a credit note", _READ,
           response=DocumentDetail),
     Route("GET", "/v1/prepayments", list_prepayments, "List prepayment invoices", _READ,
           query=PageQuery, response=Page[DocumentSummary]),
-    Route("GET", "/v1/prepayments/{id}.pdf", get_prepayment_pdf, "A prepayment invoice as Factur-X", _READ,
-          media_type="application/pdf"),
-    Route("GET", "/v1/prepayments/{id}.xml", get_prepayment_xml, "A prepayment invoice as CII", _READ,
-          media_type="application/xml"),
+    *file_routes("/v1/prepayments", "prepayment", "A prepayment invoice", DocumentType.PREPAYMENT),
     Route("GET", "/v1/prepayments/{id}", get_prepayment, "Read a prepayment invoice", _READ,
           response=DocumentDetail),
     Route("POST", "/v1/credit_notes", create_credit_note, "Credit lines of an invoice", _OPERATOR,

@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from smsgate.api.document_files import file_routes
 from smsgate.api.models import Amount, AnswerModel, CurrencyCode, Page, PageQuery, RequestModel, written_as
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_invoices import (
     DocumentDetail,
     DocumentSummary,
     document_detail,
-    document_file,
     document_page,
     document_summary,
     invoicing,
@@ -130,14 +130,6 @@ async def get_payout(call: Call) -> Answer:
     return await document_detail(call, DocumentType.SELF_BILLED)
 
 
-async def get_payout_pdf(call: Call) -> Answer:
-    return await document_file(call, "pdf", DocumentType.SELF_BILLED)
-
-
-async def get_payout_xml(call: Call) -> Answer:
-    return await document_file(call, "xml", DocumentType.SELF_BILLED)
-
-
 _READ: Final = Scope.BILLING_READ
 _OPERATOR: Final = Scope.OPERATOR
 _ERRORS: Final = (
@@ -149,10 +141,7 @@ _ERRORS: Final = (
 ROUTES: Final = (
     Route("GET", "/v1/payouts", list_payouts, "List payouts", _READ,
           query=PageQuery, response=Page[DocumentSummary]),
-    Route("GET", "/v1/payouts/{id}.pdf", get_payout_pdf, "A payout as Factur-X", _READ,
-          media_type="application/pdf"),
-    Route("GET", "/v1/payouts/{id}.xml", get_payout_xml, "A payout as CII", _READ,
-          media_type="application/xml"),
+    *file_routes("/v1/payouts", "payout", "A payout", DocumentType.SELF_BILLED),
     Route("GET", "/v1/payouts/{id}", get_payout, "Read a payout", _READ, response=DocumentDetail),
     Route("POST", "/v1/merchants/{id}/payouts/differences", see_payout, "What a payout would say", _OPERATOR,
           request=ClosePayout, response=PayoutSeen, idempotent=False, errors=_ERRORS),

@@ -17,6 +17,7 @@ COMMANDS: Final = (
     Command(
         "commitment", "billing_commitment", "Show or set the minimum of a merchant's months.", "commitment"
     ),
+    Command("draft", "billing_draft", "Show what a month's invoice would say now.", "draft"),
     Command("close", "billing_issue", "Close a month and write its documents.", "close", "CLOSE_"),
     Command("invoice", "billing_issue", "List a merchant's documents, or show one.", "invoice", "INVOICE_"),
     Command("credit", "billing_issue", "Write a credit note.", "credit", "CREDIT_"),

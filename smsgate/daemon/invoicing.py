@@ -12,6 +12,7 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
+from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.payouts import Payouts
 from smsgate.flows.prepaying import Prepaying
@@ -21,18 +22,21 @@ from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
+from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.prepaying import PgPrepaid
 
-_FORMS: Final = {"pdf": Form.PDF, "xml": Form.CII}
+_FORMS: Final = {"pdf": Form.PDF, "xml": Form.CII, "ubl": Form.UBL, "peppol": Form.PEPPOL}
 
 
 def invoicing_of(settings: Settings, services: Services) -> Invoicing:
     seller, clock, next_id = settings.billing.seller(), services.clock, services.ids.next
     store = PgClosing(services.database, partial(services.public_ids.encode, Kind.CAMPAIGN))
+    closing = Closing(store, seller, clock, next_id, delay=settings.billing.delay)
     return Invoicing(
-        closing=Closing(store, seller, clock, next_id, delay=settings.billing.delay),
+        closing=closing,
+        forecasting=Forecasting(closing, PgForecasts(services.database), clock),
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
         commitments=Commitments(PgCommitments(services.database), clock),
         fec=Fec(PgFec(services.database), seller),

@@ -100,6 +100,16 @@ class CloseFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MonthDraft:
+    """What a month's documents would say if it were cut now; `close_at` is when it will be, or was, cut."""
+
+    merchant: BillingMerchant
+    period: Period
+    close_at: datetime
+    drafts: Sequence[Draft]
+
+
+@dataclass(frozen=True, slots=True)
 class CloseState:
     """Where a merchant's closes stand; `open_months` are cut and have no documents yet."""
 

@@ -29,6 +29,7 @@ from smsgate.flows.billing_records import (
     CutAsked,
     DocumentRow,
     Issue,
+    MonthDraft,
     Period,
     Waiting,
 )
@@ -140,6 +141,46 @@ class Closing:
                 accepted_at=period.ends_at - QUARTER_HOUR,
             )
         )
+
+    async def draft(self, merchant_id: int, month: Month) -> MonthDraft:
+        """
+        Return what the month's documents would say if it were cut now; nothing is written.
+
+        Months before it that are open count as cut at the same instant. What was paid in advance is deducted
+        at the issue and not here.
+
+        Raises:
+            Conflict: code `month_closed`.
+            DomainError: code `billing_incomplete`: seller, buyer or VAT is not known.
+            SmsgateError: the ledger and the messages do not agree.
+        """
+        merchant = await self._store.merchant(merchant_id)
+        period = await self._store.period(merchant_id, month)
+        close_at = month_bounds(month, merchant.zone_name)[1] + self._delay
+        if period is None:
+            period = await self._open_period(merchant, month)
+        else:
+            close_at = period.cut_at
+        if period.closed_at is not None:
+            raise Conflict(f"{month} is closed: its documents are issued", code="month_closed")
+        _seller, drafts = await self._drafts(merchant, period)
+        return MonthDraft(merchant, period, close_at, drafts)
+
+    async def _open_period(self, merchant: BillingMerchant, month: Month) -> Period:
+        states = await self._store.states(merchant.merchant_id)
+        if not states:
+            raise NotFound("Test merchants are not billed.")
+        now, state = self._clock.now(), states[0]
+        if state.last_cut is not None and month <= state.last_cut:
+            raise Conflict(f"{month} is closed: a later month is, too", code="month_closed")
+        due, previous_cut_at = _next_month(state), None
+        if due is not None and due < month:
+            previous_cut_at = now
+        elif state.last_cut is not None:
+            last = await self._store.period(merchant.merchant_id, state.last_cut)
+            previous_cut_at = None if last is None else last.cut_at
+        bounds = month_bounds(month, merchant.zone_name)
+        return Period(merchant.merchant_id, month, *bounds, now, previous_cut_at, None)
 
     async def step(self) -> bool:
         """Close what is due, for the daemon; what cannot be closed is told, counted and left."""

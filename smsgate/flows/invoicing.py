@@ -10,14 +10,16 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
+from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.payouts import Payouts
 
 
 @dataclass(frozen=True, slots=True)
 class Invoicing:
-    """`render` makes "pdf" or "xml" of a document; it computes for a while."""
+    """`render` makes "pdf", "xml" (CII), "ubl" or "peppol" of a document; it computes for a while."""
 
     closing: Closing
+    forecasting: Forecasting
     documents: Documents
     commitments: Commitments
     fec: Fec

@@ -10,12 +10,14 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
 from smsgate.flows.fec import Fec
+from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
 from smsgate.flows.payouts import Payouts
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
+from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.pool import Database
@@ -31,8 +33,10 @@ PROFILE: dict[str, Any] = {
 def with_invoicing(api: Api, database: Database, books: Books) -> None:
     """Have closes and documents at the instant of the books; files say what they are of."""
     next_id = api.context.ids.next
+    closing = Closing(PgClosing(database, str), SELLER, books.clock, next_id)
     api.context.invoicing = Invoicing(
-        Closing(PgClosing(database, str), SELLER, books.clock, next_id),
+        closing,
+        Forecasting(closing, PgForecasts(database), books.clock),
         Documents(PgDocuments(database), SELLER, books.clock, next_id),
         Commitments(PgCommitments(database), books.clock),
         Fec(PgFec(database), SELLER),
@@ -81,11 +85,36 @@ async def test_the_operator_closes_and_the_merchant_reads_lists_and_downloads(
     ]  # fmt: skip
     assert detail["vats"] == [{"category": "S", "rate": "20", "basis": "0.32", "amount": "0.06"}]
     assert (detail["buyer"], detail["credits"]) == ("Boxman SARL", None)
-    for form, media_type in (("pdf", "application/pdf"), ("xml", "application/xml")):
+    for form, media_type, extension in (
+        ("pdf", "application/pdf", "pdf"), ("xml", "application/xml", "xml"),
+        ("ubl", "application/xml", "ubl.xml"), ("peppol", "application/xml", "peppol.xml"),
+    ):  # fmt: skip
         answer = await caller.get(f"/v1/invoices/{summary['id']}.{form}")
         assert (answer.status, answer.body) == (200, f"{form} of F-2026-000001")
         assert answer.headers["Content-Type"] == media_type
-        assert answer.headers["Content-Disposition"] == f'attachment; filename="F-2026-000001.{form}"'
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="F-2026-000001.{extension}"'
+
+
+async def test_a_month_is_drafted_before_its_close_and_not_after_it(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, merchant_id = await a_merchant(api, books)
+    await books.prices((31, "mt", "20810", 50_000), list_id=3, basis="delivered")
+    await books.take(merchant_id, 2, item=(31, 50_000), by_receipt=True)
+    draft = (await caller.get("/v1/invoice_drafts/2026-10")).body
+    (invoice,) = draft["drafts"]
+    assert (invoice["net"], invoice["vat"], invoice["gross"]) == ("0.32", "0.06", "0.38")
+    assert (invoice["currency"], invoice["credit_note"], len(invoice["lines"])) == ("EUR", False, 1)
+    (late,) = draft["late_receipts"]
+    assert (late["messages"], late["awaited"], late["expected_late"]) == (2, "0.10", "0.00")
+    assert (await caller.get("/v1/invoices")).body["data"] == []
+    assert (await close(api, caller)).status == 200
+    closed = await caller.get("/v1/invoice_drafts/2026-10")
+    assert (closed.status, closed.code) == (409, "month_closed")
+    assert (await caller.get("/v1/invoice_drafts/2026-13")).code == "month_invalid"
+    stranger, _ = await a_merchant(api, books)
+    own = (await stranger.get("/v1/invoice_drafts/2026-10")).body
+    assert (own["drafts"][0]["lines"][0]["quantity"], own["late_receipts"]) == (7, [])
 
 
 async def test_a_credit_note_is_the_operators_to_write_and_the_merchants_to_read(
