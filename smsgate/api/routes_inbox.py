@@ -104,7 +104,8 @@ def _decision(call: Call, decision: Decision) -> HumanDecision:
 ROUTES: Final = (
     Route("GET", "/v1/inbox", list_inbox, "List replies that wait for a person", Scope.READ, query=InboxQuery,
           response=Page[InboxReply],
-          description="Replies that no rule could read, came in part, or dispute an order; newest first."),
+          description="Replies that no rule could read, came in part, dispute an order, blocked a number or "
+                      "ask to come back from a block; newest first."),
     Route("GET", "/v1/inbox/{id}", get_reply, "Read a reply of the inbox", Scope.READ, response=InboxReply),
     Route("POST", "/v1/inbound_messages/{id}/reclassify", reclassify, "Decide about a reply of the inbox",
           Scope.ORDERS, request=Reclassify, response=InboxReply,

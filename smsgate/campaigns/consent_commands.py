@@ -112,15 +112,6 @@ def pause_days(text: str) -> int | None:
     return None
 
 
-def block_reason(text: str) -> str | None:
-    """Return why nobody may write any more: wrong_person, death, child, complaint; or None."""
-    flat = f" {' '.join(_words(text))} "
-    for reason, phrases in _table()["blocked"].items():
-        if any(f" {phrase} " in flat for phrase in phrases):
-            return str(reason)
-    return None
-
-
 def _purpose(word: str) -> Purpose | None:
     for purpose, words in _table()["purposes"].items():
         if word in words:

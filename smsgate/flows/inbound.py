@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from smsgate.billing.networks import NetworkTable
+from smsgate.campaigns.blocks import block_case
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.campaigns.reply_words import vocabulary
@@ -280,7 +281,7 @@ class Intake:
         if not said and not takers:
             return InboundWrites()
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
-        mentioning = {each.mo.msisdn for each in said if may_command(each.mo.text)}
+        mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
         context = await group.context([each.mo for each in said], numbers, sorted(mentioning), since)
         context.takers = takers
@@ -368,3 +369,9 @@ class Intake:
         for carrier_id, group in acks.items():
             if (carrier := self._carriers.get(carrier_id)) is not None:
                 carrier.acknowledge(group, status)
+
+
+def _asks_for_orders(said: Said) -> bool:
+    """Return whether the person's orders have to be read: a command, or a STOP that is a case."""
+    text, stop = said.mo.text, said.reading is not None
+    return may_command(text) or (stop and block_case(text) is not None)

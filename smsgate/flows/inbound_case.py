@@ -98,9 +98,11 @@ class Case:
         person: Person | None = None,
         order_id: int | None = None,
         merchant_id: int | None = None,
+        reason: str = "",
     ) -> None:
-        """Write the MO for the merchant that it concerns, and tell the shop."""
+        """Write the MO for the merchant that it concerns, and tell the shop; no `reason`: the reading's."""
         reading = self._reading
+        reason = reason or reading.reason
         if merchant_id is None and found is None and person is None and self._open is not None:
             found = self._open
         if merchant_id is None:
@@ -121,7 +123,7 @@ class Case:
                 label=reading.label.value,
                 quantity=reading.quantity,
                 outcome=outcome,
-                reason=reading.reason,
+                reason=reason,
                 rules_version=reading.rules_version,
             )
         )
@@ -140,7 +142,7 @@ class Case:
                 "label": reading.label.value,
                 "quantity": reading.quantity,
                 "outcome": outcome,
-                "reason": reading.reason,
+                "reason": reason,
             },
         )
 

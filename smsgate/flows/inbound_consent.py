@@ -21,7 +21,6 @@ from smsgate.campaigns.consent_commands import (
     ALL_PURPOSES,
     StopCommand,
     StopReach,
-    block_reason,
     named_merchants,
     pause_days,
     reach_on,
@@ -81,9 +80,6 @@ class ConsentCase(Case):
     def stop(self, *, repeated: bool) -> None:
         """End messages of the merchants and purposes that the text names, or of all that may write here."""
         everyone = self._context.people.get(self._mo.msisdn, [])
-        if (reason := block_reason(self._mo.text)) is not None:
-            self._block(everyone, reason, repeated=repeated)
-            return
         command = stop_command(self._mo.text, self._names(everyone))
         people = self._reached(command, everyone)
         if repeated and not any(
@@ -129,22 +125,6 @@ class ConsentCase(Case):
         else:
             topic = topic_text(sorted(command.purposes), self._language(first))
             self._tell(first, "stop_topic", first.merchant_id, shop=shops, topic=topic)
-
-    def _block(self, everyone: Sequence[Person], reason: str, *, repeated: bool) -> None:
-        """Wrong person, death, child, complaint: no merchant writes to this number any more."""
-        if repeated and all(person.offers_state is ConsentState.BLOCKED for person in everyone):
-            return
-        self._writes.blocked[self._mo.msisdn] = reason
-        blocked = [person for person in everyone if person.offers_state is not ConsentState.BLOCKED]
-        for person in everyone:
-            self._apply(person, ConsentEvent.COMPLAINT, ALL_PURPOSES, reason=reason)
-            self._count(person.merchant_id, "stops")
-            self.record("blocked", person=person)
-        if not everyone:
-            self.record("nobody")
-        if blocked and reason != "death":
-            self._tell(blocked[0], "apology", blocked[0].merchant_id)
-        self._close_offers({person.merchant_id for person in everyone}, plain=True)
 
     def _close_offers(self, merchant_ids: set[int], *, plain: bool) -> None:
         """No OK after a STOP orders anything, whatever sender number the offer came from."""

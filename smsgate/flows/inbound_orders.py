@@ -29,8 +29,8 @@ from smsgate.campaigns.orders import (
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.campaigns.texts import other_yes, told_word
 from smsgate.campaigns.withdrawal import has_right, withdraw_until
+from smsgate.flows.inbound_blocks import BlockingCase
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
-from smsgate.flows.inbound_consent import ConsentCase
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
@@ -57,7 +57,7 @@ _OUTCOMES: Final = {
 }
 
 
-class OrderCase(ConsentCase):
+class OrderCase(BlockingCase):
     """Every change of an order goes through `_move`: the tables of campaigns/orders.py decide."""
 
     def __init__(

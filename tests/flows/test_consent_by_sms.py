@@ -178,12 +178,38 @@ async def test_wrong_person_blocks_the_number_for_all_and_is_answered_once(datab
         assert "désolé" in told
         assert [await state(world, 1), await state(world, 1, merchant_id=OTHER)] == ["blocked", "blocked"]
         await say(world, 1, "mauvais numéro", answers=0)
-        await say(world, 2, "Il est décédé", answers=0)
-        assert await state(world, 2) == "blocked"
-        assert await say(world, 1, "START", answers=0) == []  # a complaint is not taken back by a word
+        (told,) = await say(world, 1, "START")  # a block is not taken back by a word, and says so
+        assert "bloqué" in told
         assert await state(world, 1) == "blocked"
+        cases = await world.rows(
+            "SELECT outcome, reason FROM inbound_message WHERE merchant_id = $1 ORDER BY inbound_id", MERCHANT
+        )
+        assert [row["outcome"] for row in cases] == ["blocked", "blocked", "start_refused"]
+        assert "mauvais numero" in cases[0]["reason"]
+
+
+async def test_a_number_that_is_another_persons_ends_consent_and_lets_the_new_one_agree(
+    database: Database,
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "OK")
+        [number] = await order_numbers(world)
+        await say(world, 1, "Stop, j'ai récupéré ce numéro", answers=0)
+        assert await state(world, 1) == "expired"
+        row = (await world.rows("SELECT outcome, reason FROM inbound_message WHERE label = 'stop'"))[0]
+        assert row["outcome"] == "reassigned"
+        assert number in row["reason"]  # what is open, the shop has to reach its buyer about
+        assert await world.value("SELECT count(*) FROM suppression") == 0
+        await say(world, 1, "START")
+        assert await state(world, 1) == "subscribed"
+
+
+async def test_death_is_answered_by_silence(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "Mauvais numéro")
+        await say(world, 2, "Il est décédé", answers=0)
         reasons = [each["reason"] for each in await events(world, "consent.revoked")]
-        assert reasons == ["wrong_person", "wrong_person", "death", "death"]
+        assert reasons == ["wrong_person", "death"]
 
 
 async def test_start_on_a_shared_number_asks_for_a_name_and_takes_it(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 -- name: inbox_page
 -- scope: merchant
--- Settled: the person has said something since that could be read; a dispute is settled by nobody but a human.
+-- Settled: the person has said something since that could be read; a dispute or a block is settled by nobody but a human.
 SELECT i.inbound_id, i.msisdn, i.destination, i.text, i.subscriber_id, i.campaign_id, i.message_id, i.order_id, i.label,
     i.quantity, i.outcome, i.reason, i.rules_version, i.received_at, i.inbound_id AS page_id, d.verdict,
     d.quantity AS decided_quantity, d.outcome AS decided_outcome, d.order_id AS decided_order_id, d.decided_by, d.key_id,
@@ -10,15 +10,16 @@ SELECT i.inbound_id, i.msisdn, i.destination, i.text, i.subscriber_id, i.campaig
 FROM inbound_message i
 LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
 CROSS JOIN LATERAL (
-    SELECT i.outcome <> 'disputed' AND EXISTS (
+    SELECT i.outcome NOT IN ('disputed', 'blocked', 'reassigned', 'start_refused') AND EXISTS (
         SELECT FROM inbound_message y
         WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
             AND y.destination = i.destination
             AND y.outcome NOT IN ('asked', 'incomplete', 'repetition', 'ignored', 'handed_over')
     ) AS settled
 ) n
-WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN ('asked', 'incomplete', 'repetition', 'disputed')
-    AND i.label NOT IN ('help', 'start') AND i.msisdn <> 0
+WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN (
+        'asked', 'incomplete', 'repetition', 'disputed', 'blocked', 'reassigned', 'start_refused')
+    AND (i.label NOT IN ('help', 'start') OR i.outcome = 'start_refused') AND i.msisdn <> 0
     AND ($4::text IS NULL OR $4 = CASE WHEN d.inbound_id IS NOT NULL THEN 'decided' WHEN n.settled THEN 'settled'
         ELSE 'open' END)
 ORDER BY i.inbound_id DESC

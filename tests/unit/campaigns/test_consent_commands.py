@@ -14,7 +14,6 @@ from smsgate.campaigns.consent_commands import (
     DatedReach,
     StopCommand,
     StopReach,
-    block_reason,
     named_merchants,
     pause_days,
     reach_on,
@@ -75,7 +74,6 @@ def test_a_stop_that_names_something_is_read_as_a_stop(text: str) -> None:
 def test_whatever_is_said_a_command_ends_at_least_one_purpose_and_never_fails(text: str) -> None:
     assert stop_command(f"STOP {text}", NAMES).purposes
     pause_days(text)
-    block_reason(text)
     named_merchants(start_name(text), NAMES)
 
 
@@ -103,40 +101,8 @@ def test_a_pause_lasts_as_long_as_it_says_and_a_day_when_it_says_nothing(text: s
     assert days is None or 1 <= days <= PAUSE_DAYS_MAX
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("Wrong number!", "wrong_person"),
-        ("mauvais numéro", "wrong_person"),
-        ("My husband passed away last week", "death"),
-        ("Il est décédé", "death"),
-        ("this is a phone of a kid, he is a minor", "child"),
-        ("Das ist ein Kind", "child"),
-        ("I will file a complaint", "complaint"),
-        ("je vais vous signaler à la CNIL", "complaint"),
-        ("Verkeerd nummer, stop", "wrong_person"),
-        ("Zły numer, proszę nie pisać", "wrong_person"),
-        ("Vous: Неправильный номер", "wrong_person"),
-        ("الرقم خطأ", "wrong_person"),
-        ("O meu marido faleceu", "death"),
-        ("Min mor er død", "death"),
-        ("Hän on alaikäinen", "child"),
-        ("Reşit değil, yazmayın", "child"),
-        ("Złożę skargę: UOKiK", "complaint"),
-        ("ødelagt telefon", None),
-        ("STOP", None),
-        ("child prices?", None),
-        ("numéro de commande", None),
-    ],
-)
-def test_a_case_is_told_from_a_wish(text: str, reason: str | None) -> None:
-    assert block_reason(text) == reason
-
-
 def test_the_words_are_written_as_they_are_compared() -> None:
     words = table("consent_words.toml")
-    phrases = [phrase for listed in words["blocked"].values() for phrase in listed]
-    assert all(block_reason(phrase) is not None for phrase in phrases)
     for purpose, listed in words["purposes"].items():
         for word in listed:
             assert stop_command(f"STOP {word}", {}).purposes == {Purpose(purpose)}
