@@ -73,12 +73,12 @@ class Recount:
             elif arrived or item.basis is Basis.SUBMIT:
                 self._segments[item.item_id, vat] += count
 
-    def add_received(self, networks: Sequence[str], vat: Vat) -> None:
-        """Take replies: each is one segment."""
-        for network, count in Counter(networks).items():
+    def add_received(self, networks: Sequence[str], segments: Sequence[int], vat: Vat) -> None:
+        """Take replies."""
+        for (network, each), count in Counter(zip(networks, segments, strict=True)).items():
             item = self._version.lookup(Direction.MO, network)
             if item is not None:
-                self._segments[item.item_id, vat] += count
+                self._segments[item.item_id, vat] += each * count
 
     @property
     def segments(self) -> int:

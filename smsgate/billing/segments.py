@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import Invalid, TextError
 from smsgate.protocol.gsm0338 import encode_gsm
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsgate.protocol.gsm0338 import Encoding
+
+
+SHORT: Final = 70  # characters: at most 140 septets, at most 70 UTF-16 units where none is of a pair
+FIRST_SURROGATE: Final = "\ud800"
 
 
 def segments_of(text: str) -> int:
@@ -24,6 +28,8 @@ def segments_of(text: str) -> int:
     Raises:
         Invalid: code `text_invalid`: half a surrogate pair, which no alphabet carries.
     """
+    if len(text) <= SHORT and max(text, default="") < FIRST_SURROGATE:
+        return 1
     encoding, widths = _widths(text)
     total = sum(widths)
     if total <= capacity(encoding, header_octets()):

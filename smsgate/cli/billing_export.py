@@ -14,7 +14,6 @@ import orjson
 import typer
 
 from smsgate.api.routes_usage import as_statement
-from smsgate.billing.networks import default_table
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
 from smsgate.cli.examples import examples
@@ -24,13 +23,11 @@ from smsgate.cli.output import JsonOption, say, show_json
 from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
-from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage import Usage, UsageStatement
 from smsgate.invoicing.tables import ParquetRows, XlsxSummary
 from smsgate.money import check_currency
 from smsgate.store.offers import PgOffers
-from smsgate.store.portability import PgPortability
-from smsgate.store.usage import PgPriceData, PgUsage
+from smsgate.store.usage import PgUsage
 from smsgate.store.usage_records import PgUsageRecords
 
 HELP: Final = (
@@ -105,11 +102,7 @@ async def statement_of(services: Services, slug: str, month: str, currency: str 
 
 
 def exporting_of(services: Services) -> Exporting:
-    database = services.database
-    pricing = Pricing(PgPriceData(database), services.clock)
-    return Exporting(
-        PgUsageRecords(database), PgPortability(database), pricing, default_table(), services.public_ids
-    )
+    return Exporting(PgUsageRecords(services.database), services.public_ids)
 
 
 def _write_records(

@@ -161,12 +161,18 @@ def reverse(
 
     async def work(services: Services) -> int:
         row = await merchant_of(services, merchant)
-        ids = [services.public_ids.decode(Kind.MESSAGE, text) for text in messages]
+        ids = [services.public_ids.decode(_kind(text), text) for text in messages]
         reversing = Reversing(PgReversals(services.database, services.ids.next), services.clock)
         return await reversing.reverse(row.merchant_id, ids, reason)
 
     count = with_settings(settings, work)
     say(f"{count} charges given back" if count else "Nothing was charged, or all was given back before")
+
+
+def _kind(text: str) -> Kind:
+    """Return what is given back: a message, or a reply."""
+    reply = text.startswith(f"{Kind.INBOUND_MESSAGE.value}_")
+    return Kind.INBOUND_MESSAGE if reply else Kind.MESSAGE
 
 
 def _line(text: str) -> tuple[int, int]:

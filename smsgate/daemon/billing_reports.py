@@ -38,16 +38,13 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
     return BillingReports(
         explaining=Explaining(
             PgExplaining(database, partial(public_ids.encode, Kind.POSTING)),
-            ported,
-            pricing,
-            networks,
             public_ids,
             settings.billing.seller(),
         ),
         reconciling=Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next),
         margins=Margins(PgMargins(database), pricing, services.clock, cost_lists),
         usage_files=UsageFiles(
-            Exporting(PgUsageRecords(database), ported, pricing, networks, public_ids),
+            Exporting(PgUsageRecords(database), public_ids),
             PgOffers(database).merchant,
             settings.node.state_dir / USAGE_FILES,
             services.clock,

@@ -22,20 +22,19 @@ from smsgate.billing.documents import DocumentType
 from smsgate.billing.invoices import Party
 from smsgate.billing.issuing import Seller
 from smsgate.billing.periods import Month, month_of
-from smsgate.billing.postings import PostingKey, posting
-from smsgate.billing.prices import Basis, Direction, PriceItem
+from smsgate.billing.prices import Basis, Direction, PriceBook, PriceItem
 from smsgate.clock import ManualClock
+from smsgate.demo.case_replies import CaseReplies
 from smsgate.errors import Invalid, SmsgateError
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import BATCH_MAX, Batch
 from smsgate.flows.closing import Closing
-from smsgate.flows.ledger import ledger_lines
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.records import Lane
 from smsgate.flows.reversals import MESSAGES_MAX, Reversing
 from smsgate.flows.sending_limits import SendingLimits
-from smsgate.ids import EPOCH_MS, first_id_at, quarter_hour_of
+from smsgate.ids import EPOCH_MS, first_id_at
 from smsgate.money import micros_per_minor
 from smsgate.security.public_ids import KEY_LENGTH, PublicIds
 from smsgate.store import flushing, worked_case
@@ -105,6 +104,7 @@ class _Story:
         self._closing = Closing(self._store, SELLER, self._clock, self._own_id)
         self._reversing = Reversing(PgReversals(database, self._own_id), self._clock)
         self._pricing = Pricing(PgPriceData(database), self._clock)
+        self._replies = CaseReplies(database, self._clock, self._own_id, CARRIER, MSISDN)
 
     async def write_terms(self) -> None:
         """Write merchant, prices and days, and load the prices as the daemon does."""
@@ -243,6 +243,11 @@ class _Story:
         ]
 
     def _price(self, message: Message) -> tuple[PriceItem, str] | None:
+        book = self._book(message)
+        item = book.lookup(message.accepted_at, message.direction, message.network)
+        return None if item is None else (item, book.currency)
+
+    def _book(self, message: Message) -> PriceBook:
         lists = self._terms.lists
         name = message.price_list
         if name is None and len(lists) == 1:
@@ -251,8 +256,7 @@ class _Story:
             raise Invalid(f"message {message.name} names no price list of the case", code="case_invalid")
         book = self._pricing.book(self._base + lists[name].list_id)
         assert book is not None
-        item = book.lookup(message.accepted_at, message.direction, message.network)
-        return None if item is None else (item, book.currency)
+        return book
 
     def _message_ids(self, message: Message) -> list[int]:
         unix_ms = int(message.accepted_at.timestamp() * 1000)
@@ -269,11 +273,11 @@ class _Story:
     async def _take(self, sent: _Sent) -> None:
         """Have the carrier take an MT, or receive an MO."""
         if sent.message.direction is Direction.MO:
-            now = self._clock.now()
-            await worked_case.write_replies(
-                self._database, self._merchant_id, sent.message_ids, CARRIER, MSISDN, now
-            )
-            await self._receive_mo(sent, len(sent.message_ids))
+            message = sent.message
+            await self._replies.receive(
+                self._merchant_id, sent.message_ids, network=message.network, book=self._book(message),
+                segments=message.segments, received_at=message.accepted_at,
+            )  # fmt: skip
             return
         for batch in self._batches(sent):
             smsc_ids = [b"%x" % message_id for message_id in batch.message_ids]
@@ -303,26 +307,11 @@ class _Story:
         for messages in owed:
             await self._give_back(sent, messages)
 
-    async def _receive_mo(self, sent: _Sent, count: int) -> None:
-        """Post MOs as the intake does; below zero they are given back."""
-        message, item = sent.message, sent.item
-        key = PostingKey(self._merchant_id, None, item.item_id, sent.currency, None, None, None)
-        segments = count * message.segments
-        made = posting(key, count, segments, item.unit_micros * segments, 0)
-        accepted_at = datetime.fromtimestamp(quarter_hour_of(sent.message_ids[0]), UTC)
-        lines = ledger_lines(made, self._own_id(), "mo", CARRIER, self._clock.now(), accepted_at)
-        async with self._database.bulk_transaction() as connection:
-            await flushing.insert_postings(connection, lines)
-
     async def _give_back(self, sent: _Sent, messages: int | None) -> None:
         """Give some of a message back, or all that are left; what is not charged yet waits for its charge."""
         left = sent.message_ids[sent.back :]
         wanted = left if messages is None else left[:messages]
         if not wanted:
-            return
-        if sent.message.direction is Direction.MO:
-            await self._receive_mo(sent, -len(wanted))
-            sent.back += len(wanted)
             return
         done = 0
         for first in range(0, len(wanted), MESSAGES_MAX):

@@ -16,12 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from smsgate.billing.networks import NetworkTable
 from smsgate.billing.periods import Month, month_bounds
 from smsgate.billing.prices import Direction
 from smsgate.billing.usage_rows import COLUMNS, UsageRow, UsageSums, csv_header, csv_lines
 from smsgate.flows.commerce_records import MerchantProfile
-from smsgate.flows.pricing import Pricing
 from smsgate.ids import unix_ms_of
 from smsgate.money import micros_to_text
 from smsgate.protocol.receipt_states import ReceiptState
@@ -52,12 +50,19 @@ class ChargedMessage(NamedTuple):
 
 
 class ReceivedMessage(NamedTuple):
+    """One reply that is charged."""
+
     inbound_id: int
     campaign_id: int | None
     external_id: str
     received_at: datetime
     msisdn: int
     destination: str
+    network: str
+    segments: int
+    unit_micros: int
+    sell_micros: int
+    item_id: int
 
 
 class LedgerSum(NamedTuple):
@@ -79,7 +84,7 @@ class Contradiction(NamedTuple):
 class UsageSnapshot(Protocol):
     def charged(self, currency: str) -> AsyncIterator[Sequence[ChargedMessage]]: ...
 
-    def received(self) -> AsyncIterator[Sequence[ReceivedMessage]]: ...
+    def received(self, currency: str) -> AsyncIterator[Sequence[ReceivedMessage]]: ...
 
     async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
         """Return the month's sums; `before`: without what was recorded then or later."""
@@ -96,10 +101,6 @@ class UsageRecordStore(Protocol):
     ) -> AbstractAsyncContextManager[UsageSnapshot]:
         """Open what the month looks like now; everything read from it is of one instant."""
         ...
-
-
-class PortedNumbers(Protocol):
-    async def lookup(self, msisdns: Sequence[int]) -> dict[int, str]: ...
 
 
 class RowWriter(Protocol):
@@ -151,15 +152,9 @@ class Exporting:
     def __init__(
         self,
         store: UsageRecordStore,
-        ported: PortedNumbers,
-        pricing: Pricing,
-        networks: NetworkTable,
         public_ids: PublicIds,
     ) -> None:
         self._store = store
-        self._ported = ported
-        self._pricing = pricing
-        self._networks = networks
         self._public_ids = public_ids
 
     async def write(
@@ -178,7 +173,6 @@ class Exporting:
         """
         merchant = question.merchant
         starts_at, ends_at = month_bounds(question.month, merchant.timezone)
-        await self._pricing.refresh()
         sums = UsageSums()
         rows_to = writer(path)
         async with self._store.snapshot(merchant.merchant_id, starts_at, ends_at) as snapshot:
@@ -186,8 +180,8 @@ class Exporting:
                 rows = self._sent_rows(charged, question.currency)
                 sums.add(rows)
                 rows_to.write(rows)
-            async for received in snapshot.received():
-                rows = await self._received_rows(received, question)
+            async for received in snapshot.received(question.currency):
+                rows = self._received_rows(received, question.currency)
                 sums.add(rows)
                 rows_to.write(rows)
             ledger = await snapshot.ledger(question.currency)
@@ -241,32 +235,19 @@ class Exporting:
             for public, message in zip(ids, messages, strict=True)
         ]
 
-    async def _received_rows(
-        self, messages: Sequence[ReceivedMessage], question: ExportQuestion
-    ) -> list[UsageRow]:
-        """Price replies as they were priced when they came; a reply without a price is free and no row."""
-        book = self._pricing.book_of(question.merchant.merchant_id)
-        if book is None or book.currency != question.currency:
-            return []
-        ported = await self._ported.lookup([message.msisdn for message in messages])
+    def _received_rows(self, messages: Sequence[ReceivedMessage], currency: str) -> list[UsageRow]:
         ids = self._public_ids.encode_many(Kind.INBOUND_MESSAGE, [message.inbound_id for message in messages])
+        items = self._named(Kind.PRICE_ITEM, {message.item_id for message in messages})
         campaigns = self._named(Kind.CAMPAIGN, {m.campaign_id for m in messages if m.campaign_id is not None})
-        rows: list[UsageRow] = []
-        networks = self._networks.column([message.msisdn for message in messages])
-        for public, message, network in zip(ids, messages, networks, strict=True):
-            asked = ported.get(message.msisdn, network)
-            item = book.lookup(message.received_at, Direction.MO, asked)
-            if item is not None:
-                campaign = message.external_id or campaigns.get(message.campaign_id, "")
-                rows.append(
-                    UsageRow(
-                        public, 0, Direction.MO, campaign, message.received_at, message.received_at,
-                        message.msisdn, message.destination, item.network, 1, item.unit_micros,
-                        item.unit_micros, book.currency,
-                        self._public_ids.encode(Kind.PRICE_ITEM, item.item_id), "",
-                    )
-                )  # fmt: skip
-        return rows
+        return [
+            UsageRow(
+                public, 0, Direction.MO, message.external_id or campaigns.get(message.campaign_id, ""),
+                message.received_at, message.received_at, message.msisdn, message.destination,
+                message.network, message.segments, message.unit_micros, message.sell_micros, currency,
+                items[message.item_id], "",
+            )
+            for public, message in zip(ids, messages, strict=True)
+        ]  # fmt: skip
 
     def _named(self, kind: Kind, ids: set[int]) -> dict[int | None, str]:
         ordered = sorted(ids)
@@ -326,6 +307,7 @@ def _told(sums: Mapping[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
     return [
         {"direction": direction, "messages": rows, "segments": segments, "amount": micros_to_text(micros)}
         for direction, (rows, segments, micros) in sorted(sums.items())
+        if rows or segments or micros  # else all was given back
     ]
 
 

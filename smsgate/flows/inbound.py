@@ -72,7 +72,7 @@ class Intake:
         self._store = store
         self._carriers = carriers
         self._prices = prices
-        self._charges = ReplyCharges(prices, networks, tools.ids, clock)
+        self._charges = ReplyCharges(prices, networks, tools.ids.next, clock)
         self._tools = tools
         self._stops = stops
         self._wakeups = wakeups

@@ -146,6 +146,14 @@ class InboundRow:
     rules_version: str
 
 
+class ReplyCharge(NamedTuple):
+    """What a row is charged; `item_id` 0: nothing."""
+
+    segments: int
+    item_id: int
+    micros: int
+
+
 @dataclass(frozen=True, slots=True)
 class ConsentRow:
     merchant_id: int
@@ -207,6 +215,7 @@ class InboundWrites:
     """Everything that a group of MOs changes."""
 
     rows: list[InboundRow] = field(default_factory=list)
+    charges: list[ReplyCharge] = field(default_factory=list)  # of each row, in their order
     consents: list[ConsentRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     order_steps: list[OrderStepRow] = field(default_factory=list)

@@ -78,7 +78,9 @@ def ledger_lines(
     ]
 
 
-def charge_lines(posting_id: int, charge: Charge, count: int, at: datetime) -> list[PostingLine]:
+def charge_lines(
+    posting_id: int, charge: Charge, count: int, at: datetime, direction: str = "mt"
+) -> list[PostingLine]:
     """Return the lines of `count` messages, below zero given back; a side without an item is not charged."""
     key = PostingKey(
         charge.merchant_id,
@@ -93,4 +95,4 @@ def charge_lines(posting_id: int, charge: Charge, count: int, at: datetime) -> l
         key, count, count * charge.segments, charge.sell_micros * count, charge.cost_micros * count
     )
     accepted_at = datetime.fromtimestamp(charge.quarter_hour, UTC)
-    return ledger_lines(made, posting_id, "mt", charge.carrier_id, at, accepted_at)
+    return ledger_lines(made, posting_id, direction, charge.carrier_id, at, accepted_at)

@@ -362,6 +362,12 @@ class Ids(Protocol):
     def block(self, size: int) -> int: ...
 
 
+class PortedNumbers(Protocol):
+    async def lookup(self, msisdns: Sequence[int]) -> dict[int, str]:
+        """Return the network of each number that moved to another one."""
+        ...
+
+
 class PublicIdText(Protocol):
     """Opaque public ids (smsgate.security.public_ids)."""
 

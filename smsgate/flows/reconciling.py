@@ -29,7 +29,7 @@ from smsgate.billing.reconciliation import (
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import Page, PageAsk
-from smsgate.flows.exporting import PortedNumbers
+from smsgate.flows.ports import PortedNumbers
 
 # Rows of one id, which are paired together: a carrier that gives no ids gives all its messages the same.
 SAME_ID_MAX: Final = 10_000

@@ -24,7 +24,7 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, Invalid, NotFound, SmsgateError, StoreUnavailable
 from smsgate.flows.billing_records import BillingMerchant, CloseFacts, CloseState, Period
 from smsgate.flows.closing import check_facts
-from smsgate.flows.exporting import PortedNumbers
+from smsgate.flows.ports import PortedNumbers
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
 
@@ -52,8 +52,8 @@ class RepricingStore(Protocol):
 
     def received(
         self, merchant_id: int, starts_at: datetime, ends_at: datetime
-    ) -> AsyncIterator[Sequence[int]]:
-        """Yield the numbers that replies came from."""
+    ) -> AsyncIterator[Sequence[tuple[int, int]]]:
+        """Yield replies: the number that each came from, and its segments."""
         ...
 
 
@@ -211,8 +211,9 @@ class Repricing:
                 charged += sum(
                     row.segments for row in sent if row.delivered or row.basis == Basis.SUBMIT.value
                 )
-            async for msisdns in self._store.received(merchant_id, span.starts_at, span.ends_at):
-                recount.add_received(await self._networks_of(msisdns), span.vat)
+            async for received in self._store.received(merchant_id, span.starts_at, span.ends_at):
+                networks = await self._networks_of([msisdn for msisdn, _segments in received])
+                recount.add_received(networks, [segments for _msisdn, segments in received], span.vat)
         return recount, charged
 
     async def _networks_of(self, msisdns: Sequence[int]) -> list[str]:

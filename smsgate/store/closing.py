@@ -187,10 +187,18 @@ async def _charges(connection: Connection, period: Period, zone_name: str) -> li
 async def _proof(
     connection: Connection, merchant_id: int, month: Month, zone_name: str, kept_from: datetime
 ) -> Proof:
-    """Return a month of acceptance as the ledger has it, and as its message rows make it, or made it."""
+    """
+    Return a month of acceptance as the ledger has it, and as the rows of messages and replies make it.
+
+    Of days whose message rows are dropped the sums that were kept stand for them.
+    """
     starts_at, ends_at = month_bounds(month, zone_name)
+    replies = await connection.fetch(
+        _SQL["replies_of_month"], merchant_id, starts_at, ends_at, _first_id(starts_at - CLOCKS_APART)
+    )
+    known = not any(row["unknown"] for row in replies)
     ledger = await connection.fetch(
-        _SQL["ledger_of_month"], merchant_id, starts_at, ends_at, starts_at - CLOCKS_APART, kept_from
+        _SQL["ledger_of_month"], merchant_id, starts_at, ends_at, starts_at - CLOCKS_APART, kept_from, known
     )
     first, end = _first_id(starts_at), _first_id(ends_at)
     messages = _sums(await connection.fetch(_SQL["messages_of_month"], merchant_id, first, end))
@@ -210,6 +218,8 @@ async def _proof(
         for item_id, (segments, micros) in sums.items():
             had = messages.get(item_id, (0, 0))
             messages[item_id] = had[0] + sign * segments, had[1] + sign * micros
+    if known:
+        messages |= _sums(replies)
     return Proof(month, _item_sums(_sums(ledger)), _item_sums(messages))
 
 

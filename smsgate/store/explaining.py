@@ -32,15 +32,16 @@ from smsgate.billing.prices import Basis, Direction, PriceItem
 from smsgate.billing.tiers import ladder_from_json
 from smsgate.billing.vat import Vat
 from smsgate.errors import NotFound
-from smsgate.flows.explaining import MISSING, Asked, Reply
+from smsgate.flows.explaining import MISSING, Asked
 from smsgate.flows.exporting import accepted_at_of
+from smsgate.flows.inbound_charges import quarter_of
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
 from smsgate.ids import quarter_hour_of
 from smsgate.money import minor_to_text
 from smsgate.protocol.commands import status_text
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
-from smsgate.store.closing import first_day, month_of_day
+from smsgate.store.closing import ALWAYS, first_day, month_of_day
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 
@@ -48,6 +49,9 @@ _SQL: Final = load("explaining")
 _BILLING: Final = load("billing")
 _FINALS: Final = sorted(FINAL)
 CLOCKS_APART: Final = timedelta(days=1)  # an entry's instant may be of another node's clock
+REPLIES_LATE: Final = timedelta(
+    days=2
+)  # parts that wait for others are decided after 30 s, or after a restart
 RECEIPTS_LATE: Final = timedelta(days=40)  # one that waited for its message is posted when it is matched
 
 Items = Mapping[int, Priced]
@@ -65,13 +69,6 @@ class PgExplaining:
         async with self._database.report() as connection:
             found: int | None = await connection.fetchval(_SQL[name], id_)
         return found
-
-    async def reply(self, merchant_id: int, inbound_id: int) -> Reply | None:
-        async with self._database.transaction(merchant_id) as connection:
-            row = await connection.fetchrow(_SQL["reply"], merchant_id, inbound_id)
-        return (
-            None if row is None else Reply(row["msisdn"], row["received_at"], row["outcome"] != "repetition")
-        )
 
     async def erased(self, asked: Asked) -> bool | None:
         name = "message" if asked.direction is Direction.MT else "reply"
@@ -137,11 +134,9 @@ class PgExplaining:
         return parts, items
 
     def _part(self, row: asyncpg.Record, items: Items, postings: tuple[Posted, ...]) -> PartFacts:
-        receipt = given_back = None
+        receipt = None
         if row["state"] is not None:
             receipt = Receipt(ReceiptState(row["state"]).name.lower(), row["received_at"])
-        if row["back_id"] is not None:
-            given_back = GivenBack(self._posting_name(row["back_id"]), row["back_at"], row["back_reason"])
         return PartFacts(
             row["segment"],
             row["segments"],
@@ -154,8 +149,13 @@ class PgExplaining:
             row["cost_micros"],
             receipt,
             postings,
-            given_back,
+            self._given_back(row),
         )
+
+    def _given_back(self, row: asyncpg.Record) -> GivenBack | None:
+        if row["back_id"] is None:
+            return None
+        return GivenBack(self._posting_name(row["back_id"]), row["back_at"], row["back_reason"])
 
     async def _received(
         self, connection: Connection, asked: Asked
@@ -163,21 +163,25 @@ class PgExplaining:
         row = await connection.fetchrow(_SQL["reply"], asked.merchant_id, asked.id_)
         assert row is not None
         received_at: datetime = row["received_at"]
-        items = await _items(connection, {asked.item_id} - {0})
-        sell = items.get(asked.item_id)
+        item_id = row["sell_item_id"] or 0
+        items = await _items(connection, {item_id} - {0})
         postings: tuple[Posted, ...] = ()
-        refusal = (
-            "" if row["outcome"] != "repetition" else "the carrier brought it before, and it counts once"
+        if item_id:
+            postings = await self._postings(
+                connection, asked, item_id, quarter_of(received_at), row["campaign_id"], row["carrier_id"],
+                (received_at - CLOCKS_APART, received_at + REPLIES_LATE), [row["wrote"]],
+            )  # fmt: skip
+        part = PartFacts(
+            0,
+            row["segments"] or 1,
+            received_at,
+            _not_charged(row),
+            row["carrier"],
+            items.get(item_id),
+            row["sell_micros"] or 0,
+            postings=postings,
+            given_back=self._given_back(row),
         )
-        if sell is not None:
-            # The quarter is that of the group's commit, a moment after it was received.
-            for quarter in sorted({quarter_of(received_at), quarter_of(received_at + timedelta(minutes=1))}):
-                postings += await self._postings(
-                    connection, asked, asked.item_id, quarter, row["campaign_id"], row["carrier_id"],
-                    (received_at - CLOCKS_APART, received_at + CLOCKS_APART), [row["wrote"]],
-                )  # fmt: skip
-        micros = 0 if sell is None else sell.item.unit_micros
-        part = PartFacts(0, 1, received_at, refusal, row["carrier"], sell, micros, postings=postings)
         return received_at, [part], items
 
     async def _postings(
@@ -211,9 +215,11 @@ class PgExplaining:
         )
 
 
-def quarter_of(at: datetime) -> datetime:
-    """Return the quarter of an hour as the ledger has it."""
-    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+def _not_charged(row: asyncpg.Record) -> str:
+    """Return why a reply counts for nothing, as a clause; "" when it may be charged."""
+    if row["outcome"] == "repetition":
+        return "the carrier brought it before, and it counts once"
+    return "it came before charges were kept with replies" if row["segments"] is None else ""
 
 
 def _refusal(status: int, reason: str | None) -> str:
@@ -287,5 +293,7 @@ async def _month_segments(
     if all(priced.item.ladder is None for priced in items.values()):
         return {}
     start, end = month_bounds(origin, zone_name)
-    rows = await connection.fetch(_BILLING["ledger_of_month"], merchant_id, start, end, start - CLOCKS_APART)
+    rows = await connection.fetch(
+        _BILLING["ledger_of_month"], merchant_id, start, end, start - CLOCKS_APART, ALWAYS, True
+    )
     return {row["item_id"]: row["segments"] for row in rows}

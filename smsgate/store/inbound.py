@@ -32,7 +32,6 @@ from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.ids import first_id_at
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
-from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
@@ -40,6 +39,7 @@ from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
 from smsgate.store.inbound_orders import stamp_orders, write_orders
+from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
@@ -326,7 +326,7 @@ class StoredGroup:
     async def write(self, writes: InboundWrites) -> None:
         """Write everything that was decided; one row that the database refuses refuses the group."""
         connection = self._connection
-        await self._write_rows(writes)
+        await insert_replies(connection, writes)
         await write_consents(connection, writes)
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
@@ -368,27 +368,6 @@ class StoredGroup:
                 [key[2] for key in keys],
                 [writes.counters[key] for key in keys],
             )
-
-    async def _write_rows(self, writes: InboundWrites) -> None:
-        rows = writes.rows
-        headers = [row.mo.header for row in rows]
-        await self._connection.execute(
-            SQL["insert_inbound"], ids_text([row.merchant_id for row in rows]),
-            ids_text([row.inbound_id for row in rows]), ids_text([row.mo.carrier_id for row in rows]),
-            ids_text([row.mo.msisdn for row in rows]), texts_text([row.mo.destination for row in rows]),
-            texts_text([row.mo.text for row in rows]), [row.mo.raw for row in rows],
-            ids_text([row.mo.data_coding for row in rows]), numbers_text([row.subscriber_id for row in rows]),
-            numbers_text([row.campaign_id for row in rows]), numbers_text([row.message_id for row in rows]),
-            numbers_text([row.order_id for row in rows]), texts_text([row.label for row in rows]),
-            numbers_text([row.quantity for row in rows]), texts_text([row.outcome for row in rows]),
-            texts_text([row.reason for row in rows]), texts_text([row.rules_version for row in rows]),
-            [row.mo.received_at for row in rows],
-            numbers_text([header.esm_class for header in headers]),
-            numbers_text([header.source_ton for header in headers]),
-            numbers_text([header.source_npi for header in headers]),
-            numbers_text([header.destination_ton for header in headers]),
-            numbers_text([header.destination_npi for header in headers]), [header.tlvs for header in headers],
-        )  # fmt: skip
 
 
 def _joined(rows: Sequence[asyncpg.Record]) -> MoHeader:

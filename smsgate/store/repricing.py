@@ -32,8 +32,8 @@ class PgRepricing(PgClosing):
 
     async def received(
         self, merchant_id: int, starts_at: datetime, ends_at: datetime
-    ) -> AsyncIterator[Sequence[int]]:
+    ) -> AsyncIterator[Sequence[tuple[int, int]]]:
         async with self._database.report() as connection:
             cursor = await connection.cursor(_SQL["received_of_span"], merchant_id, starts_at, ends_at)
             while rows := await cursor.fetch(BATCH_ROWS):
-                yield [row["msisdn"] for row in rows]
+                yield [(row["msisdn"], row["segments"]) for row in rows]

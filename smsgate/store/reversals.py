@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from smsgate.flows.inbound_charges import quarter_of
 from smsgate.flows.ledger import Charge, charge_lines
 from smsgate.ids import quarter_hour_of
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
 from smsgate.store.flushing import insert_postings
 from smsgate.store.pool import Database
 from smsgate.store.receipt_charges import lock
@@ -50,11 +52,49 @@ class PgReversals:
                     cost_currency="",
                 )
                 groups[charge].append((row["message_id"], row["segment"]))
+            replies = await self._replies(connection, merchant_id, message_ids)
             for charge, group in groups.items():
-                posting_id = self._next_id()
-                await connection.execute(
-                    _SQL["insert_reversals"], merchant_id, [key[0] for key in group],
-                    [key[1] for key in group], [posting_id] * len(group), reason, at,
-                )  # fmt: skip
-                await insert_postings(connection, charge_lines(posting_id, charge, -len(group), at))
-        return len(rows)
+                await self._give_back(connection, "mt", charge, group, reason, at)
+            for charge, group in replies.items():
+                await self._give_back(connection, "mo", charge, group, reason, at)
+        return len(rows) + sum(len(group) for group in replies.values())
+
+    async def _replies(
+        self, connection: Connection, merchant_id: int, ids: Sequence[int]
+    ) -> dict[Charge, list[tuple[int, int]]]:
+        """Return the charged replies among `ids` for nobody else to give back; each is one part, 0."""
+        await connection.execute(_SQL["lock_replies"], merchant_id)
+        groups: defaultdict[Charge, list[tuple[int, int]]] = defaultdict(list)
+        for row in await connection.fetch(_SQL["reversible_replies"], merchant_id, list(ids)):
+            charge = Charge(
+                merchant_id=merchant_id,
+                campaign_id=row["campaign_id"],
+                carrier_id=row["carrier_id"],
+                sell_item_id=row["sell_item_id"],
+                sell_micros=row["sell_micros"],
+                cost_item_id=0,
+                cost_micros=0,
+                segments=row["segments"],
+                quarter_hour=int(quarter_of(row["received_at"]).timestamp()),
+                currency=row["currency"],
+                cost_currency="",
+            )
+            groups[charge].append((row["inbound_id"], 0))
+        return groups
+
+    async def _give_back(
+        self,
+        connection: Connection,
+        direction: str,
+        charge: Charge,
+        group: Sequence[tuple[int, int]],
+        reason: str,
+        at: datetime,
+    ) -> None:
+        posting_id = self._next_id()
+        await connection.execute(
+            _SQL["insert_reversals"], charge.merchant_id, [key[0] for key in group],
+            [key[1] for key in group], [posting_id] * len(group), reason, at,
+        )  # fmt: skip
+        lines = charge_lines(posting_id, charge, -len(group), at, direction)
+        await insert_postings(connection, lines)

@@ -42,8 +42,8 @@ class PgUsageSnapshot:
         while rows := await cursor.fetch(BATCH_ROWS):
             yield [ChargedMessage(*row) for row in rows]
 
-    async def received(self) -> AsyncIterator[Sequence[ReceivedMessage]]:
-        cursor = await self._connection.cursor(_SQL["received_messages"], *self._span)
+    async def received(self, currency: str) -> AsyncIterator[Sequence[ReceivedMessage]]:
+        cursor = await self._connection.cursor(_SQL["received_messages"], *self._span, currency)
         while rows := await cursor.fetch(BATCH_ROWS):
             yield [ReceivedMessage(*row) for row in rows]
 

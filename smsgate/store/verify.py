@@ -67,7 +67,7 @@ async def _plain(connection: Connection, kept: Kept) -> list[Finding]:
     first_id, kept_from = kept
     delivered = await connection.fetchval(_SQL["delivered_items"])
     found: list[Finding] = []
-    for name in ("unbalanced", "entry_pairs", "replies", "reply_prices", "prices"):
+    for name in ("unbalanced", "entry_pairs", "replies", "reply_postings", "reply_prices", "prices"):
         found += [Finding(*row) for row in await connection.fetch(_SQL[name])]
     found += [Finding(*row) for row in await connection.fetch(_SQL["reversals"], first_id)]
     found += [Finding(*row) for row in await connection.fetch(_SQL["campaigns"], delivered)]

@@ -90,14 +90,6 @@ async def make_days(database: Database, days: Iterable[datetime]) -> None:
             await make_ahead(connection, day, 0)
 
 
-async def write_replies(
-    database: Database, merchant_id: int, ids: Sequence[int], carrier_id: int, msisdn: int, at: datetime
-) -> None:
-    """Write the rows of MOs, which their charges are held to."""
-    async with database.bulk() as connection:
-        await connection.execute(_SQL["replies"], merchant_id, ids, carrier_id, msisdn, at)
-
-
 async def open_since(database: Database, merchant_id: int) -> datetime | None:
     """Return the first acceptance of what no close has taken; None: everything is billed."""
     async with database.bulk() as connection:

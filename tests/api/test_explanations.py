@@ -36,11 +36,11 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
     store = PgExplaining(database, lambda id_: ids.encode(Kind.POSTING, id_))
     ported, networks = PgPortability(database), default_table()
     api.context.reports = BillingReports(
-        Explaining(store, ported, pricing, networks, ids, SELLER),
+        Explaining(store, ids, SELLER),
         Reconciling(PgReconciling(database), ported, networks, books.clock, api.context.ids.next),
         Margins(PgMargins(database), pricing, books.clock, ["List 3"]),
         UsageFiles(
-            Exporting(PgUsageRecords(database), ported, pricing, networks, ids),
+            Exporting(PgUsageRecords(database), ids),
             PgOffers(database).merchant,
             directory,
             books.clock,

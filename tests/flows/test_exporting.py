@@ -12,19 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from smsgate.billing.networks import default_table
 from smsgate.billing.periods import Month, month_of
 from smsgate.billing.usage_rows import UsageRow, UsageSums
-from smsgate.clock import SystemClock
 from smsgate.errors import Invalid
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
-from smsgate.flows.pricing import Pricing
 from smsgate.invoicing.tables import SHEET_ROWS_MAX, ParquetRows, XlsxSummary
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
-from smsgate.store.portability import PgPortability
-from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
 from tests.flows.world import MERCHANT
 from tests.store.verified_books import PEOPLE, REPLIES, write_books
@@ -43,10 +38,7 @@ def this_month() -> Month:
 async def export(
     database: Database, path: Path, writer: Callable[[Path], RowWriter], month: Month | None = None
 ) -> Manifest:
-    pricing = Pricing(PgPriceData(database), SystemClock())
-    exporting = Exporting(
-        PgUsageRecords(database), PgPortability(database), pricing, default_table(), PublicIds(bytes(32))
-    )
+    exporting = Exporting(PgUsageRecords(database), PublicIds(bytes(32)))
     merchant = await PgOffers(database).merchant(MERCHANT)
     question = ExportQuestion(merchant, month or this_month(), "EUR")
     return await exporting.write(question, path, writer, now=datetime.now(UTC))

@@ -6,18 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from smsgate.billing.networks import default_table
-from smsgate.clock import SystemClock
 from smsgate.flows.dispute_pack import MESSAGES, MatchFile
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
-from smsgate.flows.pricing import Pricing
 from smsgate.flows.verifying import Finding, verify
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
-from smsgate.store.portability import PgPortability
-from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
 from smsgate.store.verify import PgVerify
 from tests.store.books import CLOSE_AT, IN_OCTOBER, OCTOBER, Books
@@ -55,10 +50,7 @@ async def test_an_export_lists_them_in_its_manifest_beside_the_outcome_that_coun
     database: Database, tmp_path: Path
 ) -> None:
     _books, ids = await contradicted(database)
-    exporting = Exporting(
-        PgUsageRecords(database), PgPortability(database), Pricing(PgPriceData(database), SystemClock()),
-        default_table(), PUBLIC_IDS,
-    )  # fmt: skip
+    exporting = Exporting(PgUsageRecords(database), PUBLIC_IDS)
     path = tmp_path / "october.csv"
     question = ExportQuestion(await PgOffers(database).merchant(SHOP), OCTOBER, "EUR")
     values: Any = (await exporting.write(question, path, CsvRows, now=CLOSE_AT)).values

@@ -7,19 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsgate.billing.explaining import Explained, ExplainedPart
-from smsgate.billing.networks import default_table
 from smsgate.clock import ManualClock
 from smsgate.errors import DomainError, NotFound
 from smsgate.flows.explaining import Explaining
-from smsgate.flows.pricing import Pricing
 from smsgate.flows.reversals import Reversing
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.pool import Database
-from smsgate.store.portability import PgPortability
 from smsgate.store.reversals import PgReversals
-from smsgate.store.usage import PgPriceData
 from tests.flows.world import MERCHANT, MO_MICROS
 from tests.store.books import CLOSE_AT, IN_OCTOBER, NOVEMBER, OCTOBER, SELLER, Books, some_books
 from tests.store.verified_books import REPLIES, write_books
@@ -30,9 +26,7 @@ IDS = PublicIds(bytes(32))
 
 
 def explaining(books: Books) -> Explaining:
-    pricing = Pricing(PgPriceData(books.database), books.clock)
-    store = PgExplaining(books.database, str)
-    return Explaining(store, PgPortability(books.database), pricing, default_table(), IDS, SELLER)
+    return Explaining(PgExplaining(books.database, str), IDS, SELLER)
 
 
 async def explained(books: Books, message_id: int, merchant_id: int | None = None) -> Explained:

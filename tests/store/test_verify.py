@@ -71,11 +71,20 @@ CORRUPTIONS = {
         "UPDATE ledger_entry SET messages = messages + 100, segments = segments + 100, "
         "amount_micros = amount_micros / segments * (segments + 100) WHERE posting_id = "
         "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mo')",
-        "I2", "replies, 5 came",
+        "I2", "replies have 5 messages",
     ),
     "a reply is charged at another price": Corruption(
         "UPDATE ledger_entry SET amount_micros = amount_micros * 3 WHERE direction = 'mo'",
         "I3", "micros for",
+    ),
+    "a reply is charged for a segment more than it has": Corruption(
+        "UPDATE inbound_message SET segments = segments + 1 WHERE inbound_id = "
+        "(SELECT min(inbound_id) FROM inbound_message)",
+        "I3", "for 2 segments at item",
+    ),
+    "a charged reply is gone": Corruption(
+        "DELETE FROM inbound_message WHERE inbound_id = (SELECT min(inbound_id) FROM inbound_message)",
+        "I2", "replies have 4 messages",
     ),
     "a message is gone": Corruption(
         f"DELETE FROM sent WHERE message_id = {FIRST_SENT}", "I2", "rows have",

@@ -13,13 +13,10 @@ import asyncpg
 import orjson
 import pytest
 
-from smsgate.billing.networks import default_table
-from smsgate.clock import SystemClock
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.export_proofs import MANIFEST_SUFFIX, prove_exports, read_csv, read_export
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
-from smsgate.flows.pricing import Pricing
 from smsgate.flows.reversals import Reversing
 from smsgate.flows.verifying import Finding
 from smsgate.invoicing.tables import ParquetRows, parquet_sums
@@ -28,9 +25,7 @@ from smsgate.store.connection import Connection
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
-from smsgate.store.portability import PgPortability
 from smsgate.store.reversals import PgReversals
-from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords, PgUsageSnapshot
 from tests.store.books import CLOSE_AT, OCTOBER, OTHER_ITEM, Books, some_books
 from tests.store.verified_books import Corruption, made_once
@@ -62,10 +57,7 @@ async def october(database: Database) -> Books:
 
 
 async def export(database: Database, path: Path, form: str = "csv") -> Manifest:
-    exporting = Exporting(
-        PgUsageRecords(database), PgPortability(database), Pricing(PgPriceData(database), SystemClock()),
-        default_table(), PublicIds(bytes(32)),
-    )  # fmt: skip
+    exporting = Exporting(PgUsageRecords(database), PublicIds(bytes(32)))
     question = ExportQuestion(await PgOffers(database).merchant(SHOP), OCTOBER, "EUR")
     manifest = await exporting.write(question, path, FORMS[form], now=CLOSE_AT)
     path.with_name(path.name + MANIFEST_SUFFIX).write_bytes(orjson.dumps(dict(manifest.values)))

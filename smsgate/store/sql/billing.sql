@@ -67,10 +67,12 @@ GROUP BY 1, 2, 3
 -- scope: merchant
 -- All that was accepted in a month, whenever it was recorded; $4: no entry is recorded long before its acceptance. Before
 -- $5 the message rows are gone: from the first day on whose sums were kept these count; what is older stands in the ledger alone.
+-- $6: with replies, whose rows stay.
 SELECT item_id, sum(segments)::bigint AS segments, sum(amount_micros)::bigint AS micros
 FROM ledger_entry
-WHERE merchant_id = $1 AND account = 'unbilled' AND direction = 'mt' AND accepted_at >= $2 AND accepted_at < $3 AND at >= $4
-    AND accepted_at >= least($5, (SELECT min(day)::timestamp AT TIME ZONE 'UTC' FROM retired_day))
+WHERE merchant_id = $1 AND account = 'unbilled' AND accepted_at >= $2 AND accepted_at < $3 AND at >= $4
+    AND (direction = 'mt' AND accepted_at >= least($5, (SELECT min(day)::timestamp AT TIME ZONE 'UTC' FROM retired_day))
+         OR direction = 'mo' AND $6::boolean)
 GROUP BY item_id
 
 -- name: messages_of_month
@@ -100,6 +102,18 @@ JOIN sent s ON s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND
     AND s.message_id >= $2 AND s.message_id < $3
 WHERE v.merchant_id = $1 AND v.message_id >= $2 AND v.message_id < $3
 GROUP BY s.sell_item_id
+
+-- name: replies_of_month
+-- scope: merchant
+-- Received in a month and charged, less what was given back. Their ids are made after they came; $4 is of a day before, so that
+-- the key bounds the rows. `unknown`: one came before charges were kept with replies.
+SELECT i.sell_item_id AS item_id, sum(i.segments)::bigint AS segments, sum(i.sell_micros)::bigint AS micros,
+    bool_or(i.sell_item_id IS NULL) AS unknown
+FROM inbound_message i
+WHERE i.merchant_id = $1 AND i.inbound_id >= $4 AND i.received_at >= $2 AND i.received_at < $3
+    AND i.sell_item_id IS DISTINCT FROM 0 AND i.outcome <> 'repetition'
+    AND NOT EXISTS (SELECT FROM charge_reversal v WHERE v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id)
+GROUP BY i.sell_item_id
 
 -- name: billing_items
 -- scope: control

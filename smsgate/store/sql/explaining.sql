@@ -35,8 +35,10 @@ ORDER BY s.segment
 
 -- name: reply
 -- scope: merchant
-SELECT i.campaign_id, i.msisdn, i.received_at, i.outcome, i.carrier_id, coalesce(c.name, '') AS carrier, i.xmin::text AS wrote
+SELECT i.campaign_id, i.msisdn, i.received_at, i.outcome, i.carrier_id, coalesce(c.name, '') AS carrier, i.segments,
+    i.sell_item_id, i.sell_micros, v.posting_id AS back_id, v.at AS back_at, v.reason AS back_reason, i.xmin::text AS wrote
 FROM inbound_message i
+LEFT JOIN charge_reversal v ON v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id
 LEFT JOIN carrier c ON c.carrier_id = i.carrier_id
 WHERE i.merchant_id = $1 AND i.inbound_id = $2
 

@@ -159,13 +159,13 @@ SELECT order_id, max(seq) AS seq FROM order_event WHERE merchant_id = $1 AND ord
 INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding,
                              subscriber_id, campaign_id, message_id, order_id, label, quantity, outcome, reason,
                              rules_version, received_at, esm_class, source_ton, source_npi, destination_ton,
-                             destination_npi, tlvs)
+                             destination_npi, tlvs, segments, sell_item_id, sell_micros)
 SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::smallint[], $4::text::bigint[],
                      $5::text::text[], $6::text::text[], $7::bytea[], $8::text::smallint[], $9::text::bigint[],
                      $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[], $14::text::int[],
                      $15::text::text[], $16::text::text[], $17::text::text[], $18::timestamptz[],
                      $19::text::smallint[], $20::text::smallint[], $21::text::smallint[], $22::text::smallint[],
-                     $23::text::smallint[], $24::bytea[])
+                     $23::text::smallint[], $24::bytea[], $25::text::smallint[], $26::text::bigint[], $27::text::bigint[])
 
 -- name: insert_consents
 -- scope: merchant

@@ -58,6 +58,22 @@ WHERE s.status = 0 AND (i.basis = 'submit' OR r.state = $5::smallint)
     AND NOT EXISTS (SELECT FROM charge_reversal v
                     WHERE v.merchant_id = t.merchant_id AND v.message_id = t.message_id AND v.segment = t.segment)
 
+-- name: lock_replies
+-- scope: control
+-- Of one merchant at a time: nobody may change rows of replies, so none can be locked.
+SELECT pg_advisory_xact_lock(hashtextextended('replies given back', $1))
+
+-- name: reversible_replies
+-- scope: merchant
+-- Charged, and not given back yet.
+SELECT i.inbound_id, i.campaign_id, i.carrier_id, i.segments, i.sell_item_id, i.sell_micros, i.received_at, l.currency
+FROM inbound_message i
+JOIN price_item p ON p.item_id = i.sell_item_id
+JOIN price_list l ON l.price_list_id = p.price_list_id
+WHERE i.merchant_id = $1 AND i.inbound_id = ANY($2::bigint[])
+    AND NOT EXISTS (SELECT FROM charge_reversal v WHERE v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id)
+ORDER BY i.inbound_id
+
 -- name: segments_of
 -- scope: merchant
 SELECT merchant_id, message_id, segment FROM sent WHERE merchant_id = $1 AND message_id = ANY($2::bigint[])

@@ -18,6 +18,8 @@ WHERE s.merchant_id = $1 AND s.message_id >= $2 AND s.message_id < $3 AND s.stat
 
 -- name: received_of_span
 -- scope: merchant
-SELECT msisdn
-FROM inbound_message
-WHERE merchant_id = $1 AND received_at >= $2 AND received_at < $3 AND outcome <> 'repetition';
+-- One from before segments were kept with replies counts as one.
+SELECT msisdn, coalesce(segments, 1) AS segments
+FROM inbound_message i
+WHERE merchant_id = $1 AND received_at >= $2 AND received_at < $3 AND outcome <> 'repetition'
+    AND NOT EXISTS (SELECT FROM charge_reversal v WHERE v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id);

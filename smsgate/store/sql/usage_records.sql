@@ -23,10 +23,14 @@ ORDER BY s.message_id, s.segment;
 
 -- name: received_messages
 -- scope: merchant
-SELECT i.inbound_id, i.campaign_id, coalesce(c.external_id, '') AS external_id, i.received_at, i.msisdn, i.destination
+SELECT i.inbound_id, i.campaign_id, coalesce(c.external_id, '') AS external_id, i.received_at, i.msisdn, i.destination,
+    p.network, i.segments, p.unit_micros, i.sell_micros, i.sell_item_id
 FROM inbound_message i
+JOIN price_item p ON p.item_id = i.sell_item_id
+JOIN price_list l ON l.price_list_id = p.price_list_id AND l.currency = $4
 LEFT JOIN campaign c ON c.merchant_id = i.merchant_id AND c.campaign_id = i.campaign_id
-WHERE i.merchant_id = $1 AND i.received_at >= $2 AND i.received_at < $3 AND i.outcome <> 'repetition'
+WHERE i.merchant_id = $1 AND i.received_at >= $2 AND i.received_at < $3
+    AND NOT EXISTS (SELECT FROM charge_reversal v WHERE v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id)
 ORDER BY i.inbound_id;
 
 -- name: ledger_sums

@@ -130,24 +130,59 @@ SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome;
 
 -- name: replies
 -- scope: report
--- Replies that cost nothing have no entry, so the ledger may have fewer than came, and never more.
-SELECT 'I2' AS invariant, count(*) AS wrong,
-    (array_agg(format('merchant %1$s: the ledger charges %2$s replies, %3$s came', merchant_id, charged, came) ORDER BY merchant_id))[1] AS first
-FROM (
-    SELECT e.merchant_id, sum(e.messages) AS charged,
-        (SELECT count(*) FROM inbound_message i WHERE i.merchant_id = e.merchant_id AND i.outcome <> 'repetition') AS came
+-- By price item and quarter of an hour of receipt, from the first quarter on in which all replies have their charges with them.
+WITH since AS MATERIALIZED (
+    SELECT m.merchant_id, coalesce(max(i.received_at) + interval '30 minutes', '-infinity') AS at
+    FROM merchant m
+    LEFT JOIN inbound_message i ON i.merchant_id = m.merchant_id AND i.sell_item_id IS NULL AND i.outcome <> 'repetition'
+    GROUP BY m.merchant_id
+), came AS (
+    SELECT i.merchant_id, i.carrier_id, i.sell_item_id AS item_id, date_bin('15 minutes', i.received_at, '2025-01-01Z') AS quarter,
+        count(*) AS messages, sum(i.segments) AS segments, sum(i.sell_micros) AS micros
+    FROM inbound_message i
+    WHERE i.sell_item_id <> 0
+        AND NOT EXISTS (SELECT FROM charge_reversal v WHERE v.merchant_id = i.merchant_id AND v.message_id = i.inbound_id)
+    GROUP BY 1, 2, 3, 4
+), charged AS (
+    SELECT e.merchant_id, e.carrier_id, e.item_id, e.accepted_at AS quarter, sum(e.messages) AS messages,
+        sum(e.segments) AS segments, -sum(e.amount_micros) AS micros
     FROM ledger_entry e WHERE e.direction = 'mo' AND e.account = 'revenue'
-    GROUP BY e.merchant_id
-) x WHERE charged > came;
+    GROUP BY 1, 2, 3, 4
+    HAVING sum(e.messages) <> 0 OR sum(e.segments) <> 0 OR sum(e.amount_micros) <> 0
+)
+SELECT 'I2' AS invariant, count(*) AS wrong,
+    (array_agg(format('merchant %1$s, carrier %2$s, item %3$s, received from %4$s: replies have %5$s messages, %6$s segments, %7$s micros, '
+                      'the ledger %8$s, %9$s, %10$s', merchant_id, carrier_id, item_id,
+                      to_char(quarter AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"'), coalesce(c.messages, 0), coalesce(c.segments, 0),
+                      coalesce(c.micros, 0), coalesce(e.messages, 0), coalesce(e.segments, 0), coalesce(e.micros, 0))
+               ORDER BY quarter, merchant_id, item_id))[1] AS first
+FROM came c
+FULL JOIN charged e USING (merchant_id, carrier_id, item_id, quarter)
+JOIN since USING (merchant_id)
+WHERE quarter >= since.at AND (c.messages, c.segments, c.micros) IS DISTINCT FROM (e.messages, e.segments, e.micros);
+
+-- name: reply_postings
+-- scope: report
+SELECT 'I3' AS invariant, count(*) AS wrong,
+    (array_agg(format('posting %1$s of merchant %2$s: %3$s micros for %4$s segments of replies at item %5$s', posting_id, merchant_id,
+                      -amount_micros, segments, item_id) ORDER BY merchant_id, posting_id))[1] AS first
+FROM (
+    SELECT e.* FROM ledger_entry e LEFT JOIN price_item i ON i.item_id = e.item_id AND i.direction = 'mo'
+    WHERE e.direction = 'mo' AND e.account = 'revenue' AND -e.amount_micros IS DISTINCT FROM i.unit_micros * e.segments
+) x;
 
 -- name: reply_prices
 -- scope: report
 SELECT 'I3' AS invariant, count(*) AS wrong,
-    (array_agg(format('posting %1$s of merchant %2$s: %3$s micros for %4$s replies at item %5$s', posting_id, merchant_id, -amount_micros,
-                      segments, item_id) ORDER BY merchant_id, posting_id))[1] AS first
+    (array_agg(format('reply %1$s of merchant %2$s: %3$s micros for %4$s segments at item %5$s', inbound_id, merchant_id, sell_micros,
+                      segments, sell_item_id) ORDER BY merchant_id, inbound_id))[1] AS first
 FROM (
-    SELECT e.* FROM ledger_entry e LEFT JOIN price_item i ON i.item_id = e.item_id AND i.direction = 'mo'
-    WHERE e.direction = 'mo' AND e.account = 'revenue' AND -e.amount_micros IS DISTINCT FROM i.unit_micros * e.segments
+    SELECT r.* FROM inbound_message r
+    LEFT JOIN price_item i ON i.item_id = r.sell_item_id AND i.direction = 'mo'
+    LEFT JOIN price_version v ON v.price_list_id = i.price_list_id AND v.version = i.version AND v.effective_from <= r.received_at
+    WHERE r.sell_item_id <> 0 AND (v.version IS NULL OR r.sell_micros IS DISTINCT FROM i.unit_micros * r.segments
+        OR EXISTS (SELECT FROM price_version n WHERE n.price_list_id = v.price_list_id AND n.effective_from > v.effective_from
+                   AND n.effective_from <= r.received_at))
 ) x;
 
 -- name: entry_pairs
@@ -190,7 +225,9 @@ SELECT 'I5' AS invariant, count(*) AS wrong,
 FROM charge_reversal v
 WHERE v.message_id >= $1 AND NOT EXISTS (
     SELECT FROM sent s WHERE s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
-        AND s.status = 0 AND s.sell_item_id <> 0);
+        AND s.status = 0 AND s.sell_item_id <> 0)
+    AND NOT EXISTS (
+    SELECT FROM inbound_message i WHERE i.merchant_id = v.merchant_id AND i.inbound_id = v.message_id AND i.sell_item_id <> 0);
 
 -- name: campaigns
 -- scope: report

@@ -31,13 +31,6 @@ INSERT INTO price_version (price_list_id, version, effective_from, source_sha256
 INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis, ladder)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)
 
--- name: replies
--- scope: merchant
-INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, data_coding, label, outcome,
-                             reason, rules_version, received_at)
-SELECT $1, t.inbound_id, $3, $4, '36111', '', '', 0, 'other', 'noted', 'a reply of a worked case', '', $5
-FROM unnest($2::bigint[]) AS t (inbound_id)
-
 -- name: open_since
 -- scope: merchant
 -- The first acceptance of what was recorded after the last cut.

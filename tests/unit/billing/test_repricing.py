@@ -68,10 +68,10 @@ def test_every_segment_is_charged_unpriced_or_not_delivered_however_it_is_cut(
 
 def test_a_reply_is_one_segment_and_free_without_a_price() -> None:
     recount = Recount(VERSION)
-    recount.add_received(["20801", "26201"], TWENTY)
+    recount.add_received(["20801", "26201"], [1, 3], TWENTY)
     free = Recount(PriceVersion(1, VERSION.effective_from, [PriceItem(1, Direction.MT, "*", 1)]))
-    free.add_received(["20801"], TWENTY)
-    assert (recount.segments, free.segments, free.unpriced_segments) == (2, 0, 0)
+    free.add_received(["20801"], [1], TWENTY)
+    assert (recount.segments, free.segments, free.unpriced_segments) == (4, 0, 0)
 
 
 def test_a_message_is_of_the_network_that_its_price_named_else_of_its_number() -> None:
