@@ -1,23 +1,36 @@
 """
 What a customer wants done with an order that is there: cancel, withdraw, or "that was not me".
 
-The words are data (`order_words.toml`). They are looked for in texts that order nothing, and mean something
-only to a person who has an order; what is not found here is read as any other reply.
+The words are data (`order_words.toml`). An order that binds is never ended by a guess: a text cancels or
+withdraws only when every word of it is understood, so a negation, a condition, a question or one thing more
+makes it doubtful, and the customer is asked. What is not found here is read as any other reply.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.replies import TEXT_CHARACTERS_MAX, Label
+from smsgate.campaigns.reply_words import shared
 from smsgate.campaigns.tables import table
 
-COMMANDING: Final = frozenset({Label.DECLINE, Label.UNCLEAR, Label.STOP})
-_WORD: Final = re.compile(r"[\w']+")
+COMMANDING: Final = frozenset({Label.DECLINE, Label.UNCLEAR, Label.STOP, Label.FEEDBACK, Label.HELP})
+NAME_LETTERS_MIN: Final = (
+    4  # shorter words of an offer's name ("no", "not", "one") say too much by themselves
+)
+SIGNED_WORDS_MAX: Final = 2  # a first name signs at an end of the text; elsewhere it is about somebody
+_WORD: Final = re.compile(r"[^\W_]+|[?؟;.,:!\n]|\S")
+_QUESTIONS: Final = frozenset("?؟")
+_ENDS: Final = frozenset(".,;:!\n")
+_NUMBER: Final = re.compile(r"[1-9]\d{7}", re.ASCII)
+# "No. 74170963" may be its number and nothing else.
+_NUMBERED: Final = re.compile(r"\bno\s*[.:]\s*\d", re.IGNORECASE)
 
 
 class OrderCommand(StrEnum):
@@ -28,40 +41,141 @@ class OrderCommand(StrEnum):
     CANCEL = "cancel"
 
 
-def order_command(text: str, label: Label) -> OrderCommand | None:
-    """Return what a text that was read as `label` asks for; a question asks for nothing."""
-    if label not in COMMANDING or "?" in text:
+class OrderWish(NamedTuple):
+    """What a text wants done, and why in one sentence; `command` None: it may be a wish, and may be none."""
+
+    command: OrderCommand | None
+    reason: str
+
+
+class _Said(NamedTuple):
+    category: str  # of `order_words.toml`, or "number", "name", "end", "strange"
+    words: str
+
+
+def order_wish(text: str, label: Label, names: Iterable[str] = ()) -> OrderWish | None:
+    """
+    Return what a text that was read as `label` wants done with an order; None: it speaks of no such thing.
+
+    `names` are the shop's and the item's.
+    """
+    if label not in COMMANDING:
         return None
-    said = _said(text)
-    for command in OrderCommand:
-        phrases, negations = _words(command)
-        found = phrases.search(said)
-        if found and (command is OrderCommand.DISPUTE or not negations.search(said)):
-            return command
-    return None
+    seen = text[:TEXT_CHARACTERS_MAX]
+    asks = not _QUESTIONS.isdisjoint(seen)
+    if not asks and (found := _any_of("dispute").search(_joined(seen))):
+        return OrderWish(OrderCommand.DISPUTE, f"{found[0].strip()!r} disputes an order.")
+    said = _said(seen, names)
+    wishes = [each for each in said if each.category in _WISHES]
+    if not wishes:
+        return None
+    wish = next((each for each in wishes if each.category != "unwanted"), wishes[0])
+    if label is Label.STOP and wish.category == "unwanted" and all(each.category != "order" for each in said):
+        return None
+    if asks:
+        return _doubt(label, f"{wish.words!r} with a question mark.")
+    answered = [each.category for each in said[:2]] == ["no", "end"]  # "No, cancel": unlike "no cancelar"
+    rest = said[1:] if answered else said
+    if strange := [each.words for each in rest if each.category in {"strange", "no"}]:
+        return _doubt(label, f"{strange[0]!r} beside {wish.words!r} may change what is wanted.")
+    if _taken_back(said):
+        return _doubt(label, f"{wish.words!r} may be what is not wanted any more.")
+    command = OrderCommand.CANCEL
+    if any(each.category == "withdraw" for each in wishes):
+        command = OrderCommand.WITHDRAW
+    return OrderWish(command, f"{wish.words!r} and nothing that limits it.")
+
+
+def plain_no(text: str) -> bool:
+    """Return whether a text is a no and nothing else, or the no to an order's number that receipts name."""
+    if not _QUESTIONS.isdisjoint(text) or _NUMBERED.search(text):
+        return False
+    said = [each for each in _said(text[:TEXT_CHARACTERS_MAX], ()) if each.category != "end"]
+    categories = {each.category for each in said}
+    if len({each.words for each in said if each.category == "no"}) != 1:
+        return False
+    numbers = [each for each in said if each.category == "number"]
+    return categories == {"no"} or (len(numbers) == 1 and categories <= {"no", "number", "order", "polite"})
 
 
 def may_command(text: str) -> bool:
-    """Return whether `order_command` may find something: then the person's orders are looked up."""
-    return _any_command().search(_said(text)) is not None
+    """Return whether `order_wish` may find something: then the person's orders are looked up."""
+    joined = _joined(text[:TEXT_CHARACTERS_MAX])
+    return any(_any_of(category).search(joined) is not None for category in ("dispute", *_WISHES))
 
 
-def _said(text: str) -> str:
-    return f" {' '.join(_WORD.findall(fold(text[:TEXT_CHARACTERS_MAX])))} "
+def _doubt(label: Label, reason: str) -> OrderWish | None:
+    """A doubtful wish beside a stop is a stop, and beside a question of another kind that question."""
+    return None if label in {Label.STOP, Label.HELP} else OrderWish(None, reason)
+
+
+def _taken_back(said: list[_Said]) -> bool:
+    """Return whether one clause says "no longer want" and "cancel": "I no longer want to cancel"."""
+    here: set[str] = set()
+    for each in said:
+        if each.category == "end":
+            here.clear()
+        here.add(each.category)
+        if "unwanted" in here and not here.isdisjoint({"cancel", "withdraw"}):
+            return True
+    return False
+
+
+_WISHES: Final = ("withdraw", "cancel", "unwanted")
+
+
+def _said(text: str, names: Iterable[str]) -> list[_Said]:
+    """Return the phrases of a text from left to right, the longest first."""
+    words, (phrases, longest) = _words(text), _phrases()
+    called = {tuple(_words(name)) for name in names}
+    called |= {(word,) for name in called for word in name if len(word) >= NAME_LETTERS_MIN}
+    said: list[_Said] = []
+    place = 0
+    while place < len(words):
+        for size in range(min(longest, len(words) - place), 0, -1):
+            phrase = tuple(words[place : place + size])
+            category = phrases.get(phrase) or ("name" if phrase in called else None)
+            if category is not None:
+                break
+        else:
+            size, category = 1, _alone(words, place)
+        said.append(_Said(category, " ".join(words[place : place + size])))
+        place += size
+    return said
+
+
+def _alone(words: list[str], place: int) -> str:
+    """Return what a word is that is in no list."""
+    word = words[place]
+    if word in _ENDS or unicodedata.category(word[0])[0] in {"P", "Z"}:
+        return "end"
+    if _NUMBER.fullmatch(word):
+        return "number"
+    spoken = [other for other in range(len(words)) if words[other] not in _ENDS]
+    signed = place in spoken[:1] or place in spoken[-SIGNED_WORDS_MAX:]
+    return "name" if signed and word in shared().names else "strange"
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(fold(text).replace("'", " "))
+
+
+def _joined(text: str) -> str:
+    return f" {' '.join(word for word in _words(text) if word[0].isalnum())} "
 
 
 @cache
-def _any_command() -> re.Pattern[str]:
-    words = table("order_words.toml")
-    return _any_of([phrase for command in OrderCommand for phrase in words[command.value]])
+def _phrases() -> tuple[dict[tuple[str, ...], str], int]:
+    """Return the category of each phrase, and how many words the longest has."""
+    found = {
+        tuple(_words(phrase)): category
+        for category, phrases in table("order_words.toml").items()
+        for phrase in phrases
+    }
+    return found, max(map(len, found))
 
 
 @cache
-def _words(command: OrderCommand) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = table("order_words.toml")
-    return _any_of(words[command.value]), _any_of(words["not"])
-
-
-def _any_of(phrases: list[str]) -> re.Pattern[str]:
-    longest_first = sorted(phrases, key=len, reverse=True)
-    return re.compile(f" (?:{'|'.join(map(re.escape, longest_first))}) ")
+def _any_of(category: str) -> re.Pattern[str]:
+    longest_first = sorted(map(_joined, table("order_words.toml")[category]), key=len, reverse=True)
+    return re.compile(f" (?:{'|'.join(re.escape(phrase.strip()) for phrase in longest_first)}) ")

@@ -51,6 +51,7 @@ class OrderEvent(StrEnum):
     CUSTOMER_CANCEL = "customer_cancel"
     CUSTOMER_WITHDRAW = "customer_withdraw"
     CUSTOMER_DISPUTE = "customer_dispute"
+    CUSTOMER_UNCLEAR = "customer_unclear"  # something about the order: a person of the shop reads it
     OFFER_ENDED = "offer_ended"  # before the answer to the question
     STOCK_GONE = "stock_gone"  # before the answer to the question
     HOLD_ENDED = "hold_ended"
@@ -99,6 +100,12 @@ _WITHDRAW: Final = Step(
     _S.WITHDRAWN, tell="order_withdrawn", notify="order.withdrawn", guard=Guard.WITHDRAWAL_PERIOD
 )
 _EXPIRE: Final = Step(_S.EXPIRED, stock_back=True)
+# Whoever wants an order ended that is so already, or on a person's desk, hears how it is.
+_IS_CANCELLED: Final = Step(_S.CANCELLED, tell="order_cancelled")
+_IS_WITHDRAWN: Final = Step(_S.WITHDRAWN, tell="order_withdrawn")
+_IS_REJECTED: Final = Step(_S.REJECTED, tell="order_rejected")
+_IS_EXPIRED: Final = Step(_S.EXPIRED, tell="order_cancelled")
+_IS_DISPUTED: Final = Step(_S.DISPUTED, tell="order_disputed")
 
 # Every pair that is not here is refused; tests walk the whole grid. A second OK, or one that crosses the
 # shop's answer, orders nothing and changes nothing.
@@ -122,6 +129,7 @@ TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
         _S.CANCELLED, stock_back=True, tell="order_cancelled", notify="order.cancelled"
     ),
     (_S.PLACED, _E.CUSTOMER_DISPUTE): _DISPUTE,
+    (_S.PLACED, _E.CUSTOMER_UNCLEAR): Step(_S.PLACED, tell="order_stands"),
     (_S.PLACED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, tell="order_confirmed"),
     (_S.PLACED, _E.SHOP_REJECT): Step(_S.REJECTED, stock_back=True, tell="order_rejected"),
     (_S.PLACED, _E.SHOP_REQUIRE_ACTION): Step(_S.PLACED, tell="order_action"),
@@ -138,24 +146,42 @@ TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
     (_S.CONFIRMED, _E.CUSTOMER_CANCEL): _CANCEL,
     (_S.CONFIRMED, _E.CUSTOMER_WITHDRAW): _WITHDRAW,
     (_S.CONFIRMED, _E.CUSTOMER_DISPUTE): _DISPUTE,
+    (_S.CONFIRMED, _E.CUSTOMER_UNCLEAR): Step(_S.CONFIRMED, tell="order_stands"),
     (_S.CONFIRMED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED),
     (_S.CONFIRMED, _E.SHOP_CANCEL): _SHOP_CANCEL,
     (_S.CONFIRMED, _E.SHOP_FULFIL): Step(_S.FULFILLED),
     (_S.FULFILLED, _E.CUSTOMER_OK): Step(_S.FULFILLED, tell="already_ordered"),
+    # What came is given back, whatever word is used (Directive 2011/83 art. 11: any unequivocal statement).
+    (_S.FULFILLED, _E.CUSTOMER_NO): _WITHDRAW,
+    (_S.FULFILLED, _E.CUSTOMER_CANCEL): _WITHDRAW,
     (_S.FULFILLED, _E.CUSTOMER_WITHDRAW): _WITHDRAW,
     (_S.FULFILLED, _E.CUSTOMER_DISPUTE): _DISPUTE,
+    (_S.FULFILLED, _E.CUSTOMER_UNCLEAR): Step(_S.FULFILLED, tell="order_stands"),
     (_S.FULFILLED, _E.SHOP_FULFIL): Step(_S.FULFILLED),
+    (_S.FULFILLED, _E.SHOP_CANCEL): Step(_S.WITHDRAWN, tell="order_withdrawn"),  # takes it back, if late
     (_S.REJECTED, _E.SHOP_REJECT): Step(_S.REJECTED),
+    (_S.REJECTED, _E.CUSTOMER_NO): _IS_REJECTED,
+    (_S.REJECTED, _E.CUSTOMER_CANCEL): _IS_REJECTED,
+    (_S.REJECTED, _E.CUSTOMER_WITHDRAW): _IS_REJECTED,
     (_S.REJECTED, _E.CUSTOMER_DISPUTE): _DISPUTE,
-    (_S.CANCELLED, _E.CUSTOMER_NO): Step(_S.CANCELLED, tell="order_cancelled"),
-    (_S.CANCELLED, _E.CUSTOMER_CANCEL): Step(_S.CANCELLED, tell="order_cancelled"),
-    (_S.CANCELLED, _E.CUSTOMER_WITHDRAW): Step(_S.CANCELLED, tell="order_cancelled"),
+    (_S.CANCELLED, _E.CUSTOMER_NO): _IS_CANCELLED,
+    (_S.CANCELLED, _E.CUSTOMER_CANCEL): _IS_CANCELLED,
+    (_S.CANCELLED, _E.CUSTOMER_WITHDRAW): _IS_CANCELLED,
     (_S.CANCELLED, _E.SHOP_CANCEL): Step(_S.CANCELLED),
     (_S.CANCELLED, _E.CUSTOMER_DISPUTE): _DISPUTE,
-    (_S.WITHDRAWN, _E.CUSTOMER_WITHDRAW): Step(_S.WITHDRAWN, tell="order_withdrawn"),
+    (_S.WITHDRAWN, _E.CUSTOMER_NO): _IS_WITHDRAWN,
+    (_S.WITHDRAWN, _E.CUSTOMER_CANCEL): _IS_WITHDRAWN,
+    (_S.WITHDRAWN, _E.CUSTOMER_WITHDRAW): _IS_WITHDRAWN,
+    (_S.WITHDRAWN, _E.SHOP_CANCEL): Step(_S.WITHDRAWN),
     (_S.WITHDRAWN, _E.CUSTOMER_DISPUTE): _DISPUTE,
+    (_S.EXPIRED, _E.CUSTOMER_NO): _IS_EXPIRED,
+    (_S.EXPIRED, _E.CUSTOMER_CANCEL): _IS_EXPIRED,
+    (_S.EXPIRED, _E.CUSTOMER_WITHDRAW): _IS_EXPIRED,
     (_S.EXPIRED, _E.CUSTOMER_DISPUTE): _DISPUTE,
-    (_S.DISPUTED, _E.CUSTOMER_DISPUTE): Step(_S.DISPUTED, tell="order_disputed"),
+    (_S.DISPUTED, _E.CUSTOMER_NO): _IS_DISPUTED,
+    (_S.DISPUTED, _E.CUSTOMER_CANCEL): _IS_DISPUTED,
+    (_S.DISPUTED, _E.CUSTOMER_WITHDRAW): _IS_DISPUTED,
+    (_S.DISPUTED, _E.CUSTOMER_DISPUTE): _IS_DISPUTED,
     # A person at the shop looked at the case and decides.
     (_S.DISPUTED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, tell="order_confirmed"),
     (_S.DISPUTED, _E.SHOP_REJECT): Step(_S.REJECTED, stock_back=True, tell="order_rejected"),
@@ -230,7 +256,8 @@ def due_after(before: OrderState, event: OrderEvent, step: Step, at: datetime, d
 
 def changes(before: OrderState, event: OrderEvent, step: Step) -> bool:
     """Return whether the event is a step of the order's history, or only an answer to its repetition."""
-    return step.state is not before or (before, event) in DUE or step.notify is not None
+    asked = event is OrderEvent.CUSTOMER_UNCLEAR  # noted, so that it is asked once
+    return asked or step.state is not before or (before, event) in DUE or step.notify is not None
 
 
 def due_of_new(event: OrderEvent, at: datetime) -> Due:

@@ -29,8 +29,8 @@ from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
-from smsgate.flows.inbound_orders import ORDERED_WITHIN
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
+from smsgate.flows.inbound_wishes import ORDERED_WITHIN
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore

@@ -50,6 +50,7 @@ class HumanDecided:
 
     inbound_id: int  # of the reply, which is recorded already
     by: Mapping[str, str]
+    order_id: int | None = None  # that the reply was about
 
 
 def _who(decided: HumanDecided) -> dict[str, str]:
@@ -145,36 +146,6 @@ class Case:
                 "reason": reason,
             },
         )
-
-    def help(self) -> None:
-        """Answer with the merchant's contact; the person's limit of answers a day holds."""
-        self._question("help", contact=True)
-
-    def unclear(self) -> None:
-        """Ask back once, never guess."""
-        self._question("unclear", contact=False)
-
-    def _question(self, kind: str, *, contact: bool) -> None:
-        found, person = self._open, self._first_person()
-        merchant_id = found.offer.merchant_id if found else person.merchant_id if person else None
-        if merchant_id is None:
-            self.record("nobody")
-            return
-        if (found is not None or contact) and self._may_answer():
-            card = self._context.merchants[merchant_id]
-            fields: dict[str, str | int] = {"contact": card.contact or card.name} if contact else {}
-            if found is not None:
-                self._tell_about(found, kind, **fields)
-            elif person is not None:
-                self._tell(person, kind, merchant_id, **fields)
-        self.record("asked", found=found, person=person)
-
-    def _nothing_open(self, person: Person) -> None:
-        """An OK that answers nothing: say so, within the limit, and order nothing."""
-        if self._may_answer():
-            card = self._context.merchants[person.merchant_id]
-            self._tell(person, "help", person.merchant_id, contact=card.contact or card.name)
-        self.record("no_open_offer", person=person)
 
     def _is_recorded(self, merchant_id: int) -> bool:
         return any(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smsgate.campaigns.order_commands import order_command
+from smsgate.campaigns.order_commands import order_wish
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
@@ -52,13 +52,7 @@ class Desk:
         if repeated and reading.label is not Label.STOP:
             case.repetition()
             return
-        command = order_command(mo.text, reading.label)
-        if reading.label is Label.STOP and command is not None and not repeated:
-            # Stop wins, and beside an order the word is about that too (requirements: a bare CANCEL).
-            case.ordered_away(command, record=False)
-        elif reading.label is not Label.STOP and (
-            case.commanded() or (command is not None and case.ordered_away(command, record=True))
-        ):
+        if case.wished(repeated=repeated):
             return
         if self._answers_question(case, mo, reading):
             return
@@ -107,6 +101,22 @@ class _Decision(OrderCase):
     ) -> None:
         super().__init__(desk.context, desk.tools, desk.writes, mo, reading, decided, attempt=desk.attempt)
 
+    def wished(self, *, repeated: bool) -> bool:
+        """Do what a text wants done with an order, or with consent in words of its own; False: go on."""
+        found, mo, label = self._open, self._mo, self._reading.label
+        names = () if found is None else (found.offer.shop_name, found.offer.item)
+        wish = order_wish(mo.text, label, names)
+        if label is Label.STOP:
+            if wish is not None and wish.command is not None and not repeated:
+                # Stop wins, and beside an order the word is about that too (requirements: a bare CANCEL).
+                self.ordered_away(wish, record=False)
+            return False
+        if self.commanded():
+            return True
+        if wish is None:
+            return False
+        return self.in_doubt(wish) if wish.command is None else self.ordered_away(wish, record=True)
+
     def hand_over(self, taker: Taker, *, repeated: bool) -> None:
         """The number is an ESME's: it gets the MO, and a STOP or START counts for the number all the same."""
         label = self._reading.label
@@ -133,6 +143,6 @@ class _Decision(OrderCase):
         if found is None or not waits or self._mo.received_at > found.offer.expires_at:
             return
         if self._reading.label in {Label.ACCEPT, Label.QUANTITY, Label.DECLINE}:
-            if self._may_answer() and not self.ask_again(found):
-                self._tell_about(found, "unclear")
+            if self._may_answer():
+                self._tell_state(found)
             self.record("repetition", found=found)

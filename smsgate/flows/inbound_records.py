@@ -73,6 +73,7 @@ class PlacedOrder:
     stock_held: bool = True
     due: Due | None = None
     delivered_at: datetime | None = None
+    asked: bool = False  # its customer was told that it stands, and how to end it
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from smsgate.flows.heard import in_force
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
 from smsgate.flows.inbound_desk import Desk
 from smsgate.flows.inbound_records import InboundContext, InboundWrites
+from smsgate.flows.inbound_wishes import ORDERED_WITHIN
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup
@@ -150,7 +151,8 @@ class Inbox:
                 return decision, InboundWrites()
             mo = _as_said(item.reply, ruling, now)
             numbers = [(mo.msisdn, number) for number in order_numbers_in(mo.text)]
-            context = await group.context([mo], numbers, [], now)
+            about = [] if item.reply.order_id is None else [mo.msisdn]
+            context = await group.context([mo], numbers, about, now - ORDERED_WITHIN)
             _keep_only(context, merchant_id, item.reply)
             if ruling.verdict is Verdict.ACCEPT and not context.open_offers:
                 raise DomainError(
@@ -160,7 +162,7 @@ class Inbox:
                 )
             desk = Desk(context, self._tools, attempt=attempt)
             by = {"decided_by": ruling.decided_by, "key": ruling.key_id, "reason": ruling.reason}
-            row = desk.rule(mo, _reading(ruling), HumanDecided(inbound_id, by))
+            row = desk.rule(mo, _reading(ruling), HumanDecided(inbound_id, by, item.reply.order_id))
             decision = Decision(ruling, row.outcome, row.order_id, now)
             await group.write(desk.writes)
             await group.decide(merchant_id, inbound_id, decision)

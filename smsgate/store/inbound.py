@@ -293,7 +293,7 @@ class StoredGroup:
         ids = [row["order_id"] for row in found]
         orders = await self._connection.fetch(SQL["lock_orders"], merchant_id, ids)
         steps = await self._connection.fetch(SQL["order_steps"], merchant_id, ids)
-        seqs = {row["order_id"]: row["seq"] for row in steps}
+        said = {row["order_id"]: row for row in steps}
         for row in orders:
             context.orders.setdefault((merchant_id, row["message_id"]), []).append(
                 PlacedOrder(
@@ -301,7 +301,7 @@ class StoredGroup:
                     row["number"],
                     OrderState(row["state"]),
                     row["nth"],
-                    seqs[row["order_id"]],
+                    said[row["order_id"]]["seq"],
                     row["quantity"],
                     row["created_at"],
                     row["placed_at"] or row["created_at"],
@@ -309,6 +309,7 @@ class StoredGroup:
                     row["stock_held"],
                     None if row["due_at"] is None else Due(OrderEvent(row["due_event"]), row["due_at"]),
                     row["delivered_at"],
+                    said[row["order_id"]]["asked"],
                 )
             )
 

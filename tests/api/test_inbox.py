@@ -25,15 +25,18 @@ class Asked:
         self.message_id = message_id
         self.offer_id = offer_id
 
-    async def says(self, text: str, *, label: str = "unclear", outcome: str = "asked") -> str:
+    async def says(
+        self, text: str, *, label: str = "unclear", outcome: str = "asked", order: str | None = None
+    ) -> str:
         """Write a reply as the inbound flow does; return its public id."""
         shop, inbound_id = self.shop, self.shop.next_id()
         await shop.execute(
             "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, "
             "raw, data_coding, subscriber_id, message_id, label, outcome, reason, rules_version, "
-            "received_at) VALUES ($1, $2, 1, $3, $4, $5, '', 0, $6, $7, $8, $9, 'x', 'y', $10)",
+            "received_at, order_id) "
+            "VALUES ($1, $2, 1, $3, $4, $5, '', 0, $6, $7, $8, $9, 'x', 'y', $10, $11)",
             shop.merchant_id, inbound_id, self.msisdn, SENDER, text, self.subscriber_id, self.message_id,
-            label, outcome, shop.clock.now(),
+            label, outcome, shop.clock.now(), None if order is None else shop.id_of(Kind.ORDER, order),
         )  # fmt: skip
         return shop.public(Kind.INBOUND_MESSAGE, inbound_id)
 
@@ -216,3 +219,22 @@ async def test_a_reply_that_was_read_is_not_for_a_person_to_decide(shop: Shop) -
     assert (await decide(shop, reply, "stop")).status == 404
     refused = await decide(shop, await (await asked(shop)).says("hm"), "decline", quantity=2)
     assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "/quantity")
+
+
+async def test_a_wish_that_came_too_late_is_in_the_inbox_and_a_person_may_grant_it(shop: Shop) -> None:
+    person = await asked(shop, stock=5)
+    first = await person.says("bah oui")
+    order_id = (await decide(shop, first, "accept")).body["decision"]["order"]
+    assert (await shop.caller.post(f"/v1/orders/{order_id}/confirm", {})).status == 200
+    delivered = {"delivered_at": shop.clock.now().isoformat()}
+    assert (await shop.caller.post(f"/v1/orders/{order_id}/fulfil", delivered)).status == 200
+    shop.clock.advance(40 * 24 * 3600)
+    late = await person.says("je me rétracte", outcome="cancel_requested", order=order_id)
+    await person.says("alors?")
+    assert late in await inbox(shop)  # what is said since does not settle it
+    made = await decide(shop, late, "decline")
+    assert (made.body["decision"]["outcome"], made.body["decision"]["order"]) == ("withdrawn", order_id)
+    order = (await shop.caller.get(f"/v1/orders/{order_id}")).body
+    assert order["state"] == "withdrawn"
+    assert (await told(shop))[-1] == "order_withdrawn"
+    assert late in await inbox(shop, "decided")

@@ -50,6 +50,7 @@ class Told:
     kind: str
     order_id: int | None
     inbound_id: int | None
+    body: str
 
 
 @dataclass
@@ -59,12 +60,15 @@ class Shelf:
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
     stock: int = STOCK
     shop_reached: bool = True
+    offer: OfferVersion = OFFER
+    live: bool = True
     states: dict[int, ConsentState] = field(
         default_factory=lambda: dict.fromkeys(PEOPLE, ConsentState.SUBSCRIBED)
     )
     open: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(PEOPLE, True))
     orders: dict[int, OrderRecord] = field(default_factory=dict)
     nth: dict[int, int] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)  # orders whose customers were told that they stand
     seen: dict[tuple[int, str], datetime] = field(default_factory=dict)
     rows: list[InboundRow] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -88,7 +92,7 @@ class Shelf:
         return PlacedOrder(
             order.order_id, order.number, OrderState(order.state), self.nth[order.order_id], order.seq,
             order.quantity, order.created_at, order.placed_at, order.shop_ref, order.stock_held, due,
-            order.delivered_at,
+            order.delivered_at, order.order_id in self.asked,
         )  # fmt: skip
 
     def context(self) -> InboundContext:
@@ -98,7 +102,7 @@ class Shelf:
         context.stock[MERCHANT, OFFER_ID] = self.stock
         for place, msisdn in enumerate(PEOPLE):
             context.people[msisdn] = [Person(MERCHANT, place, "fr", self.states[msisdn])]
-            found = OpenOffer(OFFER, 77, message_id=msisdn, subscriber_id=place, offer_live=True)
+            found = OpenOffer(self.offer, 77, msisdn, subscriber_id=place, offer_live=self.live)
             if self.open[msisdn]:
                 context.open_offers[msisdn, SENDER] = found
             context.orders[MERCHANT, msisdn] = self.placed(msisdn)
@@ -113,6 +117,8 @@ class Shelf:
             self.orders[row.order_id] = self._as_record(row)
         for step in writes.order_steps:
             order = self.orders[step.order_id]
+            if step.event == OrderEvent.CUSTOMER_UNCLEAR:
+                self.asked.add(step.order_id)
             bound = order.state == OrderState.AWAITING_CONFIRMATION and step.state == OrderState.PLACED
             self.orders[step.order_id] = replace(
                 order,
@@ -149,7 +155,10 @@ class Shelf:
         )  # fmt: skip
 
     def _tell(self, messages: SystemMessageColumns) -> None:
-        rows = zip(messages.msisdns, messages.kinds, messages.order_ids, messages.inbound_ids, strict=True)
+        rows = zip(
+            messages.msisdns, messages.kinds, messages.order_ids, messages.inbound_ids, messages.bodies,
+            strict=True,
+        )  # fmt: skip
         self.told += [Told(*row) for row in rows]
 
     def whole(self, msisdn: int, text: str) -> str:

@@ -16,7 +16,8 @@ from tests.flows.shelf import MERCHANT, OFFER_ID, PEOPLE, SENDER, START, STOCK, 
 TEXTS = (
     "OK", "ok merci", "OK 1", "OK 2", "OK 3", "OK 9", "OK 0", "oui", "NON", "non merci", "STOP", "stop svp",
     "START", "peut-être", "bof", "hm hm", "NON 12345678", "NON {number}", "annuler", "j'annule ma commande",
-    "je me rétracte", "RETRACTATION {number}", "je n'ai rien commandé",
+    "je me rétracte", "RETRACTATION {number}", "je n'ai rien commandé", "n'annulez pas ma commande",
+    "je l'ai pas encore reçu", "pas {number}", "aide",
 )  # fmt: skip
 ANSWERED_ONCE = {
     "ordered", "repeated", "sold_out", "over_maximum", "ask", "late", "cancelled", "cancel_requested",

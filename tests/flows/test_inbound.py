@@ -139,7 +139,10 @@ async def test_a_no_after_the_window_asks_the_shop_and_tells_the_customer(databa
         (number,) = await order_numbers(world)
         await world.execute("UPDATE orders SET placed_at = placed_at - interval '61 minutes'")
         (told,) = await say(world, 1, f"NON {number}")
-        assert told == f"Boxman: votre demande d'annuler la commande {number} est transmise à la boutique."
+        assert told == (
+            f"Boxman: votre demande d'annuler la commande {number} est transmise à la boutique, "
+            "qui vous répondra."
+        )
         assert await world.value("SELECT state FROM orders") == "placed"
         assert await stock(world) == 8
         assert len(await events(world, "order.cancel_requested")) == 1

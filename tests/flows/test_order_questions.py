@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -236,6 +237,24 @@ async def test_a_withdrawal_after_its_period_or_excepted_by_law_is_the_shops_to_
         assert "transmise à la boutique" in told
         assert (await the_order(world))["state"] == "fulfilled"
         assert len(await events(world, "order.cancel_requested")) == 1
+
+
+async def test_that_an_order_stands_is_said_once_also_after_a_restart(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, gateway):
+        await say(world, 1, "OK")
+        (number,) = await order_numbers(world)
+        (told,) = await say(world, 1, "n'annulez pas ma commande")
+        assert told == (
+            f"Boxman: commande {number} (CD Madonna): rien n'a changé. Pour l'annuler: NON {number}. "
+            "La boutique lira votre message."
+        )
+        gateway.intake._tools.limit._counts.clear()  # as a restart, and the next day, do
+        await say(world, 1, "je l'ai pas encore reçu", answers=0)
+        steps = await world.rows("SELECT event, state FROM order_event ORDER BY seq")
+        assert [tuple(step) for step in steps] == [("customer_ok", "placed"), ("customer_unclear", "placed")]
+        rows = await world.rows("SELECT outcome, order_id IS NOT NULL AS known FROM inbound_message")
+        assert Counter(map(tuple, rows)) == {("ordered", True): 1, ("asked", True): 2}
+        assert await stock(world) == 9
 
 
 async def test_whoever_never_ordered_is_heard_and_a_person_looks_at_it(database: Database) -> None:

@@ -152,7 +152,8 @@ SELECT o.order_id, o.message_id, o.number, o.state, o.nth, o.quantity, o.created
 -- name: order_steps
 -- scope: merchant
 -- A statement of its own after the lock: the locking one would see the steps as they were before it waited.
-SELECT order_id, max(seq) AS seq FROM order_event WHERE merchant_id = $1 AND order_id = ANY($2::bigint[]) GROUP BY order_id
+SELECT order_id, max(seq) AS seq, bool_or(event = 'customer_unclear') AS asked
+  FROM order_event WHERE merchant_id = $1 AND order_id = ANY($2::bigint[]) GROUP BY order_id
 
 -- name: insert_inbound
 -- scope: merchant

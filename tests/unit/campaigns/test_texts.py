@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from smsgate.campaigns.order_commands import OrderCommand, order_command
+from smsgate.campaigns.order_commands import OrderCommand, order_wish
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
 from smsgate.campaigns.texts import (
@@ -155,7 +155,9 @@ def test_the_word_to_withdraw_an_order_is_understood_and_is_no_stop(language: st
     text = f"{told_word('withdraw', language)} 74170963"
     label = read_reply(text, language).label
     assert label is not Label.STOP
-    assert order_command(text, label) is OrderCommand.WITHDRAW
+    wish = order_wish(text, label)
+    assert wish is not None
+    assert wish.command is OrderCommand.WITHDRAW
     assert read_reply(f"{told_word('cancel', language)} 74170963", language).label is Label.DECLINE
 
 

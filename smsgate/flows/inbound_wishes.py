@@ -1,0 +1,249 @@
+"""
+What an MO says besides yes: no, a wish about an order, a question, or nothing that is understood.
+
+What is answered is true for the offer and the order as they are: nobody who has ordered hears that nothing is
+ordered, and nobody is told to say OK where OK orders nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from smsgate.campaigns.order_commands import OrderCommand, OrderWish, plain_no
+from smsgate.campaigns.orders import ENDED, LIVE, OrderEvent, OrderState, in_time, takes
+from smsgate.campaigns.texts import told_word
+from smsgate.flows.inbound_moves import OrderMoves, waiting
+from smsgate.flows.inbound_records import OpenOffer, Person, PlacedOrder
+from smsgate.flows.order_texts import order_numbers_in
+
+ORDERS_NAMED_MAX: Final = 4  # as many as "which one?" has room for, the newest
+ORDERED_WITHIN: Final = timedelta(days=180)  # an order without its number is looked for among these
+NO_PLAIN_NO: Final = "It is no plain no to the order, which stands."
+_EVENTS: Final = {
+    OrderCommand.CANCEL: OrderEvent.CUSTOMER_CANCEL,
+    OrderCommand.WITHDRAW: OrderEvent.CUSTOMER_WITHDRAW,
+    OrderCommand.DISPUTE: OrderEvent.CUSTOMER_DISPUTE,
+}
+_OUTCOMES: Final = {
+    OrderState.CANCELLED: "cancelled",
+    OrderState.REJECTED: "cancelled",
+    OrderState.EXPIRED: "declined",
+    OrderState.WITHDRAWN: "withdrawn",
+    OrderState.DISPUTED: "disputed",
+}
+Orders = list[tuple[OpenOffer, PlacedOrder]]
+
+
+class WishCase(OrderMoves):
+    # ------------------------------------------------------------ NO
+
+    def decline(self) -> None:
+        if self._decided is not None and self._decided.order_id is not None and self._end_decided():
+            return
+        clear = self._decided is not None or plain_no(self._mo.text)
+        if number := self._order_named():
+            self._decline_order(number, clear=clear)
+            return
+        found = self._open
+        if found is None:
+            self.record("declined" if self._people else "nobody", person=self._first_person())
+            return
+        orders = self._orders(found)
+        asked, live = waiting(orders), [order for order in orders if order.state in LIVE]
+        standing = _standing(orders)
+        self._answered(found)
+        if asked is not None:
+            self._move(found, asked, OrderEvent.CUSTOMER_NO)
+            self.record("declined", found=found, order_id=asked.order_id)
+        elif standing is not None and not (clear and live):  # after delivery a bare no names no order
+            self._ask_about(found, standing, NO_PLAIN_NO)
+        elif len(live) > 1:
+            self._which([(found, order) for order in live], OrderCommand.CANCEL)
+        elif live:
+            self._move_and_record(found, live[0], OrderEvent.CUSTOMER_NO)
+        else:
+            self._count(found.offer.merchant_id, "declines", found.campaign_id)
+            self.record("declined", found=found)
+
+    def _order_named(self) -> str | None:
+        """Return the order number beside a no: as it was read, or the only one that the text holds."""
+        numbers = order_numbers_in(self._mo.text)
+        return self._reading.reference or (numbers[0] if len(numbers) == 1 else None)
+
+    def _decline_order(self, number: str, *, clear: bool) -> None:
+        """NON 74170963: that order, whatever offer is open now; an unknown number is a question."""
+        found, order = self._context.named.get((self._mo.msisdn, number), (None, None))
+        if found is None or order is None:
+            self.unclear()
+        elif clear and takes(order.state, OrderEvent.CUSTOMER_NO):
+            self._move_and_record(found, order, OrderEvent.CUSTOMER_NO)
+        else:
+            self._ask_about(found, order, NO_PLAIN_NO)
+
+    def _end_decided(self) -> bool:
+        """A person of the merchant read the reply as a no to its order, and so agrees to its end."""
+        decided = self._decided
+        mine = [each for each in self._mine() if decided and each[1].order_id == decided.order_id]
+        if not mine or not takes(mine[0][1].state, OrderEvent.SHOP_CANCEL):
+            return False
+        self._move_and_record(*mine[0], OrderEvent.SHOP_CANCEL)
+        return True
+
+    # ------------------------------------------------------------ what is wanted of an order
+
+    def ordered_away(self, wish: OrderWish, *, record: bool) -> bool:
+        """
+        Do what the text wants done with an order of this person; False: none that it could mean.
+
+        Without `record` it was a word that ends messages too: what came already is not given back by it,
+        the shop hears of it and answers.
+        """
+        assert wish.command is not None
+        event = _EVENTS[wish.command]
+        mine = [each for each in self._mine() if takes(each[1].state, event)]
+        numbers = order_numbers_in(self._mo.text)
+        meant = [each for each in mine if each[1].number in numbers]
+        meant = meant or self._likely(mine, wish.command, late=record)
+        if not meant:
+            return False
+        if record:
+            self._reading = replace(self._reading, reason=wish.reason)
+        if len(meant) > 1 and wish.command is not OrderCommand.DISPUTE:
+            self._which(meant, wish.command, record=record)
+            return True
+        self._move_and_record(*max(meant, key=_order_id), event, record=record)
+        return True
+
+    def in_doubt(self, wish: OrderWish) -> bool:
+        """Ask about an order that a text may want ended, and may not; False: there is none."""
+        meant = self._likely(self._mine(), OrderCommand.CANCEL, late=True)
+        if not meant:
+            return False
+        self._ask_about(*max(meant, key=_order_id), wish.reason)
+        return True
+
+    def _mine(self) -> Orders:
+        return [each for (msisdn, _), each in self._context.named.items() if msisdn == self._mo.msisdn]
+
+    def _likely(self, mine: Orders, command: OrderCommand, *, late: bool) -> Orders:
+        """Return the orders that a text may mean which names none; the rest where there are no others."""
+        standing = [each for each in mine if each[1].state not in ENDED]
+        if command is OrderCommand.DISPUTE:
+            return standing
+        under_way = [each for each in standing if each[1].state in LIVE | {OrderState.AWAITING_CONFIRMATION}]
+        returnable = [each for each in standing if self._returnable(*each)]
+        if command is OrderCommand.WITHDRAW:
+            return under_way + returnable or standing
+        return under_way or returnable or (standing if late else [])
+
+    def _which(self, meant: Orders, command: OrderCommand, *, record: bool = True) -> None:
+        """Several orders may be meant: nothing happens to any before the customer said which."""
+        found = max(meant, key=_order_id)[0]
+        merchant_id = found.offer.merchant_id
+        orders = [order for other, order in meant if other.offer.merchant_id == merchant_id]
+        newest = sorted(orders, key=lambda order: order.order_id)[-ORDERS_NAMED_MAX:]
+        cancels = command is OrderCommand.CANCEL and any(order.state in LIVE for order in newest)
+        word = told_word("cancel" if cancels else "withdraw", self._spoken_to(found))
+        self._tell_about(found, "which_order", word=word, orders=", ".join(order.number for order in newest))
+        if record:
+            self.record("which_order", found=found)
+
+    def _move_and_record(
+        self, found: OpenOffer, order: PlacedOrder, event: OrderEvent, *, record: bool = True
+    ) -> None:
+        given_back = record or event is not OrderEvent.CUSTOMER_CANCEL
+        step = self._move(found, order, event, may_withdraw=given_back)
+        if record:
+            outcome = "cancelled" if step.tell == "order_cancelled" else _OUTCOMES.get(order.state, "")
+            if step.notify == "order.cancel_requested":
+                outcome = "cancel_requested"
+            self.record(outcome, found=found, order_id=order.order_id)
+
+    def _ask_about(self, found: OpenOffer, order: PlacedOrder, reason: str) -> None:
+        """The order stands: its customer hears so and how to end it, once; a person of the merchant reads."""
+        self._reading = replace(self._reading, reason=reason)
+        if not order.asked and takes(order.state, OrderEvent.CUSTOMER_UNCLEAR) and self._may_answer():
+            order.asked = True
+            self._move(found, order, OrderEvent.CUSTOMER_UNCLEAR)
+        self.record("asked", found=found, order_id=order.order_id)
+
+    # ------------------------------------------------------------ questions, and what is not understood
+
+    def help(self) -> None:
+        """Answer with the merchant's contact; the person's limit of answers a day holds."""
+        found, person = self._open, self._first_person()
+        if found is None and person is None:
+            self.record("nobody")
+            return
+        if self._may_answer():
+            if found is not None:
+                self._help_with(found)
+            elif person is not None:
+                self._tell(
+                    person, "help_closed", person.merchant_id, contact=self._contact(person.merchant_id)
+                )
+        self.record("asked", found=found, person=person)
+
+    def _help_with(self, found: OpenOffer) -> None:
+        order, contact = _standing(self._orders(found)), self._contact(found.offer.merchant_id)
+        if order is not None:
+            self._tell_order(found, order, "help_order")
+        else:
+            kind = "help" if self._state_text(found) == "unclear" else "help_closed"
+            self._tell_about(found, kind, contact=contact)
+
+    def unclear(self) -> None:
+        """Ask back once, never guess."""
+        found, person = self._open, self._first_person()
+        if found is None:
+            self.record("asked" if person else "nobody", person=person)
+            return
+        order = _standing(self._orders(found))
+        if order is not None and waiting(self._orders(found)) is None:
+            self._ask_about(found, order, self._reading.reason)
+            return
+        if self._may_answer():
+            self._tell_state(found)
+        self.record("asked", found=found)
+
+    def ask_again(self, found: OpenOffer) -> bool:
+        """Repeat the question that waits for its answer; False: there is none."""
+        asked = waiting(self._orders(found))
+        if asked is not None:
+            self._tell_order(found, asked, "confirm_question")
+        return asked is not None
+
+    def _tell_state(self, found: OpenOffer) -> None:
+        """Say what an answer would do, or why none does anything."""
+        if not self.ask_again(found):
+            self._tell_about(found, self._state_text(found), item=found.offer.item)
+
+    def _state_text(self, found: OpenOffer) -> str:
+        """Return the kind of text that is true of an offer from which nothing is ordered."""
+        if not in_time(self._mo.received_at, found.offer.expires_at):
+            return "late"
+        if not found.offer_live:
+            return "offer_closed"
+        return "sold_out" if self._stock(found.offer) == 0 else "unclear"
+
+    def _nothing_open(self, person: Person) -> None:
+        """An OK that answers nothing: say so, within the limit, and order nothing."""
+        if self._may_answer():
+            self._tell(person, "no_offer", person.merchant_id, contact=self._contact(person.merchant_id))
+        self.record("no_open_offer", person=person)
+
+    def _contact(self, merchant_id: int) -> str:
+        card = self._context.merchants[merchant_id]
+        return card.contact or card.name
+
+
+def _order_id(each: tuple[OpenOffer, PlacedOrder]) -> int:
+    return each[1].order_id
+
+
+def _standing(orders: list[PlacedOrder]) -> PlacedOrder | None:
+    """Return the newest order that was placed and has not come to nothing."""
+    standing = [order for order in orders if order.state not in ENDED | {OrderState.AWAITING_CONFIRMATION}]
+    return standing[-1] if standing else None
