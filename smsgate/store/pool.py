@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import asyncpg
 
@@ -36,8 +36,8 @@ COMMON_SETTINGS: Final = {
     "timezone": "UTC",
     "citus.max_adaptive_executor_pool_size": "1",  # plain PostgreSQL takes it as a placeholder
 }
-_ENTER: Final = "SELECT set_config('app.merchant', $1, true)"
-_ENTER_PLANNED_ONCE: Final = f"{_ENTER}, set_config('plan_cache_mode', 'force_generic_plan', true)"
+_CLEAN: Final = "RESET ALL; RESET ROLE;"  # the second is not in the first
+_BEGIN: Final = "BEGIN;"  # as the driver begins a transaction of the usual isolation
 # A forgotten transaction holds locks and stops VACUUM: the server ends it.
 ROLE_SETTINGS: Final[dict[str, dict[str, str]]] = {
     roles.API: {
@@ -70,6 +70,31 @@ class _Session(asyncpg.Connection):
 
     def get_reset_query(self) -> str:
         return f"{super().get_reset_query()}\nRESET ROLE;"
+
+
+class _ApiSession(asyncpg.Connection):
+    """
+    A pooled connection that is put back to what it was when it is taken, in one step with BEGIN.
+
+    Beside a running campaign each step of a request waits for its turn of the loop and of the database.
+    """
+
+    _entry = ""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+    def enter(self, merchant_id: int, *, planned_once: bool) -> None:
+        """Let the next transaction be this merchant's. Without it no row of any merchant is seen."""
+        self._entry = f"SELECT set_config('app.merchant', '{merchant_id:d}', true)"
+        if planned_once:
+            self._entry += ", set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        if query == _BEGIN and self._entry:
+            query, self._entry = f"{_CLEAN} {_BEGIN} {self._entry};", ""
+        status: str = await super().execute(query, *args, **options)
+        return status
 
 
 class _BulkSession(asyncpg.Connection):
@@ -166,10 +191,10 @@ class Database:
         `planned_once`: its statements are planned without their values, for keys of many partitions: with a
         value they are planned anew each time, which takes twenty times as long as the look-up itself.
         """
-        enter = _ENTER_PLANNED_ONCE if planned_once else _ENTER
-        async with self._acquire(roles.API) as connection, connection.transaction():
-            await connection.execute(enter, str(merchant_id))
-            yield connection
+        async with self._acquire(roles.API) as connection:
+            cast("_ApiSession", connection).enter(merchant_id, planned_once=planned_once)
+            async with connection.transaction():
+                yield connection
 
     @asynccontextmanager
     async def api(self) -> AsyncIterator[Connection]:
@@ -178,6 +203,7 @@ class Database:
         seen.
         """
         async with self._acquire(roles.API) as connection:
+            await connection.execute(_CLEAN)
             yield connection
 
     @asynccontextmanager
@@ -240,7 +266,7 @@ class Database:
 
     async def _make_pool(self, role: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
         arguments = self._arguments(role, {})
-        kind = _BulkSession if role == roles.BULK else _Session
+        kind = {roles.API: _ApiSession, roles.BULK: _BulkSession}.get(role, _Session)
         return await asyncpg.create_pool(**arguments, connection_class=kind, min_size=0, max_size=size)
 
     def _arguments(self, role: str, more: Mapping[str, str]) -> dict[str, Any]:

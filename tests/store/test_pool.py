@@ -202,6 +202,34 @@ async def test_by_dsn_the_role_is_the_sessions_default_and_survives_a_reset(
             assert await connection.fetchval("SELECT current_user") == "sg_api"
 
 
+async def test_what_one_left_on_a_session_of_the_api_the_next_does_not_find(
+    postgres_server: EmbeddedPostgres, database_name: str
+) -> None:
+    dsns = Dsns(postgres_server.dsn("sg_admin", database_name))
+
+    async def fail(leave: str) -> None:
+        async with opened.transaction(3) as connection:
+            await connection.execute(leave)
+            await connection.execute("SELECT 1/0")
+
+    async with await Database.open(dsns, sizes=PoolSizes(api=1)) as opened:
+        for leave in ("SELECT set_config('app.merchant', '7', false)", "SET ROLE sg_bulk", "BEGIN"):
+            async with opened.api() as connection:
+                await connection.execute(leave)
+            async with opened.api() as connection:
+                assert not await connection.fetchval("SELECT current_setting('app.merchant', true)")
+                assert await connection.fetchval("SELECT current_user") == "sg_api"
+                await connection.execute(leave)
+            async with opened.transaction(3) as connection:
+                assert await connection.fetchval("SELECT current_setting('app.merchant')") == "3"
+                assert await connection.fetchval("SELECT current_user") == "sg_api"
+            with pytest.raises(StoreError, match="zero"):
+                await fail(leave)
+            async with opened.transaction(4) as connection, connection.transaction():
+                assert await connection.fetchval("SELECT current_setting('app.merchant')") == "4"
+                assert await connection.fetchval("SELECT current_user") == "sg_api"
+
+
 async def test_the_whole_way_from_nothing_to_an_open_database(reachable_dir: Path) -> None:
     async with a_server(reachable_dir) as server, await Database.open(server) as opened:
         assert opened.migrated
