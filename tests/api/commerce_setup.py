@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from smsgate.api.context import ApiContext
 from smsgate.billing.networks import default_table
 from smsgate.clock import ManualClock
 from smsgate.flows.commerce import Commerce
@@ -159,7 +160,7 @@ class Shop:
         return message_id
 
     async def order(self, campaign: dict[str, Any], subscriber_id: int, *, quantity: int = 1) -> str:
-        """Write the order that the inbound flow would write; return its public id."""
+        """Write the order that the inbound flow would write, its stock taken; return its public id."""
         message_id = await self.sent_message(campaign, subscriber_id)
         order_id, now = self.next_id(), self.clock.now()
         await self.execute(
@@ -172,11 +173,35 @@ class Shop:
             self.id_of(Kind.CAMPAIGN, campaign["id"]), message_id, subscriber_id, SENDER, quantity, now,
         )  # fmt: skip
         await self.execute(
+            "UPDATE offer SET stock_remaining = stock_remaining - $2 WHERE offer_id = $1",
+            self.id_of(Kind.OFFER, campaign["offer"]), quantity,
+        )  # fmt: skip
+        await self.execute(
             "INSERT INTO order_event (merchant_id, order_id, seq, event, state, actor, at) "
             "VALUES ($1, $2, 1, 'customer_ok', 'placed', 'customer', $3)",
             self.merchant_id, order_id, now,
         )  # fmt: skip
         return self.public(Kind.ORDER, order_id)
+
+
+async def add_commerce(context: ApiContext, database: Database, prover: Prover) -> None:
+    """Give a context the use cases of commerce, at its own clock."""
+    context.secrets = keyring = await StoredKeyring.load(database, MasterKey(bytes(32)))
+    context.commerce = Commerce.of(
+        commerce_stores(database, context.ids.next, HASHES, STAMPS, context.clock),
+        pricing=Pricing(PgPriceData(database), context.clock),
+        networks=default_table(),
+        senders=SENDERS,
+        prover=prover,
+        policy=AddressPolicy(),
+        secrets=keyring,
+        ids=context.ids,
+        public_ids=context.public_ids,
+        clock=context.clock,
+        wakeups=context.wakeups,
+        stops=context.stops,
+        proof_key=bytes(32),
+    )
 
 
 @asynccontextmanager
@@ -185,22 +210,7 @@ async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
     clock, prover = ManualClock(datetime.now(UTC)), Prover()
     context = a_context(database, requests_per_s=10_000)
     context.clock = clock
-    context.secrets = keyring = await StoredKeyring.load(database, MasterKey(bytes(32)))
-    context.commerce = Commerce.of(
-        commerce_stores(database, context.ids.next, HASHES, STAMPS, clock),
-        pricing=Pricing(PgPriceData(database), clock),
-        networks=default_table(),
-        senders=SENDERS,
-        prover=prover,
-        policy=AddressPolicy(),
-        secrets=keyring,
-        ids=context.ids,
-        public_ids=context.public_ids,
-        clock=clock,
-        wakeups=context.wakeups,
-        stops=context.stops,
-        proof_key=bytes(32),
-    )
+    await add_commerce(context, database, prover)
     async with running(context) as api:
         caller = await api.merchant()
         merchant_id = context.public_ids.decode(Kind.MERCHANT, caller.merchant_id)

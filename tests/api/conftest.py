@@ -6,13 +6,15 @@ import pytest
 
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, a_context, running
-from tests.api.commerce_setup import Shop, an_open_shop
+from tests.api.commerce_setup import Prover, Shop, add_commerce, an_open_shop
 
 
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
     """Run the API on a database of the test's own."""
-    async with running(a_context(database, requests_per_s=10_000)) as opened:
+    context = a_context(database, requests_per_s=10_000)
+    await add_commerce(context, database, Prover())
+    async with running(context) as opened:
         yield opened
 
 

@@ -46,7 +46,7 @@ async def test_a_rejection_gives_stock_back_once_and_tells_the_buyer_once(shop: 
     for _ in range(2):
         answer = await shop.caller.post(f"/v1/orders/{order}/reject", {"reason": "rupture de stock"})
         assert (answer.status, answer.body["state"]) == (200, "rejected")
-    assert await shop.value("SELECT stock_remaining FROM offer") == 8
+    assert await shop.value("SELECT stock_remaining FROM offer") == 5
     [(kind, sender, body)] = await told(shop)
     assert (kind, sender) == ("order_rejected", SENDER)
     assert "Boxman" in body
@@ -72,7 +72,7 @@ async def test_a_confirmed_order_can_be_cancelled_and_the_buyer_is_told(shop: Sh
     await shop.caller.post(f"/v1/orders/{order}/confirm", {})
     cancelled = await shop.caller.post(f"/v1/orders/{order}/cancel", {"reason": "broken in transport"})
     assert cancelled.body["state"] == "cancelled"
-    assert await shop.value("SELECT stock_remaining FROM offer") == 6
+    assert await shop.value("SELECT stock_remaining FROM offer") == 5
     assert [kind for kind, _, _ in await told(shop)] == ["order_cancelled"]
     late = await shop.caller.post(f"/v1/orders/{order}/confirm", {})
     assert (late.status, late.code) == (409, "order_state")
@@ -88,7 +88,7 @@ async def test_confirm_and_reject_at_once_have_one_winner(shop: Shop) -> None:
     for path, answer in zip(paths, answers, strict=True):
         assert answer.status == (200 if path.endswith(won) else 409), (won, lost, answer)
     assert await shop.value("SELECT count(*) FROM order_event") == 2
-    assert await shop.value("SELECT stock_remaining FROM offer") == (5 if state == "confirmed" else 6)
+    assert await shop.value("SELECT stock_remaining FROM offer") == (4 if state == "confirmed" else 5)
 
 
 async def test_an_order_shows_what_its_messages_cost_and_why(shop: Shop) -> None:
