@@ -32,6 +32,7 @@ COMMANDS: Final = (
     Command("payout", "billing_payout", "Pay a merchant's premium month out.", "payout"),
     Command("fec", "billing_fec", "Write issued documents as accounting entries.", "fec"),
     Command("verify", "billing_verify", "Prove prices, charges, ledger and documents.", "verify"),
+    Command("proof", "billing_proof", "Write or check the proof file of an invoice.", "proof"),
     Command("document", "billing_document", "Make a document again from its stored payload.", "document"),
     Command("simulate", "billing_simulate", "Compute a case, or a month by another list.", "simulate"),
 )

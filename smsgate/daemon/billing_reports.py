@@ -9,6 +9,8 @@ from smsgate.billing.networks import default_table
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.billing_reports import BillingReports
+from smsgate.flows.document_proof import DocumentProofs
+from smsgate.flows.documents import Documents
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.exporting import Exporting
 from smsgate.flows.margins import Margins
@@ -16,9 +18,12 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
 from smsgate.flows.repricing import Repricing
 from smsgate.flows.usage_files import UsageFiles
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
+from smsgate.store.document_proof import PgDocumentProofs
 from smsgate.store.explaining import PgExplaining
+from smsgate.store.issued import PgDocuments
 from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
 from smsgate.store.portability import PgPortability
@@ -62,4 +67,17 @@ def repricing_of(settings: Settings, services: Services) -> Repricing:
         default_table(),
         settings.billing.seller(),
         services.clock,
+    )
+
+
+def document_proofs_of(settings: Settings, services: Services) -> DocumentProofs:
+    database, public_ids = services.database, services.public_ids
+    return DocumentProofs(
+        PgDocumentProofs(database),
+        Documents(PgDocuments(database), settings.billing.seller(), services.clock, services.ids.next),
+        Exporting(PgUsageRecords(database), public_ids),
+        PgOffers(database).merchant,
+        public_ids,
+        services.clock,
+        ProofKey(services.proof_key),
     )

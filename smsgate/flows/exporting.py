@@ -176,12 +176,7 @@ class Exporting:
         sums = UsageSums()
         rows_to = writer(path)
         async with self._store.snapshot(merchant.merchant_id, starts_at, ends_at) as snapshot:
-            async for charged in snapshot.charged(question.currency):
-                rows = self._sent_rows(charged, question.currency)
-                sums.add(rows)
-                rows_to.write(rows)
-            async for received in snapshot.received(question.currency):
-                rows = self._received_rows(received, question.currency)
+            async for rows in self._rows(snapshot, question):
                 sums.add(rows)
                 rows_to.write(rows)
             ledger = await snapshot.ledger(question.currency)
@@ -191,6 +186,22 @@ class Exporting:
             _manifest, question, (starts_at, ends_at), path, name or path.name, sums, ledger, now
         )
         return Manifest({**values, "contradictions": contradictions})
+
+    async def records(self, question: ExportQuestion) -> AsyncIterator[Sequence[UsageRow]]:
+        """Yield the month's records as `write` writes them, off one snapshot."""
+        merchant = question.merchant
+        bounds = month_bounds(question.month, merchant.timezone)
+        async with self._store.snapshot(merchant.merchant_id, *bounds) as snapshot:
+            async for rows in self._rows(snapshot, question):
+                yield rows
+
+    async def _rows(
+        self, snapshot: UsageSnapshot, question: ExportQuestion
+    ) -> AsyncIterator[Sequence[UsageRow]]:
+        async for charged in snapshot.charged(question.currency):
+            yield self._sent_rows(charged, question.currency)
+        async for received in snapshot.received(question.currency):
+            yield self._received_rows(received, question.currency)
 
     def _contradictions(self, found: int, shown: Sequence[Contradiction]) -> dict[str, Any]:
         """Return receipts that changed nothing, for they came after the first final one and say otherwise."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from smsgate.billing.invoices import canonical_json
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
+from smsgate.security.proof_chain import Entry, ProofKey
 from tests.cli.command_shell import Shell
 from tests.invoicing.papers import october
 
@@ -48,3 +50,24 @@ def test_a_file_that_is_not_there_is_told_plainly(shell: Shell, tmp_path: Path) 
     outcome = shell.run("billing", "document", str(tmp_path / "nothing.json"))
     assert outcome.code == 2
     assert "cannot be read" in outcome.err
+
+
+def test_a_proof_file_is_checked_without_a_database_and_one_that_does_not_hold_says_what(
+    shell: Shell, tmp_path: Path
+) -> None:
+    key, payload, path = ProofKey(b"k" * 32), canonical_json(october()).decode(), tmp_path / "october.proof"
+    at, previous = "2026-11-05T00:00:00+00:00", "00" * 32
+    body = {
+        "number": october().number, "payload": payload,
+        "sha256": hashlib.sha256(payload.encode()).hexdigest(), "previous_sha256": previous,
+        "chain_sha256": hashlib.sha256(bytes.fromhex(previous) + payload.encode()).hexdigest(),
+    }  # fmt: skip
+    path.write_bytes(key.sealed([Entry("document", at, body)], at))
+    told = shell.ok("billing", "proof", "--check", str(path), "--key", key.public, "--json").json()
+    assert (told["holds"], told["number"]) == (True, october().number)
+    other = shell.run("billing", "proof", "--check", str(path), "--key", "00" * 32)
+    assert (other.code, "another gateway signed this" in other.err) == (1, True)
+    path.write_bytes(key.sealed([Entry("document", at, body | {"sha256": previous})], at))
+    wrong = shell.run("billing", "proof", "--check", str(path))
+    assert (wrong.code, "the document does not have its hash" in wrong.err) == (1, True)
+    assert shell.run("billing", "proof").code == 2

@@ -290,3 +290,27 @@ SET category = excluded.category, rate_micros = excluded.rate_micros, exemption 
 SELECT legal_name, street, postcode, city, country, legal_id, legal_scheme, vat_number, business, einvoicing_id,
     einvoicing_scheme, payment_days
 FROM billing_profile WHERE merchant_id = $1
+
+-- name: chained_document
+-- scope: merchant
+SELECT payload, previous_sha256, chain_sha256 FROM document WHERE merchant_id = $1 AND document_id = $2
+
+-- name: billed_by_document
+-- scope: merchant
+-- What each document of a close bills of prices and months, with the signs of the ledger.
+SELECT d.series, d.number, l.item_id, l.origin,
+    sum(CASE WHEN d.doc_type = '381' THEN -l.quantity ELSE l.quantity END)::bigint AS quantity
+FROM document d
+JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+WHERE d.merchant_id = $1 AND d.credits_id IS NULL AND d.doc_type IN ('380', '381') AND l.kind = 'usage'
+    AND l.origin = ANY ($2::date[]) AND l.item_id = ANY ($3::bigint[])
+GROUP BY d.series, d.number, l.item_id, l.origin
+ORDER BY d.series, d.number
+
+-- name: charged_of_items
+-- scope: merchant
+SELECT item_id, sum(segments)::bigint AS segments
+FROM ledger_entry
+WHERE merchant_id = $1 AND account = 'unbilled' AND direction <> 'document' AND accepted_at >= $2 AND accepted_at < $3 AND at >= $4
+    AND item_id = ANY ($5::bigint[])
+GROUP BY item_id
