@@ -7,14 +7,22 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel, RequestModel
+from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.errors import Invalid
-from smsgate.flows.ports_privacy import DataRequestRow, PrivacyStore
+from smsgate.flows.ports_privacy import DataRequestRow, Lift, PrivacyStore
 from smsgate.msisdn import normalize
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
-PROBLEMS: Final = ()
+PROBLEMS: Final = (
+    ProblemType(
+        "blocked_by_carrier",
+        409,
+        "A carrier's list blocks this number",
+        "Ask the operator to lift the block.",
+    ),
+)
 CHECK_MAX: Final = 1_000  # numbers of one question
 
 Number = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -32,6 +40,25 @@ class CheckSuppressions(RequestModel):
 class CreateSuppression(RequestModel):
     msisdn: Number = Field(description="International form.")
     reason: BlockReason
+
+
+class LiftBlock(RequestModel):
+    """Kept for good with who and why."""
+
+    decided_by: Annotated[str, StringConstraints(min_length=1, max_length=60)] = Field(
+        description="Who decided, as your own system names the person."
+    )
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class LiftSuppression(LiftBlock):
+    msisdn: Number = Field(description="International form.")
+
+
+class Lifted(AnswerModel):
+    """The person is among those who said STOP now: START, or a newer consent, begins again."""
+
+    blocked: Literal[False]
 
 
 class Suppression(AnswerModel):
@@ -76,6 +103,24 @@ async def create_suppression(call: Call) -> Answer:
     for merchant_id in await _privacy(call).suppress(msisdn, body.reason, now):
         context.stops.add(merchant_id, msisdn, context.clock.monotonic())
     return Suppression(msisdn=f"+{msisdn}", suppressed=True, reason=body.reason, since=now)
+
+
+async def lift_suppression(call: Call) -> Answer:
+    body = call.body_as(LiftSuppression)
+    msisdn = int(_msisdn(body.msisdn, "/msisdn"))
+    await _privacy(call).unblock(msisdn, None, _lift(call, body), call.context.clock.now())
+    return Lifted(blocked=False)
+
+
+async def unblock_subscriber(call: Call) -> Answer:
+    by = _lift(call, call.body_as(LiftBlock))
+    subscriber_id = call.path_id(Kind.SUBSCRIBER)
+    await _privacy(call).unblock_subscriber(call.merchant_id, subscriber_id, by, call.context.clock.now())
+    return Lifted(blocked=False)
+
+
+def _lift(call: Call, body: LiftBlock) -> Lift:
+    return Lift(body.decided_by, body.reason, call.key.public_id)
 
 
 async def create_data_request(call: Call) -> Answer:
@@ -144,6 +189,13 @@ ROUTES: Final = (
     Route("POST", "/v1/suppressions", create_suppression, "Block a number for every merchant", Scope.OPERATOR,
           request=CreateSuppression, response=Suppression, status=201, errors=("msisdn_invalid",),
           description="For complaints and carriers' lists. What is kept is a keyed hash."),
+    Route("POST", "/v1/suppressions/lift", lift_suppression, "Lift a block for all", Scope.OPERATOR,
+          request=LiftSuppression, response=Lifted, errors=("msisdn_invalid",),
+          description="Whoever had the number has it as unsubscribed; 404 where it is not blocked."),
+    Route("POST", "/v1/subscribers/{id}/unblock", unblock_subscriber, "Lift your own block of a person",
+          Scope.SUBSCRIBERS, request=LiftBlock, response=Lifted, errors=("blocked_by_carrier",),
+          description="Other merchants' blocks stay. The person is unsubscribed then: START, or a newer "
+                      "consent, begins again. 404 where the person is not blocked."),
     Route("POST", "/v1/data_requests", create_data_request, "Hand out or erase a person's data",
           Scope.SUBSCRIBERS, request=CreateDataRequest, response=DataRequest, status=201,
           description="Access answers with every record as one file. Erasure removes number and texts; "

@@ -49,6 +49,7 @@ class ConsentEvent(StrEnum):
     STOP = "stop"
     CARRIER_STOP = "carrier_stop"
     COMPLAINT = "complaint"  # wrong person, death, child, complaint
+    UNBLOCK = "unblock"  # a person looked at the case and lifted the block
     PAUSE = "pause"
     RESUME = "resume"  # the pause's date has come
     QUESTION_EXPIRED = "question_expired"
@@ -100,6 +101,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.STOP: _STOPPED,
         _E.CARRIER_STOP: Decision(_S.UNSUBSCRIBED, close_offers=True),
         _E.COMPLAINT: Decision(_S.BLOCKED, close_offers=True),
+        _E.UNBLOCK: _stay(state),
         _E.PAUSE: _stay(state),
         _E.RESUME: _stay(state),
         _E.QUESTION_EXPIRED: _stay(state),
@@ -162,6 +164,7 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.STOP: _stay(_S.BLOCKED),
         _E.CARRIER_STOP: _stay(_S.BLOCKED),
         _E.COMPLAINT: _stay(_S.BLOCKED),
+        _E.UNBLOCK: Decision(_S.UNSUBSCRIBED),  # who begins again is the person's to say
         _E.IDLE: _stay(_S.BLOCKED),
         _E.REASSIGNED: Decision(_S.EXPIRED),
     },

@@ -16,7 +16,7 @@ from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk
-from smsgate.flows.ports_privacy import DataRequestRow, Suppressed
+from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
 from smsgate.msisdn import normalize
 from smsgate.security.public_ids import Kind
 from smsgate.store.privacy import PgPrivacy
@@ -122,6 +122,40 @@ def block(
         show_json({"msisdn": f"+{msisdn}", "reason": reason, "merchants": merchants})
     else:
         say(f"+{msisdn} is blocked for every merchant; {merchants} had it.")
+
+
+@app.command(
+    "unblock",
+    help="Take a block back, for every merchant or for one.\n\nThe person is unsubscribed then: START, or a "
+    "newer consent, begins again. Who and why is kept.",
+    epilog=examples(
+        "smsgate person unblock +33639980001 --by Anne --reason 'a joke, she called'",
+        "smsgate person unblock +33639980001 --merchant boxman --by Anne --reason 'a joke'",
+    ),
+)
+def unblock(
+    number: NumberArgument,
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    reason: Annotated[str, typer.Option(help="Why; kept for good.")],
+    merchant: Annotated[str | None, typer.Option(metavar="SLUG", help="For this merchant alone.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    msisdn = _msisdn(number)
+    for option, text, limit in (("--by", by, 60), ("--reason", reason, 500)):
+        if not 1 <= len(text.strip()) <= limit:
+            raise UsageRefused(f"{option}: between 1 and {limit} characters")
+
+    async def work(services: Services) -> int:
+        merchant_id = None if merchant is None else (await merchant_of(services, merchant)).merchant_id
+        decided = Lift(by.strip(), reason.strip())
+        return len(await _privacy(services).unblock(msisdn, merchant_id, decided, services.clock.now()))
+
+    merchants = with_services(config, work)
+    if as_json:
+        show_json({"msisdn": f"+{msisdn}", "blocked": False, "merchants": merchants})
+    else:
+        say(f"+{msisdn} is not blocked any more for {merchant or 'any merchant'}; {merchants} had it.")
 
 
 @app.command(

@@ -27,6 +27,15 @@ class Suppressed:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Who takes a block back, and why; `key_id` is the API key's public part, "" on the command line."""
+
+    decided_by: str
+    reason: str
+    key_id: str = ""
+
+
 class PrivacyStore(Protocol):
     async def suppressed(self, merchant_id: int, msisdns: Sequence[int]) -> Mapping[int, Suppressed]:
         """Return those of the numbers that this merchant may not write to."""
@@ -34,6 +43,26 @@ class PrivacyStore(Protocol):
 
     async def suppress(self, msisdn: int, reason: str, now: datetime) -> list[int]:
         """Block a number for every merchant; return the merchants that had it."""
+        ...
+
+    async def unblock(self, msisdn: int, merchant_id: int | None, by: Lift, now: datetime) -> list[int]:
+        """
+        Take a block back for one merchant, or for all; return the merchants whose person was blocked.
+
+        Raises:
+            NotFound: the number is not blocked.
+            DomainError: code `blocked_by_carrier`.
+        """
+        ...
+
+    async def unblock_subscriber(self, merchant_id: int, subscriber_id: int, by: Lift, now: datetime) -> None:
+        """
+        Do the same for one merchant's person.
+
+        Raises:
+            NotFound: no such subscriber, or it is not blocked.
+            DomainError: code `blocked_by_carrier`.
+        """
         ...
 
     async def access(

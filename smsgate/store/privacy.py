@@ -13,7 +13,8 @@ import structlog
 
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_privacy import DataRequestRow, Suppressed
+from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
+from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
@@ -60,6 +61,16 @@ class PgPrivacy:
             found = await block(connection, self._hashes, self._ids.next, {msisdn: reason}, "operator", now)
         return [merchant_id for merchant_id, _ in found]
 
+    async def unblock(self, msisdn: int, merchant_id: int | None, by: Lift, now: datetime) -> list[int]:
+        async with self._database.bulk_transaction() as connection:
+            await connection.fetch(_SQL["lock_number"], msisdn)
+            return await lift(connection, self._hashes, self._ids.next, msisdn, merchant_id, by, now)
+
+    async def unblock_subscriber(self, merchant_id: int, subscriber_id: int, by: Lift, now: datetime) -> None:
+        async with self._database.transaction(merchant_id) as connection:
+            msisdn = await self._number(connection, merchant_id, subscriber_id)
+        await self.unblock(msisdn, merchant_id, by, now)
+
     async def access(
         self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, Mapping[str, object]]:
@@ -94,6 +105,7 @@ class PgPrivacy:
             ids = await self._message_ids(connection, merchant_id, msisdn)
             own = [self._hashes.of(merchant_id, msisdn)]
             await connection.execute(_SQL["suppress"], own, ["erased"], now)
+            await connection.fetch(_SQL["erase_lifts"], own[0])
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)

@@ -8,7 +8,7 @@ a person who is being added while the number is being blocked is refused, or fou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SQL: Final = load("suppressions")
 _INBOUND: Final = load("inbound")  # offers are closed in one way
 _AGEING: Final = load("consent_ageing")
+ERASED: Final = "erased"  # the person's own wish: nobody lifts it but the person
+_MOMENT: Final = timedelta(microseconds=1)
 LOCK_KEY: Final = 0x736D7367_00000006  # "smsg", 6: people are added, or numbers blocked
 
 
@@ -38,7 +40,24 @@ async def suppressed_among(
         return {}
     whose = {each: msisdn for msisdn in msisdns for each in hashes.both(merchant_id, msisdn)}
     rows = await connection.fetch(_SQL["known"], list(whose))
-    return {whose[row["hash"]]: Suppressed(row["reason"], row["created_at"]) for row in rows}
+    found = [(whose[row["hash"]], row) for row in rows]
+    lifted = await _lifted(connection, hashes, merchant_id, [msisdn for msisdn, _ in found])
+    return {
+        msisdn: Suppressed(row["reason"], row["created_at"])
+        for msisdn, row in found
+        if row["reason"] == ERASED or row["created_at"] > lifted.get(msisdn, row["created_at"] - _MOMENT)
+    }
+
+
+async def _lifted(
+    connection: Connection, hashes: SuppressionHashes, merchant_id: int, msisdns: Sequence[int]
+) -> dict[int, datetime]:
+    """Return when a merchant last lifted the blocks of those of the numbers whose it did."""
+    if not msisdns:
+        return {}
+    whose = {hashes.of(merchant_id, msisdn): msisdn for msisdn in msisdns}
+    rows = await connection.fetch(_SQL["lifts"], list(whose))
+    return {whose[row["hash"]]: row["lifted_at"] for row in rows}
 
 
 async def suppressed_to_add(

@@ -51,6 +51,7 @@ def bodies_at(now: datetime) -> dict[str, object]:
             "until": (now + timedelta(days=1)).isoformat(),
         },
         "/v1/offers/{id}": {"stock": 5},
+        "/v1/subscribers/{id}/unblock": {"decided_by": "Anne", "reason": "none"},
         "/v1/orders/{id}/fulfil": {"delivered_at": now.isoformat()},
         "/v1/webhook_endpoints/{id}/deliveries": {
             "from": "2026-01-01T00:00:00Z",

@@ -363,6 +363,53 @@ async def test_the_operator_blocks_a_number_for_every_merchant(shop: Shop) -> No
     assert [each["suppressed"] for each in checked.body["data"]] == [True, False]
 
 
+WHY = {"decided_by": "Anne", "reason": "it was a joke, the person called"}
+
+
+async def test_a_merchant_lifts_its_own_block_and_no_other(shop: Shop) -> None:
+    person = await a_person(shop)
+    lift = f"/v1/subscribers/{person['id']}/unblock"
+    assert (await shop.caller.post(lift, WHY)).status == 404  # nothing is blocked
+    block = {"msisdn": f"+{MSISDN}", "reason": "complaint"}
+    await shop.api.operator.post("/v1/suppressions", block)
+    stranger = await shop.api.merchant()
+    assert (await stranger.post(lift, WHY)).status == 404
+    assert (await shop.caller.post(lift, {"decided_by": "Anne", "reason": ""})).status == 422
+    assert (await shop.caller.post(lift, WHY)).status == 200
+    read = await shop.caller.get(f"/v1/subscribers/{person['id']}")
+    assert read.body["offers_state"] == "unsubscribed"  # only the person begins again
+    sql = (
+        "SELECT event, source, evidence->>'reason' AS why, evidence->>'decided_by' AS who FROM consent_event"
+    )
+    proof = await shop.fetch(f"{sql} ORDER BY consent_id DESC LIMIT 1")
+    assert tuple(proof[0]) == ("unblock", "human", WHY["reason"], "Anne")
+    asked = f"/v1/suppressions?msisdn=%2B{MSISDN}"
+    assert [(await each.get(asked)).body["suppressed"] for each in (shop.caller, stranger)] == [False, True]
+    await shop.api.operator.post("/v1/suppressions", block)  # a new complaint is a new block
+    assert (await shop.caller.get(asked)).body["suppressed"]
+    await shop.api.operator.post("/v1/suppressions", {**block, "reason": "carrier"})
+    refused = await shop.caller.post(lift, WHY)
+    assert (refused.status, refused.code) == (409, "blocked_by_carrier")
+
+
+async def test_the_operator_lifts_a_block_for_every_merchant_and_no_erasure(shop: Shop) -> None:
+    person = await a_person(shop)
+    await shop.api.operator.post("/v1/suppressions", {"msisdn": f"+{MSISDN}", "reason": "death"})
+    lift = {"msisdn": f"+{MSISDN}", **WHY}
+    assert (await shop.caller.post("/v1/suppressions/lift", lift)).status == 403
+    assert (await shop.api.operator.post("/v1/suppressions/lift", lift)).status == 200
+    read = await shop.caller.get(f"/v1/subscribers/{person['id']}")
+    assert read.body["offers_state"] == "unsubscribed"
+    stranger = await shop.api.merchant()
+    assert (await stranger.post("/v1/subscribers", {"msisdn": f"+{MSISDN}"})).status == 201
+    kept = await shop.fetch("SELECT lifted_by, reason FROM suppression_lift")
+    assert [tuple(row) for row in kept] == [("Anne", WHY["reason"])]
+    assert (await shop.api.operator.post("/v1/suppressions/lift", lift)).status == 404
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert (await shop.api.operator.post("/v1/suppressions/lift", lift)).status == 404
+    assert (await shop.caller.get(f"/v1/suppressions?msisdn=%2B{MSISDN}")).body["reason"] == "erased"
+
+
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 async def test_another_merchants_person_is_nobody(shop: Shop, kind: str) -> None:
     person = await a_person(shop)

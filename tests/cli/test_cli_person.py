@@ -65,6 +65,13 @@ def test_a_blocked_number_is_blocked_for_whoever_has_it(shop: Shell) -> None:
     assert done.err == f"{number} is blocked for every merchant; 1 had it.\n"
     told = shop.ok("person", "suppressed", "boxman", number).err
     assert told.startswith(f"boxman may not write to {number}: complaint, since 20")
+    why = ("--by", "Anne", "--reason", "a joke")
+    done = shop.ok("person", "unblock", number, "--merchant", "boxman", *why)
+    assert done.err == f"{number} is not blocked any more for boxman; 1 had it.\n"
+    assert shop.ok("person", "suppressed", "boxman", number).err.startswith("Nothing keeps boxman from")
+    done = shop.ok("person", "unblock", number, *why)
+    assert done.err == f"{number} is not blocked any more for any merchant; 0 had it.\n"
+    assert "not blocked" in shop.run("person", "unblock", number, *why).err
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,7 @@ def test_a_blocked_number_is_blocked_for_whoever_has_it(shop: Shell) -> None:
     [
         (("block", "12", "--reason", "complaint"), 2, "NUMBER: "),
         (("block", NUMBER, "--reason", "mood"), 2, "--reason: mood is none of wrong_person, death, child"),
+        (("unblock", NUMBER, "--by", " ", "--reason", "x"), 2, "--by: between 1 and 60 characters"),
         (("suppressed", "nobody", NUMBER), 1, "No merchant has the slug 'nobody'"),
     ],
 )

@@ -82,6 +82,10 @@ GRANT UPDATE
     ON sent TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON number_stop TO sg_bulk;
+-- A block may be lifted; that it was stands.
+GRANT UPDATE (reason, created_at), DELETE ON suppression TO sg_bulk;
+GRANT SELECT ON suppression_lift TO sg_api, sg_bulk;
+GRANT INSERT ON suppression_lift TO sg_bulk;
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
 -- Leases end; what was paid in and spent stays.

@@ -12,7 +12,36 @@ SELECT hash, reason, created_at FROM suppression WHERE hash = ANY ($1::bytea[])
 -- scope: report
 INSERT INTO suppression (hash, reason, created_at)
 SELECT t.hash, t.reason, $3 FROM unnest($1::bytea[], $2::text[]) AS t (hash, reason)
-    ON CONFLICT (hash) DO NOTHING
+    ON CONFLICT (hash) DO UPDATE SET reason = excluded.reason, created_at = greatest(suppression.created_at, excluded.created_at)
+
+-- name: unsuppress
+-- scope: report
+DELETE FROM suppression WHERE hash = $1
+
+-- name: lifts
+-- scope: report
+SELECT hash, max(lifted_at) AS lifted_at FROM suppression_lift WHERE hash = ANY ($1::bytea[]) GROUP BY hash
+
+-- name: add_lift
+-- scope: report
+INSERT INTO suppression_lift (hash, lifted_at, lifted_by, reason) VALUES ($1, $2, $3, $4)
+
+-- name: blocked_of_number
+-- scope: msisdn
+-- Of one merchant, where $2 names it; locked as whoever changes a consent locks.
+SELECT s.merchant_id, s.subscriber_id, b.purposes
+  FROM subscriber s
+ CROSS JOIN LATERAL (
+    SELECT array_agg(p.purpose) AS purposes FROM (
+        SELECT 'offers' AS purpose WHERE s.offers_state = $3
+         UNION ALL
+        SELECT o.purpose FROM consent_state o
+         WHERE o.merchant_id = s.merchant_id AND o.subscriber_id = s.subscriber_id AND o.state = $3
+    ) AS p
+ ) AS b
+ WHERE s.msisdn = $1 AND ($2::bigint IS NULL OR s.merchant_id = $2) AND b.purposes IS NOT NULL
+ ORDER BY s.merchant_id
+   FOR UPDATE OF s
 
 -- name: note_stops
 -- scope: report
@@ -187,6 +216,11 @@ DELETE FROM esme_delivery
  WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in body) > 0
    AND encode(body, 'hex') ~ ('^(?:..)*?(?<!3[0-9])' || encode(convert_to($2::bigint::text, 'UTF8'), 'hex') || '(?!3[0-9])')
 RETURNING 1
+
+-- name: erase_lifts
+-- scope: report
+-- That it was lifted, by whom and when stays; why may speak of the person.
+UPDATE suppression_lift SET reason = '' WHERE hash = $1 RETURNING 1
 
 -- name: erase_sender_stops
 -- scope: merchant

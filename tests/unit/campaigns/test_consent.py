@@ -34,6 +34,7 @@ GRID = {
     E.STOP:             "unsu unsu unsu unsu unsu unsu eras bloc",
     E.CARRIER_STOP:     "unsu unsu unsu unsu unsu unsu eras bloc",
     E.COMPLAINT:        "bloc bloc bloc bloc bloc bloc bloc bloc",
+    E.UNBLOCK:          "none pend subs paus unsu expi eras unsu",
     E.PAUSE:            "none pend paus paus unsu expi eras bloc",
     E.RESUME:           "none pend subs subs unsu expi eras bloc",
     E.QUESTION_EXPIRED: "none none subs paus unsu expi eras bloc",
