@@ -13,7 +13,7 @@ import pytest
 from smsgate.clock import ManualClock
 from smsgate.errors import DomainError
 from smsgate.flows.consent_ageing import ConsentAgeing
-from smsgate.flows.inbound_records import InboundRow, InboundWrites
+from smsgate.flows.inbound_records import InboundRow, InboundWrites, ReplyCharge
 from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.flows.ports_imports import ImportRows, RowErrors
 from smsgate.flows.records import MobileOriginated
@@ -165,6 +165,7 @@ async def said(database: Database, writes: InboundWrites) -> None:
         writes.rows.append(
             InboundRow(0, IDS.next(), mo, None, None, None, None, "stop", None, "nobody", "x", "y")
         )
+        writes.charges.append(ReplyCharge(1, 0, 0))
         await group.write(writes)
 
 
