@@ -1,4 +1,4 @@
-"""Reconciliations with carriers, as `smsgate billing reconcile` made them; for the operator."""
+"""Reconciliations with carriers: bills, what differs, and packs to dispute them; for the operator."""
 
 from __future__ import annotations
 
@@ -7,16 +7,41 @@ from typing import Final
 
 from pydantic import Field
 
-from smsgate.api.models import AnswerModel, Page, PageQuery
+from smsgate.api.file_parts import send_file
+from smsgate.api.models import Amount, AnswerModel, Page, PageQuery, QueryModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_explanations import reports
-from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.routing import Answer, Body, Call, Route
+from smsgate.billing.periods import Month
+from smsgate.flows.bill_uploads import BillAsked
 from smsgate.flows.reconciling import BillResult
-from smsgate.money import micros_to_text
+from smsgate.money import micros_from_text, micros_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind, PublicIds
 
-PROBLEMS: Final[tuple[ProblemType, ...]] = ()
+CSV: Final = "text/csv"
+ZIP: Final = "application/zip"
+FILE_NAME_CHARACTERS_MAX: Final = 100
+PROBLEMS: Final = (
+    ProblemType(
+        "bill_invalid", 422, "The bill cannot be read", "The sentence names the line; nothing of it counts."
+    ),
+    ProblemType("reconciliation_running", 409, "Another bill is being read", "Send yours when it is done."),
+)
+
+
+class BillQuery(QueryModel):
+    carrier: str = Field(max_length=60, description="Its name in the configuration.")
+    month: str = Field(max_length=7, description="Such as 2026-10, of the carrier's time zone.")
+    amount: Amount | None = Field(
+        default=None, description="What it asks for the month; else the sum of the file."
+    )
+    file: str = Field(
+        default="bill.csv",
+        max_length=FILE_NAME_CHARACTERS_MAX,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
+        description="What the carrier calls it.",
+    )
 
 
 class ReconciliationSummary(AnswerModel):
@@ -70,6 +95,20 @@ async def get_reconciliation(call: Call) -> Answer:
     return as_reconciliation(found, call.context.public_ids)
 
 
+async def create_reconciliation(call: Call) -> Answer:
+    query = call.query_as(BillQuery)
+    assert call.stream is not None
+    invoiced = None if query.amount is None else micros_from_text(query.amount)
+    asked = BillAsked(query.carrier, Month.parse(query.month), query.file, invoiced)
+    return as_reconciliation(await reports(call).bills.take(asked, call.stream), call.context.public_ids)
+
+
+async def get_dispute_pack(call: Call) -> Answer:
+    found = await reports(call).reconciling.get(call.path_id(Kind.RECONCILIATION))
+    pack = await reports(call).bills.pack(found.reconciliation_id)
+    return await send_file(call, pack, ZIP, f"dispute-{found.carrier}-{found.month}.zip")
+
+
 def as_reconciliation(result: BillResult, public_ids: PublicIds) -> Reconciliation:
     lines = [
         ReconciliationLine(
@@ -112,8 +151,14 @@ def _summary(result: BillResult, public_ids: PublicIds) -> dict[str, object]:
 
 
 ROUTES: Final = (
+    Route("POST", "/v1/reconciliations", create_reconciliation, "Reconcile a carrier's bill", Scope.OPERATOR,
+          query=BillQuery, response=Reconciliation, status=201, body=Body.STREAM, media_types=(CSV,),
+          errors=("bill_invalid", "month_invalid", "amount_invalid", "reconciliation_running")),
     Route("GET", "/v1/reconciliations", list_reconciliations, "List carriers' bills that were reconciled",
           Scope.OPERATOR, query=PageQuery, response=Page[ReconciliationSummary]),
+    # Before the JSON form: its pattern would take the suffix for a part of the id.
+    Route("GET", "/v1/reconciliations/{id}.zip", get_dispute_pack, "The pack for the carrier, signed",
+          Scope.OPERATOR, media_type=ZIP, more_statuses=(206,), errors=("range_invalid",)),
     Route("GET", "/v1/reconciliations/{id}", get_reconciliation, "Where a bill and our costs differ",
           Scope.OPERATOR, response=Reconciliation),
 )  # fmt: skip

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import hashlib
 import shutil
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from smsgate.api.routes_reconciliations import as_reconciliation
-from smsgate.billing.carrier_files import CarrierFile
 from smsgate.billing.periods import Month
 from smsgate.billing.reconciliation import Verdict
 from smsgate.cli.examples import examples
@@ -24,14 +19,14 @@ from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.config.carrier_files import CarrierFileSettings
-from smsgate.daemon.billing_reports import reports_of
+from smsgate.daemon.billing_reports import packer_of, reports_of
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
-from smsgate.flows.dispute_pack import MESSAGES, MatchFile, empty_directory, write_pack
+from smsgate.flows.bill_files import BillFile, examined, reconcile_file
+from smsgate.flows.dispute_pack import empty_directory
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.reconciling import BillQuestion, BillResult, MatchWriter
+from smsgate.flows.reconciling import BillQuestion, BillResult
 from smsgate.money import micros_from_text, micros_to_text
-from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.usage import PgPriceData
 
@@ -46,14 +41,6 @@ EPILOG: Final = examples(
     "smsgate billing reconcile sms-fr 2026-10 records.csv --amount 12980.39 --pack dispute-2026-10",
     "smsgate billing reconcile sms-fr 2026-10 records.csv --output result.csv --json",
 )
-READ_OCTETS: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    path: Path
-    encoding: str
-    sha256: bytes
 
 
 def reconcile(
@@ -131,36 +118,29 @@ async def _reconciled(
     settings: Settings,
     services: Services,
     question: BillQuestion,
-    bill: _Bill,
+    bill: BillFile,
     terms: CarrierFileSettings,
     pack: Path | None,
     output: Path | None,
 ) -> BillResult:
     """Write beside the pack and the output first: they are there whole or not at all."""
-    with ExitStack() as stack:
-        opened = stack.enter_context(bill.path.open(encoding=bill.encoding, newline=""))
-        read = CarrierFile(opened, bill.path.name, terms.terms(), question.currency)
-        writers: list[MatchWriter] = []
-        messages = everything = None
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="smsgate-dispute-")))
-        if pack is not None and read.by_message:
-            writers.append(messages := MatchFile(scratch / MESSAGES))
-            stack.callback(messages.close)
+    with tempfile.TemporaryDirectory(prefix="smsgate-dispute-") as directory:
+        packed, rows = Path(directory) / "pack", Path(directory) / "rows"
+        packed.mkdir()
+        result = await reconcile_file(
+            reports_of(settings, services).reconciling,
+            question,
+            bill,
+            terms.terms(),
+            packer_of(settings, services),
+            pack=None if pack is None else packed,
+            everything=None if output is None else rows,
+        )
         if output is not None:
-            if not read.by_message:
-                raise UsageRefused(f"--output: {bill.path} names no messages, so there are no rows to write.")
-            writers.append(everything := MatchFile(scratch / "result", services.public_ids))
-            stack.callback(everything.close)
-        result = await reports_of(settings, services).reconciling.reconcile(question, read, writers)
+            _moved(rows, output)
         if pack is not None:
-            name = settings.billing.name or settings.node.shown_name
-            write_pack(scratch, result, messages, ProofKey(services.proof_key), name)
-        if everything is not None and output is not None:
-            everything.close()
-            _moved(scratch / "result", output)
-        if pack is not None:
-            _moved_all(scratch, pack)
-    return result
+            _moved_all(packed, pack)
+        return result
 
 
 def _moved_all(source: Path, target: Path) -> None:
@@ -176,28 +156,11 @@ def _moved(source: Path, target: Path) -> None:
         raise UsageRefused(f"{target} cannot be written: {exc.strerror}.") from exc
 
 
-def _examined(path: Path) -> _Bill:
-    """Return the file's SHA-256 and encoding: UTF-16 by its mark, UTF-8, else Windows-1252."""
-    digest = hashlib.sha256()
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    encoding = "utf-8-sig"
+def _examined(path: Path) -> BillFile:
     try:
-        with path.open("rb") as file:
-            octets = file.read(READ_OCTETS)
-            if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                encoding = "utf-16"
-            while octets:
-                digest.update(octets)
-                following = file.read(READ_OCTETS)
-                if encoding == "utf-8-sig":
-                    try:
-                        decoder.decode(octets, final=not following)
-                    except UnicodeDecodeError:
-                        encoding = "cp1252"
-                octets = following
+        return examined(path)
     except OSError as exc:
         raise unreadable(path, exc) from exc
-    return _Bill(path, encoding, digest.digest())
 
 
 def _tell(result: BillResult, pack: Path | None) -> None:

@@ -7,7 +7,10 @@ from typing import Final
 
 from smsgate.billing.networks import default_table
 from smsgate.config import Settings
+from smsgate.config.carrier_files import CarrierFileSettings
 from smsgate.daemon.services import Services
+from smsgate.flows.bill_files import Packer
+from smsgate.flows.bill_uploads import BillTerms, BillUploads
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.document_proof import DocumentProofs
 from smsgate.flows.documents import Documents
@@ -33,6 +36,7 @@ from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
 
 USAGE_FILES: Final = "usage_files"  # below state_dir: months that are being downloaded
+DISPUTE_PACKS: Final = "dispute_packs"  # below state_dir
 
 
 def reports_of(settings: Settings, services: Services, pricing: Pricing | None = None) -> BillingReports:
@@ -40,13 +44,22 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
     pricing = pricing or Pricing(PgPriceData(database), services.clock)
     ported, networks = PgPortability(database), default_table()
     cost_lists = {profile.cost_list for profile in settings.carriers if profile.cost_list is not None}
+    reconciling = Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next)
     return BillingReports(
         explaining=Explaining(
             PgExplaining(database, partial(public_ids.encode, Kind.POSTING)),
             public_ids,
             settings.billing.seller(),
         ),
-        reconciling=Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next),
+        reconciling=reconciling,
+        bills=BillUploads(
+            reconciling,
+            pricing,
+            _bill_terms(settings),
+            packer_of(settings, services),
+            settings.node.state_dir / DISPUTE_PACKS,
+            services.clock,
+        ),
         margins=Margins(PgMargins(database), pricing, services.clock, cost_lists),
         usage_files=UsageFiles(
             Exporting(PgUsageRecords(database), public_ids),
@@ -81,3 +94,20 @@ def document_proofs_of(settings: Settings, services: Services) -> DocumentProofs
         services.clock,
         ProofKey(services.proof_key),
     )
+
+
+def packer_of(settings: Settings, services: Services) -> Packer:
+    name = settings.billing.name or settings.node.shown_name
+    return Packer(ProofKey(services.proof_key), name, services.public_ids)
+
+
+def _bill_terms(settings: Settings) -> dict[str, BillTerms]:
+    """Return how each carrier bills; without a table of its own by the names of columns alone."""
+    files = {each.carrier: each for each in settings.billing.carrier_files}
+    found: dict[str, BillTerms] = {}
+    for profile in settings.carriers:
+        if profile.cost_list is not None:
+            file = files.get(profile.name, CarrierFileSettings(carrier=profile.name))
+            terms = BillTerms(file.timezone, file.terms(), file.tolerance(), profile.cost_list)
+            found[profile.name] = terms
+    return found

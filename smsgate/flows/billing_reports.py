@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smsgate.flows.bill_uploads import BillUploads
 from smsgate.flows.budget_records import BudgetStore
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.margins import Margins
@@ -15,6 +16,7 @@ from smsgate.flows.usage_files import UsageFiles
 class BillingReports:
     explaining: Explaining
     reconciling: Reconciling
+    bills: BillUploads
     margins: Margins
     usage_files: UsageFiles
     budgets: BudgetStore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -62,7 +63,7 @@ class PgReconciling:
             await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_S}s'")
             await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{STATEMENT_S}s'")
             rows = iter(records)
-            while batch := list(islice(rows, COPIED_ROWS)):
+            while batch := await asyncio.to_thread(list, islice(rows, COPIED_ROWS)):  # read beside the loop
                 await connection.copy_records_to_table(
                     "carrier_record",
                     records=[(reconciliation_id, *record) for record in batch],

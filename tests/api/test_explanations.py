@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from smsgate.billing.carrier_files import FileTerms
 from smsgate.billing.networks import default_table
+from smsgate.billing.reconciliation import Tolerance
+from smsgate.flows.bill_files import Packer
+from smsgate.flows.bill_uploads import BillTerms, BillUploads
 from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.exporting import Exporting
@@ -14,6 +18,7 @@ from smsgate.flows.margins import Margins
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
 from smsgate.flows.usage_files import UsageFiles
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.explaining import PgExplaining
@@ -35,9 +40,13 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
     pricing = Pricing(PgPriceData(database), books.clock)
     store = PgExplaining(database, lambda id_: ids.encode(Kind.POSTING, id_))
     ported, networks = PgPortability(database), default_table()
+    reconciling = Reconciling(PgReconciling(database), ported, networks, books.clock, api.context.ids.next)
+    terms = BillTerms("Europe/Paris", FileTerms(), Tolerance(0, 0), "List 3")
+    packer = Packer(ProofKey(b"k" * 32), "Passerelle SAS", ids)
     api.context.reports = BillingReports(
         Explaining(store, ids, SELLER),
-        Reconciling(PgReconciling(database), ported, networks, books.clock, api.context.ids.next),
+        reconciling,
+        BillUploads(reconciling, pricing, {"sim": terms}, packer, directory / "packs", books.clock),
         Margins(PgMargins(database), pricing, books.clock, ["List 3"]),
         UsageFiles(
             Exporting(PgUsageRecords(database), ids),
