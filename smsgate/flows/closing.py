@@ -63,6 +63,10 @@ class ClosingStore(PrepaymentStore, Protocol):
 
     async def facts(self, period: Period, zone_name: str) -> CloseFacts: ...
 
+    async def seal(self, period: Period) -> None:
+        """Chain what the ledger recorded up to the cut to what the close before sealed, once."""
+        ...
+
     async def issue(self, issue: Issue) -> list[DocumentRow]:
         """Number and write documents and close the month, or return those that a close before wrote."""
         ...
@@ -128,6 +132,7 @@ class Closing:
         if self._seller is not None:  # what was paid in advance is deducted by its document
             await write_prepayments(self._store, self._seller, merchant.merchant_id, now, self._next_id)
         seller, drafts = await self._drafts(merchant, period)
+        await self._store.seal(period)
         issued_on = local_date(now, seller.timezone)
         return await self._store.issue(
             Issue(

@@ -38,6 +38,7 @@ from smsgate.store.advances import CLOCKS_APART
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.documents import documents_of, issue
+from smsgate.store.ledger_seals import seal
 from smsgate.store.pool import Database
 from smsgate.store.prepaying import PgPrepayments
 from smsgate.store.profiles import billing_merchant
@@ -133,6 +134,9 @@ class PgClosing(PgPrepayments):
                     currency: await self._results(connection, period, currency) for currency in currencies
                 },
             )
+
+    async def seal(self, period: Period) -> None:
+        await seal(self._database, period.merchant_id, first_day(period.month), period.cut_at)
 
     async def issue(self, issue_: Issue) -> list[DocumentRow]:
         async with self._database.bulk_transaction() as connection:

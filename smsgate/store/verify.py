@@ -20,6 +20,7 @@ _PAYOUTS: Final = load("verify_payouts")
 _BUDGETS: Final = load("verify_budgets")
 _SPENT: Final = load("verify_spent")
 _RETIRED: Final = load("retired")
+_SEALS: Final = load("ledger_seals")
 _CONTRADICTIONS: Final = load("contradictions")
 _FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
@@ -51,6 +52,7 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     found = await _plain(connection, kept)
     for proofs in (_DOCUMENTS, _PAYOUTS):
         found += await _by_currency(connection, proofs)
+    found += [Finding(*row) for row in await connection.fetch(_SEALS["proofs"])]
     messages, rows = await _messages(connection, kept)
     budgets = await _by_currency(connection, _BUDGETS)
     return [*found, *budgets, *await _spent(connection, kept[0]), *messages], rows
@@ -67,10 +69,10 @@ async def _plain(connection: Connection, kept: Kept) -> list[Finding]:
     first_id, kept_from = kept
     delivered = await connection.fetchval(_SQL["delivered_items"])
     found: list[Finding] = []
-    for name in ("unbalanced", "entry_pairs", "replies", "reply_postings", "reply_prices", "prices"):
+    for name in ("unbalanced", "entry_pairs", "replies", "reply_prices", "entry_prices", "prices"):
         found += [Finding(*row) for row in await connection.fetch(_SQL[name])]
     found += [Finding(*row) for row in await connection.fetch(_SQL["reversals"], first_id)]
-    found += [Finding(*row) for row in await connection.fetch(_SQL["campaigns"], delivered)]
+    found += [Finding(*row) for row in await connection.fetch(_SQL["campaigns"], delivered, first_id)]
     found += [Finding(*row) for row in await connection.fetch(_RETIRED["books"], kept_from)]
     found += [Finding(*row) for row in await connection.fetch(_RETIRED["chain"])]
     return found

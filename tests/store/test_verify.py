@@ -65,7 +65,7 @@ CORRUPTIONS = {
     "a posting is moved to another campaign": Corruption(
         "UPDATE ledger_entry SET campaign_id = 77 WHERE posting_id = "
         "(SELECT min(posting_id) FROM ledger_entry WHERE campaign_id IS NOT NULL AND direction = 'mt')",
-        "I16", "the counter has 24 accepted",
+        "I16", "campaign 77 of merchant 7: the counter has 0 accepted, the ledger 10",
     ),
     "a reply is charged that never came": Corruption(
         "UPDATE ledger_entry SET messages = messages + 100, segments = segments + 100, "
@@ -73,9 +73,21 @@ CORRUPTIONS = {
         "(SELECT min(posting_id) FROM ledger_entry WHERE direction = 'mo')",
         "I2", "replies have 5 messages",
     ),
+    "a posting of replies is in another currency than its price": Corruption(
+        "UPDATE ledger_entry SET currency = 'USD' WHERE direction = 'mo'", "I3", "which is in EUR",
+    ),
+    "costs stand at a price of sales": Corruption(
+        "UPDATE ledger_entry SET item_id = 1000 WHERE account IN ('cost', 'carrier_accrual') "
+        "AND posting_id = (SELECT min(posting_id) FROM ledger_entry WHERE account = 'cost')",
+        "I3", "which is a mt price of side sell",
+    ),
+    "a posting was accepted before its price was in force": Corruption(
+        "UPDATE ledger_entry SET accepted_at = accepted_at - interval '1 hour' WHERE direction = 'mo'",
+        "I3", "of version 2, which was not in force",
+    ),
     "a reply is charged at another price": Corruption(
         "UPDATE ledger_entry SET amount_micros = amount_micros * 3 WHERE direction = 'mo'",
-        "I3", "micros for",
+        "I3", "which is 10000",
     ),
     "a reply is charged for a segment more than it has": Corruption(
         "UPDATE inbound_message SET segments = segments + 1 WHERE inbound_id = "

@@ -57,7 +57,7 @@ GRANT SELECT ON
 
 -- A cut is moved by nobody, a document and a minimum changed by nobody; closed_at is what a close still has to say.
 GRANT INSERT ON billing_period, document, document_line, document_advance, charge_reversal, billing_commitment TO sg_bulk;
-GRANT UPDATE (closed_at) ON billing_period TO sg_bulk;
+GRANT UPDATE (closed_at, ledger_sha256) ON billing_period TO sg_bulk;
 GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat TO sg_bulk;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -100,6 +100,10 @@ GRANT SELECT, INSERT ON payout, payout_line TO sg_bulk;
 
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
+
+-- What a close sealed of the ledger stands.
+GRANT SELECT ON ledger_seal TO sg_api, sg_report;
+GRANT SELECT, INSERT ON ledger_seal TO sg_bulk;
 
 -- What dropped message rows made of the books stands; the owner alone adds to it.
 GRANT SELECT ON retired_usage TO sg_api;

@@ -97,7 +97,7 @@ WITH outcome AS MATERIALIZED (
     SELECT merchant_id, first_id, last_id, messages, cost_item_id, cost_micros, segments, 'cost'
     FROM outcome WHERE accepted AND (cost_item_id <> 0 OR cost_micros <> 0)
 ), mispriced AS (
-    SELECT p.*, CASE
+    SELECT p.merchant_id, p.side, n.messages, n.message_id, CASE
         WHEN i.item_id IS NULL THEN format('%1$s item %2$s is no published price', p.side, p.item_id)
         WHEN i.side <> p.side OR i.direction <> 'mt' THEN format('item %1$s is a %2$s price of side %3$s', p.item_id, i.direction, i.side)
         WHEN p.micros <> i.unit_micros * p.segments
@@ -106,6 +106,16 @@ WITH outcome AS MATERIALIZED (
         END AS what
     FROM priced p
     LEFT JOIN item i ON i.item_id = p.item_id
+    CROSS JOIN LATERAL (  -- of a group that a change of versions cuts, the rows beyond it
+        SELECT count(*) AS messages, min(s.message_id) AS message_id FROM sent s
+        WHERE s.merchant_id = p.merchant_id AND s.message_id BETWEEN p.first_id AND p.last_id AND s.status = 0
+            AND CASE p.side WHEN 'sell' THEN (s.sell_item_id, s.sell_micros) ELSE (s.cost_item_id, s.cost_micros) END
+                = (p.item_id, p.micros)
+            AND s.segments = p.segments
+            AND (i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
+                 OR to_timestamp(((s.message_id >> 22) + 1735689600000) / 1000.0) < i.effective_from
+                 OR to_timestamp(((s.message_id >> 22) + 1735689600000) / 1000.0) >= i.until)
+    ) n
     WHERE i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
         OR to_timestamp(((p.first_id >> 22) + 1735689600000) / 1000.0) < i.effective_from
         OR to_timestamp(((p.last_id >> 22) + 1735689600000) / 1000.0) >= i.until
@@ -119,7 +129,7 @@ SELECT 'I2' AS invariant, count(*) AS wrong,
 FROM apart
 UNION ALL
 SELECT 'I3', coalesce(sum(messages), 0)::bigint,
-    (array_agg(format('message %1$s of merchant %2$s: %3$s', first_id, merchant_id, what) ORDER BY first_id, side DESC))[1]
+    (array_agg(format('message %1$s of merchant %2$s: %3$s', message_id, merchant_id, what) ORDER BY message_id, side DESC))[1]
 FROM mispriced
 UNION ALL
 SELECT 'I6', coalesce(sum(messages), 0)::bigint,
@@ -161,16 +171,6 @@ FULL JOIN charged e USING (merchant_id, carrier_id, item_id, quarter)
 JOIN since USING (merchant_id)
 WHERE quarter >= since.at AND (c.messages, c.segments, c.micros) IS DISTINCT FROM (e.messages, e.segments, e.micros);
 
--- name: reply_postings
--- scope: report
-SELECT 'I3' AS invariant, count(*) AS wrong,
-    (array_agg(format('posting %1$s of merchant %2$s: %3$s micros for %4$s segments of replies at item %5$s', posting_id, merchant_id,
-                      -amount_micros, segments, item_id) ORDER BY merchant_id, posting_id))[1] AS first
-FROM (
-    SELECT e.* FROM ledger_entry e LEFT JOIN price_item i ON i.item_id = e.item_id AND i.direction = 'mo'
-    WHERE e.direction = 'mo' AND e.account = 'revenue' AND -e.amount_micros IS DISTINCT FROM i.unit_micros * e.segments
-) x;
-
 -- name: reply_prices
 -- scope: report
 SELECT 'I3' AS invariant, count(*) AS wrong,
@@ -184,6 +184,38 @@ FROM (
         OR EXISTS (SELECT FROM price_version n WHERE n.price_list_id = v.price_list_id AND n.effective_from > v.effective_from
                    AND n.effective_from <= r.received_at))
 ) x;
+
+-- name: entry_prices
+-- scope: report
+-- Each entry of messages and replies is the price of its item x segments, in the currency and on the side of its list, and the
+-- version was in force in its quarter of an hour; what was there before a list began has the prices of its first version.
+WITH version AS (
+    SELECT price_list_id, version,
+        CASE WHEN row_number() OVER (PARTITION BY price_list_id ORDER BY effective_from) = 1 THEN '-infinity' ELSE effective_from END
+            AS effective_from,
+        coalesce(lead(effective_from) OVER (PARTITION BY price_list_id ORDER BY effective_from), 'infinity') AS until
+    FROM price_version
+)
+SELECT 'I3' AS invariant, count(*) AS wrong,
+    (array_agg(format('posting %1$s of merchant %2$s: %3$s micros of %4$s for %5$s segments at item %6$s, %7$s', posting_id, merchant_id,
+                      amount_micros, account, segments, item_id, what) ORDER BY merchant_id, posting_id, line))[1] AS first
+FROM (
+    SELECT e.*, CASE
+        WHEN i.item_id IS NULL THEN 'which nobody published'
+        WHEN i.direction <> e.direction OR l.side <> CASE WHEN e.account IN ('unbilled', 'revenue') THEN 'sell' ELSE 'cost' END
+            THEN format('which is a %1$s price of side %2$s', i.direction, l.side)
+        WHEN l.currency <> e.currency THEN format('which is in %1$s', l.currency)
+        WHEN e.amount_micros <> CASE WHEN e.account IN ('unbilled', 'cost') THEN 1 ELSE -1 END * i.unit_micros * e.segments
+            THEN format('which is %1$s', i.unit_micros)
+        WHEN e.accepted_at + interval '15 minutes' <= v.effective_from OR e.accepted_at >= v.until
+            THEN format('of version %1$s, which was not in force', i.version)
+        END AS what
+    FROM ledger_entry e
+    LEFT JOIN price_item i ON i.item_id = e.item_id
+    LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
+    LEFT JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
+    WHERE e.direction IN ('mt', 'mo')
+) x WHERE what IS NOT NULL;
 
 -- name: entry_pairs
 -- scope: report
@@ -231,21 +263,30 @@ WHERE v.message_id >= $1 AND NOT EXISTS (
 
 -- name: campaigns
 -- scope: report
--- Counters are kept beside the ledger; a message of a campaign is counted when it is charged. Test merchants pay nothing.
-SELECT 'I16' AS invariant, count(*) AS wrong,
-    (array_agg(format('campaign %1$s of merchant %2$s: the counter has %3$s accepted, the ledger %4$s', campaign_id, merchant_id,
-                      counted, booked) ORDER BY campaign_id))[1] AS first
-FROM (
-    SELECT c.merchant_id, c.campaign_id, c.n AS counted, coalesce(e.messages, 0) AS booked
-    FROM campaign_counter c
-    LEFT JOIN (
+-- Counters are kept beside the ledger; a message of a campaign is counted when it is accepted, and booked then unless a receipt will
+-- charge it ($1: such items) or nobody pays for it. Where both differ the rows tell; $2: the first id that is kept.
+WITH apart AS MATERIALIZED (
+    SELECT merchant_id, campaign_id, coalesce(c.n, 0) AS counted, coalesce(e.messages, 0) AS booked
+    FROM (SELECT merchant_id, campaign_id, n FROM campaign_counter WHERE kind = 'accepted') c
+    FULL JOIN (
         SELECT merchant_id, campaign_id, sum(messages) AS messages FROM ledger_entry
         WHERE direction = 'mt' AND account = 'revenue' AND campaign_id IS NOT NULL AND item_id <> ALL ($1::bigint[]) AND messages > 0
         GROUP BY merchant_id, campaign_id
     ) e USING (merchant_id, campaign_id)
-    WHERE c.kind = 'accepted' AND c.n IS DISTINCT FROM coalesce(e.messages, 0)
-        AND NOT EXISTS (SELECT FROM merchant m WHERE m.merchant_id = c.merchant_id AND m.test_of IS NOT NULL)
-        AND NOT EXISTS (
-            SELECT FROM ledger_entry d WHERE d.merchant_id = c.merchant_id AND d.campaign_id = c.campaign_id
-                AND d.item_id = ANY ($1::bigint[]))
-) x;
+    WHERE coalesce(c.n, 0) <> coalesce(e.messages, 0)
+), taken AS (
+    SELECT a.merchant_id, a.campaign_id, count(*) AS accepted,
+        count(*) FILTER (WHERE s.sell_item_id <> 0 AND s.sell_item_id <> ALL ($1::bigint[])) AS at_once
+    FROM apart a
+    JOIN message m ON m.merchant_id = a.merchant_id AND m.campaign_id = a.campaign_id AND m.message_id >= $2
+    JOIN sent s ON s.merchant_id = m.merchant_id AND s.message_id = m.message_id AND s.message_id >= $2 AND s.status = 0
+    GROUP BY a.merchant_id, a.campaign_id
+)
+SELECT 'I16' AS invariant, count(*) AS wrong,
+    (array_agg(format('campaign %1$s of merchant %2$s: the counter has %3$s accepted, the ledger %4$s', campaign_id, merchant_id,
+                      counted, booked) ORDER BY campaign_id))[1] AS first
+FROM apart a
+LEFT JOIN taken t USING (merchant_id, campaign_id)
+WHERE (counted, booked) IS DISTINCT FROM (t.accepted, t.at_once)
+    AND (campaign_id >= $2 OR NOT EXISTS (
+        SELECT FROM ledger_entry d WHERE d.merchant_id = a.merchant_id AND d.campaign_id = a.campaign_id AND d.item_id = ANY ($1::bigint[])));

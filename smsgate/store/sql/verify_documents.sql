@@ -134,6 +134,27 @@ FROM (
     WHERE c.vat > o.vat_minor
 ) x;
 
+-- name: cuts
+-- scope: report
+-- Documents of closes are of months that are closed; cuts do not fall, and months are closed after them.
+SELECT 'I12' AS invariant, count(*) AS wrong, (array_agg(what ORDER BY merchant_id, month))[1] AS first
+FROM (
+    SELECT d.merchant_id, d.month, format('document %1$s-%2$s is of %3$s, which merchant %4$s did not close', d.series, d.number,
+                                          to_char(d.month, 'YYYY-MM'), d.merchant_id) AS what
+    FROM document d
+    WHERE d.doc_type IN ('380', '381') AND d.credits_id IS NULL AND NOT EXISTS (
+        SELECT FROM billing_period p WHERE p.merchant_id = d.merchant_id AND p.month = d.month AND p.closed_at IS NOT NULL)
+    UNION ALL
+    SELECT merchant_id, month, format('merchant %1$s cut %2$s at %3$s, and the month before it at %4$s', merchant_id,
+                                      to_char(month, 'YYYY-MM'), cut_at, before)
+    FROM (SELECT *, lag(cut_at) OVER (PARTITION BY merchant_id ORDER BY month) AS before FROM billing_period) p
+    WHERE cut_at < before
+    UNION ALL
+    SELECT merchant_id, month, format('merchant %1$s closed %2$s at %3$s, and cut it at %4$s', merchant_id, to_char(month, 'YYYY-MM'),
+                                      closed_at, cut_at)
+    FROM billing_period WHERE closed_at < cut_at
+) x;
+
 -- name: periods
 -- scope: report
 -- What a closed month billed is what was recorded before its cut: its own, and of earlier months what the close before left.
