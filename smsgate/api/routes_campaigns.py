@@ -20,7 +20,14 @@ from smsgate.api.models import (
     RequestModel,
 )
 from smsgate.api.problems import ProblemType
-from smsgate.api.routes_offers import OFFER_ERRORS, CreateOffer, offer_draft
+from smsgate.api.routes_offers import (
+    LINT_ERRORS,
+    OFFER_ERRORS,
+    CreateOffer,
+    FindingAnswer,
+    as_findings,
+    offer_draft,
+)
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
@@ -56,7 +63,10 @@ PROBLEMS: Final = (
     ),
 )
 
-START_ERRORS: Final = ("campaign_state", "price_missing", "offer_closed", "sold_out", "audience_empty")
+START_ERRORS: Final = (
+    *("campaign_state", "price_missing", "offer_closed", "sold_out", "audience_empty"),
+    *LINT_ERRORS,
+)
 
 
 Pace = Annotated[int, Field(ge=1, le=PER_MINUTE_MAX)]
@@ -146,6 +156,9 @@ class PreviewAnswer(AnswerModel):
     currency: str
     cost: str = Field(description="Estimate: by the number's block, before number portability.")
     countries: list[CountryEstimate]
+    findings: list[FindingAnswer] = Field(
+        description="What keeps it from starting: by the rules of today, in the countries of its people."
+    )
     alternatives: list[CampaignChoice] = Field(description="Every way to write the text, with its cost.")
 
 
@@ -216,6 +229,7 @@ async def preview_campaign(call: Call) -> Answer:
             )
             for row in preview.countries
         ],
+        findings=as_findings(preview.findings),
         alternatives=as_campaign_choices(preview.choices),
     )
 
@@ -290,7 +304,12 @@ ROUTES: Final = (
         request=CreateCampaign,
         response=Campaign,
         status=201,
-        errors=("subscriber_unknown", "msisdn_invalid", *START_ERRORS, *OFFER_ERRORS),
+        errors=(
+            "subscriber_unknown",
+            "msisdn_invalid",
+            *START_ERRORS,
+            *(e for e in OFFER_ERRORS if e not in START_ERRORS),
+        ),
     ),
     Route(
         "GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
@@ -27,7 +28,7 @@ from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import PricedChoice, ReplacementAnswer, as_priced_choices, as_replacements
 from smsgate.api.tlvs import TLV_PROBLEM, ShownTlv, TlvsOfText, shown_tlvs, tlvs_of
 from smsgate.campaigns.offer_states import OfferState
-from smsgate.campaigns.offers import QUANTITY_MAX
+from smsgate.campaigns.offers import QUANTITY_MAX, Finding
 from smsgate.errors import Invalid
 from smsgate.flows.offer_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
@@ -42,14 +43,19 @@ OfferText = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 Sender = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 Name = Annotated[Line, StringConstraints(max_length=NAME_CHARACTERS_MAX)]
 
-OFFER_ERRORS: Final = (
+# What the linter says of text and senders: of an offer, and again when a campaign begins.
+LINT_ERRORS: Final = (
     "text_too_long",
     "charset_ucs2",
     "mandatory_info_missing",
+    "withdrawal_mismatch",
     "sender_not_reply_capable",
     "sender_not_allowed",
     "sender_unknown",
     "tlv_not_allowed",
+)
+OFFER_ERRORS: Final = (
+    *LINT_ERRORS,
     "expires_at_invalid",
     "external_id_taken",
     "currency_unknown",
@@ -79,9 +85,20 @@ PROBLEMS: Final = (
         "`errors[].what` names what is missing: identity, item, price, ok_meaning, withdrawal, stop.",
     ),
     ProblemType(
+        "withdrawal_mismatch",
+        422,
+        "The text contradicts the right of withdrawal",
+        "Text and `withdrawal` must say the same, and no fewer days than the law gives.",
+    ),
+    ProblemType(
         "sender_not_reply_capable", 422, "Nobody can answer this sender", "Use a short code that receives."
     ),
-    ProblemType("sender_not_allowed", 422, "This country refuses this sender", "Use a short code."),
+    ProblemType(
+        "sender_not_allowed",
+        422,
+        "This country refuses this sender",
+        "Use a short code for marketing; `detail` says which rule it is, and whether it is certain.",
+    ),
     ProblemType("sender_unknown", 422, "Not one of your sender numbers", "Ask the operator for one."),
     ProblemType("expires_at_invalid", 422, "Too short or too long a life", "30 minutes to 366 days ahead."),
     ProblemType("external_id_taken", 409, "The external_id exists already", "Read the object that has it."),
@@ -164,6 +181,7 @@ class FindingAnswer(AnswerModel):
     detail: str
     source: str
     pointer: str
+    country: str | None = Field(description="Of the recipients whose rule it is; null: the offer's own.")
 
 
 class OfferCheck(AnswerModel):
@@ -195,22 +213,27 @@ async def check_offer(call: Call) -> Answer:
     currency, prices = await use_cases.campaigns.segment_price(call.merchant_id, offer.country)
     return OfferCheck(
         ok=not findings,
-        findings=[
-            FindingAnswer(
-                code=finding.code,
-                what=finding.what,
-                detail=finding.message,
-                source=finding.source,
-                pointer=finding.pointer,
-            )
-            for finding in findings
-        ],
+        findings=as_findings(findings),
         replacements=as_replacements(replaced.replacements),
         replaced_text=replaced.text,
         not_replaceable=list(replaced.left),
         currency=currency,
         alternatives=as_priced_choices(text_choices(draft.text, alphabets, prices)),
     )
+
+
+def as_findings(findings: Sequence[Finding]) -> list[FindingAnswer]:
+    return [
+        FindingAnswer(
+            code=finding.code,
+            what=finding.what,
+            detail=finding.message,
+            source=finding.source,
+            pointer=finding.pointer,
+            country=finding.country or None,
+        )
+        for finding in findings
+    ]
 
 
 async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> OfferDraft:

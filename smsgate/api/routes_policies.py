@@ -1,4 +1,4 @@
-"""What holds marketing back, read only: hours by place, caps, the reach of a STOP."""
+"""What holds marketing back, read only: hours by place, sender numbers, caps, the reach of a STOP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from smsgate.api.models import AnswerModel, CountryCode, QueryModel
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.hours import HoursRule, Place, Window, hours_rules, rules_at
 from smsgate.campaigns.places import check_place
+from smsgate.campaigns.sender_rules import SenderRule, law_of, sender_rules
 from smsgate.security.api_keys import Scope
 
 PROBLEMS: Final = ()
@@ -43,6 +44,22 @@ class HoursPolicy(AnswerModel):
     url: str
 
 
+class SenderPolicy(AnswerModel):
+    """Of the rules in force at a place, the one with the longest prefix decides about a sender number."""
+
+    rule: str
+    countries: list[str]
+    valid_from: date
+    valid_to: date | None = Field(description="Excluded.")
+    prefixes: list[str] = Field(description="Of a short code, or a number in E.164 without the plus.")
+    digits: int = Field(description="In all; 0: any.")
+    allowed: bool
+    certain: bool = Field(description="False: doubtful, and the stricter reading holds.")
+    says: str
+    source: str
+    url: str
+
+
 class PlaceNow(AnswerModel):
     allowed: bool
     until: datetime = Field(description="At least until then; or not before.")
@@ -66,6 +83,9 @@ class StopReachPolicy(AnswerModel):
 class Policies(AnswerModel):
     hours_enforced: bool
     hours: list[HoursPolicy]
+    senders: list[SenderPolicy] = Field(
+        description="Which numbers offers may come from; a country without rules takes every number of yours."
+    )
     now: PlaceNow | None = Field(description="Of the place that was asked about.")
     caps: CapsPolicy
     stop_reach: list[StopReachPolicy]
@@ -84,6 +104,11 @@ async def get_policies(call: Call) -> Answer:
             now = PlaceNow(allowed=verdict.allowed, until=verdict.until, rule=rule)
     return Policies(
         hours_enforced=gates.enforce_hours,
+        senders=[
+            _sender(rule)
+            for rule in sender_rules()
+            if query.country is None or law_of(query.country) in rule.countries
+        ],
         hours=[_hours(rule, waived=rule.id in gates.waived) for rule in rules],
         now=now,
         caps=CapsPolicy(**{name: getattr(gates.caps, name) for name in CapsPolicy.model_fields}),
@@ -110,6 +135,22 @@ def _hours(rule: HoursRule, *, waived: bool) -> HoursPolicy:
     )
 
 
+def _sender(rule: SenderRule) -> SenderPolicy:
+    return SenderPolicy(
+        rule=rule.id,
+        countries=sorted(rule.countries),
+        valid_from=rule.since,
+        valid_to=None if rule.until == date.max else rule.until,
+        prefixes=list(rule.prefixes),
+        digits=rule.digits,
+        allowed=rule.allowed,
+        certain=rule.certain,
+        says=rule.says,
+        source=rule.source,
+        url=rule.url,
+    )
+
+
 def _clock(window: Window | None) -> str | None:
     if window is None or not window.end:
         return None if window is None else ""
@@ -119,5 +160,5 @@ def _clock(window: Window | None) -> str | None:
 ROUTES: Final = (
     Route("GET", "/v1/policies", get_policies, "Read what holds marketing back", Scope.READ,
           query=PolicyQuery, response=Policies, errors=("place_invalid",),
-          description="Hours by place with their sources, caps, and whom a bare STOP ends."),
+          description="Hours and sender numbers by place with their sources, caps, whom a bare STOP ends."),
 )  # fmt: skip

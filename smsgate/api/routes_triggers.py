@@ -56,6 +56,7 @@ class CreateTrigger(RequestModel):
     expires_in_s: int = Field(default=LIFE_DEFAULT_S, ge=LIFE_S_MIN, le=LIFE_S_MAX)
     replace: bool = Field(default=False, description="As with an offer; the answer to the shop names each.")
     tlvs: TlvsOfText = Field(default_factory=list)
+    withdrawal: bool = Field(default=True, description="As with an offer.")
 
 
 class ChangeTrigger(RequestModel):
@@ -66,6 +67,7 @@ class ChangeTrigger(RequestModel):
     expires_in_s: int | None = Field(default=None, ge=LIFE_S_MIN, le=LIFE_S_MAX)
     replace: bool | None = None
     tlvs: TlvsOfText | None = None
+    withdrawal: bool | None = None
     state: Literal["active", "disabled"] | None = None
 
 
@@ -79,6 +81,7 @@ class Trigger(AnswerModel):
     expires_in_s: int
     replace: bool
     tlvs: list[ShownTlv]
+    withdrawal: bool
     state: Literal["active", "disabled"]
     previous_secret_until: datetime | None
     created_at: datetime
@@ -99,7 +102,7 @@ class Triggered(AnswerModel):
 async def create_trigger(call: Call) -> Answer:
     body = call.body_as(CreateTrigger)
     settings = TriggerSettings(
-        body.sender, body.text, body.expires_in_s, body.replace, stored_tlvs(body.tlvs)
+        body.sender, body.text, body.expires_in_s, body.replace, stored_tlvs(body.tlvs), body.withdrawal
     )
     record, secret = await commerce(call).triggers.create(call.merchant_id, body.name, body.mapping, settings)
     return TriggerWithSecret(**as_trigger(call, record).model_dump(), secret=secret)
@@ -124,6 +127,7 @@ async def change_trigger(call: Call) -> Answer:
         body.expires_in_s or old.expires_in_s,
         old.replace if body.replace is None else body.replace,
         old.tlvs if body.tlvs is None else stored_tlvs(body.tlvs),
+        old.withdrawal if body.withdrawal is None else body.withdrawal,
     )
     record = await triggers.change(
         call.merchant_id,
@@ -176,6 +180,7 @@ def as_trigger(call: Call, record: TriggerRecord) -> Trigger:
         expires_in_s=settings.expires_in_s,
         replace=settings.replace,
         tlvs=[ShownTlv(tag=f"0x{tag:04x}", hex=value) for tag, value in settings.tlvs.items()],
+        withdrawal=settings.withdrawal,
         state="active" if record.state == "active" else "disabled",
         previous_secret_until=record.previous_until,
         created_at=record.created_at,

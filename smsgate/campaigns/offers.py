@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.rendering import field_names
+from smsgate.campaigns.sender_rules import law_of, rule_of_sender
 from smsgate.campaigns.tables import table
+from smsgate.campaigns.withdrawal_notice import notice_in, wrong_of
 from smsgate.errors import TextError
 from smsgate.money import MINOR_DIGITS, check_currency
 from smsgate.protocol.encodings import GSM, Alphabet
@@ -31,9 +33,6 @@ PRICE_MINOR_MAX: Final = 100_000_000  # a million units of a currency with cents
 
 _ALPHANUMERIC: Final = re.compile(r"[0-9A-Za-z .&_-]{1,11}", re.ASCII)
 _AMOUNT: Final = re.compile(r"(?<![\d.,])(\d{1,3}(?:[ .,]\d{3})+|\d{1,9})(?:[.,](\d{1,3}))?(?!\d)")
-_DAYS: Final = re.compile(
-    r"(?<![\w.,/])[1-9]\d? ?(?:j|jours?|d|days?|dag|dagars?|dagen|t|tage?n?|dias?|g|gg|giorni)(?!\w)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,7 @@ class Facts:
     price_minor: int | None = None
     currency: str | None = None
     field_septets_max: Mapping[str, int] = field(default_factory=dict)
+    withdrawal: bool | None = None  # the buyer may withdraw
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Finding:
     message: str
     source: str = ""
     pointer: str = "/text"
+    country: str = ""  # of the recipients whose rule it is, where several were asked about
 
 
 def lint(
@@ -102,14 +103,14 @@ def lint(
     Return everything that keeps `text` from being sent as an offer to `country`; empty is good.
 
     `on` is the day of sending (None: the newest rules); `alphabets` are those of the sender's carrier: one
-    segment in any of them is enough. Codes: `text_too_long`, `charset_ucs2`,
-    `mandatory_info_missing`, `sender_not_reply_capable`, `sender_not_allowed`.
+    segment in any of them is enough. Codes: `text_too_long`, `charset_ucs2`, `mandatory_info_missing`,
+    `withdrawal_mismatch`, `sender_not_reply_capable`, `sender_not_allowed`.
     """
     rules = rules_of(country, on)
     return [
         *_lint_length(text, facts, alphabets),
         *_lint_minimum(text, facts, rules),
-        *_lint_sender(sender, rules),
+        *lint_sender(sender, country, on=on),
     ]
 
 
@@ -120,13 +121,21 @@ def says_all_of_an_offer(text: str) -> bool:
 
 def lint_sender(sender: str, country: str, *, on: date | None = None) -> list[Finding]:
     """Return what keeps a number from sending offers to `country`: `lint`'s part about the sender."""
-    return _lint_sender(sender, rules_of(country, on))
+    if not can_receive(sender):
+        why = "a name cannot be answered" if _ALPHANUMERIC.fullmatch(sender) else "this is no sender at all"
+        message = f"{why}: an offer that asks for OK needs a short code or a number"
+        return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
+    rule = rule_of_sender(sender, country, on)
+    if rule is None or rule.allowed:
+        return []
+    doubt = "" if rule.certain else " This is not certain, and the stricter reading holds."
+    return [Finding("sender_not_allowed", sender, f"{rule.says}{doubt}", rule.source, "/sender")]
 
 
 def rules_of(country: str, on: date | None = None) -> dict[str, Any]:
     """Return the rule table in force in `country` on a day; the common minimum when there is none."""
     rules = table("law", "offers.toml")
-    dated: list[dict[str, Any]] = rules["country"].get(country.upper(), [])
+    dated: list[dict[str, Any]] = rules["country"].get(law_of(country), [])
     day = on or date.max
     valid = [rule for rule in dated if rule["from"] <= day and (on is None or day < rule.get("to", date.max))]
     chosen: dict[str, Any] = max(valid, key=lambda rule: rule["from"]) if valid else rules["common"]
@@ -187,14 +196,15 @@ def _instead(char: str) -> str:
 
 def _lint_minimum(text: str, facts: Facts, rules: Mapping[str, Any]) -> list[Finding]:
     folded = f" {' '.join(fold(text).split())} "
-    phrases: dict[str, dict[str, list[str]]] = table("law", "offers.toml")["phrases"]
-    spoken = [phrases[language] for language in rules["languages"]]
+    phrases = _phrases()
+    spoken = [phrases[language] for language in rules.get("languages", phrases)]
+    notice = notice_in(folded, spoken)
     present = {
         "identity": _has_identity(folded, facts.shop),
         "item": facts.item is None or _has_any_word(folded, facts.item),
         "price": _has_price(folded, facts.price_minor, facts.currency),
         "ok_meaning": _has_word(folded, "ok") and any(_has_phrase(folded, p["ok_meaning"]) for p in spoken),
-        "withdrawal": any(_has_withdrawal(folded, p) for p in spoken),
+        "withdrawal": notice.given,
         "stop": any(_has_word(folded, word) for p in spoken for word in p["stop"]),
     }
     messages = {
@@ -205,23 +215,15 @@ def _lint_minimum(text: str, facts: Facts, rules: Mapping[str, Any]) -> list[Fin
         "withdrawal": "the text does not state the withdrawal period",
         "stop": "the text does not say how to stop",
     }
-    return [
+    findings = [
         Finding("mandatory_info_missing", element, messages[element], rules["source"])
         for element in rules["required"]
         if not present[element]
     ]
-
-
-def _lint_sender(sender: str, rules: Mapping[str, Any]) -> list[Finding]:
-    if not can_receive(sender):
-        why = "a name cannot be answered" if _ALPHANUMERIC.fullmatch(sender) else "this is no sender at all"
-        message = f"{why}: an offer that asks for OK needs a short code or a number"
-        return [Finding("sender_not_reply_capable", sender, message, pointer="/sender")]
-    digits = sender.removeprefix("+")
-    if len(digits) > 6 and digits.startswith(tuple(rules.get("sender_forbidden_prefixes", ()))):
-        message = "applications may not send from a mobile number in this country"
-        return [Finding("sender_not_allowed", sender, message, rules["source"], "/sender")]
-    return []
+    wrong = wrong_of(notice, rules["withdrawal_days"], facts.withdrawal)
+    if wrong is not None:
+        findings.append(Finding("withdrawal_mismatch", "withdrawal", wrong, rules["source"]))
+    return findings
 
 
 def _has_identity(folded: str, shop: str | None) -> bool:
@@ -269,7 +271,16 @@ def _touches(before: str, after: str, sign: str) -> bool:
     return after.startswith(sign) and (not sign[-1].isalpha() or not after[len(sign) :][:1].isalpha())
 
 
-def _has_phrase(folded: str, phrases: list[str]) -> bool:
+@cache
+def _phrases() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the phrases of every language, folded as the texts are that they are looked for in."""
+    return {
+        language: {name: tuple(map(fold, words)) for name, words in own.items()}
+        for language, own in table("law", "offer_phrases.toml").items()
+    }
+
+
+def _has_phrase(folded: str, phrases: tuple[str, ...]) -> bool:
     return any(phrase in folded for phrase in phrases)
 
 
@@ -280,13 +291,3 @@ def _has_word(folded: str, word: str) -> bool:
 @cache  # of the words of the law's table
 def _word(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
-
-
-def _has_withdrawal(folded: str, phrases: Mapping[str, list[str]]) -> bool:
-    if _has_phrase(folded, phrases["no_withdrawal"]):
-        return True
-    for phrase in phrases["withdrawal"]:
-        at = folded.find(phrase)
-        if at >= 0 and _DAYS.search(folded, max(0, at - 25), at + len(phrase) + 25):
-            return True
-    return False

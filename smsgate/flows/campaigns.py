@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,12 +19,11 @@ from smsgate.errors import Conflict, DomainError, Invalid, NotFound
 from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import AudienceGroup, CampaignRecord, CountryCost, Page, PageAsk, Preview
 from smsgate.flows.offer_records import OfferRecord
-from smsgate.flows.offers import LIFE_MIN
+from smsgate.flows.offers import LIFE_MIN, Offers
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import CampaignsStore, OffersStore
 from smsgate.flows.pricing import Pricing, price_missing
 from smsgate.flows.text_choices import text_choices
-from smsgate.protocol.encodings import Alphabet
 
 SUBSCRIBERS_MAX: Final = 1_000  # named one by one; a larger audience has a tag
 TAGS_MAX: Final = 50
@@ -59,7 +58,7 @@ class Campaigns:
         offers: OffersStore,
         pricing: Pricing,
         networks: NetworkTable,
-        alphabets: Callable[[str], tuple[Alphabet, ...]],
+        linter: Offers,
         ids: Ids,
         clock: Clock,
         wakeups: Wakeups,
@@ -68,7 +67,7 @@ class Campaigns:
         self._offers = offers
         self._pricing = pricing
         self._networks = networks
-        self._alphabets = alphabets  # of a sender number's carrier
+        self._linter = linter
         self._ids = ids
         self._clock = clock
         self._wakeups = wakeups
@@ -141,10 +140,11 @@ class Campaigns:
         campaign = await self._store.get(merchant_id, campaign_id)
         offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
         groups = await self._store.audience_groups(merchant_id, campaign.audience)
+        merchant = await self._offers.merchant(merchant_id)
         rating = await self.rate(merchant_id, groups)
         fields = await self._store.sample_fields(merchant_id, campaign.audience)
         text = sample_text(offer.offer.text, fields)
-        choices = text_choices(text, self._alphabets(offer.offer.sender), (rating.cost_micros,) * 2)
+        choices = text_choices(text, self._linter.alphabets(offer.offer.sender), (rating.cost_micros,) * 2)
         chosen = next((choice for choice in choices if choice.permitted), choices[0])
         return Preview(
             encoding=chosen.encoding,
@@ -157,22 +157,28 @@ class Campaigns:
             cost_micros=rating.cost_micros,
             countries=rating.countries,
             choices=choices,
+            findings=self._linter.recipients_findings(merchant, offer.offer, countries_of(groups)),
         )
 
     async def start(self, merchant_id: int, campaign_id: int) -> CampaignRecord:
         """
-        Cut the audience into chunks and let sending begin.
+        Cut the audience into chunks and let sending begin; text and sender are looked at again.
+
+        Its people may be in other countries than the offer, and rules may have become stricter since.
 
         Raises:
             TransitionRefused: code `campaign_state`; it is no draft.
-            DomainError: `price_missing`, `offer_closed`, `sold_out` or `audience_empty`; nothing is changed.
+            DomainError: `price_missing`, `offer_closed`, `sold_out`, `audience_empty`, or what
+                `Offers.check_recipients` says; nothing is changed.
         """
         campaign = await self._store.get(merchant_id, campaign_id)
         advance(CampaignState(campaign.state), CampaignEvent.START)
         offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
         now = self._clock.now()
         check_open(offer, now)
-        await self.check_prices(merchant_id, campaign.audience)
+        groups = await self.check_prices(merchant_id, campaign.audience)
+        merchant = await self._offers.merchant(merchant_id)
+        self._linter.check_recipients(merchant, offer.offer, countries_of(groups))
         recipients = await self._store.start(merchant_id, campaign_id, campaign.audience, now)
         campaign = await self._store.get(merchant_id, campaign_id)
         if recipients is None:
@@ -233,14 +239,16 @@ class Campaigns:
         self._wakeups.campaigns()
         return await self._store.get(merchant_id, campaign_id)
 
-    async def check_prices(self, merchant_id: int, audience: Audience) -> None:
+    async def check_prices(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]:
         """
-        Find that every network of the audience has a price, before anything is stored.
+        Find that every network of the audience has a price, before anything is stored; return its groups.
 
         Raises:
             DomainError: code `price_missing`, with the networks in `extra["networks"]`; or `audience_empty`.
         """
-        await self.check_group_prices(merchant_id, await self._store.audience_groups(merchant_id, audience))
+        groups = await self._store.audience_groups(merchant_id, audience)
+        await self.check_group_prices(merchant_id, groups)
+        return groups
 
     async def check_group_prices(self, merchant_id: int, groups: Sequence[AudienceGroup]) -> None:
         """As `check_prices`, of an audience that was counted already."""
@@ -313,6 +321,10 @@ class Campaigns:
             known = await self._store.subscribers_by_id(merchant_id, audience.subscriber_ids)
             if len(known) != len(set(audience.subscriber_ids)):
                 raise NotFound("No such object.")
+
+
+def countries_of(groups: Sequence[AudienceGroup]) -> frozenset[str]:
+    return frozenset(group.country for group in groups)
 
 
 def check_open(offer: OfferRecord, now: datetime) -> None:

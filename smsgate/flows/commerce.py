@@ -86,9 +86,7 @@ class Commerce:
             return sender in senders and senders[sender].allows(slug)
 
         offers = Offers(stores.offers, ids, clock, senders)
-        campaigns = Campaigns(
-            stores.campaigns, stores.offers, pricing, networks, offers.alphabets, ids, clock, wakeups
-        )
+        campaigns = Campaigns(stores.campaigns, stores.offers, pricing, networks, offers, ids, clock, wakeups)
         return cls(
             offers=offers,
             offer_changes=OfferChanges(

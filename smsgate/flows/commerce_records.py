@@ -10,6 +10,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.campaigns.offer_states import Drop
+from smsgate.campaigns.offers import Finding
 from smsgate.errors import DomainError
 from smsgate.flows.audience import Audience
 from smsgate.flows.offer_records import OfferRecord
@@ -142,6 +143,7 @@ class Preview:
     currency: str
     cost_micros: int
     countries: Sequence[CountryCost]
+    findings: Sequence[Finding]  # what keeps it from starting now
     choices: Sequence[TextChoice]  # their cost is that of all priced recipients
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -57,14 +57,38 @@ class Offers:
     async def page(self, merchant_id: int, ask: PageAsk, external_id: str | None = None) -> Page[OfferRecord]:
         return await self._store.page(merchant_id, ask, external_id)
 
+    def check_recipients(
+        self, merchant: MerchantProfile, offer: OfferVersion, countries: Collection[str]
+    ) -> None:
+        """
+        Refuse what may not go to these countries by the rules of today, which may have become stricter.
+
+        Raises:
+            DomainError: as `check`; each of `extra["errors"]` names the `country` whose rule it is.
+        """
+        findings = self.recipients_findings(merchant, offer, countries)
+        if findings:
+            raise _refusal(findings, Replaced(offer.text, (), ()))
+
+    def recipients_findings(
+        self, merchant: MerchantProfile, offer: OfferVersion, countries: Collection[str]
+    ) -> list[Finding]:
+        """Return what keeps a text from going to these countries, and to the offer's own, today."""
+        now, found = self._clock.now(), list[Finding]()
+        for country in sorted({offer.country, *filter(None, countries)}):
+            for finding in self._findings(merchant, replace(offer, country=country), now):
+                if not any(replace(known, country="") == finding for known in found):
+                    found.append(replace(finding, country=country))
+        return found
+
     def check(self, merchant: MerchantProfile, draft: OfferDraft) -> OfferRecord:
         """
         Return the offer as it would be stored, with a new id.
 
         Raises:
             DomainError: code `text_too_long`, `charset_ucs2`, `mandatory_info_missing`,
-                `sender_not_reply_capable`, `sender_not_allowed` or `sender_unknown`; `extra["errors"]` has
-                every finding.
+                `withdrawal_mismatch`, `sender_not_reply_capable`, `sender_not_allowed` or `sender_unknown`;
+                `extra["errors"]` has every finding.
             Invalid: a value is out of its range.
         """
         now = self._clock.now()
@@ -186,6 +210,7 @@ class Offers:
             offer.sender,
             now.date(),
             self.alphabets(offer.sender),
+            offer.withdrawal,
         )
 
 
@@ -200,13 +225,14 @@ def text_findings(
     sender: str,
     on: date,
     alphabets: tuple[Alphabet, ...],
+    withdrawal: bool,  # part of what is looked up by
 ) -> Sequence[Finding]:
     """
     Return what is wrong with an offer's text on a day, from the linter or the renderer.
 
     A shop's webhooks bring one text again and again, each for another customer.
     """
-    facts = Facts(shop, item, price_minor, currency)
+    facts = Facts(shop, item, price_minor, currency, withdrawal=withdrawal)
     findings = lint(text, facts, country, sender, on=on, alphabets=alphabets)
     if findings:
         return tuple(findings)
@@ -246,7 +272,8 @@ def _is_name(text: str) -> bool:
 
 def _said(finding: Finding) -> str:
     """Return the sentence, and what it is about where it does not say so itself."""
-    return finding.message if finding.what in finding.message else f"{finding.what}: {finding.message}"
+    said = finding.message if finding.what in finding.message else f"{finding.what}: {finding.message}"
+    return f"to {finding.country}: {said}" if finding.country else said
 
 
 def _refusal(findings: Sequence[Finding], replaced: Replaced) -> DomainError:
@@ -257,6 +284,8 @@ def _refusal(findings: Sequence[Finding], replaced: Replaced) -> DomainError:
     errors = [{"detail": finding.message, **asdict(finding)} for finding in findings]
     for error in errors:
         del error["message"]
+        if not error["country"]:
+            del error["country"]
     extra: dict[str, object] = {"errors": errors}
     if replaced.replacements:
         extra["replacements"] = [each._asdict() for each in replaced.replacements]

@@ -32,6 +32,7 @@ class TriggerSettings:
     expires_in_s: int = LIFE_DEFAULT_S
     replace: bool = False  # see OfferDraft
     tlvs: Mapping[int, str] = field(default_factory=dict)  # of each of its offers: tag, octets in hexadecimal
+    withdrawal: bool = True  # see OfferDraft
 
     @property
     def own_tlvs(self) -> Tlvs:
@@ -156,6 +157,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         quantity_max=1 if mapped.quantity_max is None else mapped.quantity_max,
         stock=mapped.stock,
         ask_above_minor=mapped.ask_above_minor,
+        withdrawal=settings.withdrawal,
         external_id=mapped.external_id,
         replace=settings.replace,
         tlvs=settings.own_tlvs,

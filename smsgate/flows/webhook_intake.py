@@ -24,7 +24,7 @@ from smsgate.campaigns.campaign_states import CampaignState
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, SignatureInvalid
 from smsgate.flows.audience import Audience
-from smsgate.flows.campaigns import Campaigns
+from smsgate.flows.campaigns import Campaigns, countries_of
 from smsgate.flows.commerce_records import (
     AudienceGroup,
     CampaignRecord,
@@ -190,7 +190,7 @@ class WebhookIntake:
             if case.groups:
                 await self._campaigns.check_group_prices(merchant_id, case.groups)
             else:
-                await self._campaigns.check_prices(merchant_id, case.audience)
+                case.groups = await self._campaigns.check_prices(merchant_id, case.audience)
             case.is_priced = True
             fate = await self._store.receive(merchant_id, webhook)
         return fate
@@ -217,6 +217,7 @@ class WebhookIntake:
             case.groups = groups_of(asked.numbers, people)
             if not self._campaigns.are_priced(found.merchant.merchant_id, case.groups):
                 return None
+        self._offers.check_recipients(found.merchant, offer.offer, countries_of(case.groups))
         return self._acceptance(case, offer, case.audience)
 
     def _acceptance(self, case: _Case, offer: OfferRecord, audience: Audience) -> TriggerAcceptance:

@@ -207,9 +207,9 @@ async def test_every_change_of_a_foreign_campaign_is_404(shop: Shop) -> None:
 
 
 async def test_a_price_published_a_moment_ago_counts(shop: Shop) -> None:
-    [swede] = await shop.subscribers(1)
+    [abroad] = await shop.subscribers(1)
     await shop.execute(
-        "UPDATE subscriber SET country = 'SE', msisdn = 46701234567 WHERE subscriber_id = $1", swede
+        "UPDATE subscriber SET country = 'PT', msisdn = 351912345678 WHERE subscriber_id = $1", abroad
     )
     campaign = await shop.campaign()
     path = f"/v1/campaigns/{campaign['id']}"
