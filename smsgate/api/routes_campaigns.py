@@ -131,7 +131,8 @@ class Campaign(AnswerModel):
         description="No endpoint of yours takes orders since then: its offers wait, then go on. null: no."
     )
     held: str | None = Field(
-        description="`budget`: it waits for a top-up, another cap or the next month (GET /v1/budget)."
+        description="`budget`: it waits for a top-up, another cap or the next month (GET /v1/budget); "
+        "`sold_out`: for pieces that come back, or a larger stock."
     )
     progress: Progress | None = Field(description="Only when one campaign is read.")
     created_at: datetime

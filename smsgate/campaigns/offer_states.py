@@ -19,7 +19,7 @@ from smsgate.errors import TransitionRefused
 
 class OfferState(StrEnum):
     LIVE = "live"
-    SOLD_OUT = "sold_out"
+    SOLD_OUT = "sold_out"  # what is not written yet waits: a piece may come back, or the merchant have more
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 

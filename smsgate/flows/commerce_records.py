@@ -109,7 +109,7 @@ class CampaignRecord:
     guard_off: bool = False  # the merchant went on all the same
     paused_reason: str | None = None  # campaigns.guard.GuardReason; None: not paused, or by the merchant
     shop_lost_at: datetime | None = None  # the merchant's shop takes no orders since: what it sends waits
-    held: str | None = None  # "budget": what is left of it is less than the next message
+    held: str | None = None  # "budget": what is left of it is less than the next message; or "sold_out"
     cancelled_for: str | None = None  # what became of its offer: smsgate.campaigns.offer_states.Drop
 
 

@@ -76,11 +76,13 @@ ANSWERED_ONCE: Final = frozenset(
     ("ordered", "repeated", "sold_out", "over_maximum", "ask", "late", "closed", "cancelled",
      "cancel_requested", "withdrawn", "disputed", "which_order")
 )  # fmt: skip
-# Chunks that wait for an hour have nothing to do now.
+# Chunks that wait for an hour, or for a piece of what is sold out, have nothing to do now.
 NOTHING_WAITS: Final = """
     SELECT NOT EXISTS (SELECT FROM interactive_queue)
-        AND NOT EXISTS (SELECT FROM campaign_chunk WHERE merchant_id = $1 AND state <> 'done'
-                        AND (hold IS NULL OR not_before <= $2))
+        AND NOT EXISTS (SELECT FROM campaign_chunk k JOIN campaign USING (merchant_id, campaign_id)
+                        JOIN offer o USING (merchant_id, offer_id)
+                        WHERE merchant_id = $1 AND k.state <> 'done'
+                        AND (k.hold IS NULL OR k.not_before <= $2) AND o.stock_remaining IS DISTINCT FROM 0)
         AND NOT EXISTS (SELECT FROM campaign c
                         WHERE merchant_id = $1 AND state NOT IN ('finished', 'cancelled')
                         AND NOT EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = c.merchant_id
@@ -89,11 +91,13 @@ NOTHING_WAITS: Final = """
 MESSAGES: Final = """
     SELECT m.msisdn, m.kind, coalesce(m.body, v.text) AS text, s.status, s.segments, s.sell_micros,
         EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = m.merchant_id
-                AND k.campaign_id = m.campaign_id AND k.hold IS NOT NULL AND k.state <> 'done') AS waits
+                AND k.campaign_id = m.campaign_id AND k.state <> 'done'
+                AND (k.hold IS NOT NULL OR o.stock_remaining = 0)) AS waits
     FROM message m LEFT JOIN sent s USING (merchant_id, message_id)
     LEFT JOIN campaign c USING (merchant_id, campaign_id)
     LEFT JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id
         AND v.version = c.offer_version
+    LEFT JOIN offer o ON o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id
     WHERE m.merchant_id = $1
 """
 people = st.integers(0, PEOPLE - 1)

@@ -69,6 +69,26 @@ async def test_a_process_that_heard_nothing_of_the_end_finds_it_in_the_database(
         assert counters["accepted"] == world.log.submits < 300
 
 
+async def test_what_is_sold_out_is_sent_to_nobody_else_until_there_is_more(database: Database) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=100) as world:
+        campaign_id = await world.campaign(chunk=100, stock=1)
+        async with world.gateway() as gateway:
+            changes = changes_of(world, gateway.pump.look.stops)
+            await eventually(lambda: world.texts_to(0))
+            await say(world, 0, "OK")
+            await eventually(lambda: all(batch.paused for batch in gateway.pump.batches()))
+            await eventually(lambda: gateway.switchboard.in_flight() == 0)
+            written = world.log.submits
+            await asyncio.sleep(0.2)  # an absence has no condition to poll
+            assert world.log.submits == written < 300
+            assert await world.value("SELECT state FROM campaign") == "sending"
+            await changes.set_stock(MERCHANT, await the_offer(world), 5)
+            await eventually(lambda: world.finished(campaign_id))
+        counters = await world.counters(campaign_id)
+        assert (counters["accepted"], counters.get("not_sent")) == (300, None)
+        assert set(world.log.by_destination.values()) <= {1, 2}  # and the receipt of the order
+
+
 async def test_answers_to_a_withdrawn_offer_order_nothing_and_the_next_offer_need_not_wait(
     database: Database,
 ) -> None:

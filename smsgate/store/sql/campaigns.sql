@@ -19,18 +19,22 @@ FROM unnest(
 
 -- name: campaign
 -- scope: merchant
-SELECT c.*, m.shop_lost_at, CASE WHEN c.state = 'sending' AND budget_is_short(b) THEN 'budget' END AS held
+SELECT c.*, m.shop_lost_at, CASE WHEN c.state <> 'sending' THEN NULL WHEN budget_is_short(b) THEN 'budget'
+        WHEN o.stock_remaining = 0 THEN 'sold_out' END AS held
 FROM campaign c
 JOIN merchant m ON m.merchant_id = c.merchant_id
+JOIN offer o ON o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id
 LEFT JOIN budget b ON b.merchant_id = c.merchant_id
 WHERE c.merchant_id = $1 AND c.campaign_id = $2;
 
 -- name: campaigns_page
 -- scope: merchant
 SELECT c.*, m.shop_lost_at, c.campaign_id AS page_id,
-    CASE WHEN c.state = 'sending' AND budget_is_short(b) THEN 'budget' END AS held
+    CASE WHEN c.state <> 'sending' THEN NULL WHEN budget_is_short(b) THEN 'budget'
+        WHEN o.stock_remaining = 0 THEN 'sold_out' END AS held
 FROM campaign c
 JOIN merchant m ON m.merchant_id = c.merchant_id
+JOIN offer o ON o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id
 LEFT JOIN budget b ON b.merchant_id = c.merchant_id
 WHERE c.merchant_id = $1 AND c.campaign_id < $2
     AND ($4::text IS NULL OR c.state = $4)

@@ -3,7 +3,8 @@
 -- name: claimable_states
 -- scope: report
 -- The first $4 campaigns of each merchant of which a chunk is ready at $1 and which we can send ($2: sender numbers),
--- or which nobody may send any more at $3; none while the merchant has no money for the next message. LATERAL with a limit: one look into each index a campaign.
+-- or which nobody may send any more at $3; none while the merchant has no money for the next message, or the offer is
+-- sold out: an order may give a piece back, or its merchant have more. LATERAL with a limit: one look into each index a campaign.
 SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_weight, c.messages_per_minute,
        c.recipients, b.merchant_id IS NOT NULL
   FROM (SELECT DISTINCT merchant_id FROM campaign WHERE state = 'sending') AS s
@@ -15,7 +16,9 @@ SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_
      CROSS JOIN LATERAL (SELECT o.sender, o.expires_at FROM offer_version o
                           WHERE o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id AND o.version = c.offer_version
                           LIMIT 1) AS v
-     WHERE c.merchant_id = t.merchant_id AND c.state = 'sending' AND (v.sender = ANY ($2::text[]) AND NOT coalesce(budget_is_short(b) AND b.short_until > now(), false) OR v.expires_at <= $3)
+     WHERE c.merchant_id = t.merchant_id AND c.state = 'sending' AND (v.sender = ANY ($2::text[]) AND NOT coalesce(budget_is_short(b) AND b.short_until > now(), false)
+         AND NOT EXISTS (SELECT FROM offer f WHERE f.merchant_id = c.merchant_id AND f.offer_id = c.offer_id AND f.stock_remaining = 0)
+         OR v.expires_at <= $3)
        AND (SELECT k.no FROM campaign_chunk k
              WHERE k.merchant_id = c.merchant_id AND k.campaign_id = c.campaign_id AND k.state = 'ready'
                AND (k.not_before IS NULL OR k.not_before <= $1) LIMIT 1) IS NOT NULL
@@ -24,9 +27,10 @@ SELECT t.merchant_id, c.campaign_id, c.state, c.sender, c.expires_at, t.sending_
 
 -- name: known_states
 -- scope: report
--- What a suspended merchant was sending, or one whose shop takes no orders, waits as if paused until that is over.
+-- What a suspended merchant was sending, or one whose shop takes no orders, or what is sold out, waits as if paused
+-- until that is over.
 SELECT c.merchant_id, c.campaign_id,
-       CASE WHEN c.state = 'sending' AND (k.state = 'suspended' OR k.shop_lost_at IS NOT NULL) THEN 'paused'
+       CASE WHEN c.state = 'sending' AND (k.state = 'suspended' OR k.shop_lost_at IS NOT NULL OR f.stock_remaining = 0) THEN 'paused'
             WHEN c.state = 'cancelled' THEN coalesce(c.cancelled_for, c.state)
             ELSE c.state END,
        v.sender, v.expires_at, k.sending_weight, c.messages_per_minute, c.recipients,
@@ -34,6 +38,7 @@ SELECT c.merchant_id, c.campaign_id,
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, campaign_id)
   JOIN campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
   JOIN merchant k ON k.merchant_id = c.merchant_id
+  JOIN offer f ON f.merchant_id = c.merchant_id AND f.offer_id = c.offer_id
   JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
 
 -- name: take_chunks
