@@ -8,15 +8,18 @@ from typing import Final
 from pydantic import Field
 
 from smsgate.api.file_parts import send_file
-from smsgate.api.models import AnswerModel
+from smsgate.api.models import AnswerModel, PublicId, QueryModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_explanations import reports
+from smsgate.api.routes_invoices import invoicing
 from smsgate.api.routes_usage import StatementQuery
-from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.billing.periods import Month
+from smsgate.flows.document_exports import DocumentFile
 from smsgate.flows.usage import CSV_MEDIA_TYPE
 from smsgate.flows.usage_files import UsageFile
 from smsgate.security.api_keys import Scope
+from smsgate.security.public_ids import Kind
 
 WAIT_S: Final = 20.0  # for the file: below the time-out of most proxies
 PROBLEMS: Final[tuple[ProblemType, ...]] = ()
@@ -46,6 +49,52 @@ class UsageRecords(AnswerModel):
     ledger_agrees: bool = Field(description="Whether the ledger has the same sums.")
 
 
+class RecordsQuery(QueryModel):
+    document: PublicId = Field(description="Whose records: an invoice's, a credit note's, ...")
+
+
+class KindSum(AnswerModel):
+    kind: str = Field(description="usage, steps, commitment, payout, prepayment, rounding")
+    rows: int
+    messages: int
+    segments: int
+    amount: str
+
+
+class DocumentRecords(AnswerModel):
+    """The manifest of the document's file: its rows add up to its net."""
+
+    document: str
+    month: str
+    currency: str
+    made_at: datetime
+    octets: int
+    sha256: str
+    rows: int
+    columns: list[str]
+    sums: list[KindSum]
+    total: str
+    net: str
+    equal: bool = Field(description="Whether usage is that of the lines, and the rows add up to the net.")
+
+
+async def _document_file(call: Call) -> DocumentFile:
+    document_id = call.decode(Kind.DOCUMENT, call.query_as(RecordsQuery).document)
+    document = await invoicing(call).documents.get(call.merchant_id, document_id)
+    return await reports(call).document_exports.make(document, call.context.clock.now())
+
+
+async def get_document_records(call: Call) -> Answer:
+    return DocumentRecords.model_validate((await _document_file(call)).manifest)
+
+
+async def get_document_csv(call: Call) -> Answer:
+    file = await _document_file(call)
+    name = file.manifest["document"].replace("/", "-")
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return Text(file.octets, CSV_MEDIA_TYPE, headers)
+
+
 async def _file(call: Call) -> UsageFile:
     headers = call.request.headers
     return await reports(call).usage_files.get(
@@ -71,6 +120,10 @@ async def get_usage_csv(call: Call) -> Answer:
 _ERRORS: Final = ("month_invalid", "currency_unknown", "export_not_ready")
 
 ROUTES: Final = (
+    Route("GET", "/v1/usage_records.csv", get_document_csv, "What a document is made of, as CSV",
+          Scope.BILLING_READ, query=RecordsQuery, media_type="text/csv", errors=("report_too_large",)),
+    Route("GET", "/v1/usage_records", get_document_records, "Rows, sums and SHA-256 of that file",
+          Scope.BILLING_READ, query=RecordsQuery, response=DocumentRecords, errors=("report_too_large",)),
     # Before the JSON form: its pattern would take the suffix for a part of the month.
     Route("GET", "/v1/usage_records/{month}.csv", get_usage_csv, "A month message by message, as CSV",
           Scope.BILLING_READ, query=StatementQuery, media_type="text/csv", more_statuses=(206,),

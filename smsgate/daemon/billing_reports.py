@@ -12,6 +12,7 @@ from smsgate.daemon.services import Services
 from smsgate.flows.bill_files import Packer
 from smsgate.flows.bill_uploads import BillTerms, BillUploads
 from smsgate.flows.billing_reports import BillingReports
+from smsgate.flows.document_exports import DocumentExports
 from smsgate.flows.document_proof import DocumentProofs
 from smsgate.flows.documents import Documents
 from smsgate.flows.explaining import Explaining
@@ -25,6 +26,7 @@ from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.document_proof import PgDocumentProofs
+from smsgate.store.document_records import PgDocumentRecords
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.issued import PgDocuments
 from smsgate.store.margins import PgMargins
@@ -68,6 +70,7 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
             services.clock,
         ),
         budgets=PgBudgets(database, services.ids.next),
+        document_exports=DocumentExports(PgDocumentRecords(database, public_ids.encode)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from smsgate.flows.bill_uploads import BillUploads
 from smsgate.flows.budget_records import BudgetStore
+from smsgate.flows.document_exports import DocumentExports
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.margins import Margins
 from smsgate.flows.reconciling import Reconciling
@@ -20,3 +21,4 @@ class BillingReports:
     margins: Margins
     usage_files: UsageFiles
     budgets: BudgetStore
+    document_exports: DocumentExports

@@ -12,6 +12,7 @@ from smsgate.billing.reconciliation import Tolerance
 from smsgate.flows.bill_files import Packer
 from smsgate.flows.bill_uploads import BillTerms, BillUploads
 from smsgate.flows.billing_reports import BillingReports
+from smsgate.flows.document_exports import DocumentExports
 from smsgate.flows.explaining import Explaining
 from smsgate.flows.exporting import Exporting
 from smsgate.flows.margins import Margins
@@ -21,6 +22,7 @@ from smsgate.flows.usage_files import UsageFiles
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
+from smsgate.store.document_records import PgDocumentRecords
 from smsgate.store.explaining import PgExplaining
 from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
@@ -55,6 +57,7 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
             books.clock,
         ),
         PgBudgets(database, api.context.ids.next),
+        DocumentExports(PgDocumentRecords(database, ids.encode)),
     )
 
 

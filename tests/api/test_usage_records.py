@@ -23,6 +23,8 @@ from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, Caller
 from tests.api.test_explanations import with_reports
+from tests.api.test_invoices import a_merchant as an_invoiced_merchant
+from tests.api.test_invoices import close, with_invoicing
 from tests.store.books import IN_OCTOBER, Books, some_books
 
 PATH = "/v1/usage_records/2026-10"
@@ -224,3 +226,33 @@ def test_every_range_that_can_be_met_is_within_the_file(size: int) -> None:
                 found = part_of(headers, size, '"x"')
                 assert 0 <= found.first <= found.last < size
     assert part_of({}, size, '"x"') == Part(0, size - 1, whole=True)
+
+
+async def test_a_document_has_records_that_add_up_to_its_net_and_nobody_else_has_them(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    with_reports(api, database, books)
+    caller, _ = await an_invoiced_merchant(api, books)
+    (invoice,) = (await close(api, caller)).body["data"]
+    path = f"?document={invoice['id']}"
+    told = (await caller.get(f"/v1/usage_records{path}")).body
+    assert (told["document"], told["total"], told["net"], told["equal"]) == (
+        "F-2026-000001",
+        "0.32",
+        "0.32",
+        True,
+    )
+    assert told["sums"] == [
+        {"kind": "rounding", "rows": 1, "messages": 0, "segments": 0, "amount": "0.005"},
+        {"kind": "usage", "rows": 1, "messages": 7, "segments": 7, "amount": "0.315"},
+    ]
+    file = await caller.get(f"/v1/usage_records.csv{path}")
+    assert file.headers["Content-Disposition"] == 'attachment; filename="F-2026-000001.csv"'
+    text = file.body if isinstance(file.body, str) else file.body.decode()
+    assert hashlib.sha256(text.encode()).hexdigest() == told["sha256"]
+    other, _ = await an_invoiced_merchant(api, books)
+    for form in ("", ".csv"):
+        assert (await other.get(f"/v1/usage_records{form}{path}")).status == 404
+        assert (await caller.get(f"/v1/usage_records{form}")).status == 422

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +75,14 @@ def test_a_month_from_its_close_to_a_credit_note(shell: Shell, messages: list[st
     assert (row["type"], row["net"], row["gross"]) == ("380", "0.32", "0.38")
     shown = shell.ok("billing", "invoice", number).out
     assert "Boxman SARL" in shown
+    records = tmp_path / "records.csv"
+    said = shell.ok("billing", "export", "--document", number, "--output", str(records)).err
+    assert f"0.32 EUR; the net of {number} is 0.32: they agree" in said
+    manifest = json.loads(records.with_name("records.csv.manifest.json").read_bytes())
+    assert (manifest["equal"], manifest["sha256"]) == (
+        True, hashlib.sha256(records.read_bytes()).hexdigest(),
+    )  # fmt: skip
+    assert shell.run("billing", "export", "--document", number).code == 2
     assert "net 0.32, VAT 0.06, gross 0.38 EUR" in shown
     paper = tmp_path / "invoice.pdf"
     shell.ok("billing", "invoice", number, "--as", "pdf", "--output", str(paper))

@@ -63,6 +63,21 @@ WHERE merchant_id = $1 AND account = 'unbilled' AND direction <> 'document' AND 
     AND accepted_at < $5 AND (accepted_at >= $4 OR at >= $6)
 GROUP BY 1, 2, 3
 
+-- name: booked_of_period
+-- scope: merchant
+-- The same entries by quarter of an hour of acceptance, for whoever adds a document up; parameters as above, $8 is its currency.
+SELECT e.item_id, e.campaign_id, coalesce(c.external_id, '') AS external_id, e.direction, e.accepted_at,
+    (e.accepted_at AT TIME ZONE $7)::date AS day, i.network, i.unit_micros, i.ladder IS NOT NULL AS tiered,
+    min(e.at) AS recorded_from, max(e.at) AS recorded_to, sum(e.messages)::bigint AS messages,
+    sum(e.segments)::bigint AS segments, sum(e.amount_micros)::bigint AS amount_micros
+FROM ledger_entry e
+JOIN price_item i ON i.item_id = e.item_id
+LEFT JOIN campaign c ON c.merchant_id = e.merchant_id AND c.campaign_id = e.campaign_id
+WHERE e.merchant_id = $1 AND e.account = 'unbilled' AND e.direction <> 'document' AND e.at >= $2 AND e.at < $3
+    AND e.accepted_at < $5 AND (e.accepted_at >= $4 OR e.at >= $6) AND e.currency = $8
+GROUP BY e.item_id, e.campaign_id, c.external_id, e.direction, e.accepted_at, i.network, i.unit_micros, i.ladder
+ORDER BY e.accepted_at, e.item_id, e.campaign_id, e.direction
+
 -- name: ledger_of_month
 -- scope: merchant
 -- All that was accepted in a month, whenever it was recorded; $4: no entry is recorded long before its acceptance. Before
