@@ -32,6 +32,7 @@ from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, 
 from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.flows.test_mode import PHONE_CODES, check_phone
 from smsgate.msisdn import normalize, region_of
+from smsgate.protocol.encodings import UCS2
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
@@ -305,7 +306,8 @@ async def _question(call: Call, subscriber_id: int, purpose: Purpose, sender: st
     context = call.context
     merchant = await commerce(call).offers.check_asking(call.merchant_id, sender, "/double_opt_in/sender")
     person = await context.subscribers.get(call.merchant_id, subscriber_id)
-    language = spoken(person.language, merchant.language)
+    ucs2 = UCS2 in commerce(call).offers.alphabets(sender)
+    language = spoken(person.language, merchant.language, ucs2=ucs2)
     if purpose is Purpose.OFFERS:
         kind, text = "optin_question", system_text("optin_question", language, shop=merchant.name)
     else:

@@ -42,15 +42,20 @@ _PLACE: Final = re.compile(r"\{(\w+)\}")
 _OPTIONAL: Final = re.compile(r"\[([^\]]*)\]")
 
 
-def spoken(*languages: str | None) -> str:
-    """Return the first of the languages, such as "pt-BR", that the texts are written in, else English."""
-    return _spoken(languages)
+def spoken(*languages: str | None, ucs2: bool = True) -> str:
+    """
+    Return the first of the languages, such as "pt-BR", that the texts are written in, else English.
+
+    `ucs2`: whether the carrier writes it; without it no text goes in a language of another alphabet.
+    """
+    return _spoken(languages, ucs2=ucs2)
 
 
 @lru_cache(VALUES_KEPT)
-def _spoken(languages: tuple[str | None, ...]) -> str:
+def _spoken(languages: tuple[str | None, ...], *, ucs2: bool) -> str:
     codes = (_code(language) for language in languages if language)
-    return next((code for code in codes if code in LANGUAGES), FALLBACK_LANGUAGE)
+    written = (code for code in codes if code in LANGUAGES and (ucs2 or code not in UCS2_LANGUAGES))
+    return next(written, FALLBACK_LANGUAGE)
 
 
 def kinds() -> tuple[str, ...]:

@@ -163,8 +163,8 @@ class Gateway:
         self._opt_outs = OptOuts(consents, accounts, clock)
         self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
-        week_max = gates.caps.merchant_week_max
-        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches, week_max)
+        week_max, ucs2 = gates.caps.merchant_week_max, self.switchboard.writes_ucs2
+        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches, week_max, ucs2)
         inbound = StoredInbound(database, ids.next, suppression, stamps)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
         self._consents, self._clock = ConsentAgeing(consents, clock), clock

@@ -12,7 +12,7 @@ from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.ports import StopSet, Wakeups
-from smsgate.flows.ports_commerce import SenderInfo
+from smsgate.flows.ports_commerce import SenderInfo, ucs2_by_sender
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.simulated_phones import SimulatedPhones
 from smsgate.protocol.commands import Status
@@ -39,6 +39,7 @@ def simulated_phones(
         may_use,
         settings.consent.reaches(),
         settings.caps.limits().merchant_week_max,
+        ucs2_by_sender(senders),
     )
     intake = Intake(
         StoredInbound(services.database, services.ids.next, services.suppression, services.order_stamps),

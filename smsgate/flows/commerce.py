@@ -85,6 +85,7 @@ class Commerce:
         def may_use(sender: str, slug: str) -> bool:
             return sender in senders and senders[sender].allows(slug)
 
+        writes_ucs2 = ports_commerce.ucs2_by_sender(senders)
         offers = Offers(stores.offers, ids, clock, senders)
         campaigns = Campaigns(stores.campaigns, stores.offers, pricing, networks, offers, ids, clock, wakeups)
         return cls(
@@ -94,7 +95,7 @@ class Commerce:
             ),
             campaigns=campaigns,
             messages=stores.messages,
-            orders=Orders(stores.orders, ids, clock, public_ids, wakeups),
+            orders=Orders(stores.orders, ids, clock, public_ids, wakeups, writes_ucs2),
             proofs=OrderProofs(stores.proofs, public_ids, clock, ProofKey(proof_key)),
             events=Events(stores.events, clock),
             endpoints=WebhookEndpoints(
@@ -110,6 +111,10 @@ class Commerce:
                 stores.transactional, stores.offers, pricing, networks, senders, ids, clock, wakeups
             ),
             inbox=Inbox(
-                stores.inbox, DeskTools(ids, public_ids, AnswerLimit(), may_use), stops, wakeups, clock
+                stores.inbox,
+                DeskTools(ids, public_ids, AnswerLimit(), may_use, writes_ucs2=writes_ucs2),
+                stops,
+                wakeups,
+                clock,
             ),
         )

@@ -42,6 +42,7 @@ class DeskTools:
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
     reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
     week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
+    writes_ucs2: Callable[[str], bool] = lambda _sender: True  # whether a sender number's carrier does
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,16 @@ class Case:
         """Return the language for texts about an order: the customer's, else the offer's."""
         merchant_id, people = found.offer.merchant_id, self._context.people.get(self._mo.msisdn, [])
         theirs = [person.language for person in people if person.merchant_id == merchant_id]
-        return spoken(*theirs, found.offer.language)
+        return self._spoken(*theirs, found.offer.language)
+
+    def _spoken(self, *languages: str | None) -> str:
+        """Return the first of the languages that can be written to the person from the number answered."""
+        return spoken(*languages, ucs2=self._tools.writes_ucs2(self._mo.destination))
 
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
         card = self._context.merchants[merchant_id]
         fields.setdefault("shop", card.name)
-        text = system_text(kind, spoken(person.language, card.language), **fields)
+        text = system_text(kind, self._spoken(person.language, card.language), **fields)
         self._message(merchant_id, person.subscriber_id, kind, text, None)
 
     def _message(
@@ -274,6 +279,7 @@ class Case:
             item=offer.item,
             shop_name=offer.shop_name,
             language=self._spoken_to(found),
+            offer_language=offer.language,
             quantity=order.quantity,
             unit_price_minor=offer.unit_price_minor,
             total_minor=offer.unit_price_minor * order.quantity,

@@ -28,7 +28,7 @@ from smsgate.campaigns.consent_commands import (
     stop_command,
 )
 from smsgate.campaigns.orders import in_time
-from smsgate.campaigns.texts import often_text, spoken, topic_text
+from smsgate.campaigns.texts import often_text, topic_text
 from smsgate.flows.inbound_case import Case
 from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
 from smsgate.security.public_ids import Kind
@@ -271,7 +271,7 @@ class ConsentCase(Case):
         return {card.merchant_id: (card.name, card.slug) for card in cards}
 
     def _language(self, person: Person) -> str:
-        return spoken(person.language, self._context.merchants[person.merchant_id].language)
+        return self._spoken(person.language, self._context.merchants[person.merchant_id].language)
 
     def _apply(
         self,

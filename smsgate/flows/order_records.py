@@ -45,6 +45,7 @@ class OrderRecord:
     item: str
     shop_name: str
     language: str  # of texts about it: the customer's, else the offer's
+    offer_language: str  # where the carrier cannot write that one
     quantity: int
     unit_price_minor: int
     total_minor: int

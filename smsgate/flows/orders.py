@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ from smsgate.campaigns.orders import (
     advance,
     due_after,
 )
-from smsgate.campaigns.texts import system_text
+from smsgate.campaigns.texts import spoken, system_text
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, TransitionRefused
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessage, SystemMessageColumns
@@ -72,13 +72,21 @@ class OrderDetails:
 
 class Orders:
     def __init__(
-        self, store: OrdersStore, ids: Ids, clock: Clock, public_ids: PublicIds, wakeups: Wakeups
+        self,
+        store: OrdersStore,
+        ids: Ids,
+        clock: Clock,
+        public_ids: PublicIds,
+        wakeups: Wakeups,
+        writes_ucs2: Callable[[str], bool] = lambda _sender: True,
     ) -> None:
+        """`writes_ucs2`: whether the carrier of a sender number does."""
         self._store = store
         self._ids = ids
         self._clock = clock
         self._public_ids = public_ids
         self._wakeups = wakeups
+        self._writes_ucs2 = writes_ucs2
 
     async def details(self, merchant_id: int, order_id: int) -> OrderDetails:
         order = await self._store.get(merchant_id, order_id)
@@ -272,7 +280,7 @@ class Orders:
             msisdn=order.msisdn,
             kind=step.tell,
             sender=order.sender,
-            body=_told(order, step.tell, reason, action),
+            body=self._told(order, step.tell, reason, action),
             expires_at=now + SYSTEM_MESSAGE_LIFE,
             subscriber_id=order.subscriber_id,
             order_id=order.order_id,
@@ -297,6 +305,24 @@ class Orders:
         if len(messages):
             self._wakeups.interactive()
         self._wakeups.deliveries()
+
+    def _told(self, order: OrderRecord, kind: str, reason: str, action: _Action | None) -> str:
+        """Return the text for the buyer; a reason that does not fit stays with the order."""
+        language = spoken(order.language, order.offer_language, ucs2=self._writes_ucs2(order.sender))
+        fields: dict[str, str | int] = {
+            "shop": order.shop_name,
+            "item": order.item,
+            "order": order.number,
+            "total": price_text(order.total_minor, order.currency, language),
+        }
+        if action is not None:
+            fields |= {"link": action.link, "until": f"{action.until:%d.%m. %H:%M}"}
+        if reason and len(reason) <= REASON_TOLD_MAX and kind == "order_rejected":
+            try:
+                return system_text(kind, language, **fields, reason=reason)
+            except Invalid:  # longer once its characters were replaced
+                pass
+        return system_text(kind, language, **fields)
 
 
 def _due_of(order: OrderRecord) -> Due | None:
@@ -338,24 +364,6 @@ def _change(
         due_at=after.due_at,
         delivered_at=after.delivered_at,
     )
-
-
-def _told(order: OrderRecord, kind: str, reason: str, action: _Action | None) -> str:
-    """Return the text for the buyer; a reason that does not fit stays with the order."""
-    fields: dict[str, str | int] = {
-        "shop": order.shop_name,
-        "item": order.item,
-        "order": order.number,
-        "total": price_text(order.total_minor, order.currency, order.language),
-    }
-    if action is not None:
-        fields |= {"link": action.link, "until": f"{action.until:%d.%m. %H:%M}"}
-    if reason and len(reason) <= REASON_TOLD_MAX and kind == "order_rejected":
-        try:
-            return system_text(kind, order.language, **fields, reason=reason)
-        except Invalid:  # longer once its characters were replaced
-            pass
-    return system_text(kind, order.language, **fields)
 
 
 def _text(value: object, characters_max: int) -> str:

@@ -57,6 +57,16 @@ class SenderInfo:
         return not self.merchants or live_slug(slug) in self.merchants
 
 
+def ucs2_by_sender(senders: Mapping[str, SenderInfo]) -> Callable[[str], bool]:
+    """Return what says of a sender number whether its carrier writes UCS-2; one that is not ours does."""
+
+    def writes_ucs2(sender: str) -> bool:
+        info = senders.get(sender)
+        return info is None or UCS2 in info.alphabets
+
+    return writes_ucs2
+
+
 TLV_REFUSAL: Final = "the carrier of this sender lets no message bring the tag 0x{:04x}"
 
 

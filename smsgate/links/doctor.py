@@ -8,6 +8,8 @@ or B by SMS, or it stays open.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.links.bodies import BodyMaker
@@ -131,7 +133,9 @@ class Doctor:
 
     async def _unicode(self, bind: ProbeBind) -> None:
         answered = await self._submit(bind, "smsgate test: Привет, 你好".encode("utf-16-be"), UCS2)
-        self._note("unicode", answered, "UCS-2 is taken with data_coding 8")
+        throttled = answered.pdu is not None and answered.pdu.status in self._profile.throttle_statuses
+        refused = {} if throttled else {"ucs2": False}
+        self._note("unicode", answered, "UCS-2 is taken with data_coding 8", refused)
 
     async def _alphabet(self, bind: ProbeBind) -> None:
         """Ask the phone: one octet is an at sign in GSM 03.38, another one is in Latin-1."""
@@ -223,13 +227,15 @@ class Doctor:
         known = {fold(each) for each in self._ids}
         return any(convert(message_id, form) in known for form in ALL_FORMS) and bool(known)
 
-    def _note(self, name: str, answered: Answered, taken: str) -> None:
+    def _note(
+        self, name: str, answered: Answered, taken: str, refused: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
+        """`refused`: keys of the profile that a refusal settles."""
         if answered.pdu is None:
             self._failed(name, "no answer came", "ask the carrier")
         elif answered.pdu.status:
-            self._failed(
-                name, f"refused: {status_text(answered.pdu.status)}", "ask the carrier for its manual"
-            )
+            why, mend = f"refused: {status_text(answered.pdu.status)}", "ask the carrier for its manual"
+            self.findings.append(Finding(name, "failed", why, refused, mend))
         else:
             self._found(name, taken)
 

@@ -40,6 +40,10 @@ class TextKeys(BaseModel):
         description="language tables that texts may be written in besides the default alphabet: "
         + ", ".join(f'"{name}"' for name in get_args(ShiftName)),
     )
+    ucs2: bool = Field(
+        default=True,
+        description="false: the carrier takes no UCS-2; what needs it goes by another carrier or not at all",
+    )
     concat: Concat = Field(
         default="udh8",
         description='how the parts of a long text are told: "udh8" or "udh16" (headers), "sar" (TLVs), or '
@@ -82,12 +86,14 @@ class TextKeys(BaseModel):
     @property
     def alphabets(self) -> tuple[Alphabet, ...]:
         """Return what texts may be written in, in the order in which they are tried."""
-        return permitted([SHIFTS_BY_NAME[name] for name in self.shift])
+        return permitted([SHIFTS_BY_NAME[name] for name in self.shift], ucs2=self.ucs2)
 
     @property
     def long_alphabets(self) -> tuple[Alphabet, ...]:
         """Return the same for texts of several segments, which are not translated afterwards."""
-        return (Alphabet("latin1"), UCS2) if self.default_alphabet == "latin1" else self.alphabets
+        if self.default_alphabet == "gsm7":
+            return self.alphabets
+        return (Alphabet("latin1"), UCS2) if self.ucs2 else (Alphabet("latin1"),)
 
     def source_address(self, sender: str) -> Address:
         """Return TON, NPI and octets for `sender`: by its entry, else by its form."""

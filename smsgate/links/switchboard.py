@@ -13,6 +13,7 @@ from smsgate.flows.test_mode import live_slug
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.senders import owners_of_senders
+from smsgate.protocol.encodings import UCS2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -122,6 +123,11 @@ class Switchboard:
         """Return whether the merchant of that name may send from `sender`."""
         entry = self.sender(sender)
         return entry is not None and (entry.merchants == "*" or live_slug(merchant) in entry.merchants)
+
+    def writes_ucs2(self, sender: str) -> bool:
+        """Return whether the carrier of a sender number takes UCS-2; of one that is not ours: yes."""
+        owner = self.route(sender)
+        return owner is None or UCS2 in owner.alphabets
 
     def start(self, events: CarrierEvents) -> None:
         """Begin to bind everywhere; needs a running loop."""

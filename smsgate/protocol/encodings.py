@@ -76,10 +76,11 @@ ALL_SHIFTS: Final = tuple(
 SHIFTS_BY_NAME: Final = {shift.name: shift for shift in ALL_SHIFTS}
 
 
-def permitted(shifts: Sequence[Shift]) -> tuple[Alphabet, ...]:
+def permitted(shifts: Sequence[Shift], *, ucs2: bool = True) -> tuple[Alphabet, ...]:
     """Return the alphabets of a carrier that permits these tables, in the order in which they are tried."""
     tabled = [Alphabet("gsm7", shift) for shift in shifts]
-    return tuple(sorted((GSM, *tabled, UCS2), key=lambda alphabet: _rank(*alphabet)))
+    wide = [UCS2] if ucs2 else []
+    return tuple(sorted((GSM, *tabled, *wide), key=lambda alphabet: _rank(*alphabet)))
 
 
 class Written(NamedTuple):

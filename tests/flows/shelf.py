@@ -149,9 +149,10 @@ class Shelf:
             merchant_id=row.merchant_id, order_id=row.order_id, number=row.number, offer_id=OFFER_ID,
             offer_version=1, campaign_id=row.campaign_id, message_id=row.message_id,
             subscriber_id=row.subscriber_id, msisdn=row.msisdn, inbound_id=row.inbound_id, sender=row.sender,
-            item=OFFER.item, shop_name=OFFER.shop_name, language="fr", quantity=row.quantity,
-            unit_price_minor=OFFER.unit_price_minor, total_minor=row.total_minor, currency="EUR",
-            state=row.state, shop_ref="", seq=1, created_at=row.at, changed_at=row.at, placed_at=row.at,
+            item=OFFER.item, shop_name=OFFER.shop_name, language="fr", offer_language="fr",
+            quantity=row.quantity, unit_price_minor=OFFER.unit_price_minor, total_minor=row.total_minor,
+            currency="EUR", state=row.state, shop_ref="", seq=1, created_at=row.at, changed_at=row.at,
+            placed_at=row.at,
         )  # fmt: skip
 
     def _tell(self, messages: SystemMessageColumns) -> None:

@@ -290,3 +290,25 @@ async def test_the_same_ok_to_the_next_offer_is_asked_about_and_never_lost_in_si
         assert await world.value("SELECT count(*) FROM ledger_entry WHERE direction = 'mo'") == 2
         await say(world, 0, "oui")
         assert await world.value("SELECT count(*) FROM orders") == 2
+
+
+async def test_where_the_carrier_writes_no_ucs2_a_reader_of_russian_is_answered_in_the_offers_language(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        world.profile_changes = {"ucs2": False}
+        await world.execute("UPDATE subscriber SET language = 'ru'")
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.finished(campaign_id))
+            await eventually(lambda: world.simulator.phones.received == 1)
+            (receipt,) = await say(world, 0, "да")
+            assert "votre OK est bien recu" in receipt
+            ids = IdMaker(3, lambda: time.time_ns() // 1_000_000)
+            store, ucs2 = PgOrders(database, STAMPS), gateway.switchboard.writes_ucs2
+            orders = Orders(store, ids, SystemClock(), PublicIds(bytes(32)), Nudges(), ucs2)
+            await orders.reject(MERCHANT, await world.value("SELECT order_id FROM orders"))
+            await eventually(lambda: len(world.texts_to(0)) == 3)
+            assert "n'a pas pu prendre la commande" in world.texts_to(0)[-1]
+            (bye,) = await say(world, 0, "СТОП")
+            assert "vous ne recevrez plus nos messages" in bye

@@ -205,6 +205,14 @@ def test_permitted_tables_are_tried_between_gsm_and_ucs2_and_locking_ones_last()
     assert read_profile(settings(default_alphabet="latin1")).long_alphabets == (Alphabet("latin1"), UCS2)
 
 
+def test_a_carrier_without_ucs2_has_no_alphabet_of_it_for_short_and_long_texts() -> None:
+    pt = Alphabet("gsm7", Shift(single=3))
+    without = read_profile(settings(shift=["single:pt"], ucs2=False))
+    assert without.alphabets == without.long_alphabets == (GSM, pt)
+    latin = read_profile(settings(default_alphabet="latin1", ucs2=False))
+    assert (latin.alphabets, latin.long_alphabets) == ((GSM,), (Alphabet("latin1"),))
+
+
 def test_what_sessions_hold_needs_a_new_bind() -> None:
     """Each connection answers "busy" by itself when too many MOs wait."""
     profile = a_profile(2775)

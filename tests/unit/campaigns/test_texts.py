@@ -21,6 +21,7 @@ from smsgate.campaigns.texts import (
     topic_text,
 )
 from smsgate.errors import Invalid
+from smsgate.protocol.gsm0338 import is_gsm
 from smsgate.protocol.segmentation import measure
 
 USUAL: dict[str, str | int] = {
@@ -182,6 +183,14 @@ def test_the_first_language_that_has_texts_is_spoken_and_norwegian_has_three_nam
     assert spoken("pt_BR", "fr") == "pt"
     assert {spoken(code) for code in ("no", "nn-NO", "nb", "NB")} == {"nb"}
     assert spoken(None, "ja") == spoken() == "en"
+
+
+def test_where_a_carrier_writes_no_ucs2_a_text_goes_in_the_next_language_and_at_last_in_english() -> None:
+    assert spoken("ru", "fr", ucs2=False) == "fr"
+    assert spoken("ar", "ru-UA", ucs2=False) == spoken("ar", ucs2=False) == "en"
+    assert spoken("pl", "fr", ucs2=False) == "pl"
+    for kind in kinds():
+        assert is_gsm(system_text(kind, spoken("ar", "ru", ucs2=False), **usual("en"))), kind
 
 
 def test_names_are_replaced_by_gsm_characters_and_unknown_languages_get_english() -> None:

@@ -15,7 +15,7 @@ from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
 
 CONF: Final = Path(__file__).parents[3] / "conf"
-KEY: Final = re.compile(r"^#?([a-z_]+) = ", re.MULTILINE)
+KEY: Final = re.compile(r"^#?([a-z][a-z0-9_]*) = ", re.MULTILINE)
 
 
 @pytest.fixture
