@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed, priced
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
+from smsgate.campaigns.reply_tries import matches
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Heard(NamedTuple):
     chosen: list[int]  # numbers that name a variant
     language: str  # of the first phrase that decides
     cut_off: bool
-    yes_last: bool  # a yes that is more than "OK" stands behind all praise
+    plain_yes: bool  # a yes that is more than "OK" stands in it
+    yes_last: bool  # and behind all weak words
     segments: list[Segment]
     names: frozenset[str]
 
@@ -139,6 +141,7 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
         elif segment.category in {"quantity", "split"}:
             if segment.category == "split":
                 unknown += _swallowed(text, segment)
+            unknown += _cut_numbers(text, segment)
             numbers += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]]
         if not language and segment.category in _DECIDING:
             language = segment.language
@@ -149,13 +152,14 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
         unknown.append("a sad face")
     spoken = [segment for segment in segments if segment.category != "name"]
     cut_off = bool(spoken) and _breaks_off(text, spoken, by, numbers)
-    plain_yes = praised = -1
+    plain_yes = weak = -1
     for place, segment in enumerate(segments):
         if segment.category == "yes" and text.tokens[segment.start] not in _OK_LIKE:
             plain_yes = place
-        elif segment.category in {"praise", "weak"}:
-            praised = place
-    return Heard(by, unknown, numbers, chosen, language, cut_off, plain_yes > praised, segments, names)
+        elif segment.category == "weak":
+            weak = place
+    plain, last = plain_yes >= 0, plain_yes > weak
+    return Heard(by, unknown, numbers, chosen, language, cut_off, plain, last, segments, names)
 
 
 def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bool:
@@ -163,6 +167,19 @@ def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bo
     if before is None or before.value != number.value:
         return False
     return (text.tokens[before.start] == NUMBER) != (text.tokens[number.start] == NUMBER)
+
+
+def _cut_numbers(text: TakenApart, frame: Segment) -> list[str]:
+    """Return numbers of several words of which a frame took the first alone: "can I get one dozen"."""
+    return [
+        text.tokens[place]
+        for place in range(frame.start, frame.end)
+        if text.values[place]
+        and any(
+            end > place + 1 and meaning.category == "number" and meaning.value != text.values[place]
+            for end, meaning in matches(text.begins[place][MEANING], text.spellings, place)
+        )
+    ]
 
 
 def _swallowed(text: TakenApart, split: Segment) -> list[str]:
@@ -294,7 +311,7 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
         return "interest", f"{by['interest'][0]!r} is interest and not yet an order."
     if "weak" in by and not plainly:
         return "weak_yes", f"{by['weak'][0]!r} may mean go on or no need."
-    if "praise" in by and not plainly:
+    if "praise" in by and "buy" not in by and not (heard.plain_yes and "item" not in by):
         return "acknowledged", f"{by['praise'][0]!r} may answer without ordering."
     return _doubtful_number(text, heard, yes)
 

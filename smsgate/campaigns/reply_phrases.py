@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_entries import plain
+from smsgate.campaigns.reply_entries import plain, spelled_entries
+from smsgate.campaigns.reply_slips import nearest
 from smsgate.campaigns.reply_tries import NOTHING, longest, matches
-from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, STOP, shared
+from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, RESOLVED_MAX, STOP, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
     from smsgate.campaigns.reply_words import Vocabulary
 
+POLITE_LETTERS_MIN: Final = (
+    5  # of a word of thanks with a slip of the finger; with so few, two letters swapped
+)
 NAME_WORDS_MAX: Final = 2  # unknown words that may follow a first name or a title as a family name
 NAMES_MAX: Final = 10_000  # offers whose names are kept in words
 
@@ -128,6 +132,8 @@ def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[
             if further > end and not (further == place + 1 and text.tokens[place] in words.words):
                 end, meaning = further, foreign
         if meaning is not None:
+            if end > place + 1 and end < count and meaning.category in _YES:
+                end = _shortened(text, place, end)
             value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
             segments.append(Segment(meaning.category, meaning.language, place, end, value))
         else:
@@ -137,13 +143,54 @@ def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[
     return segments
 
 
+_YES: Final = frozenset(("yes", "buy"))
+_AFTER_YES: Final = frozenset(("yes", "buy", "harmless"))
+
+
+def _shortened(text: TakenApart, place: int, end: int) -> int:
+    """
+    Return where a yes from `place` to `end` ends, if its last word begins a longer phrase.
+
+    "yes thanks" is "yes" before "again".
+    """
+    begins = text.begins[end - 1][MEANING]
+    if begins is NOTHING:
+        return end
+    further, after = longest(begins, text.spellings, end - 1)
+    if further <= end or after.category not in _AFTER_YES:
+        return end
+    shorter = matches(text.begins[place][MEANING], text.spellings, place)
+    whole = any(each == end - 1 and meaning.category in _YES for each, meaning in shorter)
+    return end - 1 if whole else end
+
+
 def _unlisted(token: str, names: frozenset[str]) -> str:
     if token in names:
         return "named"
     people = shared()
     if token in people.names or token in people.titles or (token[0] == "ل" and token[1:] in people.names):
         return "name"
-    return "owner" if token[-1] == "s" and token[:-1] in people.names else "unknown"
+    if token[-1] == "s" and token[:-1] in people.names:
+        return "owner"
+    return "harmless" if _polite(token) else "unknown"
+
+
+@lru_cache(maxsize=RESOLVED_MAX)
+def _polite(token: str) -> bool:
+    """Return whether a word of no list is one of thanks or greeting with one slip of the finger."""
+    tables = shared()
+    if len(token) < POLITE_LETTERS_MIN or token in tables.real_words or token in _listed():
+        return False
+    meant = nearest(token, tables.polite)
+    if meant is None:
+        return False
+    return len(meant) > POLITE_LETTERS_MIN or sorted(token) == sorted(meant)  # "mecri", but not "mercy"
+
+
+@cache
+def _listed() -> frozenset[str]:
+    """Return every word of the tables: what is spelled right is no slip."""
+    return frozenset(word for entry in spelled_entries() for word in entry)
 
 
 def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:

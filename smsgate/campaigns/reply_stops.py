@@ -300,7 +300,8 @@ def _word_meant(word: str, words: Vocabulary) -> str:
         return word
     arabic = words.language == BONED or (not word.isalpha() and not word.isdecimal())
     if arabic and word not in words.words and len(bones(word)) >= BONES_MIN:
-        return shared().bones.get(bones(word), word)
+        foreign = word in shared().neighbours_not  # "stp" is French for please
+        return word if foreign else shared().bones.get(bones(word), word)
     if not word.isascii() and bare(word) != word:
         return bare(word)
     return (nearest(word, words.near) if len(word) >= NEAR_LETTERS_MIN - 1 else None) or word
@@ -326,7 +327,7 @@ def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
             for place in range(len(text.tokens))
             if place not in places and [text.tokens[place]] != said
         ]
-        if tuple(said) in shared().farewells and not {"yes", "buy", "number"}.isdisjoint(rest):
+        if tuple(said) in shared().farewells and not _SAID.isdisjoint(rest):
             continue
         if all(kind in _ASIDE for kind in rest):
             return Stop("stop_alone", f"{_words(text, hit)!r} is all that was said.", hit.asks.by[0][0])
@@ -337,6 +338,10 @@ def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
             if all(kind in _ASIDE for kind in beside) and "unknown" not in before:
                 return Stop("stop_last", f"The text ends with {_words(text, hit)!r}.", hit.asks.by[0][0])
     return None
+
+
+# Beside what decides, a farewell is one, and no request.
+_SAID: Final = frozenset(("yes", "buy", "number", "quantity", "choice"))
 
 
 def _covered(hit: Hit, segments: list[Segment]) -> bool:

@@ -122,6 +122,7 @@ class Shared(NamedTuple):
     offered: tuple[str, ...]  # what words begin with that name what is offered
     neighbours_not: frozenset[str]
     real_words: frozenset[str]
+    polite: Near  # words of thanks, greeting and asking
     farewells: frozenset[Words]
     conjunctions: frozenset[tuple[str, str]]  # language and word
     emoji_harmless: frozenset[str]
@@ -288,6 +289,7 @@ def shared() -> Shared:
         relatives=frozenset(e[0] for e in entries_of(common["relatives"])),
         neighbours_not=frozenset(e[0] for e in entries_of(common["stop_neighbours_not"])),
         real_words=frozenset(e[0] for e in entries_of(common["real_words"])),
+        polite=neighbours(e[0] for e in entries_of(common["polite"])),
         farewells=frozenset(entries_of(common["farewell"])),
         conjunctions=frozenset(
             (name, e[0]) for name, words in common["conjunctions"].items() for e in entries_of(words)
