@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Command("refund", "billing_budget", "Pay back what is left of a balance.", "refund", "REFUND_"),
     Command("payout", "billing_payout", "Pay a merchant's premium month out.", "payout"),
     Command("fec", "billing_fec", "Write issued documents as accounting entries.", "fec"),
+    Command("e-reporting", "billing_ereporting", "Show sales outside of French e-invoicing.", "e_reporting"),
     Command("verify", "billing_verify", "Prove prices, charges, ledger and documents.", "verify"),
     Command("proof", "billing_proof", "Write or check the proof file of an invoice.", "proof"),
     Command("document", "billing_document", "Make a document again from its stored payload.", "document"),

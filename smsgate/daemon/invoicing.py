@@ -11,6 +11,7 @@ from smsgate.daemon.services import Services
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
@@ -40,6 +41,7 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
         commitments=Commitments(PgCommitments(services.database), clock),
         fec=Fec(PgFec(services.database), seller),
+        e_reporting=EReporting(PgFec(services.database), seller),
         payouts=Payouts(PgPayouts(services.database), seller, clock, next_id),
         render=_render,
     )

@@ -9,6 +9,7 @@ from smsgate.billing.invoices import Invoice
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.payouts import Payouts
@@ -23,5 +24,6 @@ class Invoicing:
     documents: Documents
     commitments: Commitments
     fec: Fec
+    e_reporting: EReporting
     payouts: Payouts
     render: Callable[[Invoice, str], bytes]

@@ -1,4 +1,4 @@
-"""Issued documents as the FEC takes them (implements `flows.fec.FecStore`)."""
+"""Issued documents as the FEC takes them (implements FecStore and SoldStore of `flows`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from smsgate.billing.numbering import number_text
+from smsgate.flows.ereporting import Sold
 from smsgate.flows.fec import IssuedDocument
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
@@ -23,8 +24,13 @@ class PgFec:
 
     async def issued(self, first: date, last: date, limit: int) -> Sequence[IssuedDocument]:
         async with self._database.report() as connection:
-            rows = await connection.fetch(_SQL["issued"], first, last, limit)
+            rows = await connection.fetch(_SQL["issued"], first, last, limit, True)
         return [_issued(row) for row in rows]
+
+    async def sold(self, first: date, last: date, limit: int) -> Sequence[Sold]:
+        async with self._database.report() as connection:
+            rows = await connection.fetch(_SQL["issued"], first, last, limit, False)
+        return [Sold(_issued(row), row["buyer_country"], row["buyer_legal_id"]) for row in rows]
 
     async def counts(self, first: date, before: date) -> Mapping[str, int]:
         async with self._database.report() as connection:

@@ -131,3 +131,24 @@ async def test_what_cannot_be_booked_is_said(api: Api, database: Database) -> No
         assert (await api.operator.get("/v1/fec/2026")).code == code
     caller = await api.merchant()
     assert (await caller.get("/v1/fec/2026")).status == 403
+
+
+async def test_sales_outside_of_french_e_invoicing_are_totals_by_day_and_others_are_in_none(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    french, _ = await a_merchant(api, books)
+    abroad, _ = await a_merchant(
+        api, books, profile={**PROFILE, "country": "US", "legal_id": "", "vat_number": ""}
+    )
+    for caller in (french, abroad):
+        assert (await close(api, caller)).status == 200
+    answer = await api.operator.get("/v1/e_reporting/2026-11")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="e-reporting-2026-11.csv"'
+    assert answer.body == (
+        "date,currency,vat_category,vat_rate,documents,net,vat,net_eur,vat_eur\r\n"
+        "2026-11-05,EUR,O,,1,0.32,0.00,0.32,0.00\r\n"
+    )
+    assert (await french.get("/v1/e_reporting/2026-11")).status == 403
+    assert (await api.operator.get("/v1/e_reporting/2026-13")).code == "month_invalid"

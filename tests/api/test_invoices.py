@@ -9,6 +9,7 @@ import pytest
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
 from smsgate.flows.documents import Documents
+from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
@@ -40,6 +41,7 @@ def with_invoicing(api: Api, database: Database, books: Books) -> None:
         Documents(PgDocuments(database), SELLER, books.clock, next_id),
         Commitments(PgCommitments(database), books.clock),
         Fec(PgFec(database), SELLER),
+        EReporting(PgFec(database), SELLER),
         Payouts(PgPayouts(database), SELLER, books.clock, next_id),
         lambda invoice, form: f"{form} of {invoice.number}".encode(),
     )
