@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+# A reply that may be a STOP holds marketing for so long, unless somebody decides. A week has days to look in,
+# and is less than the ten business days of 47 CFR 64.1200(a)(10).
+DOUBT_MAX: Final = timedelta(days=7)
 PENDING_DAYS_MAX: Final = 7  # a double opt-in question that waits longer is no consent
 IDLE_YEARS_MAX: Final = 3  # CNIL: prospect data at most three years after the person's last contact
 

@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from smsgate.campaigns.consent import (
+    DOUBT_MAX,
     ConsentEvent,
     ConsentState,
     Decision,
@@ -135,6 +136,24 @@ class ConsentCase(Case):
         for key in [k for k, found in offers.items() if k[0] == msisdn]:
             if offers[key].offer.merchant_id in merchant_ids:
                 del offers[key]
+
+    # ------------------------------------------------------------ what may be a STOP
+
+    def doubt(self) -> None:
+        """Hold marketing of whomever a STOP here would reach: nobody knows that the text was none."""
+        for person in self._people:
+            self._writes.doubts[person.merchant_id, person.subscriber_id] = self._mo.received_at + DOUBT_MAX
+            person.in_doubt = True
+            self._hold(person, stopped=True)
+
+    def understood(self) -> None:
+        """What the person says plainly ends a doubt about what was said before."""
+        for person in self._people:
+            if person.in_doubt:
+                self._writes.doubts[person.merchant_id, person.subscriber_id] = None
+                person.in_doubt = False
+                if person.offers_state is ConsentState.SUBSCRIBED:
+                    self._hold(person, stopped=False)
 
     # ------------------------------------------------------------ START, PAUSE, YES
 

@@ -20,6 +20,8 @@ from smsgate.flows.records import MobileOriginated
 
 # What a text says that lacks a part; whatever else it seems to say may hang on what is missing.
 BELIEVED_INCOMPLETE: Final = frozenset({Label.STOP, Label.DECLINE, Label.HELP})
+# What ends a doubt about what the same person said before.
+PLAIN: Final = frozenset({Label.ACCEPT, Label.QUANTITY, Label.CHOICE, Label.DECLINE, Label.STOP, Label.START})
 INCOMPLETE: Final = Reading(Label.UNCLEAR, "incomplete", "A part of the text never came.")
 
 
@@ -42,7 +44,9 @@ class Desk:
         """
         taken = mo.destination in self.context.takers
         if not complete and not taken and reading.label not in BELIEVED_INCOMPLETE:
-            _Decision(self, mo, INCOMPLETE).record("incomplete")
+            incomplete = _Decision(self, mo, INCOMPLETE)
+            incomplete.doubt()
+            incomplete.record("incomplete")
             return
         case = _Decision(self, mo, reading)
         taker = self.context.takers.get(mo.destination)
@@ -52,6 +56,10 @@ class Desk:
         if repeated and reading.label is not Label.STOP:
             case.repetition()
             return
+        if reading.label is Label.UNCLEAR:
+            case.doubt()
+        elif reading.label in PLAIN:
+            case.understood()
         if case.wished(repeated=repeated):
             return
         if self._answers_question(case, mo, reading):
@@ -81,6 +89,7 @@ class Desk:
     def rule(self, mo: MobileOriginated, reading: Reading, decided: HumanDecided) -> InboundRow:
         """Carry out what a person decided about a reply; return what is recorded, and not to be written."""
         case = _Decision(self, mo, reading, decided)
+        case.understood()
         match reading.label:
             case Label.STOP:
                 case.stop(repeated=False)

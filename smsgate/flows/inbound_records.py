@@ -41,6 +41,7 @@ class Person:
     language: str
     offers_state: ConsentState
     others: dict[Purpose, ConsentState] = field(default_factory=dict)  # besides offers; left out: none
+    in_doubt: bool = False  # an earlier reply may have been a STOP, and holds marketing
 
     def state_for(self, purpose: Purpose) -> ConsentState:
         if purpose is Purpose.OFFERS:
@@ -227,6 +228,8 @@ class InboundWrites:
     blocked: dict[int, str] = field(default_factory=dict)  # msisdn -> why nobody may write to it any more
     # msisdn -> when it asked for silence from whoever does not know it yet
     number_stops: dict[int, datetime] = field(default_factory=dict)
+    # (merchant, subscriber) -> until when marketing waits for a reply to be understood; None: no more
+    doubts: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)

@@ -198,6 +198,9 @@ class WishCase(OrderMoves):
         """Ask back once, never guess."""
         found, person = self._open, self._first_person()
         if found is None:
+            if person is not None and self._may_answer():
+                contact = self._contact(person.merchant_id)
+                self._tell(person, "no_offer", person.merchant_id, contact=contact)
             self.record("asked" if person else "nobody", person=person)
             return
         order = _standing(self._orders(found))

@@ -69,9 +69,9 @@ class OfferVersion:
 
 
 class Hold(NamedTuple):
-    """Why a text waits, and until when; `rule`: id in `law/hours.toml`, a cap's, "open-offer", "budget"."""
+    """Why a text waits, and until when; `rule`: id in `law/hours.toml`, a cap's, or as `reason` with "-"."""
 
-    reason: str  # quiet_hours | cap | open_offer | budget
+    reason: str  # quiet_hours | cap | open_offer | unclear_reply | budget
     rule: str
     until: datetime
 

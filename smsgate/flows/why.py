@@ -13,13 +13,14 @@ from smsgate.flows.records import Hold
 CONFIGURATION: Final = "the operator's configuration"
 # What became of messages that were never written, by the `reason` of their outcome.
 NOT_SENT: Final = {
-    "stopped": "The person said STOP, or took the consent back, before the message left.",
+    "stopped": "The person said STOP, or what may be one, or took the consent back, before it left.",
     "expired": "The offer was over, or in its last 30 minutes, before the message could leave.",
     "cancelled": "The campaign was cancelled before the message left.",
     "withdrawn": "The shop withdrew the offer before the message left.",
     "superseded": "The shop published a new version of the offer before the message left.",
     "quiet_hours": "The hours at the person's place open in the offer's last 30 minutes, or later.",
     "cap": "A cap of messages per person ends in the offer's last 30 minutes, or later.",
+    "unclear_reply": "The person wrote what may be a STOP; nobody decided before the offer was nearly over.",
     "open_offer": "Another offer waited for this person's answer until this one was nearly over.",
     "price_missing": "No price was published for the recipient's network.",
     "sender_unknown": "No carrier has the sender number any more.",
@@ -50,6 +51,11 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
     )
     if hold.reason == "open_offer":
         says = "Another offer on this number waits for the person's answer; a plain OK must mean one."
+    if hold.reason == "unclear_reply":
+        says = (
+            "The person wrote what may be a STOP: it goes once somebody has decided about that reply in the "
+            "inbox, the person has said something plain, or 7 days are over."
+        )
     if hold.reason == "budget":
         says = "The prepaid balance or the month's cap does not cover it; a top-up or a new month lets it go."
     return Why(hold.reason, hold.rule, says, until=hold.until)

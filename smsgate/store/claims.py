@@ -259,13 +259,15 @@ class Claim:
         for chunk in chunks:
             people = chunk.people
             chunk.held, chunk.closes_at = self._gate.by_hours(people.places, len(people.msisdns))
+        doubted = await self._gate.doubted(
+            list(chain.from_iterable(chunk.free_msisdns() for chunk in chunks))
+        )
+        if doubted:
+            _hold_also(chunks, doubted)
         free = [chunk.free_msisdns() for chunk in chunks]
         capped = await self._gate.know(list(chain.from_iterable(free)))
-        if not capped:
-            return
-        for chunk in chunks:
-            msisdns = chunk.people.msisdns
-            chunk.held |= {n: capped[msisdns[n]] for n in chunk.free() if msisdns[n] in capped}
+        if capped:
+            _hold_also(chunks, capped)
 
     async def _open(self, chunks: Sequence[ClaimedChunk]) -> None:
         """Open the offers, of campaigns with the same sender numbers together."""
@@ -357,3 +359,10 @@ def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:
         sender=row["sender"],
         expires_at=row["expires_at"],
     )
+
+
+def _hold_also(chunks: Sequence[ClaimedChunk], held: Mapping[int, Hold]) -> None:
+    """Have whom `held` names by number wait, unless something else holds them."""
+    for chunk in chunks:
+        msisdns = chunk.people.msisdns
+        chunk.held |= {n: held[msisdns[n]] for n in chunk.free() if msisdns[n] in held}

@@ -24,6 +24,8 @@ SQL: Final = catalogue.load("sending")
 LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
 # An answer frees the place of an offer at any time, so whoever waits for it looks again as often as this.
 OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
+# Somebody may decide about an unclear reply at any time, so whoever waits looks again as often as this.
+DOUBT_WAIT: Final = timedelta(hours=1)
 # Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
@@ -120,6 +122,21 @@ class Gate:
                 continue
             held[row["msisdn"]] = Hold("cap", found[1].rule, rounded_up(found[0]))
         return held
+
+    async def doubted(self, msisdns: Sequence[int]) -> dict[int, Hold]:
+        """Return by number those of whom an earlier reply may have been a STOP."""
+        if not msisdns:
+            return {}
+        rows = await self._connection.fetch(
+            SQL["doubted"], self._merchant_id, min(msisdns), max(msisdns), self._now
+        )
+        look_again_at = rounded_up(self._now + DOUBT_WAIT)
+        return {
+            row["msisdn"]: Hold(
+                "unclear_reply", "unclear-reply", min(rounded_up(row["doubt_until"]), look_again_at)
+            )
+            for row in rows
+        }
 
     def by_hours(self, places: Sequence[str], count: int) -> tuple[dict[int, Hold], datetime | None]:
         """

@@ -177,19 +177,19 @@ class StoredGroup:
         subscribers: dict[int, list[int]] = defaultdict(list)
         for row in people:
             subscribers[row["merchant_id"]].append(row["subscriber_id"])
-        states: dict[tuple[int, int], str] = {}
+        states: dict[tuple[int, int], tuple[str, bool]] = {}
         others: dict[tuple[int, int], dict[Purpose, ConsentState]] = {}
         for merchant_id in sorted(subscribers):
             for row in await self._connection.fetch(
                 SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
             ):
-                states[merchant_id, row["subscriber_id"]] = row["offers_state"]
+                states[merchant_id, row["subscriber_id"]] = (row["offers_state"], row["in_doubt"])
             others |= await other_consents(self._connection, merchant_id, subscribers[merchant_id])
         for row in people:
             found = states.get((row["merchant_id"], row["subscriber_id"]))
             if found is not None:  # else deleted since
                 who = (row["merchant_id"], row["subscriber_id"])
-                person = Person(*who, row["language"], ConsentState(found), others.get(who, {}))
+                person = Person(*who, row["language"], ConsentState(found[0]), others.get(who, {}), found[1])
                 context.people.setdefault(row["msisdn"], []).append(person)
         # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
         opened = await self._connection.fetch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 import orjson
@@ -77,6 +78,10 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
                 if key[0] == merchant_id
             ]
             await set_states(connection, merchant_id, states)
+    for merchant_id in sorted({merchant_id for merchant_id, _ in writes.doubts}):
+        mine = [(key[1], until) for key, until in writes.doubts.items() if key[0] == merchant_id]
+        subscribers, untils = zip(*sorted(mine, key=itemgetter(0)), strict=True)
+        await connection.execute(_SQL["set_doubts"], merchant_id, subscribers, untils)
     if writes.questions_closed:
         await connection.execute(
             _SQL["close_questions"],

@@ -8,12 +8,14 @@ from typing import Final
 
 import asyncpg
 
+from smsgate.campaigns.consent import ConsentState
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, Page, PageAsk
 from smsgate.flows.inbox import Decision, InboxItem, Ruling, Verdict
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.inbound import StoredGroup, StoredInbound
+from smsgate.store.notices import publish_start
 from smsgate.store.pages import page_rows
 
 _SQL: Final = load("inbox")
@@ -49,6 +51,9 @@ class StoredDecision(StoredGroup):
             _SQL["decide"], merchant_id, inbound_id, ruling.verdict.value, ruling.quantity, decision.outcome,
             decision.order_id, ruling.decided_by, ruling.key_id, ruling.reason, decision.decided_at,
         )  # fmt: skip
+        ended = await self._connection.fetchrow(_SQL["end_doubt"], merchant_id, inbound_id)
+        if ended is not None and ended["offers_state"] == ConsentState.SUBSCRIBED.value:
+            await publish_start(self._connection, merchant_id, ended["msisdn"])
 
 
 async def _one(connection: Connection, merchant_id: int, inbound_id: int) -> InboxItem | None:

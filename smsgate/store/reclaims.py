@@ -100,6 +100,8 @@ class Reclaim:
         mine = {each for each, at in opened_at.items() if self._now - at <= OPENED_AGE_MAX}
         places = [row["place"] for row in rows]
         held, self._claimed.closes_at = self._gate.by_hours(places, len(rows))
+        doubted = await self._gate.doubted(msisdns)
+        held |= {n: doubted[each] for n, each in enumerate(msisdns) if n not in held and each in doubted}
         shut = [
             rows[n] for n in range(len(rows)) if ids[n] in opened_at and (n in held or ids[n] not in mine)
         ]

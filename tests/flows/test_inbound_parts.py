@@ -206,4 +206,5 @@ async def test_a_hold_ends_with_a_text_that_is_no_stop_after_all(database: Datab
         (row,) = await world.rows("SELECT label FROM inbound_message")
         held = FIRST_MSISDN + 1 in gateway.pump.look.stops.held(SENDER)
         assert not held
-        assert (row["label"] == "stop") is (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(7))
+        # What cannot be read may be a STOP: it holds what the merchant sends.
+        assert (row["label"] in {"stop", "unclear"}) is (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(7))

@@ -67,7 +67,7 @@ SELECT merchant_id, subscriber_id, msisdn, language, offers_state FROM subscribe
 -- name: lock_people
 -- scope: merchant
 -- The state is read again under the lock: an import or the API may have changed it since `people`.
-SELECT subscriber_id, offers_state FROM subscriber
+SELECT subscriber_id, offers_state, doubt_until IS NOT NULL AS in_doubt FROM subscriber
  WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
  ORDER BY subscriber_id
    FOR UPDATE
@@ -187,6 +187,12 @@ UPDATE subscriber AS s
        silent_at = CASE WHEN t.silent THEN t.at WHEN s.offers_state = 'unsubscribed' AND t.state = 'unsubscribed' THEN s.silent_at END
   FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::boolean[])
     AS t (subscriber_id, state, at, until, silent)
+ WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+
+-- name: set_doubts
+-- scope: merchant
+UPDATE subscriber AS s SET doubt_until = t.until
+  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (subscriber_id, until)
  WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
 
 -- name: put_other_consents

@@ -30,6 +30,18 @@ LIMIT $3;
 -- scope: merchant
 SELECT verdict FROM inbound_decision WHERE merchant_id = $1 AND inbound_id = $2;
 
+-- name: end_doubt
+-- scope: merchant
+-- A reply that came later may be another doubt: it stays.
+UPDATE subscriber AS s SET doubt_until = NULL
+FROM inbound_message i
+WHERE i.merchant_id = $1 AND i.inbound_id = $2 AND i.label = 'unclear' AND s.merchant_id = $1 AND s.msisdn = i.msisdn AND s.doubt_until IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM inbound_message y
+        WHERE y.merchant_id = $1 AND y.msisdn = i.msisdn AND y.inbound_id > $2 AND y.label = 'unclear'
+    )
+RETURNING s.msisdn, s.offers_state;
+
 -- name: decide
 -- scope: merchant
 INSERT INTO inbound_decision (

@@ -199,6 +199,11 @@ SELECT t.msisdn, array_remove(array_agg(k.sender), NULL) AS senders,
  ) AS k
  GROUP BY t.msisdn
 
+-- name: doubted
+-- scope: merchant
+SELECT msisdn, doubt_until FROM subscriber
+ WHERE merchant_id = $1 AND msisdn BETWEEN $2 AND $3 AND doubt_until > $4
+
 -- name: contacts
 -- scope: msisdn
 SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
@@ -493,7 +498,8 @@ RETURNING message_id
 SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, q.expires_at,
        $3::boolean AND NOT (
            EXISTS (SELECT FROM subscriber s
-                    WHERE s.merchant_id = $1 AND s.msisdn = m.msisdn AND s.offers_state = 'subscribed')
+                    WHERE s.merchant_id = $1 AND s.msisdn = m.msisdn AND s.offers_state = 'subscribed'
+                      AND (s.doubt_until IS NULL OR s.doubt_until <= now()))
            AND NOT EXISTS (SELECT FROM sender_stop x
                             WHERE x.merchant_id = $1 AND x.sender = m.sender AND x.msisdn = m.msisdn)) AS stopped
   FROM interactive_queue q
