@@ -17,6 +17,7 @@ from smsgate.api.models import (
     Page,
     RequestModel,
 )
+from smsgate.api.order_terms import CancelWindow, ConfirmBySms, ShopAnswer
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import (
     OFFER_ERRORS,
@@ -31,6 +32,7 @@ from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.tlvs import TlvsOfText, tlvs_of
 from smsgate.campaigns.offers import QUANTITY_MAX
+from smsgate.campaigns.orders import OrderTerms
 from smsgate.errors import Invalid
 from smsgate.flows.offers import STOCK_MAX
 from smsgate.security.api_keys import Scope
@@ -80,6 +82,9 @@ class PublishVersion(RequestModel):
     quantity_max: int | None = Field(default=None, ge=1, le=QUANTITY_MAX)
     ask_above: Amount | None = Field(default=None, description="null asks for no second yes.")
     withdrawal: bool | None = None
+    cancel_window_s: CancelWindow | None = None
+    shop_answer_s: ShopAnswer | None = None
+    confirm_by_sms: ConfirmBySms | None = None
     replace: bool = Field(default=False, description="As of a new offer.")
 
 
@@ -97,7 +102,7 @@ async def withdraw_offer(call: Call) -> Answer:
 async def publish_version(call: Call) -> Answer:
     offer_id = call.path_id(Kind.OFFER)
     newest = await commerce(call).offers.get(call.merchant_id, offer_id)
-    wishes = _wishes(call, call.body_as(PublishVersion), newest.offer.currency)
+    wishes = _wishes(call, call.body_as(PublishVersion), newest.offer.currency, newest.offer.terms)
     return as_offer(call, await commerce(call).offer_changes.publish(call.merchant_id, offer_id, wishes))
 
 
@@ -106,7 +111,7 @@ async def list_versions(call: Call) -> Answer:
     return Page[Offer](data=[as_offer(call, version) for version in versions], has_more=False)
 
 
-def _wishes(call: Call, body: PublishVersion, currency: str) -> dict[str, Any]:
+def _wishes(call: Call, body: PublishVersion, currency: str, before: OrderTerms) -> dict[str, Any]:
     """Return what is to change, by the names of `flows.commerce_records.OfferDraft`."""
     wishes: dict[str, Any] = {
         name: getattr(body, name) for name in _AS_THEY_STAND if getattr(body, name) is not None
@@ -133,7 +138,8 @@ def _wishes(call: Call, body: PublishVersion, currency: str) -> dict[str, Any]:
         wishes["expires_at"] = call.context.clock.now() + timedelta(seconds=body.expires_in_s)
     elif body.expires_at is not None:
         wishes["expires_at"] = body.expires_at
-    return wishes | {"replace": body.replace}
+    terms = {name: value for name in OrderTerms._fields if (value := getattr(body, name)) is not None}
+    return wishes | {"replace": body.replace} | ({"terms": before._replace(**terms)} if terms else {})
 
 
 ROUTES: Final = (

@@ -22,6 +22,7 @@ from smsgate.api.models import (
     PageQuery,
     RequestModel,
 )
+from smsgate.api.order_terms import CancelWindow, ConfirmBySms, ShopAnswer
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
@@ -29,6 +30,7 @@ from smsgate.api.text_choices import PricedChoice, ReplacementAnswer, as_priced_
 from smsgate.api.tlvs import TLV_PROBLEM, ShownTlv, TlvsOfText, shown_tlvs, tlvs_of
 from smsgate.campaigns.offer_states import OfferState
 from smsgate.campaigns.offers import QUANTITY_MAX, Finding
+from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.errors import Invalid
 from smsgate.flows.offer_records import OfferDraft, OfferRecord
 from smsgate.flows.offers import NAME_CHARACTERS_MAX, STOCK_MAX
@@ -138,6 +140,9 @@ class CreateOffer(RequestModel):
         default=True,
         description="The buyer may withdraw; false for what the law excepts, such as perishable goods.",
     )
+    cancel_window_s: CancelWindow = USUAL_TERMS.cancel_window_s
+    shop_answer_s: ShopAnswer = USUAL_TERMS.shop_answer_s
+    confirm_by_sms: ConfirmBySms = False
     external_id: ExternalId | None = None
     replace: bool = Field(
         default=False,
@@ -163,6 +168,9 @@ class Offer(AnswerModel):
     stock_remaining: int | None
     ask_above: str | None
     withdrawal: bool
+    cancel_window_s: int
+    shop_answer_s: int
+    confirm_by_sms: bool
     language: str
     country: str
     sender: str
@@ -265,6 +273,7 @@ async def offer_draft(call: Call, body: CreateOffer, pointer: str = "") -> Offer
         if body.ask_above is None
         else minor_from_text(body.ask_above, currency, f"{pointer}/ask_above"),
         withdrawal=body.withdrawal,
+        terms=OrderTerms(body.cancel_window_s, body.shop_answer_s, body.confirm_by_sms),
         external_id=body.external_id,
         replace=body.replace,
     )
@@ -300,6 +309,9 @@ def as_offer(call: Call, record: OfferRecord) -> Offer:
         if offer.ask_above_minor is None
         else minor_to_text(offer.ask_above_minor, offer.currency),
         withdrawal=offer.withdrawal,
+        cancel_window_s=offer.terms.cancel_window_s,
+        shop_answer_s=offer.terms.shop_answer_s,
+        confirm_by_sms=offer.terms.confirm_by_sms,
         language=offer.language,
         country=offer.country,
         sender=offer.sender,

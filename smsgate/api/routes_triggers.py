@@ -10,11 +10,13 @@ from pydantic import Field
 from smsgate.api.commerce import commerce
 from smsgate.api.json_body import parse_json
 from smsgate.api.models import AnswerModel, Line, Page, PageQuery, RequestModel
+from smsgate.api.order_terms import CancelWindow, ConfirmBySms, ShopAnswer
 from smsgate.api.problems import ProblemType
 from smsgate.api.routes_offers import OFFER_ERRORS, OfferText, Sender
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Route, Text, missing
 from smsgate.api.text_choices import ReplacementAnswer
 from smsgate.api.tlvs import ShownTlv, TlvOfText, TlvsOfText, tlvs_of
+from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import TriggerRecord
 from smsgate.flows.webhook_asks import LIFE_DEFAULT_S, TriggerSettings, parts_of
@@ -57,6 +59,9 @@ class CreateTrigger(RequestModel):
     replace: bool = Field(default=False, description="As with an offer; the answer to the shop names each.")
     tlvs: TlvsOfText = Field(default_factory=list)
     withdrawal: bool = Field(default=True, description="As with an offer.")
+    cancel_window_s: CancelWindow = USUAL_TERMS.cancel_window_s
+    shop_answer_s: ShopAnswer = USUAL_TERMS.shop_answer_s
+    confirm_by_sms: ConfirmBySms = False
 
 
 class ChangeTrigger(RequestModel):
@@ -68,6 +73,9 @@ class ChangeTrigger(RequestModel):
     replace: bool | None = None
     tlvs: TlvsOfText | None = None
     withdrawal: bool | None = None
+    cancel_window_s: CancelWindow | None = None
+    shop_answer_s: ShopAnswer | None = None
+    confirm_by_sms: ConfirmBySms | None = None
     state: Literal["active", "disabled"] | None = None
 
 
@@ -82,6 +90,9 @@ class Trigger(AnswerModel):
     replace: bool
     tlvs: list[ShownTlv]
     withdrawal: bool
+    cancel_window_s: int
+    shop_answer_s: int
+    confirm_by_sms: bool
     state: Literal["active", "disabled"]
     previous_secret_until: datetime | None
     created_at: datetime
@@ -102,7 +113,13 @@ class Triggered(AnswerModel):
 async def create_trigger(call: Call) -> Answer:
     body = call.body_as(CreateTrigger)
     settings = TriggerSettings(
-        body.sender, body.text, body.expires_in_s, body.replace, stored_tlvs(body.tlvs), body.withdrawal
+        body.sender,
+        body.text,
+        body.expires_in_s,
+        body.replace,
+        stored_tlvs(body.tlvs),
+        body.withdrawal,
+        *(getattr(body, name) for name in OrderTerms._fields),
     )
     record, secret = await commerce(call).triggers.create(call.merchant_id, body.name, body.mapping, settings)
     return TriggerWithSecret(**as_trigger(call, record).model_dump(), secret=secret)
@@ -128,6 +145,7 @@ async def change_trigger(call: Call) -> Answer:
         old.replace if body.replace is None else body.replace,
         old.tlvs if body.tlvs is None else stored_tlvs(body.tlvs),
         old.withdrawal if body.withdrawal is None else body.withdrawal,
+        *(getattr(old if getattr(body, name) is None else body, name) for name in OrderTerms._fields),
     )
     record = await triggers.change(
         call.merchant_id,
@@ -181,6 +199,9 @@ def as_trigger(call: Call, record: TriggerRecord) -> Trigger:
         replace=settings.replace,
         tlvs=[ShownTlv(tag=f"0x{tag:04x}", hex=value) for tag, value in settings.tlvs.items()],
         withdrawal=settings.withdrawal,
+        cancel_window_s=settings.cancel_window_s,
+        shop_answer_s=settings.shop_answer_s,
+        confirm_by_sms=settings.confirm_by_sms,
         state="active" if record.state == "active" else "disabled",
         previous_secret_until=record.previous_until,
         created_at=record.created_at,

@@ -17,11 +17,22 @@ from smsgate.errors import TransitionRefused
 
 # A late answer by our clock may have been in time by the customer's: networks are slow.
 LATE_ANSWER_GRACE_S: Final = 900
-CANCEL_WINDOW: Final = timedelta(hours=1)  # the receipt names the time: "NON 74170963" until then
 QUESTION_HOLDS_STOCK: Final = timedelta(minutes=10)  # others may have it while somebody thinks
 QUESTION_LIFE: Final = timedelta(hours=24)
 SHOP_LATE_AFTER: Final = timedelta(hours=1)  # the buyer hears that the shop has not heard yet
-SHOP_SILENT_AFTER: Final = timedelta(hours=24)  # nobody waits for an order that its shop cannot take
+SHOP_ANSWER_S_MIN: Final = 7_200  # an hour after the buyer heard that the shop has not answered
+ORDER_TERM_S_MAX: Final = 604_800  # a week: the buyer remembers what was ordered
+
+
+class OrderTerms(NamedTuple):
+    """What an offer promises of its orders, frozen with its text."""
+
+    cancel_window_s: int = 3_600  # the receipt names the time: "NON 74170963" until then
+    shop_answer_s: int = 86_400  # nobody waits longer for an order that its shop cannot take
+    confirm_by_sms: bool = False  # the shop's confirmation is a text to the buyer, too
+
+
+USUAL_TERMS: Final = OrderTerms()
 
 
 class OrderState(StrEnum):
@@ -240,16 +251,25 @@ DUE: Final[dict[tuple[OrderState, OrderEvent], tuple[OrderEvent, timedelta]]] = 
     (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_NUMBER): (_E.HOLD_ENDED, QUESTION_HOLDS_STOCK),
     (_S.AWAITING_CONFIRMATION, _E.HOLD_ENDED): (_E.QUESTION_EXPIRED, QUESTION_LIFE - QUESTION_HOLDS_STOCK),
     (_S.AWAITING_CONFIRMATION, _E.CUSTOMER_OK): (_E.SHOP_LATE, SHOP_LATE_AFTER),
-    (_S.PLACED, _E.SHOP_LATE): (_E.SHOP_SILENT, SHOP_SILENT_AFTER - SHOP_LATE_AFTER),
+    (_S.PLACED, _E.SHOP_LATE): (_E.SHOP_SILENT, timedelta(0)),  # and the offer's `shop_answer_s`
 }
 # The shop must have been out of reach for these; once it has the order it may take its time.
 WHILE_UNREACHED: Final = frozenset({_E.SHOP_LATE, _E.SHOP_SILENT})
 
 
-def due_after(before: OrderState, event: OrderEvent, step: Step, at: datetime, due: Due | None) -> Due | None:
+def due_after(
+    before: OrderState,
+    event: OrderEvent,
+    step: Step,
+    at: datetime,
+    due: Due | None,
+    shop_answer_s: int = USUAL_TERMS.shop_answer_s,
+) -> Due | None:
     """Return what is due once `event` met an order in `before`, for which `due` was due."""
     if (before, event) in DUE:
         next_, wait = DUE[before, event]
+        if next_ is OrderEvent.SHOP_SILENT:
+            wait = timedelta(seconds=shop_answer_s) - SHOP_LATE_AFTER
         return Due(next_, at + wait)
     return due if step.state is before else None
 

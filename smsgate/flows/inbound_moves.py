@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from smsgate.campaigns.offer_states import OfferEvent, OfferState, advance_offer
 from smsgate.campaigns.orders import (
-    CANCEL_WINDOW,
     LIVE,
     OrderEvent,
     OrderState,
@@ -47,7 +46,7 @@ class OrderMoves(BlockingCase):
             order.state,
             event,
             at=at,
-            cancel_until=order.placed_at + CANCEL_WINDOW,
+            cancel_until=order.placed_at + timedelta(seconds=offer.terms.cancel_window_s),
             withdraw_until=self._withdraw_until(offer, order),
             may_withdraw=may_withdraw and offer.withdrawal and has_right(offer.country),
         )
@@ -89,7 +88,7 @@ class OrderMoves(BlockingCase):
             "word": other_yes(self._mo.text, order.quantity, language),
         }
         if kind == "order_receipt":
-            fields["until"] = self._clock_text(offer.merchant_id, order.placed_at + CANCEL_WINDOW)
+            fields["until"] = self._until_text(offer, order)
         elif kind == "order_withdrawn":  # a dated receipt (Directive 2023/2673)
             zone = ZoneInfo(self._context.merchants[offer.merchant_id].timezone)
             fields["at"] = f"{at.astimezone(zone):%d.%m.%Y %H:%M}"
@@ -97,6 +96,18 @@ class OrderMoves(BlockingCase):
             card = self._context.merchants[offer.merchant_id]
             fields |= {"word": self._word_to_end(found, order), "contact": card.contact or card.name}
         self._tell_about(found, kind, order.order_id, **fields)
+
+    def _until_text(self, offer: OfferVersion, order: PlacedOrder) -> str:
+        """Return until when a plain no cancels, with its day where that is another one; "" for no time."""
+        window = timedelta(seconds=offer.terms.cancel_window_s)
+        if not window:
+            return ""
+        until = order.placed_at + window
+        if window < timedelta(days=1):
+            return self._clock_text(offer.merchant_id, until)
+        return (
+            f"{until.astimezone(ZoneInfo(self._context.merchants[offer.merchant_id].timezone)):%d.%m. %H:%M}"
+        )
 
     def _word_to_end(self, found: OpenOffer, order: PlacedOrder) -> str:
         """Return the word that ends this order before its number; "" when the shop alone can."""

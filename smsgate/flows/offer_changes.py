@@ -202,6 +202,7 @@ def _draft(before: OfferRecord, wishes: Mapping[str, Any]) -> OfferDraft:
         sender_pool=tuple(offer.sender_pool),
         ask_above_minor=offer.ask_above_minor,
         withdrawal=offer.withdrawal,
+        terms=offer.terms,
         tlvs=parse_tlvs(offer.tlvs, 0, len(offer.tlvs))[0],
     )
     return replace(draft, **wishes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from smsgate.campaigns.offer_states import OfferState, offer_state
+from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.flows.records import OfferVersion
 from smsgate.protocol.replacements import Replacement
 from smsgate.protocol.tlvs import Tlvs
@@ -31,6 +32,7 @@ class OfferDraft:
     ask_above_minor: int | None = None
     withdrawal: bool = True
     tlvs: Tlvs = ()
+    terms: OrderTerms = USUAL_TERMS
     replace: bool = False  # the merchant wants what keeps the text from one segment replaced
 
 

@@ -160,6 +160,7 @@ class Offers:
             ask_above_minor=draft.ask_above_minor,
             withdrawal=draft.withdrawal,
             tlvs=encode_tlvs(draft.tlvs),
+            terms=draft.terms,
         )
 
     def _findings(self, merchant: MerchantProfile, offer: OfferVersion, now: datetime) -> list[Finding]:

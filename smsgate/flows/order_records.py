@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from smsgate.campaigns.orders import USUAL_TERMS
+
 
 @dataclass(frozen=True, slots=True)
 class MessageCost:
@@ -60,6 +62,8 @@ class OrderRecord:
     due_event: str | None = None  # smsgate.campaigns.orders.OrderEvent that comes by itself
     due_at: datetime | None = None
     delivered_at: datetime | None = None
+    shop_answer_s: int = USUAL_TERMS.shop_answer_s
+    confirm_by_sms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,6 @@ REF_CHARACTERS_MAX: Final = 100
 REASON_CHARACTERS_MAX: Final = 500  # kept with the order; the buyer's text has room for 30
 REASON_TOLD_MAX: Final = 30
 LINK_CHARACTERS_MAX: Final = 30  # it stands in one SMS beside what it is for
-# The buyer's receipt said that the order was passed on; the durable confirmation is the shop's own.
-UNTOLD: Final = frozenset({"order_confirmed"})
 ACTION_DAYS_MAX: Final = 14  # nobody remembers a longer one
 DELIVERY_AHEAD: Final = timedelta(days=1)  # clocks and zones; a delivery has happened
 DUE_MAX: Final = 200  # orders of one look
@@ -245,7 +243,7 @@ class Orders:
                 raise Conflict(
                     f"the order is confirmed as {order.shop_ref!r}", code="order_state", pointer="/order_ref"
                 )
-            next_ = due_after(before, event, step, now, _due_of(order))
+            next_ = due_after(before, event, step, now, _due_of(order), order.shop_answer_s)
             if action is not None:
                 next_ = Due(OrderEvent.ACTION_EXPIRED, action.until)
             changed = replace(
@@ -272,8 +270,8 @@ class Orders:
     def _messages(
         self, order: OrderRecord, step: Step, reason: str, action: _Action | None, now: datetime
     ) -> Sequence[SystemMessage]:
-        if step.tell is None or step.tell in UNTOLD:
-            return []
+        if step.tell is None or (step.tell == "order_confirmed" and not order.confirm_by_sms):
+            return []  # the receipt went already; a confirmation is a text, or the shop's own e-mail
         message = SystemMessage(
             merchant_id=order.merchant_id,
             message_id=self._ids.next(),
@@ -313,6 +311,7 @@ class Orders:
             "shop": order.shop_name,
             "item": order.item,
             "order": order.number,
+            "quantity": order.quantity,
             "total": price_text(order.total_minor, order.currency, language),
         }
         if action is not None:

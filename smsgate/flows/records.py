@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.guard import GuardCounts, GuardLimits
+from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.flows.ledger import Charge
 from smsgate.flows.mo_header import NO_PDU, MoHeader
 
@@ -66,6 +67,7 @@ class OfferVersion:
     ask_above_minor: int | None = None  # a larger total is asked about before it is ordered; None: never
     withdrawal: bool = True  # the buyer may withdraw; False for what the law excepts
     tlvs: bytes = b""  # of its own, encoded, for carriers that let them through
+    terms: OrderTerms = USUAL_TERMS  # of its orders
 
 
 class Hold(NamedTuple):
@@ -79,12 +81,11 @@ class Hold(NamedTuple):
 @dataclass(slots=True)
 class ChunkClaim:
     """
-    Up to 1,000 recipients that this node may send to, durable since the claim's commit; columns.
+    Recipients of a chunk that this node may send to, durable since the claim's commit; columns.
 
     Entries are in message id order. Those with `message_id < message_id_base + allowance` may be written
-    now; a later flush commits a larger allowance. Members of the chunk that must not be sent to (a STOP since
-    an earlier claim) or not now (hours, caps, another open offer) are not here: the claim wrote what becomes
-    of them.
+    now; a later flush commits a larger allowance. Of who must not be sent to (a STOP since an earlier
+    claim) or not now (hours, caps, another open offer) the claim wrote what becomes; they are not here.
     """
 
     merchant_id: int

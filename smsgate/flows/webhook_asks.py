@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from smsgate import msisdn as msisdns
 from smsgate.campaigns.consent import ConsentState
+from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.campaigns.rendering import field_names
 from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
 from smsgate.errors import DomainError, Invalid
@@ -33,6 +34,9 @@ class TriggerSettings:
     replace: bool = False  # see OfferDraft
     tlvs: Mapping[int, str] = field(default_factory=dict)  # of each of its offers: tag, octets in hexadecimal
     withdrawal: bool = True  # see OfferDraft
+    cancel_window_s: int = USUAL_TERMS.cancel_window_s
+    shop_answer_s: int = USUAL_TERMS.shop_answer_s
+    confirm_by_sms: bool = False
 
     @property
     def own_tlvs(self) -> Tlvs:
@@ -161,6 +165,7 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         external_id=mapped.external_id,
         replace=settings.replace,
         tlvs=settings.own_tlvs,
+        terms=OrderTerms(settings.cancel_window_s, settings.shop_answer_s, settings.confirm_by_sms),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from smsgate.campaigns.consent import ConsentState, Purpose
-from smsgate.campaigns.orders import Due, OrderEvent, OrderState
+from smsgate.campaigns.orders import Due, OrderEvent, OrderState, OrderTerms
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -284,6 +284,7 @@ class StoredGroup:
                 offer_of(merchant_id, row),
                 ask_above_minor=row["ask_above_minor"],
                 withdrawal=row["withdrawal"],
+                terms=OrderTerms(*(row[name] for name in OrderTerms._fields)),
             )
 
     async def _orders(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:

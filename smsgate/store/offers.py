@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from smsgate.campaigns.offer_states import Drop
+from smsgate.campaigns.orders import OrderTerms
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import MerchantProfile, OfferChange, Page, PageAsk
 from smsgate.flows.offer_records import OfferRecord
@@ -155,7 +156,9 @@ async def _insert_versions(
         texts_text([offer.sender for offer in offers]), [offer.expires_at for offer in offers], created_at,
         texts_text([texts_text(offer.sender_pool) for offer in offers]),
         numbers_text([offer.ask_above_minor for offer in offers]), [offer.withdrawal for offer in offers],
-        [offer.tlvs for offer in offers],
+        [offer.tlvs for offer in offers], ids_text([offer.terms.cancel_window_s for offer in offers]),
+        ids_text([offer.terms.shop_answer_s for offer in offers]),
+        [offer.terms.confirm_by_sms for offer in offers],
     )  # fmt: skip
 
 
@@ -191,6 +194,7 @@ def _record(row: asyncpg.Record) -> OfferRecord:
         ask_above_minor=row["ask_above_minor"],
         withdrawal=row["withdrawal"],
         tlvs=row["tlvs"],
+        terms=OrderTerms(*(row[name] for name in OrderTerms._fields)),
     )
     return OfferRecord(
         offer,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smsgate.campaigns.orders import SHOP_LATE_AFTER, SHOP_SILENT_AFTER
+from smsgate.campaigns.orders import SHOP_LATE_AFTER, USUAL_TERMS
 from smsgate.demo.scene import YOUR_PHONE
 from smsgate.flows.shop_reach import LOST_AFTER, PROBE_EVERY
 from smsgate.simulator.shop import ORDER_CREATED
@@ -47,7 +47,7 @@ async def test_offers_wait_while_the_shop_takes_no_orders_for_a_day_and_no_order
 
         town.clock.skip(SHOP_LATE_AFTER.total_seconds())
         await eventually(lambda: len(town.texts(early)) == 3)  # the shop has not answered yet
-        town.clock.skip((SHOP_SILENT_AFTER - SHOP_LATE_AFTER).total_seconds() - 7_200)
+        town.clock.skip(USUAL_TERMS.shop_answer_s - SHOP_LATE_AFTER.total_seconds() - 7_200)
         await town.answer(late, "OK 2")
         await eventually(lambda: len(town.texts(late)) == 2)
         town.clock.skip(7_200)

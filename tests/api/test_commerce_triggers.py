@@ -251,3 +251,15 @@ async def test_a_trigger_is_its_merchants_alone(shop: Shop) -> None:
     assert read.body == {name: value for name, value in made.items() if name != "secret"}
     assert (await shop.caller.call("DELETE", path)).status == 204
     assert (await shop.caller.get(path)).status == 404
+
+
+async def test_what_a_trigger_promises_of_orders_is_its_offers_and_may_be_changed(shop: Shop) -> None:
+    await shop.subscribers(1)
+    made = await created(shop, cancel_window_s=7_200)
+    changed = await shop.caller.call("PATCH", f"{PATH}/{made['id']}", {"confirm_by_sms": True})
+    shown = {name: changed.body[name] for name in ("cancel_window_s", "shop_answer_s", "confirm_by_sms")}
+    assert shown == {"cancel_window_s": 7_200, "shop_answer_s": 86_400, "confirm_by_sms": True}
+    fired = await fire(shop, made["id"], made["secret"], a_shop_event())
+    assert fired.status == 202, fired
+    (stored,) = await shop.fetch("SELECT cancel_window_s, shop_answer_s, confirm_by_sms FROM offer_version")
+    assert tuple(stored) == (7_200, 86_400, True)

@@ -185,3 +185,21 @@ async def test_two_versions_at_once_are_two_versions(shop: Shop) -> None:
     )
     assert sorted(answer.body["version"] for answer in answers) == [2, 3, 4]
     assert (await shop.caller.get(f"/v1/offers/{made['id']}")).body["version"] == 4
+
+
+async def test_terms_of_orders_are_the_versions_own_and_held_to_their_bounds(shop: Shop) -> None:
+    usual = {"cancel_window_s": 3_600, "shop_answer_s": 86_400, "confirm_by_sms": False}
+    made = await shop.offer(stock=10)
+    assert {name: made[name] for name in usual} == usual
+    path = f"/v1/offers/{made['id']}/versions"
+    terms = {"cancel_window_s": 0, "confirm_by_sms": True}
+    answer = await shop.caller.post(path, terms)
+    assert answer.status == 201, answer
+    assert answer.body == made | {"version": 2} | terms
+    stored = await shop.fetch(
+        "SELECT cancel_window_s, shop_answer_s, confirm_by_sms FROM offer_version ORDER BY version"
+    )
+    assert [tuple(row) for row in stored] == [(3_600, 86_400, False), (0, 86_400, True)]
+    for name, value in (("cancel_window_s", 604_801), ("cancel_window_s", -1), ("shop_answer_s", 7_199)):
+        refused = await shop.caller.post(path, {name: value})
+        assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, f"/{name}")

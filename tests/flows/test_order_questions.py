@@ -317,6 +317,37 @@ async def with_an_endpoint(world: World, state: str) -> None:
     )
 
 
+@pytest.mark.parametrize("answer_s", [86_400, 7_200])
+async def test_a_shop_is_waited_for_as_long_as_its_offer_says(database: Database, answer_s: int) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await world.execute("UPDATE offer_version SET shop_answer_s = $1", answer_s)
+        await say(world, 1, "OK")
+        await with_an_endpoint(world, "pending")
+        await world.execute("UPDATE orders SET due_at = now()")
+        await orders_of(database).fire_due()
+        order = await the_order(world)
+        assert order["due_event"] == "shop_silent"
+        assert (order["due_at"] - order["changed_at"]).total_seconds() == answer_s - 3_600
+
+
+@pytest.mark.parametrize("texts", [1, 0])
+async def test_a_confirmation_is_texted_once_where_the_offer_says_so(database: Database, texts: int) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await world.execute("UPDATE offer_version SET confirm_by_sms = $1", bool(texts))
+        await say(world, 1, "OK 2")
+        order, orders = await the_order(world), orders_of(database)
+        for _ in range(2):
+            await orders.confirm(MERCHANT, order["order_id"], "B-1")
+        assert await orders.apply_shop_answer(
+            MERCHANT, order["order_id"], {"decision": "confirm", "order_ref": "B-1"}
+        )
+        await eventually(lambda: len(world.texts_to(1)) == 2 + texts)
+        told = await world.rows("SELECT body FROM message WHERE kind = 'order_confirmed'")
+        assert [row["body"] for row in told] == [
+            f"Boxman: commande {order['number']} confirmée: 2 CD Madonna 39,80€."
+        ] * texts
+
+
 async def test_while_the_shop_is_out_of_reach_the_buyer_hears_once_and_then_owes_nothing(
     database: Database,
 ) -> None:

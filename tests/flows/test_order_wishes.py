@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from smsgate.campaigns.orders import CANCEL_WINDOW, OrderState
+from smsgate.campaigns.orders import USUAL_TERMS, OrderState, OrderTerms
 from smsgate.flows.inbound_records import InboundRow
 from smsgate.flows.order_records import OrderRecord
 from tests.flows.shelf import OFFER, PEOPLE, START, Shelf
@@ -218,6 +218,21 @@ def test_an_ok_with_no_open_offer_hears_that_it_ordered_nothing() -> None:
 
 def test_after_the_window_a_plain_no_is_the_shops_to_decide() -> None:
     shelf = ordered()
-    shelf.clock.advance(CANCEL_WINDOW.total_seconds())
+    shelf.clock.advance(USUAL_TERMS.cancel_window_s)
     row, told = say(shelf, "NON")
     assert (row.outcome, told, order(shelf).state) == ("cancel_requested", ["cancel_requested"], "placed")
+
+
+def test_the_window_is_the_offers_and_the_receipt_names_its_end() -> None:
+    """Noon in Paris and eleven minutes: 13:11."""
+    for window_s, told, outcome in (
+        (7_200, "Pour annuler avant 15:11: NON", "cancelled"),
+        (172_800, "Pour annuler avant 25.11. 13:11: NON", "cancelled"),
+        (0, None, "cancel_requested"),
+    ):
+        shelf = Shelf(offer=replace(OFFER, terms=OrderTerms(cancel_window_s=window_s)))
+        say(shelf, "OK")
+        receipt = shelf.told[-1].body
+        assert told in receipt if told else "Pour annuler" not in receipt
+        shelf.clock.advance(max(window_s - 2 * LATER.total_seconds(), 0))
+        assert say(shelf, "NON")[0].outcome == outcome

@@ -104,7 +104,7 @@ SELECT offer_id, state, stock_remaining FROM offer
 -- name: offer_versions
 -- scope: merchant
 SELECT offer_id, version AS offer_version, text, shop_name, item, unit_price_minor, currency, quantity_max, language,
-       country, sender, expires_at, ask_above_minor, withdrawal
+       country, sender, expires_at, ask_above_minor, withdrawal, cancel_window_s, shop_answer_s, confirm_by_sms
   FROM offer_version WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
 
 -- name: named_orders

@@ -16,18 +16,20 @@ FROM unnest($2::text::bigint[], $3::text::text[], $4::text::int[], $5::text::big
 -- scope: merchant
 INSERT INTO offer_version (
     merchant_id, offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max,
-    language, country, sender, expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs
+    language, country, sender, expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs,
+    cancel_window_s, shop_answer_s, confirm_by_sms
 )
 SELECT $1, o.offer_id, o.version, o.text, o.shop_name, o.item, o.unit_price_minor, o.currency, o.quantity_max, o.language,
     o.country, o.sender, o.expires_at, o.created_at, o.sender_pool::text[], o.ask_above_minor,
-    o.withdrawal, o.tlvs
+    o.withdrawal, o.tlvs, o.cancel_window_s, o.shop_answer_s, o.confirm_by_sms
 FROM unnest(
     $2::text::bigint[], $3::text::int[], $4::text::text[], $5::text::text[], $6::text::text[], $7::text::bigint[],
     $8::text::text[], $9::text::int[], $10::text::text[], $11::text::text[], $12::text::text[], $13::timestamptz[],
-    $14::timestamptz[], $15::text::text[], $16::text::bigint[], $17::boolean[], $18::bytea[]
+    $14::timestamptz[], $15::text::text[], $16::text::bigint[], $17::boolean[], $18::bytea[],
+    $19::text::int[], $20::text::int[], $21::boolean[]
 ) AS o (
     offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max, language, country, sender,
-    expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs
+    expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs, cancel_window_s, shop_answer_s, confirm_by_sms
 );
 
 -- name: offer

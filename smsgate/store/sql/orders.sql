@@ -1,6 +1,6 @@
 -- name: order
 -- scope: merchant
-SELECT o.*, v.item, v.shop_name, v.language AS offer_language, s.language AS person_language,
+SELECT o.*, v.item, v.shop_name, v.shop_answer_s, v.confirm_by_sms, v.language AS offer_language, s.language AS person_language,
     coalesce((
         SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
     ), 0) AS seq
@@ -12,7 +12,7 @@ WHERE o.merchant_id = $1 AND o.order_id = $2;
 
 -- name: orders_page
 -- scope: merchant
-SELECT o.*, v.item, v.shop_name, v.language AS offer_language, s.language AS person_language, o.order_id AS page_id,
+SELECT o.*, v.item, v.shop_name, v.shop_answer_s, v.confirm_by_sms, v.language AS offer_language, s.language AS person_language, o.order_id AS page_id,
     coalesce((
         SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
     ), 0) AS seq

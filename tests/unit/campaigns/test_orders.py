@@ -12,7 +12,6 @@ from smsgate.campaigns.orders import (
     QUESTION_HOLDS_STOCK,
     QUESTION_LIFE,
     SHOP_LATE_AFTER,
-    SHOP_SILENT_AFTER,
     TRANSITIONS,
     Due,
     Guard,
@@ -183,7 +182,9 @@ def test_what_is_due_follows_from_what_happened() -> None:
     placed = due_of_new(OrderEvent.CUSTOMER_OK, NOW)
     assert placed == Due(OrderEvent.SHOP_LATE, NOW + SHOP_LATE_AFTER)
     late = due_after(OrderState.PLACED, placed.event, Step(OrderState.PLACED), placed.at, placed)
-    assert late == Due(OrderEvent.SHOP_SILENT, NOW + SHOP_SILENT_AFTER)
+    assert late == Due(OrderEvent.SHOP_SILENT, NOW + timedelta(hours=24))
+    patient = due_after(OrderState.PLACED, placed.event, Step(OrderState.PLACED), placed.at, placed, 7_200)
+    assert patient == Due(OrderEvent.SHOP_SILENT, NOW + timedelta(hours=2))
 
 
 def test_what_is_due_ends_with_the_state_and_stays_while_that_does() -> None:
