@@ -19,10 +19,13 @@ from smsgate.campaigns.tables import table
 
 PAUSE_DAYS_DEFAULT: Final = 1  # a bare PAUSE: until the same time tomorrow
 PAUSE_DAYS_MAX: Final = 365  # a longer one is a STOP that the person forgets about
+LESS_DAYS: Final = 14  # of silence for whoever wants fewer messages: a weekly shop leaves out two offers
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments, as with `replies`
 ALL_PURPOSES: Final = frozenset(Purpose)
 
 _WORD: Final = re.compile(r"[\w-]+")
+_PIECES: Final = re.compile(r"\d+|[^\W\d][\w-]*")  # "2w" is a number and its unit
+_UNITS: Final = {"days": 1, "weeks": 7, "months": 30}
 
 
 class StopReach(StrEnum):
@@ -100,16 +103,48 @@ def start_name(text: str) -> str:
 def pause_days(text: str) -> int | None:
     """Return for how many days a text asks for silence; None: it is no PAUSE."""
     words = _table()
-    said = [word for word in _words(text) if word not in words["polite"]]
-    if not said or said[0] not in words["pause"]:
+    said = [piece for word in _words(text) if word not in words["polite"] for piece in _PIECES.findall(word)]
+    begins = [each.split() for each in words["pause"]]
+    begun = next((len(each) for each in begins if said[: len(each)] == each), 0)
+    if not begun:
         return None
-    match said[1:]:
+    match [word for word in said[begun:] if word not in words["between"]]:
         case []:
-            return PAUSE_DAYS_DEFAULT
-        case [number] | [number, _] if number.isdecimal() and number.isascii() and len(number) <= 3:
-            known = len(said) == 2 or said[2] in words["days"]
-            return int(number) if known and 1 <= int(number) <= PAUSE_DAYS_MAX else None
-    return None
+            return PAUSE_DAYS_DEFAULT if len(said) == begun else None
+        case [number]:
+            days = words["pairs"].get(number, _number(number))
+        case [number, unit]:
+            days = _number(number) * _unit_days(unit)
+        case _:
+            return None
+    return days if 1 <= days <= PAUSE_DAYS_MAX else None
+
+
+def _number(word: str) -> int:
+    """Return a whole number of up to three digits or in a word; 0: it is none."""
+    if word.isascii() and word.isdecimal():
+        return int(word) if len(word) <= 3 else 0
+    found: int = _table()["numbers"].get(word, 0)
+    return found
+
+
+def _unit_days(word: str) -> int:
+    words = _table()
+    return next((days for unit, days in _UNITS.items() if word in words[unit]), 0)
+
+
+def wants_less(text: str) -> bool:
+    """Return whether a text asks for fewer messages, and for nothing else: LESS, "moins de sms"."""
+    words = _table()
+    said = " ".join(word for word in _words(text) if word not in words["polite"])
+    if said in words["less"] or said in words["rarer"]:
+        return True
+    return any(
+        said in {f"{less} {sent}", f"{sent} {less}"}
+        for less in words["less"]
+        if said.startswith(less) or said.endswith(less)
+        for sent in words["sent"]
+    )
 
 
 def _purpose(word: str) -> Purpose | None:

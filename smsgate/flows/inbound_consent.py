@@ -20,6 +20,7 @@ from smsgate.campaigns.consent import (
 from smsgate.campaigns.consent_answers import Said, said_to_question
 from smsgate.campaigns.consent_commands import (
     ALL_PURPOSES,
+    LESS_DAYS,
     StopCommand,
     StopReach,
     named_merchants,
@@ -27,6 +28,7 @@ from smsgate.campaigns.consent_commands import (
     reach_on,
     start_name,
     stop_command,
+    wants_less,
 )
 from smsgate.campaigns.orders import in_time
 from smsgate.campaigns.texts import often_text, topic_text
@@ -71,9 +73,12 @@ class ConsentCase(Case):
     def commanded(self) -> bool:
         """Carry out what only consent knows the words of; False: it is no such text."""
         days = pause_days(self._mo.text)
-        if days is None:
+        if days is not None:
+            self.pause(days)
+        elif wants_less(self._mo.text):
+            self.pause(LESS_DAYS, shortens=False)
+        else:
             return False
-        self.pause(days)
         return True
 
     # ------------------------------------------------------------ STOP
@@ -186,16 +191,13 @@ class ConsentCase(Case):
             self._tell(first, "start_choice", first.merchant_id, names=names)
         self.record("asked", person=first)
 
-    def pause(self, days: int) -> None:
-        """Be silent until a date; what is open may still be ordered."""
+    def pause(self, days: int, *, shortens: bool = True) -> None:
+        """Be silent until a date; what is open may still be ordered. `shortens`: one that is on, too."""
+        states = {ConsentState.SUBSCRIBED, ConsentState.PAUSED} if shortens else {ConsentState.SUBSCRIBED}
         until = self._mo.received_at + timedelta(days=days)
         told = False
         for person in self._people:
-            paused = [
-                purpose
-                for purpose in sorted(PAUSED)
-                if person.state_for(purpose) in {ConsentState.SUBSCRIBED, ConsentState.PAUSED}
-            ]
+            paused = [purpose for purpose in sorted(PAUSED) if person.state_for(purpose) in states]
             for purpose in paused:
                 self._consent(person, purpose, ConsentEvent.PAUSE, ConsentState.PAUSED, until=until)
             if Purpose.OFFERS in paused:

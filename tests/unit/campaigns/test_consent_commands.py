@@ -19,7 +19,9 @@ from smsgate.campaigns.consent_commands import (
     reach_on,
     start_name,
     stop_command,
+    wants_less,
 )
+from smsgate.campaigns.folding import fold
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
 
@@ -89,7 +91,21 @@ def test_whatever_is_said_a_command_ends_at_least_one_purpose_and_never_fails(te
         ("przerwa 3 dni", 3),
         ("PAUSE 366", None),
         ("PAUSE 0", None),
-        ("PAUSE 7 semaines", None),
+        ("PAUSE 7 semaines", 49),
+        ("PAUSE 2 weeks", 14),
+        ("pause 15 jours", 15),
+        ("pause for two weeks please", 14),
+        ("Pause d'une semaine svp", 7),
+        ("pause 2w", 14),
+        ("Pause 1 Monat", 30),
+        ("paus i en vecka", 7),
+        ("пауза 2 недели", 14),
+        ("إيقاف مؤقت", 1),
+        ("توقف مؤقت لمدة أسبوعين", 14),
+        ("ايقاف مؤقت ٣ أيام", None),
+        ("pause 13 months", None),
+        ("pause 2 mardis", None),
+        ("pause de", None),
         ("une pause", None),
         ("pause café ?", None),
         ("OK", None),
@@ -101,12 +117,52 @@ def test_a_pause_lasts_as_long_as_it_says_and_a_day_when_it_says_nothing(text: s
     assert days is None or 1 <= days <= PAUSE_DAYS_MAX
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LESS",
+        "Less please",
+        "fewer texts",
+        "moins de SMS svp",
+        "moins souvent",
+        "menos mensajes por favor",
+        "meno messaggi",
+        "weniger Nachrichten bitte",
+        "färre sms",
+        "minder berichten aub",
+        "færre beskeder",
+        "vähemmän viestejä",
+        "mniej wiadomości",
+        "daha az mesaj",
+        "меньше сообщений",
+        "رسائل أقل",
+        "plus rarement",
+        "not so often",
+    ],
+)
+def test_whoever_wants_fewer_messages_can_say_so_and_no_stop_nor_order_is_read_from_it(text: str) -> None:
+    assert wants_less(text)
+    assert read_reply(text, "fr").label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize("text", ["less than 10?", "OK moins 2", "more or less", "moins cher", "no less", ""])
+def test_what_speaks_of_less_of_something_else_asks_for_no_silence(text: str) -> None:
+    assert not wants_less(text)
+
+
+@pytest.mark.parametrize("text", ["PAUSE 2 weeks", "pause 15 jours", "إيقاف مؤقت", "توقف مؤقت"])
+def test_a_pause_is_read_as_no_stop(text: str) -> None:
+    assert read_reply(text, "ar").label is Label.UNCLEAR
+
+
 def test_the_words_are_written_as_they_are_compared() -> None:
     words = table("consent_words.toml")
     for purpose, listed in words["purposes"].items():
         for word in listed:
             assert stop_command(f"STOP {word}", {}).purposes == {Purpose(purpose)}
     assert all(pause_days(word) == 1 for word in words["pause"])
+    lists = ("polite", "between", "days", "weeks", "months", "pairs", "numbers", "less", "sent", "rarer")
+    assert [word for name in lists for word in words[name] if fold(word) != word] == []
 
 
 def test_a_start_names_a_merchant_by_its_whole_name() -> None:
