@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsgate.campaigns.offer_states import Drop
+from smsgate.daemon.gateway import Gateway
 from smsgate.flows.stops import ENDED_MAX, KEEP_S, RecentStops
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say, stock
+from tests.flows.test_order_proof import proof_of
 from tests.flows.test_sending import reasons
 from tests.flows.world import MERCHANT, OFFER_TEXT, World, a_world, changes_of, eventually
 
@@ -21,6 +23,19 @@ TAKEN_BACK = "Boxman: l'offre CD Madonna est retirée. Rien n'a été commandé.
 async def the_offer(world: World) -> int:
     found: int = await world.value("SELECT max(offer_id) FROM offer")
     return found
+
+
+async def given_back(world: World, gateway: Gateway) -> bool:
+    """Return whether every chunk that was claimed is back, with nothing on its way to the carrier."""
+    claimed: int = await world.value("SELECT count(*) FROM campaign_chunk WHERE state = 'claimed'")
+    return not claimed and not gateway.pump.batches() and gateway.switchboard.in_flight() == 0
+
+
+async def proved_offers(world: World) -> list[tuple[object, ...]]:
+    """Return version, text and price of the offers in the proof file of the only order."""
+    entries = await proof_of(world, await world.value("SELECT order_id FROM orders"))
+    bodies = [entry["body"] for entry in entries if entry.get("kind") == "offer"]
+    return [(body["version"], body["text"], body["price"]) for body in bodies]
 
 
 @pytest.mark.parametrize("wish", ["withdraw", "publish"])
@@ -69,6 +84,26 @@ async def test_a_process_that_heard_nothing_of_the_end_finds_it_in_the_database(
         assert counters["accepted"] == world.log.submits < 300
 
 
+async def test_what_waits_for_a_lost_shop_and_is_withdrawn_stays_away_when_the_shop_is_back(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=300, rate_per_s=100) as world:
+        campaign_id = await world.campaign(chunk=100)
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.log.submits > 20)
+            await world.execute("UPDATE merchant SET shop_lost_at = now() WHERE merchant_id = $1", MERCHANT)
+            await eventually(lambda: given_back(world, gateway))
+            written = world.log.submits
+            await changes_of(world, gateway.pump.look.stops).withdraw(MERCHANT, await the_offer(world))
+            await world.execute("UPDATE merchant SET shop_lost_at = NULL")
+            await eventually(
+                lambda: world.value("SELECT count(*) = 0 FROM campaign_chunk WHERE state <> 'done'")
+            )
+        counters = await world.counters(campaign_id)
+        assert counters["accepted"] == world.log.submits == written < 300
+        assert await reasons(world) == {"withdrawn": counters["not_sent"]}
+
+
 async def test_what_is_sold_out_is_sent_to_nobody_else_until_there_is_more(database: Database) -> None:
     async with a_world(database, subscribers=300, rate_per_s=100) as world:
         campaign_id = await world.campaign(chunk=100, stock=1)
@@ -76,8 +111,7 @@ async def test_what_is_sold_out_is_sent_to_nobody_else_until_there_is_more(datab
             changes = changes_of(world, gateway.pump.look.stops)
             await eventually(lambda: world.texts_to(0))
             await say(world, 0, "OK")
-            await eventually(lambda: all(batch.paused for batch in gateway.pump.batches()))
-            await eventually(lambda: gateway.switchboard.in_flight() == 0)
+            await eventually(lambda: given_back(world, gateway))
             written = world.log.submits
             await asyncio.sleep(0.2)  # an absence has no condition to poll
             assert world.log.submits == written < 300
@@ -122,6 +156,7 @@ async def test_an_ok_to_version_1_is_an_order_on_its_terms_whatever_was_publishe
         assert "39,80€" in receipt
         order = (await world.rows("SELECT offer_version, unit_price_minor, total_minor FROM orders"))[0]
         assert tuple(order) == (1, 1990, 3980)
+        assert await proved_offers(world) == [(1, OFFER_TEXT, "19.90")]
         assert await stock(world) == 8  # of all versions together
 
 
