@@ -15,6 +15,7 @@ from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
+from smsgate.flows.line_messages import InvoiceLines
 from smsgate.flows.payouts import Payouts
 from smsgate.flows.prepaying import Prepaying
 from smsgate.invoicing.forms import Form, rendered
@@ -25,6 +26,7 @@ from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
+from smsgate.store.line_messages import PgInvoiceLines
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.prepaying import PgPrepaid
 
@@ -39,6 +41,7 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         closing=closing,
         forecasting=Forecasting(closing, PgForecasts(services.database), clock),
         documents=Documents(PgDocuments(services.database), seller, clock, next_id),
+        lines=InvoiceLines(PgInvoiceLines(services.database)),
         commitments=Commitments(PgCommitments(services.database), clock),
         fec=Fec(PgFec(services.database), seller),
         e_reporting=EReporting(PgFec(services.database), seller),

@@ -12,6 +12,7 @@ from smsgate.flows.documents import Documents
 from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
+from smsgate.flows.line_messages import InvoiceLines
 from smsgate.flows.payouts import Payouts
 
 
@@ -22,6 +23,7 @@ class Invoicing:
     closing: Closing
     forecasting: Forecasting
     documents: Documents
+    lines: InvoiceLines
     commitments: Commitments
     fec: Fec
     e_reporting: EReporting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
 from smsgate.flows.forecasting import Forecasting
 from smsgate.flows.invoicing import Invoicing
+from smsgate.flows.line_messages import InvoiceLines
 from smsgate.flows.payouts import Payouts
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
@@ -20,10 +22,11 @@ from smsgate.store.commitments import PgCommitments
 from smsgate.store.fec import PgFec
 from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
+from smsgate.store.line_messages import PgInvoiceLines
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, Caller
-from tests.store.books import SELLER, Books, some_books
+from tests.store.books import CLOSE_AT, SELLER, Books, some_books
 
 PROFILE: dict[str, Any] = {
     "legal_name": "Boxman SARL", "street": "2 rue des Disques", "postcode": "69001", "city": "Lyon",
@@ -39,6 +42,7 @@ def with_invoicing(api: Api, database: Database, books: Books) -> None:
         closing,
         Forecasting(closing, PgForecasts(database), books.clock),
         Documents(PgDocuments(database), SELLER, books.clock, next_id),
+        InvoiceLines(PgInvoiceLines(database)),
         Commitments(PgCommitments(database), books.clock),
         Fec(PgFec(database), SELLER),
         EReporting(PgFec(database), SELLER),
@@ -117,6 +121,31 @@ async def test_a_month_is_drafted_before_its_close_and_not_after_it(api: Api, da
     stranger, _ = await a_merchant(api, books)
     own = (await stranger.get("/v1/invoice_drafts/2026-10")).body
     assert (own["drafts"][0]["lines"][0]["quantity"], own["late_receipts"]) == (7, [])
+
+
+async def test_a_line_is_followed_down_to_its_messages_and_adds_up(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, merchant_id = await a_merchant(api, books)
+    (invoice,) = (await close(api, caller)).body["data"]
+    path = f"/v1/invoices/{invoice['id']}/lines/1"
+    await books.take(merchant_id, 2, recorded_at=CLOSE_AT + timedelta(hours=1))
+    told = (await caller.get(path)).body
+    assert (told["direction"], told["for_month"], told["quantity"], told["segments"]) == (
+        "mt", "2026-10", 7, 9,
+    )  # fmt: skip
+    assert (told["billed"], told["not_billed"]) == ([{"invoice": "F-2026-000001", "segments": 7}], 2)
+    first = (await caller.get(f"{path}/messages?limit=5")).body
+    second = (await caller.get(f"{path}/messages?limit=5&starting_after={first['data'][-1]['id']}")).body
+    rows = [*first["data"], *second["data"]]
+    assert (len({row["id"] for row in rows}), first["has_more"], second["has_more"]) == (9, True, False)
+    assert sum(row["segments"] for row in rows) == told["segments"]
+    assert {row["amount"] for row in rows} == {"0.045"}
+    stranger, _ = await a_merchant(api, books)
+    for asked, who in ((path, stranger), (f"{path[:-1]}2", caller), (f"{path[:-1]}x", caller)):
+        for suffix in ("", "/messages"):
+            answer = await who.get(f"{asked}{suffix}")
+            assert (answer.status, answer.code) == (404, "not_found")
 
 
 async def test_a_credit_note_is_the_operators_to_write_and_the_merchants_to_read(
