@@ -99,6 +99,7 @@ def _say(line: str) -> None:
 
 async def live(settings: Settings, fate: Fate) -> None:
     pool._Session = _mortal(pool._Session, fate)  # type: ignore[misc]
+    pool._ApiSession = _mortal(pool._ApiSession, fate)  # type: ignore[misc]
     pool._BulkSession = _mortal(pool._BulkSession, fate)  # type: ignore[misc]
     async with running(settings, say=lambda _sentence: None, clock=SystemClock()) as process:
         assert process.gateway is not None
