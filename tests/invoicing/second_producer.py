@@ -46,6 +46,9 @@ def _line(at: int, line: Any, language: str) -> LineItem:
         filter(None, (line.note, wording(language).month.format(month=line.origin)))
     )
     item.agreement.net.amount = Decimal(line.unit_micros).scaleb(-6)
+    if line.unit_micros % 100:  # more than four decimals: per 1,000
+        item.agreement.net.amount = Decimal(line.unit_micros).scaleb(-3)
+        item.agreement.net.basis_quantity = (Decimal(1_000), "C62")
     item.delivery.billed_quantity = (Decimal(line.quantity), "C62")
     item.settlement.trade_tax.type_code = "VAT"
     item.settlement.trade_tax.category_code = line.vat_category

@@ -16,7 +16,7 @@ from lxml import etree
 from smsgate.billing.invoices import Invoice
 from smsgate.errors import Invalid
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
-from tests.invoicing.papers import every_kind, october
+from tests.invoicing.papers import a_line, an_invoice, every_kind, october
 from tests.invoicing.schematron import EN16931_UBL, FACTURX, FRANCE_CII, FRANCE_UBL, check
 from tests.invoicing.second_producer import second_xml
 
@@ -28,6 +28,7 @@ RULES: Final = (
     (Syntax.PEPPOL, EN16931_UBL),
 )
 RULES_FIRED_MIN: Final = 40
+PRICE_TAGS: Final = frozenset({"ChargeAmount", "PriceAmount"})
 
 
 @pytest.mark.parametrize("kind", every_kind())
@@ -42,7 +43,7 @@ WRONG: Final = (
     (Syntax.CII, FACTURX, b">2596.08<", b">2597.10<", "BR-CO-17"),
     (Syntax.CII, FACTURX, b">12980.39</ram:TaxBasisT", b">12980.38</ram:TaxBasisT", "BR-CO-13"),
     (Syntax.CII, FRANCE_CII, b"<ram:SubjectCode>PMT</ram:SubjectCode>", b"", "BR-FR-05"),
-    (Syntax.CII, FRANCE_CII, b">0.044925<", b">0.0449251<", "BR-FR-DEC-03"),
+    (Syntax.CII, FRANCE_CII, b">44.925<", b">44.9250001<", "BR-FR-DEC-03"),
     (Syntax.UBL, EN16931_UBL, b">15576.47</cbc:TaxInc", b">15576.48</cbc:TaxInc", "BR-CO-15"),
     (Syntax.UBL, FRANCE_UBL, b">F-000123</cbc:ID>", b">F 000123#</cbc:ID>", "BR-FR-0"),
 )
@@ -86,9 +87,29 @@ def test_two_producers_say_the_same(kind: str) -> None:
     assert said(invoice_xml(invoice, Syntax.CII)) == said(second_xml(invoice))
 
 
-def test_prices_keep_all_six_decimals() -> None:
-    assert b">0.044925<" in invoice_xml(october(), Syntax.CII)
-    assert b">0.044925<" in invoice_xml(october(), Syntax.UBL)
+def test_prices_of_more_than_four_decimals_are_told_per_thousand_and_lose_none() -> None:
+    for syntax in Syntax:
+        xml = invoice_xml(october(), syntax)
+        assert b">44.925<" in xml  # 0.044925
+        assert b">1000" in xml
+        assert b">0.0471<" in xml
+
+
+PRICES: Final = (1, 99, 100, 9_999, 10_000, 12_300, 123_456, 999_999, 1_000_001, 999_999_999)
+
+
+def test_every_price_is_told_exactly_and_passes_the_rules() -> None:
+    """Prices below a cent and quantities below zero, each beside the amount that it makes."""
+    lines = [a_line(quantity, price) for price in PRICES for quantity in (1, 7, 123_457, -3)]
+    invoice = an_invoice(lines)
+    for syntax, rules in RULES:
+        xml = invoice_xml(invoice, syntax)
+        leaves = [leaf for leaf in etree.fromstring(xml).iter() if isinstance(leaf.tag, str)]
+        told = [Decimal(leaf.text) for leaf in leaves if etree.QName(leaf).localname in PRICE_TAGS]
+        for line, price in zip(lines, told, strict=True):
+            assert price in {Decimal(line.unit_micros).scaleb(-6), Decimal(line.unit_micros).scaleb(-3)}
+            assert price == round(price, 4)
+        assert check(xml, rules).failed == [], (syntax, rules)
 
 
 def test_a_stored_payload_renders_to_the_same_octets() -> None:
