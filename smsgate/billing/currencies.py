@@ -38,6 +38,14 @@ def ratio_from_text(text: str) -> Ratio:
     return Ratio(int(whole + fraction), denominator)
 
 
+def ratio_to_text(ratio: Ratio) -> str:
+    """Write what `ratio_from_text` read: (91825, 100000) is "0.91825"."""
+    digits = len(str(ratio.denominator)) - 1
+    assert ratio.denominator == 10**digits
+    whole, fraction = divmod(ratio.numerator, ratio.denominator)
+    return f"{whole}.{fraction:0{digits}d}" if digits else str(whole)
+
+
 def converted(amount_minor: int, currency: str, other: str, rate: Ratio) -> int:
     """Return minor units of `other`; `rate` is how many of its units one unit of `currency` gives."""
     micros = amount_minor * micros_per_minor(currency)

@@ -67,14 +67,21 @@ class Accounts:
     input_vat: tuple[str, str] = ("445660", "TVA déductible sur autres biens et services")
 
 
+class BookedAdvance(NamedTuple):
+    """A part of a prepayment invoice, at the rate at which that one was booked."""
+
+    gross_minor: int
+    vat_minor: int
+    rate: Ratio | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class BookedDocument:
     """
     Amounts are those printed on the document: a credit note's are positive too.
 
     `rate` is how many euros one unit of its currency gives, and `euro_vat_minor` the VAT in euros as the
-    document tells it; None: its rows have its own currency. `advances_minor` is what an invoice deducts of
-    prepayment invoices, `advances_vat_minor` the VAT in it.
+    document tells it; None: its rows have its own currency. `advances` are what an invoice deducts.
     """
 
     number: str
@@ -88,8 +95,7 @@ class BookedDocument:
     gross_minor: int
     rate: Ratio | None = None
     euro_vat_minor: int | None = None
-    advances_minor: int = 0
-    advances_vat_minor: int = 0
+    advances: tuple[BookedAdvance, ...] = ()
 
 
 def fec_name(siren: str, closing: date) -> str:
@@ -201,18 +207,20 @@ def _legs(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
 
 def _deducted(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
     """Return the rows by which an invoice deducts advances: they, and the VAT in them, are owed no more."""
-    gross, vat = document.advances_minor, document.advances_vat_minor
-    booked_gross, booked_vat = gross, vat
-    if document.rate is not None:
-        booked_gross, booked_vat = (
-            converted(amount, document.currency, EURO, document.rate) for amount in (gross, vat)
-        )
+    gross = sum(advance.gross_minor for advance in document.advances)
+    vat = sum(advance.vat_minor for advance in document.advances)
+    booked_gross = sum(_in_books(advance.gross_minor, advance, document) for advance in document.advances)
+    booked_vat = sum(_in_books(advance.vat_minor, advance, document) for advance in document.advances)
     legs = (
         _Leg(accounts.advances, gross - vat, booked_gross - booked_vat, debit=True),
         _Leg(accounts.vat, vat, booked_vat, debit=True),
         _Leg(accounts.customer, gross, booked_gross, debit=False, partner=True),
     )
     return [leg for leg in legs if leg.own_minor]
+
+
+def _in_books(minor: int, advance: BookedAdvance, document: BookedDocument) -> int:
+    return minor if advance.rate is None else converted(minor, document.currency, EURO, advance.rate)
 
 
 def _booked(document: BookedDocument) -> tuple[int, list[int]]:

@@ -103,7 +103,8 @@ class Invoice:
 
     `exact_micros` is what the ledger moves, `rounding_micros` that less the net. `preceding` is the number
     and the date of the invoice that a credit note credits, ("", None) elsewhere. `other_currency` and
-    `other_vat_minor` tell the VAT in a second currency, ("", 0) without. `paid_minor` is the sum of
+    `other_vat_minor` tell the VAT in a second currency, ("", 0) without; `other_rate` is how many units of it
+    one of `currency` gave, as decimal text, by which the document is booked. `paid_minor` is the sum of
     `advances`, or all of a prepayment invoice.
     """
 
@@ -133,6 +134,7 @@ class Invoice:
     other_vat_minor: int = 0
     results: tuple[CampaignResult, ...] = ()
     advances: tuple[InvoiceAdvance, ...] = ()
+    other_rate: str = ""
 
     @property
     def due_minor(self) -> int:
@@ -196,11 +198,13 @@ def canonical_json(invoice: Invoice) -> bytes:
     """
     Return the payload: UTF-8, keys sorted, no spaces, integers and texts only.
 
-    Documents without advances do not speak of them: those of before there were any stay what they are.
+    Documents without advances, or a rate, do not speak of them: those of before there were any stay what they
+    are.
     """
     told = asdict(invoice)
-    if not invoice.advances:
-        del told["advances"]
+    for name in ("advances", "other_rate"):
+        if not told[name]:
+            del told[name]
     return json.dumps(
         told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=date.isoformat
     ).encode()

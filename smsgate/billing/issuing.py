@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.billing.currencies import Ratio, converted
+from smsgate.billing.currencies import Ratio, converted, ratio_to_text
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind
 from smsgate.billing.invoices import CampaignResult, Invoice, InvoiceLine, InvoiceVat, Party, check_invoice
 from smsgate.billing.issuable import check_issuable
@@ -138,8 +138,8 @@ def draft_of(
     Return the draft of a document; `ledger_micros` is what the ledger has for it already.
 
     Raises:
-        Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`: VAT
-            has to be told in the seller's currency, and there is no rate.
+        Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`: it
+            is booked in the seller's currency, and there is no rate.
         DomainError: as `check_issuable`.
     """
     invoice = paper_of(document, seller, buyer, items, preceding, results)
@@ -188,7 +188,7 @@ def paper_of(
     outside = {row.vat.category for row in document.vat_rows} == {"O"}  # BR-O-02: no VAT numbers then
     first_day = document.period.last_day.replace(day=1)
     number, on = preceding or ("", None)
-    other_currency, other_vat = _vat_elsewhere(document, seller)
+    other_currency, other_vat, other_rate = vat_elsewhere(document, seller)
     return Invoice(
         number="",
         code=document.doc_type,
@@ -213,6 +213,7 @@ def paper_of(
         preceding_on=on,
         other_currency=other_currency,
         other_vat_minor=other_vat,
+        other_rate=other_rate,
         results=tuple(results),
     )
 
@@ -243,20 +244,23 @@ def _vat(row: VatRow) -> InvoiceVat:
     )
 
 
-def _vat_elsewhere(document: Document, seller: Seller) -> tuple[str, int]:
-    """Return (currency, VAT) in the seller's own currency where the document has another one (R12)."""
+def vat_elsewhere(document: Document, seller: Seller) -> tuple[str, int, str]:
+    """
+    Return (currency, VAT, rate) in the seller's own currency where the document has another one (R12).
+
+    Raises:
+        Invalid: code `rate_unknown`: nobody could book it.
+    """
     if seller.currency in {"", document.currency}:
-        return "", 0
+        return "", 0, ""
     rate = seller.exchange_rates.get(document.currency)
     if rate is None:
-        if document.vat_minor:
-            raise Invalid(
-                f"VAT of a document in {document.currency} is told in {seller.currency} too, and there is no "
-                "exchange rate",
-                code="rate_unknown",
-            )
-        return seller.currency, 0
-    return seller.currency, converted(document.vat_minor, document.currency, seller.currency, rate)
+        raise Invalid(
+            f"a document in {document.currency} is booked in {seller.currency}: no exchange rate is set",
+            code="rate_unknown",
+        )
+    vat_minor = converted(document.vat_minor, document.currency, seller.currency, rate)
+    return seller.currency, vat_minor, ratio_to_text(rate)
 
 
 def vat_with_rates(

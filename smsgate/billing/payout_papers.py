@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
 from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, check_invoice
 from smsgate.billing.issuable import check_issuable
-from smsgate.billing.issuing import EXEMPTIONS, NUMBER_TO_COME, Draft
+from smsgate.billing.issuing import EXEMPTIONS, NUMBER_TO_COME, Draft, vat_elsewhere
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EU, FRANCE, NO_RATE, Vat, VatHistory, vat_rows
 from smsgate.errors import DomainError
@@ -56,13 +56,14 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
     Return the draft; of its parties the merchant sells and `seller`, who writes it, buys.
 
     Raises:
-        Invalid: code `document_wrong`: an amount that does not follow from the others.
+        Invalid: code `document_wrong`: an amount that does not follow from the others; `rate_unknown`.
         DomainError: as `check_issuable`.
     """
     document = _document(payout, month, currency)
     language = merchant.language if merchant.language in SELF_BILLED else "en"
     outside = payout.vat.category == "O"  # BR-O-02: no VAT numbers then
     party, us = merchant.party, seller.party
+    other_currency, other_vat, other_rate = vat_elsewhere(document, seller)
     first_day = month.last_day.replace(day=1)
     invoice = Invoice(
         number="",
@@ -92,6 +93,9 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
         gross_minor=document.gross_minor,
         exact_micros=document.exact_micros,
         rounding_micros=document.rounding_micros,
+        other_currency=other_currency,
+        other_vat_minor=other_vat,
+        other_rate=other_rate,
     )  # fmt: skip
     check_issuable(invoice, business=True)
     check_invoice(replace(invoice, number=NUMBER_TO_COME))

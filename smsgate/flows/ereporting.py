@@ -11,8 +11,8 @@ from smsgate.billing.ereporting import Report, SoldDocument, outside_e_invoicing
 from smsgate.billing.fec import EURO
 from smsgate.billing.issuing import Seller
 from smsgate.billing.vat import Vat, VatRow
-from smsgate.errors import DomainError, Invalid
-from smsgate.flows.fec import DOCUMENTS_MAX, IssuedDocument, Span
+from smsgate.errors import DomainError
+from smsgate.flows.fec import DOCUMENTS_MAX, IssuedDocument, Span, rate_of
 
 
 class Sold(NamedTuple):
@@ -56,21 +56,13 @@ class EReporting:
 
 
 def _sold(row: IssuedDocument, seller: Seller) -> SoldDocument:
-    rate = None
-    if row.currency != EURO:
-        rate = seller.exchange_rates.get(row.currency) if seller.currency == EURO else None
-        if rate is None:
-            raise Invalid(
-                f"{row.number} is in {row.currency}, and [billing] exchange_rates has no rate to euros",
-                code="rate_unknown",
-            )
     return SoldDocument(
         DocumentType(row.doc_type),
         row.issued_on,
         row.currency,
         tuple(VatRow(Vat(category, rate_), basis, amount) for category, rate_, basis, amount in row.vats),
-        rate,
+        rate_of(row, row.other_rate, seller),
         row.other_vat_minor if row.other_currency == EURO else None,
-        row.advances_minor,
-        row.advances_vat_minor,
+        sum(gross for gross, _vat, _rate in row.advances),
+        sum(vat for _gross, vat, _rate in row.advances),
     )

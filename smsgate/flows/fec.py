@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, NamedTuple, Protocol
 
+from smsgate.billing.currencies import Ratio, ratio_from_text
 from smsgate.billing.documents import DocumentType
-from smsgate.billing.fec import EURO, Accounts, BookedDocument, fec_name, fec_octets, fec_rows, journal_of
+from smsgate.billing.fec import (
+    EURO,
+    Accounts,
+    BookedAdvance,
+    BookedDocument,
+    fec_name,
+    fec_octets,
+    fec_rows,
+    journal_of,
+)
 from smsgate.billing.issuing import Seller
 from smsgate.billing.periods import Month
 from smsgate.billing.vat import Vat, VatRow
@@ -48,7 +58,12 @@ def span_of(text: str) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class IssuedDocument:
-    """What the FEC takes of a document; `vats` are (category, rate, basis, amount) as printed."""
+    """
+    What the FEC takes of a document; `vats` are (category, rate, basis, amount) as printed.
+
+    `other_rate` is the rate at which it was issued, "" of before that was kept; `advances` are (gross, VAT,
+    rate) of what it deducts, each with the rate of the prepayment invoice.
+    """
 
     number: str
     doc_type: str
@@ -61,8 +76,8 @@ class IssuedDocument:
     gross_minor: int
     other_currency: str
     other_vat_minor: int
-    advances_minor: int
-    advances_vat_minor: int
+    other_rate: str
+    advances: Sequence[tuple[int, int, str]]
 
 
 class FecStore(Protocol):
@@ -121,14 +136,7 @@ class Fec:
 
 
 def _booked(row: IssuedDocument, seller: Seller) -> BookedDocument:
-    rate = None
-    if row.currency != EURO:
-        rate = seller.exchange_rates.get(row.currency) if seller.currency == EURO else None
-        if rate is None:
-            raise Invalid(
-                f"{row.number} is in {row.currency}, and [billing] exchange_rates has no rate to euros",
-                code="rate_unknown",
-            )
+    rate = rate_of(row, row.other_rate, seller)
     return BookedDocument(
         number=row.number,
         doc_type=DocumentType(row.doc_type),
@@ -144,6 +152,27 @@ def _booked(row: IssuedDocument, seller: Seller) -> BookedDocument:
         gross_minor=row.gross_minor,
         rate=rate,
         euro_vat_minor=row.other_vat_minor if row.other_currency == EURO else None,
-        advances_minor=row.advances_minor,
-        advances_vat_minor=row.advances_vat_minor,
+        advances=tuple(
+            BookedAdvance(gross, vat, rate_of(row, advance_rate, seller))
+            for gross, vat, advance_rate in row.advances
+        ),
     )
+
+
+def rate_of(row: IssuedDocument, stored: str, seller: Seller) -> Ratio | None:
+    """
+    Return how many euros one unit of a document gives: by the rate at which it was issued.
+
+    One of before rates were kept is booked by today's.
+    """
+    if row.currency == EURO:
+        return None
+    if stored and row.other_currency == EURO:
+        return ratio_from_text(stored)
+    rate = seller.exchange_rates.get(row.currency) if seller.currency == EURO else None
+    if rate is None:
+        raise Invalid(
+            f"{row.number} is in {row.currency}, and [billing] exchange_rates has no rate to euros",
+            code="rate_unknown",
+        )
+    return rate

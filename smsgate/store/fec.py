@@ -52,6 +52,6 @@ def _issued(row: asyncpg.Record) -> IssuedDocument:
         gross_minor=row["gross_minor"],
         other_currency=row["other_currency"],
         other_vat_minor=row["other_vat_minor"],
-        advances_minor=row["advances_minor"],
-        advances_vat_minor=row["advances_vat_minor"],
+        other_rate=row["other_rate"],
+        advances=[tuple(advance) for advance in orjson.loads(row["advances"] or "[]")],
     )

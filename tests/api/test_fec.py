@@ -122,8 +122,23 @@ async def test_a_months_entries_go_on_with_the_numbers_of_its_year(api: Api, dat
     assert rows == []
 
 
-async def test_what_cannot_be_booked_is_said(api: Api, database: Database) -> None:
+async def test_what_was_booked_stays_booked_when_the_exchange_rate_is_another_one(
+    api: Api, database: Database
+) -> None:
     await issued(api, database)
+    assert api.context.invoicing is not None
+    before, _headers = await fec(api, "2026")
+    for seller in (replace(SELLER_IN_DOLLARS_TOO, exchange_rates={"USD": Ratio(2, 1)}), SELLER):
+        api.context.invoicing = replace(api.context.invoicing, fec=Fec(PgFec(database), seller))
+        assert (await fec(api, "2026"))[0] == before
+
+
+async def test_what_cannot_be_booked_is_said(api: Api, database: Database) -> None:
+    books = await issued(api, database)
+    await books.execute(  # as documents were before they kept their rate
+        "UPDATE document SET payload = convert_to((convert_from(payload, 'UTF8')::jsonb - 'other_rate')"
+        "::text, 'UTF8') WHERE currency = 'USD'"
+    )
     assert api.context.invoicing is not None
     assert (await api.operator.get("/v1/fec/2026-13")).code == "month_invalid"
     for seller, code in ((SELLER, "rate_unknown"), (None, "billing_incomplete")):

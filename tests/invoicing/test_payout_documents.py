@@ -52,6 +52,17 @@ def test_the_document_of_a_payout_passes_every_rule(party: Party, category: str)
     assert facturx_pdf(replace(paper, language="en")).startswith(b"%PDF-")
 
 
+def test_a_payout_in_dollars_tells_its_vat_in_euros_and_the_rate_that_it_is_booked_by() -> None:
+    vat = payout_vat("FR", number_valid=True, day=OCTOBER.last_day, seller_rates=RATES)
+    draft = payout_draft(payout_of(USES, "USD", vat), OCTOBER, "USD", Buyer(BOXMAN, "fr", 30), WHO)
+    paper = draft.numbered("P-boxman-2026", 1, date(2026, 11, 5))
+    assert (paper.vat_minor, paper.other_currency, paper.other_vat_minor, paper.other_rate) == (
+        3_616, "EUR", 3_320, "0.91825",  # 36.16 x 0.91825 is 33.2039
+    )  # fmt: skip
+    for syntax, rules in ((Syntax.CII, FRANCE_CII), (Syntax.UBL, FRANCE_UBL)):
+        assert check(invoice_xml(paper, syntax), rules).failed == []  # BR-FR-CO-12
+
+
 @pytest.mark.parametrize("country", ["FR", "MC", "DE"])
 def test_without_a_valid_number_nobody_knows_the_vat_and_it_is_not_guessed(country: str) -> None:
     with pytest.raises(DomainError) as caught:

@@ -6,15 +6,18 @@ SELECT series, number, doc_type, issued_on, currency, slug, net_minor, gross_min
     CASE WHEN doc_type = '389' THEN p -> 'seller' ->> 'name' ELSE p -> 'buyer' ->> 'name' END AS partner,
     p -> 'buyer' ->> 'country' AS buyer_country, p -> 'buyer' ->> 'legal_id' AS buyer_legal_id,
     (p -> 'vats')::text AS vats, p ->> 'other_currency' AS other_currency, (p ->> 'other_vat_minor')::bigint AS other_vat_minor,
-    coalesce(a.gross, 0)::bigint AS advances_minor, coalesce(a.vat, 0)::bigint AS advances_vat_minor
+    coalesce(p ->> 'other_rate', '') AS other_rate, a.advances::text AS advances
 FROM (
     SELECT d.*, m.slug, convert_from(d.payload, 'UTF8')::jsonb AS p
     FROM document d JOIN merchant m ON m.merchant_id = d.merchant_id
     WHERE d.issued_on BETWEEN $1 AND $2 AND ($4 OR d.doc_type <> '389')
 ) x
 LEFT JOIN LATERAL (
-    SELECT sum((e ->> 'gross_minor')::bigint) AS gross, sum((e ->> 'vat_minor')::bigint) AS vat
-    FROM jsonb_array_elements(p -> 'advances') AS e) a ON true
+    SELECT json_agg(json_build_array(t.gross_minor, t.vat_minor,
+                                     coalesce(convert_from(r.payload, 'UTF8')::jsonb ->> 'other_rate', ''))
+                    ORDER BY t.advance_id) AS advances
+    FROM document_advance t JOIN document r ON r.merchant_id = t.merchant_id AND r.document_id = t.advance_id
+    WHERE t.merchant_id = x.merchant_id AND t.document_id = x.document_id AND x.doc_type = '380') a ON true
 ORDER BY issued_on, series, number
 LIMIT $3
 

@@ -20,7 +20,7 @@ from smsgate.billing.advances import (
 from smsgate.billing.budgets import Budget
 from smsgate.billing.closing import Billed, ItemTerms, UsageRow, close_month
 from smsgate.billing.documents import DocumentType
-from smsgate.billing.fec import BookedDocument, fec_rows
+from smsgate.billing.fec import BookedAdvance, BookedDocument, fec_rows
 from smsgate.billing.invoices import Party, canonical_json, check_invoice, invoice_from_json
 from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of
 from smsgate.billing.periods import Month
@@ -237,10 +237,10 @@ def test_after_each_close_what_can_be_sent_for_is_what_the_account_owes_less_wha
 def test_the_books_owe_an_advance_until_an_invoice_deducts_it_and_the_customer_owes_the_rest() -> None:
     def booked(doc_type: DocumentType, number: str, net: int, vat: int, *paid: int) -> BookedDocument:
         rows = (VatRow(VAT_20, net, vat),)
-        advances, tax = paid or (0, 0)
+        advances = (BookedAdvance(paid[0], paid[1]),) if paid else ()
         return BookedDocument(
             number, doc_type, DAY, "EUR", "7", "Boxman", net, rows, net + vat,
-            advances_minor=advances, advances_vat_minor=tax,
+            advances=advances,
         )  # fmt: skip
 
     rows = fec_rows([
