@@ -113,6 +113,7 @@ class _Run:
             rows,
             errors,
             reference=self.call.public(Kind.IMPORT, self.import_id),
+            who=self.call.key.public_id,
             id_base=context.ids.block(2 * BATCH_ROWS),
             validate_only=self.validate_only,
             now=context.clock.now(),

@@ -149,6 +149,7 @@ class CreateConsent(RequestModel):
     event: Literal["granted", "revoked"]
     wording_version: str = Field(default="", max_length=60, description="Which text the person agreed to.")
     source: Line = Field(description="Where: a form, a till, a telephone call.")
+    who: Line | None = Field(default=None, max_length=100, description="Your user, `person`; else the key.")
     occurred_at: Instant
     evidence: dict[FieldName, Annotated[str, StringConstraints(max_length=500)]] = Field(
         default_factory=dict, max_length=FIELDS_MAX
@@ -159,8 +160,7 @@ class CreateConsent(RequestModel):
     )
     similar_products: SimilarProducts | None = Field(
         default=None,
-        description="The basis is no consent but a sale, for offers of similar products: wording_version "
-        "names the text by which the person could object at the order.",
+        description="The basis is a sale: wording_version names the text by which the person could object.",
     )
 
     def basis(self) -> dict[str, str]:
@@ -176,6 +176,7 @@ class Consent(AnswerModel):
     state_after: str
     wording_version: str
     source: str
+    who: str = Field(description="A user or key of yours, `phone`: the person by SMS, `time`, or `carrier`.")
     evidence: dict[str, object]
     basis: Literal["consent", "similar_products"]
     occurred_at: Instant
@@ -250,12 +251,11 @@ async def change_subscriber(call: Call) -> Answer:
 async def create_consent(call: Call) -> Answer:
     """Append to the log; a revocation is in force before the answer leaves."""
     body = call.body_as(CreateConsent)
-    context = call.context
-    now = context.clock.now()
+    context, now = call.context, call.context.clock.now()
     if body.occurred_at > now + CLOCK_SKEW:
         raise Invalid("occurred_at is yet to come.", code="occurred_in_future", pointer="/occurred_at")
     subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
-    granted = body.event == "granted"
+    granted, key = body.event == "granted", call.key.public_id
     question, order_id = None, _sale(call, body)
     if granted and body.double_opt_in is not None:
         question = await _question(call, subscriber_id, body.purpose, body.double_opt_in.sender)
@@ -266,8 +266,7 @@ async def create_consent(call: Call) -> Answer:
         granted=granted,
         wording_version=body.wording_version,
         source=body.source,
-        evidence=body.evidence
-        | ({} if body.similar_products is None else {"order": body.similar_products.order}),
+        evidence=body.evidence | body.basis() | {"who": body.who or key, "key": key},
         occurred_at=body.occurred_at,
         event_id=context.ids.next(),
         event_subject=call.public(Kind.SUBSCRIBER, subscriber_id),
@@ -371,6 +370,7 @@ def _consent(call: Call, row: ConsentRow) -> Consent:
         state_after=row.state_after,
         wording_version=row.wording_version,
         source=row.source,
+        who=str(row.evidence.get("who", "")),
         evidence=dict(row.evidence),
         basis="similar_products" if row.event == ConsentEvent.SIMILAR_PRODUCTS else "consent",
         occurred_at=row.occurred_at,

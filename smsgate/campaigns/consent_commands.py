@@ -147,6 +147,12 @@ def wants_less(text: str) -> bool:
     )
 
 
+def asks_erasure(text: str) -> bool:
+    """Return whether a text asks to erase what is kept of the person; it is a STOP too (GDPR art. 17)."""
+    flat = f" {' '.join(_words(text))} "
+    return any(f" {phrase} " in flat for phrase in _table()["erase"])
+
+
 def _purpose(word: str) -> Purpose | None:
     for purpose, words in _table()["purposes"].items():
         if word in words:

@@ -22,6 +22,7 @@ Row = TypeVar("Row")
 EVENT_TYPES: Final = (
     "consent.granted",
     "consent.revoked",
+    "erasure.requested",
     "campaign.finished",
     "campaign.paused",
     "inbound.received",

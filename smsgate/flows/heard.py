@@ -41,7 +41,7 @@ class Said(NamedTuple):
     """What goes to the desk."""
 
     mo: MobileOriginated
-    reading: Reading | None = None  # None: to be read
+    reading: Reading | None = None  # of a STOP; None: to be read
     repeated: bool = False
     complete: bool = True
 
@@ -50,6 +50,12 @@ def reading_of(text: str, language: str = "und", names: tuple[str, ...] = ()) ->
     """Read a reply; in a sale thousands say the same few words, so a short text is read once."""
     read = _reading_of_short if len(text) <= SHORT_MAX else _read
     return read(text, language, names)
+
+
+def stop_in(text: str) -> Reading | None:
+    """Return the reading of a text that is a STOP."""
+    reading = reading_of(text)
+    return reading if reading.label is Label.STOP else None
 
 
 def _read(text: str, language: str, names: tuple[str, ...]) -> Reading:

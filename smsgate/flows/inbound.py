@@ -25,7 +25,7 @@ from smsgate.campaigns.reply_words import vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
+from smsgate.flows.heard import Heard, Said, in_force, reading_of, stop_in, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
@@ -185,7 +185,7 @@ class Intake:
                         return None
                     mo = joined.mo
                     takers = await group.takers([mo.destination])
-                    said = [Said(mo, complete=joined.complete)]
+                    said = [Said(mo, stop_in(mo.text), complete=joined.complete)]
                     writes = await self._decide(group, said, attempt, takers)
             except StoreUnavailable:
                 raise
@@ -258,7 +258,7 @@ class Intake:
                 elif heard.whole:
                     said.append(Said(heard.mo, known))
                 elif ready := await group.add_part(heard.mo):
-                    said += [Said(mo, complete=complete) for mo, complete in ready]
+                    said += [Said(mo, stop_in(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(fresh)]
             writes = await self._decide(group, said, attempt, takers, parts)
@@ -283,7 +283,10 @@ class Intake:
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
         mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
-        context = await group.context([each.mo for each in said], numbers, sorted(mentioning), since)
+        stopping = [each.mo for each in said if each.reading is not None]
+        context = await group.context(
+            [each.mo for each in said], numbers, sorted(mentioning), since, stopping=stopping
+        )
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)

@@ -10,6 +10,7 @@ from smsgate.campaigns.consent_commands import ALL_PURPOSES, named_merchants, st
 from smsgate.campaigns.orders import LIVE
 from smsgate.flows.inbound_consent import ConsentCase
 from smsgate.flows.inbound_records import Person
+from smsgate.security.suppression import EVERYBODY
 
 ASKS_BACK_IN = "The number is blocked, and asks with START to come back: lift the block, or leave it."
 
@@ -42,7 +43,7 @@ class BlockingCase(ConsentCase):
 
     def _reassign(self, everyone: Sequence[Person], found: BlockCase) -> None:
         """What the former owner agreed to is void, also what is brought later; nothing is told."""
-        self._writes.number_stops[self._mo.msisdn] = self._mo.received_at
+        self._writes.number_stops[EVERYBODY, self._mo.msisdn] = self._mo.received_at
         self._end(everyone, ConsentEvent.REASSIGNED, found, "reassigned")
 
     def _end(self, everyone: Sequence[Person], event: ConsentEvent, found: BlockCase, outcome: str) -> None:

@@ -19,6 +19,7 @@ from smsgate.flows.inbound_records import (
     InboundContext,
     InboundRow,
     InboundWrites,
+    MerchantCard,
     OpenOffer,
     OrderStepRow,
     Person,
@@ -169,6 +170,11 @@ class Case:
         """Return the first of the languages that can be written to the person from the number answered."""
         return spoken(*languages, ucs2=self._tools.writes_ucs2(self._mo.destination))
 
+    def _tell_stranger(self, card: MerchantCard, kind: str, **fields: str | int) -> None:
+        """Write to a number that the merchant does not know, in the merchant's language."""
+        text = system_text(kind, self._spoken(card.language), **{"shop": card.name} | fields)
+        self._message(card.merchant_id, None, kind, text, None)
+
     def _tell(self, person: Person, kind: str, merchant_id: int, **fields: str | int) -> None:
         card = self._context.merchants[merchant_id]
         fields.setdefault("shop", card.name)
@@ -176,7 +182,7 @@ class Case:
         self._message(merchant_id, person.subscriber_id, kind, text, None)
 
     def _message(
-        self, merchant_id: int, subscriber_id: int, kind: str, text: str, order_id: int | None
+        self, merchant_id: int, subscriber_id: int | None, kind: str, text: str, order_id: int | None
     ) -> None:
         messages = self._writes.messages
         messages.merchant_ids.append(merchant_id)

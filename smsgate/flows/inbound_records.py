@@ -89,6 +89,14 @@ class MerchantCard:
     timezone: str
 
 
+class SenderMerchant(NamedTuple):
+    """A merchant beside a sender number: `wrote` when offers of it were made for that number."""
+
+    card: MerchantCard
+    wrote: bool
+    active: bool
+
+
 @dataclass(slots=True)
 class InboundContext:
     """Locked for the transaction: nothing here changes but by the decisions of this group."""
@@ -102,6 +110,8 @@ class InboundContext:
     # (msisdn, order number): the orders that a text names, or may mean, and the offer that each answered
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
+    sender_merchants: dict[str, list[SenderMerchant]] = field(default_factory=dict)  # of what gets a STOP
+    stops_noted: set[tuple[int, int]] = field(default_factory=set)  # (merchant or 0 for all, msisdn)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
     # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is
     numbers_taken: set[tuple[int, str]] = field(default_factory=set)
@@ -226,8 +236,8 @@ class InboundWrites:
     answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers
     blocked: dict[int, str] = field(default_factory=dict)  # msisdn -> why nobody may write to it any more
-    # msisdn -> when it asked for silence from whoever does not know it yet
-    number_stops: dict[int, datetime] = field(default_factory=dict)
+    # (merchant, or 0 for all, msisdn) -> when it asked for silence from who does not know it yet
+    number_stops: dict[tuple[int, int], datetime] = field(default_factory=dict)
     # (merchant, subscriber) -> until when marketing waits for a reply to be understood; None: no more
     doubts: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)

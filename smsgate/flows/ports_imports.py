@@ -88,6 +88,7 @@ class ImportStore(Protocol):
         errors: RowErrors,
         *,
         reference: str,
+        who: str,
         id_base: int,
         validate_only: bool,
         now: datetime,
@@ -96,7 +97,8 @@ class ImportStore(Protocol):
         Commit a batch: subscribers, their consents, the errors and the job's counts in one transaction.
 
         `id_base` is the first of 2 ids a row: subscribers, then consents. `reference` is the import's public
-        id, for the evidence. A row older than the number's last stop is refused as `stop_is_newer`.
+        id and `who` that of the key that brings it, for the evidence. A row older than the number's last stop
+        is refused as `stop_is_newer`.
         """
         ...
 

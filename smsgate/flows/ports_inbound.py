@@ -39,9 +39,13 @@ class InboundGroup(Protocol):
         order_numbers: Sequence[tuple[int, str]],
         mentioning: Sequence[int],
         since: datetime,
+        *,
+        stopping: Sequence[MobileOriginated] = (),
     ) -> InboundContext:
         """
         Read and lock what these MOs may concern.
+
+        `stopping` are those that are STOPs: of them, too, who writes from the number that was answered.
 
         (msisdn, number) are orders that their texts may name; who is `mentioning` an order may mean any of
         theirs since then.

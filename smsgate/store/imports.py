@@ -55,6 +55,7 @@ class PgImports:
         errors: RowErrors,
         *,
         reference: str,
+        who: str,
         id_base: int,
         validate_only: bool,
         now: datetime,
@@ -63,7 +64,9 @@ class PgImports:
             async with self._database.transaction(merchant_id) as connection:
                 chosen, states, refused = await _judge(connection, self._hashes, merchant_id, rows)
                 if chosen and not validate_only:
-                    await _write(connection, merchant_id, rows, chosen, states, reference, id_base, now)
+                    await _write(
+                        connection, merchant_id, rows, chosen, states, (reference, who), id_base, now
+                    )
                 await connection.execute(
                     _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
                     errors.codes + refused.codes, errors.details + refused.details,
@@ -121,7 +124,7 @@ async def _judge(
     now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
     stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
     blocked = await suppressed_to_add(connection, hashes, merchant_id, rows.msisdns)
-    for msisdn, at in (await stops_among(connection, hashes, rows.msisdns)).items():
+    for msisdn, at in (await stops_among(connection, hashes, merchant_id, rows.msisdns)).items():
         stopped_at[msisdn] = max(at, stopped_at.get(msisdn) or at)
     chosen: list[int] = []
     states: list[str] = []
@@ -152,10 +155,12 @@ async def _write(
     rows: ImportRows,
     chosen: list[int],
     states: list[str],
-    reference: str,
+    brought: tuple[str, str],
     id_base: int,
     now: datetime,
 ) -> None:
+    reference, who = brought
+
     def texts(column: Sequence[str | None]) -> str:
         return texts_text(_of(column, chosen))
 
@@ -165,6 +170,7 @@ async def _write(
         texts(rows.languages), texts(rows.countries), texts(rows.tags), texts(rows.fields),
         texts_text(states), texts(rows.wording_versions), texts(rows.sources), _of(rows.occurred_at, chosen),
         ids_text(_of(rows.row_nos, chosen)), texts(rows.regions), texts(rows.timezones), texts(rows.places),
+        who,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
-from smsgate.store.inbound_consents import open_questions, other_consents, write_consents
+from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
 from smsgate.store.inbound_orders import stamp_orders, write_orders
 from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
@@ -170,6 +170,8 @@ class StoredGroup:
         order_numbers: Sequence[tuple[int, str]],
         mentioning: Sequence[int],
         since: datetime,
+        *,
+        stopping: Sequence[MobileOriginated] = (),
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
@@ -199,6 +201,7 @@ class StoredGroup:
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
+        await read_writers(self._connection, self._hashes, context, stopping)
         named = await self._named(sorted(subscribers), order_numbers)
         mine: dict[int, list[int]] = defaultdict(list)
         for row in people if mentioning else ():

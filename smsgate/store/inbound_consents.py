@@ -10,12 +10,20 @@ from typing import Final
 import orjson
 
 from smsgate.campaigns.consent import ConsentState, Purpose
-from smsgate.flows.inbound_records import InboundWrites, Question
+from smsgate.flows.inbound_records import (
+    InboundContext,
+    InboundWrites,
+    MerchantCard,
+    Question,
+    SenderMerchant,
+)
 from smsgate.flows.records import MobileOriginated
+from smsgate.security.suppression import EVERYBODY, SuppressionHashes
 from smsgate.store.catalogue import load
 from smsgate.store.columns import columns
 from smsgate.store.connection import Connection
 from smsgate.store.consent_states import NewState, set_states
+from smsgate.store.suppression import noted_among
 
 _SQL: Final = load("inbound")
 
@@ -49,6 +57,25 @@ async def open_questions(
             )
         )
     return dict(found)
+
+
+async def read_writers(
+    connection: Connection,
+    hashes: SuppressionHashes,
+    context: InboundContext,
+    stopping: Sequence[MobileOriginated],
+) -> None:
+    """Read who writes, or wrote, from the numbers that got a STOP, and which STOPs are noted already."""
+    if not stopping:
+        return
+    for row in await connection.fetch(_SQL["sender_merchants"], list({mo.destination for mo in stopping})):
+        card = MerchantCard(**{name: row[name] for name in MerchantCard.__slots__})
+        found = context.sender_merchants.setdefault(row["sender"], [])
+        found.append(SenderMerchant(card, row["wrote"], row["active"]))
+    merchants = {each.card.merchant_id for found in context.sender_merchants.values() for each in found}
+    msisdns = {mo.msisdn for mo in stopping}
+    keys = [(merchant_id, msisdn) for merchant_id in (EVERYBODY, *merchants) for msisdn in msisdns]
+    context.stops_noted |= await noted_among(connection, hashes, keys)
 
 
 async def write_consents(connection: Connection, writes: InboundWrites) -> None:

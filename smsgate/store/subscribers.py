@@ -134,7 +134,7 @@ class PgSubscribers:
             evidence_at = draft.occurred_at
             if draft.order_id is not None:
                 evidence_at = await _sold_at(connection, merchant_id, draft, held["country"], now)
-            strangers = await stops_among(connection, self._hashes, [held["msisdn"]])
+            strangers = await stops_among(connection, self._hashes, merchant_id, [held["msisdn"]])
             stops = [each for each in (found["stopped_at"], *strangers.values()) if each is not None]
             decision = decide(
                 before, event, evidence_at=evidence_at, last_stop_at=max(stops, default=None),

@@ -7,7 +7,7 @@ a person who is being added while the number is being blocked is refused, or fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -101,34 +101,47 @@ async def note_stops(
     connection: Connection,
     hashes: SuppressionHashes,
     next_id: Callable[[], int],
-    stops: Mapping[int, datetime],
+    stops: Mapping[tuple[int, int], datetime],
 ) -> None:
     """
     Remember that numbers asked for silence from merchants who do not know them yet.
 
-    Who has come to know one of them since the caller looked is ended here. The caller holds the rows of
-    those it knows.
+    The keys are (merchant or EVERYBODY, number). Who has come to know one of them since the caller looked is
+    ended here. The caller holds the rows of those it knows.
     """
     if not stops:
         return
     await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
-    all_ = [hashes.of(EVERYBODY, msisdn) for msisdn in stops]
+    all_ = [hashes.of(*key) for key in stops]
     await connection.execute(_SQL["note_stops"], all_, list(stops.values()))
-    for msisdn, at in stops.items():
+    for (merchant_id, msisdn), at in stops.items():
         end = _End(msisdn, ConsentEvent.STOP, ConsentState.UNSUBSCRIBED, at)
-        for row in await connection.fetch(_SQL["wanting_of_number"], msisdn, at):
+        for row in await connection.fetch(_SQL["wanting_of_number"], msisdn, at, merchant_id):
             await _end(connection, next_id, row, end, "sms")
 
 
 async def stops_among(
-    connection: Connection, hashes: SuppressionHashes, msisdns: Sequence[int]
+    connection: Connection, hashes: SuppressionHashes, merchant_id: int, msisdns: Sequence[int]
 ) -> dict[int, datetime]:
-    """Return when those of the numbers that did asked for silence from whoever does not know them."""
+    """Return when those of the numbers that did asked for silence from this merchant, or whoever."""
     if not await connection.fetchval(_SQL["is_any_stop"]):
         return {}
-    whose = {hashes.of(EVERYBODY, msisdn): msisdn for msisdn in msisdns}
-    rows = await connection.fetch(_SQL["noted_stops"], list(whose))
-    return {whose[row["hash"]]: row["stopped_at"] for row in rows}
+    whose = {each: msisdn for msisdn in msisdns for each in hashes.both(merchant_id, msisdn)}
+    found: dict[int, datetime] = {}
+    for row in await connection.fetch(_SQL["noted_stops"], list(whose)):
+        msisdn, at = whose[row["hash"]], row["stopped_at"]
+        found[msisdn] = max(at, found.get(msisdn, at))
+    return found
+
+
+async def noted_among(
+    connection: Connection, hashes: SuppressionHashes, keys: Iterable[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Return for which of (merchant or EVERYBODY, number) a STOP is noted."""
+    if not await connection.fetchval(_SQL["is_any_stop"]):
+        return set()
+    whose = {hashes.of(*key): key for key in keys}
+    return {whose[row["hash"]] for row in await connection.fetch(_SQL["noted_stops"], list(whose))}
 
 
 class _End(NamedTuple):

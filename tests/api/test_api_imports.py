@@ -68,6 +68,7 @@ async def test_ndjson_rows_become_subscribers_with_their_consents(api: Api) -> N
     consents = (await merchant.get(f"/v1/consents?subscriber={found[0]['id']}")).body["data"]
     assert [(one["event"], one["wording_version"]) for one in consents] == [("import", "2026-01")]
     assert consents[0]["evidence"]["import"] == answer.body["id"]
+    assert consents[0]["who"] == consents[0]["evidence"]["key"] != ""
     assert (await merchant.get(f"/v1/imports/{answer.body['id']}")).body == answer.body
     assert (await merchant.get("/v1/imports")).body["data"] == [answer.body]
 

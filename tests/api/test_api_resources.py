@@ -210,9 +210,19 @@ async def test_a_consent_moves_the_state_and_is_listed(api: Api) -> None:
     granted = await merchant.post("/v1/consents", a_consent(subscriber, evidence={"ip": "192.0.2.1"}))
     assert granted.status == 201, granted
     assert granted.body["state_after"] == "subscribed"
+    assert granted.body["who"] == granted.body["evidence"]["key"]  # nobody else was named
+    assert granted.body["evidence"]["ip"] == "192.0.2.1"
     assert (await merchant.get(f"/v1/subscribers/{subscriber}")).body["offers_state"] == "subscribed"
     listed = await merchant.get(f"/v1/consents?subscriber={subscriber}")
     assert listed.body["data"] == [granted.body]
+
+
+async def test_who_took_a_consent_is_kept_beside_the_key_that_told_it(api: Api) -> None:
+    merchant = await api.merchant()
+    subscriber = await subscribed(merchant)
+    by_form = await merchant.post("/v1/consents", a_consent(subscriber, who="person", source="web form"))
+    assert (by_form.body["who"], by_form.body["evidence"]["who"]) == ("person", "person")
+    assert by_form.body["evidence"]["key"] not in {"", "person"}
 
 
 async def test_a_revocation_is_known_before_the_answer_and_outlives_older_grants(api: Api) -> None:

@@ -282,6 +282,7 @@ async def test_a_yes_to_the_double_opt_in_agrees_and_orders_nothing(database: Da
             assert await outcomes(world) == {"agreed": 1, "declined": 1}
             row = (await world.rows("SELECT * FROM consent_event WHERE event = 'yes'"))[0]
             assert (row["wording_version"], row["inbound_id"] is None) == ("w1", False)
+            assert row["evidence"] == '{"who": "phone"}'
             assert await world.value("SELECT count(*) FROM consent_question") == 1
             now = datetime.now(UTC)
             await ageing(world, now + timedelta(days=7, minutes=1)).step()

@@ -109,8 +109,8 @@ async def put(database: Database, rows: ImportRows) -> None:
     imports = PgImports(database, HASHES)
     await imports.start(MERCHANT, import_id, "subscribers", validate_only=False, now=NOW)
     await imports.put(
-        MERCHANT, import_id, rows, RowErrors(), reference="imp_x", id_base=IDS.block(2), validate_only=False,
-        now=NOW,
+        MERCHANT, import_id, rows, RowErrors(), reference="imp_x", who="key_x", id_base=IDS.block(2),
+        validate_only=False, now=NOW,
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ async def block_by_phone(database: Database) -> None:
 
 
 async def stop_by_phone(database: Database) -> None:
-    await said(database, InboundWrites(number_stops={STRANGER: NOW}))
+    await said(database, InboundWrites(number_stops={(0, STRANGER): NOW}))
 
 
 async def said(database: Database, writes: InboundWrites) -> None:
@@ -212,7 +212,7 @@ async def test_a_row_that_waits_for_a_strangers_stop_is_taken_only_if_it_is_newe
 ) -> None:
     await a_merchant(database)
     async with database.bulk_transaction() as connection:
-        await note_stops(connection, HASHES, IDS.next, {STRANGER: NOW, STRANGER + 1: NOW})
+        await note_stops(connection, HASHES, IDS.next, {(0, STRANGER): NOW, (0, STRANGER + 1): NOW})
         task = await waits(database, put(database, a_row(NOW + timedelta(days=days), STRANGER)))
     await task
     assert await value(database, "SELECT code FROM import_error") == code
@@ -221,8 +221,8 @@ async def test_a_row_that_waits_for_a_strangers_stop_is_taken_only_if_it_is_newe
 async def test_of_two_stops_of_a_stranger_the_later_one_counts(database: Database) -> None:
     for at in (NOW, NOW - timedelta(days=1)):
         async with database.bulk_transaction() as connection:
-            await note_stops(connection, HASHES, IDS.next, {STRANGER: at})
-            assert await stops_among(connection, HASHES, [STRANGER, STRANGER + 1]) == {STRANGER: NOW}
+            await note_stops(connection, HASHES, IDS.next, {(0, STRANGER): at})
+            assert await stops_among(connection, HASHES, 7, [STRANGER, STRANGER + 1]) == {STRANGER: NOW}
 
 
 async def test_a_person_who_is_being_erased_is_not_added_again(database: Database) -> None:

@@ -60,8 +60,9 @@ SELECT DISTINCT s.subscriber_id
 -- name: log
 -- scope: merchant
 INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
-                           occurred_at, recorded_at)
-SELECT $1, $2 + t.place - 1, t.subscriber_id, t.msisdn, t.purpose, $3, t.state, $9, $4, $4
+                           evidence, occurred_at, recorded_at)
+SELECT $1, $2 + t.place - 1, t.subscriber_id, t.msisdn, t.purpose, $3, t.state, $9,
+       jsonb_build_object('who', CASE $9 WHEN 'sms' THEN 'phone' ELSE $9 END), $4, $4
   FROM unnest($5::bigint[], $6::bigint[], $7::text[], $8::text[])
        WITH ORDINALITY AS t (subscriber_id, msisdn, purpose, state, place)
 

@@ -84,7 +84,7 @@ INSERT INTO consent_event (
     occurred_at, recorded_at
 )
 SELECT $1, $3 + n.place - 1, s.subscriber_id, s.msisdn, $4, $5, n.state, n.wording_version, $6,
-    jsonb_build_object('source', n.source, 'import', $7::text, 'row', n.row_no), n.occurred_at, $8
+    jsonb_build_object('source', n.source, 'import', $7::text, 'row', n.row_no, 'who', $23::text, 'key', $23::text), n.occurred_at, $8
 FROM n
 JOIN s ON s.msisdn = n.msisdn;
 

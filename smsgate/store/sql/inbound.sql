@@ -93,6 +93,17 @@ DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[]) AS t 
 -- scope: report
 SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE merchant_id = ANY($1::bigint[])
 
+-- name: sender_merchants
+-- scope: report
+-- Every merchant beside each number that got a STOP: few rows, and each a look into two small indexes.
+SELECT t.sender, m.merchant_id, m.slug, m.name, m.language, m.contact, m.timezone, m.state = 'active' AS active,
+       EXISTS (SELECT FROM offer_version v WHERE v.merchant_id = m.merchant_id AND v.sender = t.sender)
+       OR EXISTS (SELECT FROM offer_version v
+                   WHERE v.merchant_id = m.merchant_id AND v.sender_pool <> '{}' AND t.sender = ANY (v.sender_pool)) AS wrote
+  FROM unnest($1::text[]) AS t (sender)
+ CROSS JOIN merchant m
+ ORDER BY t.sender, m.merchant_id
+
 -- name: lock_offers
 -- scope: merchant
 -- No key of it changes: a campaign of the offer may begin meanwhile, which takes minutes if it is for millions.

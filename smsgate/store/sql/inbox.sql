@@ -11,7 +11,7 @@ SELECT i.inbound_id, i.msisdn, i.destination, i.text, i.subscriber_id, i.campaig
 FROM inbound_message i
 LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
 CROSS JOIN LATERAL (
-    SELECT i.outcome NOT IN ('disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused') AND EXISTS (
+    SELECT i.outcome NOT IN ('disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused', 'erasure_requested') AND EXISTS (
         SELECT FROM inbound_message y
         WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
             AND y.destination = i.destination
@@ -19,7 +19,7 @@ CROSS JOIN LATERAL (
     ) AS settled
 ) n
 WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN (
-        'asked', 'incomplete', 'repetition', 'disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused')
+        'asked', 'incomplete', 'repetition', 'disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused', 'erasure_requested')
     AND (i.label NOT IN ('help', 'start') OR i.outcome = 'start_refused') AND i.msisdn <> 0
     AND ($4::text IS NULL OR $4 = CASE WHEN d.inbound_id IS NOT NULL THEN 'decided' WHEN n.settled THEN 'settled'
         ELSE 'open' END)

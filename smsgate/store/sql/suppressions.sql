@@ -59,9 +59,9 @@ SELECT hash, stopped_at FROM number_stop WHERE hash = ANY ($1::bytea[])
 
 -- name: wanting_of_number
 -- scope: msisdn
--- People who were added, with a consent from before, since the STOP was read.
+-- People who were added, with a consent from before, since the STOP was read; $3: of one merchant, or 0.
 SELECT s.merchant_id, s.subscriber_id FROM subscriber s
- WHERE s.msisdn = $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND NOT EXISTS (
+ WHERE s.msisdn = $1 AND ($3::bigint = 0 OR s.merchant_id = $3) AND s.offers_state IN ('pending', 'subscribed', 'paused') AND NOT EXISTS (
        SELECT FROM consent_event c
         WHERE c.merchant_id = s.merchant_id AND c.subscriber_id = s.subscriber_id AND c.purpose = 'offers'
           AND c.occurred_at > $2)

@@ -14,6 +14,7 @@ from smsgate.campaigns.consent_commands import (
     DatedReach,
     StopCommand,
     StopReach,
+    asks_erasure,
     named_merchants,
     pause_days,
     reach_on,
@@ -178,3 +179,23 @@ def test_the_reach_of_a_stop_changes_on_its_day() -> None:
     assert reach_on(date(2026, 1, 1), reaches) is StopReach.OFFER
     assert reach_on(date(2027, 1, 30), reaches) is StopReach.OFFER
     assert reach_on(date(2027, 1, 31), reaches) is StopReach.ALL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Effacez mes données", "STOP et supprimez mes donnees svp", "delete my data",
+        "Please erase all my data!",
+        "radera mina uppgifter", "Bitte löschen Sie meine Daten", "borren mis datos", "cancelli i miei dati",
+        "apaguem os meus dados", "verwijder mijn gegevens", "slet mine oplysninger",
+        "slett opplysningene mine",
+        "poistakaa tietoni", "usuńcie moje dane", "verilerimi silin", "Удалите мои данные", "احذفوا بياناتي",
+    ],
+)  # fmt: skip
+def test_who_wants_to_be_erased_is_understood_in_every_language(text: str) -> None:
+    assert asks_erasure(text)
+
+
+@pytest.mark.parametrize("text", ["STOP", "mes données de livraison ont changé", "my data plan is used up"])
+def test_nobody_is_erased_for_another_text(text: str) -> None:
+    assert not asks_erasure(text)

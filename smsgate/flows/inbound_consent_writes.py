@@ -1,0 +1,129 @@
+"""What a change of consent by an MO writes: log, state, event, and what texts in memory must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, Decision, Purpose, decide
+from smsgate.flows.inbound_case import Case
+from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person
+from smsgate.security.public_ids import Kind
+
+
+class ConsentWrites(Case):
+    """Each person is one merchant's subscriber with the number that wrote."""
+
+    def _names(self, people: Iterable[Person]) -> Mapping[int, Sequence[str]]:
+        cards = (self._context.merchants[person.merchant_id] for person in people)
+        return {card.merchant_id: (card.name, card.slug) for card in cards}
+
+    def _language(self, person: Person) -> str:
+        return self._spoken(person.language, self._context.merchants[person.merchant_id].language)
+
+    def _end_questions(self, merchant_ids: AbstractSet[int]) -> None:
+        msisdn, waiting = self._mo.msisdn, self._context.questions
+        self._writes.questions_closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
+        for key in [key for key in waiting if key[0] == msisdn]:
+            waiting[key] = [asked for asked in waiting[key] if asked.merchant_id not in merchant_ids]
+
+    def _apply(
+        self,
+        person: Person,
+        event: ConsentEvent,
+        purposes: Iterable[Purpose],
+        *,
+        reason: str = "",
+        wording_version: str = "",
+        silent: bool = False,
+    ) -> list[Decision]:
+        """
+        Take one event for some purposes, in their order.
+
+        A STOP is noted for purposes too that nobody ever agreed to: what is written down later, of a consent
+        that is older, opens nothing.
+        """
+        decisions: list[Decision] = []
+        for purpose in sorted(purposes):
+            before = person.state_for(purpose)
+            decision = decide(before, event, evidence_at=self._mo.received_at)
+            decisions.append(decision)
+            if not decision.accepted:
+                continue
+            self._consent(
+                person,
+                purpose,
+                event,
+                decision.state,
+                reason=reason,
+                wording_version=wording_version,
+                silent=silent,
+            )
+            stopped = decision.state is not ConsentState.SUBSCRIBED
+            if stopped or purpose is Purpose.OFFERS:
+                self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
+            if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
+                self._end_questions({person.merchant_id})
+        return decisions
+
+    def _hold(self, person: Person, *, stopped: bool, marketing: bool = True) -> None:
+        """Let texts in memory know, once this is committed."""
+        change = ConsentChange(person.merchant_id, self._mo.msisdn, stopped, marketing)
+        self._writes.consent_changes.append(change)
+
+    def _consent(
+        self,
+        person: Person,
+        purpose: Purpose,
+        event: ConsentEvent,
+        state: ConsentState,
+        *,
+        until: datetime | None = None,
+        reason: str = "",
+        wording_version: str = "",
+        silent: bool = False,
+    ) -> None:
+        before = person.state_for(purpose)
+        if state is not before or event in {ConsentEvent.STOP, ConsentEvent.PAUSE}:
+            self._writes.consents.append(
+                ConsentRow(
+                    person.merchant_id,
+                    self._tools.ids.next(),
+                    person.subscriber_id,
+                    self._mo.msisdn,
+                    event.value,
+                    state.value,
+                    self._inbound_id,
+                    self._mo.received_at,
+                    purpose,
+                    until,
+                    wording_version,
+                    "sms" if self._decided is None else "human",
+                    {"who": "phone"}
+                    if self._decided is None
+                    else {**self._decided.by, "who": self._decided.by["decided_by"]},
+                    silent,
+                )
+            )
+        told_before = before is not ConsentState.NONE or purpose is Purpose.OFFERS
+        if state is not before and told_before:
+            granted = state is ConsentState.SUBSCRIBED
+            data: dict[str, object] = {
+                "msisdn": f"+{self._mo.msisdn}",
+                "purpose": purpose.value,
+                "source": "sms" if self._decided is None else "human",
+            }
+            if reason:
+                data["reason"] = reason
+            self._event(
+                person.merchant_id,
+                "consent.granted" if granted else "consent.revoked",
+                Kind.SUBSCRIBER,
+                person.subscriber_id,
+                data,
+            )
+        if purpose is Purpose.OFFERS:
+            person.offers_state = state
+        else:
+            person.others[purpose] = state

@@ -1,0 +1,177 @@
+"""A STOP: how far it reaches, who is told, and that it holds for who does not know the person yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from smsgate.campaigns.consent import DOUBT_MAX, ConsentEvent, ConsentState, Purpose
+from smsgate.campaigns.consent_commands import (
+    ALL_PURPOSES,
+    StopCommand,
+    StopReach,
+    asks_erasure,
+    reach_on,
+    stop_command,
+)
+from smsgate.campaigns.texts import topic_text
+from smsgate.flows.inbound_consent_writes import ConsentWrites
+from smsgate.flows.inbound_records import Person, SenderMerchant
+from smsgate.flows.test_mode import TEST_SUFFIX
+from smsgate.msisdn import is_simulated
+from smsgate.security.public_ids import Kind
+from smsgate.security.suppression import EVERYBODY
+
+# Merchants of a sender number who need not have written from it to be meant by a STOP; a number that more may
+# use stands for none of them before it sent something of theirs.
+SENDER_MERCHANTS_MAX: Final = 20
+# What a STOP still ends: one that finds any of it is never the carrier's repetition of an earlier one.
+_TO_END: Final = frozenset({ConsentState.SUBSCRIBED, ConsentState.PAUSED, ConsentState.PENDING})
+
+
+class StopCase(ConsentWrites):
+    """STOP, in all its reaches."""
+
+    def stop(self, *, repeated: bool) -> None:
+        """End messages of the merchants and purposes that the text names, or of all that may write here."""
+        everyone = self._context.people.get(self._mo.msisdn, [])
+        command = stop_command(self._mo.text, self._names(everyone))
+        people = self._reached(command, everyone)
+        if repeated and not any(
+            person.state_for(purpose) in _TO_END for person in people for purpose in command.purposes
+        ):
+            return
+        erasure = asks_erasure(self._mo.text)
+        told: list[Person] = []
+        for person in people:
+            decisions = self._apply(person, ConsentEvent.STOP, command.purposes, silent=command.everyone)
+            self._count(person.merchant_id, "stops")
+            self.record("erasure_requested" if erasure else "stopped", person=person)
+            if erasure:
+                self._ask_erasure(person)
+            if any(decision.tell for decision in decisions):
+                told.append(person)
+        if erasure and people and (told or self._may_answer()):
+            self._confirm(told or people, "erasure_asked")
+        elif told:
+            self._confirm_stop(told, command)
+        if command.merchant_ids is None and Purpose.OFFERS in command.purposes:
+            self._stop_strangers(command, people, known=bool(everyone))
+        elif not people:
+            self.record("nobody")
+        if Purpose.OFFERS in command.purposes:
+            self._close_offers({person.merchant_id for person in people}, plain=command.merchant_ids is None)
+
+    def _stop_strangers(self, command: StopCommand, people: Sequence[Person], *, known: bool) -> None:
+        """
+        Let the STOP hold for merchants of this sender number who do not know the person (yet).
+
+        Where nobody was ended, the person hears it from one of them, once.
+        """
+        msisdn, noted = self._mo.msisdn, self._context.stops_noted
+        reached = {person.merchant_id for person in people}
+        writers = [] if command.everyone else self._writers()
+        if command.everyone or not known:
+            keys = {(EVERYBODY, msisdn)}
+        else:
+            keys = {(each.card.merchant_id, msisdn) for each in writers} - {(id_, msisdn) for id_ in reached}
+        again = (EVERYBODY, msisdn) in noted or (bool(keys) and keys <= noted)
+        self._writes.number_stops.update(dict.fromkeys(keys, self._mo.received_at))
+        noted |= keys
+        if people:
+            return
+        speakers = [each.card for each in writers if each.active]
+        if not speakers:
+            self.record("nobody")
+            return
+        first = speakers[0]
+        self.record("stopped", merchant_id=first.merchant_id)
+        if not again:
+            shops = ", ".join(card.name for card in speakers)
+            self._tell_stranger(first, "stop_confirmation", shop=shops)
+
+    def _writers(self) -> list[SenderMerchant]:
+        """Return who writes from this sender number, or wrote: those whose offers it sent come first."""
+        if is_simulated(self._mo.msisdn) or self._mo.destination in self._context.takers:
+            return []
+        found = [
+            each
+            for each in self._context.sender_merchants.get(self._mo.destination, [])
+            if not each.card.slug.endswith(TEST_SUFFIX)
+        ]
+        wrote = [each for each in found if each.wrote]
+        may = [each for each in found if self._tools.may_use(self._mo.destination, each.card.slug)]
+        return wrote + [each for each in may if not each.wrote] if len(may) <= SENDER_MERCHANTS_MAX else wrote
+
+    def _ask_erasure(self, person: Person) -> None:
+        """A person of the merchant has to erase: the reply waits in the inbox, and an event tells of it."""
+        self._event(
+            person.merchant_id,
+            "erasure.requested",
+            Kind.SUBSCRIBER,
+            person.subscriber_id,
+            {
+                "msisdn": f"+{self._mo.msisdn}",
+                "inbound_message": self._tools.public_ids.encode(Kind.INBOUND_MESSAGE, self._inbound_id),
+            },
+        )
+
+    def _reached(self, command: StopCommand, everyone: Sequence[Person]) -> list[Person]:
+        if command.everyone:
+            return list(everyone)
+        if command.merchant_ids is not None:
+            return [person for person in everyone if person.merchant_id in command.merchant_ids]
+        reach = reach_on(self._mo.received_at.date(), self._tools.reaches)
+        if reach is StopReach.ALL:
+            return list(everyone)
+        if reach is StopReach.OFFER and self._open is not None:
+            mine = self._open.offer.merchant_id
+            return [person for person in self._people if person.merchant_id == mine]
+        writers = {
+            each.card.merchant_id
+            for each in self._context.sender_merchants.get(self._mo.destination, [])
+            if each.wrote
+        }
+        return [person for person in everyone if person in self._people or person.merchant_id in writers]
+
+    def _confirm_stop(self, told: Sequence[Person], command: StopCommand) -> None:
+        """One text, whoever is concerned: it names them."""
+        first = told[0]
+        if command.purposes == ALL_PURPOSES:
+            self._confirm(told, "stop_confirmation", order=self._last_order(first.merchant_id))
+        else:
+            self._confirm(
+                told, "stop_topic", topic=topic_text(sorted(command.purposes), self._language(first))
+            )
+
+    def _confirm(self, told: Sequence[Person], kind: str, **fields: str | int) -> None:
+        shops = ", ".join(self._context.merchants[person.merchant_id].name for person in told)
+        self._tell(told[0], kind, told[0].merchant_id, shop=shops, **fields)
+
+    def _close_offers(self, merchant_ids: set[int], *, plain: bool) -> None:
+        """No OK after a STOP orders anything, whatever sender number the offer came from."""
+        if plain and self._open is not None:
+            merchant_ids.add(self._open.offer.merchant_id)
+        msisdn, offers = self._mo.msisdn, self._context.open_offers
+        self._writes.closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
+        for key in [k for k, found in offers.items() if k[0] == msisdn]:
+            if offers[key].offer.merchant_id in merchant_ids:
+                del offers[key]
+
+    # ------------------------------------------------------------ what may be a STOP
+
+    def doubt(self) -> None:
+        """Hold marketing of whomever a STOP here would reach: nobody knows that the text was none."""
+        for person in self._people:
+            self._writes.doubts[person.merchant_id, person.subscriber_id] = self._mo.received_at + DOUBT_MAX
+            person.in_doubt = True
+            self._hold(person, stopped=True)
+
+    def understood(self) -> None:
+        """What the person says plainly ends a doubt about what was said before."""
+        for person in self._people:
+            if person.in_doubt:
+                self._writes.doubts[person.merchant_id, person.subscriber_id] = None
+                person.in_doubt = False
+                if person.offers_state is ConsentState.SUBSCRIBED:
+                    self._hold(person, stopped=False)

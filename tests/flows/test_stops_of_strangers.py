@@ -1,0 +1,111 @@
+"""A STOP of a number that nobody knows, and one to a sender number that changed hands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from smsgate.errors import DomainError
+from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
+from smsgate.ids import IdMaker
+from smsgate.links.profile_senders import SenderNumber
+from smsgate.store.pool import Database
+from smsgate.store.subscribers import PgSubscribers
+from tests.flows.inbound_world import an_open_offer, events, outcomes, say
+from tests.flows.test_consent_by_sms import HASHES, OTHER, a_second_merchant, state
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+
+STRANGER = 50
+
+
+async def test_a_strangers_stop_is_confirmed_once_and_outlives_what_is_known_later(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        before = datetime.now(UTC)
+        (told,) = await say(world, STRANGER, "STOP")
+        assert told.startswith("Boxman: c'est noté")
+        await say(world, STRANGER, "stop !!", answers=0)
+        assert await outcomes(world) == {"stopped": 2}
+        with pytest.raises(DomainError) as refused:
+            await comes_to_be_known(world, MERCHANT, before)
+        assert refused.value.code == "stop_is_newer"
+        await comes_to_be_known(world, MERCHANT, datetime.now(UTC))
+
+
+async def test_a_stop_to_a_number_that_changed_hands_ends_who_wrote_from_it_before(
+    database: Database,
+) -> None:
+    """Boxman's offer came from the number that is Disco Mania's now, who does not know the person."""
+    async with a_world(database, subscribers=3) as world:
+        await a_second_merchant(world)
+        await world.execute("DELETE FROM subscriber WHERE subscriber_id = 20001")
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        await world.execute("DELETE FROM open_offer")  # it ended long ago
+        world.profile_changes["senders"] = (SenderNumber(number=SENDER, receives=True, merchants=("disco",)),)
+        before = datetime.now(UTC)
+        async with world.gateway():
+            (told,) = await say(world, 1, "STOP")
+            assert told.startswith("Boxman: c'est noté")
+            assert await state(world, 1) == "unsubscribed"
+            with pytest.raises(DomainError) as refused:
+                await comes_to_be_known(world, OTHER, before, number=1)
+            assert refused.value.code == "stop_is_newer"
+
+
+async def test_a_stop_to_a_merchant_who_does_not_know_the_person_leaves_other_merchants_alone(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await a_second_merchant(world)
+        await world.execute("DELETE FROM subscriber WHERE subscriber_id = 20000")
+        world.profile_changes["senders"] = (SenderNumber(number=SENDER, receives=True, merchants=("disco",)),)
+        before = datetime.now(UTC)
+        async with world.gateway():
+            (told,) = await say(world, 0, "STOP")
+            assert told.startswith("Disco Mania: c'est noté")
+            await say(world, 0, "stop svp", answers=0)
+            assert await state(world, 0) == "subscribed"
+            with pytest.raises(DomainError) as refused:
+                await comes_to_be_known(world, OTHER, before, number=0)
+            assert refused.value.code == "stop_is_newer"
+
+
+async def test_who_asks_to_be_erased_is_stopped_told_so_and_shown_to_the_merchant(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        (told,) = await say(world, 1, "Effacez mes données svp")
+        assert "effacement" in told
+        assert await state(world, 1) == "unsubscribed"
+        (asked,) = await events(world, "erasure.requested")
+        assert asked["msisdn"] == f"+{FIRST_MSISDN + 1}"
+        assert asked["inbound_message"].startswith("inb_")
+        await say(world, 2, "STOP")
+        (told,) = await say(world, 2, "delete my data")
+        assert "effacement" in told
+        assert await outcomes(world) == {"erasure_requested": 2, "stopped": 1}
+        await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+
+
+async def comes_to_be_known(
+    world: World, merchant_id: int, agreed_at: datetime, *, number: int = STRANGER
+) -> None:
+    """Let a merchant bring a person with a consent of that time."""
+    ids = IdMaker(43, lambda: int(datetime.now(UTC).timestamp() * 1000))
+    people, now = PgSubscribers(world.database, HASHES), datetime.now(UTC)
+    known = await world.value(
+        "SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2",
+        merchant_id,
+        FIRST_MSISDN + number,
+    )
+    if known is None:
+        new = SubscriberDraft(ids.next(), FIRST_MSISDN + number, None, "fr", "FR", (), {})
+        known = (await people.add(merchant_id, new, now)).subscriber_id
+    draft = ConsentDraft(
+        ids.next(), known, "offers", granted=True, wording_version="w1", source="web", evidence={},
+        occurred_at=agreed_at, event_id=ids.next(), event_subject="sub_x", event_data={},
+        question=None,
+    )  # fmt: skip
+    await people.consent(merchant_id, draft, now)
