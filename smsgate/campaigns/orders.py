@@ -342,12 +342,12 @@ def judge_acceptance(
     than there is, or than one may order, is asked about: `orderable` pieces. Stock is only looked at here:
     the transaction that writes the order takes it, under the offer's lock.
     """
+    if ordered_before and not quantity_stated:
+        return Outcome.REPEATED  # about that order, whatever became of the offer since
     if not in_time(received_at, expires_at):
         return Outcome.LATE
     if not open_offer:
         return Outcome.CLOSED
-    if ordered_before and not quantity_stated:
-        return Outcome.REPEATED
     if stock_left == 0:
         return Outcome.SOLD_OUT
     if quantity > orderable(quantity_max, stock_left):

@@ -84,7 +84,9 @@ class OrderCase(WishCase):
     def _refuse(self, found: OpenOffer, outcome: Outcome, standing: list[PlacedOrder]) -> None:
         """Nothing is ordered; the customer hears why, the shop what it lost."""
         acceptance, offer = ACCEPTANCES[outcome], found.offer
-        if outcome is Outcome.REPEATED:
+        if outcome is Outcome.REPEATED and self._state_text(found) != "unclear":
+            self._tell_order(found, standing[-1], "order_stands")  # there is nothing to order one more of
+        elif outcome is Outcome.REPEATED:
             self._tell_about(found, acceptance.tell, item=offer.item, order=standing[-1].number)
         else:
             self._tell_about(found, acceptance.tell, item=offer.item)

@@ -198,6 +198,27 @@ def test_whoever_has_ordered_hears_of_the_order_and_never_that_nothing_is_ordere
         )
 
 
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({}, "already_ordered"),
+        ({"stock": 0}, "order_stands"),
+        ({"live": False}, "order_stands"),
+        ({"offer": replace(OFFER, expires_at=START - timedelta(hours=1))}, "order_stands"),
+    ],
+)
+def test_a_second_ok_hears_of_its_order_also_when_the_offer_is_over(
+    change: dict[str, object], kind: str
+) -> None:
+    """Not "nothing was ordered", nor how to order one more of what is gone."""
+    shelf = ordered()
+    for name, value in change.items():
+        setattr(shelf, name, value)
+    row, told = say(shelf, "ok merci")
+    assert (row.outcome, told) == ("repeated", [kind])
+    assert types(shelf) == []
+
+
 def test_whoever_is_asked_for_a_second_yes_is_asked_again() -> None:
     shelf = Shelf()
     assert say(shelf, "OK 3")[1] == ["confirm_question"]
