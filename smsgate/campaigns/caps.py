@@ -67,6 +67,12 @@ class Contact(NamedTuple):
 
 
 NO_CAPS: Final = CapLimits()
+# What holds where the operator says nothing. No law sets a number. Of one merchant two a day: products of the
+# field keep 8 to 12 hours between messages (Attentive, Smart Sending). The rest is our choice: the same two a
+# day of all merchants, and one a day over a week; of one merchant four a week.
+SAFE_CAPS: Final = CapLimits(
+    person_per_day_max=2, person_per_week_max=7, merchant_per_day_max=2, merchant_per_week_max=4
+)
 
 
 def capped_until(

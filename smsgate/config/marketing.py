@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from smsgate.campaigns.caps import CapLimits
+from smsgate.campaigns.caps import SAFE_CAPS, CapLimits
 from smsgate.campaigns.hours import hours_rules
 from smsgate.flows.gates import Gates
 
@@ -35,20 +35,34 @@ class HoursSettings(BaseModel):
         return waived
 
 
-def _cap(description: str) -> Any:
-    return Field(strict=True, default=0, ge=0, le=MESSAGES_MAX, description=description)
+def _cap(description: str, default: int) -> Any:
+    return Field(strict=True, default=default, ge=0, le=MESSAGES_MAX, description=description)
 
 
 class CapSettings(BaseModel):
     model_config = _TABLE
 
-    person_per_day_max: int = _cap("messages in 24 hours, all merchants; 0: no cap")
-    person_per_week_max: int = _cap("messages in 7 days, all merchants; 0: no cap")
-    merchant_per_day_max: int = _cap("messages in 24 hours of one merchant; 0: no cap")
-    merchant_per_week_max: int = _cap("messages in 7 days of one merchant; 0: no cap")
+    person_per_day_max: int = _cap(
+        "messages in 24 hours, all merchants; 0: no cap", SAFE_CAPS.person_per_day_max
+    )
+    person_per_week_max: int = _cap(
+        "messages in 7 days, all merchants; 0: no cap", SAFE_CAPS.person_per_week_max
+    )
+    merchant_per_day_max: int = _cap(
+        "messages in 24 hours of one merchant; 0: no cap", SAFE_CAPS.merchant_per_day_max
+    )
+    merchant_per_week_max: int = _cap(
+        "messages in 7 days of one merchant; 0: no cap", SAFE_CAPS.merchant_per_week_max
+    )
 
     def limits(self) -> CapLimits:
         return CapLimits(**self.model_dump())
+
+
+# For simulators, where nobody is bothered.
+UNCAPPED: Final = CapSettings(
+    person_per_day_max=0, person_per_week_max=0, merchant_per_day_max=0, merchant_per_week_max=0
+)
 
 
 def gates_of(hours: HoursSettings, caps: CapSettings) -> Gates:

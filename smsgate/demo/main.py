@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
-from smsgate.config.marketing import HoursSettings
+from smsgate.config.marketing import UNCAPPED, HoursSettings
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
 from smsgate.demo.books import read_books
@@ -202,6 +202,7 @@ def demo_settings(options: DemoOptions, simulator: Simulator) -> Settings:
     )
     return Settings(
         hours=HoursSettings(enforce=False),
+        caps=UNCAPPED,
         node=NodeSettings(state_dir=options.state_dir),
         database=DatabaseSettings(),
         http=HttpSettings(port=free_port(options.port)),

@@ -32,7 +32,7 @@ from smsgate.config import (
     Settings,
     WebhookSettings,
 )
-from smsgate.config.marketing import HoursSettings
+from smsgate.config.marketing import UNCAPPED, HoursSettings
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
 from smsgate.demo.books import read_books
@@ -415,6 +415,7 @@ async def an_empty_town(
         )
         settings = Settings(
             hours=HoursSettings(enforce=False),
+            caps=UNCAPPED,
             node=NodeSettings(state_dir=ground.state_dir),
             database=DatabaseSettings(dsn=SecretStr(dsn or ground.dsn)),
             http=HttpSettings(port=0, **{"requests_per_s": 10_000, **(http or {})}),

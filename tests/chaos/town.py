@@ -55,6 +55,11 @@ form = "json"
 disk_floor_mib = {disk_floor_mib}
 [hours]
 enforce = false
+[caps]
+person_per_day_max = 0
+person_per_week_max = 0
+merchant_per_day_max = 0
+merchant_per_week_max = 0
 [sending]
 in_doubt_max = {in_doubt_max}
 poll_s = 0.1

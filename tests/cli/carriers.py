@@ -24,6 +24,11 @@ port = {http_port}
 
 [hours]
 enforce = false
+[caps]
+person_per_day_max = 0
+person_per_week_max = 0
+merchant_per_day_max = 0
+merchant_per_week_max = 0
 
 [[carriers]]
 name = "sim"

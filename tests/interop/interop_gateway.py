@@ -136,7 +136,8 @@ class Gateway:
         return "\n".join(
             (
                 f"[node]\nstate_dir = {json.dumps(str(self.state_dir))}",
-                '[hours]\nenforce = false\n[http]\nport = 0\n[log]\nform = "json"',
+                "[hours]\nenforce = false\n[caps]\nperson_per_day_max = 0\nperson_per_week_max = 0",
+                'merchant_per_day_max = 0\nmerchant_per_week_max = 0\n[http]\nport = 0\n[log]\nform = "json"',
                 tables,
                 "[[carriers]]",
                 *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from smsgate.clock import SystemClock
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, SendingSettings, Settings
-from smsgate.config.marketing import HoursSettings
+from smsgate.config.marketing import UNCAPPED, HoursSettings
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import add_operator_key
 from smsgate.demo.scene import Api, import_subscribers, join, phone_numbers
@@ -36,6 +36,7 @@ class QuirkGround:
 def _settings(dsn: str, state_dir: Path, **parts: Any) -> Settings:
     return Settings(
         hours=HoursSettings(enforce=False),
+        caps=UNCAPPED,
         node=NodeSettings(state_dir=state_dir),
         database=DatabaseSettings(dsn=SecretStr(dsn)),
         http=HttpSettings(port=0, requests_per_s=10_000),

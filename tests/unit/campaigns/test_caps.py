@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.campaigns.caps import DAY, NO_CAPS, WEEK, CapLimits, Contact, capped_until
+from smsgate.campaigns.caps import DAY, NO_CAPS, SAFE_CAPS, WEEK, CapLimits, Contact, capped_until
+from smsgate.config.marketing import CapSettings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MERCHANT, OTHER = 7, 8
@@ -13,6 +14,13 @@ MERCHANT, OTHER = 7, 8
 
 def ago(merchant_id: int, hours: float) -> Contact:
     return Contact(merchant_id, NOW - timedelta(hours=hours))
+
+
+def test_what_holds_by_default_is_a_cap_of_each_kind_and_no_merchant_gets_more_than_all() -> None:
+    assert len(SAFE_CAPS.caps()) == 4
+    assert CapSettings().limits() == SAFE_CAPS
+    assert SAFE_CAPS.merchant_per_day_max <= SAFE_CAPS.person_per_day_max
+    assert SAFE_CAPS.merchant_per_week_max <= SAFE_CAPS.person_per_week_max
 
 
 def test_no_cap_holds_nothing() -> None:
