@@ -73,12 +73,43 @@ FROM charge
 CROSS JOIN (VALUES (1, 'unbilled', 1), (2, 'revenue', -1), (3, 'cost', 1), (4, 'carrier_accrual', -1)) AS l
 (line, account, sign)
 """
+# Every merchant has a cap, and each thousand of its messages were one lease; no two ids are neighbours.
+LEASES: Final = """
+INSERT INTO budget_charge (merchant_id, lease_id, month, prepaid, message_ids, spent_micros, day)
+SELECT merchant_id, lease, '2026-10-01', false, range_agg(int8range(message_id, message_id, '[]')),
+    sum(sell_micros), '2026-10-14'
+FROM (
+    SELECT *, 1 + (row_number() OVER (PARTITION BY merchant_id ORDER BY message_id)) / 1000 AS lease FROM sent
+) s
+GROUP BY merchant_id, lease
+"""
+SPENT: Final = """
+INSERT INTO budget_spent (merchant_id, month, prepaid, spent_micros)
+SELECT merchant_id, month, prepaid, sum(spent_micros) FROM budget_charge
+GROUP BY merchant_id, month, prepaid
+"""
+BUDGETS: Final = """
+INSERT INTO budget (merchant_id, currency, prepaid, month_cap_micros, month, month_ends_at,
+                    month_spent_micros, began_at, day, day_spent_micros)
+SELECT merchant_id, 'EUR', false, 9000000000000, month, '2026-11-01Z', spent_micros, '2026-10-01Z',
+    '2026-10-14', spent_micros
+FROM budget_spent
+"""
 
 
 async def write_day(
-    database: Database, rows: int, *, merchants: int = MERCHANTS, messages: bool = False
+    database: Database,
+    rows: int,
+    *,
+    merchants: int = MERCHANTS,
+    messages: bool = False,
+    budgets: bool = False,
 ) -> None:
-    """Write `rows` accepted messages of one day with their ledger; `messages`: what exports join, too."""
+    """
+    Write `rows` accepted messages of one day with their ledger.
+
+    `messages`: what exports join, too. `budgets`: every merchant has one, and every message a lease.
+    """
     async with database.control() as connection:
         await make_ahead(connection, DAY, 1)
         text = PRICES.replace("$networks", str(NETWORKS)).replace("$merchants", str(merchants))
@@ -101,4 +132,6 @@ async def write_day(
             "FROM ledger_entry "
             "WHERE account = 'revenue' GROUP BY 1, 2"
         )
-        await connection.execute("VACUUM (ANALYZE) sent, message, receipt, ledger_entry")
+        for sql in (LEASES, SPENT, BUDGETS) if budgets else ():
+            await connection.execute(sql)
+        await connection.execute("VACUUM (ANALYZE) sent, message, receipt, ledger_entry, budget_charge")

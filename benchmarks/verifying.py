@@ -2,7 +2,7 @@
 `smsgate billing verify` over a day of messages, in a throw-away database: CPU of PostgreSQL and of this
 process.
 
-    python -m benchmarks.verifying [--rows N]
+    python -m benchmarks.verifying [--rows N] [--budgets]
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from smsgate.store.pool import Database
 from smsgate.store.verify import PgVerify
 
 
-async def run(rows: int) -> dict[str, Any]:
+async def run(rows: int, budgets: bool) -> dict[str, Any]:
     async with throw_away_database() as server, await Database.open(server) as database:
-        await write_day(database, rows)
+        await write_day(database, rows, budgets=budgets)
         meter = Meter(server.data_dir, partial(wal_octets, database))
         before = await meter.read()
         proof = await verify(PgVerify(database))
@@ -46,9 +46,10 @@ async def run(rows: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--budgets", action="store_true", help="every message was leased")
     arguments = parser.parse_args()
     silence_logs()
-    print(json.dumps(asyncio.run(run(arguments.rows))))
+    print(json.dumps(asyncio.run(run(arguments.rows, arguments.budgets))))
 
 
 if __name__ == "__main__":

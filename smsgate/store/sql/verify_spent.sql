@@ -19,25 +19,38 @@ WHERE told <> charged;
 
 -- name: charges
 -- scope: report
-SELECT 'I14' AS invariant, count(*) AS wrong,
-    (array_agg(format('lease %1$s of merchant %2$s: %3$s micros are spent, the rows of its messages have %4$s', lease_id, merchant_id,
-                      spent_micros, charged) ORDER BY merchant_id, lease_id))[1] AS first
-FROM (
-    SELECT c.merchant_id, c.lease_id, c.spent_micros, (
-        SELECT coalesce(sum(s.sell_micros), 0)
-        FROM unnest(c.message_ids) AS n (ids)
-        JOIN sent s ON s.merchant_id = c.merchant_id AND s.message_id >= lower(n.ids) AND s.message_id < upper(n.ids)
-        LEFT JOIN price_item i ON i.item_id = s.sell_item_id
-        WHERE s.status = 0 AND (i.basis IS DISTINCT FROM 'delivered' OR 2 = (
+-- Set-wise: each row of a merchant finds its lease by binary search in the ranges of all of them, which `twice` proves apart.
+WITH ranges AS MATERIALIZED (
+    SELECT c.merchant_id, array_agg(lower(r) ORDER BY lower(r)) AS firsts, array_agg(upper(r) ORDER BY lower(r)) AS ends,
+        array_agg(c.lease_id ORDER BY lower(r)) AS leases
+    FROM budget_charge c CROSS JOIN LATERAL unnest(c.message_ids) AS r
+    WHERE c.lease_id <> 0 AND lower(c.message_ids) >= $1
+    GROUP BY c.merchant_id
+), rows AS (
+    SELECT s.merchant_id, n.leases[n.place] AS lease_id, sum(s.sell_micros) AS charged
+    FROM sent s
+    JOIN ranges g ON g.merchant_id = s.merchant_id
+    CROSS JOIN LATERAL (SELECT width_bucket(s.message_id, g.firsts) AS place, g.ends, g.leases OFFSET 0) n
+    LEFT JOIN price_item i ON i.item_id = s.sell_item_id
+    WHERE s.message_id >= $1 AND s.status = 0 AND n.place > 0 AND s.message_id < n.ends[n.place]
+        AND (i.basis IS DISTINCT FROM 'delivered' OR 2 = (
             SELECT r.state FROM receipt r
             WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
                 AND r.state = ANY ($2::smallint[])
             ORDER BY r.received_at, r.state LIMIT 1))
-    ) AS charged
-    FROM budget_charge c
-    WHERE c.lease_id <> 0 AND lower(c.message_ids) >= $1
-) x
-WHERE spent_micros <> charged;
+    GROUP BY 1, 2
+)
+SELECT 'I14' AS invariant, count(*) AS wrong,
+    (array_agg(format('lease %1$s of merchant %2$s: %3$s micros are spent, the rows of its messages have %4$s', lease_id, merchant_id,
+                      spent, coalesce(charged, 0)) ORDER BY merchant_id, lease_id))[1] AS first
+FROM (
+    SELECT merchant_id, lease_id, sum(spent_micros) AS spent
+    FROM budget_charge
+    WHERE lease_id <> 0 AND lower(message_ids) >= $1
+    GROUP BY merchant_id, lease_id
+) c
+LEFT JOIN rows USING (merchant_id, lease_id)
+WHERE spent <> coalesce(charged, 0);
 
 -- name: twice
 -- scope: report
