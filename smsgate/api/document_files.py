@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, NamedTuple
 
 from smsgate.api.context import ApiContext
@@ -61,7 +60,7 @@ def _route(path: str, name: str, title: str, form: str, *doc_types: DocumentType
 
     async def download(call: Call) -> Answer:
         document = await document_of(call, *doc_types)
-        octets = await asyncio.to_thread(invoicing_in(call.context).render, document.invoice, form)
+        octets = await invoicing_in(call.context).files.make(document, form)
         file_name = f"{document.row.number.replace('/', '-')}.{told.extension}"
         headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
         return Text(octets, told.media_type, headers)

@@ -19,7 +19,7 @@ from smsgate.cli.files import write_whole
 from smsgate.cli.output import JsonOption, say, show, show_table
 from smsgate.cli.sessions import ConfigOption, all_rows, merchant_of, with_settings
 from smsgate.config import load_settings
-from smsgate.daemon.invoicing import invoicing_of
+from smsgate.daemon.invoicing import document_files_of, invoicing_of
 from smsgate.daemon.services import Services
 from smsgate.errors import Invalid
 from smsgate.flows.billing_records import Closed, DocumentRow
@@ -61,6 +61,7 @@ REVERSE_EPILOG: Final = examples(
     'smsgate billing reverse boxman msg_4SM5xMC6jN0nK0nRvRX2rZ --reason "sent twice by our fault"'
 )
 
+KEPT_AS: Final = {Form.CII: "xml"}  # others have one name over HTTP and here
 NUMBER_FORM: Final = re.compile(rf".+-[0-9]{{{NUMBER_DIGITS}}}")  # all else is a slug
 
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="What stands on it, such as F-2026-000042.")]
@@ -105,11 +106,15 @@ def invoice(
     as_json: JsonOption = False,
 ) -> None:
     settings = load_settings(config)
+    made: list[bytes] = []
 
     async def work(services: Services) -> StoredDocument | Sequence[DocumentRow]:
         documents = invoicing_of(settings, services).documents
         if NUMBER_FORM.fullmatch(which):
-            return await documents.by_number(which)
+            document = await documents.by_number(which)
+            if form is not None and form is not Form.JSON:
+                made.append(await document_files_of(services).make(document, KEPT_AS.get(form, form.value)))
+            return document
         row = await merchant_of(services, which)
         return await all_rows(
             lambda ask: documents.page(row.merchant_id, ask), lambda document: document.document_id
@@ -119,7 +124,7 @@ def invoice(
     if not isinstance(found, StoredDocument):
         show_documents(found, as_json)
     elif form is not None:
-        octets = rendered(found.invoice, form)
+        octets = made[0] if made else rendered(found.invoice, form)
         if output is None:
             sys.stdout.buffer.write(octets)
             sys.stdout.flush()

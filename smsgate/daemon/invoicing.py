@@ -10,6 +10,7 @@ from smsgate.config import Settings
 from smsgate.daemon.services import Services
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
+from smsgate.flows.document_files import DocumentFiles
 from smsgate.flows.documents import Documents
 from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
@@ -23,6 +24,7 @@ from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
+from smsgate.store.document_files import PgDocumentFiles
 from smsgate.store.fec import PgFec
 from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
@@ -46,8 +48,12 @@ def invoicing_of(settings: Settings, services: Services) -> Invoicing:
         fec=Fec(PgFec(services.database), seller),
         e_reporting=EReporting(PgFec(services.database), seller),
         payouts=Payouts(PgPayouts(services.database), seller, clock, next_id),
-        render=_render,
+        files=document_files_of(services),
     )
+
+
+def document_files_of(services: Services) -> DocumentFiles:
+    return DocumentFiles(PgDocumentFiles(services.database), _render, services.clock)
 
 
 def prepaying_of(settings: Settings, services: Services) -> Prepaying:

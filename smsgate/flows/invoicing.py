@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from smsgate.billing.invoices import Invoice
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
+from smsgate.flows.document_files import DocumentFiles
 from smsgate.flows.documents import Documents
 from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
@@ -18,8 +17,6 @@ from smsgate.flows.payouts import Payouts
 
 @dataclass(frozen=True, slots=True)
 class Invoicing:
-    """`render` makes "pdf", "xml" (CII), "ubl" or "peppol" of a document; it computes for a while."""
-
     closing: Closing
     forecasting: Forecasting
     documents: Documents
@@ -28,4 +25,4 @@ class Invoicing:
     fec: Fec
     e_reporting: EReporting
     payouts: Payouts
-    render: Callable[[Invoice, str], bytes]
+    files: DocumentFiles

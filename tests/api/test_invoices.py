@@ -9,6 +9,7 @@ import pytest
 
 from smsgate.flows.closing import Closing
 from smsgate.flows.commitments import Commitments
+from smsgate.flows.document_files import DocumentFiles
 from smsgate.flows.documents import Documents
 from smsgate.flows.ereporting import EReporting
 from smsgate.flows.fec import Fec
@@ -19,6 +20,7 @@ from smsgate.flows.payouts import Payouts
 from smsgate.security.public_ids import Kind
 from smsgate.store.closing import PgClosing
 from smsgate.store.commitments import PgCommitments
+from smsgate.store.document_files import PgDocumentFiles
 from smsgate.store.fec import PgFec
 from smsgate.store.forecasting import PgForecasts
 from smsgate.store.issued import PgDocuments
@@ -47,7 +49,11 @@ def with_invoicing(api: Api, database: Database, books: Books) -> None:
         Fec(PgFec(database), SELLER),
         EReporting(PgFec(database), SELLER),
         Payouts(PgPayouts(database), SELLER, books.clock, next_id),
-        lambda invoice, form: f"{form} of {invoice.number}".encode(),
+        DocumentFiles(
+            PgDocumentFiles(database),
+            lambda invoice, form: f"{form} of {invoice.number}".encode(),
+            books.clock,
+        ),
     )
 
 

@@ -24,7 +24,7 @@ GRANT SELECT ON
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
     consent_question, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
-    billing_period, document, document_line, document_advance, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -52,11 +52,11 @@ GRANT SELECT ON
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
     esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, number_stop, billing_profile,
-    billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_series
+    billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_file, document_series
     TO sg_bulk;
 
 -- A cut is moved by nobody, a document and a minimum changed by nobody; closed_at is what a close still has to say.
-GRANT INSERT ON billing_period, document, document_line, document_advance, charge_reversal, billing_commitment TO sg_bulk;
+GRANT INSERT ON billing_period, document, document_line, document_advance, document_file, charge_reversal, billing_commitment TO sg_bulk;
 GRANT UPDATE (closed_at, ledger_sha256) ON billing_period TO sg_bulk;
 GRANT INSERT, UPDATE ON document_series, billing_profile, billing_vat TO sg_bulk;
 
@@ -125,5 +125,5 @@ GRANT SELECT ON
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
     consent_state, billing_profile, billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line,
-    document_advance, document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    document_advance, document_file, document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_report;
