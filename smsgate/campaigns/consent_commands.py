@@ -147,6 +147,11 @@ def wants_less(text: str) -> bool:
     )
 
 
+def may_start(text: str) -> bool:
+    """Return whether a text begins with a word that asks for messages; the reading decides."""
+    return bool(words := _words(text)) and words[0] in _table()["start"]
+
+
 def asks_erasure(text: str) -> bool:
     """Return whether a text asks to erase what is kept of the person; it is a STOP too (GDPR art. 17)."""
     flat = f" {' '.join(_words(text))} "

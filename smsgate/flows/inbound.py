@@ -19,6 +19,7 @@ import structlog
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.blocks import block_case
+from smsgate.campaigns.consent_commands import may_start
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.campaigns.reply_words import vocabulary
@@ -283,7 +284,7 @@ class Intake:
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
         mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
-        stopping = [each.mo for each in said if each.reading is not None]
+        stopping = [each.mo for each in said if each.reading is not None or may_start(each.mo.text)]
         context = await group.context(
             [each.mo for each in said], numbers, sorted(mentioning), since, stopping=stopping
         )

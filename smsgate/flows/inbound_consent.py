@@ -23,6 +23,7 @@ from smsgate.campaigns.texts import often_text, topic_text
 from smsgate.flows.inbound_records import Person, Question
 from smsgate.flows.inbound_stops import StopCase
 
+STRANGER_ASKS_IN: Final = "A number that you do not know asks for messages: bring its consent, or leave it."
 PAUSED: Final = frozenset({Purpose.OFFERS, Purpose.LOCATION})  # what a PAUSE silences (commerce.md 4.1)
 
 
@@ -89,7 +90,18 @@ class ConsentCase(StopCase):
             if decision.tell and (decision.state is not changed or self._may_answer()):
                 self._welcome(person, Purpose.OFFERS)
         if not people:
+            self._refuse_stranger()
+
+    def _refuse_stranger(self) -> None:
+        """Who is not known, or was erased, hears why nothing begins: no wording was agreed to."""
+        speakers = [each.card for each in self._writers() if each.active]
+        if not speakers:
             self.record("nobody")
+            return
+        first = speakers[0]
+        self.record("start_refused", merchant_id=first.merchant_id, reason=STRANGER_ASKS_IN)
+        if self._may_answer():
+            self._tell_stranger(first, "start_refused", contact=first.contact or first.name)
 
     def _offer_choice(self, people: Sequence[Person]) -> None:
         first = people[0]

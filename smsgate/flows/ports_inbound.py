@@ -45,7 +45,8 @@ class InboundGroup(Protocol):
         """
         Read and lock what these MOs may concern.
 
-        `stopping` are those that are STOPs: of them, too, who writes from the number that was answered.
+        `stopping` are those that are STOPs, or may be a START: of them also who writes from the number that
+        was answered.
 
         (msisdn, number) are orders that their texts may name; who is `mentioning` an order may mean any of
         theirs since then.

@@ -74,6 +74,14 @@ async def test_a_stop_to_a_merchant_who_does_not_know_the_person_leaves_other_me
             assert refused.value.code == "stop_is_newer"
 
 
+async def test_a_start_of_a_number_that_nobody_knows_is_told_why_it_does_nothing(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        (told,) = await say(world, STRANGER, "START")
+        assert "inscription" in told
+        assert await outcomes(world) == {"start_refused": 1}
+        assert await world.value("SELECT count(*) FROM consent_event") == 0
+
+
 async def test_who_asks_to_be_erased_is_stopped_told_so_and_shown_to_the_merchant(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
         (told,) = await say(world, 1, "Effacez mes données svp")
