@@ -41,6 +41,7 @@ WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
 # Claims and texts are transactions of milliseconds; a request of the API must not wait much longer.
 CROSSING_S: Final = 10.0
 CROSSING_POLL_S: Final = 0.02
+NO_MERCHANT: Final = 0  # of replies that concern none
 BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
 
 
@@ -123,7 +124,13 @@ class PgPrivacy:
             await self._remember(connection, merchant_id, request)
             own = await connection.fetchval(_SQL["own_transaction"])
         await self._erase_what_crossed(merchant_id, msisdn, own, now)
+        await self._erase_of_nobody(msisdn)
         return request, msisdn
+
+    async def _erase_of_nobody(self, msisdn: int) -> None:
+        """Remove the texts that concerned no merchant, such as those before anybody knew the number."""
+        async with self._as_owner(NO_MERCHANT) as connection:
+            await connection.fetch(_SQL["erase_inbound"], NO_MERCHANT, msisdn)
 
     async def _erase_what_crossed(self, merchant_id: int, msisdn: int, own: str, now: datetime) -> None:
         """Remove what a claim wrote that had chosen the person before, and was not committed yet."""

@@ -363,6 +363,23 @@ async def test_the_operator_blocks_a_number_for_every_merchant(shop: Shop) -> No
     assert [each["suppressed"] for each in checked.body["data"]] == [True, False]
 
 
+async def test_an_erasure_takes_texts_along_that_concerned_no_merchant(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    for msisdn in (MSISDN, OTHER):
+        await shop.execute(
+            "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, "
+            "raw, data_coding, label, outcome, reason, rules_version, received_at) "
+            "VALUES (0, $1, 1, $2, '36111', 'call me at home', 'x', 0, 'unclear', 'nobody', '', '', $3)",
+            shop.next_id(), msisdn, shop.clock.now(),
+        )  # fmt: skip
+    await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+    assert await tables_that_know(database, MSISDN) == {}
+    rows = await shop.fetch("SELECT msisdn, text, raw FROM inbound_message ORDER BY msisdn")
+    assert [tuple(row) for row in rows] == [(0, "", b""), (OTHER, "call me at home", b"x")]
+
+
 WHY = {"decided_by": "Anne", "reason": "it was a joke, the person called"}
 
 
