@@ -22,18 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.charged_rows import DAY, MONTH, write_day
-from smsgate.billing.networks import NetworkTable
 from smsgate.billing.periods import Month
-from smsgate.clock import SystemClock
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
-from smsgate.flows.pricing import Pricing
 from smsgate.invoicing.tables import ParquetRows
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
-from smsgate.store.portability import PgPortability
-from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
 
 WRITERS = {"csv": CsvRows, "parquet": ParquetRows}
@@ -63,13 +58,7 @@ class Watched:
 async def run(server: EmbeddedPostgres, path: Path, rows: int, form: str) -> dict[str, Any]:
     async with await Database.open(server) as database:
         await write_day(database, rows, merchants=1, messages=True)
-        exporting = Exporting(
-            PgUsageRecords(database),
-            PgPortability(database),
-            Pricing(PgPriceData(database), SystemClock()),
-            NetworkTable({}),
-            PublicIds(bytes(32)),
-        )
+        exporting = Exporting(PgUsageRecords(database), PublicIds(bytes(32)))
         merchant = MerchantProfile(1, "Shop 1", "shop-1", "FR", "fr", "Europe/Paris", "EUR", 1, "active")
         before_mb, cpu = rss_mb(), time.process_time()
         question = ExportQuestion(merchant, Month.parse(MONTH), "EUR")
