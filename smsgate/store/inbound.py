@@ -38,7 +38,7 @@ from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
-from smsgate.store.inbound_orders import stamp_orders, write_orders
+from smsgate.store.inbound_orders import stamp_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.order_stamps import OrderStamps
@@ -194,8 +194,11 @@ class StoredGroup:
                 person = Person(*who, row["language"], ConsentState(found[0]), others.get(who, {}), found[1])
                 context.people.setdefault(row["msisdn"], []).append(person)
         # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
-        opened = await self._connection.fetch(
-            SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
+        opened = await written_offers(
+            self._connection,
+            await self._connection.fetch(
+                SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
+            ),
         )
         context.questions = await open_questions(self._connection, mos)
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()

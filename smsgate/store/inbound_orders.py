@@ -11,13 +11,33 @@ from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text, texts_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+
+    import asyncpg
 
     from smsgate.flows.inbound_records import InboundWrites
     from smsgate.store.connection import Connection
     from smsgate.store.order_stamps import OrderStamps
 
 SQL: Final = catalogue.load("inbound")
+
+
+async def written_offers(connection: Connection, opened: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+    """Return those of the open offers that may have been written: nobody answers what nobody got."""
+    by_merchant: dict[int, list[asyncpg.Record]] = defaultdict(list)
+    for row in opened:
+        by_merchant[row["merchant_id"]].append(row)
+    unwritten: set[int] = set()
+    for merchant_id, rows in sorted(by_merchant.items()):
+        found = await connection.fetch(
+            SQL["unwritten_offers"],
+            merchant_id,
+            [row["campaign_id"] for row in rows],
+            [row["message_id"] for row in rows],
+        )
+        unwritten.update(row["message_id"] for row in found)
+    return [row for row in opened if row["message_id"] not in unwritten]
 
 
 async def write_orders(connection: Connection, writes: InboundWrites) -> None:

@@ -104,6 +104,22 @@ async def test_what_waits_for_a_lost_shop_and_is_withdrawn_stays_away_when_the_s
         assert await reasons(world) == {"withdrawn": counters["not_sent"]}
 
 
+async def test_an_ok_orders_no_offer_that_waits_to_be_sent(database: Database) -> None:
+    """Found by a try: a claimed offer had its place, and the OK to an older text ordered it unseen."""
+    async with a_world(database, subscribers=3) as world:
+        await world.campaign()
+        await world.execute("UPDATE campaign SET messages_per_minute = 1")
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) = 3 FROM open_offer"))
+            await eventually(lambda: world.log.submits == 1)
+            (got,) = [number for number in range(3) if world.texts_to(number)]
+            mo = world.answer((got + 1) % 3, "OK")
+            await eventually(lambda: mo.taken)
+            assert await world.value("SELECT count(*) FROM orders") == 0
+            await say(world, got, "OK")
+            assert await world.value("SELECT count(*) FROM orders") == 1
+
+
 async def test_what_is_sold_out_is_sent_to_nobody_else_until_there_is_more(database: Database) -> None:
     async with a_world(database, subscribers=300, rate_per_s=100) as world:
         campaign_id = await world.campaign(chunk=100, stock=1)

@@ -58,6 +58,17 @@ SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_ver
  WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
  ORDER BY msisdn, sender
 
+-- name: unwritten_offers
+-- scope: merchant
+-- Claimed and surely not written yet, for a pace, a pause or a link that is down: the border is committed before what is
+-- below it is written. Nobody can mean what nobody got.
+SELECT t.message_id
+  FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, message_id)
+ WHERE EXISTS (SELECT FROM campaign_chunk k
+                WHERE k.merchant_id = $1 AND k.campaign_id = t.campaign_id AND k.state <> 'done'
+                  AND k.message_id_base + k.allowance <= t.message_id AND t.message_id < k.message_id_base + k.message_count
+                  AND (k.members IS NULL OR t.message_id = ANY (k.members)))
+
 -- name: people
 -- scope: msisdn
 SELECT merchant_id, subscriber_id, msisdn, language, offers_state FROM subscriber
