@@ -24,7 +24,7 @@ from smsgate.links.profile import CarrierProfile, read_profile
 from smsgate.simulator.faults import Faults
 from smsgate.simulator.faulty_smsc import FaultySmsc
 from smsgate.simulator.phones import Behaviour
-from smsgate.simulator.profiles import find_profile, with_profiles
+from smsgate.simulator.profiles import PROFILES, find_profile, with_profiles
 from smsgate.simulator.seen import SmscLog
 from smsgate.simulator.serve import Simulator, SimulatorSettings
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
@@ -205,8 +205,8 @@ def lines_of_log() -> Iterator[io.StringIO]:
 
 
 def sender_of(name: str) -> str:
-    """Return a short code of this profile's own: offers of one sender would wait for each other."""
-    return f"38{zlib.crc32(name.encode()) % 10_000:04}"
+    """Return a marketing code of this profile's own: offers of one sender would wait for each other."""
+    return f"36{sorted(PROFILES).index(name):03}"
 
 
 def a_profile(name: str, simulator: Simulator, case: Case, directory: Path) -> CarrierProfile:
