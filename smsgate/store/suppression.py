@@ -8,7 +8,7 @@ a person who is being added while the number is being blocked is refused, or fou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
@@ -28,7 +28,6 @@ _SQL: Final = load("suppressions")
 _INBOUND: Final = load("inbound")  # offers are closed in one way
 _AGEING: Final = load("consent_ageing")
 ERASED: Final = "erased"  # the person's own wish: nobody lifts it but the person
-_MOMENT: Final = timedelta(microseconds=1)
 LOCK_KEY: Final = 0x736D7367_00000006  # "smsg", 6: people are added, or numbers blocked
 
 
@@ -45,7 +44,7 @@ async def suppressed_among(
     return {
         msisdn: Suppressed(row["reason"], row["created_at"])
         for msisdn, row in found
-        if row["reason"] == ERASED or row["created_at"] > lifted.get(msisdn, row["created_at"] - _MOMENT)
+        if row["reason"] == ERASED or msisdn not in lifted or row["created_at"] >= lifted[msisdn]
     }
 
 

@@ -245,6 +245,7 @@ async def a_scene(name: str, case: Case, ground: QuirkGround, directory: Path) -
         control_port=None,
     )
     simulator = Simulator(settings)
+    await ground.without_doubts()
     async with AsyncExitStack() as stack:
         await simulator.start()
         stack.push_async_callback(simulator.stop, 0.2)
