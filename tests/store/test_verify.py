@@ -65,7 +65,7 @@ CORRUPTIONS = {
     "a posting is moved to another campaign": Corruption(
         "UPDATE ledger_entry SET campaign_id = 77 WHERE posting_id = "
         "(SELECT min(posting_id) FROM ledger_entry WHERE campaign_id IS NOT NULL AND direction = 'mt')",
-        "I16", "campaign 77 of merchant 7: the counter has 0 accepted, the ledger 10",
+        "I16", "campaign 77 of merchant 7: the counter has 0 accepted, the ledger ",
     ),
     "a reply is charged that never came": Corruption(
         "UPDATE ledger_entry SET messages = messages + 100, segments = segments + 100, "
