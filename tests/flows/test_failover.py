@@ -20,6 +20,7 @@ FIRST_THEN_OTHER = Rule("all", (Candidate("sim", 1), Candidate("other", 2)))
 DEAR_MICROS = 33_000
 WINDOW = 40
 QUICK = SendingLimits(poll_s=0.02, failover_s=0.5)
+SLOW_PER_S = 2.5  # some hundred times as long between two as a broken connection takes to be seen
 
 
 async def test_when_a_carrier_dies_in_the_middle_the_other_sends_the_rest_once(database: Database) -> None:
@@ -150,7 +151,9 @@ async def test_a_kill_while_refused_messages_wait_for_another_carrier_doubles_no
 async def test_a_long_text_whose_carrier_dies_goes_whole_by_the_other_as_that_one_cuts_it(
     database: Database, concat: str, submits: int
 ) -> None:
-    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=2, limits=QUICK) as world:
+    async with two_carriers(
+        database, [FIRST_THEN_OTHER], subscribers=2, limits=QUICK, rate_per_s=20
+    ) as world:
         assert world.other is not None
         world.other_changes = {"concat": concat}
         settings = world.simulator.smsc.settings
@@ -158,7 +161,11 @@ async def test_a_long_text_whose_carrier_dies_goes_whole_by_the_other_as_that_on
         message_ids = [await world.system_message(number, LONG) for number in range(2)]
         async with world.gateway() as gateway:
             await eventually(lambda: gateway.pump.batches() and world.simulator.smsc.log.submits)
-            await eventually(lambda: not gateway.switchboard.in_flight())  # they wait until it takes more
+            first = gateway.switchboard.by_name("sim")
+            assert first is not None
+            # They wait until it takes more, so slowly that none is written while it goes and then in doubt.
+            await eventually(lambda: first.rate_now() <= SLOW_PER_S and not first.in_flight())
+            world.simulator.smsc.drop_connections()
             await world.simulator.stop(0.0)
             await eventually(lambda: world.value(f"SELECT count(*) = {2 * submits} FROM receipt"))
             await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
