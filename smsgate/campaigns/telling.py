@@ -1,7 +1,7 @@
 """
 Which of the gateway's own texts still go to a person who asked for silence: the last look asks.
 
-A STOP ends offers, not orders: what an open order needs goes on (commerce.md 4.1), until the person said
+A STOP ends offers, not orders: what an open order needs goes on (requirement 4.1), until the person said
 "STOP ALL", the carrier shut the number, it was blocked, or it is another person's. Then the shop is told.
 Whoever writes to us afterwards is answered: HELP works in every state (M4).
 """

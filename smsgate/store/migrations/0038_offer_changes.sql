@@ -1,4 +1,4 @@
--- An offer may be withdrawn, and its stock changed (commerce.md 4.2). `stock` is pieces in all, sold ones included, so that
+-- An offer may be withdrawn, and its stock changed (requirement 4.2). `stock` is pieces in all, sold ones included, so that
 -- what a merchant says of it holds whatever was sold meanwhile; both NULL: not counted.
 ALTER TABLE offer DROP CONSTRAINT offer_state_check;
 UPDATE offer SET state = 'withdrawn' WHERE state = 'closed';

@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 S, E = OfferState, OfferEvent
 M, V = MessageState, MessageEvent
 
-# commerce.md 4.2, pair by pair: state, the shop gets, what ends of what was not written. What is not here is
+# Requirement 4.2, pair by pair: state, the shop gets, what ends of what was not written. What is not here is
 # refused.
 GRID = {
     (S.LIVE, E.SEND): (S.LIVE, None, None),

@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 S, E = OrderState, OrderEvent
 
-# commerce.md 4.3, row by row: from, event -> state, stock back, buyer is told, shop gets. What is not here is
+# Requirement 4.3, row by row: from, event -> state, stock back, buyer is told, shop gets. What is not here is
 # refused.
 GRID = {
     (S.AWAITING_CONFIRMATION, E.CUSTOMER_OK): (S.PLACED, False, "order_receipt", "order.created"),
