@@ -13,7 +13,7 @@ from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.campaigns.orders import LIVE, OrderEvent
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import spoken, system_text
-from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.answer_limit import ANSWERS_A_DAY, AnswerLimit
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -225,11 +225,11 @@ class Case:
         self._writes.answered[key] = (found.message_id, self._mo.received_at)
         found.answered_at = self._mo.received_at
 
-    def _may_answer(self) -> bool:
+    def _may_answer(self, a_day: int = ANSWERS_A_DAY) -> bool:
         """Return whether one more answer may go to this person today, and count it with the commit."""
         msisdn, at = self._mo.msisdn, self._mo.received_at
         spent = sum(each == msisdn for each, _ in self._writes.answers)
-        if self._tools.limit.left(msisdn, at) <= spent:
+        if self._tools.limit.given(msisdn, at) + spent >= a_day:
             return False
         self._writes.answers.append((msisdn, at))
         return True

@@ -14,6 +14,7 @@ from typing import Final
 from smsgate.campaigns.order_commands import OrderCommand, OrderWish, plain_no
 from smsgate.campaigns.orders import ENDED, LIVE, OrderEvent, OrderState, in_time, takes
 from smsgate.campaigns.texts import told_word
+from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_moves import OrderMoves, waiting
 from smsgate.flows.inbound_records import OpenOffer, Person, PlacedOrder
 from smsgate.flows.order_texts import order_numbers_in
@@ -172,12 +173,12 @@ class WishCase(OrderMoves):
     # ------------------------------------------------------------ questions, and what is not understood
 
     def help(self) -> None:
-        """Answer with the merchant's contact; the person's limit of answers a day holds."""
+        """Answer with the merchant's contact, whatever else was answered today."""
         found, person = self._open, self._first_person()
         if found is None and person is None:
             self.record("nobody")
             return
-        if self._may_answer():
+        if self._may_answer(HELPS_A_DAY):
             if found is not None:
                 self._help_with(found)
             elif person is not None:

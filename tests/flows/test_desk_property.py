@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgate.campaigns.consent import ConsentState
-from smsgate.flows.answer_limit import ANSWERS_A_DAY, AnswerLimit
+from smsgate.flows.answer_limit import ANSWERS_A_DAY, HELPS_A_DAY, AnswerLimit
 from smsgate.flows.order_texts import order_number, order_numbers_in
 from tests.flows.shelf import MERCHANT, OFFER_ID, PEOPLE, SENDER, START, STOCK, Shelf
 
@@ -38,7 +38,7 @@ def test_whatever_is_said_stock_orders_consent_and_answers_stay_in_step(
     said: list[list[tuple[int, str]]],
 ) -> None:
     shelf = Shelf()
-    asked: Counter[int] = Counter()
+    asked: Counter[tuple[int, bool]] = Counter()  # by phone, and whether it asked for help
     for group in said:
         texts = [(PEOPLE[place], shelf.whole(PEOPLE[place], text)) for place, text in group]
         context, writes = shelf.decide(texts)
@@ -60,8 +60,8 @@ def test_whatever_is_said_stock_orders_consent_and_answers_stay_in_step(
             elif row.outcome in SILENT:
                 assert texts_told == 0, row
             elif row.outcome in {"asked", "no_open_offer"}:
-                asked[row.mo.msisdn] += texts_told
-        assert all(count <= ANSWERS_A_DAY for count in asked.values())
+                asked[row.mo.msisdn, row.label == "help"] += texts_told
+        assert all(count <= (HELPS_A_DAY if help_ else ANSWERS_A_DAY) for (_, help_), count in asked.items())
         for change in writes.consent_changes:
             if not change.stopped:
                 continue
@@ -91,8 +91,18 @@ def test_an_order_number_is_eight_digits_that_a_text_gives_back() -> None:
 
 def test_an_answer_counts_once_it_is_certain() -> None:
     limit = AnswerLimit()
-    for left in (2, 1):
-        assert limit.left(1, START) == left
+    for had in (0, 1):
+        assert limit.given(1, START) == had
         limit.count(1, START)
-    assert limit.left(1, START) == 0
-    assert limit.left(1, START + timedelta(days=1)) == ANSWERS_A_DAY
+    assert limit.given(1, START) == 2
+    assert limit.given(1, START + timedelta(days=1)) == 0
+
+
+def test_help_is_answered_after_all_other_answers_of_a_day_and_not_for_ever() -> None:
+    shelf, told = Shelf(), []
+    unclear = [f"azdf gh{'k' * n}" for n in range(ANSWERS_A_DAY + 1)]
+    for text in unclear + [f"aide{'!' * n}" for n in range(HELPS_A_DAY)]:
+        _, writes = shelf.decide([(PEOPLE[0], text)])
+        shelf.apply(writes)
+        told.append(len(writes.messages))
+    assert told == [1] * ANSWERS_A_DAY + [0] + [1] * (HELPS_A_DAY - ANSWERS_A_DAY) + [0] * ANSWERS_A_DAY
