@@ -52,7 +52,11 @@ def matches(first: Begin, spellings: list[Words], start: int) -> list[tuple[int,
         return found
     # Most entries end at their second word: it is looked at before anything waits.
     third, forms = second + 1, spellings[second]
-    waiting = [(deeper, third) for node in nodes for form in forms if (deeper := node.get(form)) is not None]
+    waiting: list[tuple[Node, int]] = []
+    for node in nodes:
+        for form in forms:
+            if form in node:
+                waiting.append((node[form], third))  # noqa: PERF401  # a list each time took longer than this
     for node in gaps:
         waiting += _beyond_gap(node, second, count)
     while waiting:
