@@ -8,7 +8,6 @@ Packs are this process's own, as usage files are.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import tempfile
 import zipfile
@@ -25,9 +24,10 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, Invalid, NotFound
 from smsgate.flows.bill_files import Examination, Packer, reconcile_file
 from smsgate.flows.exporting import sha256_of
+from smsgate.flows.kept_files import make_room
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import BillQuestion, BillResult, Reconciling
-from smsgate.flows.usage_files import DIRECTORY_MODE, FILE_MODE, UsageFile
+from smsgate.flows.usage_files import FILE_MODE, UsageFile
 
 BILL_OCTETS_MAX: Final = 2 << 30  # some twenty million rows; the command line takes larger ones
 KEPT: Final = timedelta(days=30)  # a dispute is sent within the month of its bill
@@ -150,21 +150,10 @@ class BillUploads:
 
     def _make_room(self) -> None:
         """Remove packs that are too old, or too much, and what a crash left."""
-        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        oldest = self._clock.now() - KEPT
-        packs: list[tuple[float, int, Path]] = []
+        make_room(self._directory, self._clock.now() - KEPT, PACKS_OCTETS_MAX)
         for path in self._directory.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                    continue
-                status = path.stat()
-                packs.append((status.st_mtime, status.st_size, path))
-        left = sum(size for _at, size, _path in packs)
-        for at, size, path in sorted(packs):
-            if at < oldest.timestamp() or left > PACKS_OCTETS_MAX:
-                path.unlink(missing_ok=True)
-                left -= size
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _path(self, reconciliation_id: int) -> Path:
         return self._directory / f"{reconciliation_id}.zip"

@@ -9,7 +9,6 @@ process's own: another one makes another file, with another SHA-256.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from smsgate.clock import Clock
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
+from smsgate.flows.kept_files import make_room
 from smsgate.money import check_currency
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,6 @@ KEPT: Final = timedelta(hours=24)  # a broken download of gigabytes is taken up 
 FRESH: Final = timedelta(minutes=10)  # who begins a download gets what the month looked like then
 FILES_OCTETS_MAX: Final = 20 << 30  # of all kept files: ten months of ten million rows
 MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or minutes of one connection
-DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 
 
@@ -164,19 +163,7 @@ class UsageFiles:
         return UsageFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
 
     def _make_room(self) -> None:
-        """Remove what is too old, or too much; who reads one of them reads on."""
-        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        oldest = self._clock.now() - KEPT
-        files: list[tuple[float, int, Path]] = []
-        for path in self._directory.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                files.append((status.st_mtime, status.st_size, path))
-        left = sum(size for _at, size, _path in files)
-        for at, size, path in sorted(files):
-            if at < oldest.timestamp() or left > FILES_OCTETS_MAX:
-                path.unlink(missing_ok=True)
-                left -= size
+        make_room(self._directory, self._clock.now() - KEPT, FILES_OCTETS_MAX)
 
     def _told(self, key: Key) -> Path:
         return self._directory / f"{_stem(key)}.json"

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+import asyncpg
+
 from smsgate.flows.inbound_charges import quarter_of
 from smsgate.flows.ledger import Charge, charge_lines
 from smsgate.ids import quarter_hour_of
@@ -38,19 +40,7 @@ class PgReversals:
             )
             groups: defaultdict[Charge, list[tuple[int, int]]] = defaultdict(list)
             for row in rows:
-                charge = Charge(
-                    merchant_id=merchant_id,
-                    campaign_id=row["campaign_id"],
-                    carrier_id=row["carrier_id"],
-                    sell_item_id=row["sell_item_id"],
-                    sell_micros=row["sell_micros"],
-                    cost_item_id=0,
-                    cost_micros=0,
-                    segments=row["segments"],
-                    quarter_hour=quarter_hour_of(row["message_id"]),
-                    currency=row["currency"],
-                    cost_currency="",
-                )
+                charge = _sale(merchant_id, row, quarter_hour_of(row["message_id"]))
                 groups[charge].append((row["message_id"], row["segment"]))
             replies = await self._replies(connection, merchant_id, message_ids)
             for charge, group in groups.items():
@@ -66,19 +56,7 @@ class PgReversals:
         await connection.execute(_SQL["lock_replies"], merchant_id)
         groups: defaultdict[Charge, list[tuple[int, int]]] = defaultdict(list)
         for row in await connection.fetch(_SQL["reversible_replies"], merchant_id, list(ids)):
-            charge = Charge(
-                merchant_id=merchant_id,
-                campaign_id=row["campaign_id"],
-                carrier_id=row["carrier_id"],
-                sell_item_id=row["sell_item_id"],
-                sell_micros=row["sell_micros"],
-                cost_item_id=0,
-                cost_micros=0,
-                segments=row["segments"],
-                quarter_hour=int(quarter_of(row["received_at"]).timestamp()),
-                currency=row["currency"],
-                cost_currency="",
-            )
+            charge = _sale(merchant_id, row, int(quarter_of(row["received_at"]).timestamp()))
             groups[charge].append((row["inbound_id"], 0))
         return groups
 
@@ -98,3 +76,20 @@ class PgReversals:
         )  # fmt: skip
         lines = charge_lines(posting_id, charge, -len(group), at, direction)
         await insert_postings(connection, lines)
+
+
+def _sale(merchant_id: int, row: asyncpg.Record, quarter_hour: int) -> Charge:
+    """Return what a merchant was charged, without what it cost: the carrier is paid all the same."""
+    return Charge(
+        merchant_id=merchant_id,
+        campaign_id=row["campaign_id"],
+        carrier_id=row["carrier_id"],
+        sell_item_id=row["sell_item_id"],
+        sell_micros=row["sell_micros"],
+        cost_item_id=0,
+        cost_micros=0,
+        segments=row["segments"],
+        quarter_hour=quarter_hour,
+        currency=row["currency"],
+        cost_currency="",
+    )
