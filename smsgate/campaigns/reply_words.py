@@ -37,7 +37,7 @@ from smsgate.campaigns.reply_slips import (
     neighbours,
 )
 from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert
-from smsgate.campaigns.tables import table
+from smsgate.campaigns.tables import rules_version, table
 
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
 STEM_LETTERS_MAX: Final = 14
@@ -259,7 +259,7 @@ def shared() -> Shared:
     everyones = {entry: reduce(or_, masks.values()) for entry, masks in stops.items()}
     spelled = spelled_entries()
     return Shared(
-        version=str(common["version"]),
+        version=rules_version(),
         meanings=meanings,
         stops=tree,
         numbers=numbers,

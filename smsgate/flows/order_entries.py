@@ -18,8 +18,8 @@ from smsgate.security.public_ids import Kind, PublicIds
 
 # Of entries of one instant: what was agreed and offered first, what is told last.
 RANKS: Final = (
-    "consent", "offer", "offer_message", "reply", "order", "order_step", "text", "submitted", "receipt",
-    "event", "delivery", "stamp",
+    "consent", "offer", "offer_terms", "offer_message", "reply", "order", "order_step", "text", "submitted",
+    "receipt", "event", "delivery", "stamp",
 )  # fmt: skip
 Row = Mapping[str, Any]
 # Columns that hold ids, which are written as public ones.
@@ -45,6 +45,7 @@ class OrderRows:
 
     order: Row
     offer: list[Row] = field(default_factory=list)  # the version that was sent: one
+    offer_terms: list[Row] = field(default_factory=list)  # what it promised of an order: one
     offer_message: list[Row] = field(default_factory=list)  # one, with the text as this person got it
     consent: list[Row] = field(default_factory=list)
     reply: list[Row] = field(default_factory=list)
@@ -86,14 +87,15 @@ class Entries:
         self._public_ids = public_ids
         self._ids: dict[tuple[str, int], str] = {}
         self._plans: dict[str, list[tuple[str, str, Convert | None]]] = {}
-        self._offers: dict[int, Entry] = {}  # by the row, which orders of one offer share
+        self._offers: dict[tuple[str, int], Entry] = {}  # by the row, which orders of one offer share
 
     def of(self, rows: OrderRows) -> list[Entry]:
         """Return an entry for each row, in no order."""
         entry = self._entry
         entries = [entry("order", rows.order, "created_at", "order_id")]
         entries += [entry("consent", row, "occurred_at", "consent_id") for row in rows.consent]
-        entries += [self._offer(row) for row in rows.offer]
+        entries += [self._offer("offer", row) for row in rows.offer]
+        entries += [self._offer("offer_terms", row) for row in rows.offer_terms]
         entries += [entry("offer_message", row, "at", "message_id") for row in rows.offer_message]
         entries += [entry("reply", row, "received_at", "inbound_id") for row in rows.reply]
         entries += [entry("order_step", row, "at", "sequence") for row in rows.order_step]
@@ -107,10 +109,11 @@ class Entries:
         entries += [entry("delivery", row, "at", "event_id", "endpoint_id") for row in rows.delivery]
         return entries
 
-    def _offer(self, row: Row) -> Entry:
-        made = self._offers.get(id(row))
+    def _offer(self, kind: str, row: Row) -> Entry:
+        made = self._offers.get((kind, id(row)))
         if made is None:
-            made = self._offers[id(row)] = self._entry("offer", row, "created_at", "offer_id", "version")
+            made = self._entry(kind, row, "created_at", "offer_id", "version")
+            self._offers[kind, id(row)] = made
         return made
 
     def _entry(self, kind: str, row: Row, at: str, *names: str) -> Entry:

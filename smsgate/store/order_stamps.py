@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SQL: Final = load("order_proof")
 # Deliveries, withdrawals and disputes; what is told later is not looked for.
 TEXTS_WITHIN_MS: Final = 200 * 86_400_000
+TERMS: Final = ("cancel_window_s", "shop_answer_s", "confirm_by_sms")  # of an offer's version, for its orders
 UNSTAMPED_MAX: Final = 200  # orders from before of one transaction: milliseconds
 
 
@@ -156,13 +157,15 @@ async def rows_of(
 
     versions = {(row["offer_id"], row["offer_version"]) for row in orders}
     offers = {
-        (row["offer_id"], row["version"]): dict(row)
+        (row["offer_id"], row["version"]): _parted(row)
         for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
     }
     of_message: defaultdict[int, list[OrderRows]] = defaultdict(list)
     for order in orders:
         rows = found[order["order_id"]]
-        rows.offer.extend(filter(None, [offers.get((order["offer_id"], order["offer_version"]))]))
+        if version := offers.get((order["offer_id"], order["offer_version"])):
+            rows.offer.append(version[0])
+            rows.offer_terms.append(version[1])
         of_message[order["message_id"]].append(rows)
     for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
         for rows in of_message[row["message_id"]]:
@@ -196,6 +199,17 @@ def _without(row: asyncpg.Record, name: str) -> dict[str, object]:
     columns = dict(row)
     del columns[name]
     return columns
+
+
+def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
+    """
+    Return an offer's version, and its terms apart.
+
+    Stamps from before there were terms hold the version without them; what they held must hold for ever.
+    """
+    columns = dict(row)
+    terms = {name: columns.pop(name) for name in TERMS}
+    return columns, {name: columns[name] for name in ("offer_id", "version", "created_at")} | terms
 
 
 def _made(row: asyncpg.Record, name: str) -> dict[str, object]:

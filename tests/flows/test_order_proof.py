@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 
 from smsgate.clock import SystemClock
+from smsgate.flows.order_entries import instant
 from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
-from smsgate.security.proof_chain import ProofKey
-from smsgate.security.proof_stamps import verify
+from smsgate.security.proof_chain import Entry, ProofKey
+from smsgate.security.proof_stamps import made, verify
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.order_proof import PgOrderProofs
@@ -68,6 +69,12 @@ async def test_the_proof_of_an_order_holds_all_that_led_to_it_and_came_of_it(dat
         assert (consent["wording_version"], consent["source"]) == ("boxman-2026-11", "form")
         assert consent["evidence"] == {"ip": "192.0.2.1"}
         assert (offer["text"], offer["price"], offer["version"]) == (OFFER_TEXT, "19.90", 1)
+        assert by_kind["offer_terms"] == [
+            {
+                "offer": offer["offer"], "version": 1, "cancel_window_s": 3_600, "shop_answer_s": 86_400,
+                "confirm_by_sms": False,
+            }
+        ]  # fmt: skip
         assert (message["text"], message["sender"]) == (OFFER_TEXT, SENDER)
         (reply,), (order,) = by_kind["reply"], by_kind["order"]
         assert (reply["text"], bytes.fromhex(reply["raw"])) == ("OK 2", b"OK 2")
@@ -122,7 +129,9 @@ CHANGES = {
     "UPDATE order_stamp SET salt = '' WHERE order_id = $1 AND no = 1": "stamp",
     "DELETE FROM order_stamp WHERE order_id = $1 AND no = 1": "stamp",
     "DELETE FROM order_stamp WHERE order_id = $1 AND no = 2": "order",
-    # last: it is everybody's
+    # last: these are everybody's
+    "UPDATE offer_version SET cancel_window_s = 60 WHERE offer_id = "
+    "(SELECT offer_id FROM orders WHERE order_id = $1)": "offer_terms",
     "UPDATE offer_version SET unit_price_minor = 1 WHERE offer_id = "
     "(SELECT offer_id FROM orders WHERE order_id = $1)": "offer",
 }
@@ -150,6 +159,44 @@ async def test_whatever_row_is_changed_afterwards_verify_names_it(database: Data
             verdict, _ = verify(file, KEY.public)
             assert verdict.wrong is not None, change
             assert orjson.loads(file.splitlines()[verdict.wrong - 1])["kind"] == kind, (change, verdict)
+
+
+# What a stamp holds of an offer's version for ever: a name more or less, and no proof from before holds.
+OFFER_NAMES = {
+    "offer", "version", "text", "shop", "item", "price", "currency", "quantity_max", "ask_above_minor",
+    "withdrawal", "language", "country", "sender", "expires_at",
+}  # fmt: skip
+
+
+async def test_an_order_from_before_terms_were_proved_holds_and_its_next_stamp_takes_them_up(
+    database: Database,
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 0, "OK")
+        order_id = await world.value("SELECT order_id FROM orders")
+        (stamp,) = await world.rows("SELECT * FROM order_stamp")
+        proved = await proof_of(world, order_id)
+        (offer,) = [entry["body"] for entry in proved if entry["kind"] == "offer"]
+        assert set(offer) == OFFER_NAMES
+        known = {kind for kind, _, _ in orjson.loads(stamp["facts"])}
+        before = [
+            Entry(entry["kind"], entry["at"], entry["body"], entry["id"])
+            for entry in proved
+            if entry["kind"] in known - {"offer_terms"}
+        ]
+        old = made(KEY, PUBLIC.encode(Kind.ORDER, order_id), None, instant(stamp["at"]), before)
+        facts = orjson.dumps([list(fact) for fact in old.facts]).decode()
+        octets = [bytes.fromhex(each) for each in (old.sha256, old.signature, old.salt)]
+        await world.execute(
+            "UPDATE order_stamp SET facts = $1, sha256 = $2, signature = $3, salt = $4", facts, *octets
+        )
+        unstamped = {entry["kind"] for entry in await proof_of(world, order_id)}
+        assert "offer_terms" in unstamped
+        await orders_of(database).confirm(MERCHANT, order_id, "B-889")
+        stamps = [entry["body"] for entry in await proof_of(world, order_id) if entry["kind"] == "stamp"]
+        kinds = [{kind for kind, _, _ in each["facts"]} for each in stamps]
+        assert ["offer_terms" in each for each in kinds] == [False, True]
+        assert ["offer" in each for each in kinds] == [True, False]
 
 
 async def test_orders_from_before_there_were_stamps_are_stamped_as_they_are(database: Database) -> None:

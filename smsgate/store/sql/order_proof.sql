@@ -11,7 +11,8 @@ ORDER BY order_id;
 -- name: offers
 -- scope: merchant
 SELECT v.offer_id, v.version, v.text, v.shop_name AS shop, v.item, v.unit_price_minor AS price_minor, v.currency, v.quantity_max,
-    v.ask_above_minor, v.withdrawal, v.language, v.country, v.sender, v.expires_at, v.created_at
+    v.ask_above_minor, v.withdrawal, v.language, v.country, v.sender, v.expires_at, v.created_at,
+    v.cancel_window_s, v.shop_answer_s, v.confirm_by_sms
 FROM offer_version v
 WHERE v.merchant_id = $1 AND (v.offer_id, v.version) IN (SELECT * FROM unnest($2::bigint[], $3::int[]));
 
