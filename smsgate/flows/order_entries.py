@@ -81,11 +81,10 @@ def instant(at: datetime) -> str:
 
 
 class Entries:
-    """Makes entries of many orders: what a kind's columns become is found once, and so are ids and offers."""
+    """Makes entries of many orders: what a kind's columns become is found once, and so are offers."""
 
     def __init__(self, public_ids: PublicIds) -> None:
         self._public_ids = public_ids
-        self._ids: dict[tuple[str, int], str] = {}
         self._plans: dict[str, list[tuple[str, str, Convert | None]]] = {}
         self._offers: dict[tuple[str, int], Entry] = {}  # by the row, which orders of one offer share
 
@@ -148,10 +147,7 @@ class Entries:
         return _name(column), convert
 
     def _id(self, kind: Kind, id_: int, _row: Row) -> str:
-        made = self._ids.get((kind, id_))
-        if made is None:
-            made = self._ids[kind, id_] = self._public_ids.encode(kind, id_)
-        return made
+        return self._public_ids.encode(kind, id_)
 
 
 Convert = Callable[[Any, Row], object]

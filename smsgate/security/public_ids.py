@@ -25,12 +25,14 @@ from smsgate.errors import NotFound
 from smsgate.security import base62
 
 KEY_LENGTH: Final = 32  # octets: AES-256
-WORD_LENGTH: Final = 22  # 62**22 exceeds 2**128
+WORD_LENGTH: Final = base62.WIDTH_128
 TEXT_LENGTH: Final = 3 + 1 + WORD_LENGTH
 ID_MAX: Final = (1 << 63) - 1  # bigint
 _BLOCK: Final = struct.Struct(">Q8s")
 _BLOCK_END: Final = 1 << 128
-KEPT_MAX: Final = 4_096  # public ids of what many others belong to, some 200 octets each
+# Those made last are kept, some 200 octets each: thousands of orders, messages and events name one offer,
+# campaign or merchant, and an order's event and its stamp name the same order, reply and texts.
+KEPT_MAX: Final = 8_192
 
 
 class Kind(StrEnum):
@@ -61,8 +63,7 @@ class Kind(StrEnum):
     RECONCILIATION = "rec"
 
 
-# Thousands of orders, messages and events name the same offer, campaign or merchant.
-_NAMED_AGAIN: Final = frozenset({Kind.MERCHANT, Kind.OFFER, Kind.CAMPAIGN})
+_PREFIXES: Final = {kind: f"{kind.value}_" for kind in Kind}
 _TAGS: Final = {kind: kind.value.encode("ascii").ljust(8, b"\0") for kind in Kind}
 
 
@@ -83,8 +84,6 @@ class PublicIds:
         self._kept: dict[tuple[Kind, int], str] = {}
 
     def encode(self, kind: Kind, id_: int) -> str:
-        if kind not in _NAMED_AGAIN:
-            return self._encoded(kind, id_)
         kept = self._kept.get((kind, id_))
         if kept is None:
             if len(self._kept) >= KEPT_MAX:
@@ -95,17 +94,16 @@ class PublicIds:
     def _encoded(self, kind: Kind, id_: int) -> str:
         assert 0 <= id_ <= ID_MAX
         block = self._encrypt(_BLOCK.pack(id_, _TAGS[kind]))
-        return f"{kind.value}_{base62.encode(int.from_bytes(block), WORD_LENGTH)}"
+        return _PREFIXES[kind] + base62.encode_128(int.from_bytes(block))
 
     def encode_many(self, kind: Kind, ids: Iterable[int]) -> list[str]:
         """Return the public ids of a column, in its order; one call of the cipher for all."""
         tag, pack = _TAGS[kind], _BLOCK.pack
         blocks = self._encrypt(b"".join([pack(id_, tag) for id_ in ids]))
-        prefix = f"{kind.value}_"
-        encode, from_bytes = base62.encode, int.from_bytes
+        prefix = _PREFIXES[kind]
+        encode, from_bytes = base62.encode_128, int.from_bytes
         return [
-            prefix + encode(from_bytes(blocks[start : start + 16]), WORD_LENGTH)
-            for start in range(0, len(blocks), 16)
+            prefix + encode(from_bytes(blocks[start : start + 16])) for start in range(0, len(blocks), 16)
         ]
 
     def decode(self, kind: Kind, text: str) -> int:
@@ -116,7 +114,7 @@ class PublicIds:
             NotFound: `text` is no public id of this kind made by this instance; one sentence for every
                 reason, the one that a missing object gets.
         """
-        if len(text) == TEXT_LENGTH and text.startswith(f"{kind.value}_"):
+        if len(text) == TEXT_LENGTH and text.startswith(_PREFIXES[kind]):
             value = base62.decode(text[4:])
             if value is not None and value < _BLOCK_END:
                 id_, tag = _BLOCK.unpack(self._decrypt(value.to_bytes(16)))

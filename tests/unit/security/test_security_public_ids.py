@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smsgate.errors import NotFound
 from smsgate.security import base62
-from smsgate.security.public_ids import ID_MAX, Kind, PublicIds
+from smsgate.security.public_ids import ID_MAX, KEPT_MAX, Kind, PublicIds
 
 KEY = bytes(range(32))
 IDS = PublicIds(KEY)
@@ -79,6 +79,20 @@ def test_a_word_beyond_128_bits_is_not_found() -> None:
     for word in (value + 2**128, 62**22 - 1):
         with pytest.raises(NotFound):
             IDS.decode(Kind.ORDER, "ord_" + base62.encode(word, 22))
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_128_bits_are_written_as_any_other_number_is(value: int) -> None:
+    text = base62.encode_128(value)
+    assert text == base62.encode(value, base62.WIDTH_128)
+    assert base62.decode(text) == value
+
+
+def test_no_more_than_so_many_public_ids_are_kept() -> None:
+    ids = PublicIds(KEY)
+    texts = [ids.encode(Kind.EVENT, id_) for id_ in range(2 * KEPT_MAX + 1)]
+    assert len(ids._kept) <= KEPT_MAX
+    assert texts == ids.encode_many(Kind.EVENT, range(2 * KEPT_MAX + 1))
 
 
 @given(st.lists(st.integers(0, ID_MAX), max_size=30))
