@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from smsgate.campaigns.consent import Purpose
 from smsgate.campaigns.folding import fold
+from smsgate.campaigns.short_texts import once_if_short
 from smsgate.campaigns.tables import table
 
 PAUSE_DAYS_DEFAULT: Final = 1  # a bare PAUSE: until the same time tomorrow
@@ -100,6 +101,7 @@ def start_name(text: str) -> str:
     return " ".join(words[1:])
 
 
+@once_if_short
 def pause_days(text: str) -> int | None:
     """Return for how many days a text asks for silence; None: it is no PAUSE."""
     words = _table()
@@ -133,6 +135,7 @@ def _unit_days(word: str) -> int:
     return next((days for unit, days in _UNITS.items() if word in words[unit]), 0)
 
 
+@once_if_short
 def wants_less(text: str) -> bool:
     """Return whether a text asks for fewer messages, and for nothing else: LESS, "moins de sms"."""
     words = _table()
@@ -147,11 +150,13 @@ def wants_less(text: str) -> bool:
     )
 
 
+@once_if_short
 def may_start(text: str) -> bool:
     """Return whether a text begins with a word that asks for messages; the reading decides."""
     return bool(words := _words(text)) and words[0] in _table()["start"]
 
 
+@once_if_short
 def asks_erasure(text: str) -> bool:
     """Return whether a text asks to erase what is kept of the person; it is a STOP too (GDPR art. 17)."""
     flat = f" {' '.join(_words(text))} "

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.replies import TEXT_CHARACTERS_MAX, Label
 from smsgate.campaigns.reply_words import shared
+from smsgate.campaigns.short_texts import once_if_short
 from smsgate.campaigns.tables import table
 
 COMMANDING: Final = frozenset({Label.DECLINE, Label.UNCLEAR, Label.STOP, Label.FEEDBACK, Label.HELP})
@@ -98,6 +99,7 @@ def plain_no(text: str) -> bool:
     return categories == {"no"} or (len(numbers) == 1 and categories <= {"no", "number", "order", "polite"})
 
 
+@once_if_short
 def may_command(text: str) -> bool:
     """Return whether `order_wish` may find something: then the person's orders are looked up."""
     joined = _joined(text[:TEXT_CHARACTERS_MAX])

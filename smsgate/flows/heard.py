@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from smsgate.campaigns.replies import Label, Reading, read_reply
+from smsgate.campaigns.short_texts import once_if_short
 from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.inbound_records import InboundRow, InboundWrites
 from smsgate.flows.ports import StopSet, Wakeups
 from smsgate.flows.records import MobileOriginated
-
-SHORT_MAX: Final = 40  # characters; longer texts are hardly ever said twice
-READINGS_KEPT: Final = 4_096  # of short texts, about 1 kB each
 
 
 class Heard(NamedTuple):
@@ -46,23 +43,15 @@ class Said(NamedTuple):
     complete: bool = True
 
 
+@once_if_short
 def reading_of(text: str, language: str = "und", names: tuple[str, ...] = ()) -> Reading:
-    """Read a reply; in a sale thousands say the same few words, so a short text is read once."""
-    read = _reading_of_short if len(text) <= SHORT_MAX else _read
-    return read(text, language, names)
+    return read_reply(text, language, names=names)
 
 
 def stop_in(text: str) -> Reading | None:
     """Return the reading of a text that is a STOP."""
     reading = reading_of(text)
     return reading if reading.label is Label.STOP else None
-
-
-def _read(text: str, language: str, names: tuple[str, ...]) -> Reading:
-    return read_reply(text, language, names=names)
-
-
-_reading_of_short = lru_cache(maxsize=READINGS_KEPT)(_read)
 
 
 def tally(rows: Sequence[InboundRow]) -> dict[str, int]:
