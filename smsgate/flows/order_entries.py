@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import orjson
 
@@ -21,7 +21,16 @@ RANKS: Final = (
     "consent", "offer", "offer_terms", "offer_message", "reply", "order", "order_step", "text", "submitted",
     "receipt", "event", "delivery", "stamp",
 )  # fmt: skip
-Row = Mapping[str, Any]
+
+
+class Row(Protocol):
+    """What a mapping and a row of the database have in common."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+    def keys(self) -> Iterable[str]: ...
+    def values(self) -> Iterable[Any]: ...
+
+
 # Columns that hold ids, which are written as public ones.
 _IDS: Final = {
     "consent_id": Kind.CONSENT,
@@ -33,9 +42,11 @@ _IDS: Final = {
     "event_id": Kind.EVENT,
     "endpoint_id": Kind.WEBHOOK_ENDPOINT,
 }
+_LEFT_OUT: Final = frozenset({"of_order", "subject", "unstamped", "fields"})  # say whose the row is, or how
 _AMOUNTS: Final = frozenset({"price_minor", "unit_price_minor", "total_minor"})
 _JSON: Final = frozenset({"evidence", "detail", "data"})
 _OCTETS: Final = frozenset({"raw", "tlvs", "smsc_id", "error"})
+INSTANTS_KEPT: Final = 1_024  # an order, its step, reply and events have one, and all of a read
 _INSTANTS: Final = frozenset({"recorded_at", "expires_at", "placed_at", "delivered_at"})
 
 
@@ -76,6 +87,7 @@ def lasts(entry: Entry) -> bool:
     return entry.kind != "delivery" and not unknown
 
 
+@lru_cache(INSTANTS_KEPT)
 def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
@@ -85,7 +97,7 @@ class Entries:
 
     def __init__(self, public_ids: PublicIds) -> None:
         self._public_ids = public_ids
-        self._plans: dict[str, list[tuple[str, str, Convert | None]]] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # by the column of the time, and all of them
         self._offers: dict[tuple[str, int], Entry] = {}  # by the row, which orders of one offer share
 
     def of(self, rows: OrderRows) -> list[Entry]:
@@ -117,15 +129,26 @@ class Entries:
 
     def _entry(self, kind: str, row: Row, at: str, *names: str) -> Entry:
         """Return a row of the time in column `at`; the columns `names` tell it from others of its kind."""
-        plan = self._plans.get(kind)
+        plan = self._plans.get(columns := (at, *row.keys()))
         if plan is None:
-            plan = self._plans[kind] = [(name, *self._become(name)) for name in row if name != at]
-        body = {
-            name: row[column] if convert is None or row[column] is None else convert(row[column], row)
-            for column, name, convert in plan
-        }
+            plan = self._plans[columns] = self._plan(at, row.keys())
+        body: dict[str | None, Any] = dict(zip(plan.names, row.values(), strict=True))
+        del body[None]
         when = instant(row[at])
-        return Entry(kind, when, body, "/".join(when if n == at else str(body[_name(n)]) for n in names))
+        for name, convert in plan.converts:
+            value = body[name]
+            if value is not None:
+                body[name] = convert(value, row)
+        id_ = "/".join([when if n == at else str(body[_name(n)]) for n in names])
+        return Entry(kind, when, cast("dict[str, object]", body), id_)
+
+    def _plan(self, at: str, columns: Iterable[str]) -> _Plan:
+        left_out = _LEFT_OUT | {at}
+        named = [(None, None) if column in left_out else self._become(column) for column in columns]
+        return _Plan(
+            [name for name, _ in named],
+            [(name, convert) for name, convert in named if name is not None and convert is not None],
+        )
 
     def _become(self, column: str) -> tuple[str, Convert | None]:
         """Return what a column is called, and how its values are written; None: as they are."""
@@ -151,6 +174,13 @@ class Entries:
 
 
 Convert = Callable[[Any, Row], object]
+
+
+class _Plan(NamedTuple):
+    """What becomes of the columns of a statement: names, None where left out, and values that change."""
+
+    names: Sequence[str | None]
+    converts: Sequence[tuple[str, Convert]]
 
 
 def _amount(minor: int, row: Row) -> str:

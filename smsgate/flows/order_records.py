@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from smsgate.campaigns.orders import USUAL_TERMS
 
@@ -31,8 +32,7 @@ class OrderStep:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
+class OrderRecord(NamedTuple):
     merchant_id: int
     order_id: int
     number: str

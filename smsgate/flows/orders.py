@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -246,8 +246,7 @@ class Orders:
             next_ = due_after(before, event, step, now, _due_of(order), order.shop_answer_s)
             if action is not None:
                 next_ = Due(OrderEvent.ACTION_EXPIRED, action.until)
-            changed = replace(
-                order,
+            changed = order._replace(
                 state=step.state.value,
                 shop_ref=order_ref or order.shop_ref,
                 seq=order.seq + 1,
@@ -257,7 +256,7 @@ class Orders:
                 due_at=None if next_ is None else next_.at,
                 delivered_at=delivered_at or order.delivered_at,
             )
-            if replace(changed, seq=order.seq, changed_at=order.changed_at) == order:
+            if changed._replace(seq=order.seq, changed_at=order.changed_at) == order:
                 return order
             detail = _detail(order, changed, reason, action)
             change = _change(order, changed, event, actor, detail)

@@ -147,7 +147,7 @@ async def rows_of(
 
     Without `outcomes` what carriers said of their messages is left out.
     """
-    found = {row["order_id"]: OrderRows(_without(row, "unstamped")) for row in orders}
+    found = {row["order_id"]: OrderRows(row) for row in orders}
     ids = list(found)
     oldest = first_id_at(unix_ms_of(min(ids)) - 1_000)
     newest = first_id_at(unix_ms_of(max(ids)) + TEXTS_WITHIN_MS)
@@ -170,35 +170,29 @@ async def rows_of(
     for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
         for rows in of_message[row["message_id"]]:
             text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
-            rows.offer_message.append(_made(row, "fields") | {"text": text})
+            rows.offer_message.append(_made(row, text=text))
     people = [row["subscriber_id"] for row in orders]
     replies = [row["inbound_id"] for row in orders]
     for row in await about("consents", ids, people):
-        found[row["of_order"]].consent.append(_without(row, "of_order"))
+        found[row["of_order"]].consent.append(row)
     for row in await about("replies", ids, replies, [row["msisdn"] for row in orders]):
-        found[row["of_order"]].reply.append(_without(row, "of_order"))
+        found[row["of_order"]].reply.append(row)
     for row in await about("steps", ids):
-        found[row["of_order"]].order_step.append(_without(row, "of_order"))
+        found[row["of_order"]].order_step.append(row)
     for row in await about("texts", ids, oldest, newest):
-        found[row["of_order"]].text.append(_made(row, "of_order"))
+        found[row["of_order"]].text.append(_made(row))
         of_message[row["message_id"]].append(found[row["of_order"]])
     bounds = (list(of_message), min(of_message), max(of_message))
     for row in await about("submitted", *bounds) if outcomes else ():
         for rows in of_message[row["message_id"]]:
-            rows.submitted.append(dict(row))
+            rows.submitted.append(row)
     for row in await about("receipts", *bounds) if outcomes else ():
         for rows in of_message[row["message_id"]]:
-            rows.receipt.append(dict(row))
+            rows.receipt.append(row)
     subjects = {public_ids.encode(Kind.ORDER, order_id): rows for order_id, rows in found.items()}
     for row in await about("events", list(subjects), oldest):
-        subjects[row["subject"]].event.append(_without(row, "subject"))
+        subjects[row["subject"]].event.append(row)
     return found
-
-
-def _without(row: asyncpg.Record, name: str) -> dict[str, object]:
-    columns = dict(row)
-    del columns[name]
-    return columns
 
 
 def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
@@ -212,7 +206,7 @@ def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
     return columns, {name: columns[name] for name in ("offer_id", "version", "created_at")} | terms
 
 
-def _made(row: asyncpg.Record, name: str) -> dict[str, object]:
-    """Return a message's row without a column, and when the message was made: its id holds that."""
+def _made(row: asyncpg.Record, **more: str) -> dict[str, object]:
+    """Return a message's row, and when the message was made: its id holds that."""
     at = datetime.fromtimestamp(unix_ms_of(row["message_id"]) / 1_000, UTC)
-    return _without(row, name) | {"at": at}
+    return {**row, **more, "at": at}

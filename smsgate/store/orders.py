@@ -138,5 +138,5 @@ class PgOrders:
 def order_of(row: asyncpg.Record) -> OrderRecord:
     """Return a row of `order`."""
     language = spoken(row["person_language"], row["offer_language"])
-    columns = {name: row[name] for name in OrderRecord.__slots__ if name != "language"}
+    columns = {name: row[name] for name in OrderRecord._fields if name != "language"}
     return OrderRecord(**columns, language=language)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from smsgate.campaigns.consent import ConsentState
@@ -120,8 +120,7 @@ class Shelf:
             if step.event == OrderEvent.CUSTOMER_UNCLEAR:
                 self.asked.add(step.order_id)
             bound = order.state == OrderState.AWAITING_CONFIRMATION and step.state == OrderState.PLACED
-            self.orders[step.order_id] = replace(
-                order,
+            self.orders[step.order_id] = order._replace(
                 state=step.state,
                 seq=step.seq,
                 quantity=step.quantity,
@@ -198,14 +197,14 @@ class Shelf:
         return self.shop_reached
 
     async def end_wait(self, order: OrderRecord) -> None:
-        self.orders[order.order_id] = replace(self.orders[order.order_id], due_event=None, due_at=None)
+        self.orders[order.order_id] = self.orders[order.order_id]._replace(due_event=None, due_at=None)
 
     async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
         order = self.orders[change.order_id]
         if order.seq != change.seq_before:
             return False
-        self.orders[change.order_id] = replace(
-            order, state=change.state, shop_ref=change.shop_ref, seq=order.seq + 1, changed_at=change.at,
+        self.orders[change.order_id] = order._replace(
+            state=change.state, shop_ref=change.shop_ref, seq=order.seq + 1, changed_at=change.at,
             stock_held=change.stock_held, due_event=change.due_event, due_at=change.due_at,
             delivered_at=change.delivered_at,
         )  # fmt: skip

@@ -39,7 +39,7 @@ def order(shelf: Shelf) -> OrderRecord:
 def become(shelf: Shelf, state: OrderState, *, days_ago: int | None = None) -> None:
     delivered_at = None if days_ago is None else shelf.clock.now() - timedelta(days=days_ago)
     found = order(shelf)
-    shelf.orders[found.order_id] = replace(found, state=state.value, due_at=None, delivered_at=delivered_at)
+    shelf.orders[found.order_id] = found._replace(state=state.value, due_at=None, delivered_at=delivered_at)
 
 
 def delivered(*, days_ago: int = 3) -> Shelf:
