@@ -162,6 +162,9 @@ class _Air(NamedTuple):
 
 def _fit(template: str, values: dict[str, str], air: _Air) -> str | None:
     """Return the filled template, names cut as far as needed; None when that is not enough."""
+    text = _fill(template, values)
+    if air.units(text) <= air.units_max:
+        return text
     used = dict(values)
     for name in ("item", "shop", "names"):
         over = air.units(_fill(template, used)) - air.units_max

@@ -2,10 +2,10 @@
 Stamps: what is written about a thing while things happen to it, so that a later change of a row is found.
 
 Each stamp holds a salted SHA-256 of every row that was there and not stamped before, the hash of the stamp
-before, and a signature: who can write to the database and does not have the gateway's key can make none. The
-salt keeps a hash from being an answer to "is it this number?"; with an erasure it goes, and a stamp that says
-so takes up what is left. A proof file holds the rows as they are now and the stamps as they were made
-(`proof_chain`).
+before, and a signature, which those that are written together share (`hash_tree`): who can write to the
+database and does not have the gateway's key can make none. The salt keeps a hash from being an answer to "is
+it this number?"; with an erasure it goes, and a stamp that says so takes up what is left. A proof file holds
+the rows as they are now and the stamps as they were made (`proof_chain`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from smsgate.security import proof_chain
+from smsgate.security import hash_tree, proof_chain
 from smsgate.security.proof_chain import FIRST, FORMAT_WITHOUT_STAMPS, Entry, ProofKey, Verdict, canonical
 
 STAMP: Final = "stamp"
@@ -27,7 +27,9 @@ OCTETS: Final = ("previous", "sha256", "signature", "salt")  # fields of a stamp
 SALT_OCTETS: Final = 16
 SUBJECTS: Final = frozenset({"order"})  # what has stamps of its own
 NEEDED: Final = SUBJECTS | {"order_step"}  # written with a stamp, or not by the gateway
+SIGNATURE_OCTETS: Final = 64
 _SIGNED: Final = b"smsgate-stamp-1\n"  # no other signature of the key is one of a stamp
+_SIGNED_ROOT: Final = b"smsgate-stamps-1\n"  # nor of many
 
 
 class Fact(NamedTuple):
@@ -89,12 +91,37 @@ def made(
     erases: bool = False,
 ) -> Stamp:
     """Return the stamp that follows `before`, of these entries."""
+    return signed(key, [unsigned(subject, before, at, entries, erases=erases)])[0]
+
+
+def unsigned(
+    subject: str, before: Stamp | None, at: str, entries: Sequence[Entry], *, erases: bool = False
+) -> Stamp:
+    """Return what `made` does, to be signed with others."""
     salt = secrets.token_bytes(SALT_OCTETS)
     facts = [Fact(entry.kind, entry.id, fact_sha256(salt, entry)) for entry in entries]
     no, previous = (1, FIRST) if before is None else (before.no + 1, before.sha256)
     digest = _digest(subject, no, at, facts, previous, erases=erases)
-    signature = key.sign(_SIGNED + digest).hex()
-    return Stamp(subject, no, at, erases, facts, previous, digest.hex(), signature, salt.hex())
+    return Stamp(subject, no, at, erases, facts, previous, digest.hex(), "", salt.hex())
+
+
+def signed(key: ProofKey, stamps: Sequence[Stamp]) -> list[Stamp]:
+    """
+    Sign stamps that are written together by one signature: it takes 37 us, and the hashes for it 4.
+
+    The signature of one alone is of its hash; with others it is of the root of their hashes, and the path to
+    it stands behind the signature.
+    """
+    if not stamps:
+        return []
+    digests = [bytes.fromhex(stamp.sha256) for stamp in stamps]
+    if len(stamps) == 1:
+        return [stamps[0]._replace(signature=key.sign(_SIGNED + digests[0]).hex())]
+    root, paths = hash_tree.tree(digests)
+    signature = key.sign(_SIGNED_ROOT + root)
+    return [
+        stamp._replace(signature=(signature + path).hex()) for stamp, path in zip(stamps, paths, strict=True)
+    ]
 
 
 def entry_of(stamp: Stamp) -> Entry:
@@ -174,7 +201,9 @@ def _wrong_stamp(stamp: Stamp, before: Stamp | None, subject: str, public_key: s
         return "it was changed: its content does not have its hash"
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-        key.verify(bytes.fromhex(stamp.signature), _SIGNED + digest)
+        octets = bytes.fromhex(stamp.signature)
+        signature, path = octets[:SIGNATURE_OCTETS], octets[SIGNATURE_OCTETS:]
+        key.verify(signature, _SIGNED_ROOT + hash_tree.root_of(digest, path) if path else _SIGNED + digest)
     except (ValueError, InvalidSignature):
         return "the gateway did not sign it"
     return ""

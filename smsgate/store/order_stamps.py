@@ -12,8 +12,9 @@ import orjson
 
 from smsgate.flows.order_entries import Entries, OrderRows, instant, lasts
 from smsgate.ids import first_id_at, unix_ms_of
-from smsgate.security.proof_stamps import OCTETS, Fact, Stamp, made
+from smsgate.security.proof_stamps import OCTETS, Fact, Stamp, signed, unsigned
 from smsgate.security.public_ids import Kind
+from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.messages import rendered
 
@@ -61,19 +62,20 @@ class OrderStamps:
         found = await rows_of(connection, merchant_id, orders, self.public_ids, outcomes=not new)
         before = {} if new else await stamps_of(connection, merchant_id, order_ids, self.public_ids)
         entries = Entries(self.public_ids)
-        stamps = [
+        drafts = [
             self._next(entries.of(rows), before.get(order_id, []), times[order_id], erases=erases)
             for order_id, rows in found.items()
         ]
+        stamps = signed(self.key, drafts)
         await connection.execute(
             _SQL["insert_stamps"],
             merchant_id,
-            list(found),
-            [stamp.no for stamp in stamps],
-            [times[order_id] for order_id in found],
-            [stamp.erases for stamp in stamps],
-            [orjson.dumps([list(fact) for fact in stamp.facts]).decode() for stamp in stamps],
-            *([bytes.fromhex(getattr(stamp, name)) for stamp in stamps] for name in OCTETS),
+            ids_text(list(found)),
+            ids_text([stamp.no for stamp in stamps]),
+            texts_text([stamp.at for stamp in stamps]),
+            erases,
+            texts_text([orjson.dumps([list(fact) for fact in stamp.facts]).decode() for stamp in stamps]),
+            *(texts_text([getattr(stamp, name) for stamp in stamps]) for name in OCTETS),
         )
         if any(order["unstamped"] for order in orders):
             await connection.execute(_SQL["stamped"], merchant_id, order_ids)
@@ -88,7 +90,7 @@ class OrderStamps:
             if lasts(entry) and (entry.kind == "order" or (entry.kind, entry.id) not in known)
         ]
         subject = next(entry.id for entry in entries if entry.kind == "order")
-        return made(self.key, subject, before[-1] if before else None, instant(at), entries, erases=erases)
+        return unsigned(subject, before[-1] if before else None, instant(at), entries, erases=erases)
 
 
 class OldOrders:

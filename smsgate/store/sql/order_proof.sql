@@ -99,9 +99,10 @@ ORDER BY order_id, no;
 -- name: insert_stamps
 -- scope: merchant
 INSERT INTO order_stamp (merchant_id, order_id, no, at, erases, facts, previous, sha256, signature, salt)
-SELECT $1, t.* FROM unnest($2::bigint[], $3::int[], $4::timestamptz[], $5::boolean[], $6::text[], $7::bytea[], $8::bytea[],
-                           $9::bytea[], $10::bytea[])
-    AS t (order_id, no, at, erases, facts, previous, sha256, signature, salt);
+SELECT $1, t.order_id, t.no, t.at, $5, t.facts, decode(t.previous, 'hex'), decode(t.sha256, 'hex'), decode(t.signature, 'hex'),
+    decode(t.salt, 'hex')
+FROM unnest($2::text::bigint[], $3::text::int[], $4::text::timestamptz[], $6::text::text[], $7::text::text[], $8::text::text[],
+    $9::text::text[], $10::text::text[]) AS t (order_id, no, at, facts, previous, sha256, signature, salt);
 
 -- name: stamped
 -- scope: merchant

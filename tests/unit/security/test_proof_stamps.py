@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.security.proof_chain import Entry, ProofKey, Verdict
-from smsgate.security.proof_stamps import Held, Stamp, entry_of, fact_sha256, made, verify
+from smsgate.security.proof_stamps import (
+    SIGNATURE_OCTETS,
+    Held,
+    Stamp,
+    entry_of,
+    fact_sha256,
+    made,
+    signed,
+    unsigned,
+    verify,
+)
 
 KEY, OTHER = ProofKey(bytes(range(32))), ProofKey(bytes(32))
 ORDER = "ord_1"
@@ -79,6 +89,26 @@ def test_stamps_that_are_gone_moved_of_something_else_or_of_somebody_else_are_na
     ):
         verdict, _ = checked(NOW, *stamps)
         assert (verdict.wrong, reason in verdict.reason) == (wrong, True), verdict
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 8, 200])
+def test_stamps_that_are_signed_together_each_hold_alone_and_in_nobody_elses_place(many: int) -> None:
+    drafts = [
+        *(unsigned(f"ord_{n}", None, FIRST.at, MADE) for n in range(2, many + 1)),
+        unsigned(ORDER, None, FIRST.at, MADE),
+    ]
+    stamps = signed(KEY, drafts)
+    assert [stamp._replace(signature="") for stamp in stamps] == drafts
+    assert len({stamp.signature[: 2 * SIGNATURE_OCTETS] for stamp in stamps}) == 1
+    mine = stamps[-1]
+    verdict, held = checked(MADE, mine)
+    assert (verdict.wrong, held.stamped) == (None, 3)
+    cut = mine._replace(signature=mine.signature[:-2])
+    other = mine._replace(signature=signed(KEY, [unsigned("ord_0", None, FIRST.at, MADE)])[0].signature)
+    by_other = signed(OTHER, drafts)[-1]
+    longer = mine._replace(signature=f"{mine.signature}{'00' * 32}")
+    for wrong in (cut, other, by_other, longer):
+        assert checked(MADE, wrong)[0].wrong == 4, wrong
 
 
 def test_an_erasure_leaves_a_file_that_holds_and_no_hash_that_could_be_tried() -> None:
