@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.billing.usage_rows import COLUMNS
 from smsgate.money import micros_to_text
+from smsgate.security.hash_tree import leaf, node
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from smsgate.billing.usage_rows import UsageRow
 
-LEAF, NODE = b"\x00", b"\x01"
 LEFT, RIGHT = "left", "right"
 # What of an exported row never changes: an outcome may still come, and a person may be erased.
 RECORD_COLUMNS: Final = (
@@ -62,7 +62,7 @@ class RecordTree:
         """Add a record; `path` is filled as the tree grows, and whole after `root`."""
         self.rows += 1
         self.segments += segments
-        digest = hashlib.sha256(LEAF + record.encode()).digest()
+        digest = leaf(record.encode())
         self._subtrees.append(_Subtree(1, digest, [] if path is None else [path]))
         while len(self._subtrees) > 1 and self._subtrees[-1].size == self._subtrees[-2].size:
             self._join()
@@ -79,7 +79,7 @@ class RecordTree:
             path.append((RIGHT, right.digest.hex()))
         for path in right.paths:
             path.append((LEFT, left.digest.hex()))
-        digest = hashlib.sha256(NODE + left.digest + right.digest).digest()
+        digest = node(left.digest, right.digest)
         self._subtrees.append(_Subtree(left.size + right.size, digest, left.paths + right.paths))
 
 
@@ -90,13 +90,12 @@ def root_of_path(record: str, path: Sequence[Sequence[str]]) -> str:
     Raises:
         ValueError: a path that is none.
     """
-    digest = hashlib.sha256(LEAF + record.encode()).digest()
+    digest = leaf(record.encode())
     for side, neighbour in path:
         other = bytes.fromhex(neighbour)
         if side not in {LEFT, RIGHT} or len(other) != len(digest):
             raise ValueError("no step of a path")
-        pair = other + digest if side == LEFT else digest + other
-        digest = hashlib.sha256(NODE + pair).digest()
+        digest = node(other, digest) if side == LEFT else node(digest, other)
     return digest.hex()
 
 

@@ -1,9 +1,10 @@
 """
-One hash for many: a tree of SHA-256, so that one signature serves a whole group.
+One hash for many: trees of SHA-256, so that one signature serves a whole group.
 
 Each member has a path, the hashes beside it on the way to the root: with it anybody finds the root again from
 the member alone, and learns nothing of the others. Leaves and inner nodes are hashed apart, so that no node
-is taken for a member (RFC 6962, 2.1); of two nodes the smaller stands first, so that a path needs no sides.
+is taken for a member (RFC 6962, 2.1). In `tree` the smaller of two nodes stands first, so that a path needs
+no sides; `billing.record_trees` has the order of RFC 6962.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _NODE: Final = b"\1"
 def tree(members: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
     """Return the root, and the path of each member: its nodes one after the other, `NODE_OCTETS` each."""
     assert 0 < len(members) <= 1 << DEPTH_MAX
-    level = [_leaf(member) for member in members]
+    level = [leaf(member) for member in members]
     paths: list[list[bytes]] = [[] for _ in members]
     height = 0
     while len(level) > 1:
@@ -30,7 +31,7 @@ def tree(members: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
             if beside < len(level):  # the last of an odd number goes up alone
                 path.append(level[beside])
         last = [level[-1]] if len(level) % 2 else []
-        level = [*map(_node, level[::2], level[1::2]), *last]
+        level = [*map(_sorted_node, level[::2], level[1::2]), *last]
         height += 1
     return level[0], [b"".join(path) for path in paths]
 
@@ -44,15 +45,19 @@ def root_of(member: bytes, path: bytes) -> bytes:
     """
     if len(path) % NODE_OCTETS or len(path) > DEPTH_MAX * NODE_OCTETS:
         raise ValueError("no path in a tree")
-    node = _leaf(member)
+    digest = leaf(member)
     for start in range(0, len(path), NODE_OCTETS):
-        node = _node(node, path[start : start + NODE_OCTETS])
-    return node
+        digest = _sorted_node(digest, path[start : start + NODE_OCTETS])
+    return digest
 
 
-def _leaf(member: bytes) -> bytes:
+def leaf(member: bytes) -> bytes:
     return hashlib.sha256(_LEAF + member).digest()
 
 
-def _node(one: bytes, other: bytes) -> bytes:
-    return hashlib.sha256(_NODE + (one + other if one < other else other + one)).digest()
+def node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(_NODE + left + right).digest()
+
+
+def _sorted_node(one: bytes, other: bytes) -> bytes:
+    return node(one, other) if one < other else node(other, one)
