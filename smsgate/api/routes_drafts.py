@@ -29,15 +29,26 @@ class DraftLine(AnswerModel):
     net: str
 
 
+class DraftPrepayment(AnswerModel):
+    """A prepayment invoice that would be deducted; `vat` stands in `gross`."""
+
+    number: str | None = Field(description="null: the payment has no document yet; the close writes it.")
+    gross: str
+    vat: str
+
+
 class InvoiceDraft(AnswerModel):
-    """It has no number; what was paid in advance is deducted when it is issued."""
+    """It has no number. `due` is what is left to pay of `gross` after what was paid in advance."""
 
     currency: str
     credit_note: bool = Field(description="More is given back than charged: all signs are swapped.")
     net: str
     vat: str
     gross: str
+    paid: str = Field(description="In advance: what it would deduct.")
+    due: str = Field(description="gross - paid")
     lines: list[DraftLine]
+    prepayments: list[DraftPrepayment]
 
 
 class LateReceipts(AnswerModel):
@@ -97,6 +108,16 @@ def _invoice(draft: Draft) -> InvoiceDraft:
         net=minor_to_text(invoice.net_minor, invoice.currency),
         vat=minor_to_text(invoice.vat_minor, invoice.currency),
         gross=minor_to_text(invoice.gross_minor, invoice.currency),
+        paid=minor_to_text(invoice.paid_minor, invoice.currency),
+        due=minor_to_text(invoice.due_minor, invoice.currency),
+        prepayments=[
+            DraftPrepayment(
+                number=advance.number or None,
+                gross=minor_to_text(advance.gross_minor, invoice.currency),
+                vat=minor_to_text(advance.vat_minor, invoice.currency),
+            )
+            for advance in invoice.advances
+        ],
         lines=[
             DraftLine(
                 name=line.name,

@@ -55,7 +55,11 @@ PREPAYMENT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A 386 document as it was issued; `used_gross_minor` is what documents have deducted of it so far."""
+    """
+    A 386 document as it was issued; `used_gross_minor` is what documents have deducted of it so far.
+
+    One that is still to be written has no number, and an id below zero.
+    """
 
     document_id: int
     number: str
@@ -124,6 +128,36 @@ def deductions_of(
             gross -= part.gross_minor
             net -= part.net_minor
     return tuple(taken)
+
+
+@dataclass(slots=True)
+class PrepaidAccount:
+    """
+    What documents deduct of a merchant's account, one after the other.
+
+    `drawable_micros` is the net that may be deducted in all, `advances` those of which something is left.
+    """
+
+    currency: str
+    drawable_micros: int
+    advances: Sequence[Advance]
+    drawn_micros: int = 0
+
+    def deduct(self, draft: Draft) -> Draft:
+        """Return the draft as it is issued: an invoice in the account's currency deducts what it can."""
+        document = draft.document
+        if document.doc_type is not DocumentType.INVOICE or document.currency != self.currency:
+            return draft
+        scale = micros_per_minor(self.currency)
+        left = self.drawable_micros - self.drawn_micros
+        parts = deductions_of(self.advances, document.gross_minor, left // scale)
+        taken = {part.advance.document_id: part.gross_minor for part in parts}
+        self.advances = [
+            replace(each, used_gross_minor=each.used_gross_minor + taken.get(each.document_id, 0))
+            for each in self.advances
+        ]
+        self.drawn_micros += sum(part.net_minor for part in parts) * scale
+        return deducting(draft, parts)
 
 
 def deducting(draft: Draft, deductions: Sequence[Deduction]) -> Draft:

@@ -64,6 +64,11 @@ def _tell(found: MonthDraft) -> None:
         )
         kind = "credit note" if each.credit_note else "invoice"
         show(f"{kind}: net {each.net}, VAT {each.vat}, gross {each.gross} {each.currency}")
+        for paid in each.prepayments:
+            named = paid.number or "a payment without its document yet"
+            show(f"paid in advance by {named}: {paid.gross}, VAT in it {paid.vat}")
+        if each.prepayments:
+            show(f"to pay: {each.due} {each.currency}")
     if not found.drafts:
         show("nothing to bill")
     for late in found.late_receipts:

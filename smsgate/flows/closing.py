@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from smsgate.billing.advances import ADVANCES_MAX, PrepaidAccount
 from smsgate.billing.closing import UsageRow, close_month
 from smsgate.billing.documents import Document, DocumentType
 from smsgate.billing.issuing import Draft, Seller, draft_of, vat_with_rates
@@ -33,7 +34,7 @@ from smsgate.flows.billing_records import (
     Period,
     Waiting,
 )
-from smsgate.flows.prepaying import PrepaymentStore, write_prepayments
+from smsgate.flows.prepaying import PrepaymentStore, advances_to_come, write_prepayments
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,10 @@ class ClosingStore(PrepaymentStore, Protocol):
         ...
 
     async def documents_of(self, merchant_id: int, month: Month) -> list[DocumentRow]: ...
+
+    async def prepaid_account(self, period: Period) -> PrepaidAccount | None:
+        """Return what documents of the month may deduct, were it closed now; None: there is no account."""
+        ...
 
 
 class Closing:
@@ -151,8 +156,8 @@ class Closing:
         """
         Return what the month's documents would say if it were cut now; nothing is written.
 
-        Months before it that are open count as cut at the same instant. What was paid in advance is deducted
-        at the issue and not here.
+        Months before it that are open count as cut at the same instant, and deduct first of what was paid in
+        advance.
 
         Raises:
             Conflict: code `month_closed`.
@@ -168,8 +173,25 @@ class Closing:
             close_at = period.cut_at
         if period.closed_at is not None:
             raise Conflict(f"{month} is closed: its documents are issued", code="month_closed")
-        _seller, drafts = await self._drafts(merchant, period)
-        return MonthDraft(merchant, period, close_at, drafts)
+        seller, drafts = await self._drafts(merchant, period)
+        return MonthDraft(merchant, period, close_at, await self._deducting(seller, merchant, period, drafts))
+
+    async def _deducting(
+        self, seller: Seller, merchant: BillingMerchant, period: Period, drafts: Sequence[Draft]
+    ) -> Sequence[Draft]:
+        """Return drafts as they would be issued, with what they deduct."""
+        account = await self._store.prepaid_account(period) if drafts else None
+        if account is None:
+            return drafts
+        coming = await advances_to_come(self._store, seller, merchant.merchant_id, self._clock.now())
+        account.advances = [*account.advances, *coming][:ADVANCES_MAX]
+        (state,) = await self._store.states(merchant.merchant_id)
+        for month in _open_before(state, period.month):
+            earlier = await self._store.period(merchant.merchant_id, month)
+            earlier = earlier or await self._open_period(merchant, month)
+            for draft in (await self._drafts(merchant, earlier))[1]:
+                account.deduct(draft)
+        return [account.deduct(draft) for draft in drafts]
 
     async def _open_period(self, merchant: BillingMerchant, month: Month) -> Period:
         states = await self._store.states(merchant.merchant_id)
@@ -303,6 +325,16 @@ def _next_month(state: CloseState) -> Month | None:
     if state.first_charge_at is not None:
         firsts.append(month_of(state.first_charge_at, state.zone_name))
     return min((month for month in firsts if month is not None), default=None)
+
+
+def _open_before(state: CloseState, month: Month) -> list[Month]:
+    """Return the months whose documents come before those of `month`, in their order."""
+    found = [each for each in state.open_months if each < month]
+    due = _next_month(state)
+    while due is not None and due < month:
+        found.append(due)
+        due = due.next()
+    return found
 
 
 def _asked(merchant_id: int, zone_name: str, month: Month, at: datetime) -> CutAsked:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple, Protocol
 
-from smsgate.billing.advances import Deduction, prepayment_draft, refund_draft
+from smsgate.billing.advances import Advance, Deduction, prepayment_draft, refund_draft
 from smsgate.billing.invoices import Invoice
 from smsgate.billing.issuing import Draft, Seller, vat_with_rates
 from smsgate.billing.periods import Month, local_date, month_of
@@ -94,31 +94,13 @@ async def write_prepayments(
     found = await store.unwritten(merchant_id, DOCUMENTS_MAX)
     if found is None:
         return []
-    merchant = found.merchant
-    if merchant.buyer is None:
-        raise DomainError(f"{merchant.name} has no billing profile", code="billing_incomplete")
-    vat = VatHistory(vat_with_rates(found.vat_entries, seller.vat_rates))
     issued_on = local_date(now, seller.timezone)
     written: list[DocumentRow] = []
     for payment in found.payments:
-        month = month_of(payment.at, merchant.zone_name)
-        try:
-            rate = vat.on(local_date(payment.at, merchant.zone_name))
-        except Invalid as exc:
-            raise DomainError(f"{merchant.name}: {exc}", code="billing_incomplete") from exc
-        draft = prepayment_draft(
-            payment.micros,
-            found.currency,
-            rate,
-            seller,
-            merchant.buyer,
-            reference=payment.reference,
-            paid_on=local_date(payment.at, seller.timezone),
-            month=month,
-        )
+        draft = _draft(found, payment, seller)
         issue = Issue(
             merchant_id=merchant_id,
-            month=month,
+            month=draft.document.period,
             series=seller.series_on(issued_on),
             issued_on=issued_on,
             drafts=[draft],
@@ -128,6 +110,42 @@ async def write_prepayments(
         )
         written.append(await store.write_prepayment(issue, payment.reference))
     return written
+
+
+async def advances_to_come(
+    store: PrepaymentStore, seller: Seller, merchant_id: int, now: datetime
+) -> list[Advance]:
+    """Return the prepayment invoices that `write_prepayments` would write; raises as that does."""
+    found = await store.unwritten(merchant_id, DOCUMENTS_MAX)
+    if found is None:
+        return []
+    issued_on = local_date(now, seller.timezone)
+    documents = [_draft(found, payment, seller).document for payment in found.payments]
+    return [
+        Advance(-place, "", issued_on, document.net_minor, document.vat_minor)
+        for place, document in enumerate(documents, 1)
+    ]
+
+
+def _draft(found: Unwritten, payment: Payment, seller: Seller) -> Draft:
+    merchant = found.merchant
+    if merchant.buyer is None:
+        raise DomainError(f"{merchant.name} has no billing profile", code="billing_incomplete")
+    vat = VatHistory(vat_with_rates(found.vat_entries, seller.vat_rates))
+    try:
+        rate = vat.on(local_date(payment.at, merchant.zone_name))
+    except Invalid as exc:
+        raise DomainError(f"{merchant.name}: {exc}", code="billing_incomplete") from exc
+    return prepayment_draft(
+        payment.micros,
+        found.currency,
+        rate,
+        seller,
+        merchant.buyer,
+        reference=payment.reference,
+        paid_on=local_date(payment.at, seller.timezone),
+        month=month_of(payment.at, merchant.zone_name),
+    )
 
 
 class Prepaying:

@@ -12,13 +12,12 @@ from typing import Final
 
 import asyncpg
 
-from smsgate.billing.advances import ADVANCES_MAX, Advance, deducting, deductions_of
-from smsgate.billing.documents import DocumentType
-from smsgate.billing.issuing import Draft
+from smsgate.billing.advances import ADVANCES_MAX, Advance, PrepaidAccount
+from smsgate.billing.budgets import Budget
 from smsgate.billing.numbering import number_text
-from smsgate.money import micros_per_minor
+from smsgate.flows.billing_records import Period
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
-from smsgate.store.budgets import SQL, Locked
+from smsgate.store.budgets import SQL, Locked, budget_of
 from smsgate.store.connection import Connection
 
 # An entry's `at` and `accepted_at` may be of two nodes' clocks: no index look-up needs to be closer.
@@ -30,9 +29,9 @@ class PrepaidClose:
     """What the close of one month does with a merchant's prepaid account; its budget is locked."""
 
     locked: Locked
+    account: PrepaidAccount
     charged_micros: int
     unbilled_micros: int
-    drawn_micros: int = 0
 
     @classmethod
     async def find(
@@ -42,31 +41,55 @@ class PrepaidClose:
         locked = await Locked.find(connection, merchant_id, now)
         if locked is None:
             return None
-        row = await connection.fetchrow(
-            SQL["charged_and_unbilled"], merchant_id, locked.row["currency"],
-            period["starts_at"] - CLOCKS_APART, period["ends_at"], period["cut_at"], sorted(FINAL),
-            int(ReceiptState.DELIVRD),
-        )  # fmt: skip
-        assert row is not None
-        return cls(locked, row["charged"], row["unbilled"])
-
-    async def deducting(self, draft: Draft) -> Draft:
-        """Return the draft as it is issued: an invoice in the account's currency deducts what it can."""
-        document, currency = draft.document, self.locked.row["currency"]
-        if document.doc_type is not DocumentType.INVOICE or document.currency != currency:
-            return draft
-        scale = micros_per_minor(currency)
-        left = self.locked.budget.drawable_micros(self.charged_micros) - self.drawn_micros
-        found = await open_advances(self.locked.connection, self.locked.merchant_id, currency)
-        parts = deductions_of(found, document.gross_minor, left // scale)
-        self.drawn_micros += sum(part.net_minor for part in parts) * scale
-        return deducting(draft, parts)
+        currency = locked.row["currency"]
+        charged, unbilled = await _charged_and_unbilled(
+            connection, merchant_id, currency, period["starts_at"], period["ends_at"], period["cut_at"]
+        )
+        account = await _account(connection, merchant_id, currency, locked.budget, charged)
+        return cls(locked, account, charged, unbilled)
 
     async def end(self) -> None:
         self.locked.budget = self.locked.budget.closed(
-            self.drawn_micros, charged_micros=self.charged_micros, unbilled_micros=self.unbilled_micros
+            self.account.drawn_micros,
+            charged_micros=self.charged_micros,
+            unbilled_micros=self.unbilled_micros,
         )
         await self.locked.write()
+
+
+async def account_of(connection: Connection, period: Period) -> PrepaidAccount | None:
+    """Return the account as a close of the month would find it, of one snapshot; nothing is locked."""
+    merchant_id = period.merchant_id
+    row = await connection.fetchrow(SQL["read_budget"], merchant_id)
+    if row is None:
+        return None
+    charged, _unbilled = await _charged_and_unbilled(
+        connection, merchant_id, row["currency"], period.starts_at, period.ends_at, period.cut_at
+    )
+    return await _account(connection, merchant_id, row["currency"], budget_of(row), charged)
+
+
+async def _account(
+    connection: Connection, merchant_id: int, currency: str, budget: Budget, charged_micros: int
+) -> PrepaidAccount:
+    advances = await open_advances(connection, merchant_id, currency)
+    return PrepaidAccount(currency, budget.drawable_micros(charged_micros), advances)
+
+
+async def _charged_and_unbilled(
+    connection: Connection,
+    merchant_id: int,
+    currency: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    cut_at: datetime,
+) -> tuple[int, int]:
+    row = await connection.fetchrow(
+        SQL["charged_and_unbilled"], merchant_id, currency, starts_at - CLOCKS_APART, ends_at, cut_at,
+        sorted(FINAL), int(ReceiptState.DELIVRD),
+    )  # fmt: skip
+    assert row is not None
+    return row["charged"], row["unbilled"]
 
 
 async def open_advances(connection: Connection, merchant_id: int, currency: str) -> list[Advance]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from smsgate.billing.advances import PrepaidAccount
 from smsgate.billing.closing import Billed, ItemTerms
 from smsgate.billing.commitments import Commitment
 from smsgate.billing.documents import LineKind
@@ -34,7 +35,7 @@ from smsgate.flows.billing_records import (
 from smsgate.ids import first_id_at
 from smsgate.money import micros_per_minor, round_half_away
 from smsgate.protocol.receipt_states import FINAL
-from smsgate.store.advances import CLOCKS_APART
+from smsgate.store.advances import CLOCKS_APART, account_of
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.documents import documents_of, issue
@@ -145,6 +146,10 @@ class PgClosing(PgPrepayments):
     async def documents_of(self, merchant_id: int, month: Month) -> list[DocumentRow]:
         async with self._database.bulk() as connection:
             return await documents_of(connection, merchant_id, month)
+
+    async def prepaid_account(self, period: Period) -> PrepaidAccount | None:
+        async with self._database.report() as connection:
+            return await account_of(connection, period)
 
     async def _results(
         self, connection: Connection, period: Period, currency: str

@@ -48,7 +48,7 @@ async def issue(connection: Connection, issue: Issue) -> list[DocumentRow]:
     if row["closed_at"] is None:
         prepaid = await PrepaidClose.find(connection, issue.merchant_id, issue.at, row)
         if prepaid is not None:
-            issue = replace(issue, drafts=[await prepaid.deducting(draft) for draft in issue.drafts])
+            issue = replace(issue, drafts=[prepaid.account.deduct(draft) for draft in issue.drafts])
         await write_documents(connection, issue)
         if prepaid is not None:
             await prepaid.end()

@@ -117,6 +117,7 @@ async def test_a_month_is_drafted_before_its_close_and_not_after_it(api: Api, da
     (invoice,) = draft["drafts"]
     assert (invoice["net"], invoice["vat"], invoice["gross"]) == ("0.32", "0.06", "0.38")
     assert (invoice["currency"], invoice["credit_note"], len(invoice["lines"])) == ("EUR", False, 1)
+    assert (invoice["paid"], invoice["due"], invoice["prepayments"]) == ("0.00", "0.38", [])
     (late,) = draft["late_receipts"]
     assert (late["messages"], late["awaited"], late["expected_late"]) == (2, "0.10", "0.00")
     assert (await caller.get("/v1/invoices")).body["data"] == []

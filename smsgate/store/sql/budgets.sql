@@ -4,6 +4,10 @@
 -- scope: merchant
 SELECT b.*, m.timezone FROM budget b JOIN merchant m ON m.merchant_id = b.merchant_id WHERE b.merchant_id = $1 FOR UPDATE OF b
 
+-- name: read_budget
+-- scope: merchant
+SELECT * FROM budget WHERE merchant_id = $1
+
 -- name: merchant_terms
 -- scope: merchant
 SELECT currency, timezone FROM merchant WHERE merchant_id = $1
