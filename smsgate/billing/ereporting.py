@@ -28,13 +28,22 @@ COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class SoldAdvance:
+    """What a document deducts of a prepayment invoice, at that one's own VAT and rate of exchange."""
+
+    vat: Vat
+    net_minor: int
+    vat_minor: int
+    rate: Ratio | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SoldDocument:
     """
     A document of ours. `rate`: euros for one unit of its currency; None in euros.
 
-    `euro_vat_minor` is what it prints of VAT in euros; None in euros.
-
-    `advances_minor` (gross) and `advances_vat_minor` were reported with their prepayment invoices.
+    `euro_vat_minor` is what it prints of VAT in euros; None in euros. `advances` were reported with their
+    prepayment invoices, and are taken off as they were reported.
     """
 
     doc_type: DocumentType
@@ -43,8 +52,7 @@ class SoldDocument:
     vat_rows: tuple[VatRow, ...]
     rate: Ratio | None = None
     euro_vat_minor: int | None = None
-    advances_minor: int = 0
-    advances_vat_minor: int = 0
+    advances: tuple[SoldAdvance, ...] = ()
 
 
 class Key(NamedTuple):
@@ -71,19 +79,29 @@ class Report:
     def add(self, document: SoldDocument) -> None:
         """Take a document; each is converted once, and its euros of VAT are those that it prints."""
         sign = -1 if document.doc_type in CREDITS else 1
-        rows = _without_advances(document)
+        rows, currency = document.vat_rows, document.currency
         left = document.euro_vat_minor
         for place, row in enumerate(rows, 1):
-            total = self.totals[Key(document.issued_on, document.currency, row.vat)]
-            vat_eur = _euros(row.amount_minor, document)
-            if left is not None and not document.advances_minor:
+            total = self._total(document, row.vat)
+            vat_eur = _euros(row.amount_minor, currency, document.rate)
+            if left is not None:
                 vat_eur = left if place == len(rows) else vat_eur
                 left -= vat_eur
-            total.documents += 1
             total.net_minor += sign * row.basis_minor
             total.vat_minor += sign * row.amount_minor
-            total.net_eur_minor += sign * _euros(row.basis_minor, document)
+            total.net_eur_minor += sign * _euros(row.basis_minor, currency, document.rate)
             total.vat_eur_minor += sign * vat_eur
+        for advance in document.advances:
+            total = self._total(document, advance.vat)
+            total.net_minor -= advance.net_minor
+            total.vat_minor -= advance.vat_minor
+            total.net_eur_minor -= _euros(advance.net_minor, currency, advance.rate)
+            total.vat_eur_minor -= _euros(advance.vat_minor, currency, advance.rate)
+        for vat in {row.vat for row in rows} | {advance.vat for advance in document.advances}:
+            self._total(document, vat).documents += 1
+
+    def _total(self, document: SoldDocument, vat: Vat) -> Total:
+        return self.totals[Key(document.issued_on, document.currency, vat)]
 
     def csv(self) -> bytes:
         """Return the totals as CSV, in order of day, currency and VAT."""
@@ -111,19 +129,5 @@ def report_of(documents: Iterable[SoldDocument]) -> Report:
     return report
 
 
-def _euros(amount_minor: int, document: SoldDocument) -> int:
-    if document.rate is None:
-        return amount_minor
-    return converted(amount_minor, document.currency, EURO, document.rate)
-
-
-def _without_advances(document: SoldDocument) -> list[VatRow]:
-    """Take what was paid in advance off the VAT rows, in their order, from none more than it has."""
-    net = document.advances_minor - document.advances_vat_minor
-    vat = document.advances_vat_minor
-    rows: list[VatRow] = []
-    for row in document.vat_rows:
-        less_net, less_vat = min(net, max(0, row.basis_minor)), min(vat, max(0, row.amount_minor))
-        net, vat = net - less_net, vat - less_vat
-        rows.append(VatRow(row.vat, row.basis_minor - less_net, row.amount_minor - less_vat))
-    return rows
+def _euros(amount_minor: int, currency: str, rate: Ratio | None) -> int:
+    return amount_minor if rate is None else converted(amount_minor, currency, EURO, rate)

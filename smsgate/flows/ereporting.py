@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from smsgate.billing.documents import DocumentType
-from smsgate.billing.ereporting import Report, SoldDocument, outside_e_invoicing, report_of
+from smsgate.billing.ereporting import Report, SoldAdvance, SoldDocument, outside_e_invoicing, report_of
 from smsgate.billing.fec import EURO
 from smsgate.billing.issuing import Seller
 from smsgate.billing.vat import Vat, VatRow
@@ -63,6 +63,13 @@ def _sold(row: IssuedDocument, seller: Seller) -> SoldDocument:
         tuple(VatRow(Vat(category, rate_), basis, amount) for category, rate_, basis, amount in row.vats),
         rate_of(row, row.other_rate, seller),
         row.other_vat_minor if row.other_currency == EURO else None,
-        sum(gross for gross, _vat, _rate in row.advances),
-        sum(vat for _gross, vat, _rate in row.advances),
+        tuple(
+            SoldAdvance(
+                Vat(advance.category, advance.rate_micros),
+                advance.gross_minor - advance.vat_minor,
+                advance.vat_minor,
+                rate_of(row, advance.other_rate, seller),
+            )
+            for advance in row.advances
+        ),
     )

@@ -56,13 +56,23 @@ def span_of(text: str) -> Span:
     return Span(day, last.last_day, day if dots else date(first.year, 1, 1))
 
 
+class IssuedAdvance(NamedTuple):
+    """What a document deducts of a prepayment invoice, with that one's exchange rate and VAT."""
+
+    gross_minor: int
+    vat_minor: int
+    other_rate: str
+    category: str
+    rate_micros: int
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedDocument:
     """
     What the FEC takes of a document; `vats` are (category, rate, basis, amount) as printed.
 
-    `other_rate` is the rate at which it was issued, "" of before that was kept; `advances` are (gross, VAT,
-    rate) of what it deducts, each with the rate of the prepayment invoice.
+    `other_rate` is the rate at which it was issued, "" of before that was kept; `advances` are what it
+    deducts.
     """
 
     number: str
@@ -77,7 +87,7 @@ class IssuedDocument:
     other_currency: str
     other_vat_minor: int
     other_rate: str
-    advances: Sequence[tuple[int, int, str]]
+    advances: Sequence[IssuedAdvance]
 
 
 class FecStore(Protocol):
@@ -153,8 +163,8 @@ def _booked(row: IssuedDocument, seller: Seller) -> BookedDocument:
         rate=rate,
         euro_vat_minor=row.other_vat_minor if row.other_currency == EURO else None,
         advances=tuple(
-            BookedAdvance(gross, vat, rate_of(row, advance_rate, seller))
-            for gross, vat, advance_rate in row.advances
+            BookedAdvance(advance.gross_minor, advance.vat_minor, rate_of(row, advance.other_rate, seller))
+            for advance in row.advances
         ),
     )
 

@@ -11,7 +11,7 @@ import orjson
 
 from smsgate.billing.numbering import number_text
 from smsgate.flows.ereporting import Sold
-from smsgate.flows.fec import IssuedDocument
+from smsgate.flows.fec import IssuedAdvance, IssuedDocument
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
 
@@ -53,5 +53,5 @@ def _issued(row: asyncpg.Record) -> IssuedDocument:
         other_currency=row["other_currency"],
         other_vat_minor=row["other_vat_minor"],
         other_rate=row["other_rate"],
-        advances=[tuple(advance) for advance in orjson.loads(row["advances"] or "[]")],
+        advances=[IssuedAdvance(*advance) for advance in orjson.loads(row["advances"] or "[]")],
     )

@@ -13,10 +13,11 @@ FROM (
     WHERE d.issued_on BETWEEN $1 AND $2 AND ($4 OR d.doc_type <> '389')
 ) x
 LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_array(t.gross_minor, t.vat_minor,
-                                     coalesce(convert_from(r.payload, 'UTF8')::jsonb ->> 'other_rate', ''))
+    SELECT json_agg(json_build_array(t.gross_minor, t.vat_minor, coalesce(v.p ->> 'other_rate', ''),
+                                     v.p #>> '{vats,0,category}', (v.p #>> '{vats,0,rate_micros}')::bigint)
                     ORDER BY t.advance_id) AS advances
     FROM document_advance t JOIN document r ON r.merchant_id = t.merchant_id AND r.document_id = t.advance_id
+    CROSS JOIN LATERAL (SELECT convert_from(r.payload, 'UTF8')::jsonb AS p) v
     WHERE t.merchant_id = x.merchant_id AND t.document_id = x.document_id AND x.doc_type = '380') a ON true
 ORDER BY issued_on, series, number
 LIMIT $3

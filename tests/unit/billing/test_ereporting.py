@@ -6,7 +6,7 @@ from datetime import date
 
 from smsgate.billing.currencies import Ratio
 from smsgate.billing.documents import DocumentType
-from smsgate.billing.ereporting import SoldDocument, outside_e_invoicing, report_of
+from smsgate.billing.ereporting import SoldAdvance, SoldDocument, outside_e_invoicing, report_of
 from smsgate.billing.vat import NO_RATE, Vat, VatRow
 
 DAY = date(2026, 11, 5)
@@ -44,8 +44,42 @@ def test_what_was_paid_in_advance_is_reported_once_with_its_prepayment_invoice()
     report = report_of([
         SoldDocument(DocumentType.PREPAYMENT, DAY, "EUR", (VatRow(STANDARD, 1_000, 200),)),
         SoldDocument(
-            DocumentType.INVOICE, DAY, "EUR", (VatRow(STANDARD, 1_500, 300),), None, None, 1_200, 200
+            DocumentType.INVOICE, DAY, "EUR", (VatRow(STANDARD, 1_500, 300),),
+            advances=(SoldAdvance(STANDARD, 1_000, 200),),
         ),
     ])  # fmt: skip
     (total,) = report.totals.values()
     assert (total.documents, total.net_minor, total.vat_minor) == (2, 1_500, 300)
+
+
+def test_an_advance_is_taken_off_at_its_own_rate_not_at_that_of_the_invoice() -> None:
+    """100.00 were paid in advance at 10 % and used at 20 %: taken back at 10 %, sold at 20 %."""
+    later = date(2026, 12, 5)
+    report = report_of([
+        SoldDocument(DocumentType.PREPAYMENT, DAY, "EUR", (VatRow(REDUCED, 10_000, 1_000),)),
+        SoldDocument(
+            DocumentType.INVOICE, later, "EUR", (VatRow(STANDARD, 10_000, 2_000),),
+            advances=(SoldAdvance(REDUCED, 10_000, 1_000),),
+        ),
+    ])  # fmt: skip
+    assert report.csv().decode() == (
+        f"{HEAD}2026-11-05,EUR,S,10,1,100.00,10.00,100.00,10.00\r\n"
+        "2026-12-05,EUR,S,10,1,-100.00,-10.00,-100.00,-10.00\r\n"
+        "2026-12-05,EUR,S,20,1,100.00,20.00,100.00,20.00\r\n"
+    )
+
+
+def test_an_advance_is_taken_off_at_its_own_exchange_rate() -> None:
+    """12.00 USD were paid at 0.9, 12.00 more are used at 0.8: what was reported in euros is taken off."""
+    rows = (VatRow(STANDARD, 1_000, 200),)
+    report = report_of([
+        SoldDocument(DocumentType.PREPAYMENT, DAY, "USD", rows, Ratio(9, 10), 180),
+        SoldDocument(
+            DocumentType.INVOICE, DAY, "USD", rows, Ratio(8, 10), 160,
+            advances=(SoldAdvance(STANDARD, 1_000, 200, Ratio(9, 10)),),
+        ),
+    ])  # fmt: skip
+    (total,) = report.totals.values()
+    assert (total.net_minor, total.vat_minor, total.net_eur_minor, total.vat_eur_minor) == (
+        1_000, 200, 800, 160,
+    )  # fmt: skip
