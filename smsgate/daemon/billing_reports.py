@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -22,6 +23,7 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import Reconciling
 from smsgate.flows.repricing import Repricing
 from smsgate.flows.usage_files import UsageFiles
+from smsgate.links.profile import CarrierProfile
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
 from smsgate.store.budget_terms import PgBudgets
@@ -41,11 +43,17 @@ USAGE_FILES: Final = "usage_files"  # below state_dir: months that are being dow
 DISPUTE_PACKS: Final = "dispute_packs"  # below state_dir
 
 
-def reports_of(settings: Settings, services: Services, pricing: Pricing | None = None) -> BillingReports:
+def reports_of(
+    settings: Settings,
+    services: Services,
+    pricing: Pricing | None = None,
+    carriers: Callable[[], Sequence[CarrierProfile]] | None = None,
+) -> BillingReports:
+    """`carriers` are those of this moment, in a process that follows its configuration."""
+    carriers = carriers or (lambda: settings.carriers)
     database, public_ids = services.database, services.public_ids
     pricing = pricing or Pricing(PgPriceData(database), services.clock)
     ported, networks = PgPortability(database), default_table()
-    cost_lists = {profile.cost_list for profile in settings.carriers if profile.cost_list is not None}
     reconciling = Reconciling(PgReconciling(database), ported, networks, services.clock, services.ids.next)
     return BillingReports(
         explaining=Explaining(
@@ -57,12 +65,12 @@ def reports_of(settings: Settings, services: Services, pricing: Pricing | None =
         bills=BillUploads(
             reconciling,
             pricing,
-            _bill_terms(settings),
+            partial(bill_terms, settings, carriers),
             packer_of(settings, services),
             settings.node.state_dir / DISPUTE_PACKS,
             services.clock,
         ),
-        margins=Margins(PgMargins(database), pricing, services.clock, cost_lists),
+        margins=Margins(PgMargins(database), pricing, services.clock, partial(_cost_lists, carriers)),
         usage_files=UsageFiles(
             Exporting(PgUsageRecords(database), public_ids),
             PgOffers(database).merchant,
@@ -104,13 +112,17 @@ def packer_of(settings: Settings, services: Services) -> Packer:
     return Packer(ProofKey(services.proof_key), name, services.public_ids)
 
 
-def _bill_terms(settings: Settings) -> dict[str, BillTerms]:
-    """Return how each carrier bills; without a table of its own by the names of columns alone."""
+def _cost_lists(carriers: Callable[[], Sequence[CarrierProfile]]) -> set[str]:
+    return {profile.cost_list for profile in carriers() if profile.cost_list is not None}
+
+
+def bill_terms(
+    settings: Settings, carriers: Callable[[], Sequence[CarrierProfile]], name: str
+) -> BillTerms | None:
+    """Return how a carrier bills; without a table of its own by the names of columns alone."""
+    cost_list = next((profile.cost_list for profile in carriers() if profile.name == name), None)
+    if cost_list is None:
+        return None
     files = {each.carrier: each for each in settings.billing.carrier_files}
-    found: dict[str, BillTerms] = {}
-    for profile in settings.carriers:
-        if profile.cost_list is not None:
-            file = files.get(profile.name, CarrierFileSettings(carrier=profile.name))
-            terms = BillTerms(file.timezone, file.terms(), file.tolerance(), profile.cost_list)
-            found[profile.name] = terms
-    return found
+    file = files.get(name, CarrierFileSettings(carrier=name))
+    return BillTerms(file.timezone, file.terms(), file.tolerance(), cost_list)

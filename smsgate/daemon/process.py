@@ -82,7 +82,7 @@ class Process:
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
         self._invoicing = invoicing_of(settings, services)
-        self._reports = reports_of(settings, services, self.pricing)
+        self._reports = reports_of(settings, services, self.pricing, lambda: self.reloading.carriers)
         self._wakeups = Nudges()
         self._lag = LoopLag(services.clock)
         floor_mib = settings.database.disk_floor_mib

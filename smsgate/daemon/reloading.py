@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from smsgate.config.routes import route_table
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import Conflict
 from smsgate.flows.ports_commerce import SenderInfo
+from smsgate.links.profile import CarrierProfile
 from smsgate.links.senders import owners_of_senders
 from smsgate.store.carriers import register_carriers
 from smsgate.store.pool import Database
@@ -55,6 +56,11 @@ class Reloading:
         self._senders = senders
         self._read = read
         self._lock = asyncio.Lock()
+
+    @property
+    def carriers(self) -> Sequence[CarrierProfile]:
+        """Those of the configuration that is followed now."""
+        return self._settings.carriers
 
     async def reload(self, *, remove_all_carriers: bool = False) -> dict[str, Any]:
         """

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,14 +59,14 @@ class BillUploads:
         self,
         reconciling: Reconciling,
         pricing: Pricing,
-        terms: Mapping[str, BillTerms],
+        terms: Callable[[str], BillTerms | None],
         packer: Packer,
         directory: Path,
         clock: Clock,
     ) -> None:
         self._reconciling = reconciling
         self._pricing = pricing
-        self._terms = terms
+        self._terms = terms  # by the name of a carrier that is configured at this moment
         self._packer = packer
         self._directory = directory
         self._clock = clock
@@ -81,7 +81,7 @@ class BillUploads:
             Conflict: code `reconciliation_running`: one at a time.
             Invalid: code `bill_invalid`.
         """
-        terms = self._terms.get(asked.carrier)
+        terms = self._terms(asked.carrier)
         if terms is None:
             raise NotFound(f"The configuration has no carrier {asked.carrier!r} with a cost_list.")
         if self._one.locked():

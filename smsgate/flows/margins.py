@@ -88,15 +88,15 @@ _KEYS: Final[dict[By, Callable[[MarginRow], tuple[str, int | None, str, str]]]] 
 
 
 class Margins:
-    """`cost_lists` are those of carriers that are configured: another one costs nobody anything."""
+    """`cost_lists` are those of carriers that are configured now: another one costs nobody anything."""
 
     def __init__(
-        self, store: MarginStore, pricing: Pricing, clock: Clock, cost_lists: Collection[str]
+        self, store: MarginStore, pricing: Pricing, clock: Clock, cost_lists: Callable[[], Collection[str]]
     ) -> None:
         self._store = store
         self._pricing = pricing
         self._clock = clock
-        self._cost_lists = frozenset(cost_lists)
+        self._cost_lists = cost_lists
 
     async def report(self, month: Month, by: By, merchant_id: int | None = None) -> MarginReport:
         """
@@ -111,7 +111,7 @@ class Margins:
                 f"the report has more than {ROWS_MAX} rows: name a merchant", code="report_too_large"
             )
         await self._pricing.refresh()
-        losses = losses_at(self._clock.now(), self._pricing, self._cost_lists)
+        losses = losses_at(self._clock.now(), self._pricing, self._cost_lists())
         return MarginReport(month, by, added_up(rows, by), losses)
 
 

@@ -48,8 +48,8 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
     api.context.reports = BillingReports(
         Explaining(store, ids, SELLER),
         reconciling,
-        BillUploads(reconciling, pricing, {"sim": terms}, packer, directory / "packs", books.clock),
-        Margins(PgMargins(database), pricing, books.clock, ["List 3"]),
+        BillUploads(reconciling, pricing, {"sim": terms}.get, packer, directory / "packs", books.clock),
+        Margins(PgMargins(database), pricing, books.clock, lambda: ["List 3"]),
         UsageFiles(
             Exporting(PgUsageRecords(database), ids),
             PgOffers(database).merchant,

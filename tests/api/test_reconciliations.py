@@ -7,10 +7,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from smsgate.billing.carrier_files import CarrierFile, FileTerms
 from smsgate.billing.reconciliation import Tolerance, Verdict
+from smsgate.config import load_settings
+from smsgate.daemon.billing_reports import bill_terms
+from smsgate.daemon.reloading import Reloading
 from smsgate.flows.bill_files import LINE_OCTETS_MAX
 from smsgate.flows.bill_uploads import BillAsked
 from smsgate.flows.reconciling import BillQuestion
@@ -19,6 +23,7 @@ from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 from tests.api.api_server import Api
 from tests.api.test_explanations import COST_ITEM, a_message, with_reports
+from tests.cli.carriers import write_config
 from tests.store.books import CARRIER, OCTOBER, Books, some_books
 
 BILL = "network,quantity,price\n*,7,0.03\n"
@@ -62,6 +67,17 @@ async def test_a_reconciliation_is_listed_and_read_with_its_lines(api: Api, data
 
 CSV = {"Content-Type": "text/csv"}
 QUERY = "carrier=sim&month=2026-10&file=sim-october.csv"
+SECOND_CARRIER = """
+[[carriers]]
+name = "second"
+hosts = ["127.0.0.1:2"]
+system_id = "smsgate"
+password = "secret"
+tls = "none"
+insecure_plaintext = true
+cost_list = "second-cost"
+senders = [{ number = "36111" }]
+"""
 POST = f"/v1/reconciliations?{QUERY}"
 
 
@@ -175,3 +191,21 @@ async def test_margins_are_read_by_merchant_campaign_and_carrier(api: Api, datab
         assert (row["carrier"], row["below_cost"]) == ("sim" if by == "carrier" else None, False)
     assert (await api.operator.get("/v1/margins/2026-13")).code == "month_invalid"
     assert (await api.operator.get("/v1/margins/2026-10?by=day")).status == 422
+
+
+async def test_a_carrier_of_a_reloaded_configuration_has_terms_without_a_restart(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "smsgate.toml"
+    before = load_settings(write_config(path, smpp="127.0.0.1:1"))
+    reloading = Reloading(before, database, None, {}, lambda: load_settings(path))
+    terms_of = partial(bill_terms, before, lambda: reloading.carriers)
+    assert terms_of("second") is None
+    write_config(path, smpp="127.0.0.1:1", more=SECOND_CARRIER)
+    await reloading.reload()
+    found = terms_of("second")
+    assert found is not None
+    assert found.cost_list == "second-cost"
+    write_config(path, smpp="127.0.0.1:1")
+    await reloading.reload()
+    assert terms_of("second") is None

@@ -318,7 +318,7 @@ async def test_margins_add_up_to_the_ledger_by_whatever_is_asked(database: Datab
     await books.take(OTHER, 3)  # nobody knows what it costs
     await took(books, SHOP, 5, accepted_at=MONTH_END - timedelta(minutes=30))  # November in Paris
     pricing = Pricing(PgPriceData(database), books.clock)
-    margins = Margins(PgMargins(database), pricing, books.clock, ["List 3"])
+    margins = Margins(PgMargins(database), pricing, books.clock, lambda: ["List 3"])
     report = await margins.report(OCTOBER, By.MERCHANT)
     assert [
         (row.merchant, row.margin_micros, row.loses, row.uncosted_segments) for row in report.margins
@@ -339,7 +339,7 @@ async def test_a_price_in_force_below_a_cost_in_force_is_in_the_report(database:
     books = await a_month(database)
     await books.prices((41, "mt", "20801", 50_000), list_id=5, side="cost")
     pricing = Pricing(PgPriceData(database), books.clock)
-    margins = Margins(PgMargins(database), pricing, books.clock, ["List 5"])
+    margins = Margins(PgMargins(database), pricing, books.clock, lambda: ["List 5"])
     (loss,) = (await margins.report(OCTOBER, By.MERCHANT)).losses
     assert (loss.found.network, loss.found.sell_micros, loss.found.cost_micros, loss.found.cost_list) == (
         "20801", 45_000, 50_000, "List 5",
