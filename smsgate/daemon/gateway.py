@@ -12,7 +12,6 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
-from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
@@ -164,7 +163,7 @@ class Gateway:
         self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
         week_max, ucs2 = gates.caps.merchant_week_max, self.switchboard.writes_ucs2
-        tools = DeskTools(ids, public_ids, AnswerLimit(), self._may_use, reaches, week_max, ucs2)
+        tools = DeskTools(ids, public_ids, self._may_use, reaches, week_max, ucs2)
         inbound = StoredInbound(database, ids.next, suppression, stamps)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
         self._consents, self._clock = ConsentAgeing(consents, clock), clock

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from smsgate.billing.networks import default_table
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
-from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.inbound import Intake
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.ports import StopSet, Wakeups
@@ -35,7 +34,6 @@ def simulated_phones(
     tools = DeskTools(
         services.ids,
         services.public_ids,
-        AnswerLimit(),
         may_use,
         settings.consent.reaches(),
         settings.caps.limits().merchant_week_max,

@@ -1,35 +1,21 @@
 """
-How often the gateway answers one person apart from order and STOP texts.
+How often the gateway answers one number apart from order and STOP texts.
 
 Two machines that answer each other fall silent after ANSWERS_A_DAY texts, or HELPS_A_DAY if they ask for
-help.
+help. The count is kept in the database, per MSISDN and UTC day, for all processes (docs/decisions/0052).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from datetime import date, datetime
+from datetime import UTC, datetime
 from typing import Final
 
 ANSWERS_A_DAY: Final = 2
 HELPS_A_DAY: Final = 10  # HELP works in every state and on each day; machines that help each other end, too
-PERSONS_MAX: Final = 200_000  # ~150 octets each: 30 MB; the oldest are forgotten first
+
+AnsweredDay = tuple[int, datetime]  # (msisdn, the beginning of a UTC day)
 
 
-class AnswerLimit:
-    """Counts per MSISDN and UTC day; in memory, so a restart allows as many again."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[int, tuple[date, int]] = OrderedDict()
-
-    def given(self, msisdn: int, at: datetime) -> int:
-        """Return how many answers this person had today."""
-        day, count = self._counts.get(msisdn, (None, 0))
-        return count if day == at.date() else 0
-
-    def count(self, msisdn: int, at: datetime) -> None:
-        """Count one answer, once it is certain to go out."""
-        self._counts[msisdn] = (at.date(), self.given(msisdn, at) + 1)
-        self._counts.move_to_end(msisdn)
-        if len(self._counts) > PERSONS_MAX:
-            self._counts.popitem(last=False)
+def answered_day(msisdn: int, at: datetime) -> AnsweredDay:
+    """Return what an answer to an MO that came then counts towards."""
+    return msisdn, at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

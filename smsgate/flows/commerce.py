@@ -9,7 +9,6 @@ from typing import Self
 from smsgate.billing.networks import NetworkTable
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_commerce
-from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.campaigns import Campaigns
 from smsgate.flows.events import Events
 from smsgate.flows.inbound_case import DeskTools
@@ -112,7 +111,7 @@ class Commerce:
             ),
             inbox=Inbox(
                 stores.inbox,
-                DeskTools(ids, public_ids, AnswerLimit(), may_use, writes_ucs2=writes_ucs2),
+                DeskTools(ids, public_ids, may_use, writes_ucs2=writes_ucs2),
                 stops,
                 wakeups,
                 clock,

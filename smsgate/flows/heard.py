@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from smsgate.campaigns.replies import Label, Reading, read_reply
 from smsgate.campaigns.short_texts import once_if_short
-from smsgate.flows.answer_limit import AnswerLimit
 from smsgate.flows.inbound_records import InboundRow, InboundWrites
 from smsgate.flows.ports import StopSet, Wakeups
 from smsgate.flows.records import MobileOriginated
@@ -58,15 +57,13 @@ def tally(rows: Sequence[InboundRow]) -> dict[str, int]:
     return dict(Counter(row.outcome for row in rows))
 
 
-def in_force(writes: InboundWrites, stops: StopSet, limit: AnswerLimit, wakeups: Wakeups, now: float) -> None:
+def in_force(writes: InboundWrites, stops: StopSet, wakeups: Wakeups, now: float) -> None:
     """Let whoever has offers or texts in hand know what was committed; `now` is monotonic seconds."""
     for change in writes.consent_changes:
         if change.stopped:
             stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
         else:
             stops.remove(change.merchant_id, change.msisdn)
-    for msisdn, at in writes.answers:
-        limit.count(msisdn, at)
     if len(writes.messages):
         wakeups.interactive()
     if len(writes.events):

@@ -40,6 +40,7 @@ KEPT: Final = {
         days=30
     ),  # since its end; a caller who answers later is told that nothing is open
     "number_stop": IDLE_YEARS_MAX * YEAR,  # a consent from before it has ended by itself
+    "answer_count": timedelta(days=4),  # a day, and as long as a long message may wait for its rest
     "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
 }
 

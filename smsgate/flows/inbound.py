@@ -87,7 +87,9 @@ class Intake:
         # The same by a part of a long text, and since when (monotonic seconds); oldest first.
         self._part_holds: dict[tuple[str, int], float] = {}
         self._queue: asyncio.Queue[Heard | None] = asyncio.Queue(QUEUE_MAX)
-        self._deciding = asyncio.Lock()  # one desk at a time: both count towards one answer limit
+        self._deciding = (
+            asyncio.Lock()
+        )  # one group at a time: two of a process would wait for each other's locks
         for language in LANGUAGES:
             vocabulary(language)  # 0.4 s of CPU for all: not under the first reply
         self.busy = False  # a group is being committed
@@ -320,7 +322,7 @@ class Intake:
 
     def _in_force(self, writes: InboundWrites) -> None:
         now = self._clock.monotonic()
-        in_force(writes, self._stops, self._tools.limit, self._wakeups, now)
+        in_force(writes, self._stops, self._wakeups, now)
         for said in writes.esmes.stops:
             key = (said.sender, said.msisdn)
             if said.stopped:

@@ -13,7 +13,7 @@ from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.campaigns.orders import LIVE, OrderEvent
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import spoken, system_text
-from smsgate.flows.answer_limit import ANSWERS_A_DAY, AnswerLimit
+from smsgate.flows.answer_limit import ANSWERS_A_DAY, answered_day
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -39,7 +39,6 @@ _GATEWAY: Final = 0  # inbound rows that concern no merchant
 class DeskTools:
     ids: Ids
     public_ids: PublicIds
-    limit: AnswerLimit
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
     reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
     week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
@@ -227,11 +226,10 @@ class Case:
 
     def _may_answer(self, a_day: int = ANSWERS_A_DAY) -> bool:
         """Return whether one more answer may go to this person today, and count it with the commit."""
-        msisdn, at = self._mo.msisdn, self._mo.received_at
-        spent = sum(each == msisdn for each, _ in self._writes.answers)
-        if self._tools.limit.given(msisdn, at) + spent >= a_day:
+        key, answers = answered_day(self._mo.msisdn, self._mo.received_at), self._writes.answers
+        if self._context.answers_given.get(key, 0) + answers.get(key, 0) >= a_day:
             return False
-        self._writes.answers.append((msisdn, at))
+        answers[key] = answers.get(key, 0) + 1
         return True
 
     def _first_person(self) -> Person | None:

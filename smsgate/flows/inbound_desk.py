@@ -30,7 +30,7 @@ class Desk:
         self.context = context
         self.tools = tools
         self.attempt = attempt  # changes the order numbers, should one have met another's
-        self.writes = InboundWrites()
+        self.writes = InboundWrites(answers_read=context.answers_given)
 
     def take(
         self, mo: MobileOriginated, reading: Reading, *, repeated: bool = False, complete: bool = True

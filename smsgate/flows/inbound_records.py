@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.orders import Due, OrderState
+from smsgate.flows.answer_limit import AnsweredDay
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
 from smsgate.flows.ledger import PostingLine
@@ -119,6 +120,7 @@ class InboundContext:
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
     # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is
     numbers_taken: set[tuple[int, str]] = field(default_factory=set)
+    answers_given: dict[AnsweredDay, int] = field(default_factory=dict)  # not locked: compared when written
 
     def language_of(self, mo: MobileOriginated) -> str:
         """Return the language that the person is written to in; it decides words that differ."""
@@ -247,7 +249,9 @@ class InboundWrites:
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
     events: EventColumns = field(default_factory=EventColumns)
     consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
-    answers: list[tuple[int, datetime]] = field(default_factory=list)  # count towards the AnswerLimit
+    # What this group adds to the answers of a number and day, and what it found there.
+    answers: dict[AnsweredDay, int] = field(default_factory=dict)
+    answers_read: Mapping[AnsweredDay, int] = field(default_factory=dict)
     esmes: EsmeWrites = field(default_factory=EsmeWrites)
 
 

@@ -131,7 +131,7 @@ class Inbox:
             except StoreError as exc:
                 if not exc.sqlstate.startswith("23505") or attempt + 1 == ATTEMPTS:
                     raise  # the next attempt finds the other's decision, or takes another order number
-        in_force(writes, self._stops, self._tools.limit, self._wakeups, self._clock.monotonic())
+        in_force(writes, self._stops, self._wakeups, self._clock.monotonic())
         log.info("inbox_decided", verdict=ruling.verdict.value, outcome=decision.outcome)
         return await self._store.get(merchant_id, inbound_id)
 

@@ -32,6 +32,7 @@ from smsgate.flows.records import MobileOriginated, OfferVersion
 from smsgate.ids import first_id_at
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
+from smsgate.store.answer_counts import answers_given, count_answers
 from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
@@ -201,6 +202,7 @@ class StoredGroup:
             ),
         )
         context.questions = await open_questions(self._connection, mos)
+        context.answers_given = await answers_given(self._connection, {mo.msisdn for mo in mos})
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
@@ -367,6 +369,7 @@ class StoredGroup:
         await insert_events(connection, writes.events)
         await stamp_orders(connection, self._stamps, writes)
         await write_esmes(connection, writes.esmes, self._next_id)
+        await count_answers(connection, writes.answers_read, writes.answers)
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
             await connection.execute(

@@ -128,9 +128,10 @@ class PgPrivacy:
         return request, msisdn
 
     async def _erase_of_nobody(self, msisdn: int) -> None:
-        """Remove the texts that concerned no merchant, such as those before anybody knew the number."""
+        """Remove what is no merchant's: texts from before anybody knew the number, and counts of answers."""
         async with self._as_owner(NO_MERCHANT) as connection:
             await connection.fetch(_SQL["erase_inbound"], NO_MERCHANT, msisdn)
+            await connection.fetch(_SQL["erase_answer_counts"], msisdn)
 
     async def _erase_what_crossed(self, merchant_id: int, msisdn: int, own: str, now: datetime) -> None:
         """Remove what a claim wrote that had chosen the person before, and was not committed yet."""

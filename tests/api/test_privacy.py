@@ -85,6 +85,7 @@ async def a_history(shop: Shop, person: dict[str, Any], number: int = MSISDN) ->
         "INSERT INTO marketing_contact VALUES ($1, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3)",
         number, shop.merchant_id, now,
     )  # fmt: skip
+    await shop.execute("INSERT INTO answer_count VALUES ($1, $2, 1)", number, now)
 
 
 async def tables_that_know(database: Database, number: int) -> dict[str, int]:
@@ -145,7 +146,7 @@ async def test_an_access_hands_out_every_record_of_a_person_as_one_file(
     known = set(await tables_that_know(database, MSISDN))
     assert known <= {
         "subscriber", "consent_event", "message", "inbound_message", "orders", "open_offer", "sender_stop",
-        "event", "marketing_contact", "idempotency_key",
+        "event", "marketing_contact", "answer_count", "idempotency_key",
         "campaign_chunk",  # as the bound of a range
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from smsgate.campaigns.orders import Due, OrderEvent, OrderState
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.clock import ManualClock
 from smsgate.errors import NotFound
-from smsgate.flows.answer_limit import AnswerLimit
+from smsgate.flows.answer_limit import AnsweredDay
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessageColumns
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_desk import Desk
@@ -71,13 +71,14 @@ class Shelf:
     asked: set[int] = field(default_factory=set)  # orders whose customers were told that they stand
     seen: dict[tuple[int, str], datetime] = field(default_factory=dict)
     rows: list[InboundRow] = field(default_factory=list)
+    answers: dict[AnsweredDay, int] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)  # type, subject
 
     def __post_init__(self) -> None:
         self.ids = IdMaker(1, lambda: int(self.clock.now().timestamp() * 1000))
         self.public_ids = PublicIds(bytes(32))
-        self.tools = DeskTools(self.ids, self.public_ids, AnswerLimit(), lambda _sender, _slug: True)
+        self.tools = DeskTools(self.ids, self.public_ids, lambda _sender, _slug: True)
 
     # ------------------------------------------------------------ MOs
 
@@ -96,7 +97,7 @@ class Shelf:
         )  # fmt: skip
 
     def context(self) -> InboundContext:
-        context = InboundContext()
+        context = InboundContext(answers_given=dict(self.answers))
         card = MerchantCard(MERCHANT, "boxman", "Boxman", "fr", "bxm.fr", "Europe/Paris")
         context.merchants[MERCHANT] = card
         context.stock[MERCHANT, OFFER_ID] = self.stock
@@ -137,8 +138,8 @@ class Shelf:
             self.states[consent.msisdn] = ConsentState(consent.state_after)
         for _, msisdn in writes.closed:
             self.open[msisdn] = False
-        for msisdn, at in writes.answers:
-            self.tools.limit.count(msisdn, at)
+        for day, count in writes.answers.items():
+            self.answers[day] = self.answers.get(day, 0) + count
         self.rows += writes.rows
         self._tell(writes.messages)
         self.events += zip(writes.events.types, writes.events.subjects, strict=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgate.campaigns.consent import ConsentState
-from smsgate.flows.answer_limit import ANSWERS_A_DAY, HELPS_A_DAY, AnswerLimit
+from smsgate.flows.answer_limit import ANSWERS_A_DAY, HELPS_A_DAY
 from smsgate.flows.order_texts import order_number, order_numbers_in
 from tests.flows.shelf import MERCHANT, OFFER_ID, PEOPLE, SENDER, START, STOCK, Shelf
 
@@ -89,13 +89,20 @@ def test_an_order_number_is_eight_digits_that_a_text_gives_back() -> None:
         assert str(int(number)) == number
 
 
-def test_an_answer_counts_once_it_is_certain() -> None:
-    limit = AnswerLimit()
-    for had in (0, 1):
-        assert limit.given(1, START) == had
-        limit.count(1, START)
-    assert limit.given(1, START) == 2
-    assert limit.given(1, START + timedelta(days=1)) == 0
+def test_a_day_of_answers_ends_at_midnight_of_utc_and_counts_once_it_is_certain() -> None:
+    shelf, told = Shelf(), []
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    shelf.clock.advance((midnight - START).total_seconds() - 1)
+    for n in range(ANSWERS_A_DAY):
+        _, writes = shelf.decide([(PEOPLE[0], f"azdf {'k' * n}")])  # and the group is rolled back
+        assert len(writes.messages) == 1
+    for n in range(2 * ANSWERS_A_DAY + 1):
+        if n == ANSWERS_A_DAY + 1:
+            shelf.clock.advance(1)
+        _, writes = shelf.decide([(PEOPLE[0], f"azdf gh{'k' * n}")])
+        shelf.apply(writes)
+        told.append(len(writes.messages))
+    assert told == [1] * ANSWERS_A_DAY + [0] + [1] * ANSWERS_A_DAY
 
 
 def test_help_is_answered_after_all_other_answers_of_a_day_and_not_for_ever() -> None:

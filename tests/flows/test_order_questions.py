@@ -239,8 +239,8 @@ async def test_a_withdrawal_after_its_period_or_excepted_by_law_is_the_shops_to_
         assert len(await events(world, "order.cancel_requested")) == 1
 
 
-async def test_that_an_order_stands_is_said_once_also_after_a_restart(database: Database) -> None:
-    async with an_open_offer(database, stock=10) as (world, gateway):
+async def test_that_an_order_stands_is_said_once_also_on_the_next_day(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
         await say(world, 1, "OK")
         (number,) = await order_numbers(world)
         (told,) = await say(world, 1, "n'annulez pas ma commande")
@@ -248,7 +248,7 @@ async def test_that_an_order_stands_is_said_once_also_after_a_restart(database: 
             f"Boxman: commande {number} (CD Madonna): rien n'a changé. Pour l'annuler: NON {number}. "
             "La boutique lira votre message."
         )
-        gateway.intake._tools.limit._counts.clear()  # as a restart, and the next day, do
+        await world.execute("DELETE FROM answer_count")  # as the next day does
         await say(world, 1, "je l'ai pas encore reçu", answers=0)
         steps = await world.rows("SELECT event, state FROM order_event ORDER BY seq")
         assert [tuple(step) for step in steps] == [("customer_ok", "placed"), ("customer_unclear", "placed")]

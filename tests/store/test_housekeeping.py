@@ -25,6 +25,7 @@ INSERTS = {
     "esme_delivery": "INSERT INTO esme_delivery VALUES (5, $1, 1, NULL, 0, '', '', $2, $2, $2)",
     "esme_day": "INSERT INTO esme_day VALUES (5, $1, $2, 1)",
     "marketing_contact": "INSERT INTO marketing_contact VALUES ($1, '{7}', ARRAY[$2]::timestamptz[], $2)",
+    "answer_count": "INSERT INTO answer_count VALUES ($1, $2, 1)",
     "number_stop": "INSERT INTO number_stop VALUES (sha256($1::int::text::bytea), $2)",
     "open_offer": "INSERT INTO open_offer VALUES ($1, '36111', 5, 1, 1, 1, 1, 1, $2, NULL, $2)",
     "receipt_unmatched": "INSERT INTO receipt_unmatched VALUES (1, $1, '\\x', 2, NULL, $2, $2)",

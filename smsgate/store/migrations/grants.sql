@@ -51,7 +51,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, suppression, number_stop, billing_profile,
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, suppression, number_stop, billing_profile,
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_file, document_series
     TO sg_bulk;
 
@@ -65,7 +65,7 @@ GRANT INSERT, UPDATE, DELETE ON
     subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer, campaign_counter,
     receipt_unmatched, interactive_queue, flush_log, mo_seen, mo_part, orders, webhook_endpoint, webhook_delivery,
     trigger_definition, trigger_event, idempotency_key, api_key, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count
     TO sg_bulk;
 
 GRANT INSERT ON

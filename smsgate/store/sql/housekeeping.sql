@@ -67,6 +67,15 @@ HAVING count(*) > 0;
 -- scope: msisdn
 DELETE FROM marketing_contact WHERE msisdn = ANY ($1::bigint[]) AND last_at < $2 AND $3::int > 0 RETURNING 1;
 
+-- name: answer_count_owners
+-- scope: report
+SELECT array_agg(msisdn) AS owner FROM (SELECT msisdn FROM answer_count WHERE day_at < $1 LIMIT 5000) AS old
+HAVING count(*) > 0;
+
+-- name: answer_count_delete
+-- scope: msisdn
+DELETE FROM answer_count WHERE msisdn = ANY ($1::bigint[]) AND day_at < $2 AND $3::int > 0 RETURNING 1;
+
 -- name: open_offer_owners
 -- scope: report
 -- What it still says for caps is over too: it was opened before it ended.

@@ -100,6 +100,20 @@ SELECT msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, ask
 DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
  WHERE q.msisdn = t.msisdn AND q.merchant_id = t.merchant_id
 
+-- name: answer_counts
+-- scope: msisdn
+SELECT msisdn, day_at, answers FROM answer_count WHERE msisdn = ANY($1::bigint[])
+
+-- name: count_answers
+-- scope: msisdn
+-- What stands there now: another sum than was decided by is another process's answer in between.
+INSERT INTO answer_count AS a (msisdn, day_at, answers)
+SELECT t.msisdn, t.day_at, t.added
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS t (msisdn, day_at, added)
+ ORDER BY 1, 2
+    ON CONFLICT (msisdn, day_at) DO UPDATE SET answers = a.answers + excluded.answers
+RETURNING msisdn, day_at, answers
+
 -- name: merchants
 -- scope: report
 SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE merchant_id = ANY($1::bigint[])

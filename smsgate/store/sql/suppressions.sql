@@ -239,6 +239,11 @@ DELETE FROM consent_question WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
 -- What other merchants sent in the last 7 days stays. What this one sent counts for no cap any more.
 DELETE FROM marketing_contact WHERE $1::bigint = ALL (merchant_ids) AND msisdn = $2 RETURNING 1
 
+-- name: erase_answer_counts
+-- scope: msisdn
+-- They are no merchant's; who writes again may be answered again.
+DELETE FROM answer_count WHERE msisdn = $1 RETURNING 1
+
 -- name: erase_states
 -- scope: merchant
 DELETE FROM consent_state WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
