@@ -24,6 +24,7 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routes_prices import check_known_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.shares import WEIGHT_MAX
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import (
     KeyDraft,
@@ -72,6 +73,10 @@ TimeZone = Annotated[
 MerchantName = Annotated[Line, StringConstraints(max_length=60)]
 
 
+# As long as every text has room for; what is longer could not be told to anybody who asks.
+Contact = Annotated[str, StringConstraints(max_length=FIELD_CHARACTERS_MAX["contact"])]
+
+
 class CreateMerchant(RequestModel):
     name: MerchantName = Field(description="As buyers know it.")
     slug: Slug = Field(description="The operator's handle, unique.")
@@ -79,14 +84,14 @@ class CreateMerchant(RequestModel):
     language: LanguageCode
     timezone: TimeZone
     currency: CurrencyCode
-    contact: str = Field(default="", max_length=200, description="What CONTACT by SMS is answered with.")
+    contact: Contact = Field(default="", description="What CONTACT by SMS is answered with.")
 
 
 class ChangeMerchant(RequestModel):
     """What is left out or null stays as it is."""
 
     name: MerchantName | None = None
-    contact: str | None = Field(default=None, max_length=200)
+    contact: Contact | None = None
     state: Literal["active", "suspended"] | None = Field(
         default=None, description="`suspended`: its keys are refused with `merchant_suspended`."
     )

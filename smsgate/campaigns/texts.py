@@ -89,6 +89,17 @@ def other_yes(said: str, quantity: int, language: str) -> str:
     return f"OK {quantity}"
 
 
+def contact_text(contact: str, name: str) -> str:
+    """Return whom a text names for questions: a merchant's contact, or its name if none fits."""
+    limit = FIELD_CHARACTERS_MAX["contact"]
+    if contact and len(_gsm(contact)) <= limit:
+        return contact
+    kept = _flat(name)[:limit]
+    while len(_gsm(kept)) > limit:  # a character of another alphabet may be written as several
+        kept = kept[:-1]
+    return kept
+
+
 def system_text(kind: str, language: str, **fields: str | int) -> str:
     """
     Return the text of `kind` in `language` (English when we have no other), in one segment.

@@ -34,7 +34,7 @@ FORMS: Final = {
     "language": "--language: write two small letters of ISO 639, such as fr.",
     "timezone": "--timezone: write a name of the IANA database, such as Europe/Paris.",
     "currency": "--currency: write three capital letters of ISO 4217, such as EUR.",
-    "contact": "--contact: write at most 200 characters.",
+    "contact": "--contact: write at most 40 characters.",
 }
 
 SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="Your handle of the merchant: boxman")]

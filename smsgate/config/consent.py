@@ -1,4 +1,4 @@
-"""The table [consent]: how far a STOP reaches."""
+"""The table [consent]: how far a STOP reaches, and who answers for numbers that several merchants share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import date
 from pydantic import BaseModel, ConfigDict, Field
 
 from smsgate.campaigns.consent_commands import DatedReach, StopReach
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
+from smsgate.flows.inbound_case import SmsRules
 
 _TABLE = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -28,5 +30,14 @@ class ConsentSettings(BaseModel):
         description='a list like [{ since = 2020-01-01, reach = "number" }]',
     )
 
+    contact: str = Field(
+        default="",
+        max_length=FIELD_CHARACTERS_MAX["contact"],
+        description="whom HELP names to a stranger, where several merchants write from the number",
+    )
+
     def reaches(self) -> tuple[DatedReach, ...]:
         return tuple(DatedReach(each.since, each.reach) for each in self.stop_reach)
+
+    def rules(self) -> SmsRules:
+        return SmsRules(self.reaches(), self.contact)

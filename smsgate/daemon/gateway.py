@@ -10,7 +10,6 @@ from functools import partial
 import structlog
 
 from smsgate.billing.networks import NetworkTable
-from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claiming import Claiming
@@ -20,7 +19,7 @@ from smsgate.flows.flushing import Flushing
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.guarding import Guarding
 from smsgate.flows.inbound import Intake
-from smsgate.flows.inbound_case import DeskTools
+from smsgate.flows.inbound_case import DeskTools, SmsRules
 from smsgate.flows.loops import Loop
 from smsgate.flows.opt_outs import OptOuts
 from smsgate.flows.outcomes import Outcomes
@@ -135,7 +134,7 @@ class Gateway:
         limits: SendingLimits,
         simulated_id: int,
         table: RouteTable = NO_ROUTES,
-        reaches: Sequence[DatedReach] = (),
+        rules: SmsRules,
         gates: Gates = ALWAYS_OPEN,
         suppression: SuppressionHashes,
         stamps: OrderStamps,
@@ -163,7 +162,7 @@ class Gateway:
         self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
         week_max, ucs2 = gates.caps.merchant_week_max, self.switchboard.writes_ucs2
-        tools = DeskTools(ids, public_ids, self._may_use, reaches, week_max, ucs2)
+        tools = DeskTools(ids, public_ids, self._may_use, rules, week_max, ucs2)
         inbound = StoredInbound(database, ids.next, suppression, stamps)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
         self._consents, self._clock = ConsentAgeing(consents, clock), clock

@@ -35,7 +35,7 @@ def simulated_phones(
         services.ids,
         services.public_ids,
         may_use,
-        settings.consent.reaches(),
+        settings.consent.rules(),
         settings.caps.limits().merchant_week_max,
         ucs2_by_sender(senders),
     )

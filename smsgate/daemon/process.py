@@ -191,7 +191,7 @@ class Process:
             limits=settings.sending.limits(),
             simulated_id=carrier_ids[SIMULATED_CARRIER],
             table=route_table(settings.routes, settings.carriers),
-            reaches=settings.consent.reaches(),
+            rules=settings.consent.rules(),
             gates=gates_of(settings.hours, settings.caps),
             suppression=services.suppression,
             stamps=services.order_stamps,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from smsgate.campaigns.consent_commands import may_start
 from smsgate.campaigns.replies import Label, Reading, read_reply
 from smsgate.campaigns.short_texts import once_if_short
 from smsgate.flows.inbound_records import InboundRow, InboundWrites
@@ -37,20 +38,23 @@ class Said(NamedTuple):
     """What goes to the desk."""
 
     mo: MobileOriginated
-    reading: Reading | None = None  # of a STOP; None: to be read
+    alone: Reading  # what the octets say without language and offer
     repeated: bool = False
     complete: bool = True
+
+    @property
+    def stop(self) -> bool:
+        return self.alone.label is Label.STOP
+
+    @property
+    def of_anybody(self) -> bool:
+        """Whether it is answered to who is not known, too, in the name of who writes from the number."""
+        return self.alone.label in {Label.STOP, Label.HELP} or may_start(self.mo.text)
 
 
 @once_if_short
 def reading_of(text: str, language: str = "und", names: tuple[str, ...] = ()) -> Reading:
     return read_reply(text, language, names=names)
-
-
-def stop_in(text: str) -> Reading | None:
-    """Return the reading of a text that is a STOP."""
-    reading = reading_of(text)
-    return reading if reading.label is Label.STOP else None
 
 
 def tally(rows: Sequence[InboundRow]) -> dict[str, int]:

@@ -19,14 +19,13 @@ import structlog
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.blocks import block_case
-from smsgate.campaigns.consent_commands import may_start
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.campaigns.reply_words import vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
-from smsgate.flows.heard import Heard, Said, in_force, reading_of, stop_in, tally
+from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
@@ -188,7 +187,7 @@ class Intake:
                         return None
                     mo = joined.mo
                     takers = await group.takers([mo.destination])
-                    said = [Said(mo, stop_in(mo.text), complete=joined.complete)]
+                    said = [Said(mo, reading_of(mo.text), complete=joined.complete)]
                     writes = await self._decide(group, said, attempt, takers)
             except StoreUnavailable:
                 raise
@@ -253,15 +252,14 @@ class Intake:
             fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
             said: list[Said] = []
             for place, heard in enumerate(entries):
-                known = heard.reading if heard.stop else None
                 if place not in fresh:
                     repeated += 1
                     if heard.whole:
-                        said.append(Said(heard.mo, known, repeated=True))
+                        said.append(Said(heard.mo, heard.reading, repeated=True))
                 elif heard.whole:
-                    said.append(Said(heard.mo, known))
+                    said.append(Said(heard.mo, heard.reading))
                 elif ready := await group.add_part(heard.mo):
-                    said += [Said(mo, stop_in(mo.text), complete=complete) for mo, complete in ready]
+                    said += [Said(mo, reading_of(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(fresh)]
             writes = await self._decide(group, said, attempt, takers, parts)
@@ -286,22 +284,22 @@ class Intake:
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
         mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
-        stopping = [each.mo for each in said if each.reading is not None or may_start(each.mo.text)]
         context = await group.context(
-            [each.mo for each in said], numbers, sorted(mentioning), since, stopping=stopping
-        )
+            [each.mo for each in said], numbers, sorted(mentioning), since,
+            of_anybody=[each.mo for each in said if each.of_anybody],
+        )  # fmt: skip
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)
-        for place, (mo, known, repeated, complete) in enumerate(said):
+        for place, each in enumerate(said):
+            mo, reading = each.mo, each.alone
             if place % READ_IN_A_ROW == READ_IN_A_ROW - 1:
                 await asyncio.sleep(0)
-            reading = known
-            if reading is None:
+            if not each.stop:
                 found = context.open_offers.get((mo.msisdn, mo.destination))
                 names = () if found is None else (found.offer.shop_name, found.offer.item)
                 reading = reading_of(mo.text, context.language_of(mo), names)
-            desk.take(mo, reading, repeated=repeated, complete=complete)
+            desk.take(mo, reading, repeated=each.repeated, complete=each.complete)
         await self._charges.add(desk.writes, context.ported)
         await group.write(desk.writes)
         return desk.writes
@@ -379,5 +377,5 @@ class Intake:
 
 def _asks_for_orders(said: Said) -> bool:
     """Return whether the person's orders have to be read: a command, or a STOP that is a case."""
-    text, stop = said.mo.text, said.reading is not None
-    return may_command(text) or (stop and block_case(text) is not None)
+    text = said.mo.text
+    return may_command(text) or (said.stop and block_case(text) is not None)

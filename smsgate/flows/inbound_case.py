@@ -36,11 +36,19 @@ _GATEWAY: Final = 0  # inbound rows that concern no merchant
 
 
 @dataclass(frozen=True, slots=True)
+class SmsRules:
+    """What the operator decides."""
+
+    reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
+    contact: str = ""  # of the operator, for who asks about a number that several merchants share
+
+
+@dataclass(frozen=True, slots=True)
 class DeskTools:
     ids: Ids
     public_ids: PublicIds
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
-    reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
+    rules: SmsRules = SmsRules()
     week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
     writes_ucs2: Callable[[str], bool] = lambda _sender: True  # whether a sender number's carrier does
 

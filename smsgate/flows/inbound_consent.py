@@ -101,7 +101,7 @@ class ConsentCase(StopCase):
         first = speakers[0]
         self.record("start_refused", merchant_id=first.merchant_id, reason=STRANGER_ASKS_IN)
         if self._may_answer():
-            self._tell_stranger(first, "start_refused", contact=first.contact or first.name)
+            self._tell_stranger(first, "start_refused", contact=first.asked_at)
 
     def _offer_choice(self, people: Sequence[Person]) -> None:
         first = people[0]

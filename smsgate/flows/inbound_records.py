@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 from smsgate.campaigns.orders import Due, OrderState
+from smsgate.campaigns.texts import contact_text
 from smsgate.flows.answer_limit import AnsweredDay
 from smsgate.flows.commerce_records import EventColumns, SystemMessageColumns
 from smsgate.flows.esme_mos import EsmeWrites, Taker
@@ -93,6 +94,11 @@ class MerchantCard:
     contact: str
     timezone: str
 
+    @property
+    def asked_at(self) -> str:
+        """Whom the texts name for questions."""
+        return contact_text(self.contact, self.name)
+
 
 class SenderMerchant(NamedTuple):
     """A merchant beside a sender number: `wrote` when offers of it were made for that number."""
@@ -115,7 +121,9 @@ class InboundContext:
     # (msisdn, order number): the orders that a text names, or may mean, and the offer that each answered
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
-    sender_merchants: dict[str, list[SenderMerchant]] = field(default_factory=dict)  # of what gets a STOP
+    sender_merchants: dict[str, list[SenderMerchant]] = field(
+        default_factory=dict
+    )  # of what strangers are answered from
     stops_noted: set[tuple[int, int]] = field(default_factory=set)  # (merchant or 0 for all, msisdn)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
     # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is

@@ -121,7 +121,7 @@ class StopCase(ConsentWrites):
             return list(everyone)
         if command.merchant_ids is not None:
             return [person for person in everyone if person.merchant_id in command.merchant_ids]
-        reach = reach_on(self._mo.received_at.date(), self._tools.reaches)
+        reach = reach_on(self._mo.received_at.date(), self._tools.rules.reaches)
         if reach is StopReach.ALL:
             return list(everyone)
         if reach is StopReach.OFFER and self._open is not None:

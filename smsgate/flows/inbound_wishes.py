@@ -176,7 +176,7 @@ class WishCase(OrderMoves):
         """Answer with the merchant's contact, whatever else was answered today."""
         found, person = self._open, self._first_person()
         if found is None and person is None:
-            self.record("nobody")
+            self._help_stranger()
             return
         if self._may_answer(HELPS_A_DAY):
             if found is not None:
@@ -186,6 +186,22 @@ class WishCase(OrderMoves):
                     person, "help_closed", person.merchant_id, contact=self._contact(person.merchant_id)
                 )
         self.record("asked", found=found, person=person)
+
+    def _help_stranger(self) -> None:
+        """Say who is behind the number: its merchant, or if several are, whoever answers for all."""
+        speakers = [each.card for each in self._writers() if each.active]
+        if not speakers:
+            self.record("nobody")
+            return
+        first = speakers[0]
+        if self._may_answer(HELPS_A_DAY):
+            if len(speakers) == 1:
+                self._tell_stranger(first, "help_closed", contact=first.asked_at)
+            else:
+                names = ", ".join(card.name for card in speakers)
+                contact = self._tools.rules.contact or first.asked_at
+                self._tell_stranger(first, "help_shared", contact=contact, names=names)
+        self.record("asked", merchant_id=first.merchant_id)
 
     def _help_with(self, found: OpenOffer) -> None:
         order, contact = _standing(self._orders(found)), self._contact(found.offer.merchant_id)
@@ -239,8 +255,7 @@ class WishCase(OrderMoves):
         self.record("no_open_offer", person=person)
 
     def _contact(self, merchant_id: int) -> str:
-        card = self._context.merchants[merchant_id]
-        return card.contact or card.name
+        return self._context.merchants[merchant_id].asked_at
 
 
 def _order_id(each: tuple[OpenOffer, PlacedOrder]) -> int:

@@ -40,13 +40,13 @@ class InboundGroup(Protocol):
         mentioning: Sequence[int],
         since: datetime,
         *,
-        stopping: Sequence[MobileOriginated] = (),
+        of_anybody: Sequence[MobileOriginated] = (),
     ) -> InboundContext:
         """
         Read and lock what these MOs may concern.
 
-        `stopping` are those that are STOPs, or may be a START: of them also who writes from the number that
-        was answered.
+        `of_anybody` are those that are answered to strangers, too: of them also who writes from the number
+        that was answered.
 
         (msisdn, number) are orders that their texts may name; who is `mentioning` an order may mean any of
         theirs since then.

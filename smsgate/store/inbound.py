@@ -172,7 +172,7 @@ class StoredGroup:
         mentioning: Sequence[int],
         since: datetime,
         *,
-        stopping: Sequence[MobileOriginated] = (),
+        of_anybody: Sequence[MobileOriginated] = (),
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
@@ -206,7 +206,7 @@ class StoredGroup:
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
-        await read_writers(self._connection, self._hashes, context, stopping)
+        await read_writers(self._connection, self._hashes, context, of_anybody)
         named = await self._named(sorted(subscribers), order_numbers)
         mine: dict[int, list[int]] = defaultdict(list)
         for row in people if mentioning else ():

@@ -63,17 +63,17 @@ async def read_writers(
     connection: Connection,
     hashes: SuppressionHashes,
     context: InboundContext,
-    stopping: Sequence[MobileOriginated],
+    of_anybody: Sequence[MobileOriginated],
 ) -> None:
-    """Read who writes, or wrote, from the numbers that got a STOP, and which STOPs are noted already."""
-    if not stopping:
+    """Read who writes, or wrote, from the numbers that were answered, and which STOPs are noted already."""
+    if not of_anybody:
         return
-    for row in await connection.fetch(_SQL["sender_merchants"], list({mo.destination for mo in stopping})):
+    for row in await connection.fetch(_SQL["sender_merchants"], list({mo.destination for mo in of_anybody})):
         card = MerchantCard(**{name: row[name] for name in MerchantCard.__slots__})
         found = context.sender_merchants.setdefault(row["sender"], [])
         found.append(SenderMerchant(card, row["wrote"], row["active"]))
     merchants = {each.card.merchant_id for found in context.sender_merchants.values() for each in found}
-    msisdns = {mo.msisdn for mo in stopping}
+    msisdns = {mo.msisdn for mo in of_anybody}
     keys = [(merchant_id, msisdn) for merchant_id in (EVERYBODY, *merchants) for msisdn in msisdns]
     context.stops_noted |= await noted_among(connection, hashes, keys)
 

@@ -1,4 +1,4 @@
-"""A STOP of a number that nobody knows, and one to a sender number that changed hands."""
+"""STOP, START and HELP of a number that nobody knows, and a STOP to a sender number that changed hands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from smsgate.errors import DomainError
+from smsgate.flows.answer_limit import HELPS_A_DAY
+from smsgate.flows.inbound_case import SmsRules
 from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.ids import IdMaker
 from smsgate.links.profile_senders import SenderNumber
@@ -72,6 +74,46 @@ async def test_a_stop_to_a_merchant_who_does_not_know_the_person_leaves_other_me
             with pytest.raises(DomainError) as refused:
                 await comes_to_be_known(world, OTHER, before, number=0)
             assert refused.value.code == "stop_is_newer"
+
+
+@pytest.mark.parametrize("text", ["AIDE", "contact", "Help!", "c'est qui ?"])
+async def test_a_stranger_who_asks_hears_whose_number_it_is(database: Database, text: str) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        (told,) = await say(world, STRANGER, text)
+        assert told.startswith("Boxman: contact bxm.fr 0800 123 456.")
+        assert await outcomes(world) == {"asked": 1}
+
+
+async def test_a_stranger_who_asks_on_a_shared_number_hears_who_answers_for_all(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await a_second_merchant(world)
+        world.rules = SmsRules(contact="sms.example")
+        async with world.gateway():
+            (told,) = await say(world, STRANGER, "AIDE")
+            assert "boutiques: Boxman, Disco Mania. Contact: sms.example." in told
+            await world.execute("UPDATE merchant SET state = 'suspended' WHERE slug = 'disco'")
+            (told,) = await say(world, STRANGER, "aide svp")
+            assert told.startswith("Boxman: contact bxm.fr 0800 123 456.")
+            await world.execute("UPDATE merchant SET state = 'suspended'")
+            await say(world, STRANGER, "aide!!", answers=0)
+        assert await outcomes(world) == {"asked": 2, "nobody": 1}
+
+
+async def test_two_gateways_that_ask_each_other_for_help_as_strangers_fall_silent(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        for n in range(HELPS_A_DAY):
+            await say(world, STRANGER, f"aide{'!' * n}")
+        await say(world, STRANGER, "HELP", answers=0)
+
+
+async def test_help_is_answered_by_the_name_where_a_contact_is_too_long_for_a_text(
+    database: Database,
+) -> None:
+    """Rows from before contacts were bounded; the text could not be made, and its MO came again for ever."""
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await world.execute("UPDATE merchant SET contact = repeat('x', 200)")
+        (told,) = await say(world, 0, "AIDE")
+        assert told.startswith("Boxman: contact Boxman.")
 
 
 async def test_a_start_of_a_number_that_nobody_knows_is_told_why_it_does_nothing(database: Database) -> None:

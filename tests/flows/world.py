@@ -18,6 +18,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
 from smsgate.flows.audience import Audience
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
+from smsgate.flows.inbound_case import SmsRules
 from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.offers import Offers
 from smsgate.flows.ports import StopSet
@@ -112,6 +113,7 @@ class World:
     )  # of the second carrier; the first one receives for its own
     other_cost_list: str = "sim-cost"
     gates: Gates = ALWAYS_OPEN
+    rules: SmsRules = field(default_factory=SmsRules)
     clock: Clock = field(default_factory=SystemClock)
 
     @property
@@ -339,6 +341,7 @@ class World:
             limits=self.limits,
             table=self.table(),
             gates=self.gates,
+            rules=self.rules,
             suppression=SuppressionHashes(bytes(32)),
             stamps=STAMPS,
         )

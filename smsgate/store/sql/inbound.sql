@@ -120,7 +120,7 @@ SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE 
 
 -- name: sender_merchants
 -- scope: report
--- Every merchant beside each number that got a STOP: few rows, and each a look into two small indexes.
+-- Every merchant beside each number that got a STOP or HELP: few rows, and each a look into two small indexes.
 SELECT t.sender, m.merchant_id, m.slug, m.name, m.language, m.contact, m.timezone, m.state = 'active' AS active,
        EXISTS (SELECT FROM offer_version v WHERE v.merchant_id = m.merchant_id AND v.sender = t.sender)
        OR EXISTS (SELECT FROM offer_version v

@@ -11,6 +11,7 @@ from smsgate.campaigns.texts import (
     FIELD_CHARACTERS_MAX,
     LANGUAGES,
     UCS2_LANGUAGES,
+    contact_text,
     field_characters_max,
     kinds,
     often_text,
@@ -62,6 +63,15 @@ def test_the_words_of_a_language_fit_the_places_that_texts_have_for_them(languag
     assert len(topics) <= field_characters_max("topic", language)
     for week_max in (None, 1_000):
         assert len(often_text(week_max, language)) <= field_characters_max("often", language)
+
+
+@pytest.mark.parametrize("contact", ["", "x" * 41, "\u2026" * 30])  # three dots for each
+@pytest.mark.parametrize("name", ["Boxman", "N" * 60, "\u0152" * 60])
+def test_a_contact_that_no_text_has_room_for_gives_way_to_the_name(contact: str, name: str) -> None:
+    for language in LANGUAGES:
+        told = system_text("help", language, shop="Boxman", contact=contact_text(contact, name))
+        assert name[:1] in told or "O" in told
+    assert contact_text("bxm.fr", name) == "bxm.fr"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
