@@ -23,14 +23,14 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
+    consent_question, join_keyword, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
     billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
     merchant, api_key, subscriber, import_job, import_error, offer, campaign, campaign_chunk, open_offer,
     campaign_counter, interactive_queue, orders, webhook_endpoint, webhook_delivery, trigger_definition,
-    trigger_event, idempotency_key, esme_account, esme_number, consent_state, consent_question
+    trigger_event, idempotency_key, esme_account, esme_number, consent_state, consent_question, join_keyword
     TO sg_api;
 
 -- An offer's versions and published prices are what was promised: added, never changed.
@@ -51,7 +51,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, suppression, number_stop, billing_profile,
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, join_keyword, suppression, number_stop, billing_profile,
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_file, document_series
     TO sg_bulk;
 
