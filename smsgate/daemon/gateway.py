@@ -75,10 +75,8 @@ class _Events:
         self._pump = pump
         self._intake = intake
 
-    def answered(
-        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-    ) -> None:
-        self._pump.answered(carrier_id, slots, statuses, smsc_ids)
+    def answered(self, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]) -> None:
+        self._pump.answered(slots, statuses, smsc_ids)
 
     def in_doubt(self, carrier_id: int, slots: Sequence[int]) -> None:
         self._pump.in_doubt(carrier_id, slots)

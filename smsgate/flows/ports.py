@@ -126,10 +126,8 @@ class Carrier(Protocol):
 class CarrierEvents(Protocol):
     """What links tell the flows; called from the event loop, must not block."""
 
-    def answered(
-        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-    ) -> None:
-        """submit_sm_resp of one read, as columns."""
+    def answered(self, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]) -> None:
+        """submit_sm_resp of one read, as columns; one `room_changed` follows for the whole read."""
         ...
 
     def in_doubt(self, carrier_id: int, slots: Sequence[int]) -> None:

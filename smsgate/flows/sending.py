@@ -83,9 +83,7 @@ class Pump:
 
     # ------------------------------------------------------------ CarrierEvents (called by links)
 
-    def answered(
-        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-    ) -> None:
+    def answered(self, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]) -> None:
         at = self._clock.now()
         for handle, indexes, codes, ids in by_batch(slots, statuses, smsc_ids):
             batch = self._batches[handle]
@@ -95,7 +93,6 @@ class Pump:
                 self._mixed(batch, indexes, codes, ids, at)
             self._after_outcome(batch)
         self.work.set()
-        self.fill(carrier_id)
 
     def _mixed(
         self,

@@ -302,7 +302,7 @@ class CarrierAccount:
             self._asking.answered(answers.slots, answers.statuses, answers.message_ids)
         if answers.congestion_state is not None:
             self._flow.congestion(answers.congestion_state)
-        self._events.answered(self.carrier_id, answers.slots, answers.statuses, answers.message_ids)
+        self._events.answered(answers.slots, answers.statuses, answers.message_ids)
 
     def _take_alert(self, pdu: Pdu) -> None:
         """A phone is back. The alert itself has no answer (SMPP 3.4 §4.12)."""

@@ -37,24 +37,27 @@ class Flow:
 
     def room(self, senders: Sequence[Connection], lane: Lane) -> int:
         """Return how many segments may be written now."""
+        now = self._clock()
+        tokens, least = self.throttle.available(now), 1
+        if lane is Lane.BULK:
+            tokens -= self._rate_reserve(now)
+            least = self._portion(now)
+        if tokens < least:
+            return 0  # whatever the windows say; at a high rate this is asked at each read
         window = sum([sender.room() for sender in senders])
-        tokens = self.throttle.available(self._clock())
         if lane is Lane.BULK:
             window -= self._window_reserve(senders)
-            tokens -= self._rate_reserve()
-            if tokens < self._portion():
-                return 0
         return max(0, min(window, tokens))
 
     def room_at(self, senders: Sequence[Connection], lane: Lane) -> float | None:
-        """Return when the rate gives room again; None when the windows do not."""
-        reserve = self._window_reserve(senders) if lane is Lane.BULK else 0
-        if sum([sender.room() for sender in senders]) <= reserve:
-            return None
-        wanted = self._portion() + self._rate_reserve() if lane is Lane.BULK else 1
+        """Return when the rate gives room again; None when it does and the windows do not."""
         now = self._clock()
+        wanted = self._portion(now) + self._rate_reserve(now) if lane is Lane.BULK else 1
         at = self.throttle.next_at(wanted, now)
-        return at if at <= now else at + ROOM_SLACK_S
+        if at > now:
+            return at + ROOM_SLACK_S  # the windows are looked at then
+        reserve = self._window_reserve(senders) if lane is Lane.BULK else 0
+        return None if sum([sender.room() for sender in senders]) <= reserve else at
 
     def fitting(self, segments: Sequence[int], lane: Lane) -> int:
         """
@@ -62,9 +65,10 @@ class Flow:
 
         One at least: what makes more segments than the bucket holds goes alone, and the rest of it is owed.
         """
-        left = self.throttle.available(self._clock())
+        now = self._clock()
+        left = self.throttle.available(now)
         if lane is Lane.BULK:
-            left -= self._rate_reserve()
+            left -= self._rate_reserve(now)
         for place, each in enumerate(segments):
             left -= each
             if left < 0:
@@ -99,15 +103,14 @@ class Flow:
     def _window_reserve(self, senders: Sequence[Connection]) -> int:
         return _reserve(self._profile.interactive_share, self._profile.window_max * len(senders))
 
-    def _portion(self) -> int:
+    def _portion(self, now: float) -> int:
         """Return how many tokens campaigns wait for; at most what the bucket can hold beside the reserve."""
-        now = self._clock()
-        most = int(self.throttle.burst(now)) - self._rate_reserve()
+        most = int(self.throttle.burst(now)) - self._rate_reserve(now)
         return max(1, min(int(self.throttle.rate(now) * PORTION_S), most))
 
-    def _rate_reserve(self) -> int:
+    def _rate_reserve(self, now: float) -> int:
         """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
-        return _reserve(self._profile.interactive_share, int(self.throttle.burst(self._clock())))
+        return _reserve(self._profile.interactive_share, int(self.throttle.burst(now)))
 
 
 def _reserve(share: float, whole: int) -> int:

@@ -104,7 +104,7 @@ class SimulatedCarrier:
         assert self._events is not None
         slots, self._waiting = self._waiting, []
         smsc_ids = [b"%x-%x" % (self._owner, next(self._numbers)) for _ in slots]
-        self._events.answered(self.carrier_id, slots, [0] * len(slots), smsc_ids)
+        self._events.answered(slots, [0] * len(slots), smsc_ids)
         self._events.receipts(
             CarrierReceipts(
                 self.carrier_id,
@@ -116,6 +116,7 @@ class SimulatedCarrier:
                 of_responses=True,
             )
         )
+        self._events.room_changed(self.carrier_id)
 
     def acknowledge(self, acks: Sequence[Ack], status: int = 0) -> None:
         """Nobody waits for it."""

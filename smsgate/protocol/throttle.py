@@ -65,6 +65,7 @@ class Throttle:
         self._rate_max = segments_per_s
         self._burst_max = burst
         self._adaptive = start_per_s is not None
+        self._undisturbed = not self._adaptive  # the rate is as configured: it never gave way to anything
         self._curve = _growing(start_per_s or segments_per_s, START_GROWTH_PER_S)
         self._age = 0.0  # of the curve; an adaptive one ages in use only, after so many seconds
         self._recovery_s = 0.0
@@ -81,6 +82,8 @@ class Throttle:
         """Return segments per second at `now`: the configured rate, or less as the carrier wants it."""
         if self._held is not None:
             return self._held
+        if self._undisturbed:
+            return self._rate_max
         return min(self._rate_max, max(RATE_MIN_PER_S, self._curve(self._age_at(now))))
 
     def burst(self, now: float) -> float:
@@ -171,6 +174,7 @@ class Throttle:
             self._held = None
 
     def _begin(self, curve: Callable[[float], float], recovery_s: float = 0.0) -> None:
+        self._undisturbed = False
         self._curve, self._age, self._recovery_s = curve, 0.0, recovery_s
 
     def _age_at(self, now: float) -> float:

@@ -140,9 +140,9 @@ def _pump(carrier: _SpentRate, clock: SystemClock) -> Pump:
     )
 
 
-def _a_batch(clock: SystemClock) -> Batch:
+def _a_batch(clock: SystemClock, handle: int = 1) -> Batch:
     batch = Batch(
-        handle=1,
+        handle=handle,
         lane=Lane.INTERACTIVE,
         carrier_id=CARRIER,
         merchant_id=1,
@@ -171,6 +171,20 @@ async def test_a_token_that_comes_between_two_looks_does_not_leave_the_sending_a
     pump.add([(_a_batch(clock), [])])
     async with asyncio.timeout(5.0):
         await carrier.submitted.wait()
+    pump.drain()
+
+
+async def test_one_read_has_the_pump_look_for_room_once() -> None:
+    clock = SystemClock()
+    carrier = _SpentRate(clock)
+    pump = _pump(carrier, clock)
+    batch = _a_batch(clock)
+    pump.add([(batch, []), (_a_batch(clock, 2), [])])
+    before = carrier.looks
+    pump.answered(batch.slots([0]), [0], [b"1"])
+    assert carrier.looks == before
+    pump.room_changed(CARRIER)
+    assert carrier.looks == before + 1
     pump.drain()
 
 

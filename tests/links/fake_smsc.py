@@ -208,9 +208,7 @@ class Recorder:
     reached: list[int] = field(default_factory=list)
     fill: Callable[[], None] = lambda: None
 
-    def answered(
-        self, carrier_id: int, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]
-    ) -> None:
+    def answered(self, slots: Sequence[int], statuses: Sequence[int], smsc_ids: Sequence[bytes]) -> None:
         assert len(slots) == len(statuses) == len(smsc_ids)
         self.slots += slots
         self.statuses += statuses

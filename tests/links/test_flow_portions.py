@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -27,6 +28,41 @@ class Wide:
 
 
 BINDS = [cast("Connection", Wide())]
+
+
+class Asked(Wide):
+    """A bind that counts who asks for its window."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def room(self) -> int:
+        self.times += 1
+        return super().room()
+
+
+def test_a_spent_rate_asks_no_window() -> None:
+    """At a high rate that is so at most reads: 24 windows asked each time were a sixth of the CPU."""
+    flow = Flow(a_profile(2775, rate_per_s=38_580, window_max=10_000), lambda: 0.0)
+    bind = Asked()
+    senders = [cast("Connection", bind)]
+    flow.throttle.take(flow.room(senders, Lane.BULK), 0.0)
+    asked = bind.times
+    assert flow.room(senders, Lane.BULK) == 0
+    assert (flow.room_at(senders, Lane.BULK) or 0.0) > 0.0
+    assert bind.times == asked
+
+
+def test_full_windows_are_no_question_of_time_once_the_rate_has_room() -> None:
+    now = 0.0
+    flow = Flow(a_profile(2775, rate_per_s=100, window_max=10), lambda: now)
+    full = cast("Connection", SimpleNamespace(room=lambda: 0))
+    flow.throttle.take(flow.room(BINDS, Lane.INTERACTIVE), now)
+    at = flow.room_at([full], Lane.INTERACTIVE)
+    assert at is not None
+    now = at
+    assert flow.room([full], Lane.INTERACTIVE) == 0
+    assert flow.room_at([full], Lane.INTERACTIVE) is None
 
 
 @pytest.mark.parametrize("rate", [1, 10, 100, 1_000, 38_580])

@@ -122,7 +122,7 @@ class Demand:
                 self.timer.cancel()
             self.timer = loop.call_at(at, self.fill)
 
-    def answered(self, carrier_id: int, slots: Any, statuses: Any, smsc_ids: Any) -> None:
+    def answered(self, slots: Any, statuses: Any, smsc_ids: Any) -> None:
         now = asyncio.get_running_loop().time()
         for slot, status in zip(slots, statuses, strict=True):
             if status == 0:
