@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import Due, OrderEvent, OrderState, OrderTerms
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
@@ -181,13 +181,12 @@ class StoredGroup:
         for row in people:
             subscribers[row["merchant_id"]].append(row["subscriber_id"])
         states: dict[tuple[int, int], tuple[str, bool]] = {}
-        others: dict[tuple[int, int], dict[Purpose, ConsentState]] = {}
         for merchant_id in sorted(subscribers):
             for row in await self._connection.fetch(
                 SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
             ):
                 states[merchant_id, row["subscriber_id"]] = (row["offers_state"], row["in_doubt"])
-            others |= await other_consents(self._connection, merchant_id, subscribers[merchant_id])
+        others = await other_consents(self._connection, states.keys())
         for row in people:
             found = states.get((row["merchant_id"], row["subscriber_id"]))
             if found is not None:  # else deleted since

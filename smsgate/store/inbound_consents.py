@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -29,12 +29,14 @@ _SQL: Final = load("inbound")
 
 
 async def other_consents(
-    connection: Connection, merchant_id: int, subscriber_ids: Sequence[int]
+    connection: Connection, people: Collection[tuple[int, int]]
 ) -> dict[tuple[int, int], dict[Purpose, ConsentState]]:
-    """Return the states besides offers, by (merchant, subscriber)."""
+    """Return the states besides offers of these (merchant, subscriber)."""
     found: dict[tuple[int, int], dict[Purpose, ConsentState]] = defaultdict(dict)
-    for row in await connection.fetch(_SQL["other_consents"], merchant_id, subscriber_ids):
-        found[merchant_id, row["subscriber_id"]][Purpose(row["purpose"])] = ConsentState(row["state"])
+    if people:
+        for row in await connection.fetch(_SQL["other_consents"], *zip(*people, strict=True)):
+            key = row["merchant_id"], row["subscriber_id"]
+            found[key][Purpose(row["purpose"])] = ConsentState(row["state"])
     return dict(found)
 
 

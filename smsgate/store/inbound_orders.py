@@ -25,18 +25,12 @@ SQL: Final = catalogue.load("inbound")
 
 async def written_offers(connection: Connection, opened: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
     """Return those of the open offers that may have been written: nobody answers what nobody got."""
-    by_merchant: dict[int, list[asyncpg.Record]] = defaultdict(list)
-    for row in opened:
-        by_merchant[row["merchant_id"]].append(row)
-    unwritten: set[int] = set()
-    for merchant_id, rows in sorted(by_merchant.items()):
-        found = await connection.fetch(
-            SQL["unwritten_offers"],
-            merchant_id,
-            [row["campaign_id"] for row in rows],
-            [row["message_id"] for row in rows],
-        )
-        unwritten.update(row["message_id"] for row in found)
+    if not opened:
+        return []
+    columns = zip(
+        *((row["merchant_id"], row["campaign_id"], row["message_id"]) for row in opened), strict=True
+    )
+    unwritten = {row["message_id"] for row in await connection.fetch(SQL["unwritten_offers"], *columns)}
     return [row for row in opened if row["message_id"] not in unwritten]
 
 

@@ -61,13 +61,16 @@ SELECT msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_ver
 -- name: unwritten_offers
 -- scope: merchant
 -- Claimed and surely not written yet, for a pace, a pause or a link that is down: the border is committed before what is
--- below it is written. Nobody can mean what nobody got.
+-- below it is written. Nobody can mean what nobody got. LATERAL: each campaign's few chunks by their key, whatever the
+-- planner believes of the table.
 SELECT t.message_id
-  FROM unnest($2::bigint[], $3::bigint[]) AS t (campaign_id, message_id)
- WHERE EXISTS (SELECT FROM campaign_chunk k
-                WHERE k.merchant_id = $1 AND k.campaign_id = t.campaign_id AND k.state <> 'done'
-                  AND k.message_id_base + k.allowance <= t.message_id AND t.message_id < k.message_id_base + k.message_count
-                  AND (k.members IS NULL OR t.message_id = ANY (k.members)))
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (merchant_id, campaign_id, message_id)
+ CROSS JOIN LATERAL (
+       SELECT FROM campaign_chunk k
+        WHERE k.merchant_id = t.merchant_id AND k.campaign_id = t.campaign_id AND k.state <> 'done'
+          AND k.message_id_base + k.allowance <= t.message_id AND t.message_id < k.message_id_base + k.message_count
+          AND (k.members IS NULL OR t.message_id = ANY (k.members))
+        LIMIT 1) AS k
 
 -- name: people
 -- scope: msisdn
@@ -86,7 +89,9 @@ SELECT subscriber_id, offers_state, doubt_until IS NOT NULL AS in_doubt FROM sub
 -- name: other_consents
 -- scope: merchant
 -- After `lock_people`, whose rows stand for these too.
-SELECT subscriber_id, purpose, state FROM consent_state WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
+SELECT c.merchant_id, c.subscriber_id, c.purpose, c.state
+  FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, subscriber_id)
+  JOIN consent_state c ON c.merchant_id = t.merchant_id AND c.subscriber_id = t.subscriber_id
 
 -- name: open_questions
 -- scope: msisdn
