@@ -132,7 +132,7 @@ bench-beside: $(STAMP)
 
 # A flash sale: everybody says OK at once, and there is one piece for every two hundred.
 bench-replies: $(STAMP)
-	$(BIN)/python -m benchmarks.replies
+	$(BIN)/python -m benchmarks.inbound --rate 0 --answers $(or $(ANSWERS),20000) --stock $(or $(STOCK),100) --ordinary 0
 
 # Ten million message rows: the proof of the books, and an export that must not grow in memory.
 bench-verify: $(STAMP)

@@ -24,7 +24,7 @@ from typing import Any, Final
 import aiohttp
 import uvloop
 
-from benchmarks.replies import ask
+from benchmarks.watching import ask
 from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database
 from smsgate.bench.meter import percentile
 from smsgate.bench.scene import CAMPAIGN, MERCHANT, begin, prepare

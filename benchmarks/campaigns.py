@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import uvloop
 
-from benchmarks.replies import ask
+from benchmarks.watching import ask
 from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database, until
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
 from smsgate.bench.scene import MERCHANT, SENDER, TEXT, prepare

@@ -23,7 +23,7 @@ import aiohttp
 import orjson
 import uvloop
 
-from benchmarks.replies import ask
+from benchmarks.watching import ask
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
 from smsgate.cli.sessions import silence_logs

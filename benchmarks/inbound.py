@@ -1,12 +1,14 @@
 """
 Phones that say OK to open offers at a given rate: from the deliver_sm to the order and its confirmation.
 
-    python -m benchmarks.inbound [--rate N] [--seconds N] [--stock N] [--ordinary N] [--profile FILE]
+    python -m benchmarks.inbound [--rate N] [--seconds N] [--answers N] [--stock N] [--ordinary N]
+                                 [--profile FILE]
 
-Everybody has an offer, sent by this very gateway, and answers it once; the SMSC and its phones are a process
-of their own (`benchmarks.inbound_phones`), which measures both ends. Orders, texts, events, ledger and stock
-are checked afterwards. CPU is per answer, of this process and of all of PostgreSQL, until the last receipt of
-a confirmation is committed. Beside it, in the same run, an ordinary design (`ordinary_inbound`).
+With `--rate 0` and `--stock` it is a flash sale: all at once, and a piece for few. Everybody has an offer,
+sent by this very gateway, and answers it once; the SMSC and its phones are a process of their own
+(`benchmarks.inbound_phones`), which measures both ends. Orders, texts, events, ledger and stock are checked
+afterwards. CPU is per answer, of this process and of all of PostgreSQL, until the last receipt of a
+confirmation is committed. Beside it, in the same run, an ordinary design (`ordinary_inbound`).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import Any, Final
 import uvloop
 
 from benchmarks.ordinary_inbound import run_ordinary
-from benchmarks.replies import ask, nothing_waits, reached
+from benchmarks.watching import ask, nothing_waits, reached
 from smsgate.bench.main import BenchOptions, bench_settings, throw_away_database, until
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
 from smsgate.bench.scene import begin, msisdn_of, prepare
@@ -100,7 +102,7 @@ async def run_ours(answers: int, rate_per_s: float, stock: int | None, profile: 
     async with throw_away_database() as server, phones() as peer:
         async with await Database.open(server) as database:
             place = await prepare(database, answers)
-            await ask(database, "UPDATE offer SET stock_remaining = $1", stock)
+            await ask(database, "UPDATE offer SET stock = $1, stock_remaining = $1", stock)
         async with running(bench_settings(server, options, peer.host, place), say=lambda _: None) as process:
             gateway, database = process.gateway, process.services.database
             assert gateway is not None

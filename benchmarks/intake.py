@@ -24,7 +24,7 @@ import aiohttp
 import uvloop
 from pydantic import SecretStr
 
-from benchmarks.replies import ask
+from benchmarks.watching import ask
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, used_between
 from smsgate.bench.scene import COST_LIST, MERCHANT, PASSWORD, SENDER, SYSTEM_ID, msisdn_of, prepare

@@ -14,6 +14,8 @@ import itertools
 import re
 import struct
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -107,6 +109,26 @@ class Session:
                 return
             await asyncio.sleep(EARLY_RETRY_S)
 
+    async def send(self, message_id: int, sender: str, msisdn: int, text: str) -> None:
+        """Submit a text whose row is there, and note that it was accepted."""
+        parts, encoding, kind = gsm.make_parts(text)
+        answer = await self.request(
+            "submit_sm",
+            source_addr_ton=consts.SMPP_TON_NWSPEC,
+            source_addr=sender,
+            dest_addr_ton=consts.SMPP_TON_INTL,
+            dest_addr_npi=consts.SMPP_NPI_ISDN,
+            destination_addr=str(msisdn),
+            short_message=parts[0],
+            data_coding=encoding,
+            esm_class=kind,
+            registered_delivery=1,
+        )
+        smsc_id = answer.message_id
+        await self._pool.execute(
+            ACCEPTED_SQL, message_id, smsc_id.decode() if isinstance(smsc_id, bytes) else smsc_id
+        )
+
     async def close(self) -> None:
         self._reading.cancel()
         self._writer.close()
@@ -120,28 +142,13 @@ async def send_one(
         message_id = await pool.fetchval(
             "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id", msisdn, text
         )
-        parts, encoding, kind = gsm.make_parts(text)
-        answer = await session.request(
-            "submit_sm",
-            source_addr_ton=consts.SMPP_TON_NWSPEC,
-            source_addr=SENDER,
-            dest_addr_ton=consts.SMPP_TON_INTL,
-            dest_addr_npi=consts.SMPP_NPI_ISDN,
-            destination_addr=str(msisdn),
-            short_message=parts[0],
-            data_coding=encoding,
-            esm_class=kind,
-            registered_delivery=1,
-        )
-        smsc_id = answer.message_id
-        await pool.execute(
-            ACCEPTED_SQL, message_id, smsc_id.decode() if isinstance(smsc_id, bytes) else smsc_id
-        )
+        await session.send(message_id, SENDER, msisdn, text)
 
 
-async def run_ordinary(smsc: Host | None, messages: int) -> dict[str, Any]:
-    """Send `messages` and wait for all receipts; `smsc` None: our simulator."""
-    async with throw_away_database() as server, own_smsc() as own:
+@asynccontextmanager
+async def ordinary_database() -> AsyncIterator[tuple[asyncpg.Pool[asyncpg.Record], Meter]]:
+    """Yield a throw-away database with the tables of this design, and what measures it."""
+    async with throw_away_database() as server:
         await server.recreate_database(DATABASE)
         arguments = server.connect_args(ADMIN, DATABASE)
         async with asyncpg.create_pool(min_size=POOL, max_size=POOL, **arguments) as pool:
@@ -149,13 +156,19 @@ async def run_ordinary(smsc: Host | None, messages: int) -> dict[str, Any]:
             async def wal_octets() -> int:
                 return int(await pool.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
 
-            return await _measured(pool, Meter(server.data_dir, wal_octets), smsc or own.host, messages)
+            await pool.execute(SCHEMA)
+            yield pool, Meter(server.data_dir, wal_octets)
+
+
+async def run_ordinary(smsc: Host | None, messages: int) -> dict[str, Any]:
+    """Send `messages` and wait for all receipts; `smsc` None: our simulator."""
+    async with ordinary_database() as (pool, meter), own_smsc() as own:
+        return await _measured(pool, meter, smsc or own.host, messages)
 
 
 async def _measured(
     pool: asyncpg.Pool[asyncpg.Record], meter: Meter, smsc: Host, messages: int
 ) -> dict[str, Any]:
-    await pool.execute(SCHEMA)
     session = Session(pool)
     await session.connect(*smsc)
     room = asyncio.Semaphore(WINDOW)

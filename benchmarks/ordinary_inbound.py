@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import asyncpg
-from smpplib import consts, gsm, smpp
+from smpplib import smpp
 
-from benchmarks.ordinary import ACCEPTED_SQL, DATABASE, POOL, SCHEMA, Session
-from smsgate.bench.main import throw_away_database, until
-from smsgate.bench.meter import Meter, used_between
+from benchmarks.ordinary import Session, ordinary_database
+from smsgate.bench.main import until
+from smsgate.bench.meter import used_between
 from smsgate.bench.scene import SENDER, msisdn_of
-from smsgate.store.roles import ADMIN
 
 CONFIRMED_LIMIT_S = 60.0
 YES = frozenset({"ok", "ok merci", "oui", "oui !", "d'accord", "ok svp"})
@@ -76,52 +75,29 @@ class Replies(Session):
         answer = smpp.make_pdu("deliver_sm_resp", client=self)
         answer.sequence = pdu.sequence
         self._writer.write(answer.generate())
-        parts, encoding, kind = gsm.make_parts(body)
-        accepted = await self.request(
-            "submit_sm",
-            source_addr_ton=consts.SMPP_TON_NWSPEC,
-            source_addr=sender,
-            dest_addr_ton=consts.SMPP_TON_INTL,
-            dest_addr_npi=consts.SMPP_NPI_ISDN,
-            destination_addr=str(msisdn),
-            short_message=parts[0],
-            data_coding=encoding,
-            esm_class=kind,
-            registered_delivery=1,
-        )
-        smsc_id = accepted.message_id
-        await self._pool.execute(
-            ACCEPTED_SQL, message_id, smsc_id.decode() if isinstance(smsc_id, bytes) else smsc_id
-        )
+        await self.send(message_id, sender, msisdn, body)
         self.confirmed += 1
 
 
 async def run_ordinary(peer: Any, answers: int) -> dict[str, Any]:
     """Let `answers` phones say OK at once; `peer` is `benchmarks.inbound.Phones`."""
-    async with throw_away_database() as server:
-        await server.recreate_database(DATABASE)
-        arguments = server.connect_args(ADMIN, DATABASE)
-        async with asyncpg.create_pool(min_size=POOL, max_size=POOL, **arguments) as pool:
-            await pool.execute(SCHEMA + MORE_SCHEMA)
-            await pool.execute("INSERT INTO offer VALUES (1, $1, now() + interval '1 day')", answers)
-            rows = [(msisdn_of(nth), SENDER, 1, None) for nth in range(answers)]
-            await pool.copy_records_to_table("open_offer", records=rows)
+    async with ordinary_database() as (pool, meter):
+        await pool.execute(MORE_SCHEMA)
+        await pool.execute("INSERT INTO offer VALUES (1, $1, now() + interval '1 day')", answers)
+        rows = [(msisdn_of(nth), SENDER, 1, None) for nth in range(answers)]
+        await pool.copy_records_to_table("open_offer", records=rows)
+        session = Replies(pool)
+        await session.connect(*peer.host)
 
-            async def wal_octets() -> int:
-                return int(await pool.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
+        async def done() -> bool:
+            return session.confirmed >= answers and session.delivered >= answers
 
-            meter, session = Meter(server.data_dir, wal_octets), Replies(pool)
-            await session.connect(*peer.host)
-
-            async def done() -> bool:
-                return session.confirmed >= answers and session.delivered >= answers
-
-            before = await meter.read()
-            said = await peer.answer([row[0] for row in rows], 0.0)
-            assert await until(done, CONFIRMED_LIMIT_S), (session.confirmed, session.delivered)
-            used = used_between(before, await meter.read(), answers)
-            orders = await pool.fetchval("SELECT count(*) FROM orders")
-            await session.close()
+        before = await meter.read()
+        said = await peer.answer([row[0] for row in rows], 0.0)
+        assert await until(done, CONFIRMED_LIMIT_S), (session.confirmed, session.delivered)
+        used = used_between(before, await meter.read(), answers)
+        orders = await pool.fetchval("SELECT count(*) FROM orders")
+        await session.close()
     assert orders == answers, orders
     return {
         "answers": answers,
