@@ -9,6 +9,7 @@ blocks are contiguous, so a chunk of messages is (base, size) and a partition is
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
@@ -29,6 +30,11 @@ def first_id_at(unix_ms: int) -> int:
 def unix_ms_of(id_: int) -> int:
     """Return the millisecond in which `id_` was made."""
     return (id_ >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS
+
+
+def made_at(id_: int) -> datetime:
+    """Return when `id_` was made, to the millisecond."""
+    return datetime.fromtimestamp(unix_ms_of(id_) / 1_000, UTC)
 
 
 def quarter_hour_of(id_: int) -> int:

@@ -39,7 +39,7 @@ from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
-from smsgate.store.inbound_orders import stamp_orders, write_orders, written_offers
+from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.order_stamps import OrderStamps
@@ -335,6 +335,23 @@ class StoredGroup:
     async def write(self, writes: InboundWrites) -> None:
         """Write everything that was decided; one row that the database refuses refuses the group."""
         connection = self._connection
+        async with stamped_orders(connection, self._stamps, writes):
+            await self._write_about_orders(writes)
+        await write_esmes(connection, writes.esmes, self._next_id)
+        await count_answers(connection, writes.answers_read, writes.answers)
+        if writes.counters:  # last, as flushes and claims do it
+            keys = sorted(writes.counters)
+            await connection.execute(
+                SENDING["add_counters"],
+                [key[0] for key in keys],
+                [key[1] for key in keys],
+                [key[2] for key in keys],
+                [writes.counters[key] for key in keys],
+            )
+
+    async def _write_about_orders(self, writes: InboundWrites) -> None:
+        """Write what a stamp of an order may hold, and what is decided with it."""
+        connection = self._connection
         await insert_replies(connection, writes)
         await write_consents(connection, writes)
         if writes.blocked:
@@ -366,18 +383,6 @@ class StoredGroup:
             await publish(connection, change.merchant_id, change.msisdn)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
-        await stamp_orders(connection, self._stamps, writes)
-        await write_esmes(connection, writes.esmes, self._next_id)
-        await count_answers(connection, writes.answers_read, writes.answers)
-        if writes.counters:  # last, as flushes and claims do it
-            keys = sorted(writes.counters)
-            await connection.execute(
-                SENDING["add_counters"],
-                [key[0] for key in keys],
-                [key[1] for key in keys],
-                [key[2] for key in keys],
-                [writes.counters[key] for key in keys],
-            )
 
 
 def _joined(rows: Sequence[asyncpg.Record]) -> MoHeader:

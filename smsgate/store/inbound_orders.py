@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from smsgate.flows.order_written import written_orders
 from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text, texts_text
+from smsgate.store.order_stamps import add_ground
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
 
     from smsgate.flows.inbound_records import InboundWrites
+    from smsgate.flows.order_entries import OrderRows
+    from smsgate.security.proof_stamps import Stamp
     from smsgate.store.connection import Connection
     from smsgate.store.order_stamps import OrderStamps
 
@@ -93,11 +99,43 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
         await connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)
 
 
-async def stamp_orders(connection: Connection, stamps: OrderStamps, writes: InboundWrites) -> None:
-    """Stamp the orders that a group made or moved; after all that is about them was written."""
-    new = {row.order_id for row in writes.orders}
-    times: defaultdict[tuple[int, bool], dict[int, datetime]] = defaultdict(dict)
+@asynccontextmanager
+async def stamped_orders(
+    connection: Connection, stamps: OrderStamps, writes: InboundWrites
+) -> AsyncIterator[None]:
+    """
+    Stamp the orders that a group makes or moves; the caller writes all that is about them meanwhile.
+
+    Stamps of orders that it makes are computed from what is written, while PostgreSQL writes it; what it
+    moved is read again at the end.
+    """
+    times: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
     for row in writes.order_steps:
-        times[row.merchant_id, row.order_id in new][row.order_id] = row.at
-    for (merchant_id, are_new), of_merchant in sorted(times.items()):
-        await stamps.extend(connection, merchant_id, of_merchant, new=are_new)
+        times[row.merchant_id][row.order_id] = row.at
+    new = written_orders(writes, stamps.public_ids)
+    for merchant_id, found in new.items():
+        await add_ground(connection, merchant_id, found)
+    drafting = asyncio.create_task(_drafts(stamps, new, times))
+    try:
+        yield
+        drafts = await drafting
+    finally:
+        drafting.cancel()
+    for merchant_id, found in sorted(new.items()):
+        await stamps.insert(connection, merchant_id, found, drafts[merchant_id])
+    made = {row.order_id for row in writes.orders}
+    for merchant_id, of_merchant in sorted(times.items()):
+        rest = of_merchant.keys() - new.get(merchant_id, {}).keys()
+        for are_new in (False, True):
+            mine = {order_id: of_merchant[order_id] for order_id in rest if (order_id in made) is are_new}
+            await stamps.extend(connection, merchant_id, mine, new=are_new)
+
+
+async def _drafts(
+    stamps: OrderStamps,
+    new: Mapping[int, Mapping[int, OrderRows]],
+    times: Mapping[int, Mapping[int, datetime]],
+) -> dict[int, list[Stamp]]:
+    return {
+        merchant_id: await stamps.stamps(found, times[merchant_id], {}) for merchant_id, found in new.items()
+    }

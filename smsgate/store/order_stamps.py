@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from smsgate.flows.order_entries import Entries, OrderRows, instant, lasts
-from smsgate.ids import first_id_at, unix_ms_of
+from smsgate.ids import first_id_at, made_at, unix_ms_of
 from smsgate.security.proof_stamps import OCTETS, Fact, Stamp, signed, unsigned
 from smsgate.security.public_ids import Kind
 from smsgate.store.array_octets import ids_text, texts_text
@@ -31,6 +32,7 @@ _SQL: Final = load("order_proof")
 # Deliveries, withdrawals and disputes; what is told later is not looked for.
 TEXTS_WITHIN_MS: Final = 200 * 86_400_000
 TERMS: Final = ("cancel_window_s", "shop_answer_s", "confirm_by_sms")  # of an offer's version, for its orders
+STAMPED_IN_A_ROW: Final = 10  # some 60 us each: what the database answers meanwhile waits for a millisecond
 UNSTAMPED_MAX: Final = 200  # orders from before of one transaction: milliseconds
 
 
@@ -61,24 +63,48 @@ class OrderStamps:
         orders = await connection.fetch(_SQL["orders"], merchant_id, order_ids)
         found = await rows_of(connection, merchant_id, orders, self.public_ids, outcomes=not new)
         before = {} if new else await stamps_of(connection, merchant_id, order_ids, self.public_ids)
-        entries = Entries(self.public_ids)
-        drafts = [
-            self._next(entries.of(rows), before.get(order_id, []), times[order_id], erases=erases)
-            for order_id, rows in found.items()
-        ]
-        stamps = signed(self.key, drafts)
+        stamps = await self.stamps(found, times, before, erases=erases)
+        await self.insert(connection, merchant_id, found, stamps, erases=erases)
+        if any(order["unstamped"] for order in orders):
+            await connection.execute(_SQL["stamped"], merchant_id, order_ids)
+
+    async def stamps(
+        self,
+        found: Mapping[int, OrderRows],
+        times: Mapping[int, datetime],
+        before: Mapping[int, Sequence[Stamp]],
+        *,
+        erases: bool = False,
+    ) -> list[Stamp]:
+        """Return the next stamp of each order; the loop gets a turn between some of them."""
+        entries, drafts = Entries(self.public_ids), list[Stamp]()
+        for order_id, rows in found.items():
+            if len(drafts) % STAMPED_IN_A_ROW == STAMPED_IN_A_ROW - 1:
+                await asyncio.sleep(0)
+            drafts.append(
+                self._next(entries.of(rows), before.get(order_id, []), times[order_id], erases=erases)
+            )
+        return signed(self.key, drafts)
+
+    async def insert(
+        self,
+        connection: Connection,
+        merchant_id: int,
+        order_ids: Iterable[int],
+        stamps: Sequence[Stamp],
+        *,
+        erases: bool = False,
+    ) -> None:
         await connection.execute(
             _SQL["insert_stamps"],
             merchant_id,
-            ids_text(list(found)),
+            ids_text(list(order_ids)),
             ids_text([stamp.no for stamp in stamps]),
             texts_text([stamp.at for stamp in stamps]),
             erases,
             texts_text([orjson.dumps([list(fact) for fact in stamp.facts]).decode() for stamp in stamps]),
             *(texts_text([getattr(stamp, name) for stamp in stamps]) for name in OCTETS),
         )
-        if any(order["unstamped"] for order in orders):
-            await connection.execute(_SQL["stamped"], merchant_id, order_ids)
 
     def _next(
         self, entries: Sequence[Entry], before: Sequence[Stamp], at: datetime, *, erases: bool
@@ -150,6 +176,7 @@ async def rows_of(
     Without `outcomes` what carriers said of their messages is left out.
     """
     found = {row["order_id"]: OrderRows(row) for row in orders}
+    of_message = await add_ground(connection, merchant_id, found)
     ids = list(found)
     oldest = first_id_at(unix_ms_of(min(ids)) - 1_000)
     newest = first_id_at(unix_ms_of(max(ids)) + TEXTS_WITHIN_MS)
@@ -157,26 +184,7 @@ async def rows_of(
     async def about(statement: str, *args: object) -> Sequence[asyncpg.Record]:
         return await connection.fetch(_SQL[statement], merchant_id, *args)
 
-    versions = {(row["offer_id"], row["offer_version"]) for row in orders}
-    offers = {
-        (row["offer_id"], row["version"]): _parted(row)
-        for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
-    }
-    of_message: defaultdict[int, list[OrderRows]] = defaultdict(list)
-    for order in orders:
-        rows = found[order["order_id"]]
-        if version := offers.get((order["offer_id"], order["offer_version"])):
-            rows.offer.append(version[0])
-            rows.offer_terms.append(version[1])
-        of_message[order["message_id"]].append(rows)
-    for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
-        for rows in of_message[row["message_id"]]:
-            text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
-            rows.offer_message.append(_made(row, text=text))
-    people = [row["subscriber_id"] for row in orders]
     replies = [row["inbound_id"] for row in orders]
-    for row in await about("consents", ids, people):
-        found[row["of_order"]].consent.append(row)
     for row in await about("replies", ids, replies, [row["msisdn"] for row in orders]):
         found[row["of_order"]].reply.append(row)
     for row in await about("steps", ids):
@@ -197,6 +205,41 @@ async def rows_of(
     return found
 
 
+async def add_ground(
+    connection: Connection, merchant_id: int, found: Mapping[int, OrderRows]
+) -> dict[int, list[OrderRows]]:
+    """
+    Add what there was before each of these orders: the offer, its message and what the person agreed to.
+
+    Return the orders by the message that each answers.
+    """
+    orders = [rows.order for rows in found.values()]
+
+    async def about(statement: str, *args: object) -> Sequence[asyncpg.Record]:
+        return await connection.fetch(_SQL[statement], merchant_id, *args)
+
+    versions = {(row["offer_id"], row["offer_version"]) for row in orders}
+    offers = {
+        (row["offer_id"], row["version"]): _parted(row)
+        for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
+    }
+    of_message: defaultdict[int, list[OrderRows]] = defaultdict(list)
+    for rows in found.values():
+        order = rows.order
+        if version := offers.get((order["offer_id"], order["offer_version"])):
+            rows.offer.append(version[0])
+            rows.offer_terms.append(version[1])
+        of_message[order["message_id"]].append(rows)
+    for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
+        for rows in of_message[row["message_id"]]:
+            text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
+            rows.offer_message.append(_made(row, text=text))
+    people = [order["subscriber_id"] for order in orders]
+    for row in await about("consents", list(found), people):
+        found[row["of_order"]].consent.append(row)
+    return of_message
+
+
 def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
     """
     Return an offer's version, and its terms apart.
@@ -210,5 +253,4 @@ def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
 
 def _made(row: asyncpg.Record, **more: str) -> dict[str, object]:
     """Return a message's row, and when the message was made: its id holds that."""
-    at = datetime.fromtimestamp(unix_ms_of(row["message_id"]) / 1_000, UTC)
-    return {**row, **more, "at": at}
+    return {**row, **more, "at": made_at(row["message_id"])}

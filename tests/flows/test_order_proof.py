@@ -161,6 +161,24 @@ async def test_whatever_row_is_changed_afterwards_verify_names_it(database: Data
             assert orjson.loads(file.splitlines()[verdict.wrong - 1])["kind"] == kind, (change, verdict)
 
 
+SAID = (
+    ["OK"], ["ok 2"], ["OUI \N{THUMBS UP SIGN}"], ["d\N{RIGHT SINGLE QUOTATION MARK}accord"], ["2"],
+    ['"Oui" \\ merci'], ["OK", "NON"], ["OK", "merci"], ["OK", "OK"], ["PAUSE", "OK"], ["OK" + " svp" * 60],
+)  # fmt: skip
+
+
+async def test_a_group_stamps_of_its_orders_what_the_database_shows_of_them(database: Database) -> None:
+    """New orders are stamped from what is written, and others from what is read: nobody tells them apart."""
+    async with an_open_offer(database, subscribers=len(SAID), stock=100) as (world, _):
+        mos = [world.answer(person, text) for person, texts in enumerate(SAID) for text in texts]
+        await eventually(lambda: all(mo.taken for mo in mos))
+        rows = await world.rows("SELECT order_id, state FROM orders")
+        for row in rows:
+            await proof_of(world, row["order_id"])
+        assert len(rows) >= 8
+        assert {"placed", "cancelled"} <= {row["state"] for row in rows}
+
+
 # What a stamp holds of an offer's version for ever: a name more or less, and no proof from before holds.
 OFFER_NAMES = {
     "offer", "version", "text", "shop", "item", "price", "currency", "quantity_max", "ask_above_minor",
