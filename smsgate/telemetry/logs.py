@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
@@ -54,15 +56,9 @@ def configure_logs(level: Level = "info", form: Form = "auto", stream: TextIO | 
     """Set up structlog and the standard library's logging for this process; `stream` is standard output."""
     out = sys.stdout if stream is None else stream
     as_json = form == "json" or (form == "auto" and not out.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        guard,
-    ]
+    shared: list[Processor] = [structlog.processors.add_log_level, _stamp, _format_exception, guard]
     renderer: Processor = (
-        structlog.processors.JSONRenderer(serializer=_json)
+        _json
         if as_json
         else structlog.dev.ConsoleRenderer(
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -86,27 +82,50 @@ def configure_logs(level: Level = "info", form: Form = "auto", stream: TextIO | 
     root.setLevel(_FOREIGN_LEVEL)
 
 
+def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the instant in as structlog's own stamper writes it, in a third of its time."""
+    micros = time.time_ns() // 1_000
+    event["timestamp"] = f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06d}Z"
+    return event
+
+
+@lru_cache(1)
+def _second(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _format_exception(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    return structlog.processors.format_exc_info(logger, method, event) if "exc_info" in event else event
+
+
 def guard(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask, refuse, escape and cut; the last processor before a line is written."""
-    return {key: _clean(key, value, 0) for key, value in _first(event.items())}
+    entries = event.items() if len(event) <= ENTRIES_MAX else _first(event.items())
+    return {key: _clean(key, value, 0) for key, value in entries}
 
 
 def _clean(key: str, value: Any, depth: int) -> Any:
     kind = _kind(key)
-    if kind is _Kind.REFUSED:
+    if kind is _REFUSED:
         return REFUSED
-    if kind is _Kind.MASKED:
+    if kind is _MASKED:
         return _mask(value, depth)
-    if value is None or isinstance(value, bool | int | float) or kind is _Kind.OURS:
+    if type(value) in _NUMBERS or kind is _OURS:
         return value
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, str):  # most are: the looks below cost more than a whole line of these
+        return _sentence(key, str(value), kind)
+    if isinstance(value, _OCTETS):
         return f"[{len(value)} octets]"
     if isinstance(value, Mapping) and depth < DEPTH_MAX:
         return {_escape(str(k), VALUE_MAX): _clean(str(k), v, depth + 1) for k, v in _first(value.items())}
     if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:
         return [_clean(key, entry, depth + 1) for entry in _first(value)]
-    text = _escape(str(value), TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
-    return _NUMBER.sub(lambda match: mask(match[0]), text) if kind is _Kind.SENTENCE else text
+    return value if isinstance(value, int | float) else _sentence(key, str(value), kind)
+
+
+def _sentence(key: str, value: str, kind: _Kind) -> str:
+    text = _escape(value, TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
+    return _NUMBER.sub(lambda match: mask(match[0]), text) if kind is _SENTENCE else text
 
 
 class _Kind(Enum):
@@ -117,6 +136,12 @@ class _Kind(Enum):
     OURS = auto()  # of structlog's own
     SENTENCE = auto()
     PLAIN = auto()
+
+
+# Read for each value of each line: a member of an Enum takes longer to find than all that is done with it.
+_REFUSED, _MASKED, _OURS, _SENTENCE = _Kind.REFUSED, _Kind.MASKED, _Kind.OURS, _Kind.SENTENCE
+_NUMBERS: Final = frozenset({type(None), bool, int, float})
+_OCTETS: Final = (bytes, bytearray)
 
 
 @lru_cache(NAMES_KEPT)
@@ -155,5 +180,5 @@ def _escape(text: str, limit: int) -> str:
     )
 
 
-def _json(event: MutableMapping[str, Any], **_options: Any) -> str:
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,8 +34,11 @@ def line(sink: io.StringIO, **values: Any) -> dict[str, Any]:
 
 
 def test_a_line_is_one_json_object_with_level_and_time(sink: io.StringIO) -> None:
+    before = datetime.now(UTC)
     found = line(sink, messages=3, at=None, ok=True)
-    assert found.pop("timestamp").endswith("Z")
+    written = found.pop("timestamp")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", written)
+    assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(written) <= datetime.now(UTC)
     assert found == {"event": "happened", "level": "info", "messages": 3, "at": None, "ok": True}
 
 
