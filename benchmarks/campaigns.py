@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import cProfile
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -27,7 +26,8 @@ from smsgate.cli.sessions import silence_logs
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
 from smsgate.flows.audience import Audience
-from smsgate.flows.commerce_records import CampaignRecord, OfferRecord
+from smsgate.flows.commerce_records import CampaignRecord
+from smsgate.flows.offer_records import NewOffer
 from smsgate.flows.records import OfferVersion
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.campaigns import start_campaigns
@@ -51,7 +51,7 @@ async def write_campaigns(database: Database, people: list[int]) -> None:
     )
     for start in range(0, len(people), GROUP):
         some = range(start, min(start + GROUP, len(people)))
-        offers = [OfferRecord(replace(version, offer_id=FIRST_ID + n), None, "live", None, now) for n in some]
+        offers = [NewOffer(version, FIRST_ID + n, version.expires_at, None, None, now) for n in some]
         campaigns = [
             CampaignRecord(
                 merchant_id=MERCHANT, campaign_id=FIRST_ID + n, external_id=None, offer_id=FIRST_ID + n,

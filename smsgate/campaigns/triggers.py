@@ -140,14 +140,51 @@ def apply_mapping(mapping: Mapping[str, Any], document: Any) -> MappedOffer:
         stock=_whole(mapping, document, "stock") if has("stock") else None,
         ask_above_minor=_amount(mapping, document, "ask_above", currency) if has("ask_above") else None,
         expires_in_s=_whole(mapping, document, "expires_in_s") if has("expires_in_s") else None,
-        external_id=_text(mapping, document, "external_id") if has("external_id") else None,
-        recipients=_recipients(mapping, document) if has("recipients") else None,
+        external_id=external_id_of(mapping, document),
+        recipients=recipients_of(mapping, document),
         audience=_text(mapping, document, "audience") if has("audience") else None,
         fields={
             name: _as_text(_evaluate(expression, document), expression, f"/fields/{name}")
             for name, expression in mapping.get("fields", {}).items()
         },
     )
+
+
+def external_id_of(mapping: Mapping[str, Any], document: Any) -> str | None:
+    """As `apply_mapping`, for the one target."""
+    return _text(mapping, document, "external_id") if "external_id" in mapping else None
+
+
+def recipients_of(mapping: Mapping[str, Any], document: Any) -> tuple[str, ...] | None:
+    """As `apply_mapping`, for the one target."""
+    return _recipients(mapping, document) if "recipients" in mapping else None
+
+
+def offer_paths(mapping: Mapping[str, Any]) -> tuple[tuple[str | int, ...], ...]:
+    """
+    Return where the mapping looks in a document for all but `external_id` and `recipients`.
+
+    Documents that have the same there (`values_at`) ask for the same offer.
+    """
+    fields = mapping.get("fields", {})
+    expressions = [mapping[name] for name in mapping if name not in {"external_id", "recipients", "fields"}]
+    paths = (path for expression in (*expressions, *fields.values()) for path in _paths(expression))
+    return tuple(dict.fromkeys(paths))
+
+
+def values_at(paths: Sequence[tuple[str | int, ...]], document: Any) -> list[Any]:
+    """Return what a document has at each path; None for what is missing."""
+    found = [_follow(path, document) for path in paths]
+    return [None if value is _MISSING else value for value in found]
+
+
+def _paths(expression: Any) -> list[tuple[str | int, ...]]:
+    if isinstance(expression, str):
+        return [parse_path(expression)] if expression.startswith("$") else []
+    if isinstance(expression, Mapping):
+        parts = [expression["path"]] if "path" in expression else expression.get("join", ())
+        return [path for part in parts for path in _paths(part)]
+    return []
 
 
 def _check_expression(expression: Any, pointer: str, *, inside_join: bool = False) -> None:

@@ -13,7 +13,7 @@ from smsgate.campaigns.offer_states import Drop
 from smsgate.campaigns.offers import Finding
 from smsgate.errors import DomainError
 from smsgate.flows.audience import Audience
-from smsgate.flows.offer_records import OfferRecord
+from smsgate.flows.offer_records import NewOffer, OfferRecord
 from smsgate.flows.records import Hold
 
 Row = TypeVar("Row")
@@ -91,8 +91,7 @@ class TextChoice:
     cost_max_micros: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignRecord:
+class CampaignRecord(NamedTuple):
     merchant_id: int
     campaign_id: int
     external_id: str | None
@@ -328,8 +327,7 @@ class KnownPerson(NamedTuple):
     country: str
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerAnswer:
+class TriggerAnswer(NamedTuple):
     """What a trigger answered, kept to be given again; `body_sha256` tells a repetition from a forgery."""
 
     body_sha256: bytes
@@ -337,14 +335,13 @@ class TriggerAnswer:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerAcceptance:
+class TriggerAcceptance(NamedTuple):
     """Everything that one accepted trigger writes, in one transaction."""
 
     trigger_id: int
     webhook_id: str
     answer: TriggerAnswer
-    offer: OfferRecord
+    offer: NewOffer
     campaign: CampaignRecord
     at: datetime
 

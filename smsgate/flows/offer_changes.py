@@ -124,7 +124,7 @@ class OfferChanges:
             step = self._step(before, OfferEvent.NEW_VERSION)
             if before.offer.version >= VERSIONS_MAX:
                 raise Conflict(f"an offer has at most {VERSIONS_MAX} versions: make another one")
-            checked = self._offers.check(merchant, _draft(before, wishes))
+            checked = self._offers.check(merchant, _draft(before, wishes), self._clock.now())
             same = replace(checked.offer, offer_id=offer_id, version=before.offer.version)
             if same == before.offer:
                 raise Invalid("nothing of the offer changes", code="version_unchanged")

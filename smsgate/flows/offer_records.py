@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from smsgate.campaigns.offer_states import OfferState, offer_state
 from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
@@ -48,6 +49,16 @@ class OfferRecord:
     withdrawn: bool = False
     replacements: tuple[Replacement, ...] = ()  # made just now, at the merchant's wish
 
+    def as_new(self) -> NewOffer:
+        return NewOffer(
+            self.offer,
+            self.offer.offer_id,
+            self.offer.expires_at,
+            self.external_id,
+            self.stock,
+            self.created_at,
+        )
+
     def state_at(self, now: datetime) -> OfferState:
         return offer_state(
             withdrawn=self.withdrawn,
@@ -55,3 +66,18 @@ class OfferRecord:
             expires_at=self.offer.expires_at,
             now=now,
         )
+
+
+class NewOffer(NamedTuple):
+    """
+    A version of an offer to be written: `like` but for its id and its end.
+
+    Thousands of webhooks ask for the same offer, each for a customer of its own: it is made and checked once.
+    """
+
+    like: OfferVersion
+    offer_id: int
+    expires_at: datetime
+    external_id: str | None
+    stock: int | None
+    created_at: datetime

@@ -47,7 +47,7 @@ class Offers:
             DomainError: what `check` says.
             Conflict: code `external_id_taken`.
         """
-        record = self.check(await self._store.merchant(merchant_id), draft)
+        record = self.check(await self._store.merchant(merchant_id), draft, self._clock.now())
         await self._store.create(record)
         return record
 
@@ -81,7 +81,11 @@ class Offers:
                     found.append(replace(finding, country=country))
         return found
 
-    def check(self, merchant: MerchantProfile, draft: OfferDraft) -> OfferRecord:
+    def sender(self, number: str) -> SenderInfo | None:
+        """Return what the configuration says of a sender number now; None: it is not ours."""
+        return self._senders.get(number)
+
+    def check(self, merchant: MerchantProfile, draft: OfferDraft, now: datetime) -> OfferRecord:
         """
         Return the offer as it would be stored, with a new id.
 
@@ -91,7 +95,6 @@ class Offers:
                 `extra["errors"]` has every finding.
             Invalid: a value is out of its range.
         """
-        now = self._clock.now()
         replaced = Replaced(draft.text, (), ())
         if draft.replace:
             replaced = replace_for_segment(draft.text, self.alphabets(draft.sender))

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 from smsgate import msisdn as msisdns
 from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import USUAL_TERMS, OrderTerms
 from smsgate.campaigns.rendering import field_names
-from smsgate.campaigns.triggers import MappedOffer, apply_mapping, check_mapping
+from smsgate.campaigns.triggers import (
+    MappedOffer,
+    apply_mapping,
+    check_mapping,
+    external_id_of,
+    offer_paths,
+    recipients_of,
+    values_at,
+)
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.audience import PREFIX_DIGITS, Audience
 from smsgate.flows.campaigns import SUBSCRIBERS_MAX
 from smsgate.flows.commerce_records import AudienceGroup, FoundTrigger, KnownPerson, TriggerRecord
-from smsgate.flows.offer_records import OfferDraft
+from smsgate.flows.offer_records import OfferDraft, OfferRecord
+from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.protocol.tlvs import Tlvs
 
 LIFE_DEFAULT_S: Final = 86_400  # of an offer whose mapping and settings say nothing
+OFFERS_KEPT: Final = (
+    2_000  # as texts that were judged: a flood of webhooks comes from few triggers; 3 kB each
+)
+KEY_OCTETS_MAX: Final = 2_000  # of what a document has where the mapping looks; longer ones do not come again
 AUDIENCE_ALL: Final = "all"  # a mapped audience of everybody; any other word is a tag
 
 
@@ -43,21 +58,40 @@ class TriggerSettings:
         return tuple((tag, bytes.fromhex(value)) for tag, value in self.tlvs.items())
 
 
+class CheckedOffer(NamedTuple):
+    """What `Offers.check` said of an offer, and what it holds for."""
+
+    record: OfferRecord  # under an id and with an end that are nobody's
+    on: date  # rules change from day to day
+    sender: SenderInfo | None  # what the configuration says of its sender number
+    countries: set[str]  # of recipients that it may go to
+
+
+@dataclass(slots=True)
+class AskedOffer:
+    """The offer that a webhook asks for, and the next one with the same values in the same places."""
+
+    mapped: MappedOffer  # its recipients and its external id are those of the first webhook
+    settings: TriggerSettings
+    checked: CheckedOffer | None = None
+
+
 class WebhookAsk(NamedTuple):
     """What a webhook asks for, as far as its own words and its trigger tell."""
 
-    mapped: MappedOffer
-    settings: TriggerSettings
+    offer: AskedOffer
+    external_id: str | None
     numbers: Sequence[int]  # of the recipients that it names
     wrong: DomainError | None  # what is wrong with these
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KnownTrigger:
-    """A trigger with what every webhook needs of it, read once."""
+    """A trigger with what every webhook needs of it, read once; equal to itself alone."""
 
     found: FoundTrigger
     mapping: Mapping[str, Any]
+    paths: tuple[tuple[str | int, ...], ...]  # by which its offers are made of documents
     settings: TriggerSettings
     broken: DomainError | None  # why its mapping makes no offer any more
     secret: str
@@ -79,25 +113,67 @@ def known_trigger(found: FoundTrigger, secret: str, previous: str | None) -> Kno
         broken = exc
     until = found.trigger.previous_until
     before = (previous, until) if previous is not None and until is not None else None
-    return KnownTrigger(found, mapping, settings, broken, secret, before)
+    paths = offer_paths(mapping) if broken is None else ()
+    return KnownTrigger(found, mapping, paths, settings, broken, secret, before)
+
+
+class AskedOffers:
+    """
+    Offers that webhooks asked for, by trigger and by what their documents have where its mapping looks.
+
+    A shop sends the same offer to one customer after the other. Reading, linting and making it again took
+    more than all else that is done for a webhook.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[KnownTrigger, bytes], AskedOffer] = OrderedDict()
+
+    def find(self, known: KnownTrigger, document: object) -> AskedOffer:
+        """
+        Return the offer that a document asks for.
+
+        Raises:
+            Invalid: as `apply_mapping`.
+        """
+        key = (known, _octets_of(values_at(known.paths, document)))
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        asked = AskedOffer(apply_mapping(known.mapping, document), known.settings)
+        if len(key[1]) <= KEY_OCTETS_MAX:
+            self._kept[key] = asked
+            if len(self._kept) > OFFERS_KEPT:
+                self._kept.popitem(last=False)
+        return asked
+
+
+def _octets_of(values: Sequence[Any]) -> bytes:
+    """Return what tells values apart as JSON does: 1 is neither 1.0 nor true."""
+    try:
+        return orjson.dumps(values)
+    except TypeError:  # an integer of more than 64 bits
+        return repr(values).encode()
 
 
 def read_webhook(
-    known: KnownTrigger, body: bytes, parse: Callable[[bytes], object]
+    known: KnownTrigger, body: bytes, parse: Callable[[bytes], object], offers: AskedOffers
 ) -> WebhookAsk | DomainError:
     """Return what the shop's JSON asks for; or why it is nothing, which a repeated webhook need not hear."""
     if known.broken is not None:
         return known.broken
-    settings = known.settings
     try:
-        mapped = apply_mapping(known.mapping, parse(body))
+        document = parse(body)
+        offer = offers.find(known, document)
+        external_id = external_id_of(known.mapping, document)
+        recipients = recipients_of(known.mapping, document)
     except DomainError as exc:
         return exc
     try:
         country = known.found.merchant.country
-        return WebhookAsk(mapped, settings, _numbers(mapped.recipients or (), country), None)
+        return WebhookAsk(offer, external_id, _numbers(recipients or (), country), None)
     except DomainError as exc:
-        return WebhookAsk(mapped, settings, (), exc)
+        return WebhookAsk(offer, external_id, (), exc)
 
 
 def _numbers(recipients: Sequence[str], country: str) -> list[int]:
@@ -113,7 +189,7 @@ def audience_of(asked: WebhookAsk, people: Mapping[int, KnownPerson]) -> Audienc
     Raises:
         DomainError: code `consent_missing`; one of those it names has not agreed.
     """
-    mapped, numbers = asked.mapped, asked.numbers
+    mapped, numbers = asked.offer.mapped, asked.numbers
     if mapped.recipients is None:
         everybody = mapped.audience in {None, AUDIENCE_ALL}
         return Audience() if everybody else Audience(tags=(mapped.audience or "",))
@@ -128,7 +204,7 @@ def audience_of(asked: WebhookAsk, people: Mapping[int, KnownPerson]) -> Audienc
             code="consent_missing",
             extra={"recipients": without[:100]},
         )
-    return Audience(subscriber_ids=tuple(dict.fromkeys(people[number].subscriber_id for number in numbers)))
+    return Audience(subscriber_ids=tuple({people[number].subscriber_id: None for number in numbers}))
 
 
 def groups_of(numbers: Sequence[int], people: Mapping[int, KnownPerson]) -> list[AudienceGroup]:
@@ -145,15 +221,19 @@ def parts_of(record: TriggerRecord) -> tuple[Mapping[str, Any], TriggerSettings]
     return stored["map"], TriggerSettings(**settings, tlvs=tlvs)
 
 
+def life_of(mapped: MappedOffer, settings: TriggerSettings) -> timedelta:
+    """Return how long after its webhook an offer ends."""
+    return timedelta(seconds=settings.expires_in_s if mapped.expires_in_s is None else mapped.expires_in_s)
+
+
 def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> OfferDraft:
     """Return the offer that the shop's JSON asks for, its own values in the text's places."""
-    life_s = settings.expires_in_s if mapped.expires_in_s is None else mapped.expires_in_s
     return OfferDraft(
         text=filled(mapped.text if mapped.text is not None else settings.text or "", mapped.fields),
         item=mapped.item,
         unit_price_minor=mapped.price_minor,
         sender=settings.sender,
-        expires_at=now + timedelta(seconds=life_s),
+        expires_at=now + life_of(mapped, settings),
         currency=mapped.currency,
         shop_name=mapped.shop,
         language=mapped.language,
@@ -162,7 +242,6 @@ def draft_of(mapped: MappedOffer, settings: TriggerSettings, now: datetime) -> O
         stock=mapped.stock,
         ask_above_minor=mapped.ask_above_minor,
         withdrawal=settings.withdrawal,
-        external_id=mapped.external_id,
         replace=settings.replace,
         tlvs=settings.own_tlvs,
         terms=OrderTerms(settings.cancel_window_s, settings.shop_answer_s, settings.confirm_by_sms),

@@ -29,25 +29,30 @@ from smsgate.flows.commerce_records import (
     AudienceGroup,
     CampaignRecord,
     KnownPerson,
+    MerchantProfile,
     TriggerAcceptance,
     TriggerAnswer,
     TriggerRecord,
     Webhook,
     WebhookFate,
 )
-from smsgate.flows.offer_records import OfferRecord
+from smsgate.flows.offer_records import NewOffer, OfferRecord
 from smsgate.flows.offers import Offers
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import TriggersStore
 from smsgate.flows.ports_webhooks import DataKeys
 from smsgate.flows.triggers import open_secret
 from smsgate.flows.webhook_asks import (
+    AskedOffer,
+    AskedOffers,
+    CheckedOffer,
     KnownTrigger,
     WebhookAsk,
     audience_of,
     draft_of,
     groups_of,
     known_trigger,
+    life_of,
     read_webhook,
 )
 from smsgate.security.compare import same
@@ -96,6 +101,7 @@ class WebhookIntake:
         self._wakeups = wakeups
         self._secret_of_nobody = new_secret()
         self._known: OrderedDict[str, KnownTrigger] = OrderedDict()  # by public id
+        self._asked = AskedOffers()
 
     async def receive(
         self, trigger: str, headers: Mapping[str, str], body: bytes, parse: Callable[[bytes], object]
@@ -114,7 +120,7 @@ class WebhookIntake:
         for _ in range(ATTEMPTS_MAX):
             now = self._clock.now()
             known, webhook_id = await self._let_in(trigger, headers, body, now)
-            case = _Case(known, webhook_id, digest, read_webhook(known, body, parse), now)
+            case = _Case(known, webhook_id, digest, read_webhook(known, body, parse, self._asked), now)
             fate = await self._fate(case)
             if not fate.is_outdated:
                 return self._answer(fate, digest)
@@ -180,7 +186,7 @@ class WebhookIntake:
             case.webhook_id,
             found,
             () if asked is None else asked.numbers,
-            None if asked is None else asked.mapped.external_id,
+            None if asked is None else asked.external_id,
             partial(self._judge, case),
         )
         await self._campaigns.refresh_prices()
@@ -207,7 +213,7 @@ class WebhookIntake:
             raise asked
         if found.merchant.state != "active":
             raise DomainError("the merchant is suspended", code="merchant_suspended", http_status=403)
-        offer = self._offers.check(found.merchant, draft_of(asked.mapped, asked.settings, case.at))
+        offer = self._checked(found.merchant, asked.offer, case.at)
         if asked.wrong is not None:
             raise asked.wrong
         case.audience = audience_of(asked, people)
@@ -217,17 +223,42 @@ class WebhookIntake:
             case.groups = groups_of(asked.numbers, people)
             if not self._campaigns.are_priced(found.merchant.merchant_id, case.groups):
                 return None
-        self._offers.check_recipients(found.merchant, offer.offer, countries_of(case.groups))
-        return self._acceptance(case, offer, case.audience)
+        if not countries_of(case.groups) <= offer.countries:
+            self._offers.check_recipients(found.merchant, offer.record.offer, countries_of(case.groups))
+            offer.countries.update(countries_of(case.groups))
+        return self._acceptance(case, asked, offer.record, case.audience)
 
-    def _acceptance(self, case: _Case, offer: OfferRecord, audience: Audience) -> TriggerAcceptance:
+    def _checked(self, merchant: MerchantProfile, asked: AskedOffer, at: datetime) -> CheckedOffer:
+        """
+        Return the offer that a webhook asks for, which was checked today.
+
+        Raises:
+            DomainError: it may not be sent.
+        """
+        known, sender = asked.checked, self._offers.sender(asked.settings.sender)
+        if known is None or known.on != at.date() or known.sender is not sender:
+            record = self._offers.check(merchant, draft_of(asked.mapped, asked.settings, at), at)
+            known = asked.checked = CheckedOffer(record, at.date(), sender, {record.offer.country})
+        return known
+
+    def _acceptance(
+        self, case: _Case, asked: WebhookAsk, like: OfferRecord, audience: Audience
+    ) -> TriggerAcceptance:
         record = case.known.found.trigger
+        offer = NewOffer(
+            like.offer,
+            self._ids.next(),
+            case.at + life_of(asked.offer.mapped, asked.offer.settings),
+            asked.external_id,
+            like.stock,
+            case.at,
+        )
         campaign = self._campaign(record, offer, audience, case.at)
         answer = orjson.dumps(
             {
                 "campaign": self._public_ids.encode(Kind.CAMPAIGN, campaign.campaign_id),
-                "offer": self._public_ids.encode(Kind.OFFER, offer.offer.offer_id),
-                "replacements": [each._asdict() for each in offer.replacements],
+                "offer": self._public_ids.encode(Kind.OFFER, offer.offer_id),
+                "replacements": [each._asdict() for each in like.replacements],
             }
         )
         return TriggerAcceptance(
@@ -240,14 +271,14 @@ class WebhookIntake:
         )
 
     def _campaign(
-        self, record: TriggerRecord, offer: OfferRecord, audience: Audience, now: datetime
+        self, record: TriggerRecord, offer: NewOffer, audience: Audience, now: datetime
     ) -> CampaignRecord:
         return CampaignRecord(
             merchant_id=record.merchant_id,
             campaign_id=self._ids.next(),
             external_id=None,
-            offer_id=offer.offer.offer_id,
-            offer_version=offer.offer.version,
+            offer_id=offer.offer_id,
+            offer_version=offer.like.version,
             state=CampaignState.SENDING,
             audience=audience,
             recipients=0,

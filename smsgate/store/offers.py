@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -12,7 +11,7 @@ from smsgate.campaigns.offer_states import Drop
 from smsgate.campaigns.orders import OrderTerms
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import MerchantProfile, OfferChange, Page, PageAsk
-from smsgate.flows.offer_records import OfferRecord
+from smsgate.flows.offer_records import NewOffer, OfferRecord
 from smsgate.flows.records import OfferVersion
 from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
@@ -47,7 +46,7 @@ class PgOffers:
         """
         try:
             async with self._database.transaction(record.offer.merchant_id) as connection:
-                await insert_offers(connection, record.offer.merchant_id, [record])
+                await insert_offers(connection, record.offer.merchant_id, [record.as_new()])
         except StoreError as exc:
             raise taken(exc, record.external_id) from exc
 
@@ -102,7 +101,9 @@ class PgOffers:
             ended: Sequence[int] = ()
             after, offer = change.after, change.after.offer
             if offer.version != before.offer.version:
-                await _insert_versions(connection, merchant_id, [offer], [change.at])
+                await _insert_versions(
+                    connection, merchant_id, [after.as_new()._replace(created_at=change.at)]
+                )
             await connection.execute(
                 _SQL["change_offer"], merchant_id, offer_id, offer.version,
                 WITHDRAWN if after.withdrawn else "live", after.stock, after.stock_remaining,
@@ -122,39 +123,33 @@ def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
     return error
 
 
-async def insert_offers(connection: Connection, merchant_id: int, records: Sequence[OfferRecord]) -> None:
+async def insert_offers(connection: Connection, merchant_id: int, offers: Sequence[NewOffer]) -> None:
     """
     Write offers of one merchant, each with its first version.
 
     In the order of their external ids: two groups with the same ones never wait for each other in a circle.
     """
-    records = sorted(records, key=lambda record: record.external_id or "")
-    offers = [record.offer for record in records]
-    created_at = [record.created_at for record in records]
-    offer_ids, versions = (
-        ids_text([offer.offer_id for offer in offers]),
-        ids_text([o.version for o in offers]),
-    )
+    offers = sorted(offers, key=lambda offer: offer.external_id or "")
     await connection.execute(
-        _SQL["insert_offers"], merchant_id, offer_ids, texts_text([record.external_id for record in records]),
-        versions, numbers_text([record.stock for record in records]), created_at,
+        _SQL["insert_offers"], merchant_id, ids_text([offer.offer_id for offer in offers]),
+        texts_text([offer.external_id for offer in offers]),
+        ids_text([offer.like.version for offer in offers]), numbers_text([offer.stock for offer in offers]),
+        [offer.created_at for offer in offers],
     )  # fmt: skip
-    await _insert_versions(connection, merchant_id, offers, created_at)
+    await _insert_versions(connection, merchant_id, offers)
 
 
-async def _insert_versions(
-    connection: Connection, merchant_id: int, offers: Sequence[OfferVersion], created_at: Sequence[datetime]
-) -> None:
-    offer_ids = ids_text([offer.offer_id for offer in offers])
-    versions = ids_text([offer.version for offer in offers])
+async def _insert_versions(connection: Connection, merchant_id: int, new: Sequence[NewOffer]) -> None:
+    offers = [offer.like for offer in new]
     await connection.execute(
-        _SQL["insert_offer_versions"], merchant_id, offer_ids, versions,
+        _SQL["insert_offer_versions"], merchant_id, ids_text([offer.offer_id for offer in new]),
+        ids_text([offer.version for offer in offers]),
         texts_text([offer.text for offer in offers]), texts_text([offer.shop_name for offer in offers]),
         texts_text([offer.item for offer in offers]), ids_text([offer.unit_price_minor for offer in offers]),
         texts_text([offer.currency for offer in offers]), ids_text([offer.quantity_max for offer in offers]),
         texts_text([offer.language for offer in offers]), texts_text([offer.country for offer in offers]),
-        texts_text([offer.sender for offer in offers]), [offer.expires_at for offer in offers], created_at,
-        texts_text([texts_text(offer.sender_pool) for offer in offers]),
+        texts_text([offer.sender for offer in offers]), [offer.expires_at for offer in new],
+        [offer.created_at for offer in new], texts_text([texts_text(offer.sender_pool) for offer in offers]),
         numbers_text([offer.ask_above_minor for offer in offers]), [offer.withdrawal for offer in offers],
         [offer.tlvs for offer in offers], ids_text([offer.terms.cancel_window_s for offer in offers]),
         ids_text([offer.terms.shop_answer_s for offer in offers]),

@@ -159,9 +159,12 @@ async def _judged(
     known = {row[0]: KnownPerson(*row[1:]) for row in people}
     fates: list[WebhookFate] = []
     accepted: dict[int, TriggerAcceptance] = {}
+    # Most of a group were let in by the same few triggers of memory: each of these is compared once.
+    let_in_by = {id(webhook.found): webhook.found for webhook in group}
+    outdated = {key for key, each in let_in_by.items() if found.get(each.trigger.trigger_id) != each}
     for place, webhook in enumerate(group):
         fate = WebhookFate()
-        if found.get(webhook.trigger_id) != webhook.found:
+        if id(webhook.found) in outdated:
             fate = WebhookFate(is_outdated=True)
         else:
             try:

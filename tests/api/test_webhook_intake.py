@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from smsgate.api.routes_triggers import LIFE_S_MIN
+from smsgate.campaigns.tables import table
+from smsgate.clock import ManualClock
+from smsgate.flows.offers import text_findings
 from smsgate.flows.webhook_intake import ATTEMPTS_MAX
-from tests.api.commerce_setup import Shop
+from tests.api.commerce_setup import SENDER, SENDERS, Shop
 from tests.api.trigger_setup import (
     MAPPING,
     NOTHING,
@@ -126,3 +133,93 @@ async def test_a_price_that_was_published_a_moment_ago_counts(shop: Shop, by_num
         "WHERE direction = 'mt'"
     )
     assert (await fire(shop, made["id"], made["secret"], event)).status == 202
+
+
+BY_NUMBER: dict[str, Any] = {
+    **{name: source for name, source in MAPPING.items() if name != "audience"},
+    "recipients": "$.to",
+}
+
+
+async def test_the_same_offer_for_one_customer_after_the_other_is_each_time_an_offer_of_its_own(
+    shop: Shop,
+) -> None:
+    numbers = (33612345671, 33612345672, 33612345673)
+    for number, subscriber in zip(numbers, await shop.subscribers(3), strict=True):
+        await shop.execute("UPDATE subscriber SET msisdn = $1 WHERE subscriber_id = $2", number, subscriber)
+    made = await created(shop, mapping=BY_NUMBER)
+    titles = ("CD Madonna", "CD Madonna", "CD Bach")
+    for n, (number, title) in enumerate(zip(numbers, titles, strict=True)):
+        event = a_shop_event(id=f"e{n}", to=f"+{number}", product={"title": title, "price": "19,90"})
+        assert (await fire(shop, made["id"], made["secret"], event, webhook_id=f"m{n}")).status == 202
+        shop.clock.advance(60)
+    rows = await shop.fetch(
+        "SELECT o.external_id, v.text, v.expires_at, v.created_at, s.msisdn FROM campaign c "
+        "JOIN offer o USING (merchant_id, offer_id) JOIN offer_version v USING (merchant_id, offer_id) "
+        "JOIN subscriber s ON s.subscriber_id = ANY (c.audience_ids) ORDER BY o.external_id"
+    )
+    assert [(row["external_id"], row["msisdn"]) for row in rows] == [
+        (f"e{n}", number) for n, number in enumerate(numbers)
+    ]
+    assert [title in row["text"] for row, title in zip(rows, titles, strict=True)] == [True] * 3
+    assert {row["expires_at"] - row["created_at"] for row in rows} == {timedelta(days=1)}
+    assert [row["created_at"] - rows[0]["created_at"] for row in rows] == [
+        timedelta(minutes=n) for n in range(3)
+    ]
+
+
+async def test_an_offer_that_was_asked_for_before_is_held_to_what_changed_since(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number is configured anew; the next customer lives where the text may not go; a day goes by."""
+    french, english = await shop.subscribers(2)
+    for number, subscriber, country in ((33612345671, french, "FR"), (33612345672, english, "GB")):
+        await shop.execute(
+            "UPDATE subscriber SET msisdn = $1, country = $2 WHERE subscriber_id = $3",
+            number, country, subscriber,
+        )  # fmt: skip
+    made = await created(shop, mapping=BY_NUMBER)
+    count = 0
+
+    async def answered(to: str = "+33612345671") -> tuple[int, str]:
+        nonlocal count
+        count += 1
+        event = a_shop_event(id=f"e{count}", to=to)
+        answer = await fire(shop, made["id"], made["secret"], event, webhook_id=f"m{count}")
+        return answer.status, answer.code if answer.status >= 400 else ""
+
+    assert await answered() == (202, "")
+    monkeypatch.setitem(SENDERS, SENDER, replace(SENDERS[SENDER], receives=False))
+    assert await answered() == (422, "sender_not_reply_capable")
+    monkeypatch.undo()
+    assert await answered() == (202, "")
+    assert await answered("+33612345672") == (422, "mandatory_info_missing")
+    assert await answered() == (202, "")
+    countries = table("law", "offers.toml")["country"]
+    tomorrow = shop.clock.now().date() + timedelta(days=1)
+    stricter = {**countries["FR"][-1], "from": tomorrow, "withdrawal_days": 15}
+    monkeypatch.setitem(countries, "FR", [*countries["FR"], stricter])
+    assert await answered() == (202, "")
+    shop.clock.advance(86_400)
+    try:
+        assert await answered() == (422, "withdrawal_mismatch")
+    finally:
+        text_findings.cache_clear()  # it was judged by a law that there is not
+
+
+async def test_a_trigger_whose_offers_last_no_longer_than_they_must_is_taken(shop: Shop) -> None:
+    await shop.subscribers(1)
+    made = await created(shop, expires_in_s=LIFE_S_MIN)
+    shop.clock.now = _going_on(shop.clock)  # type: ignore[method-assign]
+    assert (await fire(shop, made["id"], made["secret"], a_shop_event())).status == 202
+
+
+def _going_on(clock: ManualClock) -> Callable[[], datetime]:
+    """Return a clock's `now` that is a little later each time it is asked, as the time is."""
+    now = clock.now
+
+    def later() -> datetime:
+        clock.advance(0.001)
+        return now()
+
+    return later

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from smsgate.errors import StoreError
-from smsgate.flows.offer_records import OfferRecord
+from smsgate.flows.offer_records import NewOffer, OfferRecord
 from smsgate.flows.records import OfferVersion
 from smsgate.store.offers import insert_offers
 from smsgate.store.pool import Database
@@ -18,7 +18,7 @@ MERCHANT = 7
 _ids = count(1)
 
 
-def an_offer(external_id: str) -> OfferRecord:
+def an_offer(external_id: str) -> NewOffer:
     now = datetime.now(UTC)
     version = OfferVersion(
         MERCHANT,
@@ -35,7 +35,7 @@ def an_offer(external_id: str) -> OfferRecord:
         "36111",
         now + timedelta(1),
     )
-    return OfferRecord(version, external_id, None, None, now)
+    return OfferRecord(version, external_id, None, None, now).as_new()
 
 
 async def test_groups_with_crossing_external_ids_wait_for_each_other_and_never_in_a_circle(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.campaigns.triggers import apply_mapping, check_mapping, parse_path
-from smsgate.errors import Invalid
+from smsgate.campaigns.triggers import apply_mapping, check_mapping, offer_paths, parse_path, values_at
+from smsgate.errors import DomainError, Invalid
 
 MAPPING: dict[str, Any] = {
     "item": "$.line_items[0].title",
@@ -140,3 +142,45 @@ def test_no_document_gives_anything_but_an_offer_or_a_refusal(document: Any) -> 
     for candidate in (document, DOCUMENT | {"total_price": document}, DOCUMENT | {"customer": document}):
         with suppress(Invalid):
             assert apply_mapping(MAPPING, candidate).price_minor > 0
+
+
+def test_what_an_offer_is_made_of_is_told_from_whom_it_is_for() -> None:
+    paths = offer_paths(MAPPING)
+    assert len(paths) == len(set(paths))
+    at_first = values_at(paths, DOCUMENT)
+    assert sorted(at_first) == ["12", "19.90", "Ann", "CD Madonna", "EUR"]
+    another = DOCUMENT | {"id": 5, "customer": {"phone": "+33612345679", "first_name": "Ann"}}
+    assert values_at(paths, another) == at_first
+    changes: list[dict[str, Any]] = [
+        {"total_price": "19.91"}, {"currency": "SEK"}, {"stock": None}, {"line_items": []},
+    ]  # fmt: skip
+    for change in changes:
+        assert values_at(paths, DOCUMENT | change) != at_first
+    assert values_at(paths, []) == [None] * len(paths)
+
+
+@given(st.data())
+def test_documents_that_are_equal_where_a_mapping_looks_make_the_same_offer(data: st.DataObject) -> None:
+    values = st.sampled_from([None, "19.90", 19.9, 20, True, "EUR", "CD", [1], {"a": "b"}])
+    names = st.sampled_from(["a", "b", "c"])
+    expressions = st.one_of(
+        names.map(lambda name: f"$.{name}"),
+        st.builds(lambda name, default: {"path": f"$.{name}", "default": default}, names, values),
+        names.map(lambda name: {"join": ["x", f"$.{name}"]}),
+        st.sampled_from(["EUR", {"literal": "12.50"}, "CD"]),
+    )
+    mapping = {
+        **{name: data.draw(expressions) for name in ("item", "price", "currency", "shop", "stock")},
+        "recipients": "$.to", "external_id": "$.id", "fields": {"x": data.draw(expressions)},
+    }  # fmt: skip
+    first, second = ({name: data.draw(values) for name in "abc"} | {"to": "+1", "id": n} for n in "12")
+    paths = offer_paths(mapping)
+    if json.dumps(values_at(paths, first)) == json.dumps(values_at(paths, second)):
+        assert _offer(mapping, first) == _offer(mapping, second)
+
+
+def _offer(mapping: dict[str, Any], document: Any) -> Any:
+    try:
+        return replace(apply_mapping(mapping, document), external_id=None)
+    except DomainError as exc:
+        return exc.code, str(exc)
