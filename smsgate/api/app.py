@@ -66,8 +66,8 @@ def _around(gate: Gate, registry: CollectorRegistry) -> Middleware:
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("X-Request-Id", "")
-        request_id = given if REQUEST_ID_FORM.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        given = request.headers.get("X-Request-Id")
+        request_id = given if given and REQUEST_ID_FORM.fullmatch(given) else f"req_{secrets.token_hex(12)}"
         request[REQUEST_ID] = request_id
         connection = connection_of(request)
         if connection is not None:
@@ -83,9 +83,9 @@ def _around(gate: Gate, registry: CollectorRegistry) -> Middleware:
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
             response.headers["Server"] = "smsgate"  # aiohttp would tell its version and Python's
-        route = _route_of(request)
+        route, method = _route_of(request), _method_of(request)
         elapsed_s = clock.monotonic() - started
-        counted(_method_of(request), route, response.status).inc()
+        counted(method, route, response.status).inc()
         timed(route).observe(elapsed_s)
         if route not in QUIET_PATHS and response.status not in {
             401,
@@ -95,7 +95,7 @@ def _around(gate: Gate, registry: CollectorRegistry) -> Middleware:
             _log.info(
                 "http_request",
                 request_id=request_id,
-                method=_method_of(request),
+                method=method,
                 route=route,
                 status=response.status,
                 key=principal.public_id if principal is not None else None,

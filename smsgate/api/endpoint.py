@@ -46,7 +46,7 @@ def endpoint(gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.
     """
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        call = Call(gate.context, request, request[REQUEST_ID], None, source_of(request, gate.context))
+        call = Call(gate.context, request, request[REQUEST_ID], None)
         try:
             if route.scope is not None:
                 await _admit(gate, route, call)
@@ -67,7 +67,8 @@ def endpoint(gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.
 
 async def _admit(gate: Gate, route: Route, call: Call) -> None:
     assert route.scope is not None
-    principal = await gate.authenticator.principal(call.request.headers.get("Authorization"), call.source)
+    source = source_of(call.request, gate.context)
+    principal = await gate.authenticator.principal(call.request.headers.get("Authorization"), source)
     call.principal = principal
     call.request[PRINCIPAL] = principal
     drawn = gate.limits.take(principal.key_id, gate.context.clock.monotonic())
@@ -84,6 +85,8 @@ async def _admit(gate: Gate, route: Route, call: Call) -> None:
 
 
 def _read_query(route: Route, request: web.Request) -> BaseModel | None:
+    if route.query is None and "?" not in request.raw_path:
+        return None
     query = request.query
     if route.query is None:
         if query:

@@ -108,7 +108,6 @@ class Call:
     request: web.Request
     request_id: str
     principal: Principal | None
-    source: str  # the client's address, by trusted proxies' word where there are any
     model: BaseModel | None = None
     query: BaseModel | None = None
     octets: bytes = b""
