@@ -1,11 +1,13 @@
 """
 Signed webhooks of a shop, of one recipient each unless told otherwise, over keep-alive connections.
 
-    python -m benchmarks.intake [--events N] [--connections N] [--recipients N] [--items N] [--profile FILE]
+    python -m benchmarks.intake [--events N] [--connections N] [--recipients N] [--items N] [--processes N]
+        [--profile FILE]
 
 Each is answered 202 once its campaign is durable; the server logs each, as `smsgate run` does. A client
 process signs all of them before it starts, sends the next on a connection when the last was answered, and
 reads no more of an answer than its length, so that it takes little of the machine; its own CPU is told apart.
+With --processes more than one listen on one port (`http.port_shared`), and the CPU of all of them is told.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import cProfile
 import json
 import os
 import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -139,24 +143,61 @@ async def a_trigger(base: str, operator: str, merchant: str) -> tuple[str, str]:
         return str(trigger["path"]), str(trigger["secret"])
 
 
-def settings_for(state_dir: Any) -> Settings:
+def settings_for(state_dir: Path, port: int = 0) -> Settings:
     carrier = CarrierProfile(
         name="smsc", hosts=(Host("127.0.0.1", 9),), system_id=SYSTEM_ID, password=SecretStr(PASSWORD),
         tls="none", insecure_plaintext=True, senders=(SenderNumber(number=SENDER, receives=True),),
         cost_list=COST_LIST,
     )  # fmt: skip
-    http = HttpSettings(port=0, connections_per_source_max=1_000)
+    http = HttpSettings(port=port, port_shared=True, connections_per_source_max=1_000)
     return Settings(node=NodeSettings(state_dir=state_dir, roles=("api",)), http=http, carriers=(carrier,))
 
 
+class Others:
+    """The other processes that serve."""
+
+    def __init__(self, processes: Sequence[asyncio.subprocess.Process]) -> None:
+        self._processes = processes
+
+    async def cpu_s(self) -> float:
+        return sum([float(await self._said(process)) for process in self._processes])
+
+    async def _said(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"cpu\n")
+        return await process.stdout.readline()
+
+
+@asynccontextmanager
+async def others(count: int, state_dir: Path, port: int) -> AsyncIterator[Others]:
+    arguments = ("-m", "benchmarks.intake_server", str(state_dir), str(port))
+    pipe = asyncio.subprocess.PIPE
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=pipe, stdout=pipe)
+        for _ in range(count)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    yield Others(processes)
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
 async def run(
-    events: int, connections: int, recipients: int, items: int, profile: str | None
+    processes: int, events: int, connections: int, recipients: int, items: int, profile: str | None
 ) -> dict[str, Any]:
     async with throw_away_database() as server:
         people = min(events * recipients, 10_000)
         async with await Database.open(server) as database:
             await prepare(database, people)
-        async with running(settings_for(server.data_dir.parent), say=lambda _: None) as process:
+        async with (
+            running(settings_for(server.data_dir.parent), say=lambda _: None) as process,
+            AsyncExitStack() as stack,
+        ):
             assert process.api is not None
             services, port = process.services, process.api.port
             merchant = services.public_ids.encode(Kind.MERCHANT, MERCHANT)
@@ -171,6 +212,7 @@ async def run(
                 secret,
                 *map(str, (events, connections, recipients, items, WARM)),
             )
+            more = await stack.enter_async_context(others(processes - 1, server.data_dir.parent, port))
             client = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
@@ -182,7 +224,7 @@ async def run(
             client.stdin.write_eof()
             assert (await client.stdout.readline()) == b"ready\n"
             meter = Meter(server.data_dir, partial(wal_octets, services.database))
-            before = await meter.read()
+            before, others_before = await meter.read(), await more.cpu_s()
             profiler = cProfile.Profile() if profile else None
             if profiler:
                 profiler.enable()
@@ -190,7 +232,7 @@ async def run(
             if profiler:
                 profiler.disable()
                 profiler.dump_stats(str(profile))
-            after = await meter.read()
+            after, others_cpu_s = await meter.read(), await more.cpu_s() - others_before
             await client.wait()
             assert said["statuses"] == {"202": events}, said
             assert await ask(services.database, "SELECT count(*) FROM trigger_event") == events + WARM
@@ -199,11 +241,12 @@ async def run(
             used = used_between(before, after, events)
             return {
                 "events": events,
+                "processes": processes,
                 "connections": connections,
                 "recipients_each": recipients,
                 "items": items,
                 "events_per_s": round(events / said["wall_s"]),
-                "server_cpu_us": used.gateway_cpu_us,
+                "server_cpu_us": round(used.gateway_cpu_us + others_cpu_s / events * 1e6, 1),
                 "database_cpu_us": used.database_cpu_us,
                 "client_cpu_us": round(said["cpu_s"] / events * 1e6, 1),
                 "wal_octets_each": used.wal_octets // events,
@@ -218,13 +261,16 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--recipients", type=int, default=1, help="of each webhook")
     parser.add_argument("--items", type=int, default=100, help="as many different texts")
+    parser.add_argument("--processes", type=int, default=1, help="that serve, on one port")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the server")
     given = parser.parse_args()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         configure_logs(form="json", stream=nowhere)
         calm_collector()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            work = run(given.events, given.connections, given.recipients, given.items, given.profile)
+            work = run(
+                given.processes, given.events, given.connections, given.recipients, given.items, given.profile
+            )
             print(json.dumps(runner.run(work), indent=2))
 
 

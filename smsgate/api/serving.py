@@ -63,7 +63,10 @@ class GuardedConnection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._source: str | None = None  # set once it is counted
-        self._timer: asyncio.TimerHandle | None = None
+        self._until: float | None = (
+            None  # the loop's seconds at which it ends; None: not while a request runs
+        )
+        self._timer: asyncio.TimerHandle | None = None  # of the next look at that
         self._in_header = False
         self._requests = 0
 
@@ -100,6 +103,8 @@ class GuardedConnection(asyncio.Protocol):
         if self._source is None:
             return
         self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
         self._connections.close(self._source)
         self._inner.connection_lost(exc)
 
@@ -115,17 +120,31 @@ class GuardedConnection(asyncio.Protocol):
             self._arm(self._connections.settings.idle_timeout_s)
 
     def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+        """
+        Let the connection end when `seconds` go by.
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
+        A timer that fires before that is left alone, and looks again then: each request would make two.
+        """
+        loop = asyncio.get_running_loop()
+        self._until = loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._until:
             self._timer.cancel()
             self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_at(self._until, self._look)
 
-    def _expire(self) -> None:
-        if self._transport is not None:
+    def _disarm(self) -> None:
+        self._until = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._until is None or self._transport is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._until:
             self._transport.abort()
+        else:
+            self._timer = loop.call_at(self._until, self._look)
 
 
 class Serving:
@@ -144,9 +163,11 @@ class Serving:
             await self._runner.cleanup()
 
 
-async def serve(app: web.Application, host: str, port: int) -> Serving:
+async def serve(app: web.Application, host: str, port: int, *, port_shared: bool = False) -> Serving:
     """
     Listen on `host`:`port` (0: any free one) and serve `app`.
+
+    `port_shared`: others of the same user who say so may listen there, too; the kernel deals connections out.
 
     Raises:
         OSError: the address is in use or not ours.
@@ -169,7 +190,12 @@ async def serve(app: web.Application, host: str, port: int) -> Serving:
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(
-            lambda: GuardedConnection(inner(), connections), host, port, backlog=BACKLOG, reuse_address=True
+            lambda: GuardedConnection(inner(), connections),
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            reuse_port=port_shared,
         )
     except OSError:
         await runner.cleanup()

@@ -105,6 +105,11 @@ class HttpSettings(BaseModel):
     port: int = Field(
         strict=True, default=8080, ge=0, le=65_535, description="0 to 65535; 0 takes any free port"
     )
+    port_shared: bool = Field(
+        strict=True,
+        default=False,
+        description="true: other processes of smsgate on this machine listen on the same port",
+    )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(), description='networks like "10.0.0.0/8" whose X-Forwarded-For is believed'
     )

@@ -143,7 +143,8 @@ class Process:
         self._watch()
         if "api" in roles:
             self._app = build_app(self._api_context(commerce))
-            self.api = await serve(self._app, settings.http.host, settings.http.port)
+            http = settings.http
+            self.api = await serve(self._app, http.host, http.port, port_shared=http.port_shared)
         log.info("started", roles=sorted(roles), port=self.api.port if self.api else None)
 
     async def _hear(self) -> None:
