@@ -127,8 +127,7 @@ class Campaigns:
 
     async def get(self, merchant_id: int, campaign_id: int) -> tuple[CampaignRecord, Mapping[str, int]]:
         """Return the campaign and its counters (smsgate.flows.records.COUNTERS)."""
-        record = await self._store.get(merchant_id, campaign_id)
-        return record, await self._store.counters(merchant_id, campaign_id)
+        return await self._store.get_counted(merchant_id, campaign_id)
 
     async def page(
         self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None

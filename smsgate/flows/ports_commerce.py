@@ -120,7 +120,9 @@ class CampaignsStore(Protocol):
         self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None
     ) -> Page[CampaignRecord]: ...
 
-    async def counters(self, merchant_id: int, campaign_id: int) -> Mapping[str, int]: ...
+    async def get_counted(
+        self, merchant_id: int, campaign_id: int
+    ) -> tuple[CampaignRecord, Mapping[str, int]]: ...
 
     async def change_state(
         self, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime

@@ -64,7 +64,7 @@ class PgCampaigns:
             raise taken(exc, record.external_id) from exc
 
     async def get(self, merchant_id: int, campaign_id: int) -> CampaignRecord:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["campaign"], merchant_id, campaign_id)
         if row is None:
             raise NotFound("No such object.")
@@ -73,16 +73,21 @@ class PgCampaigns:
     async def page(
         self, merchant_id: int, ask: PageAsk, state: str | None = None, external_id: str | None = None
     ) -> Page[CampaignRecord]:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows, more = await page_rows(
                 connection, _SQL["campaigns_page"], merchant_id, ask, state, external_id
             )
         return Page([_record(row) for row in rows], more)
 
-    async def counters(self, merchant_id: int, campaign_id: int) -> Mapping[str, int]:
-        async with self._database.transaction(merchant_id) as connection:
+    async def get_counted(
+        self, merchant_id: int, campaign_id: int
+    ) -> tuple[CampaignRecord, Mapping[str, int]]:
+        async with self._database.reading(merchant_id) as connection:
+            row = await connection.fetchrow(_SQL["campaign"], merchant_id, campaign_id)
             rows = await connection.fetch(_SQL["campaign_counters"], merchant_id, campaign_id)
-        return {row["kind"]: row["n"] for row in rows}
+        if row is None:
+            raise NotFound("No such object.")
+        return _record(row), {counter["kind"]: counter["n"] for counter in rows}
 
     async def change_state(
         self, merchant_id: int, campaign_id: int, before: str, after: str, at: datetime

@@ -30,7 +30,7 @@ class PgMessages:
         self._database = database
 
     async def get(self, merchant_id: int, message_id: int) -> MessageRecord:
-        async with self._database.transaction(merchant_id, planned_once=True) as connection:
+        async with self._database.reading(merchant_id, planned_once=True) as connection:
             row = await connection.fetchrow(_SQL["message"], merchant_id, message_id, _FINAL_STATES)
         if row is None:
             raise NotFound("No such object.")
@@ -52,7 +52,7 @@ class PgMessages:
 
         `state` (refused, unknown, not_sent) needs a campaign: its range of ids bounds what is read.
         """
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             lo, hi = None, None
             if campaign_id is not None:
                 row = await connection.fetchrow(_SQL["campaign_message_range"], merchant_id, campaign_id)
@@ -79,7 +79,7 @@ class PgMessages:
         return Page([_record(row) for row in rows], more)
 
     async def get_inbound(self, merchant_id: int, inbound_id: int) -> InboundRecord:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["inbound_message"], merchant_id, inbound_id)
         if row is None:
             raise NotFound("No such object.")
@@ -93,7 +93,7 @@ class PgMessages:
         label: str | None = None,
         outcome: str | None = None,
     ) -> Page[InboundRecord]:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows, more = await page_rows(
                 connection, _SQL["inbound_messages_page"], merchant_id, ask, campaign_id, label, outcome
             )

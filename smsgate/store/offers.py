@@ -31,7 +31,7 @@ class PgOffers:
         self._database = database
 
     async def merchant(self, merchant_id: int) -> MerchantProfile:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["merchant_profile"], merchant_id)
         if row is None:
             raise NotFound("No such object.")
@@ -51,7 +51,7 @@ class PgOffers:
             raise taken(exc, record.external_id) from exc
 
     async def get(self, merchant_id: int, offer_id: int, version: int | None = None) -> OfferRecord:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             if version is None:
                 row = await connection.fetchrow(_SQL["offer"], merchant_id, offer_id)
             else:
@@ -61,13 +61,13 @@ class PgOffers:
         return _record(row)
 
     async def page(self, merchant_id: int, ask: PageAsk, external_id: str | None = None) -> Page[OfferRecord]:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows, more = await page_rows(connection, _SQL["offers_page"], merchant_id, ask, external_id)
         return Page([_record(row) for row in rows], more)
 
     async def versions(self, merchant_id: int, offer_id: int, limit: int) -> list[OfferRecord]:
         """Return the newest versions, the newest first."""
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows = await connection.fetch(_SQL["versions"], merchant_id, offer_id, limit)
         if not rows:
             raise NotFound("No such object.")

@@ -11,14 +11,17 @@ LISTEN and the renewal of leases have connections of their own, beside the pools
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from smsgate.errors import CommitUnknown, StoreNotReady, StoreUnavailable
 from smsgate.store import migrate as migrations
@@ -37,7 +40,7 @@ COMMON_SETTINGS: Final = {
     "citus.max_adaptive_executor_pool_size": "1",  # plain PostgreSQL takes it as a placeholder
 }
 _CLEAN: Final = "RESET ALL; RESET ROLE;"  # the second is not in the first
-_BEGIN: Final = "BEGIN;"  # as the driver begins a transaction of the usual isolation
+_BEGIN: Final = "BEGIN"  # as the driver begins a transaction
 # A forgotten transaction holds locks and stops VACUUM: the server ends it.
 ROLE_SETTINGS: Final[dict[str, dict[str, str]]] = {
     roles.API: {
@@ -91,8 +94,8 @@ class _ApiSession(asyncpg.Connection):
             self._entry += ", set_config('plan_cache_mode', 'force_generic_plan', true)"
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        if query == _BEGIN and self._entry:
-            query, self._entry = f"{_CLEAN} {_BEGIN} {self._entry};", ""
+        if self._entry and query.startswith(_BEGIN):
+            query, self._entry = f"{_CLEAN} {query} {self._entry};", ""
         status: str = await super().execute(query, *args, **options)
         return status
 
@@ -121,6 +124,7 @@ class Database:
         self._sizes = sizes
         self._application_name = application_name
         self._pools: dict[str, asyncpg.Pool[asyncpg.Record]] = {}
+        self._ending: set[asyncio.Task[None]] = set()  # reads that are over; at most as many as connections
         self.migrated: Sequence[str] = ()  # what `open` applied
 
     @classmethod
@@ -195,6 +199,34 @@ class Database:
             cast("_ApiSession", connection).enter(merchant_id, planned_once=planned_once)
             async with connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def reading(self, merchant_id: int, *, planned_once: bool = False) -> AsyncIterator[Connection]:
+        """
+        Open a transaction as `transaction` does, of one snapshot, for reads: nobody waits for its end.
+
+        Beside a running campaign each step of it waits for its turn of the loop, and the end is two of them.
+        """
+        with translate():
+            connection = await self._take(roles.API)
+            cast("_ApiSession", connection).enter(merchant_id, planned_once=planned_once)
+            transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+            try:
+                await transaction.start()
+                yield connection
+            finally:
+                task = asyncio.create_task(self._end(connection, transaction))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+
+    async def _end(self, connection: Any, transaction: Transaction) -> None:
+        """Give a reader's connection back. It may be gone: who read has heard of that, or has its answer."""
+        try:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await transaction.rollback()
+        finally:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self._pools[roles.API].release(connection, timeout=ACQUIRE_TIMEOUT_S)
 
     @asynccontextmanager
     async def api(self) -> AsyncIterator[Connection]:
@@ -283,8 +315,16 @@ class Database:
     @asynccontextmanager
     async def _acquire(self, role: str) -> AsyncIterator[Connection]:
         with translate():
-            async with self._pools[role].acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            connection = await self._take(role)
+            try:
                 yield connection
+            finally:
+                await self._pools[role].release(connection, timeout=ACQUIRE_TIMEOUT_S)
+
+    async def _take(self, role: str) -> PoolConnectionProxy[asyncpg.Record]:
+        # The driver's own limit makes a task of it, also where a connection is free: two turns of the loop.
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            return await self._pools[role].acquire()
 
 
 async def _check_version(connection: Connection) -> None:

@@ -31,7 +31,7 @@ class PgUsage:
         self._database = database
 
     async def months(self, merchant_id: int, zone_name: str) -> Sequence[MonthRow]:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows = await connection.fetch(_SQL["statement_months"], merchant_id, zone_name, MONTHS_MAX)
         return [MonthRow(*row) for row in rows]
 
@@ -40,7 +40,7 @@ class PgUsage:
     ) -> tuple[Sequence[UsageRow], int]:
         """Return revenue by campaign and price item, and how many messages are in doubt, of one snapshot."""
         id_min, id_end = first_id_of(starts_at - CLAIMED_BEFORE_SENT), first_id_of(ends_at)
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             rows = await connection.fetch(_SQL["statement_lines"], merchant_id, starts_at, ends_at, currency)
             unknown: int = await connection.fetchval(
                 _SQL["unknown_messages"], merchant_id, starts_at, ends_at, id_min, id_end

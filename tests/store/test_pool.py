@@ -223,6 +223,9 @@ async def test_what_one_left_on_a_session_of_the_api_the_next_does_not_find(
             async with opened.transaction(3) as connection:
                 assert await connection.fetchval("SELECT current_setting('app.merchant')") == "3"
                 assert await connection.fetchval("SELECT current_user") == "sg_api"
+            async with opened.reading(5) as connection:
+                assert await connection.fetchval("SELECT current_setting('app.merchant')") == "5"
+                assert await connection.fetchval("SELECT current_user") == "sg_api"
             with pytest.raises(StoreError, match="zero"):
                 await fail(leave)
             async with opened.transaction(4) as connection, connection.transaction():
@@ -247,3 +250,56 @@ async def test_a_statement_that_is_planned_once_is_not_planned_for_each_message(
         assert tuple(await connection.fetchrow(counts, sql) or ()) == (6, 0)
     async with database.transaction(7) as connection:
         assert await connection.fetchval("SHOW plan_cache_mode") == "auto"
+
+
+async def test_who_reads_sees_one_snapshot_of_one_merchant_and_writes_nothing(database: Database) -> None:
+    sql = "SELECT current_setting('app.merchant'), pg_current_snapshot()::text"
+
+    async def write() -> None:
+        async with database.reading(7) as connection:
+            await connection.execute("DELETE FROM offer WHERE merchant_id = 7")
+
+    async with database.reading(7) as connection:
+        first = await connection.fetchrow(sql)
+        async with database.control() as another:
+            await another.execute("CREATE TABLE made_meanwhile (n int)")
+        assert await connection.fetchrow(sql) == first
+        assert first is not None
+        assert first[0] == "7"
+    with pytest.raises(StoreError) as caught:
+        await write()
+    assert caught.value.sqlstate == "25006"  # read_only_sql_transaction
+
+
+async def test_the_connection_of_who_reads_comes_back_however_the_reading_ended(
+    postgres_server: EmbeddedPostgres, database_name: str
+) -> None:
+    """There is one: whoever left it in a transaction, or kept it, would be met by the next."""
+    dsns = Dsns(postgres_server.dsn("sg_admin", database_name))
+
+    async def read(sql: str) -> object:
+        async with opened.reading(3) as connection:
+            return await connection.fetchval(sql)
+
+    async def dies() -> None:
+        async with opened.reading(3) as connection:
+            victim = await connection.fetchval("SELECT pg_backend_pid()")
+            admin = await opened.connect("sg_admin")
+            await admin.execute("SELECT pg_terminate_backend($1, 5000)", victim)
+            await admin.close()
+
+    async with await Database.open(dsns, sizes=PoolSizes(api=1)) as opened:
+        for _ in range(3):
+            assert await asyncio.gather(*(read("SELECT 1") for _ in range(5))) == [1] * 5
+            with pytest.raises(StoreError, match="zero"):
+                await read("SELECT 1/0")
+            sleeping = asyncio.create_task(read("SELECT pg_sleep(60)"))
+            await asyncio.sleep(0.1)
+            sleeping.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sleeping
+            await dies()  # after its answer: nobody hears of it
+            async with opened.transaction(4) as connection:
+                assert await connection.fetchval("SELECT current_setting('app.merchant')") == "4"
+                assert await connection.fetchval("SHOW transaction_read_only") == "off"
+        assert not opened._ending
