@@ -1,5 +1,5 @@
 """
-The close of a month: aggregated usage becomes lines and documents, one per currency.
+The close of a month: aggregated usage becomes lines and documents, one per currency, category O apart.
 
 A million messages are as many rows here as they have items, months of origin and VAT rates. What was billed
 before matters for months that get late units: their tiers and commitments are counted again, and the
@@ -86,6 +86,8 @@ def close_month(
     """
     Return the documents of one period, by currency, and add them to `billed`; periods come in their order.
 
+    Lines of VAT category O make a document of their own, after that of the others (decision 0055).
+
     `vat_history` is needed where there are commitments: a shortfall has the rate of its month's last day.
 
     Raises:
@@ -101,7 +103,10 @@ def close_month(
                 vat = vat_history.on(month.last_day)
                 lines[currency] += _commitment_lines((currency, month), minimum, vat, lines[currency], billed)
     documents = [
-        document_of(period, currency, lines[currency]) for currency in sorted(lines) if lines[currency]
+        document_of(period, currency, group)
+        for currency in sorted(lines)
+        for outside in (False, True)
+        if (group := [line for line in lines[currency] if line.terms.vat.is_outside is outside])
     ]
     for document in documents:
         billed.add(document.currency, document.signed_lines)

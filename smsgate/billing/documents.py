@@ -70,7 +70,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Document:
     """
-    One currency of one month. A credit note has all signs swapped: what it gives back is positive.
+    One currency of one month, category O apart. A credit note has all signs swapped: what it gives back is
+    positive.
 
     `exact_micros` is what the ledger moves, `rounding_micros` is that less the net.
     """
@@ -85,6 +86,11 @@ class Document:
     gross_minor: int
     exact_micros: int
     rounding_micros: int
+
+    @property
+    def is_outside(self) -> bool:
+        """Return whether it is of category O alone."""
+        return all(row.vat.is_outside for row in self.vat_rows)
 
     @property
     def signed_lines(self) -> tuple[Line, ...]:

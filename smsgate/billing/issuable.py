@@ -61,8 +61,7 @@ def check_issuable(invoice: Invoice, *, business: bool) -> None:
     categories = {vat.category for vat in invoice.vats}
     if "O" in categories and len(categories) > 1:  # BR-O-11
         raise _refused(
-            "a document has category O beside others: how the merchant is taxed changed within it, or late "
-            "units are of before the change; give those back that are fewer, and bill them apart"
+            "a document has category O beside others: its lines of category O stand in one of their own"
         )
     _check_parties(invoice, categories, business=business)
     if invoice.seller.country in FRANCE:

@@ -185,7 +185,7 @@ def paper_of(
 ) -> Invoice:
     """Return the document in words, with its parties; number and dates are to come."""
     words = LINE_WORDS.get(buyer.language, LINE_WORDS["en"])
-    outside = {row.vat.category for row in document.vat_rows} == {"O"}  # BR-O-02: no VAT numbers then
+    outside = document.is_outside  # BR-O-02: no VAT numbers then
     first_day = document.period.last_day.replace(day=1)
     number, on = preceding or ("", None)
     other_currency, other_vat, other_rate = vat_elsewhere(document, seller)

@@ -39,6 +39,11 @@ class Vat(NamedTuple):
     def has_rate(self) -> bool:
         return self.rate_micros >= 0
 
+    @property
+    def is_outside(self) -> bool:
+        """Return whether it is category O, which no document may have beside another (BR-O-11 to BR-O-14)."""
+        return self.category == "O"
+
 
 class VatRow(NamedTuple):
     vat: Vat

@@ -85,8 +85,8 @@ class CloseFacts:
     """
     All that a close of one month reads, of one snapshot.
 
-    `preceding`: by currency and month, the last invoice that a credit note may refer to. `results`: what
-    campaigns brought, by currency.
+    `preceding`: by currency, month and whether of category O, the last invoice that a credit note may refer
+    to. `results`: what campaigns brought, by currency.
     """
 
     charges: Sequence[ChargeRow]
@@ -95,7 +95,7 @@ class CloseFacts:
     vat_entries: Sequence[tuple[date, str, int | None]]
     commitments: Sequence[Commitment]
     proofs: Sequence[Proof]
-    preceding: Mapping[tuple[str, Month], tuple[str, date]] = field(default_factory=dict)
+    preceding: Mapping[tuple[str, Month, bool], tuple[str, date]] = field(default_factory=dict)
     results: Mapping[str, Sequence[CampaignResult]] = field(default_factory=dict)
 
 

@@ -17,6 +17,7 @@ import structlog
 from smsgate.billing.advances import ADVANCES_MAX, PrepaidAccount
 from smsgate.billing.closing import UsageRow, close_month
 from smsgate.billing.documents import Document, DocumentType
+from smsgate.billing.invoices import CampaignResult
 from smsgate.billing.issuing import Draft, Seller, draft_of, vat_with_rates
 from smsgate.billing.periods import CLOSE_DELAY, Month, local_date, month_bounds, month_of
 from smsgate.billing.vat import VatHistory
@@ -291,7 +292,14 @@ class Closing:
             raise SmsgateError(f"close of merchant {merchant.merchant_id}, {period.month}: {exc}") from exc
         if documents and merchant.buyer is None:
             raise DomainError(f"{merchant.name} has no billing profile", code="billing_incomplete")
-        return seller, [_draft(document, seller, merchant, facts) for document in documents]
+        drafts: dict[tuple[str, bool], Draft] = {}
+        for document in documents:
+            # What campaigns brought stands on the first document of its currency alone.
+            results = () if (document.currency, False) in drafts else facts.results.get(document.currency, ())
+            drafts[document.currency, document.is_outside] = _draft(
+                document, seller, merchant, facts, vat, results
+            )
+        return seller, list(drafts.values())
 
 
 def check_facts(facts: CloseFacts) -> None:
@@ -341,21 +349,29 @@ def _asked(merchant_id: int, zone_name: str, month: Month, at: datetime) -> CutA
     return CutAsked(merchant_id, month, *month_bounds(month, zone_name), at)
 
 
-def _draft(document: Document, seller: Seller, merchant: BillingMerchant, facts: CloseFacts) -> Draft:
+def _draft(
+    document: Document,
+    seller: Seller,
+    merchant: BillingMerchant,
+    facts: CloseFacts,
+    vat: VatHistory,
+    results: Sequence[CampaignResult],
+) -> Draft:
     assert merchant.buyer is not None
-    currency = document.currency
+    currency, outside = document.currency, document.is_outside
     preceding = None
     if document.doc_type is DocumentType.CREDIT_NOTE:
         origins = sorted({line.terms.origin for line in document.lines})
         preceding = next(
-            (found for month in origins if (found := facts.preceding.get((currency, month)))), None
+            (found for month in origins if (found := facts.preceding.get((currency, month, outside)))), None
         )
+    charged = [row for row in facts.charges if row.currency == currency]
     return draft_of(
         document,
         seller,
         merchant.buyer,
         {item_id: item.text for item_id, item in facts.items.items()},
-        ledger_micros=sum(row.amount_micros for row in facts.charges if row.currency == currency),
+        ledger_micros=sum(row.amount_micros for row in charged if vat.on(row.day).is_outside is outside),
         preceding=preceding,
-        results=facts.results.get(currency, ()),
+        results=results,
     )

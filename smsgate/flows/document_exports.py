@@ -20,8 +20,12 @@ ROWS_MAX: Final = 500_000  # some 100 MB of text; a month has 2,980 quarters of 
 
 
 class BookedStore(Protocol):
-    def booked(self, document: DocumentRow) -> AsyncIterator[Sequence[Booked]]:
-        """Yield what the close of a document billed, in the order of acceptance."""
+    def booked(self, document: DocumentRow, *, outside: bool) -> AsyncIterator[Sequence[Booked]]:
+        """
+        Yield what the close of a document billed, in the order of acceptance.
+
+        `outside`: days on which category O held alone, else the others: they have a document each.
+        """
         ...
 
 
@@ -49,12 +53,13 @@ class DocumentExports:
         row = document.row
         doc_type = DocumentType(row.doc_type)
         booked = row.credits_id is None and doc_type in {DocumentType.INVOICE, DocumentType.CREDIT_NOTE}
+        outside = all(line.terms.vat.is_outside for line in document.lines)
         sign = -1 if doc_type in CREDITS else 1
         records = DocumentRecords(row.number, row.currency, document.lines, sign, booked)
         parts = [records.csv((), header=True)]
         rows = 0
         if booked:
-            async for batch in self._store.booked(row):
+            async for batch in self._store.booked(row, outside=outside):
                 rows += len(batch)
                 if rows > ROWS_MAX:
                     raise Invalid(f"{row.number} has more than {ROWS_MAX} records", code="report_too_large")

@@ -284,9 +284,9 @@ async def _commitments(connection: Connection, merchant_id: int) -> list[Commitm
 
 async def _preceding(
     connection: Connection, merchant_id: int, months: Sequence[date]
-) -> dict[tuple[str, Month], tuple[str, date]]:
-    found: dict[tuple[str, Month], tuple[str, date]] = {}
+) -> dict[tuple[str, Month, bool], tuple[str, date]]:
+    found: dict[tuple[str, Month, bool], tuple[str, date]] = {}
     for row in await connection.fetch(_SQL["invoices_of_months"], merchant_id, months):
-        key = row["currency"], month_of_day(row["month"])
+        key = row["currency"], month_of_day(row["month"]), row["outside"]
         found.setdefault(key, (number_text(row["series"], row["number"]), row["issued_on"]))
     return found

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from smsgate.billing.document_records import Booked
+from smsgate.billing.vat import NO_RATE, Vat, VatHistory
 from smsgate.errors import NotFound
 from smsgate.flows.billing_records import DocumentRow
 from smsgate.security.public_ids import Kind
@@ -26,7 +27,7 @@ class PgDocumentRecords:
         self._database = database
         self._name = name
 
-    async def booked(self, document: DocumentRow) -> AsyncIterator[Sequence[Booked]]:
+    async def booked(self, document: DocumentRow, *, outside: bool) -> AsyncIterator[Sequence[Booked]]:
         merchant_id = document.merchant_id
         async with self._database.report() as connection:
             merchant = await billing_merchant(connection, merchant_id)
@@ -34,6 +35,8 @@ class PgDocumentRecords:
             if period is None:
                 raise NotFound(f"{document.month} is not closed")
             previous = period["previous_cut_at"] or ALWAYS
+            vats = await connection.fetch(_SQL["merchant_vat"], merchant_id)
+            taxed = VatHistory((row["valid_from"], Vat(row["category"], NO_RATE)) for row in vats)
             cursor = await connection.cursor(
                 _SQL["booked_of_period"], merchant_id, min(period["starts_at"], previous) - CLOCKS_APART,
                 period["cut_at"], period["starts_at"], period["ends_at"], previous, merchant.zone_name,
@@ -58,6 +61,7 @@ class PgDocumentRecords:
                         tiered=row["tiered"],
                     )
                     for row in rows
+                    if taxed.on(row["day"]).is_outside is outside
                 ]
 
     def _campaign(self, campaign_id: int | None) -> str:

@@ -152,7 +152,8 @@ GROUP BY d.currency, l.kind, l.item_id, l.origin, l.vat_category, l.vat_rate_mic
 -- name: invoices_of_months
 -- scope: merchant
 -- What a credit note of the close may refer to: documents that billed units of these months, the latest invoice first.
-SELECT DISTINCT d.currency, l.origin AS month, d.series, d.number, d.issued_on, d.doc_type, d.document_id
+SELECT DISTINCT d.currency, l.origin AS month, l.vat_category = 'O' AS outside, d.series, d.number, d.issued_on, d.doc_type,
+    d.document_id
 FROM document d
 JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
 WHERE d.merchant_id = $1 AND d.doc_type IN ('380', '381') AND d.credits_id IS NULL AND l.origin = ANY($2::date[])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smsgate.billing.closing import Billed, ItemTerms, UsageRow, close_month
-from smsgate.billing.documents import DocumentType
+from smsgate.billing.documents import DocumentType, document_of
 from smsgate.billing.invoices import Party
 from smsgate.billing.issuable import is_listed_rate
 from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of
@@ -49,11 +49,28 @@ def a_draft(
 USED = (OCTOBER, S20, 100)
 
 
+def test_category_o_stands_in_a_document_of_its_own_and_beside_others_in_none() -> None:
+    items = {11: ItemTerms(1, 11, 1, "EUR", 45_000)}
+    rows = [
+        UsageRow(11, OCTOBER, OUTSIDE, 5),
+        UsageRow(11, OCTOBER, S20, 100),
+        UsageRow(11, OCTOBER, REVERSE, 3),
+    ]
+    documents = close_month(OCTOBER, rows, items, Billed())
+    categories = [{line.terms.vat.category for line in each.lines} for each in documents]
+    assert categories == [{"S", "AE"}, {"O"}]
+    mixed = document_of(OCTOBER, "EUR", [line for each in documents for line in each.lines])
+    with pytest.raises(DomainError, match="category O beside others"):
+        draft_of(
+            mixed, SELLER, Buyer(FRENCH, "en", 30), {11: ItemText("mt", "20801", "List")},
+            ledger_micros=mixed.exact_micros,
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("used", "terms", "code", "sentence"),
     [
         ([(SEPTEMBER, S20, -100)], {}, "document_refused", "names no invoice"),
-        ([USED, (OCTOBER, OUTSIDE, 5)], {}, "document_refused", "category O beside others"),
         ([USED], {"currency": "TND"}, "document_refused", "3 decimals"),
         ([USED], {"currency": "CLF"}, "document_refused", "4 decimals"),
         ([(OCTOBER, Vat("S", 21_000_000), 5)], {}, "billing_incomplete",
