@@ -67,7 +67,9 @@ class MonthDraft(AnswerModel):
     starts_at: Instant
     ends_at: Instant
     close_at: Instant = Field(description="What is recorded from then on is late.")
-    drafts: list[InvoiceDraft] = Field(description="By currency; none where there is nothing to bill.")
+    drafts: list[InvoiceDraft] = Field(
+        description="By currency, VAT category O apart; none where there is nothing to bill."
+    )
     late_receipts: list[LateReceipts]
     observed_messages: int = Field(description="Older messages whose receipts the estimates follow.")
 

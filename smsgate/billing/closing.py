@@ -86,7 +86,7 @@ def close_month(
     """
     Return the documents of one period, by currency, and add them to `billed`; periods come in their order.
 
-    Lines of VAT category O make a document of their own, after that of the others (decision 0055).
+    Lines of VAT category O make a document of their own, after that of the others (decision 0050).
 
     `vat_history` is needed where there are commitments: a shortfall has the rate of its month's last day.
 

@@ -8,13 +8,15 @@ document.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import csv
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.csv_text import csv_table
 from smsgate.billing.documents import LineKind
-from smsgate.money import micros_per_minor, micros_to_text
+from smsgate.errors import Invalid
+from smsgate.money import micros_from_text, micros_per_minor, micros_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -185,12 +187,100 @@ class DocumentRecords:
 
     def _counted(self, rows: list[Record]) -> list[Record]:
         for row in rows:
-            found = self.sums.setdefault(row.kind, KindSum())
-            found.rows += 1
-            found.messages += row.messages
-            found.segments += row.segments
-            found.amount_micros += row.amount_micros
+            _add(self.sums.setdefault(row.kind, KindSum()), row.messages, row.segments, row.amount_micros)
         return rows
+
+
+@dataclass(slots=True)
+class RecordSums:
+    """
+    What a file of a document's records comes to, read again: by kind, and by the lines that its rows name.
+
+    `by_lines` is segments of usage, and micros of all rows but roundings; `rounded` is micros by line.
+    """
+
+    document: str = ""
+    currency: str = ""
+    by_kind: defaultdict[str, KindSum] = field(default_factory=lambda: defaultdict(KindSum))
+    by_lines: defaultdict[tuple[int, ...], _Used] = field(default_factory=lambda: defaultdict(_Used))
+    rounded: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def total_micros(self) -> int:
+        return sum(each.amount_micros for each in self.by_kind.values())
+
+    def unlike(self, lines: Sequence[Line]) -> str:
+        """Return the first line that bills something else than its rows say, in words; "" when none does."""
+        scale, named = micros_per_minor(self.currency), set[int]()
+        for numbers, used in sorted(self.by_lines.items()):
+            segments, micros = used.segments, used.micros
+            if not numbers and not segments and not micros:
+                continue  # charged and given back before the cut
+            found = [lines[number - 1] for number in numbers if 1 <= number <= len(lines)]
+            if len(found) != len(numbers) or not numbers:
+                return f"it has rows of line {_shown(numbers)}, and the document {len(lines)} lines"
+            named.update(numbers)
+            usage = sum(line.quantity for line in found if line.terms.kind is LineKind.USAGE)
+            net = sum(line.net_minor for line in found) * scale
+            rounded = sum(self.rounded[number] for number in numbers)
+            if (segments, micros + rounded) != (usage, net):
+                return (
+                    f"line {_shown(numbers)} has {usage} segments and {micros_to_text(net)}, its rows "
+                    f"{segments} and {micros_to_text(micros + rounded)}"
+                )
+        missing = sorted(set(range(1, len(lines) + 1)) - named)
+        return f"no row is of line {missing[0]}" if missing else ""
+
+
+def record_sums(text: Iterable[str]) -> RecordSums:
+    """
+    Add up a file that `DocumentRecords.csv` wrote, row by row.
+
+    Raises:
+        Invalid: code `export_invalid`: another header, a row that is none, or usage that is not its price x
+            segments.
+    """
+    sums, rows = RecordSums(), csv.reader(text, strict=True)
+    try:
+        header = next(rows, None)
+        if header == list(COLUMNS):
+            for cells in rows:
+                _count(sums, cells)
+            return sums
+    except (csv.Error, ValueError, Invalid) as exc:
+        raise Invalid(f"line {rows.line_num}: {exc}", code="export_invalid") from None
+    raise Invalid(f"line 1: its header is not {','.join(COLUMNS)}", code="export_invalid")
+
+
+def _count(sums: RecordSums, cells: Sequence[str]) -> None:
+    if len(cells) != len(COLUMNS):
+        raise Invalid(f"it has {len(cells)} cells, not {len(COLUMNS)}")
+    row = dict(zip(COLUMNS, cells, strict=True))
+    sums.document, sums.currency = sums.document or row["document"], sums.currency or row["currency"]
+    if (row["document"], row["currency"]) != (sums.document, sums.currency):
+        raise Invalid(f"it is of {row['document']} in {row['currency']}, not of {sums.document}")
+    kind, segments, amount = row["kind"], int(row["segments"]), micros_from_text(row["amount"])
+    if kind == LineKind.USAGE and micros_from_text(row["unit_price"]) * segments != amount:
+        raise Invalid(f"{row['unit_price']} x {segments} is not {row['amount']}")
+    numbers = tuple(int(number) for number in row["lines"].split())
+    if kind == ROUNDING:
+        sums.rounded[numbers[0]] += amount
+    else:
+        found = sums.by_lines[numbers]
+        found.segments += segments
+        found.micros += amount
+    _add(sums.by_kind[kind], int(row["messages"]), segments, amount)
+
+
+def _add(found: KindSum, messages: int, segments: int, amount_micros: int) -> None:
+    found.rows += 1
+    found.messages += messages
+    found.segments += segments
+    found.amount_micros += amount_micros
+
+
+def _shown(numbers: Sequence[int]) -> str:
+    return " and ".join(map(str, numbers)) or "none"
 
 
 def _row(lines: str, kind: str, origin: str, amount_micros: int) -> Record:

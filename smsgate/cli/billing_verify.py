@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from smsgate.cli.examples import examples
-from smsgate.cli.exits import Exit, as_usage
+from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
 from smsgate.daemon.invoicing import document_files_of
 from smsgate.daemon.services import Services
 from smsgate.flows.commerce_records import MerchantProfile
-from smsgate.flows.export_proofs import ExportedFile, prove_exports, read_csv, read_export
+from smsgate.flows.documents import Documents
+from smsgate.flows.export_proofs import (
+    ExportedFile,
+    files_in,
+    prove_exports,
+    prove_offline,
+    read_csv,
+    read_export,
+)
 from smsgate.flows.verifying import INVARIANTS, LISTED, Proof
 from smsgate.flows.verifying import verify as prove
 from smsgate.invoicing.tables import parquet_sums
+from smsgate.store.issued import PgDocuments
 from smsgate.store.offers import PgOffers
 from smsgate.store.usage_records import PgUsageRecords
 from smsgate.store.verify import PgVerify
@@ -26,33 +36,46 @@ from smsgate.store.verify import PgVerify
 HELP: Final = (
     "Prove prices, charges, ledger and documents against each other, over the whole database.\n\nReads one "
     "snapshot, so it may run beside the gateway; messages whose partitions were dropped are not looked "
-    "at. --export proves a file of smsgate billing export as well, row by row: against the manifest beside "
-    "it, and the ledger. --documents makes documents' files again and holds them to those that were handed "
-    "out. Ends with 1 when anything is wrong, and names the first wrong row of each kind."
+    "at. --export proves files of smsgate billing export as well, row by row: against the manifest beside "
+    "each, the ledger, and the lines of documents; with --offline against the manifests alone. --documents "
+    "makes documents' files again and holds them to those that were handed out. Ends with 1 when anything "
+    "is wrong, and names the first wrong row of each kind."
 )
 EPILOG: Final = examples(
     "smsgate billing verify",
     "smsgate billing verify --export messages-2026-10.csv --export messages-2026-10.parquet",
+    "smsgate billing verify --offline --export /srv/exports",
     "smsgate billing verify --documents",
     "smsgate billing verify --json",
 )
-PARQUET: Final = ".parquet"  # how the name of such a file ends; others are CSV
+# By how the names of such files end; others are CSV. A spreadsheet has sums, and no rows to read.
+READERS: Final = {".parquet": parquet_sums, ".xlsx": None}
 
 
 def verify(
     export: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="An exported file to prove; may be given again.", show_default="none"
+            metavar="PATH",
+            help="An exported file to prove, or a directory of them; may be given again.",
+            show_default="none",
         ),
     ] = None,
     documents: Annotated[
         bool, typer.Option("--documents", help="Make every document's files again: some 0.3 s of CPU each.")
     ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Hold the files to their manifests alone; no database is asked."),
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    files = [_read(path) for path in export or ()]
+    files = [_read(path) for path in _paths(export or ())]
+    if offline:
+        if not files or documents:
+            raise UsageRefused("--offline needs --export PATH, and makes no documents.")
+        _end(Proof((prove_offline(files),), 0, {}), as_json)
 
     async def work(services: Services) -> Proof:
         async def merchant(slug: str) -> MerchantProfile:
@@ -61,12 +84,17 @@ def verify(
 
         exports = []
         if files:
-            exports.append(await prove_exports(files, PgUsageRecords(services.database), merchant))
+            stored = Documents(PgDocuments(services.database), None, services.clock, services.ids.next)
+            records = PgUsageRecords(services.database)
+            exports.append(await prove_exports(files, records, merchant, stored.by_number))
         if documents:
             exports.append(await document_files_of(services).proved())
         return await prove(PgVerify(services.database), exports)
 
-    proof = with_services(config, work)
+    _end(with_services(config, work), as_json)
+
+
+def _end(proof: Proof, as_json: bool) -> NoReturn:
     if as_json:
         show_json(proof_as_dict(proof))
     else:
@@ -74,10 +102,19 @@ def verify(
     raise typer.Exit(Exit.OK if proof.holds else Exit.FAILED)
 
 
+def _paths(given: Sequence[Path]) -> list[Path]:
+    """Return the files that are meant, those of directories by their manifests."""
+    found: list[Path] = []
+    for path in given:
+        with as_usage("--export"):
+            found += files_in(path) if path.is_dir() else [path]
+    return found
+
+
 def _read(path: Path) -> ExportedFile:
     try:
         with as_usage("--export"):
-            return read_export(path, parquet_sums if path.suffix == PARQUET else read_csv)
+            return read_export(path, READERS.get(path.suffix, read_csv))
     except OSError as exc:
         raise unreadable(path, exc) from exc
 
@@ -116,4 +153,5 @@ def _tell(proof: Proof) -> None:
     for each in proof.listed:
         if each.wrong:
             say(f"{each.invariant}: {each.wrong} {LISTED[each.invariant]}; the first: {each.first}.")
-    say(f"{proof.rows} message rows were looked at.")
+    if len(proof.findings) > 1:
+        say(f"{proof.rows} message rows were looked at.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from smsgate.billing.document_records import COLUMNS, Booked, DocumentRecords
+from smsgate.billing.document_records import COLUMNS, Booked, DocumentRecords, KindSum
 from smsgate.billing.documents import CREDITS, DocumentType
 from smsgate.errors import Invalid
 from smsgate.flows.billing_records import DocumentRow
@@ -69,6 +69,20 @@ class DocumentExports:
         return DocumentFile(octets, _manifest(records, row, octets, now))
 
 
+def kinds_told(sums: Mapping[str, KindSum]) -> list[dict[str, Any]]:
+    """Return sums by kind as manifests have them."""
+    return [
+        {
+            "kind": kind,
+            "rows": each.rows,
+            "messages": each.messages,
+            "segments": each.segments,
+            "amount": micros_to_text(each.amount_micros),
+        }
+        for kind, each in sorted(sums.items())
+    ]
+
+
 def _usage(records: DocumentRecords, batch: Sequence[Booked]) -> bytes:
     return records.csv(records.usage(batch), header=False)
 
@@ -83,16 +97,7 @@ def _manifest(records: DocumentRecords, row: DocumentRow, octets: bytes, now: da
         "sha256": hashlib.sha256(octets).hexdigest(),
         "rows": sum(each.rows for each in records.sums.values()),
         "columns": list(COLUMNS),
-        "sums": [
-            {
-                "kind": kind,
-                "rows": each.rows,
-                "messages": each.messages,
-                "segments": each.segments,
-                "amount": micros_to_text(each.amount_micros),
-            }
-            for kind, each in sorted(records.sums.items())
-        ],
+        "sums": kinds_told(records.sums),
         "total": micros_to_text(records.total_micros),
         "net": minor_to_text(row.net_minor, row.currency),
         "equal": records.equal(row.net_minor),

@@ -90,6 +90,14 @@ class UsageSnapshot(Protocol):
         """Return the month's sums; `before`: without what was recorded then or later."""
         ...
 
+    async def billed(self, currency: str, month: Month, made_at: datetime) -> Mapping[str, tuple[int, int]]:
+        """
+        Return (segments, micros) by direction of what documents bill of the month, and of what none does yet.
+
+        Without what was recorded from `made_at` on; micros at the price of each message, before any steps.
+        """
+        ...
+
     async def contradictions(self, limit: int) -> tuple[int, Sequence[Contradiction]]:
         """Return how many messages have final receipts that contradict each other, and the first of them."""
         ...

@@ -24,7 +24,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I14": "leases and what was spent are within the cap",
     "I15": "documents are chained to those before them",
     "I16": "counters are what the ledger makes of them",
-    "I17": "exported files have the sums of the ledger",
+    "I17": "exported files have the sums of the ledger and of the documents",
     "I20": "documents make the files that were handed out",
 }
 

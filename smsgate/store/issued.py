@@ -43,7 +43,7 @@ class PgDocuments:
 
     async def get(self, merchant_id: int, document_id: int) -> StoredDocument:
         async with self._database.transaction(merchant_id) as connection:
-            return await _stored(connection, merchant_id, document_id)
+            return await stored_document(connection, merchant_id, document_id)
 
     async def find(self, series: str, number: int) -> tuple[int, int] | None:
         async with self._database.report() as connection:
@@ -60,9 +60,9 @@ class PgDocuments:
     ) -> DocumentRow:
         async with self._database.bulk_transaction() as connection:
             await connection.execute(_SQL["lock_period"], issue.merchant_id, first_day(issue.month))
-            draft = make(await _stored(connection, issue.merchant_id, document_id))
+            draft = make(await stored_document(connection, issue.merchant_id, document_id))
             (credit_id,) = await write_documents(connection, replace(issue, drafts=[draft]))
-            return (await _stored(connection, issue.merchant_id, credit_id)).row
+            return (await stored_document(connection, issue.merchant_id, credit_id)).row
 
     async def profile(self, merchant_id: int) -> BillingProfile | None:
         async with self._database.transaction(merchant_id) as connection:
@@ -88,7 +88,7 @@ class PgDocuments:
             await connection.execute(_SQL["set_vat"], merchant_id, *vat)
 
 
-async def _stored(connection: Connection, merchant_id: int, document_id: int) -> StoredDocument:
+async def stored_document(connection: Connection, merchant_id: int, document_id: int) -> StoredDocument:
     row = await connection.fetchrow(_SQL["document"], merchant_id, document_id)
     if row is None:
         raise NotFound("No such object.")

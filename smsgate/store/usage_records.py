@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
+from smsgate.billing.periods import Month
 from smsgate.flows.events import first_id_of
 from smsgate.flows.exporting import ChargedMessage, Contradiction, LedgerSum, ReceivedMessage
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
+from smsgate.store.closing import first_day
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 
@@ -50,6 +52,12 @@ class PgUsageSnapshot:
     async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
         rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency, before)
         return [LedgerSum(*row) for row in rows]
+
+    async def billed(self, currency: str, month: Month, made_at: datetime) -> Mapping[str, tuple[int, int]]:
+        rows = await self._connection.fetch(
+            _SQL["billed_sums"], *self._span, currency, first_day(month), made_at
+        )
+        return {row["direction"]: (row["segments"], row["amount_micros"]) for row in rows}
 
     async def contradictions(self, limit: int) -> tuple[int, Sequence[Contradiction]]:
         merchant_id, starts_at, ends_at = self._span

@@ -32,7 +32,7 @@ from tests.store.books import CLOSE_AT, SELLER, Books, some_books
 
 PROFILE: dict[str, Any] = {
     "legal_name": "Boxman SARL", "street": "2 rue des Disques", "postcode": "69001", "city": "Lyon",
-    "country": "FR", "legal_id": "552100554", "vat_number": "FR59552100554", "business": True,
+    "country": "FR", "legal_id": "552100554", "vat_number": "FR96552100554", "business": True,
 }  # fmt: skip
 
 

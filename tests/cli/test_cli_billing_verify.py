@@ -48,15 +48,19 @@ def test_an_exported_file_is_proved_with_the_books_and_found_out_when_it_was_cha
     shell: Shell, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"usage.{form}" for form in ("csv", "parquet")]
-    for path in files:
+    for path in (*files, tmp_path / "usage.xlsx"):
         shell.ok("billing", "export", "proved", "2026-10", "--as", path.suffix[1:], "--output", str(path))
     asked = [option for path in files for option in ("--export", str(path))]
     told = shell.ok("billing", "verify", *asked, "--json").json()
     assert told["invariants"][-1] == {
-        "name": "I17", "rule": "exported files have the sums of the ledger", "wrong": 0, "first": None,
+        "name": "I17", "rule": "exported files have the sums of the ledger and of the documents",
+        "wrong": 0, "first": None,
     }  # fmt: skip
     assert list(told["unproved"]) == ["I20"]
+    offline = ("billing", "verify", "--offline", "--export", str(tmp_path), "--config", "/nowhere.toml")
+    assert shell.ok(*offline, "--json").json()["invariants"][0]["wrong"] == 0
     files[0].write_bytes(files[0].read_bytes() + b"\r\n")
+    assert "I17: 1 wrong, the first: usage.csv: line 2" in shell.run(*offline).err
     found = shell.run("billing", "verify", *asked)
     assert (found.code, "I17: 1 wrong, the first: usage.csv: line 2: it has 0 cells" in found.err) == (
         1,

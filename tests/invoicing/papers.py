@@ -38,7 +38,7 @@ BOXMAN: Final = Party(
     "FR",
     "552100554",
     "0002",
-    "FR59552100554",
+    "FR96552100554",
     "552100554",
 )
 BERLIN: Final = Party(

@@ -33,7 +33,7 @@ def test_the_page_shows_every_amount_of_the_payload() -> None:
         "15 576,47",
         "123 457",
         "0,044925",
-        "FR59552100554",
+        "FR96552100554",
         "Madonna €",
         "63 879,00",
     ):

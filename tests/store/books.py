@@ -129,7 +129,7 @@ class Books:
         await self.execute(
             "INSERT INTO billing_profile (merchant_id, legal_name, street, postcode, city, country, "
             "legal_id, vat_number, business, einvoicing_id, payment_days) VALUES ($1, 'Boxman SARL', "
-            "'2 rue des Disques', '69001', 'Lyon', 'FR', '552100554', 'FR59552100554', true, "
+            "'2 rue des Disques', '69001', 'Lyon', 'FR', '552100554', 'FR96552100554', true, "
             "'552100554', 30)",
             merchant_id,
         )

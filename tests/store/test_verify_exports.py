@@ -15,6 +15,7 @@ import pytest
 
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import MerchantProfile
+from smsgate.flows.documents import StoredDocument
 from smsgate.flows.export_proofs import MANIFEST_SUFFIX, prove_exports, read_csv, read_export
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
 from smsgate.flows.reversals import Reversing
@@ -64,6 +65,10 @@ async def export(database: Database, path: Path, form: str = "csv") -> Manifest:
     return manifest
 
 
+async def no_document(number: str) -> StoredDocument:
+    raise AssertionError(number)
+
+
 @pytest.fixture(scope="module")
 def books(
     postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
@@ -92,7 +97,7 @@ async def found(arguments: dict[str, Any], path: Path, sql: str = "") -> Finding
         await transaction.start()
         if sql:
             assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
-        finding = await prove_exports([file], OfTransaction(connection), merchant)
+        finding = await prove_exports([file], OfTransaction(connection), merchant, no_document)
         await transaction.rollback()
     finally:
         await connection.close()

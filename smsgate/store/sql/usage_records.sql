@@ -42,3 +42,28 @@ WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.accepted_at >= $2 AND e
     AND e.direction IN ('mt', 'mo') AND ($5::timestamptz IS NULL OR e.at < $5)
 GROUP BY e.direction
 ORDER BY e.direction;
+
+-- name: billed_sums
+-- scope: merchant
+-- What lines of closes bill of the month that begins on $5, at the price of the messages; what was recorded since the last close is
+-- on no line yet; less what was recorded from $6 on.
+SELECT direction, sum(segments)::bigint AS segments, sum(amount_micros)::bigint AS amount_micros
+FROM (
+    SELECT i.direction, n.quantity AS segments, n.quantity * i.unit_micros AS amount_micros
+    FROM document d
+    JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+    JOIN price_item i ON i.item_id = l.item_id
+    CROSS JOIN LATERAL (SELECT CASE WHEN d.doc_type = '381' THEN -l.quantity ELSE l.quantity END AS quantity) n
+    WHERE d.merchant_id = $1 AND d.currency = $4 AND d.credits_id IS NULL AND l.kind = 'usage' AND l.origin = $5
+    UNION ALL
+    SELECT e.direction, w.sign * e.segments, w.sign * e.amount_micros
+    FROM ledger_entry e
+    CROSS JOIN (SELECT coalesce(max(p.cut_at), '-infinity') AS cut_at FROM billing_period p
+                WHERE p.merchant_id = $1 AND p.month >= $5 AND p.closed_at IS NOT NULL) c
+    CROSS JOIN LATERAL (VALUES (1, e.at >= c.cut_at), (-1, e.at >= $6)) AS w (sign, counts)
+    WHERE e.merchant_id = $1 AND e.account = 'unbilled' AND e.direction IN ('mt', 'mo') AND e.currency = $4 AND e.accepted_at >= $2
+        AND e.accepted_at < $3 AND w.counts
+) x
+GROUP BY direction
+HAVING sum(segments) <> 0 OR sum(amount_micros) <> 0
+ORDER BY direction;
