@@ -44,6 +44,7 @@ def repriced_as_dict(found: RepricedMonth) -> dict[str, object]:
     rows = _rows(found)
     names = (
         "merchant", "segments", "segments_by_new", "unpriced_segments", "net", "net_by_new", "difference",
+        "margin", "margin_by_new",
     )  # fmt: skip
     return {
         "month": str(found.month),
@@ -64,11 +65,11 @@ def _rows(found: RepricedMonth) -> list[tuple[str | int, ...]]:
     numbers = [
         (
             each.segments_before, each.segments_after, each.unpriced_segments, each.before_minor,
-            each.after_minor, each.difference_minor,
+            each.after_minor, each.difference_minor, each.margin_minor, each.margin_after_minor,
         )
         for each in ordered
     ]  # fmt: skip
-    sums = tuple(map(sum, zip(*numbers, strict=True))) if numbers else (0,) * 6
+    sums = tuple(map(sum, zip(*numbers, strict=True))) if numbers else (0,) * 8
     named = zip([*(each.merchant for each in ordered), "total"], [*numbers, sums], strict=True)
     return [
         (name, *counts[:3], *(minor_to_text(amount, currency) for amount in counts[3:]))
@@ -77,13 +78,19 @@ def _rows(found: RepricedMonth) -> list[tuple[str | int, ...]]:
 
 
 def _tell(found: RepricedMonth) -> None:
-    show_table(
-        ("merchant", "segments", "by the new", "unpriced", "net", "by the new", "difference"),
-        [[str(cell) for cell in row] for row in _rows(found)],
-    )
+    columns = (
+        "merchant", "segments", "by the new", "unpriced", "net", "by the new", "difference", "margin",
+        "by the new",
+    )  # fmt: skip
+    show_table(columns, [[str(cell) for cell in row] for row in _rows(found)])
     say(
         f"{found.month} by {found.prices.name}, version {found.version.version}, in {found.prices.currency} "
         "without VAT; nothing was written."
     )
     if unpriced := sum(each.unpriced_segments for each in found.merchants):
-        say(f"{unpriced} segments went to networks without a price in it: they would have been refused.")
+        say(
+            f"{unpriced} segments went to networks without a price in it: they would have been refused, and "
+            "their cost, which both margins have, saved."
+        )
+    if uncosted := sum(each.uncosted_segments for each in found.merchants):
+        say(f"{uncosted} segments have no known cost in {found.prices.currency}: margins are without it.")

@@ -86,6 +86,7 @@ def repricing_of(settings: Settings, services: Services) -> Repricing:
     database = services.database
     return Repricing(
         PgRepricing(database, partial(services.public_ids.encode, Kind.CAMPAIGN)),
+        PgMargins(database),
         Pricing(PgPriceData(database), services.clock),
         PgPortability(database),
         default_table(),

@@ -24,9 +24,11 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, Invalid, NotFound, SmsgateError, StoreUnavailable
 from smsgate.flows.billing_records import BillingMerchant, CloseFacts, CloseState, Period
 from smsgate.flows.closing import check_facts
+from smsgate.flows.margins import ROWS_MAX, MarginStore
 from smsgate.flows.ports import PortedNumbers
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
+from smsgate.money import micros_per_minor, round_half_away
 
 
 class SentRow(NamedTuple):
@@ -59,7 +61,12 @@ class RepricingStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """One merchant's month in minor units of the list's currency, without VAT."""
+    """
+    One merchant's month in minor units of the list's currency, without VAT.
+
+    `cost_minor` is what carriers cost, by either list; of `uncosted_segments` no cost in that currency is
+    known.
+    """
 
     merchant: str
     segments_before: int
@@ -67,6 +74,16 @@ class Repriced:
     unpriced_segments: int
     before_minor: int
     after_minor: int
+    cost_minor: int = 0
+    uncosted_segments: int = 0
+
+    @property
+    def margin_minor(self) -> int:
+        return self.before_minor - self.cost_minor
+
+    @property
+    def margin_after_minor(self) -> int:
+        return self.after_minor - self.cost_minor
 
     @property
     def difference_minor(self) -> int:
@@ -100,6 +117,7 @@ class Repricing:
     def __init__(
         self,
         store: RepricingStore,
+        margins: MarginStore,
         pricing: Pricing,
         ported: PortedNumbers,
         networks: NetworkTable,
@@ -107,6 +125,7 @@ class Repricing:
         clock: Clock,
     ) -> None:
         self._store = store
+        self._margins = margins
         self._pricing = pricing
         self._ported = ported
         self._networks = networks
@@ -180,7 +199,18 @@ class Repricing:
         if not (usage or recount.segments or recount.unpriced_segments or before or after):
             return None
         segments = sum(row.segments for row in usage)
-        return Repriced(merchant.slug, segments, recount.segments, recount.unpriced_segments, before, after)
+        costs = await self._margins.margins(month, merchant.merchant_id, ROWS_MAX)
+        cost_micros = sum(row.cost_micros for row in costs if row.currency == currency)
+        return Repriced(
+            merchant.slug,
+            segments,
+            recount.segments,
+            recount.unpriced_segments,
+            before,
+            after,
+            round_half_away(cost_micros, micros_per_minor(currency)),
+            sum(row.uncosted_segments for row in costs),
+        )
 
     def _taxed(
         self, facts: CloseFacts, merchant: BillingMerchant, month: Month

@@ -11,6 +11,7 @@ from smsgate.errors import Conflict, NotFound
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.repricing import Repriced, Repricing
 from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.store.margins import PgMargins
 from smsgate.store.pool import Database
 from smsgate.store.portability import PgPortability
 from smsgate.store.repricing import PgRepricing
@@ -24,6 +25,7 @@ DELIVERED_ITEM = 31
 def repricing(books: Books) -> Repricing:
     return Repricing(
         PgRepricing(books.database, str),
+        PgMargins(books.database),
         Pricing(PgPriceData(books.database), books.clock),
         PgPortability(books.database),
         default_table(),
@@ -48,7 +50,7 @@ async def test_a_month_by_its_own_list_is_what_its_invoice_says(database: Databa
     books = await an_october(database)
     found = await repricing(books).month("List 1", OCTOBER)
     assert found.merchants == [
-        Repriced("shop-1", 13, 13, 0, 86, 86), Repriced("shop-2", 2, 2, 0, 9, 9),
+        Repriced("shop-1", 13, 13, 0, 86, 86, 0, 13), Repriced("shop-2", 2, 2, 0, 9, 9, 0, 2),
     ]  # fmt: skip
     (document,) = await books.closing().close(SHOP, OCTOBER)
     assert document.net_minor == 86
@@ -63,7 +65,7 @@ async def test_another_list_is_looked_up_by_network_and_counted_with_its_steps(d
         '{"mode": "graduated", "steps": [[1, 80000], [5, 70000]]}',
     )
     found = await repricing(books).month("List 2", OCTOBER, merchant_id=SHOP)
-    assert found.merchants == [Repriced("shop-1", 13, 13, 0, 86, 35 + 32 + 14)]
+    assert found.merchants == [Repriced("shop-1", 13, 13, 0, 86, 35 + 32 + 14, 0, 13)]
     assert found.merchants[0].difference_minor == -5
 
 
@@ -76,7 +78,7 @@ async def test_what_has_no_price_in_the_new_list_is_told_and_what_was_not_delive
     first = await books.value("SELECT min(message_id) FROM sent WHERE merchant_id = $1", SHOP)
     await books.receipt(SHOP, first, ReceiptState.DELIVRD, later, recorded_at=later)
     found = await repricing(books).month("List 3", OCTOBER, merchant_id=SHOP)
-    assert found.merchants == [Repriced("shop-1", 13, 1, 6, 86, 5)]
+    assert found.merchants == [Repriced("shop-1", 13, 1, 6, 86, 5, 0, 13)]
 
 
 async def test_a_minimum_holds_by_both_lists(database: Database) -> None:
@@ -109,3 +111,20 @@ async def test_a_month_that_runs_and_a_list_that_is_none_are_refused(database: D
     for name, version in (("List 9", None), ("List 1", 2)):
         with pytest.raises(NotFound):
             await repricing(books).month(name, OCTOBER, version=version)
+
+
+async def test_the_margin_is_shown_by_both_lists_and_what_has_no_known_cost_is_told(
+    database: Database,
+) -> None:
+    """10 at 0.045 cost 0.04 each, and by a list of 0.035 they lose; of 2 more no cost is known."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.prices((41, "mt", "*", 40_000), list_id=4, side="cost")
+    await books.prices((51, "mt", "*", 35_000), list_id=5)
+    await books.write_messages(SHOP, await books.take(SHOP, 10, cost=(41, 40_000)))
+    (found,) = (await repricing(books).month("List 5", OCTOBER)).merchants
+    assert (found.before_minor, found.margin_minor) == (45, 5)
+    assert (found.after_minor, found.margin_after_minor, found.uncosted_segments) == (35, -5, 0)
+    await books.write_messages(SHOP, await books.take(SHOP, 2))
+    (found,) = (await repricing(books).month("List 5", OCTOBER)).merchants
+    assert (found.margin_minor, found.margin_after_minor, found.uncosted_segments) == (14, 2, 2)
