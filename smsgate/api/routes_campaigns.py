@@ -366,7 +366,7 @@ ROUTES: Final = (
         Scope.SEND,
         query=ResumeQuery,
         response=Campaign,
-        errors=("campaign_state", "campaign_guarded", "conflict"),
+        errors=("campaign_state", "campaign_guarded", "conflict", "price_missing", *LINT_ERRORS),
     ),
     Route(
         "POST",

@@ -191,27 +191,41 @@ class Campaigns:
         """
         Pause, resume or cancel; what the guard paused is resumed with `guard_off` alone.
 
+        What goes on is held to the prices and the rules of today, as what begins.
+
         Raises:
             TransitionRefused: code `campaign_state`.
             Conflict: code `campaign_guarded`.
+            DomainError: `price_missing`, or what `Offers.check_recipients` says: it stays paused.
         """
         for _ in range(CHANGE_ATTEMPTS_MAX):
             campaign = await self._store.get(merchant_id, campaign_id)
             after = advance(CampaignState(campaign.state), event)
-            if event is CampaignEvent.RESUME and campaign.paused_reason is not None:
-                if not guard_off:
-                    raise Conflict(
-                        f"the guard paused this campaign: {campaign.paused_reason}", code="campaign_guarded"
-                    )
-                await self._store.guard_off(merchant_id, campaign_id)
+            if event is CampaignEvent.RESUME and campaign.paused_reason is not None and not guard_off:
+                raise Conflict(
+                    f"the guard paused this campaign: {campaign.paused_reason}", code="campaign_guarded"
+                )
             if after == campaign.state:
                 return campaign
+            if event is CampaignEvent.RESUME:
+                await self._check_resumed(campaign)
+                if campaign.paused_reason is not None:
+                    await self._store.guard_off(merchant_id, campaign_id)
             if await self._store.change_state(
                 merchant_id, campaign_id, campaign.state, after, self._clock.now()
             ):
                 self._wakeups.campaigns()
                 return await self._store.get(merchant_id, campaign_id)
         raise Conflict("the campaign is being changed by others; read it, then decide")
+
+    async def _check_resumed(self, campaign: CampaignRecord) -> None:
+        merchant_id = campaign.merchant_id
+        offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
+        groups = await self._store.audience_groups(merchant_id, campaign.audience)
+        if groups:  # else everybody has left meanwhile, and the rest of it ends by itself
+            await self.check_group_prices(merchant_id, groups)
+        merchant = await self._offers.merchant(merchant_id)
+        self._linter.check_recipients(merchant, offer.offer, countries_of(groups))
 
     async def set_guard(self, merchant_id: int, campaign_id: int, guard: GuardOverrides) -> CampaignRecord:
         """

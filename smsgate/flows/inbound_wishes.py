@@ -49,7 +49,7 @@ class WishCase(OrderMoves):
             return
         found = self._open
         if found is None:
-            self.record("declined" if self._people else "nobody", person=self._first_person())
+            self._no_to_nothing()
             return
         orders = self._orders(found)
         asked, live = waiting(orders), [order for order in orders if order.state in LIVE]
@@ -67,6 +67,14 @@ class WishCase(OrderMoves):
         else:
             self._count(found.offer.merchant_id, "declines", found.campaign_id)
             self.record("declined", found=found)
+
+    def _no_to_nothing(self) -> None:
+        """A no with no offer open may be meant for an order: say that it did nothing, and whom to ask."""
+        person = self._first_person()
+        if person is not None and self._decided is None:
+            self._nothing_open(person)
+        else:
+            self.record("declined" if person else "nobody", person=person)
 
     def _order_named(self) -> str | None:
         """Return the order number beside a no: as it was read, or the only one that the text holds."""
@@ -249,7 +257,7 @@ class WishCase(OrderMoves):
         return "sold_out" if self._stock(found.offer) == 0 else "unclear"
 
     def _nothing_open(self, person: Person) -> None:
-        """An OK that answers nothing: say so, within the limit, and order nothing."""
+        """An OK or a no that answers nothing: say so, within the limit, and order nothing."""
         if self._may_answer():
             self._tell(person, "no_offer", person.merchant_id, contact=self._contact(person.merchant_id))
         self.record("no_open_offer", person=person)

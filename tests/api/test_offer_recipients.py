@@ -83,6 +83,39 @@ async def test_a_draft_is_held_to_the_rules_of_the_day_on_which_it_begins(shop: 
     assert "the law gives 14" in refused.body["detail"]
 
 
+async def test_a_campaign_that_goes_on_is_held_to_the_rules_and_prices_of_that_day(shop: Shop) -> None:
+    await people_of(shop, "FR")
+    path, (_, begun) = "/v1/campaigns/", await start(shop)
+    path += begun.body["id"]
+    await shop.caller.post(f"{path}/pause")
+    text = await shop.value("SELECT text FROM offer_version")
+    await shop.execute_as_owner("UPDATE offer_version SET text = replace(text, 'tion 14 j', 'tion 7 j')")
+    refused = await shop.caller.post(f"{path}/resume")
+    assert (refused.status, refused.code) == (422, "withdrawal_mismatch")
+    assert refused.body["errors"][0]["country"] == "FR"
+    await shop.execute_as_owner(f"UPDATE offer_version SET text = $${text}$$")
+    await people_of(shop, "SE", count=2)
+    refused = await shop.caller.post(f"{path}/resume")
+    assert (refused.status, refused.code) == (422, "mandatory_info_missing")
+    await shop.execute("UPDATE subscriber SET msisdn = 46701234567 + subscriber_id WHERE country = 'SE'")
+    refused = await shop.caller.post(f"{path}/resume")
+    assert (refused.status, refused.code) == (422, "price_missing")
+    assert (await shop.caller.get(path)).body["state"] == "paused"
+    await shop.execute("UPDATE subscriber SET offers_state = 'unsubscribed'")
+    assert (await shop.caller.post(f"{path}/resume")).body["state"] == "sending"
+
+
+async def test_what_the_guard_paused_stays_guarded_when_it_may_not_go_on(shop: Shop) -> None:
+    await people_of(shop, "FR")
+    _, begun = await start(shop)
+    path = f"/v1/campaigns/{begun.body['id']}"
+    await shop.execute("UPDATE campaign SET state = 'paused', paused_reason = 'stop_rate'")
+    await shop.execute_as_owner("UPDATE offer_version SET text = replace(text, 'tion 14 j', 'tion 7 j')")
+    refused = await shop.caller.post(f"{path}/resume?guard=off")
+    assert (refused.status, refused.code) == (422, "withdrawal_mismatch")
+    assert await shop.value("SELECT guard_off FROM campaign") is False
+
+
 async def test_a_check_compares_the_text_with_the_right_of_withdrawal(shop: Shop) -> None:
     for text, withdrawal, codes in (
         (TEXT, True, []),

@@ -237,6 +237,19 @@ def test_an_ok_with_no_open_offer_hears_that_it_ordered_nothing() -> None:
     assert "OK" not in shelf.told[-1].body
 
 
+def test_a_no_with_no_open_offer_hears_that_it_did_nothing_within_the_answers_of_a_day() -> None:
+    """After a STOP, whose confirmation says that the order stays, it may be the order that is meant."""
+    shelf = ordered()
+    assert say(shelf, "STOP")[1] == ["stop_confirmation"]
+    row, told = say(shelf, "NON")
+    assert (row.outcome, told, order(shelf).state) == ("no_open_offer", ["no_offer"], "placed")
+    assert "Contact bxm.fr" in shelf.told[-1].body
+    assert say(shelf, "non merci")[1] == ["no_offer"]
+    row, told = say(shelf, "NON!")
+    assert (row.outcome, told) == ("no_open_offer", [])
+    assert say(shelf, "NON {number}")[1] == ["order_cancelled"]
+
+
 def test_after_the_window_a_plain_no_is_the_shops_to_decide() -> None:
     shelf = ordered()
     shelf.clock.advance(USUAL_TERMS.cancel_window_s)
