@@ -157,6 +157,15 @@ def may_start(text: str) -> bool:
 
 
 @once_if_short
+def join_word(text: str) -> str:
+    """Return the word that a text may opt in by, alone or behind JOIN, as keywords are compared; "": none."""
+    words = _table()
+    said = [word for word in _words(text) if word not in words["polite"]]
+    rest = said[1:] if said and said[0] in words["start"] else said
+    return _compact(rest[0]) if len(rest) == 1 else ""
+
+
+@once_if_short
 def asks_erasure(text: str) -> bool:
     """Return whether a text asks to erase what is kept of the person; it is a STOP too (GDPR art. 17)."""
     flat = f" {' '.join(_words(text))} "

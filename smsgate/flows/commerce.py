@@ -13,6 +13,7 @@ from smsgate.flows.campaigns import Campaigns
 from smsgate.flows.events import Events
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbox import Inbox, InboxStore
+from smsgate.flows.joining import Keywords, KeywordStore
 from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.offers import Offers
 from smsgate.flows.order_proof import OrderProofs, ProofStore
@@ -44,6 +45,7 @@ class CommerceStores:
     transactional: ports_commerce.TransactionalStore
     inbox: InboxStore
     proofs: ProofStore
+    keywords: KeywordStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Commerce:
     transactional: Transactional
     inbox: Inbox
     proofs: OrderProofs
+    keywords: Keywords
 
     @classmethod
     def of(
@@ -96,6 +99,7 @@ class Commerce:
             messages=stores.messages,
             orders=Orders(stores.orders, ids, clock, public_ids, wakeups, writes_ucs2),
             proofs=OrderProofs(stores.proofs, public_ids, clock, ProofKey(proof_key)),
+            keywords=Keywords(stores.keywords, offers, ids, clock),
             events=Events(stores.events, clock),
             endpoints=WebhookEndpoints(
                 stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from smsgate.campaigns.consent_commands import may_start
+from smsgate.campaigns.consent_commands import join_word, may_start
 from smsgate.campaigns.replies import Label, Reading, read_reply
-from smsgate.campaigns.short_texts import once_if_short
+from smsgate.campaigns.short_texts import SHORT_MAX, once_if_short
 from smsgate.flows.inbound_records import InboundRow, InboundWrites
 from smsgate.flows.ports import StopSet, Wakeups
 from smsgate.flows.records import MobileOriginated
@@ -49,6 +49,8 @@ class Said(NamedTuple):
     @property
     def of_anybody(self) -> bool:
         """Whether it is answered to who is not known, too, in the name of who writes from the number."""
+        if self.alone.label is Label.UNCLEAR:
+            return len(self.mo.text) <= SHORT_MAX and bool(join_word(self.mo.text))  # it may be a keyword
         return self.alone.label in {Label.STOP, Label.HELP} or may_start(self.mo.text)
 
 

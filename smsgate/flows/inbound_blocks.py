@@ -8,14 +8,14 @@ from smsgate.campaigns.blocks import REASSIGNED, BlockCase, block_case
 from smsgate.campaigns.consent import ConsentEvent, ConsentState
 from smsgate.campaigns.consent_commands import ALL_PURPOSES, named_merchants, start_name
 from smsgate.campaigns.orders import LIVE
-from smsgate.flows.inbound_consent import ConsentCase
+from smsgate.flows.inbound_joining import JoiningCase
 from smsgate.flows.inbound_records import Person
 from smsgate.security.suppression import EVERYBODY
 
 ASKS_BACK_IN = "The number is blocked, and asks with START to come back: lift the block, or leave it."
 
 
-class BlockingCase(ConsentCase):
+class BlockingCase(JoiningCase):
     """Each of these waits in the inbox of every merchant that it concerns, with one sentence why."""
 
     def stop(self, *, repeated: bool) -> None:

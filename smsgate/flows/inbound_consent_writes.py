@@ -36,6 +36,7 @@ class ConsentWrites(Case):
         *,
         reason: str = "",
         wording_version: str = "",
+        keyword: str = "",
         silent: bool = False,
     ) -> list[Decision]:
         """
@@ -58,6 +59,7 @@ class ConsentWrites(Case):
                 decision.state,
                 reason=reason,
                 wording_version=wording_version,
+                keyword=keyword,
                 silent=silent,
             )
             stopped = decision.state is not ConsentState.SUBSCRIBED
@@ -82,6 +84,7 @@ class ConsentWrites(Case):
         until: datetime | None = None,
         reason: str = "",
         wording_version: str = "",
+        keyword: str = "",
         silent: bool = False,
     ) -> None:
         before = person.state_for(purpose)
@@ -100,14 +103,12 @@ class ConsentWrites(Case):
                     until,
                     wording_version,
                     "sms" if self._decided is None else "human",
-                    {"who": "phone"}
-                    if self._decided is None
-                    else {**self._decided.by, "who": self._decided.by["decided_by"]},
+                    self._evidence(keyword),
                     silent,
                 )
             )
         told_before = before is not ConsentState.NONE or purpose is Purpose.OFFERS
-        if state is not before and told_before:
+        if state is not before and told_before and state is not ConsentState.PENDING:
             granted = state is ConsentState.SUBSCRIBED
             data: dict[str, object] = {
                 "msisdn": f"+{self._mo.msisdn}",
@@ -127,3 +128,8 @@ class ConsentWrites(Case):
             person.offers_state = state
         else:
             person.others[purpose] = state
+
+    def _evidence(self, keyword: str) -> Mapping[str, str]:
+        if self._decided is not None:
+            return {**self._decided.by, "who": self._decided.by["decided_by"]}
+        return {"who": "phone", "keyword": keyword} if keyword else {"who": "phone"}

@@ -56,6 +56,8 @@ class Desk:
         if repeated and reading.label is not Label.STOP:
             case.repetition()
             return
+        if case.joined():
+            return
         if reading.label is Label.UNCLEAR:
             case.doubt()
         elif reading.label in PLAIN:

@@ -108,6 +108,15 @@ class SenderMerchant(NamedTuple):
     active: bool
 
 
+class Keyword(NamedTuple):
+    """A word that a merchant has strangers opt in by, on one sender number."""
+
+    card: MerchantCard
+    word: str
+    wording_version: str
+    double_opt_in: bool
+
+
 @dataclass(slots=True)
 class InboundContext:
     """Locked for the transaction: nothing here changes but by the decisions of this group."""
@@ -128,6 +137,8 @@ class InboundContext:
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
     # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is
     numbers_taken: set[tuple[int, str]] = field(default_factory=set)
+    keywords: dict[tuple[str, str], Keyword] = field(default_factory=dict)  # (destination, word)
+    suppressed: set[tuple[int, int]] = field(default_factory=set)  # (merchant of a keyword, msisdn)
     answers_given: dict[AnsweredDay, int] = field(default_factory=dict)  # not locked: compared when written
 
     def language_of(self, mo: MobileOriginated) -> str:
@@ -169,6 +180,16 @@ class InboundRow(NamedTuple):
     outcome: str
     reason: str
     rules_version: str
+
+
+class NewSubscriber(NamedTuple):
+    """Who opted in by a keyword and was not known."""
+
+    merchant_id: int
+    subscriber_id: int
+    msisdn: int
+    language: str
+    at: datetime
 
 
 class ReplyCharge(NamedTuple):
@@ -239,6 +260,7 @@ class InboundWrites:
 
     rows: list[InboundRow] = field(default_factory=list)
     charges: list[ReplyCharge] = field(default_factory=list)  # of each row, in their order
+    subscribers: list[NewSubscriber] = field(default_factory=list)
     consents: list[ConsentRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     order_steps: list[OrderStepRow] = field(default_factory=list)
@@ -252,6 +274,7 @@ class InboundWrites:
     # (merchant, subscriber) -> until when marketing waits for a reply to be understood; None: no more
     doubts: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
+    questions_asked: list[tuple[int, str, Question]] = field(default_factory=list)  # msisdn, destination
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)

@@ -61,6 +61,7 @@ class Kind(StrEnum):
     DOCUMENT = "doc"
     POSTING = "pst"
     RECONCILIATION = "rec"
+    KEYWORD = "kwd"
 
 
 _PREFIXES: Final = {kind: f"{kind.value}_" for kind in Kind}

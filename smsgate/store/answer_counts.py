@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from smsgate.errors import StoreUnavailable
 from smsgate.flows.answer_limit import AnsweredDay
 from smsgate.store.catalogue import load
-from smsgate.store.connection import Connection
+from smsgate.store.connection import Connection, begin_again
 
-SERIALIZATION_FAILURE: Final = "40001"  # what makes whoever began the transaction begin it again
 _SQL: Final = load("inbound")
 
 
@@ -41,6 +39,4 @@ async def count_answers(
     for row in rows:
         key = row["msisdn"], row["day_at"]
         if row["answers"] != read.get(key, 0) + added[key]:
-            crossed = StoreUnavailable("Another process answered the same number at the same time.")
-            crossed.sqlstate = SERIALIZATION_FAILURE
-            raise crossed
+            raise begin_again("Another process answered the same number at the same time.")

@@ -10,6 +10,7 @@ from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.campaigns import PgCampaigns
 from smsgate.store.events import PgEvents
 from smsgate.store.inbox import PgInbox
+from smsgate.store.join_keywords import PgKeywords
 from smsgate.store.messages import PgMessages
 from smsgate.store.offers import PgOffers
 from smsgate.store.order_proof import PgOrderProofs
@@ -41,4 +42,5 @@ def commerce_stores(
         transactional=PgTransactional(database),
         inbox=PgInbox(database, next_id, hashes, stamps),
         proofs=PgOrderProofs(database, stamps, clock),
+        keywords=PgKeywords(database),
     )

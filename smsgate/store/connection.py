@@ -28,6 +28,7 @@ SHARD_MOVED: Final = (
 # unique_violation, and what Citus makes of one that comes through COPY
 UNIQUE_VIOLATIONS: Final = frozenset({"23505", "XX000"})
 DEADLOCK: Final = "40P01"
+SERIALIZATION_FAILURE: Final = "40001"
 CONNECTION_LOST: Final = "08006"
 RETRY_DELAYS_S: Final = (
     0.05,
@@ -81,6 +82,13 @@ def _of_interface(exc: Exception) -> StoreError:
 def _with_state(error: StoreError, sqlstate: str) -> StoreError:
     error.sqlstate = sqlstate
     return error
+
+
+def begin_again(what: str) -> StoreUnavailable:
+    """Return what makes whoever began the transaction begin it again, as PostgreSQL says it (40001)."""
+    crossed = StoreUnavailable(what)
+    crossed.sqlstate = SERIALIZATION_FAILURE
+    return crossed
 
 
 async def retry_transaction(

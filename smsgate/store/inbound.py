@@ -41,6 +41,7 @@ from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
 from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
+from smsgate.store.join_keywords import add_subscribers, put_questions, read_keywords
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
@@ -206,6 +207,7 @@ class StoredGroup:
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
         await read_writers(self._connection, self._hashes, context, of_anybody)
+        await read_keywords(self._connection, self._hashes, context, of_anybody)
         named = await self._named(sorted(subscribers), order_numbers)
         mine: dict[int, list[int]] = defaultdict(list)
         for row in people if mentioning else ():
@@ -352,8 +354,10 @@ class StoredGroup:
     async def _write_about_orders(self, writes: InboundWrites) -> None:
         """Write what a stamp of an order may hold, and what is decided with it."""
         connection = self._connection
+        await add_subscribers(connection, self._hashes, writes.subscribers)
         await insert_replies(connection, writes)
         await write_consents(connection, writes)
+        await put_questions(connection, writes.questions_asked)
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)

@@ -134,6 +134,24 @@ SELECT t.sender, m.merchant_id, m.slug, m.name, m.language, m.contact, m.timezon
  CROSS JOIN merchant m
  ORDER BY t.sender, m.merchant_id
 
+-- name: keywords
+-- scope: report
+SELECT k.sender, k.word, k.wording_version, k.double_opt_in, m.merchant_id, m.slug, m.name, m.language, m.contact, m.timezone
+  FROM unnest($1::text[], $2::text[]) AS t (sender, word)
+  JOIN join_keyword k ON k.sender = t.sender AND k.word = t.word
+  JOIN merchant m ON m.merchant_id = k.merchant_id AND m.state = 'active'
+
+-- name: add_subscribers
+-- scope: merchant
+-- Nothing where somebody else was first: the group begins again, and knows the person.
+INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, created_at, updated_at, place)
+SELECT t.merchant_id, t.subscriber_id, t.msisdn, t.language, t.country, t.at, t.at, t.place
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+    AS t (merchant_id, subscriber_id, msisdn, language, country, at, place)
+ ORDER BY t.merchant_id, t.msisdn
+    ON CONFLICT (merchant_id, msisdn) DO NOTHING
+RETURNING subscriber_id
+
 -- name: lock_offers
 -- scope: merchant
 -- No key of it changes: a campaign of the offer may begin meanwhile, which takes minutes if it is for millions.

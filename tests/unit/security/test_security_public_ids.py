@@ -32,7 +32,7 @@ def test_the_known_form_of_one_id_never_changes() -> None:
 
 def test_prefixes_are_three_letters_and_each_once() -> None:
     assert {kind.value for kind in Kind} == set(
-        re.findall("...", "merkeysubconimpofrcmpmsginbordevtwhedlvtrgprlpristmcaresmdatdocpstrec")
+        re.findall("...", "merkeysubconimpofrcmpmsginbordevtwhedlvtrgprlpristmcaresmdatdocpstreckwd")
     )
 
 

@@ -1,0 +1,91 @@
+"""A merchant's keywords: made, listed, taken away. What an MO does with one is `flows.inbound_joining`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from smsgate.campaigns.consent_commands import join_word, pause_days, wants_less
+from smsgate.campaigns.order_commands import may_command
+from smsgate.campaigns.replies import Label
+from smsgate.clock import Clock
+from smsgate.errors import Invalid
+from smsgate.flows.commerce_records import Page, PageAsk
+from smsgate.flows.heard import reading_of
+from smsgate.flows.offers import Offers
+from smsgate.flows.ports import Ids
+
+WORD_CHARACTERS_MAX: Final = 20  # what people type from a poster
+
+
+class KeywordRow(NamedTuple):
+    keyword_id: int
+    sender: str
+    word: str  # as words are compared: without case, accents and signs
+    wording_version: str
+    double_opt_in: bool
+    created_at: datetime
+
+
+class KeywordStore(Protocol):
+    async def add(self, merchant_id: int, row: KeywordRow) -> None:
+        """
+        Store a keyword.
+
+        Raises:
+            Conflict: code `keyword_taken`; each word of a number is one merchant's.
+        """
+        ...
+
+    async def page(self, merchant_id: int, ask: PageAsk) -> Page[KeywordRow]: ...
+
+    async def delete(self, merchant_id: int, keyword_id: int) -> None:
+        """
+        Take a keyword away; who opted in by it stays.
+
+        Raises:
+            NotFound: no such keyword of this merchant.
+        """
+        ...
+
+
+class Keywords:
+    def __init__(self, store: KeywordStore, offers: Offers, ids: Ids, clock: Clock) -> None:
+        self._store = store
+        self._offers = offers
+        self._ids = ids
+        self._clock = clock
+
+    async def create(
+        self, merchant_id: int, sender: str, word: str, wording_version: str, *, double_opt_in: bool
+    ) -> KeywordRow:
+        """
+        Store a keyword of one of the merchant's numbers.
+
+        Raises:
+            Invalid: code `sender_unknown`, `sender_not_reply_capable`, or `keyword_reserved`: the text means
+                something already, or is no single word.
+            Conflict: code `keyword_taken`.
+        """
+        await self._offers.check_asking(merchant_id, sender, "/sender")
+        compared = join_word(word)
+        alone, behind = reading_of(word).label, reading_of(f"JOIN {word}").label
+        commands = pause_days(word) is not None or wants_less(word) or may_command(word)
+        free = alone is Label.UNCLEAR and behind in {Label.START, Label.UNCLEAR}
+        if not compared or not free or commands:
+            raise Invalid(
+                "this text means something already, or is not one word",
+                code="keyword_reserved",
+                pointer="/word",
+            )
+        row = KeywordRow(
+            self._ids.next(), sender, compared, wording_version, double_opt_in, self._clock.now()
+        )
+        await self._store.add(merchant_id, row)
+        return row
+
+    async def page(self, merchant_id: int, ask: PageAsk) -> Page[KeywordRow]:
+        return await self._store.page(merchant_id, ask)
+
+    async def delete(self, merchant_id: int, keyword_id: int) -> None:
+        await self._store.delete(merchant_id, keyword_id)

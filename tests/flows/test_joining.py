@@ -1,0 +1,102 @@
+"""Who is not known opts in by a merchant's keyword, and the MO is the proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from smsgate.store.pool import Database
+from tests.flows.inbound_world import an_open_offer, events, outcomes, say
+from tests.flows.test_consent_by_sms import HASHES
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world
+
+STRANGER = 50
+
+
+async def a_keyword(world: World, word: str = "jazz", *, double_opt_in: bool = True) -> None:
+    await world.execute(
+        "INSERT INTO join_keyword VALUES ($1, $2, $3, $4, 'poster-3', $5, now())",
+        SENDER, word, MERCHANT, 5, double_opt_in,
+    )  # fmt: skip
+
+
+async def person(world: World, number: int = STRANGER) -> Any:
+    rows = await world.rows("SELECT * FROM subscriber WHERE msisdn = $1", FIRST_MSISDN + number)
+    return rows[0] if rows else None
+
+
+async def proof(world: World) -> list[tuple[Any, ...]]:
+    rows = await world.rows(
+        "SELECT c.event, c.state_after, c.wording_version, c.source, c.evidence::text AS evidence, i.text "
+        "FROM consent_event c JOIN inbound_message i USING (inbound_id) WHERE c.msisdn = $1 "
+        "ORDER BY c.consent_id",
+        FIRST_MSISDN + STRANGER,
+    )
+    return [(*tuple(row)[:4], orjson.loads(row["evidence"]), row["text"]) for row in rows]
+
+
+async def test_a_stranger_who_texts_a_keyword_is_asked_and_a_yes_agrees(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        (told,) = await say(world, STRANGER, "JOIN Jazz svp")
+        assert told.startswith("Boxman: voulez-vous recevoir nos offres par SMS?")
+        found = await person(world)
+        assert (found["offers_state"], found["language"], found["country"]) == ("pending", "fr", "FR")
+        assert await events(world, "consent.revoked") == await events(world, "consent.granted") == []
+        await say(world, STRANGER, "join jazz!!", answers=1)  # it says JOIN to the question: that agrees
+        assert (await person(world))["offers_state"] == "subscribed"
+        assert len(await events(world, "consent.granted")) == 1
+        by_word = {"who": "phone", "keyword": "jazz"}
+        assert await proof(world) == [
+            ("opt_in_double", "pending", "poster-3", "sms", by_word, "JOIN Jazz svp"),
+            ("yes", "subscribed", "poster-3", "sms", {"who": "phone"}, "join jazz!!"),
+        ]
+        assert await outcomes(world) == {"joining": 1, "agreed": 1}
+
+
+async def test_the_word_alone_is_enough_and_a_no_ends_it(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await say(world, STRANGER, "JAZZ")
+        await say(world, STRANGER, "NON", answers=0)
+        assert (await person(world))["offers_state"] == "none"
+        await say(world, STRANGER, "OUI")  # no question waits: it agrees to nothing
+        assert (await person(world))["offers_state"] == "none"
+
+
+async def test_where_no_question_is_wanted_the_keyword_is_the_consent(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world, double_opt_in=False)
+        (told,) = await say(world, STRANGER, "Jazz")
+        assert told.startswith("Boxman: vous recevrez nos offres par SMS")
+        assert [each[:3] for each in await proof(world)] == [("start", "subscribed", "poster-3")]
+        await say(world, STRANGER, "STOP")
+        (told,) = await say(world, STRANGER, "JOIN JAZZ")
+        assert (await person(world))["offers_state"] == "subscribed"
+
+
+async def test_another_word_another_number_and_an_open_offer_make_no_keyword(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await a_keyword(world)
+        await say(world, STRANGER, "JOIN ROCK")
+        await say(world, STRANGER, "ROCK", answers=0)
+        assert await person(world) is None
+        (told,) = await say(world, 1, "JAZZ")  # it may be about the offer
+        assert told.startswith("Boxman: rien n'est encore commandé")
+        await world.execute("UPDATE join_keyword SET sender = '36999'")
+        await say(world, STRANGER, "JAZZ", answers=0)
+        assert await person(world) is None
+
+
+async def test_a_number_that_was_erased_or_blocked_is_not_added_by_a_keyword(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await world.execute(
+            "INSERT INTO suppression (hash, reason, created_at) VALUES ($1, 'erased', now())",
+            HASHES.of(MERCHANT, FIRST_MSISDN + STRANGER),
+        )
+        (told,) = await say(world, STRANGER, "JOIN JAZZ")
+        assert told.startswith("Boxman: pas d'inscription possible")
+        assert await person(world) is None
+        assert await outcomes(world) == {"start_refused": 1}
