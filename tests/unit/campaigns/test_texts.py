@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import smsgate
 from smsgate.campaigns.order_commands import OrderCommand, order_wish
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.campaigns.tables import table
@@ -103,6 +105,12 @@ def test_amounts_and_numbers_are_never_cut(kind: str, language: str) -> None:
     template = re.sub(r"\[[^\]]*\]", "", table("texts.toml")[language][kind])
     for name in ("total", "order", "quantity", "maximum"):
         assert f"{{{name}}}" not in template or str(fields[name]) in text
+
+
+def test_every_text_is_one_that_something_sends() -> None:
+    """By its name in the code: a text that nobody sends is a promise that nobody keeps."""
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(smsgate.__file__).parent.rglob("*.py"))
+    assert [kind for kind in kinds() if f'"{kind}"' not in code] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
