@@ -108,6 +108,12 @@ def test_a_premium_month_is_seen_before_it_is_paid_out(
     )
     refused = shell.run("billing", "payout", "shop-9", "2026-10", str(given))
     assert (refused.code, "has no billing profile" in refused.err) == (1, True)
+
+    async def spoil(database: Database) -> None:  # its check digits are not those of its SIREN
+        async with database.control() as connection:
+            await connection.execute("UPDATE billing_profile SET vat_number = 'FR59552100554'")
+
+    on_database(shell, spoil)
     unknown = shell.run("billing", "payout", "shop-8", "2026-10", str(given))
     assert (unknown.code, "no valid VAT number" in unknown.err) == (1, True)
 
