@@ -14,28 +14,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import uvloop
 
+from benchmarks.running import show_as_daemon
 from benchmarks.watching import ask
 from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database
 from smsgate.bench.meter import percentile
 from smsgate.bench.scene import CAMPAIGN, MERCHANT, begin, prepare
 from smsgate.config import NodeSettings
-from smsgate.daemon.collector import calm_collector
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
 from smsgate.daemon.services import Services, add_operator_key
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
-from smsgate.telemetry.logs import configure_logs
 
 READS_PER_S: Final = 20
 QUIET_S: Final = 3.0  # of reads before the campaign begins
@@ -88,7 +85,8 @@ async def reader() -> None:
     print("ready", flush=True)
     while line := await lines.readline():
         until = asyncio.Event()
-        reading = asyncio.create_task(read(*json.loads(line), until))
+        base, key, paths = json.loads(line)
+        reading = asyncio.create_task(read(base, key, paths, until))
         await lines.readline()
         until.set()
         print(json.dumps(await reading), flush=True)
@@ -214,14 +212,10 @@ def main() -> None:
     parser.add_argument("--rate", type=int, help="messages a second; left out: as fast as it goes")
     parser.add_argument("--reader", action="store_true", help="be the process that reads")
     given = parser.parse_args()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logs(form="json", stream=nowhere)
-        calm_collector()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            if given.reader:
-                runner.run(reader())
-            else:
-                print(json.dumps(runner.run(run(given.messages, given.rate)), indent=2))
+    if given.reader:
+        uvloop.run(reader())
+    else:
+        show_as_daemon(run(given.messages, given.rate))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,16 @@ All of them wait paused, begin at once, and are over when the last is finished a
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
-import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-import uvloop
-
+from benchmarks.running import show
 from benchmarks.watching import ask
 from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database, until
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
 from smsgate.bench.scene import MERCHANT, SENDER, TEXT, prepare
-from smsgate.cli.sessions import silence_logs
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
 from smsgate.flows.audience import Audience
@@ -115,9 +111,7 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=10_000)
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the gateway")
     given = parser.parse_args()
-    silence_logs()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(given.campaigns, given.profile)), indent=2))
+    show(run(given.campaigns, given.profile))
 
 
 if __name__ == "__main__":

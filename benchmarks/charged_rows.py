@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
+from benchmarks.billed_months import write_merchants
 from smsgate.ids import first_id_at
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
@@ -21,13 +22,12 @@ PRICES: Final = """
 INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'sell', 'sell', 'EUR'), (2, 'cost',
 'cost', 'EUR'); INSERT INTO price_version (price_list_id, version, effective_from, source_sha256) VALUES
     (1, 1, '2026-01-01Z', ''), (2, 1, '2026-01-01Z', '');
-INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
-SELECT 100 * l + n, l, 1, 'mt', (20800 + n)::text, CASE l WHEN 1 THEN 45000 ELSE 30000 END + 100 * n
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis)
+SELECT 100 * l + n, l, 1, 'mt', (20800 + n)::text, CASE l WHEN 1 THEN 45000 ELSE 30000 END + 100 * n,
+    CASE WHEN $delivered AND n % 2 = 1 THEN 'delivered' ELSE 'submit' END
 FROM generate_series(1, 2) AS l, generate_series(0, $networks - 1) AS n;
-INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, price_list_id)
-SELECT m, 'Shop ' || m, 'shop-' || m, 'FR', 'fr', 'Europe/Paris', 'EUR', 1 FROM generate_series(1,
-$merchants) AS m;
 """
+DELIVERED: Final = "SELECT coalesce(array_agg(item_id), '{}') FROM price_item WHERE basis = 'delivered'"
 # Each merchant's campaign is a run of neighbours, as campaigns are; one message of nine has two segments.
 SENT: Final = """
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
@@ -58,7 +58,8 @@ WITH charge AS (
         SELECT merchant_id, sell_item_id, cost_item_id, to_timestamp(floor(ms / 900000) * 900) AS accepted_at,
             count(*) AS messages, sum(segments) AS segments, sum(sell_micros) AS sell, sum(cost_micros) AS
             cost, min(sent_at) AS at
-        FROM (SELECT *, ((message_id >> 22) + 1735689600000)::numeric AS ms FROM sent) s
+        FROM (SELECT *, ((message_id >> 22) + 1735689600000)::numeric AS ms FROM sent
+              WHERE sell_item_id <> ALL ($2::bigint[]) OR message_id % 20 <> 0) s
         GROUP BY merchant_id, sell_item_id, cost_item_id, floor(ms / 900000), floor(ms / (1000 * $1::int))
     ) g
 )
@@ -73,11 +74,17 @@ FROM charge
 CROSS JOIN (VALUES (1, 'unbilled', 1), (2, 'revenue', -1), (3, 'cost', 1), (4, 'carrier_accrual', -1)) AS l
 (line, account, sign)
 """
+# Of campaigns, whose messages `write_day` makes one a merchant.
+COUNTERS: Final = """
+INSERT INTO campaign_counter
+SELECT merchant_id, 5000 + merchant_id, 'accepted', count(*) FROM sent GROUP BY merchant_id
+"""
 # Every merchant has a cap, and each thousand of its messages were one lease; no two ids are neighbours.
 LEASES: Final = """
 INSERT INTO budget_charge (merchant_id, lease_id, month, prepaid, message_ids, spent_micros, day)
 SELECT merchant_id, lease, '2026-10-01', false, range_agg(int8range(message_id, message_id, '[]')),
-    sum(sell_micros), '2026-10-14'
+    coalesce(sum(sell_micros) FILTER (WHERE sell_item_id <> ALL ($1::bigint[]) OR message_id % 20 <> 0), 0),
+    '2026-10-14'
 FROM (
     SELECT *, 1 + (row_number() OVER (PARTITION BY merchant_id ORDER BY message_id)) / 1000 AS lease FROM sent
 ) s
@@ -104,16 +111,20 @@ async def write_day(
     merchants: int = MERCHANTS,
     messages: bool = False,
     budgets: bool = False,
+    delivered: bool = False,
 ) -> None:
     """
     Write `rows` accepted messages of one day with their ledger.
 
     `messages`: what exports join, too. `budgets`: every merchant has one, and every message a lease.
+    `delivered`: every other network charges on delivery, one of twenty messages is not delivered.
     """
     async with database.control() as connection:
         await make_ahead(connection, DAY, 1)
-        text = PRICES.replace("$networks", str(NETWORKS)).replace("$merchants", str(merchants))
+        text = PRICES.replace("$networks", str(NETWORKS)).replace("$delivered", str(delivered))
         await connection.execute(text)
+        await write_merchants(connection, merchants)
+        on_delivery = await connection.fetchval(DELIVERED)
         first_id = first_id_at(int(datetime.combine(DAY, time(), UTC).timestamp()) * 1000)
         for start in range(0, rows, SLICE):
             end = min(start + SLICE, rows)
@@ -126,12 +137,10 @@ async def write_day(
             for start in range(first_id, first_id + (DAY_MS << 22), step):
                 await connection.execute(MESSAGES, start, start + step)
                 await connection.execute(RECEIPTS, start, start + step)
-        await connection.execute(LEDGER, LEDGER_SPAN_S)
-        await connection.execute(
-            "INSERT INTO campaign_counter SELECT merchant_id, campaign_id, 'accepted', sum(messages) "
-            "FROM ledger_entry "
-            "WHERE account = 'revenue' GROUP BY 1, 2"
-        )
-        for sql in (LEASES, SPENT, BUDGETS) if budgets else ():
-            await connection.execute(sql)
+        await connection.execute(LEDGER, LEDGER_SPAN_S, on_delivery)
+        await connection.execute(COUNTERS)
+        if budgets:
+            await connection.execute(LEASES, on_delivery)
+            await connection.execute(SPENT)
+            await connection.execute(BUDGETS)
         await connection.execute("VACUUM (ANALYZE) sent, message, receipt, ledger_entry, budget_charge")

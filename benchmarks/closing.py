@@ -11,24 +11,16 @@ lines, numbers, documents, postings. CPU of this process and of all processes of
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-import uvloop
-
+from benchmarks.billed_months import close_months, write_merchants
+from benchmarks.running import show
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, rss_max_mb
-from smsgate.billing.invoices import Party
-from smsgate.billing.issuing import Seller
-from smsgate.cli.sessions import silence_logs
-from smsgate.clock import ManualClock
-from smsgate.flows.closing import Closing
-from smsgate.ids import IdMaker, first_id_at
+from smsgate.ids import first_id_at
 from smsgate.store.bench_books import wal_octets
-from smsgate.store.closing import PgClosing
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 
@@ -36,10 +28,6 @@ DAYS: Final = 30
 ITEMS: Final = 4
 FIRST_DAY: Final = datetime(2026, 11, 1, 8, tzinfo=UTC)
 CLOSE_AT: Final = datetime(2026, 12, 5, tzinfo=UTC)
-SELLER: Final = Seller(
-    Party("Passerelle SAS", "1 rue de la Paix", "75002", "Paris", "FR", "732829320"),
-    vat_rates=((date(2014, 1, 1), 20_000_000),),
-)
 
 _TERMS: Final = """
 INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'sell', 'sell', 'EUR');
@@ -47,20 +35,6 @@ INSERT INTO price_version (price_list_id, version, effective_from, source_sha256
 VALUES (1, 1, '2025-01-01', '');
 INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros)
 SELECT 11 + n, 1, 1, 'mt', (20801 + n)::text, 45000 + n FROM generate_series(0, 3) AS s (n);
-"""
-_MERCHANTS: Final = """
-INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, price_list_id)
-SELECT n, 'Shop ' || n, 'shop-' || n, 'FR', 'fr', 'Europe/Paris', 'EUR', 1
-FROM generate_series(1, $1::int) AS s (n)
-"""
-_PROFILES: Final = """
-INSERT INTO billing_profile (merchant_id, legal_name, street, postcode, city, country, legal_id, business,
-                             payment_days)
-SELECT merchant_id, name, '2 rue des Disques', '69001', 'Lyon', 'FR', '552100554', true, 30 FROM merchant
-"""
-_VAT: Final = """
-INSERT INTO billing_vat (merchant_id, valid_from, category, reason)
-SELECT merchant_id, '2020-01-01', 'S', '' FROM merchant
 """
 # $1 first id of the day, $2 messages of a merchant, day and item, $3 the instant
 _SENT: Final = """
@@ -85,9 +59,7 @@ async def write_month(database: Database, merchants: int, messages: int) -> int:
     each = max(1, round(messages / (merchants * DAYS * ITEMS)))
     async with database.control() as connection:
         await connection.execute(_TERMS)
-        await connection.execute(_MERCHANTS, merchants)
-        await connection.execute(_PROFILES)
-        await connection.execute(_VAT)
+        await write_merchants(connection, merchants)
         for day in range(DAYS):
             at = FIRST_DAY + timedelta(days=day)
             await make_ahead(connection, at, 0)
@@ -101,15 +73,12 @@ async def write_month(database: Database, merchants: int, messages: int) -> int:
 async def run(merchants: int, messages: int) -> dict[str, Any]:
     async with throw_away_database() as server, await Database.open(server) as database:
         written = await write_month(database, merchants, messages)
-        clock = ManualClock(CLOSE_AT)
-        ids = IdMaker(1, lambda: int(clock.now().timestamp() * 1000))
-        closing = Closing(PgClosing(database, str), SELLER, clock, ids.next)
         meter = Meter(server.data_dir, partial(wal_octets, database))
         before = await meter.read()
-        closed = await closing.close_due()
+        closed = await close_months(database, CLOSE_AT)
         after = await meter.read()
         net = sum(row.net_minor for row in closed.documents)
-        assert len(closed.documents) == merchants, closed.waiting
+        assert len(closed.documents) == merchants
         async with database.control() as connection:
             left = await connection.fetchval(
                 "SELECT sum(amount_micros) FROM ledger_entry WHERE account = 'unbilled'"
@@ -133,9 +102,7 @@ def main() -> None:
     parser.add_argument("--merchants", type=int, default=100)
     parser.add_argument("--messages", type=int, default=1_000_000)
     options = parser.parse_args()
-    silence_logs()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(options.merchants, options.messages)), indent=2))
+    show(run(options.merchants, options.messages))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import shutil
 import tempfile
 import time
@@ -19,24 +18,20 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.charged_rows import DAY, MONTH, write_day
+from smsgate.bench.meter import rss_now_mb
 from smsgate.billing.periods import Month
 from smsgate.flows.commerce_records import MerchantProfile
-from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
+from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, RowWriter
 from smsgate.invoicing.tables import ParquetRows
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from smsgate.store.usage_records import PgUsageRecords
 
-WRITERS = {"csv": CsvRows, "parquet": ParquetRows}
-
-
-def rss_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / (1 << 20)
+WRITERS: Final[dict[str, Callable[[Path], RowWriter]]] = {"csv": CsvRows, "parquet": ParquetRows}
 
 
 class Watched:
@@ -49,7 +44,7 @@ class Watched:
 
     def write(self, rows: Any) -> None:
         self._writer.write(rows)
-        Watched.most_mb = max(Watched.most_mb, rss_mb())
+        Watched.most_mb = max(Watched.most_mb, rss_now_mb())
 
     def close(self, sums: Any) -> None:
         self._writer.close(sums)
@@ -60,7 +55,7 @@ async def run(server: EmbeddedPostgres, path: Path, rows: int, form: str) -> dic
         await write_day(database, rows, merchants=1, messages=True)
         exporting = Exporting(PgUsageRecords(database), PublicIds(bytes(32)))
         merchant = MerchantProfile(1, "Shop 1", "shop-1", "FR", "fr", "Europe/Paris", "EUR", 1, "active")
-        before_mb, cpu = rss_mb(), time.process_time()
+        before_mb, cpu = rss_now_mb(), time.process_time()
         question = ExportQuestion(merchant, Month.parse(MONTH), "EUR")
         manifest = await exporting.write(question, path, lambda at: Watched(at, form), now=datetime.now(UTC))
         cpu_s = time.process_time() - cpu

@@ -21,12 +21,11 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
-import uvloop
 
+from benchmarks.running import show
 from benchmarks.watching import ask
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
-from smsgate.cli.sessions import silence_logs
 from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
 from smsgate.daemon.services import add_operator_key
@@ -138,9 +137,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--csv", action="store_true")
     given = parser.parse_args()
-    silence_logs()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(given.rows, as_csv=given.csv)), indent=2))
+    show(run(given.rows, as_csv=given.csv))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import cProfile
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,15 +24,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import uvloop
 from pydantic import SecretStr
 
+from benchmarks.running import show_as_daemon
 from benchmarks.watching import ask
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, used_between
 from smsgate.bench.scene import COST_LIST, MERCHANT, PASSWORD, SENDER, SYSTEM_ID, msisdn_of, prepare
 from smsgate.config import HttpSettings, NodeSettings, Settings
-from smsgate.daemon.collector import calm_collector
 from smsgate.daemon.process import running
 from smsgate.daemon.services import add_operator_key
 from smsgate.links.profile import CarrierProfile
@@ -43,7 +41,6 @@ from smsgate.numbering import plain_mobile
 from smsgate.security.public_ids import Kind
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.pool import Database
-from smsgate.telemetry.logs import configure_logs
 
 TEXT: Final = (
     "Boxman: {item} 19,90€ port compris. Répondez OK = commande avec obligation de paiement. "
@@ -264,14 +261,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="that serve, on one port")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the server")
     given = parser.parse_args()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logs(form="json", stream=nowhere)
-        calm_collector()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            work = run(
-                given.processes, given.events, given.connections, given.recipients, given.items, given.profile
-            )
-            print(json.dumps(runner.run(work), indent=2))
+    show_as_daemon(
+        run(given.processes, given.events, given.connections, given.recipients, given.items, given.profile)
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.charged_rows import MONTH, write_day
-from benchmarks.exporting import in_a_directory, rss_mb
+from benchmarks.exporting import in_a_directory
+from smsgate.bench.meter import rss_now_mb
 from smsgate.billing.carrier_files import CarrierFile, FileTerms
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.periods import Month
@@ -47,7 +48,7 @@ class Watched:
         del row, ours
         self.rows += 1
         if self.rows % 1000 == 0:
-            self.most_mb = max(self.most_mb, rss_mb())
+            self.most_mb = max(self.most_mb, rss_now_mb())
 
 
 async def run(server: EmbeddedPostgres, path: Path, rows: int) -> dict[str, Any]:
@@ -68,7 +69,7 @@ async def run(server: EmbeddedPostgres, path: Path, rows: int) -> dict[str, Any]
         question = BillQuestion(
             "sim", Month.parse(MONTH), "UTC", "EUR", Tolerance(0, 0), path.name, bytes(32)
         )
-        watched, before_mb, cpu, wall = Watched(), rss_mb(), time.process_time(), time.monotonic()
+        watched, before_mb, cpu, wall = Watched(), rss_now_mb(), time.process_time(), time.monotonic()
         with path.open(newline="") as file:
             bill = CarrierFile(file, path.name, FileTerms(), "EUR")
             result = await reconciling.reconcile(question, bill, [watched])

@@ -1,0 +1,1 @@
+"""What is measured by hand: `make bench-...`; figures are in docs/performance.md."""

@@ -1,0 +1,25 @@
+"""What the benchmarks of billing write is whole enough to be closed and proved."""
+
+from __future__ import annotations
+
+from benchmarks.billed_months import close_months
+from benchmarks.charged_rows import write_day
+from benchmarks.closing import CLOSE_AT, write_month
+from benchmarks.verifying import CLOSE_AT as DAY_CLOSE_AT
+from benchmarks.verifying import WatchedVerify
+from smsgate.flows.verifying import verify
+from smsgate.store.pool import Database
+
+
+async def test_a_month_of_the_bench_is_closed(database: Database) -> None:
+    assert await write_month(database, 2, 480) == 480
+    assert len((await close_months(database, CLOSE_AT)).documents) == 2
+
+
+async def test_a_closed_and_budgeted_day_of_the_bench_is_proved(database: Database) -> None:
+    await write_day(database, 2_000, merchants=20, messages=True, budgets=True, delivered=True)
+    assert len((await close_months(database, DAY_CLOSE_AT)).documents) == 20
+    watched = WatchedVerify(database)
+    proof = await verify(watched)
+    assert (proof.broken, proof.rows) == ((), 2_000)
+    assert "verify.messages" in watched.taken_s
