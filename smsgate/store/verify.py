@@ -49,13 +49,14 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
     await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
     kept = await horizon(connection)
-    found = await _plain(connection, kept)
+    delivered = await connection.fetchval(_SQL["delivered_items"])
+    found = await _plain(connection, kept, delivered)
     for proofs in (_DOCUMENTS, _PAYOUTS):
         found += await _by_currency(connection, proofs)
     found += [Finding(*row) for row in await connection.fetch(_SEALS["proofs"])]
-    messages, rows = await _messages(connection, kept)
+    messages, rows = await _messages(connection, kept, delivered)
     budgets = await _by_currency(connection, _BUDGETS)
-    return [*found, *budgets, *await _spent(connection, kept[0]), *messages], rows
+    return [*found, *budgets, *await _spent(connection, kept[0], delivered), *messages], rows
 
 
 async def listed_of(connection: Connection) -> Sequence[Finding]:
@@ -65,9 +66,8 @@ async def listed_of(connection: Connection) -> Sequence[Finding]:
     return [Finding(*row) for row in await connection.fetch(_CONTRADICTIONS["every"], _FINALS, names)]
 
 
-async def _plain(connection: Connection, kept: Kept) -> list[Finding]:
+async def _plain(connection: Connection, kept: Kept, delivered: Sequence[int]) -> list[Finding]:
     first_id, kept_from = kept
-    delivered = await connection.fetchval(_SQL["delivered_items"])
     found: list[Finding] = []
     for name in ("unbalanced", "entry_pairs", "replies", "reply_prices", "entry_prices", "prices"):
         found += [Finding(*row) for row in await connection.fetch(_SQL[name])]
@@ -89,21 +89,18 @@ async def _by_currency(connection: Connection, proofs: Mapping[str, str]) -> lis
     return found
 
 
-async def _spent(connection: Connection, first_id: int) -> list[Finding]:
+async def _spent(connection: Connection, first_id: int, delivered: Sequence[int]) -> list[Finding]:
     found: list[Finding] = []
-    for sql in _SPENT.values():
-        arguments = (first_id, _FINALS) if "$2" in sql else (first_id,) if "$1" in sql else ()
+    for name, sql in _SPENT.items():
+        arguments = {"charges": (first_id, _FINALS, delivered), "overdrawn": (first_id,)}.get(name, ())
         found += [Finding(*row) for row in await connection.fetch(sql, *arguments)]
     return found
 
 
-async def _messages(connection: Connection, kept: Kept) -> tuple[list[Finding], int]:
-    rows = await connection.fetch(
-        _SQL["messages"],
-        *kept,
-        await connection.fetchval(_SQL["delivered_items"]),
-        _FINALS,
-    )
+async def _messages(
+    connection: Connection, kept: Kept, delivered: Sequence[int]
+) -> tuple[list[Finding], int]:
+    rows = await connection.fetch(_SQL["messages"], *kept, delivered, _FINALS)
     found = [Finding(*row) for row in rows]
     return [row for row in found if row.invariant != ROWS], sum(
         row.wrong for row in found if row.invariant == ROWS

@@ -27,15 +27,18 @@ WITH outcome AS MATERIALIZED (
     WHERE message_id >= $1
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 ), delivered AS MATERIALIZED (
-    SELECT s.merchant_id, s.carrier_id, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments,
-        ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter, count(*) AS messages
-    FROM sent s
-    WHERE s.message_id >= $1 AND s.status = 0
-        AND (s.sell_item_id = ANY ($3::bigint[]) OR s.cost_item_id = ANY ($3::bigint[]))
-        AND (SELECT r.state FROM receipt r
-             WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
-                 AND r.state = ANY ($4::smallint[])
-             ORDER BY r.received_at, r.state LIMIT 1) = 2
+    -- One join instead of a look-up a message: the first final receipt is DELIVRD (2, the least of them) when none came before it.
+    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments,
+        ((message_id >> 22) + 1735689600000) / 900000 AS quarter, count(*) AS messages
+    FROM (
+        SELECT s.merchant_id, s.message_id, s.carrier_id, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments
+        FROM sent s
+        JOIN receipt r ON r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+        WHERE cardinality($3::bigint[]) > 0 AND s.message_id >= $1 AND r.message_id >= $1 AND s.status = 0
+            AND (s.sell_item_id = ANY ($3::bigint[]) OR s.cost_item_id = ANY ($3::bigint[])) AND r.state = ANY ($4::smallint[])
+        GROUP BY s.merchant_id, s.message_id, s.segment
+        HAVING min(r.received_at) FILTER (WHERE r.state = 2) = min(r.received_at)
+    ) s
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), reversed AS MATERIALIZED (
     SELECT s.merchant_id, s.carrier_id, s.sell_item_id, ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter,
