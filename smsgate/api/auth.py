@@ -19,7 +19,8 @@ import structlog
 from aiohttp import web
 
 from smsgate.api.buckets import Buckets, Drawn
-from smsgate.api.context import ApiContext, ApiSettings
+from smsgate.api.context import ApiContext
+from smsgate.api.limits import ApiSettings
 from smsgate.api.problems import Refusal
 from smsgate.clock import Clock
 from smsgate.errors import KeyInvalid

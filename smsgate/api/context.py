@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from smsgate.api.limits import ApiSettings
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_api, ports_imports
@@ -22,29 +22,6 @@ from smsgate.flows.ports_esmes import EsmeSessions
 from smsgate.flows.ports_privacy import PrivacyStore
 from smsgate.flows.simulated_phones import SimulatedPhones
 from smsgate.security.public_ids import PublicIds
-
-MIB: Final = 1_048_576
-GIB: Final = 1_073_741_824
-
-
-@dataclass(frozen=True, slots=True)
-class ApiSettings:
-    """Limits of the HTTP side; units last."""
-
-    requests_per_s: int = 100  # per API key; a burst of one second's worth is taken at once
-    wrong_keys_per_s: int = 20  # per source address; more than a human's typing, less than a guess is worth
-    header_timeout_s: float = 10.0  # from the first octet of a request to the end of its header
-    idle_timeout_s: float = 30.0  # a connection without a request
-    body_timeout_s: float = 20.0  # plus one second for every 64 KiB that came
-    handler_timeout_s: float = 30.0  # JSON requests; a stuck statement must not hold its connection for ever
-    import_octets_max: int = 4 * GIB
-    connections_max: int = 5_000
-    connections_per_source_max: int = 200
-    key_cache_s: float = 30.0
-    key_cache_max: int = 10_000
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    metrics_public: bool = False  # False: /metrics answers this machine only
-    documentation: str = "/v1/openapi.json"
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ from typing import Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from smsgate.api.context import CONTEXT, ApiSettings
+from smsgate.api.context import CONTEXT
+from smsgate.api.limits import ApiSettings
 
 BACKLOG: Final = 1_024  # connections that the kernel holds while the loop is busy
 LINGERING_S: Final = 3.0  # a refused body is read on, so that its sender sees the answer and not a reset

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from smsgate.cli.billing_tables import document_json, show_documents
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show, show_json
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services, with_settings
+from smsgate.cli.sessions import merchant_of, with_services, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.invoicing import prepaying_of
 from smsgate.daemon.services import Services

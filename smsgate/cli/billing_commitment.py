@@ -8,10 +8,11 @@ import typer
 
 from smsgate.billing.commitments import Commitment
 from smsgate.billing.periods import Month
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.cli.sessions import merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.flows.commitments import (
     CommitmentPlan,

@@ -8,11 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.billing.ereporting import Report
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.files import write_whole
 from smsgate.cli.output import show
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.services import Services
 from smsgate.flows.ereporting import EReporting

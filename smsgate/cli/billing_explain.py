@@ -7,10 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.api.routes_explanations import as_operator_explanation, sentences
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit
 from smsgate.cli.output import JsonOption, show, show_json
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.services import Services

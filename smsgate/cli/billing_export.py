@@ -16,11 +16,12 @@ import typer
 from smsgate.api.routes_usage import as_statement
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.files import FILE_MODE, write_whole
 from smsgate.cli.output import JsonOption, say, show_json
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.cli.sessions import merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.flows.document_exports import DocumentExports, DocumentFile
 from smsgate.flows.documents import Documents

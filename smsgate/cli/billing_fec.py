@@ -7,11 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.files import write_whole
 from smsgate.cli.output import JsonOption, say, show_json
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.services import Services
 from smsgate.flows.fec import Fec, FecFile, span_of

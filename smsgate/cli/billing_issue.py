@@ -13,11 +13,12 @@ import typer
 from smsgate.billing.numbering import NUMBER_DIGITS
 from smsgate.billing.periods import Month
 from smsgate.cli.billing_tables import show_documents
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, as_usage
 from smsgate.cli.files import write_whole
 from smsgate.cli.output import JsonOption, say, show, show_table
-from smsgate.cli.sessions import ConfigOption, all_rows, merchant_of, with_settings
+from smsgate.cli.sessions import all_rows, merchant_of, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.invoicing import document_files_of, invoicing_of
 from smsgate.daemon.services import Services

@@ -8,10 +8,11 @@ import typer
 
 from smsgate.api.routes_margins import as_margins
 from smsgate.billing.periods import Month
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.services import Services

@@ -12,11 +12,12 @@ import typer
 
 from smsgate.billing.payouts import PremiumUse
 from smsgate.billing.periods import Month
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.invoicing import invoicing_of
 from smsgate.daemon.services import Services

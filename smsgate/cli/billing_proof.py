@@ -10,11 +10,12 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.billing.document_proofs import Held, check_proof
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show, show_json
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.billing_reports import document_proofs_of
 from smsgate.daemon.services import Services

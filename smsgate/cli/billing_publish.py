@@ -15,11 +15,12 @@ from smsgate.billing.networks import default_table
 from smsgate.billing.price_changes import BelowCost, ChangeKind, PriceChange
 from smsgate.billing.rate_sheets import SheetTerms, read_rate_sheet
 from smsgate.billing.sheet_cells import Dates
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage, instant_of
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_services
+from smsgate.cli.sessions import with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import Conflict
 from smsgate.flows.ports_api import PriceVersionRow

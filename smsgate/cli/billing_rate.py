@@ -11,10 +11,11 @@ from smsgate.billing.networks import default_table
 from smsgate.billing.prices import Direction, PriceBook
 from smsgate.billing.rate_steps import Charge, RatedMessage, RateQuestion, rate_message
 from smsgate.billing.segments import segments_of
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage, instant_of
 from smsgate.cli.output import JsonOption, show, show_json
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.daemon.services import Services
 from smsgate.flows.pricing import Pricing

@@ -12,11 +12,12 @@ import typer
 from smsgate.api.routes_reconciliations import as_reconciliation
 from smsgate.billing.periods import Month
 from smsgate.billing.reconciliation import Verdict
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.files import FILE_MODE, unreadable
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.config.carrier_files import CarrierFileSettings
 from smsgate.daemon.billing_reports import packer_of, reports_of

@@ -10,14 +10,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from smsgate.billing.cases import simulate as answer
-from smsgate.cli.billing_reprice import reprice
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
 from smsgate.cli.files import unreadable
 from smsgate.cli.json_lines import STDIN
 from smsgate.cli.output import JsonOption
-from smsgate.cli.sessions import ConfigOption, run_to_end
-from smsgate.demo.throwaway import answers_through_database
 from smsgate.errors import Invalid
 
 CASE_OCTETS_MAX: Final = 64 * 1_048_576  # a hundred thousand messages with their receipts take a third of it
@@ -69,6 +67,8 @@ def simulate(
     if (price_list is None) is not (month is None):
         raise UsageRefused("--price-list: it takes --month, and --month takes it.")
     if price_list is not None and month is not None:
+        from smsgate.cli.billing_reprice import reprice  # noqa: PLC0415  # a second, and no case needs it
+
         reprice(price_list, version, month, merchant, config, as_json)
     elif case is not None:
         _answer_cases(case, through_database=through_database)
@@ -81,6 +81,9 @@ def _answer_cases(source: str, *, through_database: bool) -> None:
     cases: list[object] = listed if isinstance(listed, list) else [found]
     places = [f"case {number}: " if many else "" for number in range(1, len(cases) + 1)]
     if through_database:
+        from smsgate.cli.sessions import run_to_end  # noqa: PLC0415  # as above
+        from smsgate.demo.throwaway import answers_through_database  # noqa: PLC0415
+
         answers = run_to_end(answers_through_database(cases, places))
     else:
         answers = [_answer(each, place) for each, place in zip(cases, places, strict=True)]

@@ -9,10 +9,11 @@ import typer
 from smsgate.api.routes_usage import Statement, as_statement
 from smsgate.billing.periods import Month
 from smsgate.cli import billing_export
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.output import JsonOption, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_services
+from smsgate.cli.sessions import with_services
 from smsgate.money import check_currency
 
 HELP: Final = "Show a month's statement."

@@ -8,11 +8,12 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, as_usage
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.cli.sessions import merchant_of, with_services
 from smsgate.daemon.invoicing import document_files_of
 from smsgate.daemon.services import Services
 from smsgate.flows.commerce_records import MerchantProfile

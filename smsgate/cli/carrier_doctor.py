@@ -7,10 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json
-from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.cli.sessions import run_to_end
 from smsgate.clock import SystemClock
 from smsgate.config import load_settings
 from smsgate.errors import Invalid, NotFound

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.cli import carrier_doctor
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.cli.sessions import run_to_end
 from smsgate.config import load_settings
 from smsgate.daemon.control import ask_action, ask_carriers, ask_trace
 

@@ -11,11 +11,12 @@ import typer
 
 from smsgate.cli.bind_probe import probe_bind, probe_connection
 from smsgate.cli.check_prices import check_commerce
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit
 from smsgate.cli.findings import Findings
 from smsgate.cli.output import JsonOption, say
-from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.cli.sessions import run_to_end
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings, load_configuration
 from smsgate.errors import (

@@ -7,16 +7,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import (
-    ConfigOption,
-    merchant_of,
-    silence_logs,
-    with_services,
-    with_settings,
-)
+from smsgate.cli.sessions import merchant_of, silence_logs, with_services, with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.daemon.control import ask_esmes
 from smsgate.daemon.esmes import esme_accounts

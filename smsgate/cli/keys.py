@@ -7,10 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.api.routes_operator import KEYS_PER_NAME_MAX
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, all_merchants, all_rows, merchant_of, with_services
+from smsgate.cli.sessions import all_merchants, all_rows, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
 from smsgate.flows.ports_api import OPERATOR, KeyDraft, Principal

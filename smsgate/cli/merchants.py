@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from smsgate.api.routes_operator import CreateMerchant
 from smsgate.campaigns.shares import WEIGHT_MAX
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, all_merchants, merchant_of, with_services
+from smsgate.cli.sessions import all_merchants, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import Conflict, NotFound
 from smsgate.flows.ports_api import MerchantChange, MerchantDraft, MerchantRow

@@ -8,10 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, sentence_of
 from smsgate.cli.output import say
-from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.cli.sessions import run_to_end
 from smsgate.config import load_settings
 from smsgate.errors import StoreNotReady
 from smsgate.store.dsn import Dsns

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from smsgate.api.commerce import minor_from_text
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_settings
+from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.nudges import Nudges
 from smsgate.daemon.reloading import sender_table

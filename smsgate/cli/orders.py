@@ -8,11 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show_json
-from smsgate.cli.sessions import ConfigOption, with_services
+from smsgate.cli.sessions import with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
 from smsgate.flows.order_proof import OrderProofs

@@ -9,10 +9,11 @@ import orjson
 import typer
 
 from smsgate.api.routes_privacy import BlockReason
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_services
+from smsgate.cli.sessions import merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk

@@ -13,10 +13,11 @@ import orjson
 import typer
 
 from smsgate.billing.networks import default_table
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.files import unreadable
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_services
+from smsgate.cli.sessions import with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import Invalid
 from smsgate.store.portability import PgPortability, PortabilityChange, in_batches

@@ -10,10 +10,11 @@ import typer
 
 from smsgate.billing.tier_cells import ladder_to_cell
 from smsgate.billing.tiers import ladder_from_json
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.merchants import price_list_of
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, with_services
+from smsgate.cli.sessions import with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import Conflict
 from smsgate.flows.ports_api import PriceItem

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.output import JsonOption, say, show_json
-from smsgate.cli.sessions import ConfigOption, run_to_end
+from smsgate.cli.sessions import run_to_end
 from smsgate.config import load_settings
 from smsgate.daemon.control import ask_reload
 

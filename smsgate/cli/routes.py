@@ -10,10 +10,11 @@ import typer
 
 from smsgate.billing.networks import default_table
 from smsgate.billing.prices import Direction
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.config.routes import route_table
 from smsgate.daemon.control import ask_carriers

@@ -14,11 +14,11 @@ from typing import Annotated, Final
 import structlog
 import typer
 
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused, sentence_of
 from smsgate.cli.output import say
 from smsgate.cli.reload import reload_sentence
-from smsgate.cli.sessions import ConfigOption
 from smsgate.cli.systemd import STARTING_MORE, notify
 from smsgate.config import Loaded, Settings, load_configuration
 from smsgate.config.settings import ROLES

@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 import typer
@@ -27,16 +27,6 @@ T = TypeVar("T")
 Row = TypeVar("Row")
 
 PAGE: Final = 100  # rows read at once
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        envvar="SMSGATE_CONFIG",
-        show_default="conf/smsgate.toml if it is there",
-        help="TOML file.",
-    ),
-]
 
 
 def with_services(config: Path | None, work: Callable[[Services], Awaitable[T]]) -> T:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from smsgate.esmes.listener import ListenSettings
+from smsgate.esmes.limits import ListenSettings
 from smsgate.protocol.server_states import ServerSettings
 from smsgate.security.esme_passwords import LENGTH_DEFAULT, LENGTH_MAX
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from smsgate.api.context import GIB, ApiSettings
+from smsgate.api.limits import GIB, ApiSettings
 from smsgate.campaigns.guard import FIRST_SENDS_MAX, FIRST_SENDS_MIN, GuardLimits, percent, share
 from smsgate.config.billing import BillingSettings
 from smsgate.config.consent import ConsentSettings
@@ -23,7 +23,7 @@ from smsgate.links.profile import CarrierProfile
 from smsgate.security.addresses import AddressPolicy
 from smsgate.store.dsn import Dsns
 from smsgate.telemetry.logs import Form, Level
-from smsgate.webhooks.delivery import DeliverySettings
+from smsgate.webhooks.limits import DeliverySettings
 
 CARRIERS_MAX: Final = 1_000
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -14,27 +13,14 @@ from smsgate.clock import Clock
 from smsgate.errors import ConfigError
 from smsgate.esmes.connection import EsmeConnection
 from smsgate.esmes.desk import EsmeDesk
+from smsgate.esmes.limits import ListenSettings
 from smsgate.protocol.server_session import ServerSession
-from smsgate.protocol.server_states import ServerSettings
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 128  # connections that wait to be accepted
 TLS_HANDSHAKE_MAX_S = 10.0
 ACCEPT_PAUSE_S = 1.0  # after an accept that failed: descriptors that are used up are not free at once
-
-
-@dataclass(frozen=True, slots=True)
-class ListenSettings:
-    """A port of None is not listened on, 0 takes any that is free."""
-
-    host: str = "127.0.0.1"
-    tls_port: int | None = None
-    plain_port: int | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    client_ca_file: str | None = None  # ESMEs must show a certificate of this authority
-    session: ServerSettings = field(default_factory=ServerSettings)
 
 
 def tls_context(settings: ListenSettings) -> ssl.SSLContext:

@@ -21,6 +21,7 @@ from smsgate.errors import AddressRefused, SmsgateError, StoreError, StoreUnavai
 from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveriesStore, DueEndpoint, EndpointAnswers
 from smsgate.security.addresses import AddressPolicy, check_url
 from smsgate.webhooks.courier import ORDER_TYPE, Courier, Outcome, Verdict
+from smsgate.webhooks.limits import DeliverySettings
 from smsgate.webhooks.pace import Pace
 
 log = structlog.get_logger("smsgate.webhooks")
@@ -32,14 +33,6 @@ ROUND_INTERVAL_S: Final = 0.02  # between two rounds of claims, however often th
 ORPHANS_INTERVAL_S: Final = 10.0
 KEPT_BACK_S: Final = 0.1  # until a host's rate or a slot may have room again
 AWAY_S: Final = 1.0  # wait after the database went away
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverySettings:
-    concurrency: int = 64  # requests at once: 64 x ~150 KiB of buffers and objects
-    per_host: int = 8
-    per_host_per_s: int = 20
-    poll_s: float = 1.0  # an event of another process is seen within this
 
 
 @dataclass(slots=True)

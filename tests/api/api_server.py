@@ -12,7 +12,8 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from smsgate.api.app import build_app
-from smsgate.api.context import ApiContext, ApiSettings
+from smsgate.api.context import ApiContext
+from smsgate.api.limits import ApiSettings
 from smsgate.api.serving import Serving, serve
 from smsgate.clock import SystemClock
 from smsgate.flows.ports_api import OPERATOR, KeyDraft

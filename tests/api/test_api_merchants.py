@@ -9,7 +9,7 @@ import pytest
 from smsgate.api.app import build_app
 from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.auth import Authenticator
-from smsgate.api.context import ApiSettings
+from smsgate.api.limits import ApiSettings
 from smsgate.api.problems import Refusal
 from smsgate.clock import SystemClock
 from smsgate.flows.ports_api import Principal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,24 +73,51 @@ def test_the_list_of_commands_says_what_their_own_help_says(entry: Command) -> N
     assert entry.summary.rstrip(".").split()[0] == load(entry).help.split()[0]
 
 
-def test_a_question_about_commands_imports_none_of_them() -> None:
-    """Nobody waits for a database driver to read a list."""
-    heavy = "aiohttp", "asyncpg", "pydantic", "phonenumbers"
+def run_and_see(words: Sequence[str], heavy: Sequence[str], stdin: str = "") -> str:
+    """Run a command in a new interpreter, which then has none of the `heavy` modules; return its output."""
     script = f"""import sys
 from smsgate.cli.main import app
-try: app(["--help"], prog_name="smsgate")
-except SystemExit: sys.exit(", ".join(sorted(set({heavy!r}) & set(sys.modules))) or 0)"""
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+try: app({list(words)!r}, prog_name="smsgate")
+except SystemExit as exc: sys.exit(exc.code or ", ".join(sorted(set({heavy!r}) & set(sys.modules))) or 0)"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], input=stdin, capture_output=True, text=True, check=False
+    )
     assert (found.returncode, found.stderr) == (0, "")
-    assert "carrier" in found.stdout
+    return found.stdout
+
+
+def test_a_question_about_commands_imports_none_of_them() -> None:
+    """Nobody waits for a database driver to read a list."""
+    assert "carrier" in run_and_see(["--help"], ["aiohttp", "asyncpg", "pydantic", "phonenumbers"])
 
 
 def test_an_export_does_not_import_what_makes_documents() -> None:
     """Memory of a month of ten million rows is the export's own."""
-    heavy = "facturx", "fpdf", "lxml", "pyarrow", "xlsxwriter"
-    script = f"""import sys
-from smsgate.cli.main import app
-try: app(["billing", "export", "--help"], prog_name="smsgate")
-except SystemExit: sys.exit(", ".join(sorted(set({heavy!r}) & set(sys.modules))) or 0)"""
+    run_and_see(["billing", "export", "--help"], ["facturx", "fpdf", "lxml", "pyarrow", "xlsxwriter"])
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin"),
+    [
+        (["reply", "ok merci", "--lang", "fr"], ""),
+        (["text", "Boxman: CD Madonna 19,90 EUR."], ""),
+        (["pdu", "decode", "00000010000000150000000000000001"], ""),
+        (["billing", "simulate", "-"], '{"kind": "segments", "input": {"texts": ["OK"]}}'),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_a_command_that_only_computes_starts_without_what_the_daemon_needs(
+    words: list[str], stdin: str
+) -> None:
+    heavy = [
+        "aiohttp", "asyncpg", "cryptography", "facturx", "phonenumbers", "prometheus_client",
+        "smsgate.config", "ssl", "structlog",
+    ]  # fmt: skip
+    assert run_and_see(words, heavy, stdin)
+
+
+def test_the_configuration_is_read_without_the_servers_that_it_is_for() -> None:
+    script = """import sys, smsgate.config
+for name in ("aiohttp", "prometheus_client"): assert name not in sys.modules, name"""
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")

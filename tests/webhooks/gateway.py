@@ -27,7 +27,8 @@ from smsgate.store.pool import Database
 from smsgate.store.webhook_endpoints import PgWebhookEndpoints
 from smsgate.webhooks.client import WebhookClient
 from smsgate.webhooks.courier import Courier
-from smsgate.webhooks.delivery import Deliveries, DeliverySettings
+from smsgate.webhooks.delivery import Deliveries
+from smsgate.webhooks.limits import DeliverySettings
 
 MERCHANT = 41
 FAST = DeliverySettings(per_host_per_s=1_000, poll_s=0.05)

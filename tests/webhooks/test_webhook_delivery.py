@@ -18,7 +18,7 @@ from smsgate.security.webhook_signatures import new_secret, verify
 from smsgate.store import node_lease
 from smsgate.store.deliveries import PgDeliveries
 from smsgate.store.webhook_endpoints import PgWebhookEndpoints
-from smsgate.webhooks.delivery import DeliverySettings
+from smsgate.webhooks.limits import DeliverySettings
 from tests.webhooks.gateway import MERCHANT, Gateway, answering, deciding
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smsgate.api.context import ApiSettings
+from smsgate.api.limits import ApiSettings
 from smsgate.config import Settings, load_configuration, load_settings, settings_of
 from smsgate.config.routes import RouteSettings
 from smsgate.config.settings import MESSAGES_DAYS_MIN
@@ -23,7 +23,7 @@ from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
 from smsgate.security.addresses import PUBLIC_ONLY
 from smsgate.store.gates import LATE_ANSWER_GRACE
-from smsgate.webhooks.delivery import DeliverySettings
+from smsgate.webhooks.limits import DeliverySettings
 
 SHIPPED = Path(__file__).parents[3] / "conf" / "smsgate.toml"
 CARRIER = """
