@@ -18,7 +18,7 @@ from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_machine import machine
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import classify, named
-from smsgate.campaigns.reply_stops import SLIP, Stop, read_stop
+from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
 from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
@@ -114,6 +114,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         return Found(
             Label.UNCLEAR, "machine_or_stop", f"{sign!r} may be a machine's, and a stop stands beside it."
         )
+    if stop is not None and stop.rule == TAKEN_BACK:
+        return Found(Label.START, stop.rule, stop.reason, language=stop.language)
     if stop is not None:
         return Found(Label.STOP, stop.rule, stop.reason, language=stop.language)
     if not text.tokens and not text.emojis and not text.question:

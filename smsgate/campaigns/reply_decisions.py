@@ -6,8 +6,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed, priced
+from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
+from smsgate.campaigns.reply_tokens import CLOCK
 from smsgate.campaigns.reply_tries import matches
+from smsgate.campaigns.reply_variants import two_attributes, variants
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ _BEFORE_A_NAME: Final = frozenset(("function", "choice", "item", "pronoun", "nam
 
 def decide(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> Found:
     """Return what the phrases of a text decide; `names` are the words of the shop's and the item's names."""
-    heard = _hear(text, _only_signed(text, segments), names)
+    heard = _hear(text, _only_signed(text, variants(text, segments)), names)
     by = heard.by
     if text.emojis and not shared().emoji_no.isdisjoint(text.emojis):
         by.setdefault("no", []).append("a negative sign")
@@ -121,7 +124,7 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     before: Segment | None = None
     for segment in segments:
         said = " ".join(text.tokens[segment.start : segment.end])
-        if segment.category in {"unknown", "owner"}:  # who signs writes no "Annas"
+        if segment.category in UNEXPLAINED or segment.category == "owner":  # who signs writes no "Annas"
             unknown.append(said)
         else:
             by.setdefault(segment.category, []).append(said)
@@ -255,7 +258,7 @@ def _decline(text: TakenApart, heard: Heard) -> Found:
             return Found(Label.UNCLEAR, "no_with_number", f"{no!r} beside a number.")
     if "unclear" in heard.by and heard.by["unclear"][-1] not in _SOFT_NO:
         return Found(Label.UNCLEAR, "no_reserved", f"{heard.by['unclear'][0]!r} limits the no.")
-    if len([word for word in unknown if word != "¤"]) > DECLINE_WORDS_MAX:
+    if len([word for word in unknown if word not in {"¤", CLOCK}]) > DECLINE_WORDS_MAX:
         return Found(Label.UNCLEAR, "no_in_sentence", f"{no!r} stands in a longer sentence.")
     return Found(Label.DECLINE, "no_word", f"{no!r} declines.")
 
@@ -296,7 +299,8 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
             return "reserve", f"{by[category][0]!r} limits the answer."
     if owned(text, heard.segments):
         return "owned", "The thing is called the customer's own: it may be another one."
-    if besides(text, heard.segments):
+    several = len(by.get("choice", ())) > 1 and two_attributes(text, heard.segments)
+    if besides(text, heard.segments, one_variant=several):
         return "more", "Something is asked for besides the offer."
     if heard.cut_off:
         return "cut_off", "The text breaks off after a word that asks for another."
@@ -327,7 +331,9 @@ def _doubtful_number(text: TakenApart, heard: Heard, yes: list[str]) -> Unsure |
     if "choice" in by:
         if "#e" in by["choice"][0] and heard.chosen[0] > ORDINAL_MAX:
             return "date", f"{heard.chosen[0]} may be a day."
-        if len(by["choice"]) > 1 or len(heard.chosen) > 1 or len(numbers) > 1 or any(n > 1 for n in numbers):
+        if len(by["choice"]) > 1 and not two_attributes(text, heard.segments):
+            return "two_choices", "More than one variant is named."
+        if len(heard.chosen) > 1 or len(numbers) > 1 or any(n > 1 for n in numbers):
             return "two_choices", "More than one variant or number is named."
         return None
     if "split" in by:

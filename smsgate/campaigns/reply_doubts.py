@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 _THINGS: Final = frozenset(("function", "number", "item", "pronoun", "named", "quantity", "choice"))
 
 
-def besides(text: TakenApart, segments: list[Segment]) -> bool:
-    """Return whether something is asked for besides the offer: "yes and a poster"."""
+def besides(text: TakenApart, segments: list[Segment], *, one_variant: bool) -> bool:
+    """
+    Return whether something is asked for besides the offer: "yes and a poster".
+
+    Choices that name `one_variant` together are none: "in blue and in size M".
+    """
     return any(
         first.category == "function"
         and second.category in _THINGS
+        and not (one_variant and second.category == "choice")
         and (first.language, text.tokens[first.start]) in shared().conjunctions
         for first, second in pairwise(segments[1:])
     )

@@ -21,16 +21,19 @@ LANGUAGES: Final = (
 )  # fmt: skip
 # What a phrase says about the decision. Where one stands in two lists, the first of these holds.
 CATEGORIES: Final = (
-    "quantity", "split", "no", "function", "unclear", "buy", "choice", "start", "weak", "yes", "help",
-    "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
+    "quantity", "split", "no", "function", "unclear", "buy", "choice", "pointer", "start", "weak",
+    "yes", "help", "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
+    "against", "fits",
 )  # fmt: skip
+# What is said of a variant: two of different kinds are one choice ("the blue in L").
+ATTRIBUTES: Final = ("colour", "size", "format", "ordinal")
 # What a phrase says about silence: four kinds of phrases, and the ideas that `stop_rules` joins.
 STOP_KINDS: Final = ("not_stop", "stop", "stop_short", "stop_alone")
 IDEAS: Final = (
     "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
     "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
     "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
-    "minor", "gone", "know", "you", "how", "age", "item", "name", "question",
+    "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume",
 )  # fmt: skip
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 
@@ -61,7 +64,22 @@ def decision_entries(language: str) -> tuple[tuple[Words, str], ...]:
     for category in CATEGORIES:
         for entry in entries_of(words.get(category, "")):
             found.setdefault(entry, category)
+        if category == "choice":
+            for entry in entries_of(words.get("colour", "")):
+                found.setdefault(entry, category)
     return tuple(found.items())
+
+
+def attribute_entries() -> dict[str, str]:
+    """Return by word of every language what it says of a variant: colour, size, format or ordinal."""
+    media = {entry[0]: "format" for entry in entries_of(word_file("")["media"])}
+    return media | {
+        entry[0]: kind
+        for language in LANGUAGES
+        for kind in ATTRIBUTES
+        for entry in entries_of(word_file(language).get(kind, ""))
+        if len(entry) == 1
+    }
 
 
 @cache

@@ -48,7 +48,7 @@ def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list
     "merci beaucoup".
     """
     segments = _greedy(text, words, names)
-    if any(segment.category == "unknown" for segment in segments) and len(segments) < len(text.tokens):
+    if any(segment.category in UNEXPLAINED for segment in segments) and len(segments) < len(text.tokens):
         better = _best_cut(text, words, names)
         kinds = {segment.category for segment in better}
         caution = {segment.category for segment in segments} & _CAUTIOUS
@@ -57,6 +57,8 @@ def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list
     return _family_names(text, segments)
 
 
+# What is said of a variant says nothing where none is named.
+UNEXPLAINED: Final = frozenset(("unknown", "against", "pointer", "fits"))
 _CAUTIOUS: Final = frozenset(
     (
         "no",
@@ -70,6 +72,7 @@ _CAUTIOUS: Final = frozenset(
         "quantity",
         "split",
         "praise",
+        "pointer",
     )
 )
 
@@ -88,6 +91,7 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
                 if table is FOREIGN_MEANING and own_word and end == place + 1:
                     continue
                 lost, pieces, _ = best[end]
+                lost += meaning.category in UNEXPLAINED
                 if (lost, pieces + 1) < chosen[:2] or chosen[2].category in {"unknown", "name", "owner"}:
                     value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
                     if (lost, pieces + 1) <= chosen[:2]:
@@ -109,12 +113,16 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
 def _may_be_family(text: TakenApart, place: int) -> bool:
     """Return whether a word is written like a family name and begins nothing that asks for silence."""
     word = text.tokens[place]
-    written = {plain(found) for found in _CAPITAL.findall(text.own)}
     return (
         len(word) > 1
-        and word in written
+        and word in capitals(text.own)
         and text.begins[place][STOP] is text.begins[place][FOREIGN_STOP] is NOTHING
     )
+
+
+def capitals(own: str) -> set[str]:
+    """Return the folded words that are written with a capital letter and small ones."""
+    return {plain(found) for found in _CAPITAL.findall(own)}
 
 
 _CAPITAL: Final = re.compile(r"\b[A-ZÀ-ÞĀ-ŽА-ЯΑ-Ω][a-zß-ÿā-žа-яα-ω]+\b")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import BIT
+from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_slips import (
     BONES_MIN,
     NEAR_LETTERS_MIN,
@@ -46,6 +47,7 @@ TOGETHER_HITS_MAX: Final = 64  # entries that may begin within them; a hostile t
 PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
 MIXED: Final = ("en", "fr")  # languages whose words people put into sentences of every other
 SLIP_WORDS_MAX: Final = 12  # in a longer text some word is always one slip away from another
+TAKEN_BACK: Final = "stop_taken_back"  # the rule of a stop that was a mistake: the contrary is wanted
 SLIP: Final = "stop_slip"  # the rule of a stop that was typed with a slip of the finger
 LENGTH_NEAR: Final = range(3, 6)  # letters of a word one slip away from "stop"
 
@@ -58,6 +60,9 @@ _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"],
 _ALL: Final = sum(BIT.values())
 _IDEAS: Final = _ALL & ~(_STOP | _SHORT | _ALONE | _NOT)
 _KEYWORD: Final = _SHORT | _ALONE
+_ASKED: Final = _STOP | _KEYWORD | BIT["quit"]
+_TAKES_BACK: Final = BIT["mistake"] | BIT["resume"]
+_NOBODY: Final = BIT["neg"] | BIT["you"]  # "don't keep sending", "you keep sending"
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
     ("harmless", "name", "named", "yes", "buy", "no", "number", "praise", "adverb", "pronoun")
@@ -102,6 +107,9 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         if meant is not None:
             stop = _asked(meant, _hits(meant, words, kinds)[0], kinds, segments)
             stop = stop and stop._replace(rule=SLIP)
+    if stop is not None and _taken_back(text, hits):
+        said = "The stop that was sent is called a mistake, and messages are wanted."
+        stop = Stop(TAKEN_BACK, said, stop.language)
     heard = any(hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits)
     return stop, heard, any(hit.asks.bits & BIT["neg"] for hit in hits)
 
@@ -118,6 +126,17 @@ def _asked(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
         alone = [hit for hit in hits if not _part_of_another(hit, segments)]
         stop = _nearly_alone(text, alone, kinds) or _alone(text, alone, kinds, segments)
     return stop
+
+
+def _taken_back(text: TakenApart, hits: list[Hit]) -> bool:
+    """Return whether a stop is called a mistake: "I texted stop by accident, please keep sending"."""
+    bits = 0
+    for hit in hits:
+        bits |= hit.asks.bits
+    if text.question or bits & _TAKES_BACK != _TAKES_BACK or not bits & _ASKED:
+        return False
+    before = {hit.end for hit in hits if hit.asks.bits & _NOBODY} - {start for start, _ in text.clauses}
+    return any(hit.asks.bits & BIT["resume"] and hit.start not in before for hit in hits)
 
 
 def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[int]) -> TakenApart | None:
@@ -169,7 +188,11 @@ def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[H
         others = []
     taken = {place for hit in others for place in range(hit.start, hit.end)}
     if taken:
-        found = [hit for hit in found if not any(_says_otherwise(other, hit) for other in others)]
+        found = [
+            hit
+            for hit in found
+            if hit.asks.bits & _TAKES_BACK or not any(_says_otherwise(other, hit) for other in others)
+        ]
         found = [hit for hit in found if hit.asks.bits != _NOT]
     return found, taken
 
@@ -196,7 +219,7 @@ def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
     kinds = ["unknown"] * len(text.tokens)
     for segment in segments:
         for place in range(segment.start, segment.end):
-            kinds[place] = segment.category
+            kinds[place] = "unknown" if segment.category in UNEXPLAINED else segment.category
     return kinds
 
 

@@ -19,6 +19,7 @@ from smsgate.campaigns.reply_words import BONED, NUMBER, RESOLVED_MAX, Vocabular
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
 ADDRESS: Final = "¤@"  # stands for a link or a mail address
+CLOCK: Final = "¤h"  # stands for a time of the day that is written with figures; "@h" in an entry
 TIMES: Final = "x"  # of "x 2" and "2 x"
 DIGITS_MAX: Final = 4  # of a quantity; more are a phone number, a postcode, a code
 
@@ -61,6 +62,8 @@ _DOLLAR_LETTER: Final = re.compile(r"\$(?=[^\W\d])")
 _SPACED: Final = re.compile(r"(?<![\w'’´`])(?:[^\W\d](?: |[.\-_*] ?)){1,9}[^\W\d](?!\w)\.?")
 _QUOTED: Final = re.compile(rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]")
 _QUOTES: Final = frozenset('“«"„')
+# "'Stop!' by Sam Brown": a song.
+_SONG: Final = re.compile(r"[\"'“«‘„]\s?[Ss]top!?\s?[\"'”»’“](?= (?:by|par|de|von|di|av|van) [A-Z])")
 _WROTE: Final = re.compile(
     r"^(?:on|le|am|den|el|il|op|em|dne|dnia) .{5,80}"
     r"(?:wrote|ecrit|schrieb|skrev|escribio|scritto|schreef|escreveu|napisal) ?:"
@@ -71,6 +74,8 @@ _GLUED: Final = re.compile(r"(ok|okay|oki|oui|yes|ja|si|yep|x|okx)(\d{1,4})|(\d{
 _GLUED_STOP: Final = re.compile(
     r"(?:stop){2,}|\d{3,6}stopp?|(stopp?|arret)(?:\d{1,6}|me|this|sending|texting|marketing|messages|texts|spam|calls|ads|promos?|sms|pub|pubs|info|msg|mms|all|now|pls|please|it|thanks|thx|merci|svp)"
 )
+_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:h(?:[0-5]\d)?|am|pm|uhr|u)")
+_CLOCK_FIGURES: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[:.][0-5]\d|\s?[-–]\s?(?:[01]?\d|2[0-4]))")
 _NUMBER_LAST: Final = re.compile(r"[^\W\d]+\d{1,4}")
 _LONG_RUN: Final = re.compile(r"(.)\1{2,}")
 _RUN: Final = re.compile(r"(.)\1+")
@@ -133,7 +138,7 @@ def clean(raw: str) -> str:
 
 def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
-    text = text.strip()
+    text = _SONG.sub(" ", text.strip())
     if "\n" not in text:
         return _QUOTED.sub(" ", text) if not _QUOTES.isdisjoint(text) else text
     kept = []
@@ -204,6 +209,8 @@ def _tokens(folded: str, text: TakenApart, words: Vocabulary) -> None:
             text.add(NOT_A_NUMBER + token, (NOT_A_NUMBER + token,))
         elif kind == "smile":
             text.sad = text.sad or not _SAD.isdisjoint(token)
+        elif kind == "broken" and _CLOCK_FIGURES.fullmatch(token):
+            text.add(CLOCK, (CLOCK, "@h"))
         else:
             text.add(NOT_A_NUMBER, (NOT_A_NUMBER,))
 
@@ -235,6 +242,9 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
         return
     if token.isdecimal():
         _digits(token, text)
+        return
+    if token[0].isdecimal() and _CLOCK.fullmatch(token):
+        text.add(token, (*forms(token), "@h"))
         return
     word = spelling(token, words)
     if word == TIMES and text.tokens and text.tokens[-1] == NUMBER:

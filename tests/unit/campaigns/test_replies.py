@@ -57,6 +57,69 @@ def test_a_stated_number_is_the_quantity(language: str, text: str, quantity: int
 @pytest.mark.parametrize(
     ("text", "language"),
     [
+        ("a blue in a large", "en"),
+        ("the second one, on vinyl please", "en"),
+        ("CD, not vinyl", "en"),
+        ("not the white one, the green one", "en"),
+        ("el negro no, el azul", "es"),
+        ("nicht die rote, sondern die weiße", "de"),
+        ("the 11am slot suits me", "en"),
+        ("le créneau de 16h30 me va", "fr"),
+        ("quello con la copertina nera, grazie", "it"),
+        ("the Coltrane record please", "en"),
+        ("celle de Barbara svp", "fr"),
+    ],
+)
+def test_a_variant_may_be_named_in_several_words(text: str, language: str) -> None:
+    assert read_reply(text, language, names=("Boxman",)).label is Label.CHOICE
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("not the blue one", "en"),
+        ("red or blue", "en"),
+        ("the red and the blue", "en"),
+        ("the broken record please", "en"),
+        ("the Coltrane record is scratched", "en"),
+        ("celle de ma voisine est cassée", "fr"),
+        ("le créneau ne me va pas", "fr"),
+        ("11am", "en"),
+        ("the blue one works great", "en"),
+    ],
+)
+def test_what_is_refused_broken_or_undecided_is_no_variant(text: str, language: str) -> None:
+    assert read_reply(text, language, names=("Boxman",)).label not in ORDERS
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("I pressed stop accidentally, keep sending please", "en"),
+        ("stop envoyé par accident, continuez svp", "fr"),
+        ("lo stop era un errore, continuate", "it"),
+    ],
+)
+def test_a_stop_that_is_called_a_mistake_asks_for_messages_again(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.START
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("you text me by mistake, stop", "en"),
+        ("stop, this is an error, don't keep sending", "en"),
+        ("why do you keep sending by mistake? stop", "en"),
+        ("stop, c'est une erreur", "fr"),
+    ],
+)
+def test_a_mistake_of_the_sender_does_not_take_a_stop_back(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.STOP
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
         ("pelase dont send me anymroe mesages", "en"),
         ("leavemealone", "en"),
         ("abmeldne", "und"),
