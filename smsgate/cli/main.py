@@ -33,6 +33,7 @@ COMMANDS: Final = (
     Command("portability", "portability", "Numbers that moved to another network."),
     Command("merchant", "merchants", "Merchants: add, list, give prices, suspend."),
     Command("person", "persons", "A person's data: hand out, erase; numbers that nobody may write to."),
+    Command("retention", "retention", "What is kept how long, and why."),
     Command("offer", "offers", "Offers: stock, new versions, withdrawal."),
     Command("order", "orders", "Orders: proof files, written and verified."),
     Command("key", "keys", "API keys: add, list, revoke."),

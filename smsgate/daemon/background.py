@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from smsgate.clock import Clock
 from smsgate.config import Settings
 from smsgate.daemon.services import Services
+from smsgate.flows.billing_reports import BillingReports
 from smsgate.flows.closing import Closing
 from smsgate.flows.housekeeping import Housekeeping
+from smsgate.flows.kept_files import FileHousekeeping
 from smsgate.flows.loops import Loop
 from smsgate.flows.ports import Carrier
 from smsgate.flows.price_watch import WATCH_INTERVAL_S, PriceWatch
@@ -56,7 +59,9 @@ def background_loops(
 
 def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> Loop:
     retention = settings.retention.kept()
-    housekeeping = Housekeeping(PgHousekeeping(services.database), retention, services.clock)
+    housekeeping = Housekeeping(
+        PgHousekeeping(services.database, services.suppression), retention, services.clock
+    )
     metrics.counter(
         "rows_retired",
         "Rows of small tables that were deleted after their time",
@@ -64,3 +69,17 @@ def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> L
         "table",
     )
     return Loop("housekeeping", housekeeping.step, services.clock, interval_s=HOUSEKEEPING_INTERVAL_S)
+
+
+def kept_files(reports: BillingReports, clock: Clock, metrics: Metrics) -> Loop:
+    """Return the loop that removes files of the role api, and have the metrics read it."""
+    housekeeping = FileHousekeeping({
+        "usage_file": reports.usage_files.keep_house, "dispute_pack": reports.bills.keep_house,
+    })  # fmt: skip
+    metrics.counter(
+        "files_removed",
+        "Files that were removed after their time",
+        lambda: {(rule,): count for rule, count in housekeeping.removed.items()},
+        "rule",
+    )
+    return Loop("files", housekeeping.step, clock, interval_s=HOUSEKEEPING_INTERVAL_S)

@@ -18,7 +18,7 @@ from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
 from smsgate.config.routes import route_table
-from smsgate.daemon.background import background_loops
+from smsgate.daemon.background import background_loops, kept_files
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.control import control_socket
 from smsgate.daemon.disk import LOOK_INTERVAL_S, disk_guard
@@ -142,6 +142,7 @@ class Process:
             self._begin(Loop("disk", self._disk.step, services.clock, interval_s=LOOK_INTERVAL_S))
         self._watch()
         if "api" in roles:
+            self._begin(kept_files(self._reports, services.clock, self.metrics))
             self._app = build_app(self._api_context(commerce))
             http = settings.http
             self.api = await serve(self._app, http.host, http.port, port_shared=http.port_shared)

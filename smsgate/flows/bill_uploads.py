@@ -13,13 +13,14 @@ import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
 from smsgate.billing.carrier_files import FileTerms
 from smsgate.billing.periods import Month
 from smsgate.billing.reconciliation import Tolerance
+from smsgate.campaigns.retention import kept
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, Invalid, NotFound
 from smsgate.flows.bill_files import Examination, Packer, reconcile_file
@@ -30,7 +31,7 @@ from smsgate.flows.reconciling import BillQuestion, BillResult, Reconciling
 from smsgate.flows.usage_files import FILE_MODE, UsageFile
 
 BILL_OCTETS_MAX: Final = 2 << 30  # some twenty million rows; the command line takes larger ones
-KEPT: Final = timedelta(days=30)  # a dispute is sent within the month of its bill
+KEPT: Final = kept("dispute_pack")
 PACKS_OCTETS_MAX: Final = 10 << 30  # of all packs; the oldest go first
 
 
@@ -148,12 +149,20 @@ class BillUploads:
         made_at = datetime.fromtimestamp(status.st_mtime, UTC)
         return UsageFile(path, sha256_of(path), status.st_size, made_at, {})
 
-    def _make_room(self) -> None:
+    async def keep_house(self) -> int:
+        """Remove packs whose time is over, unless a bill is being reconciled; return how many files went."""
+        if self._one.locked():
+            return 0
+        async with self._one:
+            return await asyncio.to_thread(self._make_room)
+
+    def _make_room(self) -> int:
         """Remove packs that are too old, or too much, and what a crash left."""
-        make_room(self._directory, self._clock.now() - KEPT, PACKS_OCTETS_MAX)
+        gone = make_room(self._directory, self._clock.now() - KEPT, PACKS_OCTETS_MAX)
         for path in self._directory.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+        return gone
 
     def _path(self, reconciliation_id: int) -> Path:
         return self._directory / f"{reconciliation_id}.zip"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 
+from smsgate.campaigns.retention import kept
 from smsgate.clock import Clock
 from smsgate.flows.commerce_records import EventColumns, EventRecord, Page, PageAsk
 from smsgate.flows.offer_records import OfferRecord
@@ -16,7 +17,7 @@ from smsgate.flows.ports_commerce import EventsStore
 from smsgate.ids import first_id_at
 from smsgate.security.public_ids import ID_MAX, Kind, PublicIds
 
-RETENTION: Final = timedelta(days=90)
+RETENTION: Final = kept("event")
 
 
 class Events:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
 
-from smsgate.campaigns.caps import WEEK
-from smsgate.campaigns.consent import IDLE_YEARS_MAX
+from smsgate.campaigns.retention import By, Rule, kept, rules
 from smsgate.clock import Clock
-from smsgate.flows.consent_ageing import YEAR
-from smsgate.flows.events import RETENTION as EVENTS_KEPT
 
 log = structlog.get_logger(__name__)
 
@@ -21,29 +19,7 @@ PARTITIONS_AHEAD_DAYS: Final = 7  # a week of failing housekeeping loses no mess
 ROWS_MAX: Final = 5_000  # deleted by one statement: some 50 ms of locks
 STATEMENTS_MAX: Final = 20  # per job and run; the rest follows in the next run
 
-MESSAGE_TABLES: Final = ("message", "sent", "receipt", "esme_message")
-EVENT_TABLES: Final = ("event",)
-
-# Small tables, by the name of their job in the store.
-KEPT: Final = {
-    "mo_seen": timedelta(hours=24),  # carriers repeat a deliver_sm for minutes, after an outage for hours
-    "idempotency_key": timedelta(days=30),
-    "trigger_event": timedelta(
-        days=30
-    ),  # a shop may repeat a webhook-id for so long and gets the first answer
-    "webhook_delivery": EVENTS_KEPT,
-    "receipt_unmatched": timedelta(days=14),  # no SMSC keeps a message for longer
-    "esme_delivery": timedelta(0),  # receipts and MOs whose ESME did not come in time
-    "esme_day": timedelta(days=40),  # what an account sent on a day; the ledger keeps what it costs
-    "marketing_contact": WEEK,  # no cap looks back farther
-    "open_offer": timedelta(
-        days=30
-    ),  # since its end; a caller who answers later is told that nothing is open
-    "number_stop": IDLE_YEARS_MAX * YEAR,  # a consent from before it has ended by itself
-    "answer_count": timedelta(days=4),  # a day, and as long as a long message may wait for its rest
-    "mo_part": timedelta(days=3),  # the rest of a long message that has not come by then never comes
-}
-
+KEPT: Final = {rule.id: rule.kept for rule in rules().values() if rule.by is By.ROWS}
 OF_MESSAGES: Final = "budget_charge"  # for which messages something was spent, as long as they are there
 
 # Receipts of one carrier that wait for their message, at most: some 150 MB. One that sends more of messages
@@ -55,7 +31,7 @@ RECEIPTS_MAX: Final = 1_000_000
 class Retention:
     """What the operator decides; whole days."""
 
-    messages_days: int = 400  # thirteen months: a statement can be explained for a year
+    messages_days: int = kept("message").days
 
 
 class HousekeepingStore(Protocol):
@@ -67,8 +43,18 @@ class HousekeepingStore(Protocol):
         """Drop whole days older than `before`; return how many."""
         ...
 
-    async def delete_older(self, job: str, before: datetime, rows_max: int) -> int:
-        """Delete at most `rows_max` rows of a small table; return how many."""
+    async def delete_older(
+        self, job: str, before: datetime, rows_max: int, own: Mapping[int, datetime] | None = None
+    ) -> int:
+        """
+        Do a rule's work on at most `rows_max` rows, in one transaction an owner; return how many.
+
+        `own` are the borders of merchants that chose another time.
+        """
+        ...
+
+    async def choices(self, rule: str) -> Mapping[int, int]:
+        """Return the days that merchants chose for a rule."""
         ...
 
     async def trim_receipts(self, kept: int, rows_max: int) -> int:
@@ -94,28 +80,34 @@ class Housekeeping:
         """
         now = self._clock.now()
         made = await self._store.make_partitions(now, PARTITIONS_AHEAD_DAYS)
+        messages = timedelta(days=self._retention.messages_days)
         dropped = 0
-        for tables, kept in (
-            (MESSAGE_TABLES, timedelta(days=self._retention.messages_days)),
-            (EVENT_TABLES, EVENTS_KEPT),
-        ):
-            for table in tables:
-                dropped += await self._store.drop_partitions(table, now - kept)
+        for rule in rules().values():
+            if rule.by is By.DAYS:
+                age = messages if rule.operator else rule.kept
+                for table in rule.tables:
+                    dropped += await self._store.drop_partitions(table, now - age)
         deleted: dict[str, int] = {}
         more = False
-        for job, kept in {**KEPT, OF_MESSAGES: timedelta(days=self._retention.messages_days)}.items():
-            deleted[job], unfinished = await self._delete(job, now - kept)
-            more |= unfinished
+        for rule in rules().values():
+            if rule.by is By.ROWS:
+                age = messages if rule.operator else rule.kept
+                deleted[rule.id], unfinished = await self._delete(rule, now, age)
+                more |= unfinished
         deleted["receipt_unmatched"] += await self._store.trim_receipts(RECEIPTS_MAX, ROWS_MAX)
         self.deleted.update(deleted)
         if made or dropped or any(deleted.values()):
             log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **deleted)
         return more
 
-    async def _delete(self, job: str, before: datetime) -> tuple[int, bool]:
+    async def _delete(self, rule: Rule, now: datetime, age: timedelta) -> tuple[int, bool]:
+        own: dict[int, datetime] = {}
+        if rule.is_for_merchants_to_choose:
+            chosen = await self._store.choices(rule.id)
+            own = {each: now - timedelta(days=days) for each, days in chosen.items()}
         total = 0
         for _ in range(STATEMENTS_MAX):
-            count = await self._store.delete_older(job, before, ROWS_MAX)
+            count = await self._store.delete_older(rule.id, now - age, ROWS_MAX, own)
             total += count
             if count < ROWS_MAX:
                 return total, False

@@ -21,6 +21,7 @@ import structlog
 
 from smsgate.billing.periods import Month
 from smsgate.billing.usage_rows import UsageSums
+from smsgate.campaigns.retention import kept
 from smsgate.clock import Clock
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce_records import MerchantProfile
@@ -30,7 +31,7 @@ from smsgate.money import check_currency
 
 log = structlog.get_logger(__name__)
 
-KEPT: Final = timedelta(hours=24)  # a broken download of gigabytes is taken up again within a day
+KEPT: Final = kept("usage_file")
 FRESH: Final = timedelta(minutes=10)  # who begins a download gets what the month looked like then
 FILES_OCTETS_MAX: Final = 20 << 30  # of all kept files: ten months of ten million rows
 MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or minutes of one connection
@@ -162,8 +163,15 @@ class UsageFiles:
             return None
         return UsageFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
 
-    def _make_room(self) -> None:
-        make_room(self._directory, self._clock.now() - KEPT, FILES_OCTETS_MAX)
+    async def keep_house(self) -> int:
+        """Remove what nobody comes for any more, unless one is being made; return how many files went."""
+        if self._one.locked():
+            return 0
+        async with self._one:
+            return await asyncio.to_thread(self._make_room)
+
+    def _make_room(self) -> int:
+        return make_room(self._directory, self._clock.now() - KEPT, FILES_OCTETS_MAX)
 
     def _told(self, key: Key) -> Path:
         return self._directory / f"{_stem(key)}.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.campaigns.retention import kept
 from smsgate.errors import FramingError
 from smsgate.protocol.frames import HEADER_SIZE, FrameDecoder
 from smsgate.protocol.pcap import TracedPdu
@@ -12,6 +13,7 @@ from smsgate.protocol.pcap import TracedPdu
 if TYPE_CHECKING:
     from smsgate.protocol.pcap import Endpoint
 
+AGE_MAX_S: Final = kept("pdu_ring").total_seconds()
 RECORD_OVERHEAD_OCTETS: Final = 200  # what Python spends on a record, so that empty reads count too
 
 
@@ -28,6 +30,7 @@ class PduRing:
     """
     Reads and writes of a bind's connections, each a run of whole PDUs; the oldest make room.
 
+    Nothing is older than AGE_MAX_S when the next one comes, which enquire_link sees to within a minute.
     One call and no copy per read or write: the bulk path does not feel it.
     """
 
@@ -43,7 +46,10 @@ class PduRing:
         """Keep a run of whole PDUs; `ends` are (local, peer), `at_s` is Unix time."""
         self._records.append(_Record(at_s, connection, outgoing, octets, *ends))
         self._octets += len(octets) + RECORD_OVERHEAD_OCTETS
-        while self._octets > self._octets_max and len(self._records) > 1:
+        oldest_s = at_s - AGE_MAX_S
+        while (self._octets > self._octets_max or self._records[0].at_s < oldest_s) and len(
+            self._records
+        ) > 1:
             self._octets -= len(self._records.popleft().octets) + RECORD_OVERHEAD_OCTETS
 
     def pdus(self) -> list[TracedPdu]:

@@ -1,8 +1,10 @@
-"""The store's side of housekeeping: partitions as the owner, bounded deletes as the bulk role."""
+"""The store's side of housekeeping: as the owner where nobody else may change rows, else as the bulk role."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsgate.flows.events import first_id_of
@@ -11,34 +13,64 @@ from smsgate.store.catalogue import load
 from smsgate.store.retired import keep_sums
 
 if TYPE_CHECKING:
+    from smsgate.security.suppression import SuppressionHashes
+    from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
 
 _SQL: Final = load("housekeeping")
-_BY_ID: Final = frozenset({"webhook_delivery", "budget_charge"})  # their border is a time-ordered id
+_SUPPRESSIONS: Final = load("suppressions")
+# Their border is a time-ordered id.
+_BY_ID: Final = frozenset({
+    "webhook_delivery", "budget_charge", "import_error", "data_request", "campaign_chunk", "reply_text",
+    "reply_number", "order", "order_record",
+})  # fmt: skip
+# Of rows that nobody may change at run time.
+AS_OWNER: Final = frozenset({
+    "data_request", "reply_text", "reply_number", "person", "consent_evidence", "order",
+    "order_record",
+})  # fmt: skip
+# Whose rows of orders are taken along; of messages first, by which the others are found.
+_KEPT_OF_ORDERS: Final = frozenset({"message", "sent", "receipt", "event"})
 
 
 class PgHousekeeping:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hashes: SuppressionHashes) -> None:
         self._database = database
+        self._hashes = hashes
 
     async def make_partitions(self, now: datetime, days: int) -> int:
         async with self._database.control() as connection:
             return len(await partitions.make_ahead(connection, now, days))
 
     async def drop_partitions(self, table: str, before: datetime) -> int:
+        async def keep(connection: Connection, day: date) -> None:
+            if table in _KEPT_OF_ORDERS:
+                await connection.execute(_SQL[f"keep_{table}"], *partitions.borders(day))
+            if table == "sent":
+                await keep_sums(connection, day)
+
         async with self._database.control() as connection:
-            keep = keep_sums if table == "sent" else None
             return len(await partitions.drop_older(connection, table, before, keep=keep))
 
-    async def delete_older(self, job: str, before: datetime, rows_max: int) -> int:
-        border = first_id_of(before) if job in _BY_ID else before
-        deleted = 0
+    async def choices(self, rule: str) -> Mapping[int, int]:
         async with self._database.bulk() as connection:
-            for row in await connection.fetch(_SQL[f"{job}_owners"], border):
-                rows = await connection.fetch(_SQL[f"{job}_delete"], row["owner"], border, rows_max - deleted)
-                deleted += len(rows)
-                if deleted >= rows_max:
-                    break
+            return {row["merchant_id"]: row["days"] for row in await connection.fetch(_SQL["choices"], rule)}
+
+    async def delete_older(
+        self, job: str, before: datetime, rows_max: int, own: Mapping[int, datetime] | None = None
+    ) -> int:
+        borders = own or {}
+        latest = max([before, *borders.values()])
+        deleted = 0
+        lend = self._database.control if job in AS_OWNER else self._database.bulk
+        async with lend() as connection:
+            owners = await connection.fetch(_SQL[f"{job}_owners"], _border(job, latest))
+        for row in owners:
+            border = borders.get(row["owner"], before) if borders else before
+            async with self._worker(job, row["owner"]) as connection:
+                deleted += await self._delete(connection, job, row["owner"], border, rows_max - deleted)
+            if deleted >= rows_max:
+                break
         return deleted
 
     async def trim_receipts(self, kept: int, rows_max: int) -> int:
@@ -47,3 +79,44 @@ class PgHousekeeping:
             for owner, border in await connection.fetch(_SQL["receipts_beyond"], kept):
                 deleted += len(await connection.fetch(_SQL["trim_receipts"], owner, border, rows_max))
         return deleted
+
+    @asynccontextmanager
+    async def _worker(self, job: str, owner: object) -> AsyncIterator[Connection]:
+        """Open a transaction of whom the job's rows obey."""
+        if job in AS_OWNER:
+            async with self._database.control() as connection, connection.transaction():
+                await connection.execute("SELECT set_config('app.merchant', $1, true)", str(owner))
+                yield connection
+        else:
+            async with self._database.bulk_transaction() as connection:
+                yield connection
+
+    async def _delete(
+        self, connection: Connection, job: str, owner: int, border: datetime, rows_max: int
+    ) -> int:
+        if job == "person":
+            return await self._forget_people(connection, owner, border, rows_max)
+        rows = await connection.fetch(_SQL[f"{job}_delete"], owner, _border(job, border), rows_max)
+        return len(rows)
+
+    async def _forget_people(
+        self, connection: Connection, merchant_id: int, border: datetime, rows_max: int
+    ) -> int:
+        """Remove people; that they objected stays as a hash, so that no old list brings them back."""
+        people = await connection.fetch(_SQL["person_last"], merchant_id, border, rows_max)
+        if not people:
+            return 0
+        hashes = [self._hashes.of(merchant_id, row["msisdn"]) for row in people]
+        stops = [
+            (hash_, row["offers_state_at"])
+            for hash_, row in zip(hashes, people, strict=True)
+            if row["offers_state"] != "expired"
+        ]
+        if stops:
+            await connection.execute(_SUPPRESSIONS["note_stops"], *map(list, zip(*stops, strict=True)))
+        ids, last = [row["subscriber_id"] for row in people], [row["last_at"] for row in people]
+        return len(await connection.fetch(_SQL["person_delete"], merchant_id, ids, hashes, last))
+
+
+def _border(job: str, before: datetime) -> datetime | int:
+    return first_id_of(before) if job in _BY_ID else before

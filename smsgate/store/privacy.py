@@ -14,6 +14,7 @@ import structlog
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
 from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
+from smsgate.security.public_ids import Kind
 from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_stop
@@ -85,6 +86,7 @@ class PgPrivacy:
                 "messages": ("file_messages", ids),
                 "inbound_messages": ("file_inbound", msisdn),
                 "orders": ("file_orders", msisdn),
+                "order_messages": ("file_order_messages", msisdn),
                 "open_offers": ("file_open_offers", msisdn),
                 "sender_stops": ("file_sender_stops", msisdn),
             }
@@ -110,6 +112,10 @@ class PgPrivacy:
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)
+            ids_of_orders = [row["order_id"] for row in orders]
+            subjects = [self._stamps.public_ids.encode(Kind.ORDER, each) for each in ids_of_orders]
+            count += len(await connection.fetch(_SQL["erase_kept_messages"], merchant_id, ids_of_orders))
+            count += len(await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn))
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
             for statement in BY_NUMBER:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from smsgate.security.public_ids import Kind
+from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.housekeeping import PgHousekeeping
+from smsgate.store.pool import Database
 from tests.api.api_server import Answer
 from tests.api.commerce_setup import SENDER, Shop
 
@@ -238,3 +242,12 @@ async def test_a_wish_that_came_too_late_is_in_the_inbox_and_a_person_may_grant_
     assert order["state"] == "withdrawn"
     assert (await told(shop))[-1] == "order_withdrawn"
     assert late in await inbox(shop, "decided")
+
+
+async def test_a_case_whose_text_is_out_of_retention_waits_no_more(shop: Shop, database: Database) -> None:
+    person = await asked(shop)
+    reply = await person.says("euh")
+    assert await inbox(shop) == [reply]
+    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    await keeper.delete_older("reply_text", shop.clock.now() + timedelta(hours=1), 10)
+    assert await inbox(shop) == []

@@ -135,8 +135,7 @@ async def test_an_access_hands_out_every_record_of_a_person_as_one_file(
     counts = {name: len(records) for name, records in file.items()}
     assert counts == {
         "subscriber": 1, "consents": 1, "consent_states": 0, "messages": 2, "inbound_messages": 1,
-        "orders": 1,
-        "open_offers": 1, "sender_stops": 1,
+        "orders": 1, "order_messages": 0, "open_offers": 1, "sender_stops": 1,
     }  # fmt: skip
     assert made.body["records"] == sum(counts.values())
     assert file["consents"][0]["wording_version"] == "w1"

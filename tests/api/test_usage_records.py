@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import itertools
+import os
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -18,6 +19,7 @@ import pytest
 
 from smsgate.api.file_parts import READ_OCTETS, Part, part_of
 from smsgate.api.problems import Refusal
+from smsgate.flows.kept_files import FileHousekeeping
 from smsgate.flows.usage_files import FRESH, KEPT, UsageFiles
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
@@ -256,3 +258,19 @@ async def test_a_document_has_records_that_add_up_to_its_net_and_nobody_else_has
     for form in ("", ".csv"):
         assert (await other.get(f"/v1/usage_records{form}{path}")).status == 404
         assert (await caller.get(f"/v1/usage_records{form}")).status == 422
+
+
+async def test_a_file_that_nobody_fetches_any_more_is_removed_after_its_time(api: Api, books: Books) -> None:
+    caller = await a_merchant(api, books)
+    await part(caller)
+    kept = files(api)
+    directory = kept._directory
+    assert await kept.keep_house() == 0
+    assert list(directory.iterdir())
+    old = books.clock.now().timestamp() - KEPT.total_seconds() - 1
+    for path in directory.iterdir():
+        os.utime(path, (old, old))
+    housekeeping = FileHousekeeping({"usage_file": kept.keep_house})
+    await housekeeping.step()
+    assert list(directory.iterdir()) == []
+    assert housekeeping.removed["usage_file"] == 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from smsgate.clock import SystemClock
+from smsgate.clock import ManualClock, SystemClock
+from smsgate.flows.housekeeping import Housekeeping, Retention
 from smsgate.flows.order_entries import instant
 from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
@@ -17,6 +18,7 @@ from smsgate.security.proof_chain import Entry, ProofKey
 from smsgate.security.proof_stamps import made, verify
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.order_proof import PgOrderProofs
 from smsgate.store.order_stamps import OldOrders
 from smsgate.store.orders import PgOrders
@@ -215,6 +217,27 @@ async def test_an_order_from_before_terms_were_proved_holds_and_its_next_stamp_t
         kinds = [{kind for kind, _, _ in each["facts"]} for each in stamps]
         assert ["offer_terms" in each for each in kinds] == [False, True]
         assert ["offer" in each for each in kinds] == [True, False]
+
+
+async def test_an_order_is_proved_when_its_partitions_are_gone(database: Database) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "OK")
+        order_id = await world.value("SELECT order_id FROM orders")
+        await eventually(lambda: world.value("SELECT count(*) = 4 FROM receipt"))
+        await orders_of(database).confirm(MERCHANT, order_id, "B-889")
+        before = await proof_of(world, order_id)
+    later = datetime.now(UTC) + timedelta(days=402)
+    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    await Housekeeping(keeper, Retention(), ManualClock(later)).step()
+    async with database.control() as connection:
+        for table in ("message", "sent", "receipt", "event"):
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+        assert await connection.fetchval("SELECT count(*) FROM kept_message") == 2
+    after = await proof_of(world, order_id)
+    strip = [(entry["kind"], entry["body"]) for entry in before if entry["kind"] not in {"delivery", "seal"}]
+    assert [
+        (entry["kind"], entry["body"]) for entry in after if entry["kind"] not in {"delivery", "seal"}
+    ] == strip
 
 
 async def test_orders_from_before_there_were_stamps_are_stamped_as_they_are(database: Database) -> None:

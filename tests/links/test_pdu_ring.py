@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from smsgate.links.pdu_ring import RECORD_OVERHEAD_OCTETS, PduRing
+from smsgate.links.pdu_ring import AGE_MAX_S, RECORD_OVERHEAD_OCTETS, PduRing
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
 
@@ -32,6 +32,16 @@ def test_the_oldest_make_room_and_memory_stays_within_the_limit() -> None:
     for number in range(1, 1_001):
         ring.add(float(number), 1, an_enquiry(number), ENDS, outgoing=True)
     assert kept(ring) == [an_enquiry(number) for number in range(996, 1_001)]
+
+
+def test_what_is_older_than_a_day_is_not_kept() -> None:
+    ring = PduRing(1_000_000)
+    ring.add(0.0, 1, an_enquiry(1), ENDS, outgoing=True)
+    ring.add(60.0, 1, an_enquiry(2), ENDS, outgoing=True)
+    ring.add(AGE_MAX_S, 1, an_enquiry(3), ENDS, outgoing=True)
+    assert kept(ring) == [an_enquiry(number) for number in (1, 2, 3)]
+    ring.add(AGE_MAX_S + 30.0, 1, an_enquiry(4), ENDS, outgoing=True)
+    assert kept(ring) == [an_enquiry(number) for number in (2, 3, 4)]
 
 
 def test_one_read_larger_than_the_ring_is_kept_alone() -> None:

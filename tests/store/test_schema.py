@@ -11,6 +11,7 @@ from smsgate.errors import StoreError
 from smsgate.store import catalogue, distribution
 from smsgate.store.connection import Connection
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.housekeeping import AS_OWNER
 from smsgate.store.pool import Database
 
 INSERT_ONLY = (
@@ -188,14 +189,17 @@ async def test_every_statement_of_the_catalogue_fits_the_schema_and_some_roles_r
 ) -> None:
     """EXPLAIN analyses names and types and checks rights, and runs nothing."""
     roles = {"control": ["sg_owner"], "report": ["sg_report", "sg_bulk", "sg_api"]}
+    as_owner = {f"housekeeping.{job}_{part}" for job in AS_OWNER for part in ("owners", "delete", "last")}
     refused: dict[str, list[str]] = {}
     connections = {
         role: await database.connect(role) for role in ("sg_owner", "sg_report", "sg_bulk", "sg_api")
     }
     for name, statement in catalogue.load_all().items():
         problems = []
-        # Erasure changes what nobody may at run time: as the owner, and of one merchant (store.privacy).
-        owner = ["sg_owner"] if name.startswith("suppressions.erase_") else []
+        # Erasure and retention change what nobody may at run time: as the owner, and of one merchant
+        # (store.privacy, store.housekeeping).
+        erases = name.startswith("suppressions.erase_") or name in as_owner
+        owner = ["sg_owner"] if erases else []
         for role in roles.get(statement.scope, ["sg_bulk", "sg_api"]) + owner:
             try:
                 await connections[role].execute(f"EXPLAIN (GENERIC_PLAN) {statement.sql}")

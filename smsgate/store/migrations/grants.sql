@@ -105,6 +105,13 @@ GRANT SELECT ON inbound_decision TO sg_api;
 GRANT SELECT ON ledger_seal TO sg_api, sg_report;
 GRANT SELECT, INSERT ON ledger_seal TO sg_bulk;
 
+-- What merchants chose of how long things are kept; the owner alone does what housekeeping does to rows that else nobody changes.
+GRANT SELECT ON retention_choice, retention_mark, person_gone TO sg_api, sg_report;
+GRANT SELECT, INSERT, UPDATE, DELETE ON retention_choice TO sg_bulk;
+GRANT SELECT ON retention_mark, person_gone TO sg_bulk;
+-- Rows of orders that outlive their partition; the owner alone adds and deletes.
+GRANT SELECT ON kept_message, kept_sent, kept_receipt, kept_event TO sg_api, sg_bulk, sg_report;
+
 -- What dropped message rows made of the books stands; the owner alone adds to it.
 GRANT SELECT ON retired_usage TO sg_api;
 GRANT SELECT ON retired_day, retired_usage TO sg_bulk, sg_report;

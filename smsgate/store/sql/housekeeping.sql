@@ -170,3 +170,245 @@ WITH gone AS (
         ON CONFLICT (merchant_id, lease_id, month, prepaid) DO UPDATE SET spent_micros = c.spent_micros + excluded.spent_micros
 )
 SELECT 1 FROM gone;
+
+-- name: choices
+-- scope: report
+SELECT merchant_id, days FROM retention_choice WHERE rule = $1;
+
+-- name: import_error_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM import_error WHERE import_id < $1;
+
+-- name: import_error_delete
+-- scope: merchant
+DELETE FROM import_error
+ WHERE merchant_id = $1
+   AND (import_id, row_no) IN (SELECT import_id, row_no FROM import_error
+                                WHERE merchant_id = $1 AND import_id < $2 ORDER BY import_id, row_no LIMIT $3)
+RETURNING 1;
+
+-- name: data_request_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM data_request WHERE request_id < $1;
+
+-- name: data_request_delete
+-- scope: merchant
+DELETE FROM data_request
+ WHERE merchant_id = $1
+   AND request_id IN (SELECT request_id FROM data_request WHERE merchant_id = $1 AND request_id < $2 LIMIT $3)
+RETURNING 1;
+
+-- name: campaign_chunk_owners
+-- scope: report
+SELECT m.merchant_id AS owner FROM merchant m
+ WHERE EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = m.merchant_id AND k.campaign_id < $1 AND k.state = 'done');
+
+-- name: campaign_chunk_delete
+-- scope: merchant
+DELETE FROM campaign_chunk
+ WHERE merchant_id = $1
+   AND (campaign_id, no) IN (SELECT campaign_id, no FROM campaign_chunk
+                              WHERE merchant_id = $1 AND campaign_id < $2 AND state = 'done' LIMIT $3)
+RETURNING 1;
+
+-- name: reply_text_owners
+-- scope: report
+-- Replies stay as rows, of nobody: they were charged. A mark says how far it has come.
+SELECT m.merchant_id AS owner FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
+ WHERE EXISTS (SELECT FROM inbound_message i
+                WHERE i.merchant_id = m.merchant_id AND i.inbound_id < $1 AND i.inbound_id > coalesce(
+                      (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_text'), 0));
+
+-- name: reply_text_delete
+-- scope: merchant
+-- What made an order, or a consent, stays with it.
+WITH old AS MATERIALIZED (
+    SELECT i.inbound_id, i.order_id IS NOT NULL OR EXISTS (
+               SELECT FROM consent_event c WHERE c.merchant_id = $1 AND c.subscriber_id = i.subscriber_id
+                  AND c.inbound_id = i.inbound_id) AS stays
+      FROM inbound_message i
+     WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.inbound_id > coalesce(
+           (SELECT done_id FROM retention_mark WHERE merchant_id = $1 AND rule = 'reply_text'), 0)
+     ORDER BY i.inbound_id LIMIT $3
+), texts AS (
+    UPDATE inbound_message i SET text = '', raw = '', tlvs = NULL, reason = ''
+      FROM old o WHERE i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
+), decisions AS (
+    UPDATE inbound_decision d SET reason = ''
+      FROM old o WHERE d.merchant_id = $1 AND d.inbound_id = o.inbound_id AND NOT o.stays
+), mark AS (
+    INSERT INTO retention_mark AS k (merchant_id, rule, done_id)
+    SELECT $1, 'reply_text', max(inbound_id) FROM old HAVING count(*) > 0
+        ON CONFLICT (merchant_id, rule) DO UPDATE SET done_id = greatest(k.done_id, excluded.done_id)
+)
+SELECT 1 FROM old;
+
+-- name: reply_number_owners
+-- scope: report
+SELECT m.merchant_id AS owner FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
+ WHERE EXISTS (SELECT FROM inbound_message i
+                WHERE i.merchant_id = m.merchant_id AND i.inbound_id < $1 AND i.inbound_id > coalesce(
+                      (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_number'), 0));
+
+-- name: reply_number_delete
+-- scope: merchant
+WITH old AS MATERIALIZED (
+    SELECT i.inbound_id, i.order_id IS NOT NULL OR EXISTS (
+               SELECT FROM consent_event c WHERE c.merchant_id = $1 AND c.subscriber_id = i.subscriber_id
+                  AND c.inbound_id = i.inbound_id) AS stays
+      FROM inbound_message i
+     WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.inbound_id > coalesce(
+           (SELECT done_id FROM retention_mark WHERE merchant_id = $1 AND rule = 'reply_number'), 0)
+     ORDER BY i.inbound_id LIMIT $3
+), numbers AS (
+    UPDATE inbound_message i SET msisdn = 0
+      FROM old o WHERE i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
+), mark AS (
+    INSERT INTO retention_mark AS k (merchant_id, rule, done_id)
+    SELECT $1, 'reply_number', max(inbound_id) FROM old HAVING count(*) > 0
+        ON CONFLICT (merchant_id, rule) DO UPDATE SET done_id = greatest(k.done_id, excluded.done_id)
+)
+SELECT 1 FROM old;
+
+-- name: person_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM subscriber
+ WHERE offers_state IN ('expired', 'unsubscribed', 'blocked') AND (offers_state = 'expired' OR offers_state_at < $1);
+
+-- name: person_last
+-- scope: merchant
+-- Whose every consent is over, and who was not heard of since $2: no word, no agreement or objection, no order that changed.
+-- What time alone does to a consent ('idle') is no contact.
+SELECT s.subscriber_id, s.msisdn, s.offers_state, s.offers_state_at, coalesce(c.last_at, s.created_at) AS last_at
+  FROM subscriber s
+ CROSS JOIN LATERAL (
+    SELECT max(e.occurred_at) FILTER (WHERE e.event NOT IN ('idle', 'resume', 'question_expired')) AS last_at
+      FROM consent_event e WHERE e.merchant_id = $1 AND e.subscriber_id = s.subscriber_id) AS c
+ WHERE s.merchant_id = $1 AND s.offers_state IN ('expired', 'unsubscribed', 'blocked')
+   AND (s.offers_state = 'expired' OR s.offers_state_at < $2) AND s.created_at < $2
+   AND (c.last_at IS NULL OR c.last_at < $2)
+   AND NOT EXISTS (SELECT FROM consent_state o WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id
+                      AND o.state IN ('pending', 'subscribed', 'paused'))
+   AND NOT EXISTS (SELECT FROM inbound_message i WHERE i.merchant_id = $1 AND i.msisdn = s.msisdn AND i.received_at >= $2)
+   AND NOT EXISTS (SELECT FROM orders r WHERE r.merchant_id = $1 AND r.subscriber_id = s.subscriber_id AND r.changed_at >= $2)
+ ORDER BY s.subscriber_id LIMIT $3
+   FOR UPDATE OF s SKIP LOCKED;
+
+-- name: person_delete
+-- scope: merchant
+-- The evidence stays for its own time, of a hash.
+WITH gone AS MATERIALIZED (
+    SELECT * FROM unnest($2::bigint[], $3::bytea[], $4::timestamptz[]) AS t (subscriber_id, hash, last_at)
+), kept AS (
+    INSERT INTO person_gone (merchant_id, subscriber_id, hash, last_at)
+    SELECT $1, subscriber_id, hash, last_at FROM gone ON CONFLICT DO NOTHING
+), events AS (
+    UPDATE consent_event c SET msisdn = 0 FROM gone g WHERE c.merchant_id = $1 AND c.subscriber_id = g.subscriber_id
+), states AS (
+    DELETE FROM consent_state o USING gone g WHERE o.merchant_id = $1 AND o.subscriber_id = g.subscriber_id
+)
+DELETE FROM subscriber s USING gone g WHERE s.merchant_id = $1 AND s.subscriber_id = g.subscriber_id RETURNING 1;
+
+-- name: consent_evidence_owners
+-- scope: report
+SELECT DISTINCT merchant_id AS owner FROM person_gone WHERE last_at < $1;
+
+-- name: consent_evidence_delete
+-- scope: merchant
+-- An order's proof needs the consent that it stands on.
+WITH gone AS MATERIALIZED (
+    SELECT p.subscriber_id FROM person_gone p
+     WHERE p.merchant_id = $1 AND p.last_at < $2
+       AND NOT EXISTS (SELECT FROM orders o WHERE o.merchant_id = $1 AND o.subscriber_id = p.subscriber_id)
+     ORDER BY p.last_at LIMIT $3
+), replies AS (
+    UPDATE inbound_message i SET msisdn = 0, text = '', raw = '', tlvs = NULL, reason = ''
+      FROM gone g JOIN consent_event c ON c.merchant_id = $1 AND c.subscriber_id = g.subscriber_id AND c.inbound_id IS NOT NULL
+     WHERE i.merchant_id = $1 AND i.inbound_id = c.inbound_id
+), evidence AS (
+    UPDATE consent_event c SET evidence = '{}' FROM gone g WHERE c.merchant_id = $1 AND c.subscriber_id = g.subscriber_id
+)
+DELETE FROM person_gone p USING gone g WHERE p.merchant_id = $1 AND p.subscriber_id = g.subscriber_id RETURNING 1;
+
+-- name: order_owners
+-- scope: report
+SELECT m.merchant_id AS owner FROM merchant m
+ WHERE EXISTS (SELECT FROM orders o WHERE o.merchant_id = m.merchant_id AND o.order_id < $1);
+
+-- name: order_delete
+-- scope: merchant
+WITH old AS MATERIALIZED (
+    SELECT order_id, inbound_id, msisdn FROM orders WHERE merchant_id = $1 AND order_id < $2 ORDER BY order_id LIMIT $3
+), replies AS MATERIALIZED (
+    SELECT inbound_id FROM old
+     UNION
+    SELECT i.inbound_id FROM old o
+      JOIN inbound_message i ON i.merchant_id = $1 AND i.msisdn = o.msisdn AND i.inbound_id > o.inbound_id AND i.order_id = o.order_id
+), texts AS (
+    UPDATE inbound_message i SET msisdn = 0, text = '', raw = '', tlvs = NULL, reason = ''
+      FROM replies r WHERE i.merchant_id = $1 AND i.inbound_id = r.inbound_id
+), decisions AS (
+    UPDATE inbound_decision d SET reason = '' FROM replies r WHERE d.merchant_id = $1 AND d.inbound_id = r.inbound_id
+), steps AS (
+    DELETE FROM order_event e USING old o WHERE e.merchant_id = $1 AND e.order_id = o.order_id
+), stamps AS (
+    DELETE FROM order_stamp t USING old o WHERE t.merchant_id = $1 AND t.order_id = o.order_id
+)
+DELETE FROM orders x USING old o WHERE x.merchant_id = $1 AND x.order_id = o.order_id RETURNING 1;
+
+-- name: order_record_owners
+-- scope: report
+SELECT m.merchant_id AS owner FROM merchant m
+ WHERE EXISTS (SELECT FROM kept_message k WHERE k.merchant_id = m.merchant_id AND k.message_id < $1)
+    OR EXISTS (SELECT FROM kept_event k WHERE k.merchant_id = m.merchant_id AND k.event_id < $1);
+
+-- name: order_record_delete
+-- scope: merchant
+WITH old AS MATERIALIZED (
+    SELECT message_id FROM kept_message WHERE merchant_id = $1 AND message_id < $2 ORDER BY message_id LIMIT $3
+), outcomes AS (
+    DELETE FROM kept_sent s USING old o WHERE s.merchant_id = $1 AND s.message_id = o.message_id
+), receipts AS (
+    DELETE FROM kept_receipt r USING old o WHERE r.merchant_id = $1 AND r.message_id = o.message_id
+), messages AS (
+    DELETE FROM kept_message m USING old o WHERE m.merchant_id = $1 AND m.message_id = o.message_id RETURNING 1
+), events AS (
+    DELETE FROM kept_event
+     WHERE merchant_id = $1
+       AND event_id IN (SELECT event_id FROM kept_event WHERE merchant_id = $1 AND event_id < $2 ORDER BY event_id LIMIT $3)
+    RETURNING 1
+)
+SELECT 1 FROM messages UNION ALL SELECT 1 FROM events LIMIT $3;
+
+-- name: keep_message
+-- scope: control
+-- $1 to $2: the ids of a day. Each order's offer, and the texts about it.
+INSERT INTO kept_message
+SELECT m.* FROM message m WHERE m.message_id >= $1 AND m.message_id < $2 AND m.order_id IS NOT NULL
+UNION ALL
+SELECT m.* FROM merchant c
+CROSS JOIN LATERAL (SELECT DISTINCT o.message_id FROM orders o
+                     WHERE o.merchant_id = c.merchant_id AND o.message_id >= $1 AND o.message_id < $2) AS o
+JOIN message m ON m.merchant_id = c.merchant_id AND m.message_id = o.message_id AND m.order_id IS NULL
+ON CONFLICT DO NOTHING;
+
+-- name: keep_sent
+-- scope: control
+INSERT INTO kept_sent
+SELECT s.* FROM merchant c
+JOIN kept_message k ON k.merchant_id = c.merchant_id AND k.message_id >= $1 AND k.message_id < $2
+JOIN sent s ON s.merchant_id = k.merchant_id AND s.message_id = k.message_id AND s.message_id >= $1 AND s.message_id < $2
+ON CONFLICT DO NOTHING;
+
+-- name: keep_receipt
+-- scope: control
+INSERT INTO kept_receipt
+SELECT r.* FROM merchant c
+JOIN kept_message k ON k.merchant_id = c.merchant_id AND k.message_id >= $1 AND k.message_id < $2
+JOIN receipt r ON r.merchant_id = k.merchant_id AND r.message_id = k.message_id AND r.message_id >= $1 AND r.message_id < $2;
+
+-- name: keep_event
+-- scope: control
+INSERT INTO kept_event
+SELECT e.* FROM event e WHERE e.event_id >= $1 AND e.event_id < $2 AND e.subject LIKE 'ord\_%'
+ON CONFLICT DO NOTHING;

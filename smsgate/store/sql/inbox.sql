@@ -21,6 +21,7 @@ CROSS JOIN LATERAL (
 WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN (
         'asked', 'incomplete', 'repetition', 'disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused', 'erasure_requested')
     AND (i.label NOT IN ('help', 'start') OR i.outcome = 'start_refused') AND i.msisdn <> 0
+    AND i.reason <> ''  -- its text is out of retention: there is nothing left to decide about
     AND ($4::text IS NULL OR $4 = CASE WHEN d.inbound_id IS NOT NULL THEN 'decided' WHEN n.settled THEN 'settled'
         ELSE 'open' END)
 ORDER BY i.inbound_id DESC

@@ -18,9 +18,14 @@ WHERE v.merchant_id = $1 AND (v.offer_id, v.version) IN (SELECT * FROM unnest($2
 
 -- name: offer_messages
 -- scope: merchant
+-- What outlived its partition, here and below, is in the tables of the names with kept_.
 SELECT message_id, msisdn, sender, fields
 FROM message
-WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND message_id BETWEEN $3 AND $4;
+WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND message_id BETWEEN $3 AND $4
+UNION ALL
+SELECT message_id, msisdn, sender, fields
+FROM kept_message
+WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]);
 
 -- name: consents
 -- scope: merchant
@@ -44,6 +49,10 @@ ORDER BY order_id, seq;
 SELECT order_id AS of_order, message_id, kind, sender, body, inbound_id
 FROM message
 WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[]) AND message_id >= $3 AND message_id < $4
+UNION ALL
+SELECT order_id, message_id, kind, sender, body, inbound_id
+FROM kept_message
+WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[])
 ORDER BY message_id;
 
 -- name: submitted
@@ -51,6 +60,10 @@ ORDER BY message_id;
 SELECT message_id, segment, carrier_id, status, segments, smsc_id, reason, sent_at
 FROM sent
 WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND message_id BETWEEN $3 AND $4
+UNION ALL
+SELECT message_id, segment, carrier_id, status, segments, smsc_id, reason, sent_at
+FROM kept_sent
+WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 ORDER BY message_id, segment;
 
 -- name: receipts
@@ -58,6 +71,10 @@ ORDER BY message_id, segment;
 SELECT message_id, segment, state AS receipt_state, error, received_at
 FROM receipt
 WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND message_id BETWEEN $3 AND $4
+UNION ALL
+SELECT message_id, segment, state, error, received_at
+FROM kept_receipt
+WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 ORDER BY message_id, segment, received_at;
 
 -- name: replies
@@ -80,6 +97,10 @@ ORDER BY i.inbound_id;
 SELECT subject, event_id, type, data::text AS data, created_at
 FROM event
 WHERE merchant_id = $1 AND subject = ANY ($2::text[]) AND event_id >= $3
+UNION ALL
+SELECT subject, event_id, type, data::text, created_at
+FROM kept_event
+WHERE merchant_id = $1 AND subject = ANY ($2::text[])
 ORDER BY event_id;
 
 -- name: deliveries

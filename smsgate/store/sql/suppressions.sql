@@ -184,6 +184,23 @@ WITH gone AS (
 )
 SELECT order_id FROM gone
 
+-- name: erase_kept_messages
+-- scope: merchant
+-- Of orders, which outlived their partition.
+UPDATE kept_message SET msisdn = 0, fields = NULL, push = NULL, tlvs = NULL, body = CASE WHEN body IS NULL THEN NULL ELSE '' END
+ WHERE merchant_id = $1
+   AND (order_id = ANY ($2::bigint[])
+        OR message_id IN (SELECT message_id FROM orders WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[])))
+RETURNING 1
+
+-- name: erase_kept_events
+-- scope: merchant
+UPDATE kept_event
+   SET data = regexp_replace((CASE WHEN data ? 'text' THEN data || '{"text": ""}' ELSE data END)::text,
+                             '\+' || $3::bigint || '(?![0-9])', 'erased', 'g')::jsonb
+ WHERE merchant_id = $1 AND subject = ANY ($2::text[])
+RETURNING 1
+
 -- name: erase_salts
 -- scope: merchant
 -- What a stamp held of the person cannot be guessed any more.
@@ -287,6 +304,12 @@ SELECT (to_jsonb(t) - 'raw' || jsonb_build_object('decision', (SELECT to_jsonb(d
 SELECT (to_jsonb(t) || jsonb_build_object('steps', (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.seq), '[]')
             FROM order_event e WHERE e.merchant_id = $1 AND e.order_id = t.order_id)))::text AS record
   FROM orders t WHERE merchant_id = $1 AND msisdn = $2 ORDER BY order_id
+
+-- name: file_order_messages
+-- scope: merchant
+SELECT DISTINCT to_jsonb(k)::text AS record FROM orders o
+  JOIN kept_message k ON k.merchant_id = $1 AND (k.order_id = o.order_id OR k.message_id = o.message_id)
+ WHERE o.merchant_id = $1 AND o.msisdn = $2
 
 -- name: file_open_offers
 -- scope: msisdn
