@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 _SQL: Final = load("suppressions")
 # What a merchant's tables hold of a number, and of a subscriber.
 BY_NUMBER: Final = (
-    "erase_decisions", "erase_inbound", "erase_events", "erase_answers", "erase_deliveries",
+    "erase_decisions", "erase_inbound", "erase_events", "erase_answers", "erase_told",
+    "erase_import_errors", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
 WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
@@ -112,10 +113,9 @@ class PgPrivacy:
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)
-            ids_of_orders = [row["order_id"] for row in orders]
-            subjects = [self._stamps.public_ids.encode(Kind.ORDER, each) for each in ids_of_orders]
-            count += len(await connection.fetch(_SQL["erase_kept_messages"], merchant_id, ids_of_orders))
-            count += len(await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn))
+            count += await self._erase_of_orders(
+                connection, merchant_id, [o["order_id"] for o in orders], msisdn
+            )
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
             for statement in BY_NUMBER:
@@ -132,6 +132,16 @@ class PgPrivacy:
         await self._erase_what_crossed(merchant_id, msisdn, own, now)
         await self._erase_of_nobody(msisdn)
         return request, msisdn
+
+    async def _erase_of_orders(
+        self, connection: Connection, merchant_id: int, order_ids: Sequence[int], msisdn: int
+    ) -> int:
+        """Empty what is kept with orders; they stay."""
+        subjects = [self._stamps.public_ids.encode(Kind.ORDER, each) for each in order_ids]
+        steps = await connection.fetch(_SQL["erase_steps"], merchant_id, order_ids)
+        messages = await connection.fetch(_SQL["erase_kept_messages"], merchant_id, order_ids)
+        events = await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn)
+        return len(steps) + len(messages) + len(events)
 
     async def _erase_of_nobody(self, msisdn: int) -> None:
         """Remove what is no merchant's: texts from before anybody knew the number, and counts of answers."""

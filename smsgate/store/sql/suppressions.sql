@@ -168,7 +168,8 @@ RETURNING 1
 
 -- name: erase_inbound
 -- scope: merchant
-UPDATE inbound_message SET msisdn = 0, text = '', raw = '', tlvs = NULL WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
+-- The sentence why it was read so quotes it.
+UPDATE inbound_message SET msisdn = 0, text = '', raw = '', tlvs = NULL, reason = '' WHERE merchant_id = $1 AND msisdn = $2 RETURNING 1
 
 -- name: erase_orders
 -- scope: merchant
@@ -196,7 +197,8 @@ RETURNING 1
 -- name: erase_kept_events
 -- scope: merchant
 UPDATE kept_event
-   SET data = regexp_replace((CASE WHEN data ? 'text' THEN data || '{"text": ""}' ELSE data END)::text,
+   SET data = regexp_replace((data || (SELECT coalesce(jsonb_object_agg(k, ''), '{}')
+                                         FROM unnest('{text,reason}'::text[]) AS k WHERE data ? k))::text,
                              '\+' || $3::bigint || '(?![0-9])', 'erased', 'g')::jsonb
  WHERE merchant_id = $1 AND subject = ANY ($2::text[])
 RETURNING 1
@@ -214,17 +216,43 @@ UPDATE consent_event SET msisdn = 0, evidence = '{}' WHERE merchant_id = $1 AND 
 -- scope: merchant
 -- Of a number that only begins with the same digits nothing is touched. What the person wrote goes too.
 UPDATE event
-   SET data = regexp_replace((CASE WHEN data ? 'text' AND data ->> 'msisdn' = '+' || $2::bigint
-                                   THEN data || '{"text": ""}' ELSE data END)::text,
+   SET data = regexp_replace((CASE WHEN data ->> 'msisdn' = '+' || $2::bigint
+                                   THEN data || (SELECT coalesce(jsonb_object_agg(k, ''), '{}')
+                                                   FROM unnest('{text,reason}'::text[]) AS k WHERE data ? k)
+                                   ELSE data END)::text,
                              '\+' || $2::bigint || '(?![0-9])', 'erased', 'g')::jsonb
  WHERE merchant_id = $1 AND data::text ~ ('\+' || $2::bigint || '(?![0-9])')
 RETURNING 1
 
 -- name: erase_answers
 -- scope: merchant
+-- A shop may make its keys of numbers, too.
 DELETE FROM idempotency_key
- WHERE merchant_id = $1 AND position(convert_to($2::bigint::text, 'UTF8') in answer) > 0
-   AND encode(answer, 'hex') ~ ('^(?:..)*?(?<!3[0-9])' || encode(convert_to($2::bigint::text, 'UTF8'), 'hex') || '(?!3[0-9])')
+ WHERE merchant_id = $1
+   AND (key ~ ('(?<![0-9])' || $2::bigint || '(?![0-9])')
+        OR (position(convert_to($2::bigint::text, 'UTF8') in answer) > 0
+            AND encode(answer, 'hex') ~ ('^(?:..)*?(?<!3[0-9])' || encode(convert_to($2::bigint::text, 'UTF8'), 'hex')
+                                         || '(?!3[0-9])')))
+RETURNING 1
+
+-- name: erase_told
+-- scope: merchant
+-- What a shop answered to an event, beginning with its own words.
+UPDATE webhook_delivery SET last_error = ''
+ WHERE merchant_id = $1 AND last_error ~ ('(?<![0-9])' || $2::bigint || '(?![0-9])')
+RETURNING 1
+
+-- name: erase_import_errors
+-- scope: merchant
+UPDATE import_error SET detail = ''
+ WHERE merchant_id = $1 AND detail ~ ('(?<![0-9])' || $2::bigint || '(?![0-9])')
+RETURNING 1
+
+-- name: erase_steps
+-- scope: merchant
+-- Why something was done to an order may quote the person, or speak of it; a link to pay may be the person's own.
+UPDATE order_event SET detail = detail - '{reason,link}'::text[]
+ WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[]) AND detail ?| '{reason,link}'::text[]
 RETURNING 1
 
 -- name: erase_deliveries
