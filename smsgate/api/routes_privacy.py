@@ -6,9 +6,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from smsgate.api.commerce import commerce
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel, RequestModel
 from smsgate.api.problems import ProblemType
-from smsgate.api.routing import Answer, Call, Route
+from smsgate.api.routes_orders import PROOF_MEDIA_TYPE
+from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.errors import Invalid
 from smsgate.flows.ports_privacy import DataRequestRow, Lift, PrivacyStore
 from smsgate.msisdn import normalize
@@ -142,6 +144,13 @@ async def list_data_requests(call: Call) -> Answer:
     return call.page_answer(Page[DataRequest], rows, page.has_more)
 
 
+async def get_consent_proof(call: Call) -> Answer:
+    consent_id = call.path_id(Kind.CONSENT)
+    octets = await commerce(call).consent_proofs.of_consent(call.merchant_id, consent_id)
+    name = f'attachment; filename="{call.public(Kind.CONSENT, consent_id)}.proof"'
+    return Text(octets, PROOF_MEDIA_TYPE, {"Content-Disposition": name})
+
+
 def _privacy(call: Call) -> PrivacyStore:
     assert call.context.privacy is not None
     return call.context.privacy
@@ -200,6 +209,8 @@ ROUTES: Final = (
           Scope.SUBSCRIBERS, request=CreateDataRequest, response=DataRequest, status=201,
           description="Access answers with every record as one file. Erasure removes number and texts; "
                       "orders stay under the subscriber's id, and a keyed hash keeps the number out."),
+    Route("GET", "/v1/consents/{id}/proof", get_consent_proof, "What was agreed and what came of it, signed",
+          Scope.READ, media_type=PROOF_MEDIA_TYPE),
     Route("GET", "/v1/data_requests", list_data_requests, "List data requests", Scope.READ, query=PageQuery,
           response=Page[DataRequest]),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
@@ -10,6 +11,7 @@ import typer
 
 from smsgate.api.routes_privacy import BlockReason
 from smsgate.cli.config_option import ConfigOption
+from smsgate.campaigns.consent import Purpose
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
@@ -17,9 +19,12 @@ from smsgate.cli.sessions import merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk
+from smsgate.flows.consent_proof import ConsentProofs
 from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
 from smsgate.msisdn import normalize
+from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
+from smsgate.store.consent_proof import PgConsentProofs
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
 
@@ -67,6 +72,31 @@ def access(
         show_json(request)
     else:
         say(f"{request['records']} records written to {to}.")
+
+
+@app.command(
+    "proof",
+    help="Write the proof file of a person's consent: what was agreed, in which words, when, from where and "
+    "by whom, the replies as they came, what the person was told, and each revocation.\n\nEach line holds "
+    "the SHA-256 of the one before; the last one is signed. `smsgate order verify` verifies it.",
+    epilog=examples("smsgate person proof boxman +33639980001 --purpose offers > anne.proof"),
+)
+def proof(
+    slug: SlugArgument,
+    number: NumberArgument,
+    purpose: Annotated[Purpose, typer.Option(help="What was agreed to.")] = Purpose.OFFERS,
+    config: ConfigOption = None,
+) -> None:
+    msisdn = _msisdn(number)
+
+    async def work(services: Services) -> bytes:
+        merchant_id, subscriber_id = await _person(services, slug, msisdn)
+        store = PgConsentProofs(services.database, services.public_ids)
+        key = ProofKey(services.proof_key)
+        proofs = ConsentProofs(store, services.public_ids, services.clock, key)
+        return await proofs.file(merchant_id, subscriber_id, purpose.value)
+
+    sys.stdout.buffer.write(with_services(config, work))
 
 
 @app.command(

@@ -10,6 +10,7 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_commerce
 from smsgate.flows.campaigns import Campaigns
+from smsgate.flows.consent_proof import ConsentProofs, ConsentProofStore
 from smsgate.flows.events import Events
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbox import Inbox, InboxStore
@@ -46,6 +47,7 @@ class CommerceStores:
     inbox: InboxStore
     proofs: ProofStore
     keywords: KeywordStore
+    consent_proofs: ConsentProofStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Commerce:
     inbox: Inbox
     proofs: OrderProofs
     keywords: Keywords
+    consent_proofs: ConsentProofs
 
     @classmethod
     def of(
@@ -100,6 +103,7 @@ class Commerce:
             orders=Orders(stores.orders, ids, clock, public_ids, wakeups, writes_ucs2),
             proofs=OrderProofs(stores.proofs, public_ids, clock, ProofKey(proof_key)),
             keywords=Keywords(stores.keywords, offers, ids, clock),
+            consent_proofs=ConsentProofs(stores.consent_proofs, public_ids, clock, ProofKey(proof_key)),
             events=Events(stores.events, clock),
             endpoints=WebhookEndpoints(
                 stores.endpoints, prover, secrets, policy, ids, public_ids, clock, wakeups

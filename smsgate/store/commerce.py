@@ -8,6 +8,7 @@ from smsgate.clock import Clock
 from smsgate.flows.commerce import CommerceStores
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.campaigns import PgCampaigns
+from smsgate.store.consent_proof import PgConsentProofs
 from smsgate.store.events import PgEvents
 from smsgate.store.inbox import PgInbox
 from smsgate.store.join_keywords import PgKeywords
@@ -43,4 +44,5 @@ def commerce_stores(
         inbox=PgInbox(database, next_id, hashes, stamps),
         proofs=PgOrderProofs(database, stamps, clock),
         keywords=PgKeywords(database),
+        consent_proofs=PgConsentProofs(database, stamps.public_ids),
     )

@@ -190,7 +190,7 @@ async def rows_of(
     for row in await about("steps", ids):
         found[row["of_order"]].order_step.append(row)
     for row in await about("texts", ids, oldest, newest):
-        found[row["of_order"]].text.append(_made(row))
+        found[row["of_order"]].text.append(with_time(row))
         of_message[row["message_id"]].append(found[row["of_order"]])
     bounds = (list(of_message), min(of_message), max(of_message))
     for row in await about("submitted", *bounds) if outcomes else ():
@@ -233,7 +233,7 @@ async def add_ground(
     for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
         for rows in of_message[row["message_id"]]:
             text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
-            rows.offer_message.append(_made(row, text=text))
+            rows.offer_message.append(with_time(row, text=text))
     people = [order["subscriber_id"] for order in orders]
     for row in await about("consents", list(found), people):
         found[row["of_order"]].consent.append(row)
@@ -251,6 +251,6 @@ def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
     return columns, {name: columns[name] for name in ("offer_id", "version", "created_at")} | terms
 
 
-def _made(row: asyncpg.Record, **more: str) -> dict[str, object]:
+def with_time(row: asyncpg.Record, **more: str) -> dict[str, object]:
     """Return a message's row, and when the message was made: its id holds that."""
     return {**row, **more, "at": made_at(row["message_id"])}

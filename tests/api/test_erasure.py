@@ -120,8 +120,8 @@ async def a_whole_life(shop: Shop, database: Database) -> dict[str, Any]:
         )
         await put("UPDATE consent_event SET evidence = jsonb_build_object('who', $1::text)", text)
         await put(
-            "INSERT INTO inbound_decision SELECT $1, inbound_id, 'ignore', NULL, 'ignored', NULL, 'Bea', 'k', "
-            "$2, $3 FROM inbound_message WHERE merchant_id = $1", merchant_id, text, now,
+            "INSERT INTO inbound_decision SELECT $1, inbound_id, 'ignore', NULL, 'ignored', NULL, 'Bea', "
+            "'k', $2, $3 FROM inbound_message WHERE merchant_id = $1", merchant_id, text, now,
         )  # fmt: skip
         await put(
             "INSERT INTO consent_state VALUES ($1, $2, 'polls', 'subscribed', $3)",
@@ -147,8 +147,8 @@ async def a_whole_life(shop: Shop, database: Database) -> dict[str, Any]:
             merchant_id, shop.next_id(), order, said, now,
         )  # fmt: skip
         await put(
-            "INSERT INTO kept_message (merchant_id, message_id, msisdn, kind, sender, fields, body, order_id, "
-            "push, tlvs) VALUES ($1, $2, $3, 'x', $4, ARRAY[$5], $5, $6, $7, $7)",
+            "INSERT INTO kept_message (merchant_id, message_id, msisdn, kind, sender, fields, body, "
+            "order_id, push, tlvs) VALUES ($1, $2, $3, 'x', $4, ARRAY[$5], $5, $6, $7, $7)",
             merchant_id, shop.next_id(), MSISDN, SENDER, text, order_id, text.encode(),
         )  # fmt: skip
         await put(
