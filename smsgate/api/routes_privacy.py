@@ -134,6 +134,8 @@ async def create_data_request(call: Call) -> Answer:
         row, file = await _privacy(call).access(call.merchant_id, subscriber_id, request_id, now)
         return _request(call, row, dict(file))
     row, msisdn = await _privacy(call).erase(call.merchant_id, subscriber_id, request_id, now)
+    if context.reports is not None:
+        await context.reports.usage_files.forget(call.merchant_id)
     context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
     return _request(call, row)
 

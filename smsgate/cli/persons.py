@@ -15,7 +15,9 @@ from smsgate.campaigns.consent import Purpose
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import merchant_of, with_services
+from smsgate.cli.sessions import merchant_of, with_services, with_settings
+from smsgate.config import load_settings
+from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk
@@ -116,14 +118,17 @@ def erase(
     if not yes:
         raise UsageRefused("--yes: an erasure cannot be taken back; say that you know it")
 
+    settings = load_settings(config)
+
     async def work(services: Services) -> dict[str, object]:
         merchant_id, subscriber_id = await _person(services, slug, msisdn)
         row, _ = await _privacy(services).erase(
             merchant_id, subscriber_id, services.ids.next(), services.clock.now()
         )
+        await reports_of(settings, services).usage_files.forget(merchant_id)
         return _as_dict(services, row)
 
-    request = with_services(config, work)
+    request = with_settings(settings, work)
     if as_json:
         show_json(request)
     else:

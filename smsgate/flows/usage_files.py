@@ -163,6 +163,24 @@ class UsageFiles:
             return None
         return UsageFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
 
+    async def forget(self, merchant_id: int) -> int:
+        """
+        Remove a merchant's files, which tell a number that was erased; return how many went.
+
+        What is being made goes when it is done, and whoever asked asks again.
+        """
+        making = [task for key, task in self._making.items() if key[0] == merchant_id]
+        gone = await asyncio.to_thread(self._forget, merchant_id)
+        for task in making:
+            task.add_done_callback(lambda _done: self._forget(merchant_id))
+        return gone
+
+    def _forget(self, merchant_id: int) -> int:
+        files = list(self._directory.glob(f"{merchant_id}-*"))
+        for path in files:
+            path.unlink(missing_ok=True)
+        return len(files)
+
     async def keep_house(self) -> int:
         """Remove what nobody comes for any more, unless one is being made; return how many files went."""
         if self._one.locked():

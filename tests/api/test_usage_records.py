@@ -274,3 +274,26 @@ async def test_a_file_that_nobody_fetches_any_more_is_removed_after_its_time(api
     await housekeeping.step()
     assert list(directory.iterdir()) == []
     assert housekeeping.removed["usage_file"] == 2
+
+
+async def test_an_erasure_takes_the_files_along_that_tell_the_number(api: Api, books: Books) -> None:
+    caller, other = await a_merchant(api, books), await a_merchant(api, books)
+    directory = files(api)._directory
+
+    def whose() -> set[str]:
+        return {path.name.split("-")[0] for path in directory.iterdir()}
+
+    await part(other)
+    others = whose()
+    await part(caller)
+    (mine,) = whose() - others
+    person = (await caller.post("/v1/subscribers", {"msisdn": "+33639980001"})).body["id"]
+    erased = await caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person})
+    assert erased.status == 201, erased
+    assert whose() == others
+    making = asyncio.create_task(part(caller))
+    while not files(api)._making:
+        await asyncio.sleep(0)
+    assert await files(api).forget(int(mine)) == 0
+    await making
+    assert whose() == others
