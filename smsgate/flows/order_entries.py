@@ -50,11 +50,14 @@ INSTANTS_KEPT: Final = 1_024  # an order, its step, reply and events have one, a
 _INSTANTS: Final = frozenset({"recorded_at", "expires_at", "placed_at", "delivered_at"})
 
 
+NO_ORDER: Final[Row] = {}  # of the proof of a consent
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRows:
     """Columns by their names; each row has the columns of its statement in store/sql/order_proof.sql."""
 
-    order: Row | None  # None: the proof of a consent
+    order: Row  # or NO_ORDER
     offer: list[Row] = field(default_factory=list)  # the version that was sent: one
     offer_terms: list[Row] = field(default_factory=list)  # what it promised of an order: one
     offer_message: list[Row] = field(default_factory=list)  # one, with the text as this person got it
@@ -103,7 +106,7 @@ class Entries:
     def of(self, rows: OrderRows) -> list[Entry]:
         """Return an entry for each row, in no order."""
         entry = self._entry
-        entries = [] if rows.order is None else [entry("order", rows.order, "created_at", "order_id")]
+        entries = [] if rows.order is NO_ORDER else [entry("order", rows.order, "created_at", "order_id")]
         entries += [entry("consent", row, "occurred_at", "consent_id") for row in rows.consent]
         entries += [self._offer("offer", row) for row in rows.offer]
         entries += [self._offer("offer_terms", row) for row in rows.offer_terms]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import NotFound
 from smsgate.flows.events import first_id_of
-from smsgate.flows.order_entries import OrderRows
+from smsgate.flows.order_entries import NO_ORDER, OrderRows
 from smsgate.security.public_ids import Kind
 from smsgate.store.catalogue import load
 from smsgate.store.order_stamps import with_time
@@ -42,7 +42,7 @@ class PgConsentProofs:
         return found["subscriber_id"], found["purpose"]
 
     async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> OrderRows:
-        rows = OrderRows(None)
+        rows = OrderRows(NO_ORDER)
         async with self._database.transaction(merchant_id) as connection:
             consents = await connection.fetch(_SQL["consents"], merchant_id, subscriber_id, purpose)
             if not consents:

@@ -1,4 +1,4 @@
--- What is kept how long: smsgate/campaigns/law/retention.toml, docs/decisions/0053.
+-- What is kept how long: smsgate/campaigns/law/retention.toml, docs/decisions/0054.
 
 -- What a merchant chose for itself, within the rule's bounds.
 CREATE TABLE retention_choice (
