@@ -10,8 +10,8 @@ import orjson
 import typer
 
 from smsgate.api.routes_privacy import BlockReason
-from smsgate.cli.config_option import ConfigOption
 from smsgate.campaigns.consent import Purpose
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from smsgate.campaigns.retention import By, Rule, rules
+from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import ConfigOption, merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
