@@ -8,10 +8,6 @@ CREATE TABLE answer_count (
 );
 CREATE INDEX answer_count_day ON answer_count USING brin (day_at);
 
--- The person's own cap: messages of this merchant in 7 days at most, whatever the gateway's caps let through. NULL: none.
-ALTER TABLE subscriber ADD COLUMN week_max smallint CHECK (week_max >= 1);
-CREATE INDEX subscriber_week_max ON subscriber (merchant_id, msisdn) WHERE week_max IS NOT NULL;
-
 -- Words that somebody who is not known opts in by, as smsgate.campaigns.consent_commands compares words. Of a sender number
 -- that merchants share each word is one merchant's.
 CREATE TABLE join_keyword (
