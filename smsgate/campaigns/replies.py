@@ -23,7 +23,7 @@ from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
 if TYPE_CHECKING:
-    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
 
 __all__ = ["Context", "Label", "Reading", "read_reply"]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import another_thing, besides, numbered, owned, placed, priced
+from smsgate.campaigns.reply_doubts import (
+    another_thing,
+    beside_a_sure_answer,
+    besides,
+    numbered,
+    owned,
+    placed,
+    priced,
+)
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
 from smsgate.campaigns.reply_tokens import CLOCK
@@ -14,7 +22,7 @@ from smsgate.campaigns.reply_variants import two_attributes, variants
 from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
 
 if TYPE_CHECKING:
-    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
 
 QUANTITY_BARE_MAX: Final = 20  # a larger number without a yes-word is a price, a year, a code
@@ -239,8 +247,8 @@ def _decision(text: TakenApart, heard: Heard) -> Found:
         return Found(Label.UNCLEAR, "undecided", f"{by['unclear'][0]!r} decides nothing.")
     if asked:
         return Found(Label.HELP, "question", "A question, or a word that asks for help.")
-    if "feedback" in by or ("praise" in by and (unknown or "item" in by)):
-        said = (by.get("feedback") or by["praise"])[0]
+    if "feedback" in by or "joy" in by or ("praise" in by and (unknown or "item" in by)):
+        said = (by.get("feedback") or by.get("joy") or by["praise"])[0]
         return Found(Label.FEEDBACK, "opinion", f"{said!r} is an opinion.")
     return Found(Label.UNCLEAR, "not_understood", "No word decides anything.")
 
@@ -315,8 +323,13 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
         return "interest", f"{by['interest'][0]!r} is interest and not yet an order."
     if "weak" in by and not plainly:
         return "weak_yes", f"{by['weak'][0]!r} may mean go on or no need."
-    if "praise" in by and "buy" not in by and not (heard.plain_yes and "item" not in by):
-        return "acknowledged", f"{by['praise'][0]!r} may answer without ordering."
+    pleased = by.get("praise") or by.get("joy")
+    if pleased and "buy" not in by and not (heard.plain_yes and "item" not in by):
+        return "acknowledged", f"{pleased[0]!r} may answer without ordering."
+    if (
+        doubt := beside_a_sure_answer(text, by, plain=heard.plain_yes, counted=bool(heard.numbers))
+    ) is not None:
+        return doubt
     return _doubtful_number(text, heard, yes)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from smsgate.campaigns.reply_signatures import signing
 from smsgate.campaigns.reply_words import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
 
-_THINGS: Final = frozenset(("function", "number", "item", "pronoun", "named", "quantity", "choice"))
+_THINGS: Final = frozenset(
+    ("function", "number", "item", "pronoun", "named", "quantity", "choice", "purpose")
+)
 
 
 def besides(text: TakenApart, segments: list[Segment], *, one_variant: bool) -> bool:
@@ -83,3 +86,26 @@ def another_thing(items: Iterable[str], names: frozenset[str]) -> str:
         if not any(word in names or word.startswith(offered) for word in item.split()):
             return item
     return ""
+
+
+def beside_a_sure_answer(
+    text: TakenApart, by: dict[str, list[str]], *, plain: bool, counted: bool
+) -> tuple[str, str] | None:
+    """
+    Return why a word that changes nothing beside a sure answer changes a less sure one.
+
+    "OK for my son" may be about anything, and "yes dear" said to another person; with a verb of buying or
+    thanks they are not.
+    """
+    if "buy" in by:
+        return None
+    polite = not signing().thanks.isdisjoint(text.tokens)
+    if "introduced" in by and not polite:
+        return "introduced", f"{by['introduced'][0]!r} may answer who is there."
+    if "address" in by and not polite:
+        return "addressed", f"{by['address'][0]!r} may be said to another person."
+    if "use" in by and not (polite or counted):
+        return "for_something", f"{by['use'][0]!r} may be another thing than the offer is for."
+    if "purpose" in by and not (plain or counted or "choice" in by):
+        return "for_something", f"{by['purpose'][0]!r} may be another thing than the offer is for."
+    return None

@@ -22,8 +22,8 @@ LANGUAGES: Final = (
 # What a phrase says about the decision. Where one stands in two lists, the first of these holds.
 CATEGORIES: Final = (
     "quantity", "split", "no", "function", "unclear", "buy", "choice", "pointer", "start", "weak",
-    "yes", "help", "question", "interest", "praise", "feedback", "item", "pronoun", "adverb", "harmless",
-    "against", "fits",
+    "yes", "help", "question", "interest", "joy", "praise", "feedback", "signing", "introduced", "purpose",
+    "use", "address", "item", "pronoun", "adverb", "harmless", "against", "fits",
 )  # fmt: skip
 # What is said of a variant: two of different kinds are one choice ("the blue in L").
 ATTRIBUTES: Final = ("colour", "size", "format", "ordinal")
@@ -35,13 +35,16 @@ IDEAS: Final = (
     "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
     "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume",
 )  # fmt: skip
+# Lists of single words that stand in phrases as "&people": one entry for all of them.
+CLASSES: Final = ("people", "places", "occasions", "uses")
+NAME: Final = "&name"  # stands in an entry for a first name
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 
 # Spellings of Arabic that people do not keep apart: ة ه, ى ي, the Persian letters, the stretching stroke.
 _ARABIC: Final = str.maketrans("ةىیک", "هييك", "ـ")
 _APOSTROPHES: Final = re.compile(r"['’‘`´ʼ]")
 _QUOTES: Final = re.compile(r"[“”„«»″]")
-_NOT_WORD: Final = re.compile(r"[^\w#@_*^ ]+")
+_NOT_WORD: Final = re.compile(r"[^\w#@_*^& ]+")
 _CHOICE: Final = re.compile(r"[()]")  # "(it|this)": one of them
 
 
@@ -63,7 +66,7 @@ def decision_entries(language: str) -> tuple[tuple[Words, str], ...]:
     found: dict[Words, str] = {}
     for category in CATEGORIES:
         for entry in entries_of(words.get(category, "")):
-            found.setdefault(entry, category)
+            found.setdefault(_of_language(entry, language), "name" if category == "signing" else category)
         if category == "choice":
             for entry in entries_of(words.get("colour", "")):
                 found.setdefault(entry, category)
@@ -80,6 +83,26 @@ def attribute_entries() -> dict[str, str]:
         for entry in entries_of(word_file(language).get(kind, ""))
         if len(entry) == 1
     }
+
+
+def _of_language(entry: Words, language: str) -> Words:
+    """Return an entry with its classes as that language's: "&people" is "&people.fr" in French."""
+    return tuple(
+        f"{word}.{language}" if len(word) > 1 and word[0] == "&" and word != NAME else word for word in entry
+    )
+
+
+@cache
+def classes_of() -> dict[str, Words]:
+    """Return by word the classes it belongs to, each with its language."""
+    found: dict[str, list[str]] = {}
+    for language in LANGUAGES:
+        for kind in CLASSES:
+            for entry in entries_of(word_file(language).get(kind, "")):
+                if len(entry) != 1:
+                    raise ValueError(f"{kind} of {language} are single words, not {' '.join(entry)!r}")
+                found.setdefault(entry[0], []).append(f"&{kind}.{language}")
+    return {word: tuple(classes) for word, classes in found.items()}
 
 
 @cache
@@ -102,12 +125,12 @@ def number_entries(language: str) -> tuple[tuple[Words, int], ...]:
 
 @cache
 def spelled_entries() -> frozenset[Words]:
-    """Return every entry of every language that is no name and no machine's phrase."""
+    """Return every entry of every language that is no name and no machine's phrase, and words of classes."""
     return frozenset(
         entry
         for language in ("", *LANGUAGES)
         for entry, _ in (*decision_entries(language), *request_entries(language))
-    )
+    ) | {(word,) for word in classes_of()}
 
 
 def tree_of(*lists: str) -> Node:

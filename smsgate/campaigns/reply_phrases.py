@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_entries import plain, spelled_entries
+from smsgate.campaigns.reply_entries import plain
+from smsgate.campaigns.reply_signatures import Segment, capitals, listed, signed, used
 from smsgate.campaigns.reply_slips import nearest
 from smsgate.campaigns.reply_tries import NOTHING, longest, matches
 from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, RESOLVED_MAX, STOP, shared
@@ -21,16 +22,6 @@ POLITE_LETTERS_MIN: Final = (
 )
 NAME_WORDS_MAX: Final = 2  # unknown words that may follow a first name or a title as a family name
 NAMES_MAX: Final = 10_000  # offers whose names are kept in words
-
-
-class Segment(NamedTuple):
-    """A phrase of a reply: what it is, whose language says so, and where it stands."""
-
-    category: str
-    language: str
-    start: int
-    end: int
-    value: int = 0
 
 
 @lru_cache(maxsize=NAMES_MAX)
@@ -54,7 +45,10 @@ def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list
         caution = {segment.category for segment in segments} & _CAUTIOUS
         if caution - ({"weak", "praise"} if "buy" in kinds else set()) <= kinds:
             segments = better
-    return _family_names(text, segments)
+    segments = _family_names(text, segments)
+    if any(segment.category == "unknown" for segment in segments):
+        return used(text, signed(text, segments, words.language))
+    return segments
 
 
 # What is said of a variant says nothing where none is named.
@@ -120,14 +114,6 @@ def _may_be_family(text: TakenApart, place: int) -> bool:
     )
 
 
-def capitals(own: str) -> set[str]:
-    """Return the folded words that are written with a capital letter and small ones."""
-    return {plain(found) for found in _CAPITAL.findall(own)}
-
-
-_CAPITAL: Final = re.compile(r"\b[A-ZÀ-ÞĀ-ŽА-ЯΑ-Ω][a-zß-ÿā-žа-яα-ω]+\b")
-
-
 def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
     segments = []
     place, count = 0, len(text.tokens)
@@ -187,18 +173,12 @@ def _unlisted(token: str, names: frozenset[str]) -> str:
 def _polite(token: str) -> bool:
     """Return whether a word of no list is one of thanks or greeting with one slip of the finger."""
     tables = shared()
-    if len(token) < POLITE_LETTERS_MIN or token in tables.real_words or token in _listed():
+    if len(token) < POLITE_LETTERS_MIN or token in tables.real_words or token in listed():
         return False
     meant = nearest(token, tables.polite)
     if meant is None:
         return False
     return len(meant) > POLITE_LETTERS_MIN or sorted(token) == sorted(meant)  # "mecri", but not "mercy"
-
-
-@cache
-def _listed() -> frozenset[str]:
-    """Return every word of the tables: what is spelled right is no slip."""
-    return frozenset(word for entry in spelled_entries() for word in entry)
 
 
 def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
@@ -223,7 +203,8 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     closed = before.category == "harmless" and text.tokens[before.end - 1] in shared().closings
     if not all(_may_be_family(text, s.start) or (closed and len(text.tokens[s.start]) == 1) for s in tail):
         return segments
-    if closed or before.category == "name" or _titled(text, before):
+    named = before.category == "harmless" and text.tokens[before.end - 1] in shared().names
+    if closed or named or before.category == "name" or _titled(text, before):
         return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
     return segments
 

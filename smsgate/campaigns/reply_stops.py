@@ -36,7 +36,7 @@ from smsgate.campaigns.reply_words import (
 )
 
 if TYPE_CHECKING:
-    from smsgate.campaigns.reply_phrases import Segment
+    from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
     from smsgate.campaigns.reply_words import Request, Vocabulary
 
@@ -230,7 +230,7 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
         common = BIT["question"] if asked else 0
         if "item" in kinds[start:end] or not shared().order_nouns.isdisjoint(text.tokens[start:end]):
             common |= BIT["item"]
-        if not {"name", "owner"}.isdisjoint(kinds[start:end]):
+        if not {"name", "owner", "introduced"}.isdisjoint(kinds[start:end]):
             common |= BIT["name"]
         bits = common
         for hit in inside:

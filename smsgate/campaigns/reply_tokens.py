@@ -21,6 +21,7 @@ NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, 
 ADDRESS: Final = "¤@"  # stands for a link or a mail address
 CLOCK: Final = "¤h"  # stands for a time of the day that is written with figures; "@h" in an entry
 TIMES: Final = "x"  # of "x 2" and "2 x"
+EMOJI_MARK: Final = "~"  # a picture parts clauses, as a mark of this name
 DIGITS_MAX: Final = 4  # of a quantity; more are a phone number, a postcode, a code
 
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\ufe0e\ufe0f\u034f\u115f\u1160\u3164\uffa0\u2800"))
@@ -39,6 +40,7 @@ _BEFORE: Final = str.maketrans(
         "№": "#",
     }
 )
+_WRITTEN_OUT: Final = re.compile(r"\\[ntr](?!\w)")  # white space that a phone or a gateway has written out
 _GREEK: Final = re.compile("[α-ωά-ώ]", re.IGNORECASE)
 _UNITS: Final = frozenset(
     ("x", "st", "stk", "stck", "szt", "kpl", "pcs", "pc", "ks", "db", "ex", "cd", "cds", "ok", "шт",
@@ -50,7 +52,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<broken>\d+(?:[.,:]\d+|\s?[/+⁄×x*\-–]\s?\d+)+)"
     r"|(?P<signed>[-+–−/~≈]\s?\d+|\d+[.,]?[-–−](?!\S))"
     r"|(?P<smile>[:;=]-?[)(dp/|*]+(?!\w)|<3|\^\^|[)(/\\]-?[:;=](?!\w))"
-    r"|(?P<sign>(?<!\S)[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
+    r"|(?P<sign>(?<!\S)(?!/\s[^\W\d])[#*=+&~^@/\\]+(?!\S)|<(?!3)|>)"
     r"|(?P<word>[^\W_]+)"
     r"|(?P<question>\?)|(?P<dots>\.(?: ?\.)+|…)"
     r"|(?P<cut>[.,;:!\n()\[\]\-–—/|]+)|(?P<other>\S)"
@@ -88,7 +90,7 @@ class TakenApart:
 
     `tokens` are words, "#" for numbers and "¤" for numbers that are none; `spellings` what each may be in
     the tables; `values` what each is worth as a number (0 for none). `clauses` are ranges of tokens between
-    marks.
+    marks, `marks` by clause what ends it.
     """
 
     own: str = ""
@@ -98,6 +100,7 @@ class TakenApart:
     values: list[int] = field(default_factory=list)
     clauses: list[tuple[int, int]] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)  # by clause: whether a question mark ends it
+    marks: list[str] = field(default_factory=list)  # by clause: all marks up to the next one
     emojis: list[str] = field(default_factory=list)
     question: bool = False
     dots: bool = False
@@ -117,17 +120,21 @@ class TakenApart:
         self.values.pop()
         self.times = True
 
-    def close_clause(self, *, asked: bool = False) -> None:
+    def close_clause(self, mark: str = "") -> None:
         start = self.clauses[-1][1] if self.clauses else 0
         if len(self.tokens) > start:
             self.clauses.append((start, len(self.tokens)))
-            self.asked.append(asked)
-        elif asked and self.asked:
-            self.asked[-1] = True
+            self.asked.append(mark == "?")
+            self.marks.append(mark)
+        elif self.asked:
+            self.asked[-1] = self.asked[-1] or mark == "?"
+            self.marks[-1] += mark
 
 
 def clean(raw: str) -> str:
     """Return `raw` in NFKC without invisible characters: what a person sees."""
+    if "\\" in raw:
+        raw = _WRITTEN_OUT.sub(" ", raw)
     if raw.isascii():
         return raw
     text = unicodedata.normalize("NFKC", raw.translate(_BEFORE)).translate(_INVISIBLE)
@@ -194,10 +201,10 @@ def _tokens(folded: str, text: TakenApart, words: Vocabulary) -> None:
             _word(token, text, words)
         elif kind == "question":
             text.question = True
-            text.close_clause(asked=True)
+            text.close_clause("?")
         elif kind == "cut":
             if match[0] != "-" or not _inside_word(folded, match.start()):
-                text.close_clause()
+                text.close_clause(match[0])
         elif kind == "dots":
             text.dots = True
             text.close_clause()
@@ -231,6 +238,7 @@ def _other(token: str, text: TakenApart) -> None:
         pass  # the colour of the hand before it
     elif token in shared().emoji_harmless or unicodedata.category(token) in {"So", "Sk"}:
         text.emojis.append(token)
+        text.close_clause(EMOJI_MARK)
     elif unicodedata.category(token)[0] in "LN":
         text.add(token, (token,))
 

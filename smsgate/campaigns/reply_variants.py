@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import LANGUAGES, attribute_entries, entries_of, plain, word_file
-from smsgate.campaigns.reply_phrases import Segment, capitals
+from smsgate.campaigns.reply_signatures import Segment, capitals
 from smsgate.campaigns.reply_words import SIZES, shared
 
 if TYPE_CHECKING:

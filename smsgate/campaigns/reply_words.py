@@ -17,7 +17,9 @@ from typing import Final, NamedTuple
 from smsgate.campaigns.reply_entries import (
     BIT,
     LANGUAGES,
+    NAME,
     STOP_KINDS,
+    classes_of,
     decision_entries,
     entries_of,
     number_entries,
@@ -141,7 +143,7 @@ def own_language(language: str) -> str:
 
 @lru_cache(maxsize=RESOLVED_MAX)
 def forms(word: str) -> Words:
-    """Return what `word` may be in an entry: itself, the stems that it begins with, a size."""
+    """Return what `word` may be in an entry: itself, the stems that it begins with, a size, its classes."""
     stems = shared().stems
     found = [word]
     found += [
@@ -154,6 +156,9 @@ def forms(word: str) -> Words:
     ]
     if word in SIZES or word == NUMBER:
         found.append("@")
+    found += classes_of().get(word, ())
+    if word in shared().names:
+        found.append(NAME)
     return tuple(found)
 
 
@@ -276,7 +281,9 @@ def shared() -> Shared:
         machine=tree_of(*(word_file(language).get("auto", "") for language in LANGUAGES)),
         reactions=tree_of(*(word_file(language).get("reaction", "") for language in LANGUAGES)),
         signatures=tree_of(common["signature"]),
-        names=frozenset(e[0] for e in entries_of(f"{people['first']};{people['family']}")),
+        names=frozenset(
+            e[0] for e in entries_of(";".join((people["first"], people["rarer"], people["family"])))
+        ),
         titles=frozenset(e[0] for e in entries_of(people["titles"])),
         closings=frozenset(e[-1] for e in entries_of(common["closings"])),
         order_nouns=frozenset(
@@ -364,7 +371,8 @@ def _bones() -> dict[str, str]:
 def _abroad(entry: Words, ambiguous: set[str]) -> bool:
     """Return whether an entry may count for subscribers of another language."""
     if len(entry) > 1:
-        return any(len(word) >= FOREIGN_LETTERS_MIN for word in entry) or len(entry) > 2
+        long = any(len(word) >= FOREIGN_LETTERS_MIN and word[0] != "&" for word in entry)
+        return long or len(entry) > 2
     word = entry[0].removesuffix("*")
     return word not in ambiguous and (not word.isascii() or len(word) >= FOREIGN_LETTERS_MIN)
 

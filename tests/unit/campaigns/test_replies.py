@@ -283,3 +283,75 @@ def test_an_entry_with_choices_stands_for_each_phrase_that_can_be_made_of_it() -
 )
 def test_a_name_is_what_people_sign_with_and_no_other_word(text: str, language: str, label: Label) -> None:
     assert read_reply(text, language).label is label
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "YES. - Dr. A. Ramsbottom"),
+        ("en", "yes please, Quentina"),
+        ("sv", "Ja tack. /Ragnvald"),
+        ("it", "ok grazie mille, Ermengarda"),
+        ("fr", "Oui merci Philomena"),
+        ("fr", "OK 🎶 Philomena"),
+        ("de", "Ja bitte! Ihre Hannelore Krumbiegel"),
+    ],
+)
+def test_one_or_two_words_that_stand_like_a_signature_are_one(language: str, text: str) -> None:
+    assert read_reply(text, language).label is Label.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Yes, Paypal"),
+        ("en", "Yes. Waterproof"),
+        ("en", "yes please, quentinately"),
+        ("en", "Yes, Blue Whales Swim"),
+        ("fr", "Oui merci Amazon"),
+        ("fr", "ok merci docteur"),
+        ("de", "Ja bitte, Geschenkpapier"),
+        ("de", "Ja, Bordsteinkante"),
+    ],
+)
+def test_what_pays_delivers_or_is_no_name_is_no_signature(language: str, text: str) -> None:
+    assert read_reply(text, language).label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "label"),
+    [
+        ("fr", "oui pour ma mère", Label.ACCEPT),
+        ("fr", "ok pour ma mère", Label.UNCLEAR),
+        ("fr", "oui pour le dentiste", Label.UNCLEAR),
+        ("fr", "je le prends pour l'écouter en voiture", Label.ACCEPT),
+        ("de", "drei fürs Büro bitte", Label.QUANTITY),
+        ("en", "I'll take it for our brewery", Label.ACCEPT),
+        ("en", "yes for our brewery", Label.UNCLEAR),
+        ("sv", "ja tack, den har jag väntat på", Label.ACCEPT),
+        ("sv", "den har jag väntat på", Label.UNCLEAR),
+        ("fr", "ok j'adore", Label.UNCLEAR),
+        ("fr", "j'adore je prends", Label.ACCEPT),
+        ("fr", "j'adore", Label.FEEDBACK),
+    ],
+)
+def test_what_it_is_for_and_joy_change_nothing_beside_a_sure_answer(
+    language: str, text: str, label: Label
+) -> None:
+    assert read_reply(text, language).label is label
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "label"),
+    [
+        ("nl", "ja graag lieverd", Label.ACCEPT),
+        ("nl", "ja lieverd", Label.UNCLEAR),
+        ("en", "yes dear", Label.UNCLEAR),
+        ("fr", "merci mon ami, je le prends", Label.ACCEPT),
+        ("fr", "oui mon ami", Label.UNCLEAR),
+    ],
+)
+def test_who_is_spoken_to_is_the_shop_only_beside_thanks_or_a_verb_of_buying(
+    language: str, text: str, label: Label
+) -> None:
+    assert read_reply(text, language).label is label
