@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import product
-from typing import Any, Final
+from itertools import chain, product
+from sys import intern
+from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.reply_tries import Node, Words, insert
 from smsgate.campaigns.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LANGUAGES: Final = (
     "fr", "en", "sv", "de", "es", "it", "pt", "nl", "da", "nb", "fi", "pl", "tr", "ru", "uk", "ar",
@@ -133,6 +137,12 @@ def spelled_entries() -> frozenset[Words]:
     ) | {(word,) for word in classes_of()}
 
 
+@cache
+def listed() -> frozenset[str]:
+    """Return every word of the tables."""
+    return frozenset(chain.from_iterable(spelled_entries()))
+
+
 def tree_of(*lists: str) -> Node:
     """Return a trie of entries; one that begins with "^" counts at the beginning of a text alone."""
     tree: Node = {}
@@ -145,17 +155,17 @@ def tree_of(*lists: str) -> Node:
 
 @cache
 def entries_of(text: str) -> tuple[Words, ...]:
-    pieces = (
-        tuple(_NOT_WORD.sub(" ", plain(spelled)).split())
-        for piece in re.split(r"[;\n]", text)
-        for spelled in _written_out(piece)
-    )
+    pieces = (piece for written in re.split(r"[;\n]", text) for piece in _written_out(written))
     return tuple(dict.fromkeys(piece for piece in pieces if piece))
 
 
-def _written_out(entry: str) -> list[str]:
-    """Return every phrase that "(i|we) (want|need) (it|)" stands for."""
+def _written_out(entry: str) -> Iterable[Words]:
+    """Return every phrase that "(i|we) (want|need) (it|)" stands for; what is folded is each choice, once."""
     if "(" not in entry:
-        return [entry]
-    choices = [part.split("|") for part in _CHOICE.split(entry)]
-    return [" ".join(chosen) for chosen in product(*choices)]
+        return [_words_of(entry)]
+    choices = [[_words_of(choice) for choice in part.split("|")] for part in _CHOICE.split(entry)]
+    return (tuple(chain.from_iterable(chosen)) for chosen in product(*choices))
+
+
+def _words_of(text: str) -> Words:
+    return tuple(map(intern, _NOT_WORD.sub(" ", plain(text)).split()))

@@ -7,8 +7,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_entries import plain
-from smsgate.campaigns.reply_signatures import Segment, capitals, listed, signed, used
+from smsgate.campaigns.reply_entries import listed, plain
+from smsgate.campaigns.reply_signatures import Segment, capitals, signed, used
 from smsgate.campaigns.reply_slips import nearest
 from smsgate.campaigns.reply_tries import NOTHING, longest, matches
 from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, RESOLVED_MAX, STOP, shared

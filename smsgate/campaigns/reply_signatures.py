@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_entries import entries_of, plain, spelled_entries
+from smsgate.campaigns.reply_entries import entries_of, listed, plain
 from smsgate.campaigns.reply_tries import NOTHING
 from smsgate.campaigns.reply_words import FOREIGN_STOP, STOP, shared
 from smsgate.campaigns.tables import table
@@ -59,12 +59,6 @@ def signing() -> Signing:
         thanks_last=frozenset(e[-1] for e in entries_of(common["thanks"])),
         purposes=frozenset(e[0] for e in entries_of(common["purposes"])),
     )
-
-
-@cache
-def listed() -> frozenset[str]:
-    """Return every word of the tables."""
-    return frozenset(word for entry in spelled_entries() for word in entry)
 
 
 def capitals(own: str) -> set[str]:

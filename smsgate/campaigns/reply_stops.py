@@ -314,7 +314,7 @@ def _stop_meant(word: str, words: Vocabulary) -> str | None:
     if len(word) < STRONG_LETTERS_MIN - 1:
         return None
     own = nearest(word, words.strong, loosely=True)
-    return own if own is not None or word in words.known else nearest(word, shared().strong)
+    return own if own is not None or word in shared().known else nearest(word, shared().strong)
 
 
 def _word_meant(word: str, words: Vocabulary) -> str:

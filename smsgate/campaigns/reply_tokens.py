@@ -254,11 +254,11 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
     if token[0].isdecimal() and _CLOCK.fullmatch(token):
         text.add(token, (*forms(token), "@h"))
         return
-    word = spelling(token, words)
+    word = spelling(token)
     if word == TIMES and text.tokens and text.tokens[-1] == NUMBER:
         text.times = True
         return
-    glued = None if word.isalpha() or word in words.known else _GLUED.fullmatch(word)
+    glued = None if word.isalpha() or word in shared().known else _GLUED.fullmatch(word)
     if glued is None:
         value = words.numbers.get(word, 0)
         seen = (word, (NUMBER, "@", *forms(word)) if value else forms(word), value)
@@ -296,25 +296,25 @@ def _join_letters(match: re.Match[str]) -> str:
     return joined if len(joined) > 2 or letters in _DECIDING else match[0]
 
 
-def spelling(word: str, words: Vocabulary) -> str:
+def spelling(word: str) -> str:
     """Return a word with look-alikes, zeros and stretched letters put right, if it is known then."""
-    if word in words.known:
+    if word in shared().known:
         return word
     if not word.isascii():
         alike = word.translate(_LOOK_ALIKES)
-        if alike != word and alike.isascii() and (alike in words.known or any(c.isascii() for c in word)):
+        if alike != word and alike.isascii() and (alike in shared().known or any(c.isascii() for c in word)):
             word = alike
-        elif word.translate(_CYRILLIC) in words.known:
+        elif word.translate(_CYRILLIC) in shared().known:
             return word.translate(_CYRILLIC)
     if not word.isalpha() and any(c.isalpha() for c in word) and not _NUMBER_LAST.fullmatch(word):
         letters = word.translate(_LEET)
-        if letters in words.known and letters in _DECIDING:
+        if letters in shared().known and letters in _DECIDING:
             return letters
     single = _RUN.sub(r"\1", word)
     if single in _DECIDING:
         return single
     for shorter in (_LONG_RUN.sub(r"\1\1", word), _LONG_RUN.sub(r"\1", word)):
-        if shorter != word and shorter in words.known:
+        if shorter != word and shorter in shared().known:
             return shorter
     return "ok" if re.fullmatch(r"(?:ok){2,}", word) else word
 

@@ -31,6 +31,22 @@ def insert(node: Node, entry: Words, meaning: object) -> None:
     node.setdefault(END, meaning)
 
 
+def shrunk(tree: Node) -> Node:
+    """
+    Return a trie with each of its equal parts once; nothing may be put into it any more.
+
+    Phrases that are written as choices end alike: of 140,000 there are some 10,000 different ends.
+    """
+    parts: dict[frozenset[tuple[str, Any]], Node] = {}
+
+    def once(node: Node) -> Node:
+        found = {word: deeper if word == END else once(deeper) for word, deeper in node.items()}
+        kept = frozenset((word, deeper if word == END else id(deeper)) for word, deeper in found.items())
+        return parts.setdefault(kept, found)
+
+    return once(tree)
+
+
 def begin(tree: Node, spelling: Words) -> Begin:
     """Return what begins with a word, which may be spelled in several ways; `NOTHING` when nothing does."""
     nodes = [tree[form] for form in spelling if form in tree]

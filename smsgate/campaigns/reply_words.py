@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache, reduce
 from operator import or_
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import (
     BIT,
@@ -22,6 +22,7 @@ from smsgate.campaigns.reply_entries import (
     classes_of,
     decision_entries,
     entries_of,
+    listed,
     number_entries,
     request_entries,
     spelled_entries,
@@ -38,8 +39,11 @@ from smsgate.campaigns.reply_slips import (
     bones,
     neighbours,
 )
-from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert
+from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert, shrunk
 from smsgate.campaigns.tables import rules_version, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
 STEM_LETTERS_MAX: Final = 14
@@ -68,6 +72,12 @@ class Meaning(NamedTuple):
     value: int = 0
 
 
+@cache
+def _meaning(category: str, language: str) -> Meaning:
+    """Return what many entries say, once."""
+    return Meaning(category, language)
+
+
 class StopRule(NamedTuple):
     needs: int
     without: int
@@ -89,7 +99,6 @@ class Vocabulary(NamedTuple):
     keywords: frozenset[str]  # those of them that say more about a stop than an idea
     numbers: dict[str, int]
     language: str
-    known: frozenset[str]  # spellings that are right as they stand
     begins: dict[str, Begins]  # of words seen so far
     seen: dict[str, tuple[str, Words, int]]  # of words as written: token, spellings and value as a number
     slips: dict[str, Slip]  # of words seen so far
@@ -103,6 +112,7 @@ class Shared(NamedTuple):
     version: str
     meanings: Node
     stops: Node
+    known: frozenset[str]  # spellings that are right as they stand, in one language or another
     numbers: dict[str, int]
     stems: frozenset[str]
     frames: tuple[tuple[str, str], ...]  # "ma*ch": what words begin and end with
@@ -191,7 +201,7 @@ def vocabulary(language: str) -> Vocabulary:
                 numbers.setdefault(word[0], value)
             insert(meanings, word, Meaning("number", source, value))
         for entry, category in decision_entries(source):
-            insert(meanings, entry, Meaning(category, source))
+            insert(meanings, entry, _meaning(category, source))
         for entry, bit in request_entries(source):
             stops[entry] = stops.get(entry, 0) | bit
     insert(meanings, (NUMBER,), Meaning("number", ""))
@@ -205,13 +215,12 @@ def vocabulary(language: str) -> Vocabulary:
         entry[0] for entry, _ in (*decision_entries(own), *request_entries(own)) if len(entry) == 1
     )
     return Vocabulary(
-        meanings=meanings,
-        stops=tree,
+        meanings=shrunk(meanings),
+        stops=shrunk(tree),
         words=single | numbers.keys(),
         keywords=frozenset(keywords | numbers.keys()),
         language=own,
         numbers=everywhere.numbers | numbers,
-        known=frozenset(single | {word for entry in spelled_entries() for word in entry} | numbers.keys()),
         begins={},
         seen={},
         slips={},
@@ -253,7 +262,7 @@ def shared() -> Shared:
     readings, stops = _abroad_entries({entry[0] for entry in entries_of(common["ambiguous"])})
     meanings: Node = {}
     for entry, found in readings.items():
-        meaning = _agreed(list(found.values()))
+        meaning = _agreed(found)
         if meaning is not None:
             if meaning.category == "number" and len(entry) == 1:
                 numbers[entry[0]] = meaning.value
@@ -265,8 +274,10 @@ def shared() -> Shared:
     spelled = spelled_entries()
     return Shared(
         version=rules_version(),
-        meanings=meanings,
-        stops=tree,
+        meanings=shrunk(meanings),
+        stops=shrunk(tree),
+        known=listed()
+        | {word[0] for name in LANGUAGES for word, _ in number_entries(name) if len(word) == 1},
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
         frames=_frames(spelled),
@@ -315,17 +326,18 @@ def _frames(spelled: frozenset[Words]) -> tuple[tuple[str, str], ...]:
 
 def _abroad_entries(
     ambiguous: set[str],
-) -> tuple[dict[Words, dict[str, Meaning]], dict[Words, dict[str, int]]]:
+) -> tuple[dict[Words, tuple[Meaning, ...]], dict[Words, dict[str, int]]]:
     """Return by entry what each language says that may count in the others: meanings, and kinds of stops."""
-    readings: dict[Words, dict[str, Meaning]] = {}
+    readings: dict[Words, tuple[Meaning, ...]] = {}
     stops: dict[Words, dict[str, int]] = {}
     for language in LANGUAGES:
         for entry, value in number_entries(language):
             if _abroad(entry, ambiguous):
-                readings.setdefault(entry, {})[language] = Meaning("number", language, value)
+                readings[entry] = (*readings.get(entry, ()), Meaning("number", language, value))
         for entry, category in decision_entries(language):
             if _abroad(entry, ambiguous):
-                readings.setdefault(entry, {})[language] = Meaning(category, language)
+                others = [each for each in readings.get(entry, ()) if each.language != language]
+                readings[entry] = (*others, _meaning(category, language))
         for entry, bit in request_entries(language):
             if _abroad(entry, ambiguous):
                 masks = stops.setdefault(entry, {})
@@ -333,7 +345,7 @@ def _abroad_entries(
     return readings, stops
 
 
-def _agreed(found: list[Meaning]) -> Meaning | None:
+def _agreed(found: Sequence[Meaning]) -> Meaning | None:
     """Return what an entry means outside its languages: nothing where they disagree about an order."""
     first = found[0]
     if all((m.category, m.value) == (first.category, first.value) for m in found):

@@ -14,6 +14,7 @@ from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.context import ApiContext
 from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
+from smsgate.campaigns.replies import read_every_language
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
@@ -377,6 +378,8 @@ async def running(
     `database_name` is another than the usual one; `read` gives the configuration anew, for a reload.
     """
     clock = clock or SystemClock()
+    # Before there is a lease, which is lost in seconds: on a busy machine this takes as long.
+    read_every_language()
     async with open_services(
         settings.node.state_dir, settings.database.dsns(), clock, say, database_name=database_name
     ) as services:

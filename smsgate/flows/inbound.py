@@ -20,8 +20,6 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.blocks import block_case
 from smsgate.campaigns.order_commands import may_command
-from smsgate.campaigns.reply_entries import LANGUAGES
-from smsgate.campaigns.reply_words import vocabulary
 from smsgate.clock import Clock
 from smsgate.errors import StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
@@ -89,8 +87,6 @@ class Intake:
         self._deciding = (
             asyncio.Lock()
         )  # one group at a time: two of a process would wait for each other's locks
-        for language in LANGUAGES:
-            vocabulary(language)  # 0.4 s of CPU for all: not under the first reply
         self.busy = False  # a group is being committed
         self.taken = 0
         self.turned_away = 0

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from smsgate.security.public_ids import Kind
-from tests.acceptance.town import Answer, Caller, Ground, Town, a_row, a_town, an_offer, eventually
+from tests.acceptance.town import SENDER, Answer, Caller, Ground, Town, a_row, a_town, an_offer, eventually
 
 KINDS = {
     "subscribers": Kind.SUBSCRIBER,
@@ -29,6 +29,8 @@ KINDS = {
     "events": Kind.EVENT,
     "webhook_endpoints": Kind.WEBHOOK_ENDPOINT,
     "triggers": Kind.TRIGGER,
+    "consents": Kind.CONSENT,
+    "keywords": Kind.KEYWORD,
     "merchants": Kind.MERCHANT,
     "api_keys": Kind.API_KEY,
     "price_lists": Kind.PRICE_LIST,
@@ -159,6 +161,8 @@ async def everything(town: Town) -> dict[Kind, str]:
     await eventually(lambda: len(town.texts(town.msisdns[0])) == 2)
     await town.answer(town.msisdns[0], "hm hm")  # nobody can read it: it waits in the inbox
     await eventually(lambda: len(town.texts(town.msisdns[0])) == 3)
+    keyword = {"word": "JAZZ", "sender": SENDER, "wording_version": "poster-1"}
+    await town.merchant.post("/v1/keywords", keyword)
     return {
         kind: (await town.merchant.all(f"/v1/{name}"))[0]["id"]
         for name, kind in KINDS.items()
