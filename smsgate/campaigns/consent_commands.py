@@ -57,6 +57,14 @@ class DatedReach:
     reach: StopReach
 
 
+@dataclass(frozen=True, slots=True)
+class SmsRules:
+    """What the operator decides, for all merchants."""
+
+    reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
+    contact: str = ""  # of the operator, for who asks about a number that several merchants share
+
+
 def reach_on(day: date, reaches: Sequence[DatedReach]) -> StopReach:
     """Return what a bare STOP reaches on a day; NUMBER before the first entry."""
     begun = [each for each in reaches if each.since <= day]

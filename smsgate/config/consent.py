@@ -6,9 +6,8 @@ from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from smsgate.campaigns.consent_commands import DatedReach, StopReach
+from smsgate.campaigns.consent_commands import DatedReach, SmsRules, StopReach
 from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
-from smsgate.flows.inbound_case import SmsRules
 
 _TABLE = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from smsgate.billing.networks import NetworkTable
+from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.clock import Clock
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claiming import Claiming
@@ -19,7 +20,7 @@ from smsgate.flows.flushing import Flushing
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.guarding import Guarding
 from smsgate.flows.inbound import Intake
-from smsgate.flows.inbound_case import DeskTools, SmsRules
+from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.loops import Loop
 from smsgate.flows.opt_outs import OptOuts
 from smsgate.flows.outcomes import Outcomes

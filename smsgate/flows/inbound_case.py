@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from smsgate.campaigns.consent_commands import DatedReach
+from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.campaigns.orders import LIVE, OrderEvent
 from smsgate.campaigns.replies import Reading
 from smsgate.campaigns.texts import spoken, system_text
@@ -36,19 +36,11 @@ _GATEWAY: Final = 0  # inbound rows that concern no merchant
 
 
 @dataclass(frozen=True, slots=True)
-class SmsRules:
-    """What the operator decides."""
-
-    reaches: Sequence[DatedReach] = ()  # whom a bare STOP ends, by day
-    contact: str = ""  # of the operator, for who asks about a number that several merchants share
-
-
-@dataclass(frozen=True, slots=True)
 class DeskTools:
     ids: Ids
     public_ids: PublicIds
     may_use: Callable[[str, str], bool]  # (sender number, merchant's slug)
-    rules: SmsRules = SmsRules()
+    rules: SmsRules = field(default_factory=SmsRules)
     week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
     writes_ucs2: Callable[[str], bool] = lambda _sender: True  # whether a sender number's carrier does
 

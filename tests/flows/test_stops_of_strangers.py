@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.errors import DomainError
 from smsgate.flows.answer_limit import HELPS_A_DAY
-from smsgate.flows.inbound_case import SmsRules
 from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.ids import IdMaker
 from smsgate.links.profile_senders import SenderNumber

@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from smsgate.billing.networks import default_table
+from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.clock import Clock, SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
 from smsgate.flows.audience import Audience
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
-from smsgate.flows.inbound_case import SmsRules
 from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.offers import Offers
 from smsgate.flows.ports import StopSet
