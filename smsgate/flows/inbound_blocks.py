@@ -79,4 +79,4 @@ class BlockingCase(JoiningCase):
             self.record("start_refused", person=person, reason=ASKS_BACK_IN)
         if self._may_answer():
             card = self._context.merchants[asked[0].merchant_id]
-            self._tell(asked[0], "start_blocked", card.merchant_id, contact=card.asked_at)
+            self._tell(asked[0], "start_blocked", card.merchant_id, contact=card.shown_contact)

@@ -101,7 +101,7 @@ class ConsentCase(StopCase):
         first = speakers[0]
         self.record("start_refused", merchant_id=first.merchant_id, reason=STRANGER_ASKS_IN)
         if self._may_answer():
-            self._tell_stranger(first, "start_refused", contact=first.asked_at)
+            self._tell_stranger(first, "start_refused", contact=first.shown_contact)
 
     def _offer_choice(self, people: Sequence[Person]) -> None:
         first = people[0]

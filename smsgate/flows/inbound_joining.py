@@ -107,4 +107,4 @@ class JoiningCase(ConsentCase):
         card = keyword.card
         self.record("start_refused", merchant_id=card.merchant_id, reason=SUPPRESSED_ASKS_IN)
         if self._may_answer():
-            self._tell_stranger(card, "start_refused", contact=card.asked_at)
+            self._tell_stranger(card, "start_refused", contact=card.shown_contact)

@@ -94,7 +94,7 @@ class OrderMoves(BlockingCase):
             fields["at"] = f"{at.astimezone(zone):%d.%m.%Y %H:%M}"
         elif kind in {"order_stands", "help_order"}:
             card = self._context.merchants[offer.merchant_id]
-            fields |= {"word": self._word_to_end(found, order), "contact": card.asked_at}
+            fields |= {"word": self._word_to_end(found, order), "contact": card.shown_contact}
         self._tell_about(found, kind, order.order_id, **fields)
 
     def _until_text(self, offer: OfferVersion, order: PlacedOrder) -> str:

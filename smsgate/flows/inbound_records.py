@@ -95,8 +95,8 @@ class MerchantCard:
     timezone: str
 
     @property
-    def asked_at(self) -> str:
-        """Whom the texts name for questions."""
+    def shown_contact(self) -> str:
+        """Return whom texts name for questions: the contact, or the name where none fits."""
         return contact_text(self.contact, self.name)
 
 

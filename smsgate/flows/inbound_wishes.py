@@ -204,10 +204,10 @@ class WishCase(OrderMoves):
         first = speakers[0]
         if self._may_answer(HELPS_A_DAY):
             if len(speakers) == 1:
-                self._tell_stranger(first, "help_closed", contact=first.asked_at)
+                self._tell_stranger(first, "help_closed", contact=first.shown_contact)
             else:
                 names = ", ".join(card.name for card in speakers)
-                contact = self._tools.rules.contact or first.asked_at
+                contact = self._tools.rules.contact or first.shown_contact
                 self._tell_stranger(first, "help_shared", contact=contact, names=names)
         self.record("asked", merchant_id=first.merchant_id)
 
@@ -263,7 +263,7 @@ class WishCase(OrderMoves):
         self.record("no_open_offer", person=person)
 
     def _contact(self, merchant_id: int) -> str:
-        return self._context.merchants[merchant_id].asked_at
+        return self._context.merchants[merchant_id].shown_contact
 
 
 def _order_id(each: tuple[OpenOffer, PlacedOrder]) -> int:
