@@ -64,9 +64,8 @@ class GuardedConnection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._source: str | None = None  # set once it is counted
-        self._until: float | None = (
-            None  # the loop's seconds at which it ends; None: not while a request runs
-        )
+        # The loop's seconds at which the connection ends; None: a request runs.
+        self._until: float | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the next look at that
         self._in_header = False
         self._requests = 0

@@ -84,9 +84,8 @@ class Intake:
         # The same by a part of a long text, and since when (monotonic seconds); oldest first.
         self._part_holds: dict[tuple[str, int], float] = {}
         self._queue: asyncio.Queue[Heard | None] = asyncio.Queue(QUEUE_MAX)
-        self._deciding = (
-            asyncio.Lock()
-        )  # one group at a time: two of a process would wait for each other's locks
+        # One group at a time: two of a process would wait for each other's locks.
+        self._deciding = asyncio.Lock()
         self.busy = False  # a group is being committed
         self.taken = 0
         self.turned_away = 0

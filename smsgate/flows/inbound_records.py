@@ -130,9 +130,8 @@ class InboundContext:
     # (msisdn, order number): the orders that a text names, or may mean, and the offer that each answered
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
-    sender_merchants: dict[str, list[SenderMerchant]] = field(
-        default_factory=dict
-    )  # of what strangers are answered from
+    # By sender number, of those from which strangers are answered.
+    sender_merchants: dict[str, list[SenderMerchant]] = field(default_factory=dict)
     stops_noted: set[tuple[int, int]] = field(default_factory=set)  # (merchant or 0 for all, msisdn)
     takers: dict[str, Taker] = field(default_factory=dict)  # by destination: it is an ESME's number
     # (merchant, order number): what an answer to one of `open_offers` would be called, and another order is

@@ -21,6 +21,7 @@ RANKS: Final = (
     "consent", "offer", "offer_terms", "offer_message", "reply", "order", "order_step", "text", "submitted",
     "receipt", "event", "delivery", "stamp",
 )  # fmt: skip
+INSTANTS_KEPT: Final = 1_024  # written last; an order shares its instant with its step, reply and events
 
 
 class Row(Protocol):
@@ -46,9 +47,7 @@ _LEFT_OUT: Final = frozenset({"of_order", "subject", "unstamped", "fields"})  # 
 _AMOUNTS: Final = frozenset({"price_minor", "unit_price_minor", "total_minor"})
 _JSON: Final = frozenset({"evidence", "detail", "data"})
 _OCTETS: Final = frozenset({"raw", "tlvs", "smsc_id", "error"})
-INSTANTS_KEPT: Final = 1_024  # an order, its step, reply and events have one, and all of a read
 _INSTANTS: Final = frozenset({"recorded_at", "expires_at", "placed_at", "delivered_at"})
-
 
 NO_ORDER: Final[Row] = {}  # of the proof of a consent
 

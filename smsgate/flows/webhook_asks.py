@@ -32,9 +32,7 @@ from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.protocol.tlvs import Tlvs
 
 LIFE_DEFAULT_S: Final = 86_400  # of an offer whose mapping and settings say nothing
-OFFERS_KEPT: Final = (
-    2_000  # as texts that were judged: a flood of webhooks comes from few triggers; 3 kB each
-)
+OFFERS_KEPT: Final = 2_000  # as many as judged texts (flows.offers); 3 kB each
 KEY_OCTETS_MAX: Final = 2_000  # of what a document has where the mapping looks; longer ones do not come again
 AUDIENCE_ALL: Final = "all"  # a mapped audience of everybody; any other word is a tag
 

@@ -47,9 +47,9 @@ class PduRing:
         self._records.append(_Record(at_s, connection, outgoing, octets, *ends))
         self._octets += len(octets) + RECORD_OVERHEAD_OCTETS
         oldest_s = at_s - AGE_MAX_S
-        while (self._octets > self._octets_max or self._records[0].at_s < oldest_s) and len(
-            self._records
-        ) > 1:
+        while len(self._records) > 1 and (
+            self._octets > self._octets_max or self._records[0].at_s < oldest_s
+        ):
             self._octets -= len(self._records.popleft().octets) + RECORD_OVERHEAD_OCTETS
 
     def pdus(self) -> list[TracedPdu]:

@@ -79,9 +79,8 @@ async def found(arguments: dict[str, Any], path: Path, sql: str = "") -> Finding
         transaction = connection.transaction()
         await transaction.start()
         if sql:
-            await connection.execute(
-                "SET LOCAL session_replication_role = replica"
-            )  # documents cannot change
+            # Documents cannot be changed as they are.
+            await connection.execute("SET LOCAL session_replication_role = replica")
             assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
         finding = await prove_exports([read_export(path)], OfTransaction(connection), merchant, document)
         await transaction.rollback()

@@ -28,9 +28,8 @@ def test_only_what_the_mapping_reads_for_the_offer_tells_two_offers_apart() -> N
     first = offers.find(trigger, an_event())
     assert offers.find(trigger, an_event(to="+33612345679", note="quick")) is first
     assert offers.find(trigger, an_event(item="LP")) is not first
-    assert (
-        offers.find(a_trigger(), an_event()) is not first
-    )  # of another trigger, or of this one as it became
+    another = a_trigger()  # or the same one as it became
+    assert offers.find(another, an_event()) is not first
 
 
 def test_numbers_that_are_equal_to_python_and_not_to_json_are_told_apart() -> None:
