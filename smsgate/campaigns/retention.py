@@ -42,11 +42,6 @@ class Rule(NamedTuple):
     def is_for_merchants_to_choose(self) -> bool:
         return self.least is not None
 
-    @property
-    def kept(self) -> timedelta:
-        assert self.days is not None, f"{self.id} is kept for good"
-        return timedelta(days=self.days)
-
 
 @cache
 def rules() -> Mapping[str, Rule]:
@@ -59,7 +54,10 @@ def rules() -> Mapping[str, Rule]:
 
 
 def kept(rule: str) -> timedelta:
-    return rules()[rule].kept
+    """Return how long the table keeps what a rule is about; operator and merchants may choose otherwise."""
+    days = rules()[rule].days
+    assert days is not None, f"{rule} is kept for good"
+    return timedelta(days=days)
 
 
 def check_choice(rule: str, days: int) -> None:

@@ -13,11 +13,10 @@ from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import merchant_of, with_settings
+from smsgate.cli.sessions import merchant_of, with_services, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
-from smsgate.flows.housekeeping import Retention
 from smsgate.store.retention import PgRetention
 
 app: Final = typer.Typer(help="What is kept how long, and why.", no_args_is_help=True, rich_markup_mode=None)
@@ -46,7 +45,7 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             chosen[rule_id][slug] = days
         now = services.clock.now()
         return [
-            _told(rule, days_of(rule, retention), await store.oldest(rule), chosen[rule.id], now)
+            _told(rule, retention.days_of(rule), await store.oldest(rule), chosen[rule.id], now)
             for rule in rules().values()
         ]
 
@@ -77,7 +76,7 @@ def choose(
         with as_usage("RULE"):
             await PgRetention(services.database).choose(merchant_id, rule, days, services.clock.now())
 
-    with_settings(load_settings(config), work)
+    with_services(config, work)
     say(f"{rule} of {slug}: {days} days, from the next housekeeping on.")
 
 
@@ -92,13 +91,8 @@ def reset(slug: SlugArgument, rule: RuleArgument, config: ConfigOption = None) -
         if not await PgRetention(services.database).unchoose(merchant_id, rule):
             raise NotFound(f"{slug} has chosen nothing for {rule[:40]}")
 
-    with_settings(load_settings(config), work)
+    with_services(config, work)
     say(f"{rule} of {slug}: as the rule says.")
-
-
-def days_of(rule: Rule, retention: Retention) -> int | None:
-    """Return for how long, by the rule or by what the operator configured."""
-    return getattr(retention, rule.operator) if rule.operator else rule.days
 
 
 def _told(

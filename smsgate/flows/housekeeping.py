@@ -19,9 +19,6 @@ PARTITIONS_AHEAD_DAYS: Final = 7  # a week of failing housekeeping loses no mess
 ROWS_MAX: Final = 5_000  # deleted by one statement: some 50 ms of locks
 STATEMENTS_MAX: Final = 20  # per job and run; the rest follows in the next run
 
-KEPT: Final = {rule.id: rule.kept for rule in rules().values() if rule.by is By.ROWS}
-OF_MESSAGES: Final = "budget_charge"  # for which messages something was spent, as long as they are there
-
 # Receipts of one carrier that wait for their message, at most: some 150 MB. One that sends more of messages
 # that are not ours loses the oldest.
 RECEIPTS_MAX: Final = 1_000_000
@@ -32,6 +29,10 @@ class Retention:
     """What the operator decides; whole days."""
 
     messages_days: int = kept("message").days
+
+    def days_of(self, rule: Rule) -> int | None:
+        """Return a rule's days, or those that the operator decided instead; None: it keeps for good."""
+        return getattr(self, rule.operator) if rule.operator else rule.days
 
 
 class HousekeepingStore(Protocol):
@@ -80,19 +81,16 @@ class Housekeeping:
         """
         now = self._clock.now()
         made = await self._store.make_partitions(now, PARTITIONS_AHEAD_DAYS)
-        messages = timedelta(days=self._retention.messages_days)
         dropped = 0
         for rule in rules().values():
             if rule.by is By.DAYS:
-                age = messages if rule.operator else rule.kept
                 for table in rule.tables:
-                    dropped += await self._store.drop_partitions(table, now - age)
+                    dropped += await self._store.drop_partitions(table, now - self._age(rule))
         deleted: dict[str, int] = {}
         more = False
         for rule in rules().values():
             if rule.by is By.ROWS:
-                age = messages if rule.operator else rule.kept
-                deleted[rule.id], unfinished = await self._delete(rule, now, age)
+                deleted[rule.id], unfinished = await self._delete(rule, now)
                 more |= unfinished
         deleted["receipt_unmatched"] += await self._store.trim_receipts(RECEIPTS_MAX, ROWS_MAX)
         self.deleted.update(deleted)
@@ -100,14 +98,19 @@ class Housekeeping:
             log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **deleted)
         return more
 
-    async def _delete(self, rule: Rule, now: datetime, age: timedelta) -> tuple[int, bool]:
+    def _age(self, rule: Rule) -> timedelta:
+        days = self._retention.days_of(rule)
+        assert days is not None, f"{rule.id} is kept for good"
+        return timedelta(days=days)
+
+    async def _delete(self, rule: Rule, now: datetime) -> tuple[int, bool]:
         own: dict[int, datetime] = {}
         if rule.is_for_merchants_to_choose:
             chosen = await self._store.choices(rule.id)
             own = {each: now - timedelta(days=days) for each, days in chosen.items()}
         total = 0
         for _ in range(STATEMENTS_MAX):
-            count = await self._store.delete_older(rule.id, now - age, ROWS_MAX, own)
+            count = await self._store.delete_older(rule.id, now - self._age(rule), ROWS_MAX, own)
             total += count
             if count < ROWS_MAX:
                 return total, False

@@ -66,6 +66,7 @@ class PgHousekeeping:
         async with lend() as connection:
             owners = await connection.fetch(_SQL[f"{job}_owners"], _border(job, latest))
         for row in owners:
+            # Only where merchants choose: the owners of other rules may be lists of numbers.
             border = borders.get(row["owner"], before) if borders else before
             async with self._worker(job, row["owner"]) as connection:
                 deleted += await self._delete(connection, job, row["owner"], border, rows_max - deleted)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smsgate.campaigns.retention import By, kept, rules
 from smsgate.clock import ManualClock
 from smsgate.flows import housekeeping as flow
 from smsgate.flows.events import first_id_of
-from smsgate.flows.housekeeping import KEPT, Housekeeping, Retention
+from smsgate.flows.housekeeping import Housekeeping, Retention
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import partitions
 from smsgate.store.housekeeping import PgHousekeeping
@@ -66,14 +67,14 @@ async def count(database: Database, table: str) -> int:
 
 
 def test_each_rule_that_deletes_rows_is_tried_out_here() -> None:
-    assert set(KEPT) - set(INSERTS) == {"budget_charge", *PEOPLES}
+    by_rows = {rule.id for rule in rules().values() if rule.by is By.ROWS}
+    assert by_rows - set(INSERTS) == {"budget_charge", *PEOPLES}
 
 
 @pytest.mark.parametrize("job", sorted(INSERTS))
 async def test_rows_go_when_their_time_is_over_and_not_before(job: str, database: Database) -> None:
-    for number, age in enumerate(
-        (timedelta(0), KEPT[job] - timedelta(hours=1), KEPT[job] + timedelta(hours=1))
-    ):
+    border, hour = kept(job), timedelta(hours=1)
+    for number, age in enumerate((timedelta(0), border - hour, border + hour)):
         await put(database, job, number, LATER - age)
     assert await a_housekeeping(database, LATER).step() is False
     assert await count(database, job) == 2
