@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from smsgate.msisdn import region_of
 from smsgate.store.catalogue import load
 from smsgate.store.columns import columns
 from smsgate.store.connection import Connection, begin_again
+from smsgate.store.merchants import DUPLICATE_KEY, MISSING
 from smsgate.store.pages import page_rows
 from smsgate.store.suppression import suppressed_among, suppressed_to_add
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 _SQL: Final = load("join_keywords")
 _INBOUND: Final = load("inbound")
 _SUBSCRIBERS: Final = load("subscribers")
-DUPLICATE_KEY: Final = "23505"
 
 
 class PgKeywords:
@@ -57,7 +58,7 @@ class PgKeywords:
     async def delete(self, merchant_id: int, keyword_id: int) -> None:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchval(_SQL["delete_keyword"], merchant_id, keyword_id) is None:
-                raise NotFound("No such object.")
+                raise NotFound(MISSING)
 
 
 async def read_keywords(
@@ -67,7 +68,10 @@ async def read_keywords(
     of_anybody: Sequence[MobileOriginated],
 ) -> None:
     """Read the keywords that texts may be, and whether their numbers may be written to."""
-    asked = {(mo.destination, word): mo for mo in of_anybody if (word := join_word(mo.text))}
+    asked: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # msisdns by (sender number, word)
+    for mo in of_anybody:
+        if word := join_word(mo.text):
+            asked[mo.destination, word].add(mo.msisdn)
     if not asked:
         return
     senders, words = zip(*asked, strict=True)
@@ -76,8 +80,7 @@ async def read_keywords(
         key = row["sender"], row["word"]
         context.merchants[card.merchant_id] = card
         context.keywords[key] = Keyword(card, row["word"], row["wording_version"], row["double_opt_in"])
-        msisdns = {mo.msisdn for mo in of_anybody if (mo.destination, join_word(mo.text)) == key}
-        shut = await suppressed_among(connection, hashes, card.merchant_id, sorted(msisdns))
+        shut = await suppressed_among(connection, hashes, card.merchant_id, sorted(asked[key]))
         context.suppressed.update((card.merchant_id, msisdn) for msisdn in shut)
 
 
