@@ -10,6 +10,7 @@ from smsgate.flows.events import first_id_of
 from smsgate.flows.order_entries import NO_ORDER, OrderRows
 from smsgate.security.public_ids import Kind
 from smsgate.store.catalogue import load
+from smsgate.store.merchants import MISSING
 from smsgate.store.order_stamps import with_time
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("consent_proof")
 _ORDERS: Final = load("order_proof")
-MISSING: Final = "No such object."
 # A text's id is made with the event that it tells of, or in the same transaction.
 TOLD_BEFORE: Final = timedelta(seconds=1)
 TOLD_AFTER: Final = timedelta(seconds=10)
@@ -35,7 +35,7 @@ class PgConsentProofs:
         self._public_ids = public_ids
 
     async def whose(self, merchant_id: int, consent_id: int) -> tuple[int, str]:
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             found = await connection.fetchrow(_SQL["consent_of"], merchant_id, consent_id)
         if found is None:
             raise NotFound(MISSING)
@@ -43,7 +43,7 @@ class PgConsentProofs:
 
     async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> OrderRows:
         rows = OrderRows(NO_ORDER)
-        async with self._database.transaction(merchant_id) as connection:
+        async with self._database.reading(merchant_id) as connection:
             consents = await connection.fetch(_SQL["consents"], merchant_id, subscriber_id, purpose)
             if not consents:
                 raise NotFound(MISSING)
