@@ -17,28 +17,23 @@ import argparse
 import asyncio
 import cProfile
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
-import uvloop
-
 from benchmarks.ordinary_inbound import run_ordinary
+from benchmarks.running import show_as_daemon
 from benchmarks.watching import ask, nothing_waits, reached
 from smsgate.bench.main import BenchOptions, bench_settings, throw_away_database, until
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
 from smsgate.bench.scene import begin, msisdn_of, prepare
-from smsgate.daemon.collector import calm_collector
 from smsgate.daemon.process import running
 from smsgate.links.profile_values import Host
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.pool import Database
-from smsgate.telemetry.logs import configure_logs
 
 SENT_LIMIT_S: Final = 120.0
 CONFIRMED_LIMIT_S: Final = 30.0
@@ -168,11 +163,7 @@ def main() -> None:
     parser.add_argument("--ordinary", type=int, default=1_500, help="answers of the baseline; 0: none")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile's statistics of the gateway")
     given = parser.parse_args()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logs(form="json", stream=nowhere)
-        calm_collector()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            print(json.dumps(runner.run(run(given)), indent=2))
+    show_as_daemon(run(given))
 
 
 if __name__ == "__main__":

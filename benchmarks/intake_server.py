@@ -9,17 +9,13 @@ It says "ready", then the CPU seconds that it took so far for each line that it 
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sys
 from pathlib import Path
 
-import uvloop
-
 from benchmarks.intake import settings_for
-from smsgate.daemon.collector import calm_collector
+from benchmarks.running import run_as_daemon
 from smsgate.daemon.process import running
-from smsgate.telemetry.logs import configure_logs
 
 
 async def run(state_dir: Path, port: int) -> None:
@@ -31,11 +27,7 @@ async def run(state_dir: Path, port: int) -> None:
 
 
 def main() -> None:
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logs(form="json", stream=nowhere)
-        calm_collector()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(Path(sys.argv[1]), int(sys.argv[2])))
+    run_as_daemon(run(Path(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":
