@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 # A spreadsheet takes a cell that begins with one of these for a formula; full-width twins are folded by some
 # of them.
@@ -54,3 +54,29 @@ def csv_table(
             [safe_cell(str(cell)) if text else cell for cell, text in zip(row, guarded, strict=True)]
         )
     return write_csv(columns, table)
+
+
+def count_rows(lines: Iterable[str], columns: Sequence[str], count: Callable[[dict[str, str]], None]) -> None:
+    """
+    Have every row of a file that was exported counted, by the names of its columns; memory does not grow.
+
+    Raises:
+        Invalid: code `export_invalid`, with the line: another header, a row that is none, or one that `count`
+            refuses by an Invalid or a ValueError.
+    """
+    rows = csv.reader(lines, strict=True)
+    try:
+        header = next(rows, None)
+        if header == list(columns):
+            for cells in rows:
+                count(_named(columns, cells))
+            return
+    except (csv.Error, ValueError, Invalid) as exc:
+        raise Invalid(f"line {rows.line_num}: {exc}", code="export_invalid") from None
+    raise Invalid(f"line 1: its header is not {','.join(columns)}", code="export_invalid")
+
+
+def _named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    if len(cells) != len(columns):
+        raise Invalid(f"it has {len(cells)} cells, not {len(columns)}")
+    return dict(zip(columns, cells, strict=True))

@@ -8,12 +8,12 @@ document.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.billing.csv_text import csv_table
+from smsgate.billing.csv_text import count_rows, csv_table
 from smsgate.billing.documents import LineKind
 from smsgate.errors import Invalid
 from smsgate.money import micros_from_text, micros_per_minor, micros_to_text
@@ -240,22 +240,12 @@ def record_sums(text: Iterable[str]) -> RecordSums:
         Invalid: code `export_invalid`: another header, a row that is none, or usage that is not its price x
             segments.
     """
-    sums, rows = RecordSums(), csv.reader(text, strict=True)
-    try:
-        header = next(rows, None)
-        if header == list(COLUMNS):
-            for cells in rows:
-                _count(sums, cells)
-            return sums
-    except (csv.Error, ValueError, Invalid) as exc:
-        raise Invalid(f"line {rows.line_num}: {exc}", code="export_invalid") from None
-    raise Invalid(f"line 1: its header is not {','.join(COLUMNS)}", code="export_invalid")
+    sums = RecordSums()
+    count_rows(text, COLUMNS, partial(_count, sums))
+    return sums
 
 
-def _count(sums: RecordSums, cells: Sequence[str]) -> None:
-    if len(cells) != len(COLUMNS):
-        raise Invalid(f"it has {len(cells)} cells, not {len(COLUMNS)}")
-    row = dict(zip(COLUMNS, cells, strict=True))
+def _count(sums: RecordSums, row: dict[str, str]) -> None:
     sums.document, sums.currency = sums.document or row["document"], sums.currency or row["currency"]
     if (row["document"], row["currency"]) != (sums.document, sums.currency):
         raise Invalid(f"it is of {row['document']} in {row['currency']}, not of {sums.document}")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.billing.csv_text import safe_cell
+from smsgate.billing.csv_text import count_rows, safe_cell
 from smsgate.errors import Invalid
 from smsgate.money import micros_from_text, micros_to_text
 
@@ -122,22 +123,12 @@ def csv_sums(lines: Iterable[str]) -> UsageSums:
         Invalid: code `export_invalid`: another header, a row that is none, or one whose amount is not its
             price x segments.
     """
-    sums, rows = UsageSums(), csv.reader(lines, strict=True)
-    try:
-        header = next(rows, None)
-        if header == list(COLUMNS):
-            for cells in rows:
-                _count(sums, cells)
-            return sums
-    except (csv.Error, ValueError, Invalid) as exc:
-        raise Invalid(f"line {rows.line_num}: {exc}", code="export_invalid") from None
-    raise Invalid(f"line 1: its header is not {','.join(COLUMNS)}", code="export_invalid")
+    sums = UsageSums()
+    count_rows(lines, COLUMNS, partial(_count, sums))
+    return sums
 
 
-def _count(sums: UsageSums, cells: Sequence[str]) -> None:
-    if len(cells) != len(COLUMNS):
-        raise Invalid(f"it has {len(cells)} cells, not {len(COLUMNS)}")
-    row = dict(zip(COLUMNS, cells, strict=True))
+def _count(sums: UsageSums, row: dict[str, str]) -> None:
     segments, amount = int(row["segments"]), micros_from_text(row["amount"])
     if micros_from_text(row["unit_price"]) * segments != amount:
         raise Invalid(f"{row['unit_price']} x {segments} is not {row['amount']}")
