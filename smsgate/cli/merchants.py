@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from smsgate.api.routes_operator import CreateMerchant
 from smsgate.campaigns.shares import WEIGHT_MAX
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
 from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
@@ -35,7 +36,7 @@ FORMS: Final = {
     "language": "--language: write two small letters of ISO 639, such as fr.",
     "timezone": "--timezone: write a name of the IANA database, such as Europe/Paris.",
     "currency": "--currency: write three capital letters of ISO 4217, such as EUR.",
-    "contact": "--contact: write at most 40 characters.",
+    "contact": f"--contact: write at most {FIELD_CHARACTERS_MAX['contact']} characters.",
 }
 
 SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="Your handle of the merchant: boxman")]
