@@ -223,9 +223,10 @@ class WebhookIntake:
             case.groups = groups_of(asked.numbers, people)
             if not self._campaigns.are_priced(found.merchant.merchant_id, case.groups):
                 return None
-        if not countries_of(case.groups) <= offer.countries:
-            self._offers.check_recipients(found.merchant, offer.record.offer, countries_of(case.groups))
-            offer.countries.update(countries_of(case.groups))
+        countries = countries_of(case.groups)
+        if not countries <= offer.countries:
+            self._offers.check_recipients(found.merchant, offer.record.offer, countries)
+            offer.countries.update(countries)
         return self._acceptance(case, asked, offer.record, case.audience)
 
     def _checked(self, merchant: MerchantProfile, asked: AskedOffer, at: datetime) -> CheckedOffer:
