@@ -99,6 +99,7 @@ def _told(
     rule: Rule, days: int | None, oldest: datetime | None, chosen: dict[str, int], now: datetime
 ) -> dict[str, object]:
     longest = None if days is None else timedelta(days=max([days, *chosen.values()]))
+    # Not people: `oldest` is the end of a consent, and they may have been heard of since.
     late = (
         oldest is not None and longest is not None and rule.id != "person"
         and rule.by in LATE and now - oldest > longest + LATE[rule.by]

@@ -83,7 +83,7 @@ class PgHousekeeping:
 
     @asynccontextmanager
     async def _worker(self, job: str, owner: object) -> AsyncIterator[Connection]:
-        """Open a transaction of whom the job's rows obey."""
+        """Open a transaction of the role that may change the job's rows."""
         if job in AS_OWNER:
             async with self._database.control() as connection, connection.transaction():
                 await connection.execute("SELECT set_config('app.merchant', $1, true)", str(owner))
