@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -69,7 +69,7 @@ class CheckedOffer(NamedTuple):
 class AskedOffer:
     """The offer that a webhook asks for, and the next one with the same values in the same places."""
 
-    mapped: MappedOffer  # its recipients and its external id are those of the first webhook
+    mapped: MappedOffer  # without recipients and external id, which are each webhook's own; None: an audience
     settings: TriggerSettings
     checked: CheckedOffer | None = None
 
@@ -138,7 +138,10 @@ class AskedOffers:
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        asked = AskedOffer(apply_mapping(known.mapping, document), known.settings)
+        mapped = apply_mapping(known.mapping, document)
+        if mapped.recipients is not None:  # thousands may be named, and the next webhook names others
+            mapped = replace(mapped, recipients=(), external_id=None)
+        asked = AskedOffer(mapped, known.settings)
         if len(key[1]) <= KEY_OCTETS_MAX:
             self._kept[key] = asked
             if len(self._kept) > OFFERS_KEPT:

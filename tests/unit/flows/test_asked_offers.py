@@ -42,6 +42,13 @@ def test_numbers_that_are_equal_to_python_and_not_to_json_are_told_apart() -> No
     assert offers.find(trigger, an_event(item=2**70 + 1)) is not large
 
 
+def test_what_is_kept_holds_nobody_that_a_webhook_named() -> None:
+    offers, trigger = AskedOffers(), a_trigger()
+    many = [f"+336{n:08}" for n in range(10_000)]
+    assert offers.find(trigger, an_event(to=many)).mapped.recipients == ()
+    assert offers.find(trigger, an_event(to="+33612345678")).mapped.recipients == ()
+
+
 def test_no_more_offers_are_kept_than_their_bound_and_none_of_a_document_that_is_long_there() -> None:
     offers, trigger = AskedOffers(), a_trigger()
     first = offers.find(trigger, an_event())
