@@ -66,7 +66,7 @@ def files_in(directory: Path) -> list[Path]:
     Raises:
         Invalid: code `export_invalid`: it has no manifest.
     """
-    found = sorted(directory.glob(f"*{MANIFEST_SUFFIX}"))
+    found = sorted(directory.glob(f"?*{MANIFEST_SUFFIX}"))
     if not found:
         raise Invalid(f"{directory} has no manifest of an export", code="export_invalid")
     return [each.with_name(each.name.removesuffix(MANIFEST_SUFFIX)) for each in found]
@@ -169,13 +169,16 @@ def _same(name: str, found: Any, told: Any) -> bool:
 
 async def _unlike_books(file: ExportedFile, store: UsageRecordStore, merchant: MerchantProfile) -> str:
     told = file.told
-    made_at = datetime.fromisoformat(told["made_at"])
-    starts_at, ends_at = month_bounds(Month.parse(told["month"]), merchant.timezone)
-    if made_at < ends_at:
-        return ""
+    try:
+        made_at, month = datetime.fromisoformat(told["made_at"]), Month.parse(told["month"])
+        starts_at, ends_at = month_bounds(month, merchant.timezone)
+        if made_at < ends_at:
+            return ""
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise Invalid(f"the manifest of {file.path.name} has no time: {exc}", code="export_invalid") from exc
     async with store.snapshot(merchant.merchant_id, starts_at, ends_at) as snapshot:
         booked = books_told(await snapshot.ledger(told["currency"], before=made_at))
-        billed = await snapshot.billed(told["currency"], Month.parse(told["month"]), made_at)
+        billed = await snapshot.billed(told["currency"], month, made_at)
     if booked != told["sums"]:
         return f"it has {_shown(told['sums'])}, the ledger {_shown(booked)}"
     filed = {each["direction"]: (each["segments"], each["amount"]) for each in told["sums"]}
@@ -191,12 +194,15 @@ async def _unlike_books(file: ExportedFile, store: UsageRecordStore, merchant: M
 
 
 def _shown(found: Any) -> str:
-    """Return sums as text: mt 12 messages, 14 segments, 0.63."""
+    """Return sums as text: mt 12 messages, 14 segments, 0.63; what else a manifest has there, as it is."""
     if not isinstance(found, list):
         return str(found)
-    sums = [
-        f"{each.get('direction') or each['kind']} {each['messages']} messages, "
-        f"{each['segments']} segments, {each['amount']}"
-        for each in found
-    ]
+    try:
+        sums = [
+            f"{each.get('direction') or each['kind']} {each['messages']} messages, "
+            f"{each['segments']} segments, {each['amount']}"
+            for each in found
+        ]
+    except (AttributeError, KeyError):
+        return str(found)
     return "; ".join(sums) or "nothing"

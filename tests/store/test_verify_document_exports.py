@@ -191,3 +191,29 @@ def test_a_file_that_is_gone_is_named_and_a_directory_without_manifests_refused(
     (tmp_path / beside).write_bytes((books[1] / beside).read_bytes())
     finding = prove_offline([read_export(path) for path in files_in(tmp_path)])
     assert finding == Finding("I17", 1, f"{DOCUMENT}: its manifest is here, and the file is not")
+
+
+@pytest.mark.parametrize("sums", [[7], [{}], [{"direction": "mt"}], "nothing", {"direction": "mt"}, None])
+def test_a_manifest_whose_sums_are_none_is_found_out(
+    books: tuple[dict[str, Any], Path], tmp_path: Path, sums: object
+) -> None:
+    for name in (DOCUMENT, MONTH):
+        manifest = orjson.loads((books[1] / (name + MANIFEST_SUFFIX)).read_bytes())
+        (tmp_path / name).write_bytes((books[1] / name).read_bytes())
+        (tmp_path / (name + MANIFEST_SUFFIX)).write_bytes(orjson.dumps({**manifest, "sums": sums}))
+    (tmp_path / MANIFEST_SUFFIX).write_bytes(b"{}")  # beside no file
+    finding = prove_offline([read_export(path) for path in files_in(tmp_path)])
+    assert (finding.wrong, f"{DOCUMENT}: its sums are " in (finding.first or "")) == (2, True), finding
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"made_at": "x"}, {"made_at": 7}, {"made_at": "2026-11-02T00:00:00"}, {"month": 7}]
+)
+async def test_a_manifest_without_a_time_is_refused(
+    books: tuple[dict[str, Any], Path], tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    manifest = orjson.loads((books[1] / (MONTH + MANIFEST_SUFFIX)).read_bytes())
+    (tmp_path / MONTH).write_bytes((books[1] / MONTH).read_bytes())
+    (tmp_path / (MONTH + MANIFEST_SUFFIX)).write_bytes(orjson.dumps({**manifest, **wrong}))
+    with pytest.raises(Invalid, match="has no time"):
+        await found(books[0], tmp_path / MONTH)
