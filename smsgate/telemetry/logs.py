@@ -124,8 +124,9 @@ def _clean(key: str, value: Any, depth: int) -> Any:
 
 
 def _sentence(key: str, value: str, kind: _Kind) -> str:
-    text = _escape(value, TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
-    return _NUMBER.sub(lambda match: mask(match[0]), text) if kind is _SENTENCE else text
+    if kind is _SENTENCE:  # first: the escape of a line end is a letter, and words with digits are ids
+        value = _NUMBER.sub(lambda match: mask(match[0]), value)
+    return _escape(value, TRACEBACK_MAX if key == _TRACEBACK else VALUE_MAX)
 
 
 class _Kind(Enum):

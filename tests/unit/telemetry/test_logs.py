@@ -53,6 +53,8 @@ def test_numbers_quoted_by_a_database_are_masked_and_ids_are_not(sink: io.String
     found = line(sink, error="Key (msisdn)=(46701234567) exists", merchant_id=46701234567)
     assert found["error"] == "Key (msisdn)=(46*******67) exists"
     assert found["merchant_id"] == 46701234567
+    structlog.get_logger().info("x", error="Failing row:\n46701234567\t\x0046701234567")
+    assert "70123456" not in sink.getvalue().splitlines()[-1]
     structlog.get_logger().info("x", error="message 182736455463728190 of evt_0123456789012")
     assert "182736455463728190 of evt_0123456789012" in sink.getvalue()
 
