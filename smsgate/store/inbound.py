@@ -361,7 +361,8 @@ class StoredGroup:
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)
-        await note_stops(connection, self._hashes, self._next_id, writes.number_stops)
+        joined = {row.subscriber_id for row in writes.subscribers}
+        await note_stops(connection, self._hashes, self._next_id, writes.number_stops, joined)
         await write_orders(connection, writes)
         if writes.answered:
             await connection.execute(

@@ -7,7 +7,7 @@ a person who is being added while the number is being blocked is refused, or fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -101,12 +101,14 @@ async def note_stops(
     hashes: SuppressionHashes,
     next_id: Callable[[], int],
     stops: Mapping[tuple[int, int], datetime],
+    made: Collection[int] = (),
 ) -> None:
     """
     Remember that numbers asked for silence from merchants who do not know them yet.
 
     The keys are (merchant or EVERYBODY, number). Who has come to know one of them since the caller looked is
-    ended here. The caller holds the rows of those it knows.
+    ended here, but for the subscribers that the caller `made` itself: it knew of the STOP. The caller holds
+    the rows of those it knows.
     """
     if not stops:
         return
@@ -116,7 +118,8 @@ async def note_stops(
     for (merchant_id, msisdn), at in stops.items():
         end = _End(msisdn, ConsentEvent.STOP, ConsentState.UNSUBSCRIBED, at)
         for row in await connection.fetch(_SQL["wanting_of_number"], msisdn, at, merchant_id):
-            await _end(connection, next_id, row, end, "sms")
+            if row["subscriber_id"] not in made:
+                await _end(connection, next_id, row, end, "sms")
 
 
 async def stops_among(

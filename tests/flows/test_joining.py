@@ -9,7 +9,7 @@ import orjson
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
 from tests.flows.test_consent_by_sms import HASHES
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
 STRANGER = 50
 
@@ -100,3 +100,17 @@ async def test_a_number_that_was_erased_or_blocked_is_not_added_by_a_keyword(dat
         assert told.startswith("Boxman: pas d'inscription possible")
         assert await person(world) is None
         assert await outcomes(world) == {"start_refused": 1}
+
+
+async def test_who_joins_right_behind_a_stop_has_joined(database: Database) -> None:
+    """Both come in one read, and so at one instant: what was said last holds, as it is told."""
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world, double_opt_in=False)
+        mos = [world.answer(STRANGER, text) for text in ("STOP", "JOIN JAZZ")]
+        await eventually(lambda: all(mo.taken for mo in mos))
+        await eventually(lambda: len(world.texts_to(STRANGER)) == 2)
+        assert world.texts_to(STRANGER)[1].startswith("Boxman: vous recevrez nos offres par SMS")
+        assert (await person(world))["offers_state"] == "subscribed"
+        mos = [world.answer(STRANGER + 1, text) for text in ("JOIN JAZZ", "STOP ALL")]
+        await eventually(lambda: all(mo.taken for mo in mos))
+        assert (await person(world, STRANGER + 1))["offers_state"] == "unsubscribed"
