@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
-from smsgate.campaigns.consent_commands import join_word, may_start
+from smsgate.campaigns.consent_answers import Said, said_to_question
+from smsgate.campaigns.consent_commands import join_word, may_start, named_merchants
 from smsgate.campaigns.replies import Label
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_consent import ConsentCase
@@ -35,6 +36,8 @@ class JoiningCase(ConsentCase):
         person = next((each for each in everyone if each.merchant_id == merchant_id), None)
         if person is not None and person.offers_state in {ConsentState.PENDING, ConsentState.BLOCKED}:
             return False  # an answer to the question, or a case
+        if self._answers_another():
+            return False
         self.understood()
         if (merchant_id, msisdn) in self._context.suppressed:
             self._refuse_in(keyword)
@@ -50,9 +53,27 @@ class JoiningCase(ConsentCase):
         keyword = self._context.keywords.get((self._mo.destination, join_word(self._mo.text)))
         if keyword is None or (self.offer_waits and not may_start(self._mo.text)):
             return None
+        if self._names_another(keyword):
+            return None
         slug = keyword.card.slug
         usable = self._tools.may_use(self._mo.destination, slug) and not slug.endswith(TEST_SUFFIX)
         return keyword if usable else None
+
+    def _answers_another(self) -> bool:
+        """Whether another merchant's question waits for just this: a yes or a no is one to it."""
+        asked = self.questions
+        if not asked:
+            return False
+        names = [name for names in self._names(person for _, person in asked).values() for name in names]
+        said = said_to_question(self._mo.text, self._language(asked[0][1]), names)
+        return said in {Said.YES, Said.NO}
+
+    def _names_another(self, keyword: Keyword) -> bool:
+        """Whether the word is the name of another merchant here: START and that name begin again with it."""
+        beside = (each.card for each in self._context.sender_merchants.get(self._mo.destination, []))
+        here = {card.merchant_id: (card.name, card.slug) for card in beside}
+        names = {**here, **self._names(self._people)}
+        return bool(named_merchants(keyword.word, names) - {keyword.card.merchant_id})
 
     def _add_person(self, keyword: Keyword) -> Person:
         card = keyword.card

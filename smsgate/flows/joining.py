@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
+from smsgate.campaigns.consent_answers import Said, said_to_question
 from smsgate.campaigns.consent_commands import join_word, pause_days, wants_less
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.replies import Label
+from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.clock import Clock
 from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import Page, PageAsk
@@ -69,10 +71,7 @@ class Keywords:
         """
         await self._offers.check_asking(merchant_id, sender, "/sender")
         compared = join_word(word)
-        alone, behind = reading_of(word).label, reading_of(f"JOIN {word}").label
-        commands = pause_days(word) is not None or wants_less(word) or may_command(word)
-        free = alone is Label.UNCLEAR and behind in {Label.START, Label.UNCLEAR}
-        if not compared or not free or commands:
+        if not compared or not _is_free(word):
             raise Invalid(
                 "this text means something already, or is not one word",
                 code="keyword_reserved",
@@ -89,3 +88,15 @@ class Keywords:
 
     async def delete(self, merchant_id: int, keyword_id: int) -> None:
         await self._store.delete(merchant_id, keyword_id)
+
+
+def _is_free(word: str) -> bool:
+    """Whether a word means nothing; a yes or a no of any language answers the questions of all merchants."""
+    alone, behind = reading_of(word).label, reading_of(f"JOIN {word}").label
+    commands = pause_days(word) is not None or wants_less(word) or may_command(word)
+    return (
+        alone is Label.UNCLEAR
+        and behind in {Label.START, Label.UNCLEAR}
+        and not commands
+        and all(said_to_question(word, language, ()) is Said.NOTHING for language in LANGUAGES)
+    )

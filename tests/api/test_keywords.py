@@ -27,8 +27,11 @@ async def test_a_keyword_is_made_listed_and_taken_away(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["OK", "oui", "STOP", "pause", "aide", "moins", "annuler", "JOIN", "two words", "CD 2", "!!", "12"],
-)
+    [
+        "OK", "oui", "STOP", "pause", "aide", "moins", "annuler", "JOIN", "two words", "CD 2", "!!", "12",
+        "SI", "sim", "nie", "NAO",
+    ],
+)  # fmt: skip
 async def test_a_word_that_means_something_already_is_no_keyword(shop: Shop, word: str) -> None:
     refused = await shop.caller.post("/v1/keywords", asked(word=word))
     assert (refused.status, refused.code) == (422, "keyword_reserved"), refused

@@ -8,7 +8,7 @@ import orjson
 
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
-from tests.flows.test_consent_by_sms import HASHES
+from tests.flows.test_consent_by_sms import HASHES, OTHER, a_second_merchant, state
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
 STRANGER = 50
@@ -114,3 +114,43 @@ async def test_who_joins_right_behind_a_stop_has_joined(database: Database) -> N
         mos = [world.answer(STRANGER + 1, text) for text in ("JOIN JAZZ", "STOP ALL")]
         await eventually(lambda: all(mo.taken for mo in mos))
         assert (await person(world, STRANGER + 1))["offers_state"] == "unsubscribed"
+
+
+async def test_no_keyword_takes_who_begins_again_with_another_merchant_by_its_name(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=2) as world:
+        await a_second_merchant(world)
+        await world.execute("DELETE FROM subscriber WHERE merchant_id = $1", OTHER)
+        await world.execute(
+            "INSERT INTO join_keyword VALUES ($1, 'boxman', $2, 6, 'poster', false, now())", SENDER, OTHER
+        )
+        async with world.gateway():
+            await say(world, 1, "STOP")
+            (told,) = await say(world, 1, "START BOXMAN")
+            assert told.startswith("Boxman: vous recevrez nos offres par SMS")
+            assert await state(world, 1) == "subscribed"
+            await say(world, STRANGER, "JOIN BOXMAN")
+            assert await world.value("SELECT count(*) = 0 FROM subscriber WHERE merchant_id = $1", OTHER)
+
+
+async def test_no_keyword_takes_what_answers_the_question_of_another_merchant(database: Database) -> None:
+    """SI is no word of the first merchant's language, and a yes in that of the merchant who asked."""
+    async with a_world(database, subscribers=2) as world:
+        await a_second_merchant(world)
+        await world.another_merchant(9, 0)
+        await world.execute("DELETE FROM subscriber WHERE merchant_id = $1", OTHER)
+        await world.execute("UPDATE merchant SET language = 'es' WHERE merchant_id = $1", OTHER)
+        await world.execute(
+            "INSERT INTO join_keyword VALUES ($1, 'jazz', $2, 6, 'poster', true, now()), "
+            "($1, 'si', 9, 7, 'poster', false, now())",  # from before such words were refused
+            SENDER, OTHER,
+        )  # fmt: skip
+        async with world.gateway():
+            await say(world, 1, "JOIN JAZZ")
+            await say(world, 1, "SI")
+            states = await world.rows(
+                "SELECT merchant_id, offers_state FROM subscriber WHERE msisdn = $1 ORDER BY 1",
+                FIRST_MSISDN + 1,
+            )
+            assert [tuple(row) for row in states] == [(MERCHANT, "subscribed"), (OTHER, "subscribed")]
