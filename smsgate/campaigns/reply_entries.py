@@ -127,6 +127,11 @@ def number_entries(language: str) -> tuple[tuple[Words, int], ...]:
     return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
 
 
+def numerals() -> set[str]:
+    """Return the words of all languages that are a number by themselves."""
+    return {word[0] for name in LANGUAGES for word, _ in number_entries(name) if len(word) == 1}
+
+
 @cache
 def spelled_entries() -> frozenset[Words]:
     """Return every entry of every language that is no name and no machine's phrase, and words of classes."""

@@ -24,6 +24,7 @@ from smsgate.campaigns.reply_entries import (
     entries_of,
     listed,
     number_entries,
+    numerals,
     request_entries,
     spelled_entries,
     tree_of,
@@ -256,8 +257,7 @@ def _strong(stops: dict[Words, int]) -> set[str]:
 @cache
 def shared() -> Shared:
     """Return what all languages have in common, and the entries of each that count in all."""
-    common = table("words", "common.toml")
-    people = table("words", "names.toml")
+    common, people = table("words", "common.toml"), table("words", "names.toml")
     numbers: dict[str, int] = {}
     readings, stops = _abroad_entries({entry[0] for entry in entries_of(common["ambiguous"])})
     meanings: Node = {}
@@ -276,8 +276,7 @@ def shared() -> Shared:
         version=rules_version(),
         meanings=shrunk(meanings),
         stops=shrunk(tree),
-        known=listed()
-        | {word[0] for name in LANGUAGES for word, _ in number_entries(name) if len(word) == 1},
+        known=listed() | numerals(),
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
         frames=_frames(spelled),
