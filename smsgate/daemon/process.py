@@ -378,8 +378,9 @@ async def running(
     `database_name` is another than the usual one; `read` gives the configuration anew, for a reload.
     """
     clock = clock or SystemClock()
-    # Before there is a lease, which is lost in seconds: on a busy machine this takes as long.
-    read_every_language()
+    if {"gateway", "api"} & set(settings.node.roles):  # who reads replies, or those of simulated phones
+        # Before there is a lease, which is lost in seconds: on a busy machine this takes as long.
+        read_every_language()
     async with open_services(
         settings.node.state_dir, settings.database.dsns(), clock, say, database_name=database_name
     ) as services:

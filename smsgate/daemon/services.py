@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -43,7 +43,12 @@ log = structlog.get_logger(__name__)
 
 KEYS_PER_NAME_MAX = 2  # the old one and its successor, during a rotation
 PARTITIONS_AHEAD_DAYS = 7  # a housekeeping that fails for a week still loses nothing
-LEASE_LOST: Final = "the node's lease was lost to another or ran out: start again"
+LEASE_LOST: Final = (
+    "the node's lease was lost: this process or its database stood still for over 6 s (too little CPU, a "
+    "suspended machine), or another took its place; start again"
+)
+
+T = TypeVar("T")
 
 
 class LoopDied(SmsgateError):
@@ -140,9 +145,9 @@ async def open_services(
                 log.warning("lease_not_released", slot=lease.slot, error=str(exc))
 
 
-async def while_leased(services: Services, work: Coroutine[Any, Any, object]) -> None:
+async def while_leased(services: Services, work: Coroutine[Any, Any, T]) -> T:
     """
-    Do some work as long as the lease is held.
+    Do some work as long as the lease is held, and return what it returned.
 
     Raises:
         LoopDied: the lease was lost meanwhile; the work is broken off.
@@ -156,7 +161,7 @@ async def while_leased(services: Services, work: Coroutine[Any, Any, object]) ->
             await asyncio.gather(working, return_exceptions=True)
     if services.lease_loop.done():
         raise LoopDied(LEASE_LOST)
-    await working
+    return await working
 
 
 async def keep_lease(renewals: Renewals, lease: NodeLease, asked_at: float) -> None:

@@ -21,7 +21,7 @@ from smsgate.clock import Clock, SystemClock
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings, WebhookSettings
 from smsgate.config.marketing import UNCAPPED, HoursSettings
 from smsgate.daemon.process import Process, running
-from smsgate.daemon.services import add_operator_key
+from smsgate.daemon.services import add_operator_key, while_leased
 from smsgate.demo.books import read_books
 from smsgate.demo.scene import SENDER, YOUR_PHONE, Api, Cast, DemoFailed, make_test_key, set_up, shop_emits
 from smsgate.demo.story import tell
@@ -99,7 +99,7 @@ async def perform(options: DemoOptions, say: Callable[[str], None], stop: asynci
 
 async def perform_alone(options: DemoOptions, say: Callable[[str], None], stop: asyncio.Event) -> int:
     async with stage(options, say) as scene:
-        story = await play(scene, say)
+        story = await while_leased(scene.process.services, play(scene, say))
         if not options.as_json:
             for line in story_lines(story):
                 say(line)

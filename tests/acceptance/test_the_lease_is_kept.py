@@ -39,7 +39,7 @@ async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_e
 
 async def test_a_lease_that_is_lost_during_a_start_breaks_it_off(ground: Ground) -> None:
     async with running(a_process(ground), say=print) as process:
-        await while_leased(process.services, asyncio.sleep(0))
+        assert await while_leased(process.services, asyncio.sleep(0, "done")) == "done"
         async with process.services.database.control() as connection:
             await connection.execute("UPDATE node SET expires_at = now()")
         long_start = asyncio.Event().wait()
