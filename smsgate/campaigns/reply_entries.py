@@ -40,7 +40,7 @@ IDEAS: Final = (
     "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume",
 )  # fmt: skip
 # Lists of single words that stand in phrases as "&people": one entry for all of them.
-CLASSES: Final = ("people", "places", "occasions", "uses")
+CLASSES: Final = ("people", "places", "occasions", "uses", "times")
 NAME: Final = "&name"  # stands in an entry for a first name
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 
