@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from smsgate.errors import StoreNotReady
+from smsgate.store.embedded_memory import memory_octets, shared_buffers
 from smsgate.store.embedded_paths import PG_MAJOR, SOCKET_NAME, Layout, make_private_dir, read_text, run_as
 from smsgate.store.roles import ADMIN, ROLES
 
@@ -41,7 +42,6 @@ SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "min_wal_size": "256MB",
     "wal_compression": "on",
@@ -105,7 +105,7 @@ def check_major(layout: Layout) -> None:
 
 def configure(layout: Layout, overrides: Mapping[str, str]) -> None:
     """Write the server's three files; an operator's own settings go to local.conf and win."""
-    settings = {**SETTINGS, **overrides}
+    settings = {**SETTINGS, "shared_buffers": shared_buffers(memory_octets()), **overrides}
     directory = str(layout.run_dir).replace('"', '""')
     settings["unix_socket_directories"] = f'"{directory}"'
     lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items()]

@@ -17,6 +17,7 @@ import pytest
 from smsgate.errors import StoreNotReady
 from smsgate.store import embedded, embedded_server
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.embedded_memory import memory_octets, shared_buffers
 from smsgate.store.embedded_paths import (
     SOCKET_PATH_MAX,
     OsUser,
@@ -46,12 +47,13 @@ async def test_nothing_listens_on_tcp_and_the_settings_are_durable(reachable_dir
             "synchronous_commit": "on",
             "full_page_writes": "on",
             "autovacuum": "on",
-            "shared_buffers": "256MB",
             "max_wal_size": "4GB",
             "logging_collector": "on",
             "log_error_verbosity": "terse",
         }.items():
             assert await execute(server, f"SHOW {name}") == value
+        held = await execute(server, "SELECT pg_size_bytes(current_setting('shared_buffers')) / 1048576")
+        assert f"{held}MB" == shared_buffers(memory_octets())
         assert await execute(server, "SELECT count(*) FROM pg_hba_file_rules WHERE type <> 'local' OR "
                                      "auth_method <> 'peer' OR error IS NOT NULL") == 0  # fmt: skip
         assert (
