@@ -123,6 +123,7 @@ class Subscriber(AnswerModel):
     offers_state_at: Instant | None
     consents: dict[str, str] = Field(description="Every purpose with its state.")
     paused_until: Instant | None
+    fewer: bool = Field(description="Asked for fewer messages, and gets few until a START.")
     created_at: Instant
     updated_at: Instant
 
@@ -356,6 +357,7 @@ def _subscriber(call: Call, row: SubscriberRow) -> Subscriber:
         offers_state_at=row.offers_state_at,
         consents={**dict.fromkeys(Purpose, "none"), **row.other_states, "offers": row.offers_state},
         paused_until=row.paused_until,
+        fewer=row.fewer,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -390,11 +392,9 @@ ROUTES: Final = (
           request=ChangeSubscriber, response=Subscriber, errors=("place_invalid",)),
     Route("POST", "/v1/consents", create_consent, "Append a consent or a revocation", Scope.SUBSCRIBERS,
           request=CreateConsent, response=Consent, status=201,
-          errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future",
-                  "question_open", "sender_unknown", "sender_not_reply_capable", "basis_not_allowed",
-                  "order_no_sale"),
-          description="Nothing is sent to the person, but for a double opt-in's question. A revocation "
-                      "holds before the answer leaves."),
-    Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ,
-          query=ConsentQuery, response=Page[Consent]),
+          errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future", "question_open",
+                  "sender_unknown", "sender_not_reply_capable", "basis_not_allowed", "order_no_sale"),
+          description="Sent is a double opt-in's question alone. A revocation holds before the answer goes."),
+    Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ, query=ConsentQuery,
+          response=Page[Consent]),
 )  # fmt: skip

@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 
 DAY: Final = timedelta(hours=24)  # rolling, so that midnight lets nothing double out
 WEEK: Final = timedelta(days=7)
+LESS_RULE: Final = (
+    "asked-for-less"  # holds who asked for fewer messages (smsgate.campaigns.consent.LESS_PERIOD)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from typing import Final
 # and is less than the ten business days of 47 CFR 64.1200(a)(10).
 DOUBT_MAX: Final = timedelta(days=7)
 PENDING_DAYS_MAX: Final = 7  # a double opt-in question that waits longer is no consent
+# A merchant's offers come no oftener to who asked for fewer messages: a weekly shop leaves out each second.
+LESS_PERIOD: Final = timedelta(days=14)
 IDLE_YEARS_MAX: Final = 3  # CNIL: prospect data at most three years after the person's last contact
 
 
@@ -55,6 +57,7 @@ class ConsentEvent(StrEnum):
     UNBLOCK = "unblock"  # a person looked at the case and lifted the block
     PAUSE = "pause"
     RESUME = "resume"  # the pause's date has come
+    LESS = "less"  # fewer messages from now on (`LESS_PERIOD`), until a START or a yes
     QUESTION_EXPIRED = "question_expired"
     IDLE = "idle"  # three years without contact
     REASSIGNED = "reassigned"  # the number belongs to another person now
@@ -107,6 +110,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.UNBLOCK: _stay(state),
         _E.PAUSE: _stay(state),
         _E.RESUME: _stay(state),
+        _E.LESS: _stay(state),
         _E.QUESTION_EXPIRED: _stay(state),
         _E.IDLE: Decision(_S.EXPIRED, close_offers=True),
         _E.REASSIGNED: Decision(_S.EXPIRED, close_offers=True),
@@ -133,6 +137,7 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.IMPORT: _stay(_S.SUBSCRIBED),
         _E.SIMILAR_PRODUCTS: _stay(_S.SUBSCRIBED),
         _E.PAUSE: Decision(_S.PAUSED, tell="pause_confirmation"),
+        _E.LESS: Decision(_S.SUBSCRIBED, tell="less_confirmation"),
     },
     _S.PAUSED: {
         _E.OPT_IN: _stay(_S.PAUSED),
@@ -140,6 +145,7 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.IMPORT: _stay(_S.PAUSED),
         _E.SIMILAR_PRODUCTS: _stay(_S.PAUSED),
         _E.RESUME: Decision(_S.SUBSCRIBED),
+        _E.LESS: Decision(_S.PAUSED, tell="less_confirmation"),  # for when the pause is over
     },
     _S.UNSUBSCRIBED: {
         _E.SIMILAR_PRODUCTS: _refuse(_S.UNSUBSCRIBED, "stop_is_newer"),  # a purchase takes no objection back

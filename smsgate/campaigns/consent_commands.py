@@ -1,5 +1,6 @@
 """
-What a customer's STOP reaches, and how long a PAUSE lasts: commands inside a text that is read already.
+What a customer's STOP reaches, how long a PAUSE lasts, who wants fewer messages: commands inside a text that
+is read already.
 
 The words are data (`consent_words.toml`). What is not fully understood narrows nothing: it is a plain STOP.
 """
@@ -20,7 +21,6 @@ from smsgate.campaigns.tables import table
 
 PAUSE_DAYS_DEFAULT: Final = 1  # a bare PAUSE: until the same time tomorrow
 PAUSE_DAYS_MAX: Final = 365  # a longer one is a STOP that the person forgets about
-LESS_DAYS: Final = 14  # of silence for whoever wants fewer messages: a weekly shop leaves out two offers
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments, as with `replies`
 ALL_PURPOSES: Final = frozenset(Purpose)
 
@@ -156,6 +156,13 @@ def wants_less(text: str) -> bool:
         if said.startswith(less) or said.endswith(less)
         for sent in words["sent"]
     )
+
+
+@once_if_short
+def wants_more(text: str) -> bool:
+    """Return whether a text may ask for more messages, and for nothing else; it does of who wanted fewer."""
+    said = " ".join(word for word in _words(text) if word not in _table()["polite"])
+    return said in _table()["more"]
 
 
 @once_if_short

@@ -24,6 +24,7 @@ _PIECE: Final = re.compile(r"\{(\w+)\}|([\[\]])")
 _FORMS: Final = {
     "quantity": r"\d{1,4}",
     "maximum": r"\d{1,4}",
+    "days": r"\d{1,3}",
     "order": r"\d{4,12}",
     "at": r"[\d.:/ -]{4,20}",
 }

@@ -28,7 +28,7 @@ SINGLE_UNITS: Final = 70  # UTF-16 units of a segment in UCS-2 (3GPP TS 23.038)
 # case.
 FIELD_CHARACTERS_MAX: Final[dict[str, int]] = {
     "quantity": 4, "maximum": 4, "total": 14, "order": 12, "until": 14, "at": 20, "contact": 40, "link": 30,
-    "reason": 30, "topic": 44, "orders": 44, "word": 14, "often": 34,
+    "reason": 30, "topic": 44, "orders": 44, "word": 14, "often": 34, "days": 3,
 }  # fmt: skip
 # The same where a segment is UCS-2, of what the gateway itself fills in: its words there are no longer.
 UCS2_CHARACTERS_MAX: Final[dict[str, int]] = {"topic": 30, "word": 7, "often": 20}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose, question_open
+from smsgate.campaigns.consent import LESS_PERIOD, ConsentEvent, ConsentState, Purpose, question_open
 from smsgate.campaigns.consent_answers import Said, said_to_question
 from smsgate.campaigns.consent_commands import (
-    LESS_DAYS,
     asks_erasure,
     named_merchants,
     pause_days,
     start_name,
     wants_less,
+    wants_more,
 )
 from smsgate.campaigns.orders import in_time
 from smsgate.campaigns.replies import Label
@@ -54,6 +54,12 @@ class ConsentCase(StopCase):
             and in_time(self._mo.received_at, found.offer.expires_at)
         )
 
+    @property
+    def is_plain_command(self) -> bool:
+        """Whether the text asks for a pause, for fewer messages or for more: surely it is no STOP."""
+        text = self._mo.text
+        return pause_days(text) is not None or wants_less(text) or self._wants_more()
+
     def commanded(self) -> bool:
         """Carry out what only consent knows the words of; False: it is no such text."""
         if self._reading.label is not Label.AUTO and asks_erasure(self._mo.text):
@@ -63,7 +69,9 @@ class ConsentCase(StopCase):
         if days is not None:
             self.pause(days)
         elif wants_less(self._mo.text):
-            self.pause(LESS_DAYS, shortens=False)
+            self.less()
+        elif self._wants_more():
+            self._begin_again([person for person in self._people if person.less])
         else:
             return False
         return True
@@ -80,17 +88,21 @@ class ConsentCase(StopCase):
         if len(people) > 1 and people[0].offers_state is not ConsentState.BLOCKED:
             self._offer_choice(people)
             return
+        self._begin_again(people)
+        if not people:
+            self._refuse_stranger()
+
+    def _begin_again(self, people: Iterable[Person]) -> None:
         for person in people:
-            changed = person.offers_state
+            before = person.offers_state, person.less
             decision = self._apply(person, ConsentEvent.START, {Purpose.OFFERS})[0]
             if not decision.accepted:
                 self.record("refused", person=person)
                 continue
             self.record("started", person=person)
-            if decision.tell and (decision.state is not changed or self._may_answer()):
+            changed = (decision.state, person.less) != before
+            if decision.tell and (changed or self._may_answer()):
                 self._welcome(person, Purpose.OFFERS)
-        if not people:
-            self._refuse_stranger()
 
     def _refuse_stranger(self) -> None:
         """Who is not known, or was erased, hears why nothing begins: no wording was agreed to."""
@@ -110,9 +122,26 @@ class ConsentCase(StopCase):
             self._tell(first, "start_choice", first.merchant_id, names=names)
         self.record("asked", person=first)
 
-    def pause(self, days: int, *, shortens: bool = True) -> None:
-        """Be silent until a date; what is open may still be ordered. `shortens`: one that is on, too."""
-        states = {ConsentState.SUBSCRIBED, ConsentState.PAUSED} if shortens else {ConsentState.SUBSCRIBED}
+    def _wants_more(self) -> bool:
+        """Whether who asked for fewer messages takes it back; of anybody else the words may mean anything."""
+        return any(person.less for person in self._people) and wants_more(self._mo.text)
+
+    def less(self) -> None:
+        """Have offers come seldom from now on, until a START; what is open may still be ordered."""
+        told: list[Person] = []
+        for person in self._people:
+            tell = self._apply(person, ConsentEvent.LESS, {Purpose.OFFERS})[0].tell is not None
+            self.record("less" if tell else "refused", person=person)
+            if tell:
+                told.append(person)
+        if told:
+            self._confirm(told, "less_confirmation", days=LESS_PERIOD.days)
+        if not self._people:
+            self.record("nobody")
+
+    def pause(self, days: int) -> None:
+        """Be silent until a date; what is open may still be ordered."""
+        states = {ConsentState.SUBSCRIBED, ConsentState.PAUSED}
         until = self._mo.received_at + timedelta(days=days)
         told = False
         for person in self._people:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import Final
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Decision, Purpose, decide
 from smsgate.flows.inbound_case import Case
 from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person
 from smsgate.security.public_ids import Kind
+
+_ASKED_FOR: Final = (
+    ConsentEvent.START,
+    ConsentEvent.YES,
+)  # the person's own wish for offers, as often as they come
+_LOGGED: Final = (
+    ConsentEvent.STOP,
+    ConsentEvent.PAUSE,
+    ConsentEvent.LESS,
+)  # also where the state stays as it was
 
 
 class ConsentWrites(Case):
@@ -62,12 +73,22 @@ class ConsentWrites(Case):
                 keyword=keyword,
                 silent=silent,
             )
-            stopped = decision.state is not ConsentState.SUBSCRIBED
+            if purpose is Purpose.OFFERS and event in (ConsentEvent.LESS, *_ASKED_FOR):
+                self._set_less(person, wanted=event is ConsentEvent.LESS and decision.tell is not None)
+            seldom = person.less and purpose is Purpose.OFFERS
+            stopped = seldom or decision.state is not ConsentState.SUBSCRIBED
             if stopped or purpose is Purpose.OFFERS:
                 self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
             if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
                 self._end_questions({person.merchant_id})
         return decisions
+
+    def _set_less(self, person: Person, *, wanted: bool) -> None:
+        """Let offers come seldom from now on, or as often as before; again, and it is counted from now."""
+        if wanted or person.less:
+            key = person.merchant_id, person.subscriber_id
+            self._writes.less[key] = self._mo.received_at if wanted else None
+            person.less = wanted
 
     def _hold(self, person: Person, *, stopped: bool, marketing: bool = True) -> None:
         """Let texts in memory know, once this is committed."""
@@ -88,7 +109,7 @@ class ConsentWrites(Case):
         silent: bool = False,
     ) -> None:
         before = person.state_for(purpose)
-        if state is not before or event in {ConsentEvent.STOP, ConsentEvent.PAUSE}:
+        if state is not before or event in _LOGGED or (person.less and event in _ASKED_FOR):
             self._writes.consents.append(
                 ConsentRow(
                     person.merchant_id,

@@ -58,10 +58,10 @@ class Desk:
             return
         if case.joined():
             return
-        if reading.label is Label.UNCLEAR:
-            case.doubt()
-        elif reading.label in PLAIN:
+        if reading.label in PLAIN or case.is_plain_command:
             case.understood()
+        elif reading.label is Label.UNCLEAR:
+            case.doubt()
         if case.wished(repeated=repeated):
             return
         if self._answers_question(case, mo, reading):

@@ -48,6 +48,7 @@ class Person:
     offers_state: ConsentState
     others: dict[Purpose, ConsentState] = field(default_factory=dict)  # besides offers; left out: none
     in_doubt: bool = False  # an earlier reply may have been a STOP, and holds marketing
+    less: bool = False  # asked for fewer messages
 
     def state_for(self, purpose: Purpose) -> ConsentState:
         if purpose is Purpose.OFFERS:
@@ -272,6 +273,8 @@ class InboundWrites:
     number_stops: dict[tuple[int, int], datetime] = field(default_factory=dict)
     # (merchant, subscriber) -> until when marketing waits for a reply to be understood; None: no more
     doubts: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
+    # (merchant, subscriber) -> since when fewer messages are wanted; None: as many as before
+    less: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
     questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
     questions_asked: list[tuple[int, str, Question]] = field(default_factory=list)  # msisdn, destination
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)

@@ -173,5 +173,5 @@ class StopCase(ConsentWrites):
             if person.in_doubt:
                 self._writes.doubts[person.merchant_id, person.subscriber_id] = None
                 person.in_doubt = False
-                if person.offers_state is ConsentState.SUBSCRIBED:
+                if person.offers_state is ConsentState.SUBSCRIBED and not person.less:
                     self._hold(person, stopped=False)

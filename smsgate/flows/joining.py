@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from smsgate.campaigns.consent_answers import Said, said_to_question
-from smsgate.campaigns.consent_commands import join_word, pause_days, wants_less
+from smsgate.campaigns.consent_commands import join_word, pause_days, wants_less, wants_more
 from smsgate.campaigns.order_commands import may_command
 from smsgate.campaigns.replies import Label
 from smsgate.campaigns.reply_entries import LANGUAGES
@@ -93,7 +93,7 @@ class Keywords:
 def _is_free(word: str) -> bool:
     """Whether a word means nothing; a yes or a no of any language answers the questions of all merchants."""
     alone, behind = reading_of(word).label, reading_of(f"JOIN {word}").label
-    commands = pause_days(word) is not None or wants_less(word) or may_command(word)
+    commands = pause_days(word) is not None or wants_less(word) or wants_more(word) or may_command(word)
     return (
         alone is Label.UNCLEAR
         and behind in {Label.START, Label.UNCLEAR}

@@ -306,6 +306,7 @@ class SubscriberRow:
     region: str
     timezone: str
     other_states: Mapping[str, str]  # purposes besides offers that ever had a consent event
+    fewer: bool = False  # asked for fewer messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from smsgate.campaigns.caps import CapLimits
+from smsgate.campaigns.caps import LESS_RULE, CapLimits
+from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.campaigns.hours import hours_rules
 from smsgate.flows.records import Hold
 
@@ -19,7 +20,7 @@ NOT_SENT: Final = {
     "withdrawn": "The shop withdrew the offer before the message left.",
     "superseded": "The shop published a new version of the offer before the message left.",
     "quiet_hours": "The hours at the person's place open in the offer's last 30 minutes, or later.",
-    "cap": "A cap of messages per person ends in the offer's last 30 minutes, or later.",
+    "cap": "A cap of messages per person, or a wish for fewer, ends in the offer's last 30 minutes or later.",
     "unclear_reply": "The person wrote what may be a STOP; nobody decided before the offer was nearly over.",
     "open_offer": "Another offer waited for this person's answer until this one was nearly over.",
     "price_missing": "No price was published for the recipient's network.",
@@ -49,6 +50,8 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
     says = {cap.rule: cap.says for cap in caps.caps()}.get(
         hold.rule, "A cap of messages per person is reached."
     )
+    if hold.rule == LESS_RULE:
+        says = f"The person asked for fewer messages: one offer in {LESS_PERIOD.days} days, until a START."
     if hold.reason == "open_offer":
         says = "Another offer on this number waits for the person's answer; a plain OK must mean one."
     if hold.reason == "unclear_reply":

@@ -255,15 +255,15 @@ class Claim:
         return claims
 
     async def _hold(self, chunks: Sequence[ClaimedChunk]) -> None:
-        """Find who must wait for the hours or for a cap."""
+        """Find who must wait: for the hours, a cap, or because of what they said."""
         for chunk in chunks:
             people = chunk.people
             chunk.held, chunk.closes_at = self._gate.by_hours(people.places, len(people.msisdns))
-        doubted = await self._gate.doubted(
+        reluctant = await self._gate.reluctant(
             list(chain.from_iterable(chunk.free_msisdns() for chunk in chunks))
         )
-        if doubted:
-            _hold_also(chunks, doubted)
+        if reluctant:
+            _hold_also(chunks, reluctant)
         free = [chunk.free_msisdns() for chunk in chunks]
         capped = await self._gate.know(list(chain.from_iterable(free)))
         if capped:

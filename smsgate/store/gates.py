@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from smsgate.campaigns.caps import DAY, WEEK, CapLimits, Contact, capped_until
+from smsgate.campaigns.caps import DAY, LESS_RULE, WEEK, CapLimits, Contact, capped_until
+from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.flows.ports import MarketingGates
 from smsgate.flows.records import Hold
 from smsgate.store import catalogue
@@ -29,6 +30,7 @@ DOUBT_WAIT: Final = timedelta(hours=1)
 # Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
+NOTHING_OPENED: Final[Mapping[int, datetime]] = {}
 GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
 _OFFER: Final = ("campaign_id", "offer_id", "offer_version", "expires_at")  # of a campaign's row
 
@@ -89,6 +91,7 @@ class Gate:
         self._now = now
         self._alone = False
         self._senders: dict[int, list[str]] = {}  # by which people have an open offer, or had one
+        self._spending: set[int] = set()  # who wanted fewer messages and may get an offer now; locked
 
     async def alone(self) -> None:
         """Wait until no other claim looks at people; `know` does it by itself."""
@@ -123,20 +126,62 @@ class Gate:
             held[row["msisdn"]] = Hold("cap", found[1].rule, rounded_up(found[0]))
         return held
 
-    async def doubted(self, msisdns: Sequence[int]) -> dict[int, Hold]:
-        """Return by number those of whom an earlier reply may have been a STOP."""
+    async def reluctant(
+        self, msisdns: Sequence[int], opened_at: Mapping[int, datetime] = NOTHING_OPENED
+    ) -> dict[int, Hold]:
+        """
+        Return by number whose earlier reply may have been a STOP, and who wanted fewer messages and had one.
+
+        `opened_at` are offers that people have already, by number: such a one is no offer before itself.
+        """
         if not msisdns:
             return {}
         rows = await self._connection.fetch(
-            SQL["doubted"], self._merchant_id, min(msisdns), max(msisdns), self._now
+            SQL["reluctant"], self._merchant_id, min(msisdns), max(msisdns), self._now
         )
         look_again_at = rounded_up(self._now + DOUBT_WAIT)
-        return {
-            row["msisdn"]: Hold(
-                "unclear_reply", "unclear-reply", min(rounded_up(row["doubt_until"]), look_again_at)
-            )
-            for row in rows
+        held: dict[int, Hold] = {}
+        due: list[int] = []
+        for msisdn, doubt_until, less_at in rows:
+            if doubt_until is not None and doubt_until > self._now:
+                until = min(rounded_up(doubt_until), look_again_at)
+                held[msisdn] = Hold("unclear_reply", "unclear-reply", until)
+            elif less_at <= self._now - LESS_PERIOD:
+                due.append(msisdn)
+            elif less_at != opened_at.get(msisdn):
+                held[msisdn] = Hold("cap", LESS_RULE, rounded_up(less_at + LESS_PERIOD))
+        if due:
+            held |= dict.fromkeys(await self._lock_less(due), Hold("cap", LESS_RULE, look_again_at))
+        return held
+
+    async def _lock_less(self, due: Sequence[int]) -> set[int]:
+        """Lock who wanted fewer messages and may get one; return who may not: something came between."""
+        await self.alone()
+        rows = await self._connection.fetch(SQL["lock_less"], self._merchant_id, due, self._now - LESS_PERIOD)
+        locked = {row["msisdn"] for row in rows}
+        self._spending |= locked
+        return set(due) - locked
+
+    async def _spend_less(
+        self, openings: Sequence[Opening], opened: Sequence[Mapping[int, str] | None]
+    ) -> None:
+        """Have the next offer wait of who wanted fewer messages and gets one now."""
+        got = {
+            msisdn
+            for opening, own in zip(openings, opened, strict=True)
+            for message_id, msisdn in zip(opening.message_ids, opening.msisdns, strict=True)
+            if msisdn in self._spending and (own is None or message_id in own)
         }
+        if got:
+            self._spending -= got
+            await self._connection.execute(SQL["spend_less"], self._merchant_id, list(got), self._now)
+
+    async def give_less_back(self, opened_at: Mapping[int, datetime]) -> None:
+        """Let offers that were opened, by number, and never left not count as one of the fewer."""
+        await self._connection.execute(
+            SQL["give_less_back"],
+            self._merchant_id, list(opened_at), list(opened_at.values()), LESS_PERIOD,
+        )  # fmt: skip
 
     def by_hours(self, places: Sequence[str], count: int) -> tuple[dict[int, Hold], datetime | None]:
         """
@@ -171,6 +216,14 @@ class Gate:
         answer gets it; who is left out must wait. None: everybody of the campaign got the first, as nearly
         always.
         """
+        found = await self._open_all(senders, openings)
+        if self._spending:
+            await self._spend_less(openings, found)
+        return found
+
+    async def _open_all(
+        self, senders: Sequence[str], openings: Sequence[Opening]
+    ) -> list[dict[int, str] | None]:
         wanted, opened = _wanted(openings), dict[int, str]()
         for sender in senders:
             if not wanted.message_ids:

@@ -181,18 +181,20 @@ class StoredGroup:
         subscribers: dict[int, list[int]] = defaultdict(list)
         for row in people:
             subscribers[row["merchant_id"]].append(row["subscriber_id"])
-        states: dict[tuple[int, int], tuple[str, bool]] = {}
+        states: dict[tuple[int, int], tuple[str, bool, bool]] = {}
         for merchant_id in sorted(subscribers):
             for row in await self._connection.fetch(
                 SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
             ):
-                states[merchant_id, row["subscriber_id"]] = (row["offers_state"], row["in_doubt"])
+                states[merchant_id, row["subscriber_id"]] = tuple(row)[1:]
         others = await other_consents(self._connection, states.keys())
         for row in people:
             found = states.get((row["merchant_id"], row["subscriber_id"]))
             if found is not None:  # else deleted since
                 who = (row["merchant_id"], row["subscriber_id"])
-                person = Person(*who, row["language"], ConsentState(found[0]), others.get(who, {}), found[1])
+                person = Person(
+                    *who, row["language"], ConsentState(found[0]), others.get(who, {}), *found[1:]
+                )
                 context.people.setdefault(row["msisdn"], []).append(person)
         # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
         opened = await written_offers(

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
@@ -92,7 +92,11 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
             ),
             [orjson.dumps(row.evidence).decode() for row in rows],
         )  # fmt: skip
-        last = {(row.merchant_id, row.subscriber_id, row.purpose): row for row in rows}
+        last = {
+            (row.merchant_id, row.subscriber_id, row.purpose): row
+            for row in rows
+            if row.event != ConsentEvent.LESS  # changes no state, nor until when one is paused
+        }
         for merchant_id in sorted({row.merchant_id for row in rows}):
             states = [
                 NewState(
@@ -107,10 +111,11 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
                 if key[0] == merchant_id
             ]
             await set_states(connection, merchant_id, states)
-    for merchant_id in sorted({merchant_id for merchant_id, _ in writes.doubts}):
-        mine = [(key[1], until) for key, until in writes.doubts.items() if key[0] == merchant_id]
-        subscribers, untils = zip(*sorted(mine, key=itemgetter(0)), strict=True)
-        await connection.execute(_SQL["set_doubts"], merchant_id, subscribers, untils)
+    for name, instants in (("set_doubts", writes.doubts), ("set_less", writes.less)):
+        for merchant_id in sorted({merchant_id for merchant_id, _ in instants}):
+            mine = [(key[1], at) for key, at in instants.items() if key[0] == merchant_id]
+            subscribers, ats = zip(*sorted(mine, key=itemgetter(0)), strict=True)
+            await connection.execute(_SQL[name], merchant_id, subscribers, ats)
     if writes.questions_closed:
         await connection.execute(
             _SQL["close_questions"],

@@ -100,8 +100,12 @@ class Reclaim:
         mine = {each for each, at in opened_at.items() if self._now - at <= OPENED_AGE_MAX}
         places = [row["place"] for row in rows]
         held, self._claimed.closes_at = self._gate.by_hours(places, len(rows))
-        doubted = await self._gate.doubted(msisdns)
-        held |= {n: doubted[each] for n, each in enumerate(msisdns) if n not in held and each in doubted}
+        stays = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if n not in held and each in mine}
+        unsent = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if each in opened_at}
+        if len(unsent) > len(stays):
+            await self._gate.give_less_back({each: unsent[each] for each in unsent.keys() - stays.keys()})
+        reluctant = await self._gate.reluctant(msisdns, stays)
+        held |= {n: reluctant[each] for n, each in enumerate(msisdns) if n not in held and each in reluctant}
         shut = [
             rows[n] for n in range(len(rows)) if ids[n] in opened_at and (n in held or ids[n] not in mine)
         ]

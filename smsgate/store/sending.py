@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 import orjson
 
+from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.campaigns.guard import GuardLimits, GuardReason
 from smsgate.campaigns.telling import CONFIRMATIONS
 from smsgate.errors import StoreError
@@ -252,7 +253,9 @@ class StoredSending:
                     if not taken:
                         continue
                     ids = [row["message_id"] for row in taken]
-                    rows = await connection.fetch(SQL["taken_submitted"], merchant_id, ids, marketing)
+                    rows = await connection.fetch(
+                        SQL["taken_submitted"], merchant_id, ids, marketing, LESS_PERIOD
+                    )
                 limit -= len(rows)
                 claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
                 claim.ported = await ported_of(connection, claim.msisdns)

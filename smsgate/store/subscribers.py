@@ -270,7 +270,7 @@ def _subscriber(row: asyncpg.Record) -> SubscriberRow:
         row["subscriber_id"], row["msisdn"], row["external_id"], row["language"], row["country"],
         tuple(row["tags"]), orjson.loads(row["fields"]), row["offers_state"], row["offers_state_at"],
         row["paused_until"], row["created_at"], row["updated_at"], row["region"], row["timezone"],
-        {} if row["others"] is None else orjson.loads(row["others"]),
+        {} if row["others"] is None else orjson.loads(row["others"]), row["fewer"],
     )  # fmt: skip
 
 

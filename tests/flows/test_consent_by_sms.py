@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from smsgate.campaigns.consent_commands import LESS_DAYS
 from smsgate.clock import ManualClock
 from smsgate.errors import DomainError
 from smsgate.flows.commerce_records import SystemMessage
@@ -242,20 +241,6 @@ async def test_a_pause_silences_offers_and_ends_on_its_day(database: Database) -
         await ageing(world, now + timedelta(days=7, minutes=1)).step()
         assert [await state(world, 1), await state(world, 1, "location")] == ["subscribed", "subscribed"]
         assert await world.value("SELECT paused_until IS NULL FROM subscriber WHERE subscriber_id = 10001")
-
-
-async def test_who_wants_fewer_messages_has_a_pause_said_with_its_end_and_no_longer_one_is_made_shorter(
-    database: Database,
-) -> None:
-    async with an_open_offer(database) as (world, _):
-        (told,) = await say(world, 1, "moins de sms svp")
-        assert "pause jusqu'au" in told
-        until = await world.value("SELECT paused_until FROM subscriber WHERE subscriber_id = 10001")
-        assert timedelta(days=13) < until - datetime.now(UTC) < timedelta(days=LESS_DAYS)
-        await say(world, 2, "PAUSE 2 mois")
-        await say(world, 2, "LESS", answers=0)
-        until = await world.value("SELECT paused_until FROM subscriber WHERE subscriber_id = 10002")
-        assert until - datetime.now(UTC) > timedelta(days=59)
 
 
 async def test_a_stop_in_the_words_of_an_earlier_one_ends_a_pause_too(database: Database) -> None:

@@ -81,7 +81,7 @@ SELECT merchant_id, subscriber_id, msisdn, language, offers_state FROM subscribe
 -- name: lock_people
 -- scope: merchant
 -- The state is read again under the lock: an import or the API may have changed it since `people`.
-SELECT subscriber_id, offers_state, doubt_until IS NOT NULL AS in_doubt FROM subscriber
+SELECT subscriber_id, offers_state, doubt_until IS NOT NULL AS in_doubt, less_at IS NOT NULL AS less FROM subscriber
  WHERE merchant_id = $1 AND subscriber_id = ANY($2::bigint[])
  ORDER BY subscriber_id
    FOR UPDATE
@@ -252,6 +252,12 @@ UPDATE subscriber AS s
 -- scope: merchant
 UPDATE subscriber AS s SET doubt_until = t.until
   FROM unnest($2::bigint[], $3::timestamptz[]) AS t (subscriber_id, until)
+ WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+
+-- name: set_less
+-- scope: merchant
+UPDATE subscriber AS s SET less_at = t.at
+  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (subscriber_id, at)
  WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
 
 -- name: put_other_consents

@@ -199,10 +199,29 @@ SELECT t.msisdn, array_remove(array_agg(k.sender), NULL) AS senders,
  ) AS k
  GROUP BY t.msisdn
 
--- name: doubted
+-- name: reluctant
 -- scope: merchant
-SELECT msisdn, doubt_until FROM subscriber
- WHERE merchant_id = $1 AND msisdn BETWEEN $2 AND $3 AND doubt_until > $4
+-- Of few people, by an index of their own: whose reply may have been a STOP, and who asked for fewer messages.
+SELECT msisdn, doubt_until, less_at FROM subscriber
+ WHERE merchant_id = $1 AND msisdn BETWEEN $2 AND $3 AND (doubt_until > $4 OR less_at IS NOT NULL)
+
+-- name: lock_less
+-- scope: merchant
+-- Whose next offer may come, as it stands under the lock: whoever says something holds the subscriber before the open offer, too.
+SELECT msisdn FROM subscriber WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]) AND less_at <= $3
+ ORDER BY subscriber_id
+   FOR UPDATE
+
+-- name: spend_less
+-- scope: merchant
+UPDATE subscriber SET less_at = $3 WHERE merchant_id = $1 AND msisdn = ANY ($2::bigint[]) AND less_at IS NOT NULL
+
+-- name: give_less_back
+-- scope: merchant
+-- Of offers that never left: the next one may come again.
+UPDATE subscriber AS s SET less_at = t.opened_at - $4::interval
+  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (msisdn, opened_at)
+ WHERE s.merchant_id = $1 AND s.msisdn = t.msisdn AND s.less_at = t.opened_at
 
 -- name: contacts
 -- scope: msisdn
@@ -499,7 +518,8 @@ SELECT m.message_id, m.msisdn, m.sender, e.body, e.segments, q.expires_at,
        $3::boolean AND NOT (
            EXISTS (SELECT FROM subscriber s
                     WHERE s.merchant_id = $1 AND s.msisdn = m.msisdn AND s.offers_state = 'subscribed'
-                      AND (s.doubt_until IS NULL OR s.doubt_until <= now()))
+                      AND (s.doubt_until IS NULL OR s.doubt_until <= now())
+                      AND (s.less_at IS NULL OR s.less_at <= now() - $4::interval))
            AND NOT EXISTS (SELECT FROM sender_stop x
                             WHERE x.merchant_id = $1 AND x.sender = m.sender AND x.msisdn = m.msisdn)) AS stopped
   FROM interactive_queue q

@@ -8,7 +8,7 @@ SELECT $1, $2, $3, $4, coalesce($5, m.language), $6, $7, $8::jsonb, $9, $9, $10,
 FROM merchant m
 WHERE m.merchant_id = $1
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, region, timezone, NULL AS others;
+    offers_state_at, paused_until, less_at IS NOT NULL AS fewer, created_at, updated_at, region, timezone, NULL AS others;
 
 -- name: subscriber_of_msisdn
 -- scope: merchant
@@ -17,7 +17,7 @@ SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2;
 -- name: subscriber
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, region, timezone,
+    offers_state_at, paused_until, less_at IS NOT NULL AS fewer, created_at, updated_at, region, timezone,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others
 FROM subscriber
@@ -26,7 +26,7 @@ WHERE merchant_id = $1 AND subscriber_id = $2;
 -- name: subscribers_page
 -- scope: merchant
 SELECT subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, region, timezone, subscriber_id AS page_id,
+    offers_state_at, paused_until, less_at IS NOT NULL AS fewer, created_at, updated_at, region, timezone, subscriber_id AS page_id,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = subscriber.subscriber_id) AS others
 FROM subscriber
@@ -49,7 +49,7 @@ SET external_id = coalesce($3, external_id), language = coalesce($4, language), 
     timezone = coalesce($9, timezone), place = coalesce($10, place)
 WHERE merchant_id = $1 AND subscriber_id = $2
 RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::text AS fields, offers_state,
-    offers_state_at, paused_until, created_at, updated_at, region, timezone,
+    offers_state_at, paused_until, less_at IS NOT NULL AS fewer, created_at, updated_at, region, timezone,
     (SELECT jsonb_object_agg(o.purpose, o.state)::text FROM consent_state o
      WHERE o.merchant_id = $1 AND o.subscriber_id = $2) AS others;
 

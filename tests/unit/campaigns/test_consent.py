@@ -37,6 +37,7 @@ GRID = {
     E.UNBLOCK:          "none pend subs paus unsu expi eras unsu",
     E.PAUSE:            "none pend paus paus unsu expi eras bloc",
     E.RESUME:           "none pend subs subs unsu expi eras bloc",
+    E.LESS:             "none pend subs paus unsu expi eras bloc",
     E.QUESTION_EXPIRED: "none none subs paus unsu expi eras bloc",
     E.IDLE:             "none none expi expi unsu expi eras bloc",
     E.REASSIGNED:       "none expi expi expi expi expi eras expi",

@@ -21,6 +21,7 @@ from smsgate.campaigns.consent_commands import (
     start_name,
     stop_command,
     wants_less,
+    wants_more,
 )
 from smsgate.campaigns.folding import fold
 from smsgate.campaigns.replies import Label, read_reply
@@ -151,6 +152,19 @@ def test_what_speaks_of_less_of_something_else_asks_for_no_silence(text: str) ->
     assert not wants_less(text)
 
 
+@pytest.mark.parametrize("text", ["MORE", "more often please", "plus souvent", "Mehr", "más", "чаще", "أكثر"])
+def test_whoever_wants_more_messages_can_say_so(text: str) -> None:
+    assert wants_more(text)
+    assert read_reply(text, "fr").label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "text", ["plus de sms", "plus", "no more", "more?! no", "nie mehr", "больше не надо", "one more", ""]
+)
+def test_what_may_ask_for_none_asks_for_no_more(text: str) -> None:
+    assert not wants_more(text)
+
+
 @pytest.mark.parametrize("text", ["PAUSE 2 weeks", "pause 15 jours", "إيقاف مؤقت", "توقف مؤقت"])
 def test_a_pause_is_read_as_no_stop(text: str) -> None:
     assert read_reply(text, "ar").label is Label.UNCLEAR
@@ -162,7 +176,19 @@ def test_the_words_are_written_as_they_are_compared() -> None:
         for word in listed:
             assert stop_command(f"STOP {word}", {}).purposes == {Purpose(purpose)}
     assert all(pause_days(word) == 1 for word in words["pause"])
-    lists = ("polite", "between", "days", "weeks", "months", "pairs", "numbers", "less", "sent", "rarer")
+    lists = (
+        "polite",
+        "between",
+        "days",
+        "weeks",
+        "months",
+        "pairs",
+        "numbers",
+        "less",
+        "sent",
+        "rarer",
+        "more",
+    )
     assert [word for name in lists for word in words[name] if fold(word) != word] == []
 
 

@@ -44,6 +44,7 @@ USUAL: dict[str, str | int] = {
     "orders": "74170963, 74170964",
     "word": "RETRACTATION",
     "often": "au plus 4 par semaine",
+    "days": 14,
 }
 WORST: dict[str, str | int] = {"shop": "{}" * 100, "item": "Œuvre [€] " * 30, "names": "{}" * 100}
 for _name, _limit in FIELD_CHARACTERS_MAX.items():
