@@ -119,7 +119,7 @@ class Commerce:
             ),
             inbox=Inbox(
                 stores.inbox,
-                DeskTools(ids, public_ids, may_use, writes_ucs2=writes_ucs2),
+                DeskTools(ids, public_ids, may_use, writes_ucs2=writes_ucs2),  # its stops name the merchant
                 stops,
                 wakeups,
                 clock,

@@ -49,6 +49,7 @@ class DeskTools:
 class HumanDecided:
     """That a reply was read by a person of the merchant; `by` goes to the log of consents as evidence."""
 
+    merchant_id: int  # whose messages a stop ends, and nobody else's
     inbound_id: int  # of the reply, which is recorded already
     by: Mapping[str, str]
     order_id: int | None = None  # that the reply was about

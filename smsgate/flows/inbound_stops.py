@@ -35,7 +35,7 @@ class StopCase(ConsentWrites):
     def stop(self, *, repeated: bool) -> None:
         """End messages of the merchants and purposes that the text names, or of all that may write here."""
         everyone = self._context.people.get(self._mo.msisdn, [])
-        command = stop_command(self._mo.text, self._names(everyone))
+        command = self._stop_command(everyone)
         people = self._reached(command, everyone)
         if repeated and not any(
             person.state_for(purpose) in _TO_END for person in people for purpose in command.purposes
@@ -57,10 +57,24 @@ class StopCase(ConsentWrites):
             self._confirm_stop(told, command)
         if command.merchant_ids is None and Purpose.OFFERS in command.purposes:
             self._stop_strangers(command, people, known=bool(everyone))
+        elif not people and self._decided is not None:
+            self._stop_unknown(self._decided.merchant_id)
         elif not people:
             self.record("nobody")
         if Purpose.OFFERS in command.purposes:
-            self._close_offers({person.merchant_id for person in people}, plain=command.merchant_ids is None)
+            ended = {person.merchant_id for person in people}.union(command.merchant_ids or ())
+            self._close_offers(ended, plain=command.merchant_ids is None)
+
+    def _stop_command(self, everyone: Sequence[Person]) -> StopCommand:
+        """Return what the text names; what a person of a merchant decided is about that merchant alone."""
+        if self._decided is not None:
+            return StopCommand(merchant_ids=frozenset({self._decided.merchant_id}))
+        return stop_command(self._mo.text, self._names(everyone))
+
+    def _stop_unknown(self, merchant_id: int) -> None:
+        """Let a stop hold for a merchant that does not know the person (any more); no text tells of it."""
+        self._writes.number_stops[merchant_id, self._mo.msisdn] = self._mo.received_at
+        self.record("stopped", merchant_id=merchant_id)
 
     def _stop_strangers(self, command: StopCommand, people: Sequence[Person], *, known: bool) -> None:
         """

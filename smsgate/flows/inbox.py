@@ -162,7 +162,8 @@ class Inbox:
                 )
             desk = Desk(context, self._tools, attempt=attempt)
             by = {"decided_by": ruling.decided_by, "key": ruling.key_id, "reason": ruling.reason}
-            row = desk.rule(mo, _reading(ruling), HumanDecided(inbound_id, by, item.reply.order_id))
+            decided = HumanDecided(merchant_id, inbound_id, by, item.reply.order_id)
+            row = desk.rule(mo, _reading(ruling), decided)
             decision = Decision(ruling, row.outcome, row.order_id, now)
             await group.write(desk.writes)
             await group.decide(merchant_id, inbound_id, decision)
@@ -170,7 +171,7 @@ class Inbox:
 
 
 def _as_said(reply: InboundRecord, ruling: Ruling, now: datetime) -> MobileOriginated:
-    """Return the reply as if it came now; of a stop only the word, so that it reaches this merchant alone."""
+    """Return the reply as if it came now; of a stop only the word, so that it is about everything."""
     return MobileOriginated(
         carrier_id=NO_CARRIER,
         msisdn=reply.msisdn,

@@ -13,7 +13,7 @@ from smsgate.security.public_ids import Kind
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
-from tests.api.api_server import Answer
+from tests.api.api_server import HASHES, Answer
 from tests.api.commerce_setup import SENDER, Shop
 
 RULING = {"decided_by": "Anne", "reason": "She rang us."}
@@ -30,7 +30,13 @@ class Asked:
         self.offer_id = offer_id
 
     async def says(
-        self, text: str, *, label: str = "unclear", outcome: str = "asked", order: str | None = None
+        self,
+        text: str,
+        *,
+        label: str = "unclear",
+        outcome: str = "asked",
+        order: str | None = None,
+        destination: str = SENDER,
     ) -> str:
         """Write a reply as the inbound flow does; return its public id."""
         shop, inbound_id = self.shop, self.shop.next_id()
@@ -39,7 +45,7 @@ class Asked:
             "raw, data_coding, subscriber_id, message_id, label, outcome, reason, rules_version, "
             "received_at, order_id) "
             "VALUES ($1, $2, 1, $3, $4, $5, '', 0, $6, $7, $8, $9, 'x', 'y', $10, $11)",
-            shop.merchant_id, inbound_id, self.msisdn, SENDER, text, self.subscriber_id, self.message_id,
+            shop.merchant_id, inbound_id, self.msisdn, destination, text, self.subscriber_id, self.message_id,
             label, outcome, shop.clock.now(), None if order is None else shop.id_of(Kind.ORDER, order),
         )  # fmt: skip
         return shop.public(Kind.INBOUND_MESSAGE, inbound_id)
@@ -165,6 +171,50 @@ async def test_a_stop_that_a_person_reads_ends_this_merchants_messages_alone(sho
     assert await told(shop) == ["stop_confirmation"]
     assert await shop.value("SELECT count(*) FROM open_offer") == 0
     assert await shop.value("SELECT count(*) FROM suppression") == 0
+
+
+async def _knows_too(shop: Shop, msisdn: int) -> int:
+    """Let another merchant that wrote from the number have the person as its subscriber; return its id."""
+    stranger = await shop.api.merchant()
+    other = shop.id_of(Kind.MERCHANT, stranger.merchant_id)
+    await shop.execute(
+        "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state) "
+        "VALUES ($1, 77, $2, 'fr', 'FR', 'subscribed')",
+        other, msisdn,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO offer_version "
+        "SELECT (jsonb_populate_record(v, jsonb_build_object('merchant_id', $1::bigint))).* "
+        "FROM offer_version v",
+        other,
+    )
+    return other
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_stop_that_a_person_reads_is_kept_from_others_who_write_from_the_number(
+    shop: Shop, known: bool
+) -> None:
+    """Neither theirs who know the person (docs/decisions/0031), nor when this merchant does not any more."""
+    person = await asked(shop)
+    other = await _knows_too(shop, person.msisdn)
+    reply = await person.says("START", label="start", outcome="start_refused")
+    if not known:
+        await shop.execute("DELETE FROM subscriber WHERE merchant_id = $1", shop.merchant_id)
+    assert (await decide(shop, reply, "stop")).body["decision"]["outcome"] == "stopped"
+    states = await shop.fetch("SELECT offers_state FROM subscriber WHERE merchant_id = $1", other)
+    assert [row["offers_state"] for row in states] == ["subscribed"]
+    hashes = [row["hash"] for row in await shop.fetch("SELECT hash FROM number_stop")]
+    assert hashes == ([] if known else [HASHES.of(shop.merchant_id, person.msisdn)])
+    assert await shop.value("SELECT count(*) FROM open_offer") == 0
+
+
+async def test_a_stop_that_a_person_reads_ends_consent_whatever_number_the_reply_came_to(shop: Shop) -> None:
+    """The merchant lost the number since, or never wrote from it: no reach of a text's STOP is asked."""
+    person = await asked(shop)
+    reply = await person.says("lachez moi", destination="36222")
+    assert (await decide(shop, reply, "stop")).body["decision"]["outcome"] == "stopped"
+    assert await shop.value("SELECT offers_state FROM subscriber") == "unsubscribed"
 
 
 async def test_a_decline_that_a_person_reads_frees_the_offers_place_and_an_ignored_one_changes_nothing(
