@@ -29,6 +29,8 @@ AS_OWNER: Final = frozenset({
     "data_request", "reply_text", "reply_number", "person", "consent_evidence", "order",
     "order_record",
 })  # fmt: skip
+# About replies, whose rows stay: one pair of statements, which take the rule.
+OF_REPLIES: Final = frozenset({"reply_text", "reply_number"})
 # Whose rows of orders are taken along; of messages first, by which the others are found.
 _KEPT_OF_ORDERS: Final = frozenset({"message", "sent", "receipt", "event"})
 
@@ -64,7 +66,9 @@ class PgHousekeeping:
         deleted = 0
         lend = self._database.control if job in AS_OWNER else self._database.bulk
         async with lend() as connection:
-            owners = await connection.fetch(_SQL[f"{job}_owners"], _border(job, latest))
+            owners = await connection.fetch(
+                _SQL[statement_name(job, "owners")], _border(job, latest), *_rule(job)
+            )
         for row in owners:
             # Only where merchants choose: the owners of other rules may be lists of numbers.
             border = borders.get(row["owner"], before) if borders else before
@@ -97,7 +101,9 @@ class PgHousekeeping:
     ) -> int:
         if job == "person":
             return await self._forget_people(connection, owner, border, rows_max)
-        rows = await connection.fetch(_SQL[f"{job}_delete"], owner, _border(job, border), rows_max)
+        rows = await connection.fetch(
+            _SQL[statement_name(job, "delete")], owner, _border(job, border), rows_max, *_rule(job)
+        )
         return len(rows)
 
     async def _forget_people(
@@ -121,3 +127,11 @@ class PgHousekeeping:
 
 def _border(job: str, before: datetime) -> datetime | int:
     return first_id_of(before) if job in _BY_ID else before
+
+
+def statement_name(job: str, part: str) -> str:
+    return f"{'reply' if job in OF_REPLIES else job}_{part}"
+
+
+def _rule(job: str) -> tuple[str, ...]:
+    return (job,) if job in OF_REPLIES else ()

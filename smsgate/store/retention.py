@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.campaigns.retention import By, Rule, check_choice
 from smsgate.store import partitions
 from smsgate.store.catalogue import load
+from smsgate.store.housekeeping import OF_REPLIES
 
 if TYPE_CHECKING:
     from smsgate.store.connection import Connection
@@ -49,7 +50,11 @@ class PgRetention:
                 return min(filter(None, days), default=None)
             if not rule.tables:
                 return None
-            found: datetime | None = await connection.fetchval(_SQL[f"oldest_{rule.id}"])
+            found: datetime | None
+            if rule.id in OF_REPLIES:
+                found = await connection.fetchval(_SQL["oldest_reply"], rule.id)
+            else:
+                found = await connection.fetchval(_SQL[f"oldest_{rule.id}"])
             return found
 
 

@@ -11,7 +11,7 @@ from smsgate.errors import StoreError
 from smsgate.store import catalogue, distribution
 from smsgate.store.connection import Connection
 from smsgate.store.embedded import EmbeddedPostgres
-from smsgate.store.housekeeping import AS_OWNER
+from smsgate.store.housekeeping import AS_OWNER, statement_name
 from smsgate.store.pool import Database
 
 INSERT_ONLY = (
@@ -189,7 +189,11 @@ async def test_every_statement_of_the_catalogue_fits_the_schema_and_some_roles_r
 ) -> None:
     """EXPLAIN analyses names and types and checks rights, and runs nothing."""
     roles = {"control": ["sg_owner"], "report": ["sg_report", "sg_bulk", "sg_api"]}
-    as_owner = {f"housekeeping.{job}_{part}" for job in AS_OWNER for part in ("owners", "delete", "last")}
+    as_owner = {
+        f"housekeeping.{statement_name(job, part)}"
+        for job in AS_OWNER
+        for part in ("owners", "delete", "last")
+    }
     refused: dict[str, list[str]] = {}
     connections = {
         role: await database.connect(role) for role in ("sg_owner", "sg_report", "sg_bulk", "sg_api")

@@ -211,61 +211,37 @@ DELETE FROM campaign_chunk
                               WHERE merchant_id = $1 AND campaign_id < $2 AND state = 'done' LIMIT $3)
 RETURNING 1;
 
--- name: reply_text_owners
+-- name: reply_owners
 -- scope: report
--- Replies stay as rows, of nobody: they were charged. A mark says how far it has come.
+-- Of a rule about replies ($2), which stay as rows, of nobody: they were charged. A mark says how far each rule has come.
 SELECT m.merchant_id AS owner FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
  WHERE EXISTS (SELECT FROM inbound_message i
                 WHERE i.merchant_id = m.merchant_id AND i.inbound_id < $1 AND i.inbound_id > coalesce(
-                      (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_text'), 0));
+                      (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = $2), 0));
 
--- name: reply_text_delete
+-- name: reply_delete
 -- scope: merchant
--- What made an order, or a consent, stays with it.
+-- By the rule $4. What made an order, or a consent, stays with it.
 WITH old AS MATERIALIZED (
     SELECT i.inbound_id, i.order_id IS NOT NULL OR EXISTS (
                SELECT FROM consent_event c WHERE c.merchant_id = $1 AND c.subscriber_id = i.subscriber_id
                   AND c.inbound_id = i.inbound_id) AS stays
       FROM inbound_message i
      WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.inbound_id > coalesce(
-           (SELECT done_id FROM retention_mark WHERE merchant_id = $1 AND rule = 'reply_text'), 0)
+           (SELECT done_id FROM retention_mark WHERE merchant_id = $1 AND rule = $4), 0)
      ORDER BY i.inbound_id LIMIT $3
 ), texts AS (
     UPDATE inbound_message i SET text = '', raw = '', tlvs = NULL, reason = ''
-      FROM old o WHERE i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
+      FROM old o WHERE $4 = 'reply_text' AND i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
 ), decisions AS (
     UPDATE inbound_decision d SET reason = ''
-      FROM old o WHERE d.merchant_id = $1 AND d.inbound_id = o.inbound_id AND NOT o.stays
-), mark AS (
-    INSERT INTO retention_mark AS k (merchant_id, rule, done_id)
-    SELECT $1, 'reply_text', max(inbound_id) FROM old HAVING count(*) > 0
-        ON CONFLICT (merchant_id, rule) DO UPDATE SET done_id = greatest(k.done_id, excluded.done_id)
-)
-SELECT 1 FROM old;
-
--- name: reply_number_owners
--- scope: report
-SELECT m.merchant_id AS owner FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
- WHERE EXISTS (SELECT FROM inbound_message i
-                WHERE i.merchant_id = m.merchant_id AND i.inbound_id < $1 AND i.inbound_id > coalesce(
-                      (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_number'), 0));
-
--- name: reply_number_delete
--- scope: merchant
-WITH old AS MATERIALIZED (
-    SELECT i.inbound_id, i.order_id IS NOT NULL OR EXISTS (
-               SELECT FROM consent_event c WHERE c.merchant_id = $1 AND c.subscriber_id = i.subscriber_id
-                  AND c.inbound_id = i.inbound_id) AS stays
-      FROM inbound_message i
-     WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.inbound_id > coalesce(
-           (SELECT done_id FROM retention_mark WHERE merchant_id = $1 AND rule = 'reply_number'), 0)
-     ORDER BY i.inbound_id LIMIT $3
+      FROM old o WHERE $4 = 'reply_text' AND d.merchant_id = $1 AND d.inbound_id = o.inbound_id AND NOT o.stays
 ), numbers AS (
     UPDATE inbound_message i SET msisdn = 0
-      FROM old o WHERE i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
+      FROM old o WHERE $4 = 'reply_number' AND i.merchant_id = $1 AND i.inbound_id = o.inbound_id AND NOT o.stays
 ), mark AS (
     INSERT INTO retention_mark AS k (merchant_id, rule, done_id)
-    SELECT $1, 'reply_number', max(inbound_id) FROM old HAVING count(*) > 0
+    SELECT $1, $4, max(inbound_id) FROM old HAVING count(*) > 0
         ON CONFLICT (merchant_id, rule) DO UPDATE SET done_id = greatest(k.done_id, excluded.done_id)
 )
 SELECT 1 FROM old;

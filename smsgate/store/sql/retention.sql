@@ -13,22 +13,14 @@ DELETE FROM retention_choice WHERE merchant_id = $1 AND rule = $2 RETURNING 1;
 -- scope: report
 SELECT m.slug, c.rule, c.days FROM retention_choice c JOIN merchant m USING (merchant_id) ORDER BY c.rule, m.slug;
 
--- name: oldest_reply_text
+-- name: oldest_reply
 -- scope: report
+-- That a rule about replies ($1) has not come to.
 SELECT min(i.received_at) FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
  CROSS JOIN LATERAL (
     SELECT received_at FROM inbound_message i
      WHERE i.merchant_id = m.merchant_id AND i.inbound_id > coalesce(
-           (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_text'), 0)
-     ORDER BY i.inbound_id LIMIT 1) AS i;
-
--- name: oldest_reply_number
--- scope: report
-SELECT min(i.received_at) FROM (SELECT merchant_id FROM merchant UNION ALL SELECT 0) m
- CROSS JOIN LATERAL (
-    SELECT received_at FROM inbound_message i
-     WHERE i.merchant_id = m.merchant_id AND i.inbound_id > coalesce(
-           (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = 'reply_number'), 0)
+           (SELECT done_id FROM retention_mark k WHERE k.merchant_id = m.merchant_id AND k.rule = $1), 0)
      ORDER BY i.inbound_id LIMIT 1) AS i;
 
 -- name: oldest_person
