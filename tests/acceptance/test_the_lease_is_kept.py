@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import datetime
 
 import pytest
 from pydantic import SecretStr
 
-from smsgate.config import DatabaseSettings, NodeSettings, Settings
+from smsgate.campaigns.reply_entries import LANGUAGES
+from smsgate.campaigns.reply_words import vocabulary
+from smsgate.clock import SystemClock
+from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
 from smsgate.daemon.services import LoopDied, keep_lease, while_leased
 from smsgate.store.node_lease import RENEW_INTERVAL_S, TTL_S, Renewals, renew, take_slot
@@ -16,11 +20,31 @@ from smsgate.store.pool import PoolSizes
 from tests.acceptance.town import Ground
 
 
-def a_process(ground: Ground) -> Settings:
+def a_process(ground: Ground, role: str = "webhooks") -> Settings:
     return Settings(
-        node=NodeSettings(state_dir=ground.state_dir, roles=("webhooks",)),
+        node=NodeSettings(state_dir=ground.state_dir, roles=(role,)),
         database=DatabaseSettings(dsn=SecretStr(ground.dsn)),
+        http=HttpSettings(port=0),
     )
+
+
+class FirstLook(SystemClock):
+    """Notes how many languages are compiled when the process first asks for the time: before its lease."""
+
+    def __init__(self) -> None:
+        self.compiled: int | None = None
+
+    def now(self) -> datetime:
+        if self.compiled is None:
+            self.compiled = vocabulary.cache_info().currsize
+        return super().now()
+
+
+async def test_the_tables_of_replies_are_compiled_before_there_is_a_lease_to_lose(ground: Ground) -> None:
+    vocabulary.cache_clear()
+    clock = FirstLook()
+    async with running(a_process(ground, "api"), say=print, clock=clock):
+        assert clock.compiled == vocabulary.cache_info().currsize >= len(LANGUAGES)
 
 
 async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_ends_no_process(
