@@ -12,7 +12,8 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routes_orders import PROOF_MEDIA_TYPE
 from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.errors import Invalid
-from smsgate.flows.ports_privacy import DataRequestRow, Lift, PrivacyStore
+from smsgate.flows.person_requests import PersonRequests
+from smsgate.flows.ports_privacy import BlockReason, DataRequestRow, Lift, PrivacyStore
 from smsgate.msisdn import normalize
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -28,7 +29,6 @@ PROBLEMS: Final = (
 CHECK_MAX: Final = 1_000  # numbers of one question
 
 Number = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-BlockReason = Literal["wrong_person", "death", "child", "complaint", "carrier"]
 
 
 class SuppressionQuery(QueryModel):
@@ -100,10 +100,8 @@ async def check_suppressions(call: Call) -> Answer:
 
 async def create_suppression(call: Call) -> Answer:
     body = call.body_as(CreateSuppression)
-    context, msisdn = call.context, int(_msisdn(body.msisdn, "/msisdn"))
-    now = context.clock.now()
-    for merchant_id in await _privacy(call).suppress(msisdn, body.reason, now):
-        context.stops.add(merchant_id, msisdn, context.clock.monotonic())
+    msisdn, now = int(_msisdn(body.msisdn, "/msisdn")), call.context.clock.now()
+    await _person_requests(call).block(msisdn, body.reason)
     return Suppression(msisdn=f"+{msisdn}", suppressed=True, reason=body.reason, since=now)
 
 
@@ -127,17 +125,11 @@ def _lift(call: Call, body: LiftBlock) -> Lift:
 
 async def create_data_request(call: Call) -> Answer:
     body = call.body_as(CreateDataRequest)
-    context = call.context
     subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
-    request_id, now = context.ids.next(), context.clock.now()
     if body.kind == "access":
-        row, file = await _privacy(call).access(call.merchant_id, subscriber_id, request_id, now)
+        row, file = await _person_requests(call).access(call.merchant_id, subscriber_id)
         return _request(call, row, dict(file))
-    row, msisdn = await _privacy(call).erase(call.merchant_id, subscriber_id, request_id, now)
-    if context.reports is not None:
-        await context.reports.usage_files.forget(call.merchant_id)
-    context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
-    return _request(call, row)
+    return _request(call, await _person_requests(call).erase(call.merchant_id, subscriber_id))
 
 
 async def list_data_requests(call: Call) -> Answer:
@@ -156,6 +148,12 @@ async def get_consent_proof(call: Call) -> Answer:
 def _privacy(call: Call) -> PrivacyStore:
     assert call.context.privacy is not None
     return call.context.privacy
+
+
+def _person_requests(call: Call) -> PersonRequests:
+    context = call.context
+    files = None if context.reports is None else context.reports.usage_files
+    return PersonRequests(_privacy(call), files, context.stops, context.ids, context.clock)
 
 
 async def _check(call: Call, written: list[str]) -> Suppressions:

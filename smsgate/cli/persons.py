@@ -9,20 +9,21 @@ from typing import Annotated, Final, get_args
 import orjson
 import typer
 
-from smsgate.api.routes_privacy import BlockReason
 from smsgate.campaigns.consent import Purpose
 from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
 from smsgate.cli.sessions import merchant_of, with_services, with_settings
-from smsgate.config import load_settings
+from smsgate.config import Settings, load_settings
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk
 from smsgate.flows.consent_proof import ConsentProofs
-from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
+from smsgate.flows.person_requests import PersonRequests
+from smsgate.flows.ports_privacy import BlockReason, DataRequestRow, Lift, Suppressed
+from smsgate.flows.stops import RecentStops
 from smsgate.msisdn import normalize
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import Kind
@@ -53,17 +54,16 @@ def access(
     as_json: JsonOption = False,
 ) -> None:
     msisdn = _msisdn(number)
+    settings = load_settings(config)
 
     async def work(services: Services) -> tuple[dict[str, object], object]:
         merchant_id, subscriber_id = await _person(services, slug, msisdn)
-        made = await _privacy(services).access(
-            merchant_id, subscriber_id, services.ids.next(), services.clock.now()
-        )
+        made = await _person_requests(settings, services).access(merchant_id, subscriber_id)
         return _as_dict(services, made[0]), made[1]
 
     if to.exists():
         raise UsageRefused(f"--to: {to} is there already")
-    request, file = with_services(config, work)
+    request, file = with_settings(settings, work)
     try:
         with to.open("xb") as opened:
             to.chmod(0o600)  # it holds what nobody else is to read
@@ -122,10 +122,7 @@ def erase(
 
     async def work(services: Services) -> dict[str, object]:
         merchant_id, subscriber_id = await _person(services, slug, msisdn)
-        row, _ = await _privacy(services).erase(
-            merchant_id, subscriber_id, services.ids.next(), services.clock.now()
-        )
-        await reports_of(settings, services).usage_files.forget(merchant_id)
+        row = await _person_requests(settings, services).erase(merchant_id, subscriber_id)
         return _as_dict(services, row)
 
     request = with_settings(settings, work)
@@ -150,10 +147,12 @@ def block(
     if reason not in get_args(BlockReason):
         raise UsageRefused(f"--reason: {reason[:20]} is none of {', '.join(get_args(BlockReason))}")
 
-    async def work(services: Services) -> int:
-        return len(await _privacy(services).suppress(msisdn, reason, services.clock.now()))
+    settings = load_settings(config)
 
-    merchants = with_services(config, work)
+    async def work(services: Services) -> int:
+        return len(await _person_requests(settings, services).block(msisdn, reason))
+
+    merchants = with_settings(settings, work)
     if as_json:
         show_json({"msisdn": f"+{msisdn}", "reason": reason, "merchants": merchants})
     else:
@@ -247,6 +246,11 @@ def requests(
 
 def _privacy(services: Services) -> PgPrivacy:
     return PgPrivacy(services.database, services.suppression, services.ids, services.order_stamps)
+
+
+def _person_requests(settings: Settings, services: Services) -> PersonRequests:
+    files = reports_of(settings, services).usage_files
+    return PersonRequests(_privacy(services), files, RecentStops(), services.ids, services.clock)
 
 
 async def _person(services: Services, slug: str, msisdn: int) -> tuple[int, int]:

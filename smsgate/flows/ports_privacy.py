@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from smsgate.flows.commerce_records import Page, PageAsk
+
+# Why a number is blocked for every merchant.
+BlockReason = Literal["wrong_person", "death", "child", "complaint", "carrier"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import stat
 import pytest
 
 from smsgate.clock import SystemClock
+from smsgate.daemon.billing_reports import USAGE_FILES
 from smsgate.daemon.services import open_services
 from smsgate.flows.ports_api import SubscriberDraft
 from smsgate.store.merchants import PgMerchants
@@ -24,8 +25,8 @@ def shop(shell: Shell) -> Shell:
     return shell
 
 
-async def know(shell: Shell, number: str) -> None:
-    """Have the merchant know somebody, as an import does."""
+async def know(shell: Shell, number: str) -> int:
+    """Have the merchant know somebody, as an import does; return the merchant's id."""
     async with open_services(shell.state_dir, None, SystemClock(), print) as services:
         row = await PgMerchants(services.database).by_slug("boxman")
         assert row is not None
@@ -33,6 +34,7 @@ async def know(shell: Shell, number: str) -> None:
         await PgSubscribers(services.database, services.suppression).add(
             row.merchant_id, draft, services.clock.now()
         )
+        return row.merchant_id
 
 
 def test_a_person_is_handed_out_erased_and_kept_out(shop: Shell) -> None:
@@ -56,6 +58,19 @@ def test_a_person_is_handed_out_erased_and_kept_out(shop: Shell) -> None:
     listed = shop.ok("person", "requests", "boxman", "--json").json()
     assert [each["kind"] for each in listed] == ["erasure", "access"]
     assert "erasure" in shop.ok("person", "requests", "boxman").out
+
+
+def test_an_erasure_takes_the_files_along_that_tell_the_number(shop: Shell) -> None:
+    number = "+33639980003"
+    merchant_id = asyncio.run(know(shop, number))
+    directory = shop.state_dir / USAGE_FILES
+    directory.mkdir(exist_ok=True)
+    mine, others = directory / f"{merchant_id}-2026-10-EUR.json", directory / "1-2026-10-EUR.json"
+    mine.write_text("{}")
+    others.write_text("{}")
+    shop.ok("person", "erase", "boxman", number, "--yes")
+    assert (mine.exists(), others.exists()) == (False, True)
+    others.unlink()
 
 
 def test_a_blocked_number_is_blocked_for_whoever_has_it(shop: Shell) -> None:
