@@ -18,7 +18,7 @@ from aiohttp import web
 from smsgate.api.endpoint_headers import NO_STORE, REQUEST_ID
 from smsgate.api.problems import Refusal
 from smsgate.api.routing import Call
-from smsgate.flows.usage_files import UsageFile
+from smsgate.flows.kept_files import KeptFile
 
 READ_OCTETS: Final = 128 << 10  # in memory of one download at once, and as much in the socket's buffer
 STALLED_S: Final = 60.0  # a client that takes nothing that long is cut off; it may go on where it was
@@ -64,7 +64,7 @@ def part_of(headers: Mapping[str, str], size: int, etag: str) -> Part:
     return Part(start, end, whole=False)
 
 
-async def send_file(call: Call, file: UsageFile, media_type: str, name: str) -> web.StreamResponse:
+async def send_file(call: Call, file: KeptFile, media_type: str, name: str) -> web.StreamResponse:
     """Send the file, or the part that is asked for; memory holds READ_OCTETS of it."""
     etag = f'"{file.sha256}"'
     opened: IO[bytes] = await asyncio.to_thread(file.path.open, "rb")

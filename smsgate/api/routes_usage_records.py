@@ -16,8 +16,8 @@ from smsgate.api.routes_usage import StatementQuery
 from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.billing.periods import Month
 from smsgate.flows.document_exports import DocumentFile
+from smsgate.flows.kept_files import KeptFile
 from smsgate.flows.usage import CSV_MEDIA_TYPE
-from smsgate.flows.usage_files import UsageFile
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
@@ -95,7 +95,7 @@ async def get_document_csv(call: Call) -> Answer:
     return Text(file.octets, CSV_MEDIA_TYPE, headers)
 
 
-async def _file(call: Call) -> UsageFile:
+async def _file(call: Call) -> KeptFile:
     headers = call.request.headers
     return await reports(call).usage_files.get(
         call.merchant_id,

@@ -74,7 +74,7 @@ def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> L
 def kept_files(reports: BillingReports, clock: Clock, metrics: Metrics) -> Loop:
     """Return the loop that removes files of the role api, and have the metrics read it."""
     housekeeping = FileHousekeeping({
-        "usage_file": reports.usage_files.keep_house, "dispute_pack": reports.bills.keep_house,
+        "usage_file": reports.usage_files.files, "dispute_pack": reports.bills.files,
     })  # fmt: skip
     metrics.counter(
         "files_removed",

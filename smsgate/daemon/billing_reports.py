@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from smsgate.billing.networks import default_table
+from smsgate.campaigns.retention import kept
 from smsgate.config import Settings
 from smsgate.config.carrier_files import CarrierFileSettings
 from smsgate.daemon.services import Services
@@ -68,6 +69,7 @@ def reports_of(
             partial(bill_terms, settings, carriers),
             packer_of(settings, services),
             settings.node.state_dir / DISPUTE_PACKS,
+            kept("dispute_pack"),
             services.clock,
         ),
         margins=Margins(PgMargins(database), pricing, services.clock, partial(_cost_lists, carriers)),
@@ -75,6 +77,7 @@ def reports_of(
             Exporting(PgUsageRecords(database), public_ids),
             PgOffers(database).merchant,
             settings.node.state_dir / USAGE_FILES,
+            kept("usage_file"),
             services.clock,
         ),
         budgets=PgBudgets(database, services.ids.next),

@@ -13,25 +13,22 @@ import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
 from smsgate.billing.carrier_files import FileTerms
 from smsgate.billing.periods import Month
 from smsgate.billing.reconciliation import Tolerance
-from smsgate.campaigns.retention import kept
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, Invalid, NotFound
 from smsgate.flows.bill_files import Examination, Packer, reconcile_file
 from smsgate.flows.exporting import sha256_of
-from smsgate.flows.kept_files import make_room
+from smsgate.flows.kept_files import FILE_MODE, KeptFile, KeptFiles
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.reconciling import BillQuestion, BillResult, Reconciling
-from smsgate.flows.usage_files import FILE_MODE, UsageFile
 
 BILL_OCTETS_MAX: Final = 2 << 30  # some twenty million rows; the command line takes larger ones
-KEPT: Final = kept("dispute_pack")
 PACKS_OCTETS_MAX: Final = 10 << 30  # of all packs; the oldest go first
 
 
@@ -56,6 +53,8 @@ class BillAsked:
 
 
 class BillUploads:
+    """`kept` says how long a pack stays."""
+
     def __init__(
         self,
         reconciling: Reconciling,
@@ -63,15 +62,14 @@ class BillUploads:
         terms: Callable[[str], BillTerms | None],
         packer: Packer,
         directory: Path,
+        kept: timedelta,
         clock: Clock,
     ) -> None:
         self._reconciling = reconciling
         self._pricing = pricing
         self._terms = terms  # by the name of a carrier that is configured at this moment
         self._packer = packer
-        self._directory = directory
-        self._clock = clock
-        self._one = asyncio.Lock()
+        self.files = KeptFiles(directory, kept, PACKS_OCTETS_MAX, clock)
 
     async def take(self, asked: BillAsked, octets: AsyncIterator[bytes]) -> BillResult:
         """
@@ -85,15 +83,17 @@ class BillUploads:
         terms = self._terms(asked.carrier)
         if terms is None:
             raise NotFound(f"The configuration has no carrier {asked.carrier!r} with a cost_list.")
-        if self._one.locked():
+        if self.files.one.locked():
             raise Conflict("Another bill is being reconciled.", code="reconciliation_running")
-        async with self._one:
+        async with self.files.one:
             await self._pricing.refresh()
             book = self._pricing.cost_book(terms.cost_list)
             if book is None:
                 raise NotFound(f"There is no cost list {terms.cost_list!r}.")
-            await asyncio.to_thread(self._make_room)
-            scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".bill-", dir=self._directory))
+            await self.files.make_room()
+            scratch = Path(
+                await asyncio.to_thread(tempfile.mkdtemp, prefix=".bill-", dir=self.files.directory)
+            )
             try:
                 return await self._reconciled(asked, terms, book.currency, octets, scratch)
             finally:
@@ -121,7 +121,7 @@ class BillUploads:
         await asyncio.to_thread(self._keep, pack, scratch / "zip", result.reconciliation_id)
         return result
 
-    async def pack(self, reconciliation_id: int) -> UsageFile:
+    async def pack(self, reconciliation_id: int) -> KeptFile:
         """
         Return the pack of a reconciliation as a ZIP file.
 
@@ -140,29 +140,14 @@ class BillUploads:
         scratch.chmod(FILE_MODE)
         scratch.replace(self._path(reconciliation_id))
 
-    def _kept(self, reconciliation_id: int) -> UsageFile | None:
+    def _kept(self, reconciliation_id: int) -> KeptFile | None:
         path = self._path(reconciliation_id)
         try:
             status = path.stat()
         except FileNotFoundError:
             return None
         made_at = datetime.fromtimestamp(status.st_mtime, UTC)
-        return UsageFile(path, sha256_of(path), status.st_size, made_at, {})
-
-    async def keep_house(self) -> int:
-        """Remove packs whose time is over, unless a bill is being reconciled; return how many files went."""
-        if self._one.locked():
-            return 0
-        async with self._one:
-            return await asyncio.to_thread(self._make_room)
-
-    def _make_room(self) -> int:
-        """Remove packs that are too old, or too much, and what a crash left."""
-        gone = make_room(self._directory, self._clock.now() - KEPT, PACKS_OCTETS_MAX)
-        for path in self._directory.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-        return gone
+        return KeptFile(path, sha256_of(path), status.st_size, made_at, {})
 
     def _path(self, reconciliation_id: int) -> Path:
-        return self._directory / f"{reconciliation_id}.zip"
+        return self.files.directory / f"{reconciliation_id}.zip"

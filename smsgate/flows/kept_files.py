@@ -2,54 +2,95 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
+
+from smsgate.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
 
 
-def make_room(directory: Path, oldest: datetime, octets_max: int) -> int:
-    """
-    Remove what is older than `oldest`, and the oldest of what is too much; who reads one reads on.
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    path: Path
+    sha256: str
+    octets: int
+    made_at: datetime
+    manifest: dict[str, Any]  # what is told of it; empty: nothing
 
-    Returns how many files went.
-    """
-    directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    files: list[tuple[float, int, Path]] = []
-    for path in directory.iterdir():
-        with contextlib.suppress(FileNotFoundError):
+
+class KeptFiles:
+    """Whoever makes one holds `one` meanwhile: there is room for it then, and its scratch is let alone."""
+
+    def __init__(self, directory: Path, kept: timedelta, octets_max: int, clock: Clock) -> None:
+        self.directory = directory
+        self.one = asyncio.Lock()
+        self._kept = kept
+        self._octets_max = octets_max
+        self._clock = clock
+
+    def is_over(self, made_at: datetime) -> bool:
+        return self._clock.now() - made_at >= self._kept
+
+    async def make_room(self) -> int:
+        """
+        Remove what is too old, the oldest of what is too much, and scratch directories that a crash left.
+
+        Who reads one reads on. Returns how many files went.
+        """
+        assert self.one.locked()
+        return await asyncio.to_thread(self._make_room)
+
+    async def keep_house(self) -> int:
+        """Do so unless one is being made; return how many files went."""
+        if self.one.locked():
+            return 0
+        async with self.one:
+            return await self.make_room()
+
+    def _make_room(self) -> int:
+        self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        oldest = (self._clock.now() - self._kept).timestamp()
+        files: list[tuple[float, int, Path]] = []
+        for path in self.directory.iterdir():
             if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
                 continue
-            status = path.stat()
-            files.append((status.st_mtime, status.st_size, path))
-    gone = 0
-    left = sum(size for _at, size, _path in files)
-    for at, size, path in sorted(files):
-        if at < oldest.timestamp() or left > octets_max:
-            path.unlink(missing_ok=True)
-            left -= size
-            gone += 1
-    return gone
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                files.append((status.st_mtime, status.st_size, path))
+        gone = 0
+        left = sum(size for _at, size, _path in files)
+        for at, size, path in sorted(files):
+            if at < oldest or left > self._octets_max:
+                path.unlink(missing_ok=True)
+                left -= size
+                gone += 1
+        return gone
 
 
 class FileHousekeeping:
     """Run `step` about once an hour in the process whose files they are; by the rules' names."""
 
-    def __init__(self, keepers: Mapping[str, Callable[[], Awaitable[int]]]) -> None:
-        self._keepers = keepers
+    def __init__(self, kept: Mapping[str, KeptFiles]) -> None:
+        self._kept = kept
         self.removed: Counter[str] = Counter()  # since the start
 
     async def step(self) -> bool:
         """Do one run of a loop."""
-        gone = {name: await keep_house() for name, keep_house in self._keepers.items()}
+        gone = {name: await files.keep_house() for name, files in self._kept.items()}
         self.removed.update(gone)
         if any(gone.values()):
             log.info("files_removed", **gone)

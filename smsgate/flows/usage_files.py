@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -21,21 +20,18 @@ import structlog
 
 from smsgate.billing.periods import Month
 from smsgate.billing.usage_rows import UsageSums
-from smsgate.campaigns.retention import kept
 from smsgate.clock import Clock
 from smsgate.errors import SmsgateError
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
-from smsgate.flows.kept_files import make_room
+from smsgate.flows.kept_files import FILE_MODE, KeptFile, KeptFiles
 from smsgate.money import check_currency
 
 log = structlog.get_logger(__name__)
 
-KEPT: Final = kept("usage_file")
 FRESH: Final = timedelta(minutes=10)  # who begins a download gets what the month looked like then
 FILES_OCTETS_MAX: Final = 20 << 30  # of all kept files: ten months of ten million rows
 MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or minutes of one connection
-FILE_MODE: Final = 0o600
 
 
 class NotReadyYet(SmsgateError):
@@ -46,38 +42,33 @@ class NotReadyYet(SmsgateError):
     retryable = True
 
 
-@dataclass(frozen=True, slots=True)
-class UsageFile:
-    path: Path
-    sha256: str
-    octets: int
-    made_at: datetime
-    manifest: dict[str, Any]
-
-
 Key = tuple[int, str, str]
 
 
 class UsageFiles:
-    """`merchant` says whose month it is; files are made one after the other, off one connection."""
+    """
+    `merchant` says whose month it is, `kept` how long its file stays.
+
+    Files are made one after the other, off one connection.
+    """
 
     def __init__(
         self,
         exporting: Exporting,
         merchant: Callable[[int], Awaitable[MerchantProfile]],
         directory: Path,
+        kept: timedelta,
         clock: Clock,
     ) -> None:
         self._exporting = exporting
         self._merchant = merchant
-        self._directory = directory
         self._clock = clock
-        self._one = asyncio.Lock()
+        self.files = KeptFiles(directory, kept, FILES_OCTETS_MAX, clock)
         self._making: dict[Key, asyncio.Task[None]] = {}
 
     async def get(
         self, merchant_id: int, month: Month, currency: str | None, *, resumed: bool, wait_s: float
-    ) -> UsageFile:
+    ) -> KeptFile:
         """
         Return the month's file; `resumed` takes any that is kept, else it is made anew when it is old.
 
@@ -120,9 +111,9 @@ class UsageFiles:
             log.warning("usage_file_not_made", merchant_id=key[0], month=key[1], error=str(error)[:200])
 
     async def _make(self, key: Key, question: ExportQuestion) -> None:
-        async with self._one:
-            await asyncio.to_thread(self._make_room)
-            scratch = self._directory / f".{_stem(key)}.{os.getpid()}"
+        async with self.files.one:
+            await self.files.make_room()
+            scratch = self.files.directory / f".{_stem(key)}.{os.getpid()}"
             rows = await asyncio.to_thread(CsvRows, scratch)
             try:
                 manifest = await self._exporting.write(
@@ -146,22 +137,22 @@ class UsageFiles:
         before = self._kept(key)
         scratch.chmod(FILE_MODE)
         scratch.replace(self._file(key, sha256))
-        told = self._directory / f".{_stem(key)}.{os.getpid()}.json"
+        told = self.files.directory / f".{_stem(key)}.{os.getpid()}.json"
         told.write_bytes(orjson.dumps(manifest))
         told.replace(self._told(key))
         if before is not None and before.sha256 != sha256:
             before.path.unlink(missing_ok=True)
 
-    def _kept(self, key: Key) -> UsageFile | None:
+    def _kept(self, key: Key) -> KeptFile | None:
         try:
             manifest = orjson.loads(self._told(key).read_bytes())
         except FileNotFoundError:
             return None
         path = self._file(key, manifest["sha256"])
         made_at = datetime.fromisoformat(manifest["made_at"])
-        if self._clock.now() - made_at >= KEPT or not path.is_file():
+        if self.files.is_over(made_at) or not path.is_file():
             return None
-        return UsageFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
+        return KeptFile(path, manifest["sha256"], manifest["octets"], made_at, manifest)
 
     async def forget(self, merchant_id: int) -> int:
         """
@@ -176,26 +167,16 @@ class UsageFiles:
         return gone
 
     def _forget(self, merchant_id: int) -> int:
-        files = list(self._directory.glob(f"{merchant_id}-*"))
+        files = list(self.files.directory.glob(f"{merchant_id}-*"))
         for path in files:
             path.unlink(missing_ok=True)
         return len(files)
 
-    async def keep_house(self) -> int:
-        """Remove what nobody comes for any more, unless one is being made; return how many files went."""
-        if self._one.locked():
-            return 0
-        async with self._one:
-            return await asyncio.to_thread(self._make_room)
-
-    def _make_room(self) -> int:
-        return make_room(self._directory, self._clock.now() - KEPT, FILES_OCTETS_MAX)
-
     def _told(self, key: Key) -> Path:
-        return self._directory / f"{_stem(key)}.json"
+        return self.files.directory / f"{_stem(key)}.json"
 
     def _file(self, key: Key, sha256: str) -> Path:
-        return self._directory / f"{_stem(key)}-{sha256}.csv"
+        return self.files.directory / f"{_stem(key)}-{sha256}.csv"
 
 
 def _stem(key: Key) -> str:

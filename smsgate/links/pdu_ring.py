@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.retention import kept
 from smsgate.errors import FramingError
 from smsgate.protocol.frames import HEADER_SIZE, FrameDecoder
 from smsgate.protocol.pcap import TracedPdu
@@ -13,7 +12,7 @@ from smsgate.protocol.pcap import TracedPdu
 if TYPE_CHECKING:
     from smsgate.protocol.pcap import Endpoint
 
-AGE_MAX_S: Final = kept("pdu_ring").total_seconds()
+AGE_MAX_S: Final = 86_400.0  # a day: they show what went wrong today (campaigns/law/retention.toml tells it)
 RECORD_OVERHEAD_OCTETS: Final = 200  # what Python spends on a record, so that empty reads count too
 
 

@@ -9,6 +9,7 @@ import pytest
 from smsgate.billing.carrier_files import FileTerms
 from smsgate.billing.networks import default_table
 from smsgate.billing.reconciliation import Tolerance
+from smsgate.campaigns.retention import kept
 from smsgate.flows.bill_files import Packer
 from smsgate.flows.bill_uploads import BillTerms, BillUploads
 from smsgate.flows.billing_reports import BillingReports
@@ -48,12 +49,21 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
     api.context.reports = BillingReports(
         Explaining(store, ids, SELLER),
         reconciling,
-        BillUploads(reconciling, pricing, {"sim": terms}.get, packer, directory / "packs", books.clock),
+        BillUploads(
+            reconciling,
+            pricing,
+            {"sim": terms}.get,
+            packer,
+            directory / "packs",
+            kept("dispute_pack"),
+            books.clock,
+        ),
         Margins(PgMargins(database), pricing, books.clock, lambda: ["List 3"]),
         UsageFiles(
             Exporting(PgUsageRecords(database), ids),
             PgOffers(database).merchant,
             directory,
+            kept("usage_file"),
             books.clock,
         ),
         PgBudgets(database, api.context.ids.next),

@@ -19,8 +19,9 @@ import pytest
 
 from smsgate.api.file_parts import READ_OCTETS, Part, part_of
 from smsgate.api.problems import Refusal
+from smsgate.campaigns.retention import kept
 from smsgate.flows.kept_files import FileHousekeeping
-from smsgate.flows.usage_files import FRESH, KEPT, UsageFiles
+from smsgate.flows.usage_files import FRESH, UsageFiles
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 from tests.api.api_server import Api, Caller
@@ -139,7 +140,7 @@ async def test_who_begins_anew_gets_the_month_as_it_is_and_who_goes_on_the_file_
     _, second, changed = await part(caller)
     assert (second.count(b"\r\n"), changed["ETag"] == headers["ETag"]) == (11, False)
     assert (await part(caller, "bytes=0-9", **{"If-Range": headers["ETag"]}))[:2] == (200, second)
-    books.clock.advance(KEPT.total_seconds())
+    books.clock.advance(kept("usage_file").total_seconds())
     assert (await part(caller, "bytes=0-9"))[1] == second[:10]  # made anew, of the same rows
 
 
@@ -263,14 +264,14 @@ async def test_a_document_has_records_that_add_up_to_its_net_and_nobody_else_has
 async def test_a_file_that_nobody_fetches_any_more_is_removed_after_its_time(api: Api, books: Books) -> None:
     caller = await a_merchant(api, books)
     await part(caller)
-    kept = files(api)
-    directory = kept._directory
-    assert await kept.keep_house() == 0
+    usage_files = files(api).files
+    directory = usage_files.directory
+    assert await usage_files.keep_house() == 0
     assert list(directory.iterdir())
-    old = books.clock.now().timestamp() - KEPT.total_seconds() - 1
+    old = books.clock.now().timestamp() - kept("usage_file").total_seconds() - 1
     for path in directory.iterdir():
         os.utime(path, (old, old))
-    housekeeping = FileHousekeeping({"usage_file": kept.keep_house})
+    housekeeping = FileHousekeeping({"usage_file": usage_files})
     await housekeeping.step()
     assert list(directory.iterdir()) == []
     assert housekeeping.removed["usage_file"] == 2
@@ -278,7 +279,7 @@ async def test_a_file_that_nobody_fetches_any_more_is_removed_after_its_time(api
 
 async def test_an_erasure_takes_the_files_along_that_tell_the_number(api: Api, books: Books) -> None:
     caller, other = await a_merchant(api, books), await a_merchant(api, books)
-    directory = files(api)._directory
+    directory = files(api).files.directory
 
     def whose() -> set[str]:
         return {path.name.split("-")[0] for path in directory.iterdir()}

@@ -19,6 +19,7 @@ from smsgate.flows import housekeeping as flow
 from smsgate.flows.consent_ageing import AGES, Ageing
 from smsgate.flows.events import RETENTION, first_id_of
 from smsgate.flows.housekeeping import Housekeeping, Retention
+from smsgate.links.pdu_ring import AGE_MAX_S
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import distribution
 from smsgate.store.housekeeping import PgHousekeeping
@@ -152,6 +153,7 @@ def test_every_table_that_is_not_a_setting_has_a_rule() -> None:
 def test_times_that_others_count_by_are_the_tables() -> None:
     assert kept("event") == kept("webhook_delivery") == RETENTION
     assert kept("marketing_contact") == WEEK
+    assert kept("pdu_ring") == timedelta(seconds=AGE_MAX_S)
     assert kept("consent_question") == timedelta(days=PENDING_DAYS_MAX)
     for rule in ("person", "reply_number"):  # nobody expires by time before the years are over
         assert timedelta(0) <= kept(rule) - AGES[Ageing.IDLE] <= timedelta(days=2)
@@ -159,7 +161,7 @@ def test_times_that_others_count_by_are_the_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "days"), [("order", 30), ("person", 29), ("person", 1_098), ("nothing", 30), ("position", 1)]
+    ("rule", "days"), [("order", 30), ("person", 29), ("person", 1_098), ("nothing", 30)]
 )
 def test_what_a_merchant_may_not_choose_is_refused(rule: str, days: int) -> None:
     with pytest.raises(Invalid) as caught:
