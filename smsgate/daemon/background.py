@@ -64,9 +64,9 @@ def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> L
     )
     metrics.counter(
         "rows_retired",
-        "Rows of small tables that were deleted after their time",
-        lambda: {(table,): count for table, count in housekeeping.deleted.items()},
-        "table",
+        "Rows of small tables whose time was over, by the rule of retention",
+        lambda: {(rule,): count for rule, count in housekeeping.deleted.items()},
+        "rule",
     )
     return Loop("housekeeping", housekeeping.step, services.clock, interval_s=HOUSEKEEPING_INTERVAL_S)
 

@@ -70,7 +70,7 @@ class Housekeeping:
         self._store = store
         self._retention = retention
         self._clock = clock
-        self.deleted: Counter[str] = Counter()  # by table, since the start
+        self.deleted: Counter[str] = Counter()  # by rule, since the start
 
     async def step(self) -> bool:
         """

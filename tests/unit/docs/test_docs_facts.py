@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ LINK: Final = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 METRIC: Final = re.compile(
     r"metrics?\.(?:gauge|counter|histogram)\(\s*\"([a-z_]+)\"|self\.(?:gauge|counter)\(\"([a-z_]+)\""
 )
+KINDS: Final = {"gauge", "counter", "histogram"}
 COMMAND: Final = re.compile(r"(?<![\w/-])smsgate ([a-z]+(?:-[a-z]+)?)(?: ([a-z]+(?:-[a-z]+)?))?")
 
 
@@ -41,6 +43,31 @@ def test_every_metric_of_ours_is_explained_and_no_other() -> None:
     shown = set(re.findall(r"smsgate_[a-z_]+", (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")))
     shown = {name.removesuffix("_total") for name in shown if not name.startswith("smsgate_http_")}
     assert shown == made
+
+
+def labels_of_metrics() -> dict[str, tuple[str, ...]]:
+    """Return the labels of each metric, by its name without `_total`."""
+    found = {}
+    for path in (ROOT / "smsgate").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in KINDS and len(node.args) >= 3:
+                name, _help, _read, *labels = node.args
+                if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                    found[f"smsgate_{name.value}"] = tuple(
+                        str(label.value) for label in labels if isinstance(label, ast.Constant)
+                    )
+    return found
+
+
+def test_the_labels_of_metrics_are_told_as_they_are() -> None:
+    labels = labels_of_metrics()
+    shown = re.findall(
+        r"(smsgate_[a-z_]+)\{([a-z_,]+)\}", (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    )
+    shown = [(name, told) for name, told in shown if not name.startswith("smsgate_http_")]
+    assert len(shown) > 8
+    for name, told in shown:
+        assert tuple(told.split(",")) == labels[name.removesuffix("_total")], name
 
 
 def test_every_command_that_the_operators_page_shows_exists() -> None:
