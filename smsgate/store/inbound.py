@@ -41,11 +41,12 @@ from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
 from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
-from smsgate.store.join_keywords import add_subscribers, put_questions, read_keywords
+from smsgate.store.join_keywords import add_subscribers, read_keywords
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
+from smsgate.store.questions import put_questions
 from smsgate.store.suppression import block, note_stops
 from smsgate.store.system_messages import insert_system_messages
 

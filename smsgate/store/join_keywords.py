@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.consent import PENDING_DAYS_MAX
 from smsgate.campaigns.consent_commands import join_word
 from smsgate.campaigns.places import place_key
 from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page, PageAsk
-from smsgate.flows.inbound_records import InboundContext, Keyword, MerchantCard, NewSubscriber, Question
+from smsgate.flows.inbound_records import InboundContext, Keyword, MerchantCard, NewSubscriber
 from smsgate.flows.joining import KeywordRow
 from smsgate.flows.records import MobileOriginated
 from smsgate.msisdn import region_of
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("join_keywords")
 _INBOUND: Final = load("inbound")
-_SUBSCRIBERS: Final = load("subscribers")
 
 
 class PgKeywords:
@@ -110,13 +107,3 @@ async def add_subscribers(
         mine = [row.msisdn for row in rows if row.merchant_id == merchant_id]
         if await suppressed_to_add(connection, hashes, merchant_id, mine):
             raise begin_again("One who opts in by a keyword was blocked at the same time.")
-
-
-async def put_questions(connection: Connection, asked: Sequence[tuple[int, str, Question]]) -> None:
-    """Let a yes to these questions agree."""
-    for msisdn, sender, question in asked:
-        at = question.asked_at
-        await connection.fetchval(
-            _SUBSCRIBERS["ask"], msisdn, sender, question.merchant_id, question.subscriber_id,
-            question.purpose, question.wording_version, at, at - timedelta(days=PENDING_DAYS_MAX),
-        )  # fmt: skip

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from smsgate.campaigns.consent import (
-    PENDING_DAYS_MAX,
     ConsentEvent,
     ConsentState,
     Decision,
@@ -19,6 +17,7 @@ from smsgate.campaigns.places import check_place, place_key
 from smsgate.campaigns.similar_products import SOLD, check_country
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import EventColumns, Page
+from smsgate.flows.inbound_records import Question
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
 from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
@@ -26,6 +25,7 @@ from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
 from smsgate.store.pages import page_rows
+from smsgate.store.questions import put_questions
 from smsgate.store.suppression import stops_among, suppressed_among, suppressed_to_add
 from smsgate.store.system_messages import insert_system_messages
 
@@ -226,19 +226,18 @@ async def _set_state(
 
 async def _ask(connection: Connection, draft: ConsentDraft, now: datetime) -> None:
     """Put the question, unless another one of this merchant waits on the number."""
-    question = draft.question
-    assert question is not None
-    asked = await connection.fetchval(
-        _SQL["ask"], question.msisdn, question.sender, question.merchant_id, draft.subscriber_id,
-        draft.purpose, draft.wording_version, now, now - timedelta(days=PENDING_DAYS_MAX),
-    )  # fmt: skip
-    if asked is None:
+    text = draft.question
+    assert text is not None
+    question = Question(
+        text.merchant_id, draft.subscriber_id, Purpose(draft.purpose), draft.wording_version, now
+    )
+    if not await put_questions(connection, [(text.msisdn, text.sender, question)]):
         raise Conflict(
             "Another question waits for this person's answer on that number.",
             code="question_open",
             pointer="/double_opt_in/sender",
         )
-    await insert_system_messages(connection, columns_of([question]))
+    await insert_system_messages(connection, columns_of([text]))
 
 
 async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:

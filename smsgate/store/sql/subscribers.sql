@@ -86,15 +86,17 @@ RETURNING consent_id, subscriber_id, purpose, event, state_after, wording_versio
 
 -- name: ask
 -- scope: msisdn
--- One question of a merchant at a time on a number: a yes is the answer to it.
-INSERT INTO consent_question AS old (
-    msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at
-)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (msisdn, sender, merchant_id) DO UPDATE SET
-    subscriber_id = excluded.subscriber_id, purpose = excluded.purpose, wording_version = excluded.wording_version,
-    asked_at = excluded.asked_at
-WHERE old.asked_at < $8
+-- One question of a merchant at a time on a number: a yes is the answer to it. One that waits longer than $8 is over.
+INSERT INTO consent_question AS old (msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at)
+SELECT DISTINCT ON (t.msisdn, t.sender, t.merchant_id)
+       t.msisdn, t.sender, t.merchant_id, t.subscriber_id, t.purpose, t.wording_version, t.asked_at
+  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[])
+    AS t (msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at)
+ ORDER BY t.msisdn, t.sender, t.merchant_id, t.asked_at
+    ON CONFLICT (msisdn, sender, merchant_id) DO UPDATE SET
+       subscriber_id = excluded.subscriber_id, purpose = excluded.purpose, wording_version = excluded.wording_version,
+       asked_at = excluded.asked_at
+ WHERE old.asked_at < excluded.asked_at - $8::interval
 RETURNING msisdn;
 
 -- name: consents_page
