@@ -1,4 +1,4 @@
-"""Time as an argument: the one Protocol that shells take, and the two clocks that exist."""
+"""Time as an argument: the one Protocol that shells take, and the clocks that exist."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class ShiftedClock(SystemClock):
+    """The system's clock, moved: it ticks as that one does, at another time. For demonstrations."""
+
+    def __init__(self, shift: timedelta) -> None:
+        self._shift = shift
+
+    def now(self) -> datetime:
+        return super().now() + self._shift
 
 
 class ManualClock:

@@ -101,7 +101,8 @@ async def _open(findings: Findings, settings: Settings, stack: AsyncExitStack) -
             _warn_of_no_database(findings)
             return None
         else:
-            source = await stack.enter_async_context(EmbeddedPostgres(state_dir, on_progress=say))
+            server = EmbeddedPostgres(state_dir, database=settings.database.name, on_progress=say)
+            source = await stack.enter_async_context(server)
     except StoreNotReady as exc:
         findings.fail("database", str(exc), f"look at {state_dir}, or set database.dsn")
         return None

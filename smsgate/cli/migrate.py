@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,7 +12,7 @@ from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, sentence_of
 from smsgate.cli.output import say
 from smsgate.cli.sessions import run_to_end
-from smsgate.config import load_settings
+from smsgate.config import Settings, load_settings
 from smsgate.errors import StoreNotReady
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
@@ -30,18 +29,18 @@ def migrate(
     ] = False,
 ) -> None:
     settings = load_settings(config)
-    raise typer.Exit(
-        run_to_end(_migrate(settings.node.state_dir, settings.database.dsns(), check_only=check))
-    )
+    raise typer.Exit(run_to_end(_migrate(settings, check_only=check)))
 
 
-async def _migrate(state_dir: Path, dsns: Dsns | None, *, check_only: bool) -> Exit:
+async def _migrate(settings: Settings, *, check_only: bool) -> Exit:
     async with AsyncExitStack() as stack:
         source: Dsns | EmbeddedPostgres
+        dsns, name = settings.database.dsns(), settings.database.name
         if dsns is not None:
             source = dsns
         else:
-            source = await stack.enter_async_context(EmbeddedPostgres(state_dir, on_progress=say))
+            server = EmbeddedPostgres(settings.node.state_dir, database=name, on_progress=say)
+            source = await stack.enter_async_context(server)
         try:
             database = await stack.enter_async_context(await Database.open(source, migrate=not check_only))
         except StoreNotReady as exc:

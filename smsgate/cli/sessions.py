@@ -17,6 +17,9 @@ from smsgate.cli.output import say
 from smsgate.clock import SystemClock
 from smsgate.config import Settings, load_settings
 from smsgate.daemon.services import Services, open_services
+from smsgate.demo.one_demo import runs_in
+from smsgate.demo.settings import DATABASE as DEMO_DATABASE
+from smsgate.demo.settings import SETTINGS_FILE
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.ports_api import MerchantRow
@@ -35,12 +38,26 @@ def with_services(config: Path | None, work: Callable[[Services], Awaitable[T]])
 
 
 def with_settings(settings: Settings, work: Callable[[Services], Awaitable[T]]) -> T:
+    place, state_dir = settings.database, settings.node.state_dir
+    embedded, clock = place.dsns() is None, SystemClock()
+    # Its books are in a database of its own: who looks for them in this one finds none.
+    demo = state_dir / SETTINGS_FILE
+    beside_demo = embedded and place.name != DEMO_DATABASE and demo.is_file()
+
     async def session() -> T:
-        clock = SystemClock()
-        async with open_services(settings.node.state_dir, settings.database.dsns(), clock, say) as services:
+        async with open_services(state_dir, place.dsns(), clock, say, database_name=place.name) as services:
             return await work(services)
 
-    return run_to_end(session())
+    if beside_demo and runs_in(state_dir):
+        say(f"This is the database {place.name} in {state_dir}. The running demo's: SMSGATE_CONFIG={demo}")
+    try:
+        return run_to_end(session())
+    except NotFound as exc:
+        if not beside_demo:
+            raise
+        raise NotFound(
+            f"{exc} (That was the database {place.name} in {state_dir}; the demo's: SMSGATE_CONFIG={demo})"
+        ) from exc
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:

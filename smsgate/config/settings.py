@@ -21,7 +21,7 @@ from smsgate.flows.housekeeping import Retention
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.profile import CarrierProfile
 from smsgate.security.addresses import AddressPolicy
-from smsgate.store.dsn import Dsns
+from smsgate.store.dsn import DATABASE, Dsns
 from smsgate.telemetry.logs import Form, Level
 from smsgate.webhooks.limits import DeliverySettings
 
@@ -62,6 +62,11 @@ class DatabaseSettings(BaseModel):
         default=None, description="a DSN like `dsn`, of the coordinator, where `dsn` is another node of Citus"
     )
 
+    name: str = Field(
+        default=DATABASE,
+        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        description="the embedded server's database: lower-case letters, digits and _, at most 63",
+    )
     disk_floor_mib: int = Field(
         strict=True,
         default=512,

@@ -369,20 +369,20 @@ async def running(
     *,
     say: Callable[[str], None],
     clock: Clock | None = None,
-    database_name: str | None = None,
     read: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Process]:
     """
     Run a process of smsgate; leaving stops it in order.
 
-    `database_name` is another than the usual one; `read` gives the configuration anew, for a reload.
+    `read` gives the configuration anew, for a reload.
     """
     clock = clock or SystemClock()
     if {"gateway", "api"} & set(settings.node.roles):  # who reads replies, or those of simulated phones
         # Before there is a lease, which is lost in seconds: on a busy machine this takes as long.
         read_every_language()
+    place = settings.database
     async with open_services(
-        settings.node.state_dir, settings.database.dsns(), clock, say, database_name=database_name
+        settings.node.state_dir, place.dsns(), clock, say, database_name=place.name
     ) as services:
         process = Process(settings, services, read)
         try:

@@ -22,7 +22,7 @@ from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import node_lease
-from smsgate.store.dsn import Dsns
+from smsgate.store.dsn import DATABASE, Dsns
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.keyring import (
     API_KEY_MAC,
@@ -42,6 +42,7 @@ from smsgate.store.pool import Database
 log = structlog.get_logger(__name__)
 
 KEYS_PER_NAME_MAX = 2  # the old one and its successor, during a rotation
+FIRST_MIGRATION: Final = "0001_"
 PARTITIONS_AHEAD_DAYS = 7  # a housekeeping that fails for a week still loses nothing
 LEASE_LOST: Final = (
     "the node's lease was lost: this process or its database stood still for over 6 s (too little CPU, a "
@@ -82,11 +83,11 @@ async def open_database(
     dsns: Dsns | None,
     say: Callable[[str], None],
     *,
-    name: str | None = None,
+    name: str = DATABASE,
     guarded: bool = False,
 ) -> AsyncIterator[Database]:
     """
-    Start or find the server, and migrate; `name` is another database than the usual one.
+    Start or find the server, and migrate; `name` is the database of an embedded one.
 
     `guarded`: an embedded server that dies meanwhile is started again.
     """
@@ -95,12 +96,16 @@ async def open_database(
         if dsns is not None:
             source = dsns
         else:
-            source = await stack.enter_async_context(EmbeddedPostgres(state_dir, on_progress=say))
+            server = EmbeddedPostgres(state_dir, database=name, on_progress=say)
+            source = await stack.enter_async_context(server)
             if guarded:
                 await stack.enter_async_context(source.guarded())
-        database = await stack.enter_async_context(await Database.open(source, database=name))
-        for migration in database.migrated:
-            say(f"Migration {migration} applied")
+        database = await stack.enter_async_context(await Database.open(source))
+        if database.migrated and database.migrated[0].startswith(FIRST_MIGRATION):
+            say(f"Made the tables of the database {name if dsns is None else 'of the DSN'}, which was empty")
+        else:
+            for migration in database.migrated:
+                say(f"Migration {migration} applied")
         yield database
 
 
@@ -111,7 +116,7 @@ async def open_services(
     clock: Clock,
     say: Callable[[str], None],
     *,
-    database_name: str | None = None,
+    database_name: str = DATABASE,
 ) -> AsyncIterator[Services]:
     """Open the database and take a node slot, renewed until leaving gives it back at once."""
     async with open_database(state_dir, dsns, say, name=database_name, guarded=True) as database:

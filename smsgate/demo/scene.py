@@ -15,7 +15,8 @@ import aiohttp
 import orjson
 
 from smsgate.clock import Clock
-from smsgate.errors import Invalid, SmsgateError
+from smsgate.demo.one_demo import DemoFailed
+from smsgate.errors import Invalid
 from smsgate.msisdn import normalize
 from smsgate.security.webhook_signatures import signed_headers
 from smsgate.simulator.shop import Shop
@@ -31,14 +32,10 @@ YOUR_PHONE: Final = "+33612345678"  # answers by hand only
 SELL: Final = "0.045"
 SELL_MO: Final = "0"  # the customer's answer costs nobody anything
 COST: Final = "0.031"
+ZONE: Final = "Europe/Paris"  # of the merchant
+AUDIENCE: Final = "music"  # the tag of those who get the story's offer
 WORDING: Final = "boxman-2026-11"
 API_TIMEOUT: Final = aiohttp.ClientTimeout(total=60.0)
-
-
-class DemoFailed(SmsgateError):
-    """The gateway refused what the demonstration asked for."""
-
-    code = "demo_failed"
 
 
 @dataclass(slots=True)
@@ -76,6 +73,8 @@ class Cast:
     operator: Api
     merchant: Api
     merchant_id: str
+    endpoint: str
+    trigger: str
     trigger_path: str
     trigger_secret: str
     msisdns: list[int] = field(default_factory=list)
@@ -133,7 +132,7 @@ async def join(operator: Api, clock: Clock) -> tuple[str, Api]:
             "slug": "boxman",
             "country": "FR",
             "language": "fr",
-            "timezone": "Europe/Paris",
+            "timezone": ZONE,
             "currency": "EUR",
             "contact": "bxm.fr ou 0800 123 456",
         },
@@ -155,11 +154,22 @@ async def make_test_key(operator: Api, merchant_id: str) -> str:
 async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed: int) -> Cast:
     """Do what an operator and a merchant do once: prices, merchant, key, subscribers, webhook, trigger."""
     merchant_id, api = await join(operator, clock)
-    msisdns = phone_numbers(subscribers, seed)
-    await import_subscribers(api, [*msisdns, int(YOUR_PHONE[1:])], clock)
-    endpoint = await api.call("POST", "/v1/webhook_endpoints", {"url": shop.url})
+    return await bring_audience(operator, api, merchant_id, shop, phone_numbers(subscribers, seed), clock)
+
+
+async def bring_audience(
+    operator: Api, merchant: Api, merchant_id: str, shop: Shop, msisdns: list[int], clock: Clock
+) -> Cast:
+    """Do the merchant's part of it."""
+    await import_subscribers(merchant, [*msisdns, int(YOUR_PHONE[1:])], clock)
+    return await open_shop(operator, merchant, merchant_id, shop, msisdns)
+
+
+async def open_shop(operator: Api, merchant: Api, merchant_id: str, shop: Shop, msisdns: list[int]) -> Cast:
+    """Register the shop's webhook, and the trigger that its own webhook calls."""
+    endpoint = await merchant.call("POST", "/v1/webhook_endpoints", {"url": shop.url})
     shop.learn(endpoint["secret"])
-    trigger = await api.call(
+    trigger = await merchant.call(
         "POST",
         "/v1/triggers",
         {
@@ -175,13 +185,28 @@ async def set_up(operator: Api, shop: Shop, subscribers: int, clock: Clock, seed
             },
         },
     )
-    return Cast(operator, api, merchant_id, trigger["path"], trigger["secret"], msisdns)
+    return Cast(
+        operator,
+        merchant,
+        merchant_id,
+        endpoint["id"],
+        trigger["id"],
+        trigger["path"],
+        trigger["secret"],
+        msisdns,
+    )
+
+
+async def close_shop(cast: Cast) -> None:
+    """Take webhook and trigger away again."""
+    await cast.merchant.call("DELETE", f"/v1/webhook_endpoints/{cast.endpoint}")
+    await cast.merchant.call("DELETE", f"/v1/triggers/{cast.trigger}")
 
 
 async def import_subscribers(api: Api, msisdns: list[int], clock: Clock) -> None:
     """Import people, and you, with the proof of their consent."""
     your = int(YOUR_PHONE[1:])
-    await import_people(api, {msisdn: "you" if msisdn == your else "music" for msisdn in msisdns}, clock)
+    await import_people(api, {msisdn: "you" if msisdn == your else AUDIENCE for msisdn in msisdns}, clock)
 
 
 async def import_people(api: Api, tags: Mapping[int, str], clock: Clock) -> None:
@@ -215,7 +240,7 @@ async def import_people(api: Api, tags: Mapping[int, str], clock: Clock) -> None
         raise DemoFailed(f"the import failed: {job}")
 
 
-async def shop_emits(cast: Cast, clock: Clock) -> str:
+async def shop_emits(cast: Cast, clock: Clock, audience: str = AUDIENCE) -> str:
     """Let the shop's system emit its own webhook, signed; return the campaign that it starts."""
     body = orjson.dumps(
         {
@@ -225,7 +250,7 @@ async def shop_emits(cast: Cast, clock: Clock) -> str:
                 "price": {"amount": "19.90", "currency": "EUR"},
                 "per_customer": 5,
             },
-            "for": "music",
+            "for": audience,
         }
     )
     message_id = f"shop-{secrets.token_hex(8)}"

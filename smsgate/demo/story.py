@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from smsgate.billing.periods import Month
 from smsgate.demo.scene import Cast
 from smsgate.money import micros_from_text, micros_to_text
 from smsgate.simulator.serve import Simulator
@@ -31,10 +32,21 @@ class Books:
     events_pending: int
     open_receipts: int
 
+    def since(self, before: Books) -> Books:
+        """Return what came after `before`."""
+        counts = {name: getattr(self, name) - getattr(before, name) for name in _NAMES if name != "replies"}
+        replies = {label: count - before.replies.get(label, 0) for label, count in self.replies.items()}
+        return Books(replies={label: count for label, count in replies.items() if count}, **counts)
 
-async def tell(cast: Cast, campaign: str, simulator: Simulator, shop: Shop, books: Books) -> dict[str, Any]:
-    """Return the numbers and the checks as one JSON object."""
-    statement = await all_statements(cast)
+
+_NAMES: Final = tuple(field.name for field in fields(Books))
+
+
+async def tell(
+    cast: Cast, campaign: str, simulator: Simulator, shop: Shop, books: Books, began: Month
+) -> dict[str, Any]:
+    """Return the numbers and the checks as one JSON object, of the months from `began` on."""
+    statement = await all_statements(cast, began)
     progress = (await cast.merchant.call("GET", f"/v1/campaigns/{campaign}"))["progress"]
     log, phones = simulator.smsc.log, simulator.phones
     checks = [
@@ -82,9 +94,11 @@ class Statements:
     csv_messages: int = 0
 
 
-async def all_statements(cast: Cast) -> Statements:
+async def all_statements(cast: Cast, began: Month) -> Statements:
     sums = Statements()
     for month in (await cast.merchant.call("GET", "/v1/usage/statements"))["data"]:
+        if Month.parse(month["month"]) < began:
+            continue
         path = f"/v1/usage/statements/{month['month']}"
         statement = await cast.merchant.call("GET", path)
         micros, messages = csv_sums(await cast.merchant.call("GET", f"{path}.csv"))

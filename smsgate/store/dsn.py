@@ -11,10 +11,16 @@ from smsgate.errors import ConfigError
 from smsgate.store.roles import ADMIN, OWNER
 
 SCHEMES: Final = ("postgresql", "postgres")
+DATABASE: Final = "smsgate"  # of the embedded server, where nothing else is said
 
 
 class Source(Protocol):
     """Where connections come from: `EmbeddedPostgres` or `Dsns`."""
+
+    @property
+    def database(self) -> str:
+        """Return the usual database's name; empty: the one that the DSN names."""
+        ...
 
     def connect_args(self, role: str, database: str) -> dict[str, Any]: ...
 
@@ -32,6 +38,10 @@ class Dsns:
 
     control: str = field(repr=False)  # holds a password
     data: str = field(default="", repr=False)
+
+    @property
+    def database(self) -> str:
+        return ""
 
     def __post_init__(self) -> None:
         if not self.data:

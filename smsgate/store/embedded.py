@@ -26,10 +26,10 @@ import asyncpg
 from smsgate.errors import StoreError, StoreNotReady, StoreUnavailable
 from smsgate.store import embedded_server as steps
 from smsgate.store.connection import translate
+from smsgate.store.dsn import DATABASE
 from smsgate.store.embedded_paths import SYSTEM_DIR, Layout, make_state_dir, plan
 from smsgate.store.roles import ADMIN
 
-DATABASE: Final = "smsgate"
 START_LIMIT_S: Final = 600.0  # crash recovery of max_wal_size on a slow disk takes minutes, not hours
 STALL_LIMIT_S: Final = 120.0  # log and control file silent for so long: it no longer gets on
 LAUNCH_GRACE_S: Final = 5.0  # between pg_ctl's return and postmaster.pid
@@ -53,6 +53,7 @@ class EmbeddedPostgres:
 
     Args:
         state_dir: data go to `postgres` in it; made when missing.
+        database: the one that is meant where none is named; made when missing.
         on_progress: called with a sentence for the operator about every 2 s while a start takes long, and for
             everything worth knowing about where the data are.
         settings: PostgreSQL settings that differ from ours.
@@ -64,12 +65,14 @@ class EmbeddedPostgres:
         self,
         state_dir: Path,
         *,
+        database: str = DATABASE,
         on_progress: OnProgress = _silent,
         settings: Mapping[str, str] | None = None,
         keep_running: bool = False,
         system_dir: Path = SYSTEM_DIR,
     ) -> None:
         self._state_dir = state_dir.absolute()
+        self._database = database
         self._on_progress = on_progress
         self._settings = dict(settings or {})
         self._keep_running = keep_running
@@ -93,23 +96,26 @@ class EmbeddedPostgres:
         assert self._layout is not None
         return self._layout.data_dir
 
-    def connect_args(self, role: str, database: str = DATABASE) -> dict[str, Any]:
+    @property
+    def database(self) -> str:
+        return self._database
+
+    def connect_args(self, role: str, database: str | None = None) -> dict[str, Any]:
         """Return the keyword arguments of asyncpg.connect for one of the roles of `store.roles`."""
         assert self._socket_dir is not None, "not started"
         return {
             "host": str(self._socket_dir),
             "port": steps.PORT,
             "user": role,
-            "database": database,
+            "database": database or self._database,
             "ssl": False,
         }
 
-    def dsn(self, role: str = ADMIN, database: str = DATABASE) -> str:
+    def dsn(self, role: str = ADMIN, database: str | None = None) -> str:
         """Return the same as a DSN, for another process of the same system user."""
         args = self.connect_args(role, database)
-        return (
-            f"postgresql://{role}@/{quote(database)}?host={quote(args['host'], safe='')}&port={args['port']}"
-        )
+        host, name = quote(args["host"], safe=""), quote(args["database"])
+        return f"postgresql://{role}@/{name}?host={host}&port={args['port']}"
 
     async def start(self) -> None:
         """
@@ -301,9 +307,9 @@ class EmbeddedPostgres:
             try:
                 async with self._administration() as connection:
                     if not await connection.fetchval(
-                        "SELECT 1 FROM pg_database WHERE datname = $1", DATABASE
+                        "SELECT 1 FROM pg_database WHERE datname = $1", self._database
                     ):
-                        await _create_database(connection, DATABASE)
+                        await _create_database(connection, self._database)
             except StoreUnavailable as exc:
                 # It lost a backend and recovers from that; its status file says "ready" all the while.
                 if exc.sqlstate != CANNOT_CONNECT_NOW or report.seconds() > START_LIMIT_S:

@@ -28,7 +28,7 @@ from smsgate.store import migrate as migrations
 from smsgate.store import roles
 from smsgate.store.connection import OPEN_PREFIXES, Connection, translate
 from smsgate.store.dsn import Dsns, Source
-from smsgate.store.embedded import DATABASE, EmbeddedPostgres
+from smsgate.store.embedded import EmbeddedPostgres
 
 SERVER_MIN: Final = 160_000  # server_version_num: PostgreSQL 16
 ACQUIRE_TIMEOUT_S: Final = (
@@ -147,7 +147,7 @@ class Database:
             StoreNotReady: the server is too old, or the schema is not as it must be.
             StoreUnavailable: it cannot be reached.
         """
-        name = ("" if isinstance(source, Dsns) else DATABASE) if database is None else database
+        name = source.database if database is None else database
         self = cls(source, name, sizes or PoolSizes(), application_name)
         connection = await self.connect(roles.ADMIN)
         try:

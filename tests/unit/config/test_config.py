@@ -198,6 +198,7 @@ def test_what_is_not_toml_is_told_with_its_place(octets: bytes, tmp_path: Path) 
         ('[database]\ndsn = "mysql://x"', "database.dsn", "postgresql://"),
         ('[database]\ndsn = "postgresql://db.example.com/x"', "database.dsn", "sslmode=verify-full"),
         ('[database]\ncontrol_dsn = "postgresql://localhost/x"', "database.dsn", "set database.dsn"),
+        ('[database]\nname = "My base"', "database.name", "lower-case letters"),
         ("carriers = 1", "carriers", "[[carriers]]"),
         ("carriers = [1]", "carriers.0", "[[carriers]]"),
         (CARRIER, "carriers.sms-fr.password_file", "set one of"),
