@@ -13,6 +13,7 @@ from smsgate.store.pool import Database
 MERCHANTS: Final = 200
 NETWORKS: Final = 13
 SLICE: Final = 500_000  # rows of one statement
+CHUNK: Final = 1_000  # messages of a lease (`smsgate.flows.budget_records`)
 LEDGER_SPAN_S: Final = 10  # messages of one merchant and price within it are one posting
 MONTH: Final = "2026-10"
 DAY: Final = datetime(2026, 10, 14, tzinfo=UTC)
@@ -28,7 +29,8 @@ SELECT 100 * l + n, l, 1, 'mt', (20800 + n)::text, CASE l WHEN 1 THEN 45000 ELSE
 FROM generate_series(1, 2) AS l, generate_series(0, $networks - 1) AS n;
 """
 DELIVERED: Final = "SELECT coalesce(array_agg(item_id), '{}') FROM price_item WHERE basis = 'delivered'"
-# Each merchant's campaign is a run of neighbours, as campaigns are; one message of nine has two segments.
+# Each merchant's campaign is a run of neighbours in chunks of $9, of one block of ids each, as claims make
+# them; one message of nine has two segments.
 SENT: Final = """
 INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
 sell_micros,
@@ -38,7 +40,7 @@ SELECT m.merchant, m.id, 0, 1, 0, m.size, convert_to(lpad(to_hex(m.n), 8, '0'), 
 FROM (
     SELECT n, $4::bigint + n * $5 / 1000000 AS merchant, n % 13 AS network, CASE WHEN n % 9 = 0 THEN 2 ELSE
     1 END AS size,
-        $1::bigint + ((n * $7 / $8) << 22) + n % 65536 AS id
+        $1::bigint + ((n / $9 * $9 * $7 / $8) << 22) + n % $9 AS id
     FROM generate_series($2::bigint, $3::bigint - 1) AS n
 ) m
 """
@@ -79,16 +81,14 @@ COUNTERS: Final = """
 INSERT INTO campaign_counter
 SELECT merchant_id, 5000 + merchant_id, 'accepted', count(*) FROM sent GROUP BY merchant_id
 """
-# Every merchant has a cap, and each thousand of its messages were one lease; no two ids are neighbours.
+# Every merchant has a cap, and each chunk of its messages was one lease, which names what was charged.
 LEASES: Final = """
 INSERT INTO budget_charge (merchant_id, lease_id, month, prepaid, message_ids, spent_micros, day)
-SELECT merchant_id, lease, '2026-10-01', false, range_agg(int8range(message_id, message_id, '[]')),
-    coalesce(sum(sell_micros) FILTER (WHERE sell_item_id <> ALL ($1::bigint[]) OR message_id % 20 <> 0), 0),
-    '2026-10-14'
-FROM (
-    SELECT *, 1 + (row_number() OVER (PARTITION BY merchant_id ORDER BY message_id)) / 1000 AS lease FROM sent
-) s
-GROUP BY merchant_id, lease
+SELECT merchant_id, 1 + (message_id >> 22), '2026-10-01', false,
+    range_agg(int8range(message_id, message_id, '[]')), sum(sell_micros), '2026-10-14'
+FROM sent
+WHERE sell_item_id <> ALL ($1::bigint[]) OR message_id % 20 <> 0
+GROUP BY merchant_id, message_id >> 22
 """
 SPENT: Final = """
 INSERT INTO budget_spent (merchant_id, month, prepaid, spent_micros)
@@ -130,7 +130,7 @@ async def write_day(
             end = min(start + SLICE, rows)
             await connection.execute(
                 SENT, first_id, start, end, 1, 1_000_000 * merchants // rows if rows else 0,
-                DAY + timedelta(hours=12), DAY_MS, rows,
+                DAY + timedelta(hours=12), DAY_MS, rows, CHUNK,
             )  # fmt: skip
         if messages:
             step = DAY_MS // 20 << 22

@@ -95,6 +95,17 @@ def spent_more(tables: str, micros: int = UNIT) -> str:
     return f"{'WITH ' if parts else ''}{', '.join(parts)} {budget}".replace("$n", str(micros))
 
 
+def forgotten(which: str) -> str:
+    """Forget a settled lease and take it off every sum."""
+    return (
+        f"WITH gone AS (DELETE FROM budget_charge WHERE {which} RETURNING spent_micros), "
+        "month AS (UPDATE budget_spent s SET spent_micros = s.spent_micros - g.spent_micros FROM gone g "
+        "WHERE prepaid) "
+        "UPDATE budget b SET spent_micros = b.spent_micros - g.spent_micros, "
+        "month_spent_micros = month_spent_micros - g.spent_micros FROM gone g"
+    )
+
+
 CORRUPTIONS = {
     "the budget alone says that more is spent": Corruption(
         spent_more(""), "I14", "in 2026-10: 495000 micros are spent, the month says 450000",
@@ -118,11 +129,10 @@ CORRUPTIONS = {
         "I14", "in 2026-09: 0 micros are spent of its balance, its leases were charged 135000",
     ),
     "a settled lease is forgotten, in every sum": Corruption(
-        f"WITH gone AS (DELETE FROM budget_charge WHERE {SETTLED} RETURNING spent_micros), "
-        "month AS (UPDATE budget_spent s SET spent_micros = s.spent_micros - g.spent_micros FROM gone g "
-        "WHERE prepaid) "
-        "UPDATE budget b SET spent_micros = b.spent_micros - g.spent_micros, "
-        "month_spent_micros = month_spent_micros - g.spent_micros FROM gone g",
+        forgotten(SETTLED), "I14", "is charged 45000 micros, and no lease has it",
+    ),
+    "a settled lease of what a receipt charged is forgotten, in every sum": Corruption(
+        forgotten("lease_id = (SELECT max(lease_id) FROM budget_charge)"),
         "I14", "is charged 45000 micros, and no lease has it",
     ),
     "an open lease is forgotten, in every sum": Corruption(
@@ -166,6 +176,10 @@ def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
 
 async def test_what_leases_made_of_a_budget_holds_in_every_proof(books: dict[str, Any]) -> None:
     assert await found_after(books, "") == {}
+
+
+async def test_receipts_that_come_again_change_nothing(books: dict[str, Any]) -> None:
+    assert await found_after(books, "INSERT INTO receipt SELECT * FROM receipt") == {}
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -16,29 +16,27 @@ SELECT EXISTS (SELECT FROM retired_day WHERE day = $1);
 -- name: sum_day
 -- scope: control
 -- $1: the day, $2 to $3: its ids, $4: items that charge on delivery, $5: final states of receipts.
-WITH taken AS MATERIALIZED (
-    SELECT merchant_id, carrier_id, sell_item_id, cost_item_id, ((message_id >> 22) + 1735689600000) / 900000 AS quarter,
-        count(*) AS messages, sum(segments) AS segments, sum(sell_micros) AS sell, sum(cost_micros) AS cost
+WITH taken AS (
+    SELECT merchant_id, carrier_id, sell_item_id, cost_item_id, message_id, segments, sell_micros, cost_micros, false AS delivered
     FROM sent
-    WHERE message_id >= $2 AND message_id < $3 AND status = 0
-    GROUP BY 1, 2, 3, 4, 5
-), delivered AS MATERIALIZED (
-    SELECT s.merchant_id, s.carrier_id, s.sell_item_id, s.cost_item_id, ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter,
-        count(*) AS messages, sum(s.segments) AS segments, sum(s.sell_micros) AS sell, sum(s.cost_micros) AS cost
+    WHERE message_id >= $2 AND message_id < $3 AND status = 0 AND sell_item_id <> ALL ($4::bigint[]) AND cost_item_id <> ALL ($4::bigint[])
+    UNION ALL
+    SELECT s.merchant_id, s.carrier_id, s.sell_item_id, s.cost_item_id, s.message_id, s.segments, s.sell_micros, s.cost_micros,
+        coalesce(min(r.received_at) FILTER (WHERE r.state = 2) = min(r.received_at), false)
     FROM sent s
+    LEFT JOIN receipt r ON r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+        AND r.message_id >= $2 AND r.message_id < $3 AND r.state = ANY ($5::smallint[])
     WHERE s.message_id >= $2 AND s.message_id < $3 AND s.status = 0
         AND (s.sell_item_id = ANY ($4::bigint[]) OR s.cost_item_id = ANY ($4::bigint[]))
-        AND (SELECT r.state FROM receipt r
-             WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
-                 AND r.message_id >= $2 AND r.message_id < $3 AND r.state = ANY ($5::smallint[])
-             ORDER BY r.received_at, r.state LIMIT 1) = 2
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY s.merchant_id, s.message_id, s.segment
+), outcome AS MATERIALIZED (
+    SELECT merchant_id, carrier_id, sell_item_id, cost_item_id, delivered, ((message_id >> 22) + 1735689600000) / 900000 AS quarter,
+        count(*) AS messages, sum(segments) AS segments, sum(sell_micros) AS sell, sum(cost_micros) AS cost
+    FROM taken
+    GROUP BY 1, 2, 3, 4, 5, 6
 ), charged AS (
     SELECT merchant_id, 'revenue' AS account, carrier_id, sell_item_id AS item_id, quarter, messages, segments, sell AS micros
-    FROM taken WHERE sell_item_id <> 0 AND sell_item_id <> ALL ($4::bigint[])
-    UNION ALL
-    SELECT merchant_id, 'revenue', carrier_id, sell_item_id, quarter, messages, segments, sell
-    FROM delivered WHERE sell_item_id = ANY ($4::bigint[])
+    FROM outcome WHERE sell_item_id <> 0 AND (delivered OR sell_item_id <> ALL ($4::bigint[]))
     UNION ALL
     SELECT s.merchant_id, 'revenue', s.carrier_id, s.sell_item_id, ((s.message_id >> 22) + 1735689600000) / 900000,
         -1, -s.segments, -s.sell_micros
@@ -47,10 +45,7 @@ WITH taken AS MATERIALIZED (
     WHERE v.message_id >= $2 AND v.message_id < $3 AND s.message_id >= $2 AND s.message_id < $3
     UNION ALL
     SELECT merchant_id, 'cost', carrier_id, cost_item_id, quarter, messages, segments, cost
-    FROM taken WHERE cost_item_id <> 0 AND cost_item_id <> ALL ($4::bigint[])
-    UNION ALL
-    SELECT merchant_id, 'cost', carrier_id, cost_item_id, quarter, messages, segments, cost
-    FROM delivered WHERE cost_item_id = ANY ($4::bigint[])
+    FROM outcome WHERE cost_item_id <> 0 AND (delivered OR cost_item_id <> ALL ($4::bigint[]))
 )
 INSERT INTO retired_usage (merchant_id, day, month, account, carrier_id, item_id, messages, segments, micros)
 SELECT c.merchant_id, $1::date, date_trunc('month', to_timestamp(c.quarter * 900) AT TIME ZONE coalesce(m.timezone, 'UTC'))::date,

@@ -17,29 +17,54 @@ FROM (
 
 -- name: messages
 -- scope: report
--- One pass over the message rows; everything else is done with its groups. $1: first id, $2: its quarter of an hour,
--- $3: items that charge on delivery, $4: final states of receipts.
-WITH outcome AS MATERIALIZED (
-    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, status = 0 AS accepted,
-        ((message_id >> 22) + 1735689600000) / 900000 AS quarter,
-        count(*) AS messages, min(message_id) AS first_id, max(message_id) AS last_id
-    FROM sent
-    WHERE message_id >= $1
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-), delivered AS MATERIALIZED (
-    -- One join instead of a look-up a message: the first final receipt is DELIVRD (2, the least of them) when none came before it.
-    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments,
-        ((message_id >> 22) + 1735689600000) / 900000 AS quarter, count(*) AS messages
+-- One pass over the message rows, one over the receipts where a receipt charges; everything else is done with groups. $1: first id,
+-- $2: its quarter of an hour, $3: items that charge on delivery, $4: final states of receipts. A message is charged when the carrier took
+-- it, or on delivery: when its first final receipt is DELIVRD (2).
+-- Leases: each row of who has a budget finds its own by binary search in the ranges of all of them, which `twice` proves apart. Open
+-- leases are number 0 here, NULL is none. Whatever is charged, a lease has or had it; but for what was claimed before the budget came, a
+-- minute at most with two clocks, and what a receipt charges so late that nobody waits for it (14 days, decision 0035).
+WITH payer AS MATERIALIZED (
+    SELECT merchant_id, b.began_at + interval '1 minute' AS since, r.firsts, r.ends, r.leases
     FROM (
-        SELECT s.merchant_id, s.message_id, s.carrier_id, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments
+        SELECT merchant_id, array_agg(first_id ORDER BY first_id, lease_id) AS firsts, array_agg(end_id ORDER BY first_id, lease_id) AS ends,
+            array_agg(lease_id ORDER BY first_id, lease_id) AS leases
+        FROM (
+            SELECT merchant_id, lease_id, lower(ids) AS first_id, upper(ids) AS end_id
+            FROM (SELECT merchant_id, lease_id, unnest(message_ids) AS ids FROM budget_charge) c
+            UNION ALL
+            SELECT l.merchant_id, 0, m, m + 1 FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
+        ) n
+        GROUP BY merchant_id
+    ) r
+    FULL JOIN budget b USING (merchant_id)
+), taken AS (
+    SELECT merchant_id, message_id, carrier_id, status, sell_item_id, sell_micros, cost_item_id, cost_micros, segments,
+        false AS delivered
+    FROM sent
+    WHERE message_id >= $1 AND sell_item_id <> ALL ($3::bigint[]) AND cost_item_id <> ALL ($3::bigint[])
+    UNION ALL
+    (   -- in the order of both indexes: merged and grouped as they come
+        SELECT s.merchant_id, s.message_id, s.carrier_id, s.status, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments,
+            coalesce(min(r.received_at) FILTER (WHERE r.state = 2) = min(r.received_at), false)
         FROM sent s
-        JOIN receipt r ON r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
-        WHERE cardinality($3::bigint[]) > 0 AND s.message_id >= $1 AND r.message_id >= $1 AND s.status = 0
-            AND (s.sell_item_id = ANY ($3::bigint[]) OR s.cost_item_id = ANY ($3::bigint[])) AND r.state = ANY ($4::smallint[])
+        LEFT JOIN receipt r ON r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+            AND r.message_id >= $1 AND r.state = ANY ($4::smallint[])
+        WHERE cardinality($3::bigint[]) > 0 AND s.message_id >= $1
+            AND (s.sell_item_id = ANY ($3::bigint[]) OR s.cost_item_id = ANY ($3::bigint[]))
         GROUP BY s.merchant_id, s.message_id, s.segment
-        HAVING min(r.received_at) FILTER (WHERE r.state = 2) = min(r.received_at)
-    ) s
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ORDER BY s.merchant_id, s.message_id, s.segment
+    )
+), leased AS (
+    SELECT t.*, p.since, p.ends, p.leases, width_bucket(t.message_id, p.firsts) AS place
+    FROM taken t
+    LEFT JOIN payer p ON p.merchant_id = t.merchant_id
+    OFFSET 0
+), outcome AS MATERIALIZED (
+    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, status = 0 AS accepted, delivered,
+        ((message_id >> 22) + 1735689600000) / 900000 AS quarter, CASE WHEN message_id < ends[place] THEN leases[place] END AS lease_id,
+        count(*) AS messages, min(message_id) AS first_id, max(message_id) AS last_id
+    FROM leased
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ), reversed AS MATERIALIZED (
     SELECT s.merchant_id, s.carrier_id, s.sell_item_id, ((s.message_id >> 22) + 1735689600000) / 900000 AS quarter,
         count(*) AS messages, sum(s.segments) AS segments, sum(s.sell_micros) AS micros
@@ -50,18 +75,12 @@ WITH outcome AS MATERIALIZED (
 ), charged AS (
     SELECT merchant_id, carrier_id, 'revenue' AS account, sell_item_id AS item_id, quarter, messages,
         messages * segments AS segments, messages * sell_micros AS micros
-    FROM outcome WHERE accepted AND sell_item_id <> 0 AND sell_item_id <> ALL ($3::bigint[])
-    UNION ALL
-    SELECT merchant_id, carrier_id, 'revenue', sell_item_id, quarter, messages, messages * segments, messages * sell_micros
-    FROM delivered WHERE sell_item_id = ANY ($3::bigint[])
+    FROM outcome WHERE accepted AND sell_item_id <> 0 AND (delivered OR sell_item_id <> ALL ($3::bigint[]))
     UNION ALL
     SELECT merchant_id, carrier_id, 'revenue', sell_item_id, quarter, -messages, -segments, -micros FROM reversed
     UNION ALL
     SELECT merchant_id, carrier_id, 'cost', cost_item_id, quarter, messages, messages * segments, messages * cost_micros
-    FROM outcome WHERE accepted AND cost_item_id <> 0 AND cost_item_id <> ALL ($3::bigint[])
-    UNION ALL
-    SELECT merchant_id, carrier_id, 'cost', cost_item_id, quarter, messages, messages * segments, messages * cost_micros
-    FROM delivered WHERE cost_item_id = ANY ($3::bigint[])
+    FROM outcome WHERE accepted AND cost_item_id <> 0 AND (delivered OR cost_item_id <> ALL ($3::bigint[]))
 ), rows AS (
     SELECT merchant_id, carrier_id, account, item_id, quarter, sum(messages) AS messages, sum(segments) AS segments,
         sum(micros) AS micros
@@ -94,11 +113,14 @@ WITH outcome AS MATERIALIZED (
     JOIN price_list l ON l.price_list_id = i.price_list_id
     JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
 ), priced AS (
-    SELECT merchant_id, first_id, last_id, messages, sell_item_id AS item_id, sell_micros AS micros, segments, 'sell' AS side
+    SELECT merchant_id, quarter, sell_item_id AS item_id, sell_micros AS micros, segments, 'sell' AS side, min(first_id) AS first_id,
+        max(last_id) AS last_id
     FROM outcome WHERE accepted AND (sell_item_id <> 0 OR sell_micros <> 0)
+    GROUP BY 1, 2, 3, 4, 5
     UNION ALL
-    SELECT merchant_id, first_id, last_id, messages, cost_item_id, cost_micros, segments, 'cost'
+    SELECT merchant_id, quarter, cost_item_id, cost_micros, segments, 'cost', min(first_id), max(last_id)
     FROM outcome WHERE accepted AND (cost_item_id <> 0 OR cost_micros <> 0)
+    GROUP BY 1, 2, 3, 4, 5
 ), mispriced AS (
     SELECT p.merchant_id, p.side, n.messages, n.message_id, CASE
         WHEN i.item_id IS NULL THEN format('%1$s item %2$s is no published price', p.side, p.item_id)
@@ -122,6 +144,33 @@ WITH outcome AS MATERIALIZED (
     WHERE i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
         OR to_timestamp(((p.first_id >> 22) + 1735689600000) / 1000.0) < i.effective_from
         OR to_timestamp(((p.last_id >> 22) + 1735689600000) / 1000.0) >= i.until
+), spent AS (
+    SELECT merchant_id, lease_id, sum(messages * sell_micros) AS charged
+    FROM outcome WHERE accepted AND lease_id <> 0 AND (delivered OR sell_item_id <> ALL ($3::bigint[]))
+    GROUP BY merchant_id, lease_id
+), unleased AS (
+    SELECT o.merchant_id, n.messages, n.message_id
+    FROM outcome o
+    JOIN payer p ON p.merchant_id = o.merchant_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS messages, min(s.message_id) AS message_id
+        FROM (
+            SELECT *, to_timestamp(((message_id >> 22) + 1735689600000) / 1000.0) AS accepted_at FROM sent
+            WHERE merchant_id = o.merchant_id AND message_id BETWEEN o.first_id AND o.last_id AND status = 0
+        ) s
+        LEFT JOIN LATERAL (
+            SELECT r.state, r.received_at FROM receipt r
+            WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment AND r.state = ANY ($4::smallint[])
+            ORDER BY r.received_at, r.state LIMIT 1
+        ) f ON true
+        WHERE (s.carrier_id, s.sell_item_id, s.sell_micros, s.cost_item_id, s.cost_micros, s.segments)
+                = (o.carrier_id, o.sell_item_id, o.sell_micros, o.cost_item_id, o.cost_micros, o.segments)
+            AND (s.message_id < p.ends[width_bucket(s.message_id, p.firsts)]) IS NOT TRUE AND s.accepted_at >= p.since
+            AND (o.sell_item_id <> ALL ($3::bigint[]) OR f.received_at < s.accepted_at + interval '14 days')
+            AND (o.sell_item_id <> ALL ($3::bigint[]) AND o.cost_item_id <> ALL ($3::bigint[]) OR (f.state = 2) IS TRUE = o.delivered)
+    ) n
+    WHERE o.accepted AND o.lease_id IS NULL AND o.sell_micros > 0 AND (o.delivered OR o.sell_item_id <> ALL ($3::bigint[]))
+        AND to_timestamp(((o.last_id >> 22) + 1735689600000) / 1000.0) >= p.since
 )
 SELECT 'I2' AS invariant, count(*) AS wrong,
     (array_agg(format('merchant %1$s, carrier %2$s, %3$s, item %4$s, accepted from %5$s: rows have %6$s messages, %7$s segments, %8$s micros, '
@@ -138,6 +187,24 @@ UNION ALL
 SELECT 'I6', coalesce(sum(messages), 0)::bigint,
     (array_agg(format('message %1$s of merchant %2$s was not accepted and has a price', first_id, merchant_id) ORDER BY first_id))[1]
 FROM outcome WHERE NOT accepted AND (sell_micros <> 0 OR cost_micros <> 0 OR sell_item_id <> 0 OR cost_item_id <> 0)
+UNION ALL
+SELECT 'I14', count(*),
+    (array_agg(format('lease %1$s of merchant %2$s: %3$s micros are spent, the rows of its messages have %4$s', lease_id, merchant_id,
+                      told, coalesce(charged, 0)) ORDER BY merchant_id, lease_id))[1]
+FROM (
+    SELECT merchant_id, lease_id, sum(spent_micros) AS told
+    FROM budget_charge
+    WHERE lease_id <> 0 AND lower(message_ids) >= $1
+    GROUP BY merchant_id, lease_id
+) c
+LEFT JOIN spent USING (merchant_id, lease_id)
+WHERE told <> coalesce(charged, 0)
+UNION ALL
+SELECT 'I14', coalesce(sum(messages), 0)::bigint,
+    (array_agg(format('message %1$s of merchant %2$s is charged %3$s micros, and no lease has it', message_id, merchant_id,
+                      (SELECT s.sell_micros FROM sent s WHERE s.merchant_id = unleased.merchant_id AND s.message_id = unleased.message_id
+                           AND s.status = 0 AND s.sell_micros > 0 ORDER BY s.segment LIMIT 1)) ORDER BY message_id))[1]
+FROM unleased WHERE messages > 0
 UNION ALL
 SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome;
 
