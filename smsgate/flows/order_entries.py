@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Final, NamedTuple, Protocol, cast
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -21,6 +22,8 @@ RANKS: Final = (
     "consent", "offer", "offer_terms", "offer_message", "reply", "order", "order_step", "text", "submitted",
     "receipt", "event", "delivery", "stamp",
 )  # fmt: skip
+AMOUNTS_KEPT: Final = 1_024  # written last; orders of one offer have few prices and totals
+_TIME: Final = -1
 INSTANTS_KEPT: Final = 1_024  # written last; an order shares its instant with its step, reply and events
 
 
@@ -45,9 +48,6 @@ _IDS: Final = {
 }
 _LEFT_OUT: Final = frozenset({"of_order", "subject", "unstamped", "fields"})  # say whose the row is, or how
 _AMOUNTS: Final = frozenset({"price_minor", "unit_price_minor", "total_minor"})
-_JSON: Final = frozenset({"evidence", "detail", "data"})
-_OCTETS: Final = frozenset({"raw", "tlvs", "smsc_id", "error"})
-_INSTANTS: Final = frozenset({"recorded_at", "expires_at", "placed_at", "delivered_at"})
 
 NO_ORDER: Final[Row] = {}  # of the proof of a consent
 
@@ -94,119 +94,127 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+# Of each kind of entry: the column of its time, and those that tell it from others of its kind.
+_TOLD_BY: Final = {
+    "consent": ("occurred_at", ("consent_id",)),
+    "offer": ("created_at", ("offer_id", "version")),
+    "offer_terms": ("created_at", ("offer_id", "version")),
+    "offer_message": ("at", ("message_id",)),
+    "reply": ("received_at", ("inbound_id",)),
+    "order": ("created_at", ("order_id",)),
+    "order_step": ("at", ("sequence",)),
+    "text": ("at", ("message_id",)),
+    "submitted": ("sent_at", ("message_id", "segment")),
+    "receipt": ("received_at", ("message_id", "segment", "received_at", "receipt_state")),
+    "event": ("created_at", ("event_id",)),
+    "delivery": ("at", ("event_id", "endpoint_id")),
+}
+
+
 class Entries:
     """Makes entries of many orders: what a kind's columns become is found once, and so are offers."""
 
     def __init__(self, public_ids: PublicIds) -> None:
         self._public_ids = public_ids
-        self._plans: dict[tuple[str, ...], _Plan] = {}  # by the column of the time, and all of them
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # by the kind and all columns
         self._offers: dict[tuple[str, int], Entry] = {}  # by the row, which orders of one offer share
 
     def of(self, rows: OrderRows) -> list[Entry]:
         """Return an entry for each row, in no order."""
         entry = self._entry
-        entries = [] if rows.order is NO_ORDER else [entry("order", rows.order, "created_at", "order_id")]
-        entries += [entry("consent", row, "occurred_at", "consent_id") for row in rows.consent]
+        entries = [] if rows.order is NO_ORDER else [entry("order", rows.order)]
+        entries += [entry("consent", row) for row in rows.consent]
         entries += [self._offer("offer", row) for row in rows.offer]
         entries += [self._offer("offer_terms", row) for row in rows.offer_terms]
-        entries += [entry("offer_message", row, "at", "message_id") for row in rows.offer_message]
-        entries += [entry("reply", row, "received_at", "inbound_id") for row in rows.reply]
-        entries += [entry("order_step", row, "at", "sequence") for row in rows.order_step]
-        entries += [entry("text", row, "at", "message_id") for row in rows.text]
-        entries += [entry("submitted", row, "sent_at", "message_id", "segment") for row in rows.submitted]
-        entries += [
-            entry("receipt", row, "received_at", "message_id", "segment", "received_at", "receipt_state")
-            for row in rows.receipt
-        ]
-        entries += [entry("event", row, "created_at", "event_id") for row in rows.event]
-        entries += [entry("delivery", row, "at", "event_id", "endpoint_id") for row in rows.delivery]
+        entries += [entry("offer_message", row) for row in rows.offer_message]
+        entries += [entry("reply", row) for row in rows.reply]
+        entries += [entry("order_step", row) for row in rows.order_step]
+        entries += [entry("text", row) for row in rows.text]
+        entries += [entry("submitted", row) for row in rows.submitted]
+        entries += [entry("receipt", row) for row in rows.receipt]
+        entries += [entry("event", row) for row in rows.event]
+        entries += [entry("delivery", row) for row in rows.delivery]
         return entries
 
     def _offer(self, kind: str, row: Row) -> Entry:
         made = self._offers.get((kind, id(row)))
         if made is None:
-            made = self._entry(kind, row, "created_at", "offer_id", "version")
+            made = self._entry(kind, row)
             self._offers[kind, id(row)] = made
         return made
 
-    def _entry(self, kind: str, row: Row, at: str, *names: str) -> Entry:
-        """Return a row of the time in column `at`; the columns `names` tell it from others of its kind."""
-        plan = self._plans.get(columns := (at, *row.keys()))
+    def _entry(self, kind: str, row: Row) -> Entry:
+        plan = self._plans.get(columns := (kind, *row.keys()))
         if plan is None:
-            plan = self._plans[columns] = self._plan(at, row.keys())
-        body: dict[str | None, Any] = dict(zip(plan.names, row.values(), strict=True))
-        del body[None]
-        when = instant(row[at])
-        for name, convert in plan.converts:
-            value = body[name]
-            if value is not None:
-                body[name] = convert(value, row)
-        id_ = "/".join([when if n == at else str(body[_name(n)]) for n in names])
-        return Entry(kind, when, cast("dict[str, object]", body), id_)
+            plan = self._plans[columns] = self._plan(kind, row.keys())
+        values = list(plan.values(row))
+        for place, convert in plan.converts:
+            if (value := values[place]) is not None:
+                values[place] = convert(value)
+        for place in plan.amounts:
+            if (value := values[place]) is not None:
+                values[place] = _amount(value, row["currency"])
+        when = instant(row[plan.at])
+        if len(plan.told_by) == 1:
+            id_ = str(values[plan.told_by[0]])
+        else:
+            id_ = "/".join([when if place == _TIME else str(values[place]) for place in plan.told_by])
+        return Entry(kind, when, dict(zip(plan.names, values, strict=True)), id_)
 
-    def _plan(self, at: str, columns: Iterable[str]) -> _Plan:
-        left_out = _LEFT_OUT | {at}
-        named = [(None, None) if column in left_out else self._become(column) for column in columns]
+    def _plan(self, kind: str, columns: Iterable[str]) -> _Plan:
+        at, told_by = _TOLD_BY[kind]
+        kept = sorted(
+            (_name(column), column) for column in columns if column not in _LEFT_OUT and column != at
+        )
+        places = {column: place for place, (_, column) in enumerate(kept)}
+        converts = [(place, self._convert(column)) for column, place in places.items()]
         return _Plan(
-            [name for name, _ in named],
-            [(name, convert) for name, convert in named if name is not None and convert is not None],
+            at,
+            itemgetter(*places),
+            [name for name, _ in kept],
+            [(place, convert) for place, convert in converts if convert is not None],
+            [place for column, place in places.items() if column in _AMOUNTS],
+            [_TIME if column == at else places[column] for column in told_by],
         )
 
-    def _become(self, column: str) -> tuple[str, Convert | None]:
-        """Return what a column is called, and how its values are written; None: as they are."""
-        convert: Convert | None = None
+    def _convert(self, column: str) -> Callable[[Any], object] | None:
+        """Return how a column's values are written; None: as they are, or by their row."""
         if column in _IDS:
-            convert = partial(self._id, _IDS[column])
-        elif column in _AMOUNTS:
-            convert = _amount
-        elif column in _JSON:
-            convert = _parsed
-        elif column in _OCTETS:
-            convert = _hex
-        elif column in _INSTANTS:
-            convert = _time
-        elif column == "msisdn":
-            convert = _number
-        elif column == "receipt_state":
-            convert = _state
-        return _name(column), convert
-
-    def _id(self, kind: Kind, id_: int, _row: Row) -> str:
-        return self._public_ids.encode(kind, id_)
-
-
-Convert = Callable[[Any, Row], object]
+            return partial(self._public_ids.encode, _IDS[column])
+        return _WRITTEN.get(column)
 
 
 class _Plan(NamedTuple):
-    """What becomes of the columns of a statement: names, None where left out, and values that change."""
+    """What becomes of the columns of a statement, by their places in the order of the names."""
 
-    names: Sequence[str | None]
-    converts: Sequence[tuple[str, Convert]]
-
-
-def _amount(minor: int, row: Row) -> str:
-    return minor_to_text(minor, row["currency"])
-
-
-def _parsed(text: str, _row: Row) -> object:
-    return orjson.loads(text)
+    at: str
+    values: Callable[[Row], tuple[Any, ...]]
+    names: Sequence[str]  # sorted, as they are written where an entry is hashed
+    converts: Sequence[tuple[int, Callable[[Any], object]]]
+    amounts: Sequence[int]
+    told_by: Sequence[int]  # _TIME: by the time
 
 
-def _hex(octets: bytes, _row: Row) -> str:
-    return octets.hex()
+@lru_cache(AMOUNTS_KEPT)
+def _amount(minor: int, currency: str) -> str:
+    return minor_to_text(minor, currency)
 
 
-def _time(at: datetime, _row: Row) -> str:
-    return instant(at)
-
-
-def _number(msisdn: int, _row: Row) -> str:
+def _number(msisdn: int) -> str:
     return f"+{msisdn}"
 
 
-def _state(state: int, _row: Row) -> str:
+def _state(state: int) -> str:
     return ReceiptState(state).name.lower()
+
+
+_WRITTEN: Final[Mapping[str, Callable[[Any], object]]] = {
+    "evidence": orjson.loads, "detail": orjson.loads, "data": orjson.loads,
+    "raw": bytes.hex, "tlvs": bytes.hex, "smsc_id": bytes.hex, "error": bytes.hex,
+    "recorded_at": instant, "expires_at": instant, "placed_at": instant, "delivered_at": instant,
+    "msisdn": _number,
+    "receipt_state": _state,
+}  # fmt: skip
 
 
 def _name(column: str) -> str:

@@ -133,7 +133,7 @@ def entry_of(stamp: Stamp) -> Entry:
 
 def fact_sha256(salt: bytes, entry: Entry) -> str:
     """Return the salted hash of an entry, in hex."""
-    content = {"kind": entry.kind, "id": entry.id, "at": entry.at, "body": entry.body}
+    content = {"at": entry.at, "body": entry.body, "id": entry.id, "kind": entry.kind}
     return hashlib.sha256(salt + canonical(content)).hexdigest()
 
 
