@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smsgate.api.commerce import commerce
+from smsgate.api import consent_texts
 from smsgate.api.models import (
     AnswerModel,
     CountryCode,
@@ -25,14 +25,11 @@ from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
 from smsgate.campaigns.places import check_place
-from smsgate.campaigns.texts import spoken, system_text, topic_text
 from smsgate.errors import Conflict, Invalid
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
-from smsgate.flows.system_messages import SYSTEM_MESSAGE_LIFE
 from smsgate.flows.test_mode import PHONE_CODES, check_phone
 from smsgate.msisdn import normalize, region_of
-from smsgate.protocol.encodings import UCS2
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
@@ -140,6 +137,10 @@ class DoubleOptIn(RequestModel):
     )
 
 
+class Welcome(RequestModel):
+    sender: str = Field(max_length=20, description="One of your numbers that can receive: a STOP to it ends.")
+
+
 class SimilarProducts(RequestModel):
     order: str = Field(max_length=64, description="By which the person became your customer.")
 
@@ -162,6 +163,11 @@ class CreateConsent(RequestModel):
     similar_products: SimilarProducts | None = Field(
         default=None,
         description="The basis is a sale: wording_version names the text by which the person could object.",
+    )
+
+    welcome: Welcome | None = Field(
+        default=None,
+        description="One text: what was agreed to, how often messages come, how to end it.",
     )
 
     def basis(self) -> dict[str, str]:
@@ -257,9 +263,11 @@ async def create_consent(call: Call) -> Answer:
         raise Invalid("occurred_at is yet to come.", code="occurred_in_future", pointer="/occurred_at")
     subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
     granted, key = body.event == "granted", call.key.public_id
-    question, order_id = None, _sale(call, body)
+    question, welcome, order_id = None, None, _sale(call, body)
     if granted and body.double_opt_in is not None:
-        question = await _question(call, subscriber_id, body.purpose, body.double_opt_in.sender)
+        question = await consent_texts.question(call, subscriber_id, body.purpose, body.double_opt_in.sender)
+    if body.welcome is not None:
+        welcome = await _welcome(call, subscriber_id, body)
     draft = ConsentDraft(
         consent_id=context.ids.next(),
         subscriber_id=subscriber_id,
@@ -273,6 +281,7 @@ async def create_consent(call: Call) -> Answer:
         event_subject=call.public(Kind.SUBSCRIBER, subscriber_id),
         event_data={"purpose": body.purpose.value, "source": body.source},
         question=question,
+        welcome=welcome,
         order_id=order_id,
     )
     row, msisdn = await context.subscribers.consent(call.merchant_id, draft, now)
@@ -284,9 +293,20 @@ async def create_consent(call: Call) -> Answer:
     elif not granted:
         context.stops.add(call.merchant_id, msisdn, context.clock.monotonic(), marketing=False)
     context.wakeups.deliveries()
-    if question is not None:
+    if question is not None or welcome is not None:
         context.wakeups.interactive()
     return _consent(call, row)
+
+
+async def _welcome(call: Call, subscriber_id: int, body: CreateConsent) -> SystemMessage:
+    """Return the welcome that would be sent, of a consent that the person is not asked about first."""
+    if body.event != "granted" or body.double_opt_in is not None or body.similar_products is not None:
+        raise Invalid(
+            "A welcome goes with a consent that begins at once; a yes to a question brings its own.",
+            pointer="/welcome",
+        )
+    assert body.welcome is not None
+    return await consent_texts.welcome(call, subscriber_id, body.purpose, body.welcome.sender)
 
 
 def _sale(call: Call, body: CreateConsent) -> int | None:
@@ -299,30 +319,6 @@ def _sale(call: Call, body: CreateConsent) -> int | None:
             pointer="/similar_products",
         )
     return call.decode(Kind.ORDER, body.similar_products.order)
-
-
-async def _question(call: Call, subscriber_id: int, purpose: Purpose, sender: str) -> SystemMessage:
-    """Return the double opt-in's question as it would be sent."""
-    context = call.context
-    merchant = await commerce(call).offers.check_asking(call.merchant_id, sender, "/double_opt_in/sender")
-    person = await context.subscribers.get(call.merchant_id, subscriber_id)
-    ucs2 = UCS2 in commerce(call).offers.alphabets(sender)
-    language = spoken(person.language, merchant.language, ucs2=ucs2)
-    if purpose is Purpose.OFFERS:
-        kind, text = "optin_question", system_text("optin_question", language, shop=merchant.name)
-    else:
-        kind, topic = "optin_topic_question", topic_text([purpose], language)
-        text = system_text(kind, language, shop=merchant.name, topic=topic)
-    return SystemMessage(
-        merchant_id=call.merchant_id,
-        message_id=context.ids.next(),
-        msisdn=person.msisdn,
-        kind=kind,
-        sender=sender,
-        body=text,
-        expires_at=context.clock.now() + SYSTEM_MESSAGE_LIFE,
-        subscriber_id=subscriber_id,
-    )
 
 
 async def list_consents(call: Call) -> Answer:
@@ -394,7 +390,8 @@ ROUTES: Final = (
           request=CreateConsent, response=Consent, status=201,
           errors=("stop_is_newer", "consent_missing", "suppressed", "occurred_in_future", "question_open",
                   "sender_unknown", "sender_not_reply_capable", "basis_not_allowed", "order_no_sale"),
-          description="Sent is a double opt-in's question alone. A revocation holds before the answer goes."),
+          description="Nothing is sent to the person, but for a double opt-in's question or a welcome. A "
+                      "revocation holds before the answer leaves."),
     Route("GET", "/v1/consents", list_consents, "List consents", Scope.READ, query=ConsentQuery,
           response=Page[Consent]),
 )  # fmt: skip

@@ -17,7 +17,9 @@ from smsgate.campaigns.consent import ConsentState, Purpose
 # The one text that a silence brings with it: it goes in any case (M3).
 CONFIRMATIONS: Final = frozenset({"stop_confirmation", "stop_topic", "erasure_asked", "apology"})
 # They ask for more messages, or promise them: worth nothing once the person said STOP.
-INVITATIONS: Final = frozenset({"optin_question", "optin_topic_question", "start_welcome", "topic_welcome"})
+INVITATIONS: Final = frozenset(
+    {"optin_question", "optin_topic_question", "start_welcome", "topic_welcome", "less_confirmation"}
+)
 _SHUT: Final = frozenset({ConsentState.BLOCKED, ConsentState.EXPIRED, ConsentState.ERASED})
 
 

@@ -325,6 +325,7 @@ class ConsentDraft:
     event_data: JsonObject
     question: SystemMessage | None = None  # double opt-in: asked when the state becomes pending
     order_id: int | None = None  # the basis is this order, and no consent
+    welcome: SystemMessage | None = None  # sent when a consent begins, but to no STOP
 
 
 @dataclass(frozen=True, slots=True)

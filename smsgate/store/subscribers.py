@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from smsgate.flows.commerce_records import PageAsk
+    from smsgate.flows.commerce_records import PageAsk, SystemMessage
     from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
@@ -156,6 +156,8 @@ class PgSubscribers:
                 await _spread(connection, merchant_id, held["msisdn"], decision)
             elif not draft.granted:
                 await publish_withdrawal(connection, merchant_id, held["msisdn"])
+            if draft.welcome is not None and decision.tell == "start_welcome":
+                await _greet(connection, draft.welcome)
         return _consent(row), held["msisdn"]
 
     async def consents(
@@ -238,6 +240,14 @@ async def _ask(connection: Connection, draft: ConsentDraft, now: datetime) -> No
             pointer="/double_opt_in/sender",
         )
     await insert_system_messages(connection, columns_of([text]))
+
+
+async def _greet(connection: Connection, welcome: SystemMessage) -> None:
+    """Write the welcome, unless the person said STOP to the number that it would come from."""
+    if not await connection.fetchval(
+        _SQL["stopped_sender"], welcome.merchant_id, welcome.sender, welcome.msisdn
+    ):
+        await insert_system_messages(connection, columns_of([welcome]))
 
 
 async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:

@@ -57,6 +57,10 @@ RETURNING subscriber_id, msisdn, external_id, language, country, tags, fields::t
 -- scope: merchant
 SELECT msisdn, language, country FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE;
 
+-- name: stopped_sender
+-- scope: merchant
+SELECT EXISTS (SELECT FROM sender_stop WHERE merchant_id = $1 AND sender = $2 AND msisdn = $3);
+
 -- name: order_of
 -- scope: merchant
 SELECT state, created_at FROM orders WHERE merchant_id = $1 AND order_id = $2 AND subscriber_id = $3;
