@@ -20,6 +20,7 @@ from smsgate.campaigns.consent_commands import (
 from smsgate.campaigns.orders import in_time
 from smsgate.campaigns.replies import Label
 from smsgate.campaigns.texts import often_text, topic_text
+from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_records import Person, Question
 from smsgate.flows.inbound_stops import StopCase
 
@@ -117,8 +118,9 @@ class ConsentCase(StopCase):
 
     def _offer_choice(self, people: Sequence[Person]) -> None:
         first = people[0]
+        # Two questions were two answers already: with no third, no yes would count that day.
         names = ", ".join(self._context.merchants[person.merchant_id].name for person in people)
-        if self._may_answer():
+        if self._may_answer(HELPS_A_DAY):
             self._tell(first, "start_choice", first.merchant_id, names=names)
         self.record("asked", person=first)
 

@@ -12,15 +12,10 @@ from smsgate.flows.inbound_case import Case
 from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person
 from smsgate.security.public_ids import Kind
 
-_ASKED_FOR: Final = (
-    ConsentEvent.START,
-    ConsentEvent.YES,
-)  # the person's own wish for offers, as often as they come
-_LOGGED: Final = (
-    ConsentEvent.STOP,
-    ConsentEvent.PAUSE,
-    ConsentEvent.LESS,
-)  # also where the state stays as it was
+# The person's own wish for offers, as often as they come.
+_ASKED_FOR: Final = (ConsentEvent.START, ConsentEvent.YES)
+# Written to the log also where the state stays as it was.
+_LOGGED: Final = (ConsentEvent.STOP, ConsentEvent.PAUSE, ConsentEvent.LESS, ConsentEvent.OPT_IN_DOUBLE)
 
 
 class ConsentWrites(Case):

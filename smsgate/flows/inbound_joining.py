@@ -34,8 +34,8 @@ class JoiningCase(ConsentCase):
         merchant_id, msisdn = keyword.card.merchant_id, self._mo.msisdn
         everyone = self._context.people.get(msisdn, [])
         person = next((each for each in everyone if each.merchant_id == merchant_id), None)
-        if person is not None and person.offers_state in {ConsentState.PENDING, ConsentState.BLOCKED}:
-            return False  # an answer to the question, or a case
+        if person is not None and (person.offers_state is ConsentState.BLOCKED or self._agrees_to(keyword)):
+            return False  # a case, or an answer to the question
         if self._answers_another():
             return False
         self.understood()
@@ -68,6 +68,15 @@ class JoiningCase(ConsentCase):
         said = said_to_question(self._mo.text, self._language(asked[0][1]), names)
         return said in {Said.YES, Said.NO}
 
+    def _agrees_to(self, keyword: Keyword) -> bool:
+        """Whether the merchant's question waits here, and is about what the keyword stands for."""
+        return any(
+            person.merchant_id == keyword.card.merchant_id
+            and asked.purpose is Purpose.OFFERS
+            and asked.wording_version == keyword.wording_version
+            for asked, person in self.questions
+        )
+
     def _names_another(self, keyword: Keyword) -> bool:
         """Whether the word is the name of another merchant here: START and that name begin again with it."""
         beside = (each.card for each in self._context.sender_merchants.get(self._mo.destination, []))
@@ -95,17 +104,23 @@ class JoiningCase(ConsentCase):
             wording_version=keyword.wording_version,
             keyword=keyword.word,
         )[0]
+        if before is ConsentState.PENDING:
+            self._end_questions({person.merchant_id})
         self.record("started", person=person)
         if decision.state is not before or self._may_answer():
             self._welcome(person, Purpose.OFFERS)
 
     def _ask_to_agree(self, person: Person, keyword: Keyword) -> None:
-        """Put the question of the double opt-in, as the API does; one of a merchant at a time on a number."""
+        """
+        Put the question of the double opt-in, as the API does; one of a merchant at a time on a number.
+
+        Of two about offers the newer counts: a yes is one to the wording that was asked about last.
+        """
         place = self._mo.msisdn, self._mo.destination
         waiting = self._context.questions.setdefault(place, [])
-        if any(asked.merchant_id == person.merchant_id for asked in waiting) or not self._may_answer(
-            HELPS_A_DAY
-        ):
+        mine = [asked for asked in waiting if asked.merchant_id == person.merchant_id]
+        another = any(asked.purpose is not Purpose.OFFERS for asked in mine)
+        if another or not self._may_answer(HELPS_A_DAY):
             self.record("joining", person=person)
             return
         self._apply(
@@ -119,8 +134,9 @@ class JoiningCase(ConsentCase):
             person.merchant_id, person.subscriber_id, Purpose.OFFERS, keyword.wording_version,
             self._mo.received_at,
         )  # fmt: skip
-        waiting.append(question)
-        self._writes.questions_asked.append((*place, question))
+        waiting[:] = [asked for asked in waiting if asked not in mine] + [question]
+        put = self._writes.questions_asked
+        put[:] = [each for each in put if each[:2] != place or each[2] not in mine] + [(*place, question)]
         self._tell(person, "optin_question", person.merchant_id)
         self.record("joining", person=person)
 

@@ -360,7 +360,7 @@ class StoredGroup:
         await add_subscribers(connection, self._hashes, writes.subscribers)
         await insert_replies(connection, writes)
         await write_consents(connection, writes)
-        await put_questions(connection, writes.questions_asked)
+        await put_questions(connection, writes.questions_asked, replacing=True)
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
@@ -14,10 +15,12 @@ from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, ev
 STRANGER = 50
 
 
-async def a_keyword(world: World, word: str = "jazz", *, double_opt_in: bool = True) -> None:
+async def a_keyword(
+    world: World, word: str = "jazz", *, double_opt_in: bool = True, wording: str = "poster-3", id_: int = 5
+) -> None:
     await world.execute(
-        "INSERT INTO join_keyword VALUES ($1, $2, $3, $4, 'poster-3', $5, now())",
-        SENDER, word, MERCHANT, 5, double_opt_in,
+        "INSERT INTO join_keyword VALUES ($1, $2, $3, $4, $6, $5, now())",
+        SENDER, word, MERCHANT, id_, double_opt_in, wording,
     )  # fmt: skip
 
 
@@ -154,3 +157,58 @@ async def test_no_keyword_takes_what_answers_the_question_of_another_merchant(da
                 FIRST_MSISDN + 1,
             )
             assert [tuple(row) for row in states] == [(MERCHANT, "subscribed"), (OTHER, "subscribed")]
+
+
+@pytest.mark.parametrize("text", ["JOIN ROCK", "rock"])
+async def test_of_two_keywords_of_a_merchant_a_yes_agrees_to_the_newer(database: Database, text: str) -> None:
+    """JOIN ROCK agreed to what JAZZ had asked about, and ROCK alone to nothing."""
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await a_keyword(world, "rock", wording="poster-4", id_=6)
+        await say(world, STRANGER, "JAZZ")
+        (told,) = await say(world, STRANGER, text)
+        assert told.startswith("Boxman: voulez-vous recevoir nos offres par SMS?")
+        assert (await person(world))["offers_state"] == "pending"
+        assert await world.value("SELECT array_agg(wording_version) FROM consent_question") == ["poster-4"]
+        await say(world, STRANGER, "OUI")
+        assert [(each[0], each[2], each[5]) for each in await proof(world)] == [
+            ("opt_in_double", "poster-3", "JAZZ"),
+            ("opt_in_double", "poster-4", text),
+            ("yes", "poster-4", "OUI"),
+        ]
+
+
+async def test_a_keyword_without_a_question_agrees_while_another_one_waits(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await a_keyword(world, "rock", double_opt_in=False, wording="poster-4", id_=6)
+        await say(world, STRANGER, "JAZZ")
+        (told,) = await say(world, STRANGER, "ROCK")
+        assert told.startswith("Boxman: vous recevrez nos offres par SMS")
+        assert await world.value("SELECT count(*) FROM consent_question") == 0
+        assert [each[:3] for each in await proof(world)][1:] == [("start", "subscribed", "poster-4")]
+
+
+async def test_keywords_that_stand_for_the_same_wording_are_one_question(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await a_keyword(world, "blues", id_=6)
+        await say(world, STRANGER, "JAZZ")
+        await say(world, STRANGER, "JOIN BLUES")
+        assert [each[:3] for each in await proof(world)][1:] == [("yes", "subscribed", "poster-3")]
+
+
+async def test_two_merchants_questions_both_wait_and_a_yes_is_asked_whose_it_is(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        await a_second_merchant(world)
+        await world.execute(
+            "INSERT INTO join_keyword VALUES ($1, 'rock', $2, 6, 'poster-4', true, now())", SENDER, OTHER
+        )
+        await say(world, STRANGER, "JAZZ")
+        (told,) = await say(world, STRANGER, "ROCK")
+        assert told.startswith("Disco Mania: voulez-vous")
+        (told,) = await say(world, STRANGER, "OUI")
+        assert "Boxman" in told
+        assert "Disco Mania" in told
+        assert [each[1] for each in await proof(world)] == ["pending", "pending"]

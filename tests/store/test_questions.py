@@ -57,3 +57,11 @@ async def test_a_question_gives_way_to_another_when_its_time_is_over_and_not_bef
         late = over + timedelta(seconds=1)
         assert await put_questions(connection, [asked(MSISDN, late, "third")]) == [MSISDN]
     assert await waiting(database) == [(MSISDN, "third")]
+
+
+async def test_a_question_that_replaces_another_does_at_once(database: Database) -> None:
+    async with database.bulk() as connection:
+        await put_questions(connection, [asked(MSISDN, NOW, "first")])
+        again = [asked(MSISDN, NOW, "second")]
+        assert await put_questions(connection, again, replacing=True) == [MSISDN]
+    assert await waiting(database) == [(MSISDN, "second")]
