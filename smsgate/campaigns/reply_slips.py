@@ -52,7 +52,7 @@ def one_edit(word: str, target: str) -> bool:
 
 def neighbours(words: Iterable[str]) -> Near:
     near: Near = {}
-    for word in words:
+    for word in sorted(words):  # of two that are equally near the same one is meant in every process
         for shorter in (word, *one_less(word)):
             near[shorter] = (*near.get(shorter, ()), word)
     return near
