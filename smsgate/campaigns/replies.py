@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_entries import LANGUAGES
@@ -20,7 +19,7 @@ from smsgate.campaigns.reply_machine import machine
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import classify, named
 from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
-from smsgate.campaigns.reply_tokens import clean, strip_quoted, take_apart
+from smsgate.campaigns.reply_tokens import clean, of_letters, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ class Context(StrEnum):
     LIST = "list"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """
     The reading, with its reason in one sentence for the proof file.
 
@@ -87,30 +85,23 @@ def read_reply(
     found = _read(text[:TEXT_CHARACTERS_MAX], language, tuple(names), context)
     if len(text) > TEXT_CHARACTERS_MAX and found.label in ORDERING:
         found = Found(Label.UNCLEAR, "too_long", "The text is longer than what is read of it.")
-    return Reading(
-        label=found.label,
-        rule=found.rule,
-        reason=found.reason,
-        quantity=found.quantity,
-        choice=found.choice,
-        reference=found.reference,
-        rules_version=shared().version,
-        language=found.language or language,
-    )
+    return Reading(*found[:-1], shared().version, found.language or language)
 
 
 def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> Found:
     words = vocabulary(own_language(language))
     seen = clean(raw)
-    ours = own_text(seen)
-    if ours and all(_read(each, language, names, context).label is Label.UNCLEAR for each in ours.around):
-        return Found(Label.AUTO, "own_text", f"A gateway wrote this: it is a whole {ours.kind!r}.")
-    own = strip_quoted(seen)
-    text = take_apart(own, words)
+    text, alone = of_letters(seen, words), True
+    if text is None:
+        ours = own_text(seen)
+        if ours and all(_read(each, language, names, context).label is Label.UNCLEAR for each in ours.around):
+            return Found(Label.AUTO, "own_text", f"A gateway wrote this: it is a whole {ours.kind!r}.")
+        own = strip_quoted(seen)
+        text = take_apart(own, words)
+        alone = own.strip() == seen.strip()  # nothing was quoted or signed
     called = named(names)
     segments = classify(text, words, called)
     stop, heard, negated = read_stop(text, words, segments)
-    alone = own.strip() == seen.strip()  # nothing was quoted or signed
     if stop is None and not alone and _ENDS_IN_STOP.search(seen):
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
     whole = text if alone else take_apart(seen, words)
@@ -129,7 +120,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         return Found(
             Label.UNCLEAR, "nothing_said", "Nothing is left once quotations and signatures are taken away."
         )
-    if not language.casefold().startswith("en") and _alone(ENGLISH_YES, text, segments):
+    if _alone(ENGLISH_YES, text, segments) and not language.casefold().startswith("en"):
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
     found = _in_context(decide(text, segments, called), context)
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):

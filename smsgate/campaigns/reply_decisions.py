@@ -17,9 +17,9 @@ from smsgate.campaigns.reply_doubts import (
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
 from smsgate.campaigns.reply_tokens import CLOCK
-from smsgate.campaigns.reply_tries import matches
+from smsgate.campaigns.reply_tries import MEANING
 from smsgate.campaigns.reply_variants import two_attributes, variants
-from smsgate.campaigns.reply_words import MEANING, NUMBER, shared
+from smsgate.campaigns.reply_words import NUMBER, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_signatures import Segment
@@ -84,7 +84,10 @@ def _only_signed(text: TakenApart, segments: list[Segment]) -> list[Segment]:
 
     People sign first or last: "OK Julien", "Ann: yes", but not "the last of Celine" or "for Ann".
     """
-    if all(segment.category != "name" for segment in segments):
+    for segment in segments:
+        if segment.category == "name":
+            break
+    else:
         return segments
     last = len(segments)
     while last and segments[last - 1].category in {"name", "harmless"}:
@@ -119,8 +122,7 @@ def decide(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> 
         return Found(
             Label.UNCLEAR, "no_words", "There are no words; a sign alone is easily tapped by mistake."
         )
-    found = _decision(text, heard)
-    return found._replace(language=heard.language)
+    return Found(*_decision(text, heard)[:-1], heard.language)
 
 
 def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> Heard:
@@ -131,7 +133,8 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     language, tens = "", False
     before: Segment | None = None
     for segment in segments:
-        said = " ".join(text.tokens[segment.start : segment.end])
+        start, end = segment.start, segment.end
+        said = text.tokens[start] if end == start + 1 else " ".join(text.tokens[start:end])
         if segment.category in UNEXPLAINED or segment.category == "owner":  # who signs writes no "Annas"
             unknown.append(said)
         else:
@@ -187,8 +190,8 @@ def _cut_numbers(text: TakenApart, frame: Segment) -> list[str]:
         for place in range(frame.start, frame.end)
         if text.values[place]
         and any(
-            end > place + 1 and meaning.category == "number" and meaning.value != text.values[place]
-            for end, meaning in matches(text.begins[place][MEANING], text.spellings, place)
+            length > 1 and meaning.category == "number" and meaning.value != text.values[place]
+            for length, meaning in text.found[place][MEANING]
         )
     ]
 
@@ -200,7 +203,7 @@ def _swallowed(text: TakenApart, split: Segment) -> list[str]:
         token
         for place, token in enumerate(text.tokens[split.start : split.end], split.start)
         if not (text.values[place] or token in people.relatives or token in people.names)
-        and not any(meaning.category in _JOINING for meaning in text.begins[place][MEANING].ends)
+        and not any(said.category in _JOINING for _, said in text.openings[place].alone[MEANING])
     ]
 
 
@@ -305,11 +308,12 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     for category in ("unclear", "start", "feedback"):
         if category in by:
             return "reserve", f"{by[category][0]!r} limits the answer."
-    if owned(text, heard.segments):
-        return "owned", "The thing is called the customer's own: it may be another one."
-    several = len(by.get("choice", ())) > 1 and two_attributes(text, heard.segments)
-    if besides(text, heard.segments, one_variant=several):
-        return "more", "Something is asked for besides the offer."
+    if "function" in by:
+        if owned(text, heard.segments):
+            return "owned", "The thing is called the customer's own: it may be another one."
+        several = len(by.get("choice", ())) > 1 and two_attributes(text, heard.segments)
+        if besides(text, heard.segments, one_variant=several):
+            return "more", "Something is asked for besides the offer."
     if heard.cut_off:
         return "cut_off", "The text breaks off after a word that asks for another."
     plainly = "buy" in by or (heard.yes_last and "item" not in by)

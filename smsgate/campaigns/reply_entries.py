@@ -13,7 +13,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.campaigns.folding import fold
-from smsgate.campaigns.reply_tries import Node, Words, insert
+from smsgate.campaigns.reply_tries import MEANING, Node, Words, grown
 from smsgate.campaigns.tables import table
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ def attribute_entries() -> dict[str, str]:
 
 def _of_language(entry: Words, language: str) -> Words:
     """Return an entry with its classes as that language's: "&people" is "&people.fr" in French."""
+    for word in entry:
+        if word[0] == "&" and len(word) > 1:
+            break
+    else:
+        return entry
     return tuple(
         f"{word}.{language}" if len(word) > 1 and word[0] == "&" and word != NAME else word for word in entry
     )
@@ -148,14 +153,18 @@ def listed() -> frozenset[str]:
     return frozenset(chain.from_iterable(spelled_entries()))
 
 
-def tree_of(*lists: str) -> Node:
-    """Return a trie of entries; one that begins with "^" counts at the beginning of a text alone."""
-    tree: Node = {}
-    for text in lists:
-        for entry in entries_of(text):
-            anchored = entry[0].startswith("^")
-            insert(tree, (entry[0].removeprefix("^"), *entry[1:]), anchored)
-    return tree
+def tree_of(entries: Iterable[Words]) -> Node:
+    """Return a trie of entries as its only table."""
+    return grown((entry, MEANING, "") for entry in entries)
+
+
+def anchored_entries(kind: str) -> dict[Words, bool]:
+    """Return a list of all languages; what begins with "^" there counts at the beginning of a text alone."""
+    found: dict[Words, bool] = {}
+    for language in LANGUAGES:
+        for entry in entries_of(word_file(language).get(kind, "")):
+            found.setdefault((entry[0].removeprefix("^"), *entry[1:]), entry[0].startswith("^"))
+    return found
 
 
 @cache

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.reply_entries import plain
-from smsgate.campaigns.reply_tries import NOTHING, begin, longest, matches
-from smsgate.campaigns.reply_words import MACHINE, shared
+from smsgate.campaigns.reply_tries import MACHINE, prefix
+from smsgate.campaigns.reply_words import shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
-    from smsgate.campaigns.reply_tries import Words
 
 REACTION_WORDS_MAX: Final = 4  # between the verb of a reaction and the quotation
 _WORD: Final = re.compile(r"\w+|\"|[^\w\s]")
@@ -33,7 +32,6 @@ _BRACKETED: Final = re.compile(
     r"|^auto ?:|^auto-?(?:reply|response)"
 )
 _DIGITS: Final = re.compile(r"\d{4}")
-_MARKS: Final = ("auto", "mode", "voicemail")
 _VOICEMAIL: Final = re.compile(r"^voicemail\b")
 
 
@@ -43,20 +41,19 @@ def machine(seen: str, text: TakenApart) -> str | None:
 
     `seen` is the cleaned text and `text` the same taken apart, quotations included.
     """
-    tables = shared()
-    for start, begins in enumerate(text.begins):
-        if begins[MACHINE] is not NOTHING:
-            for end, anchored in matches(begins[MACHINE], text.spellings, start):
+    for start, found in enumerate(text.found):
+        if found[MACHINE]:
+            for length, anchored in found[MACHINE]:
                 if not anchored or start == 0:
-                    return " ".join(text.tokens[start:end])
-    folded = None
+                    return " ".join(text.tokens[start : start + length])
+    folded, letters = None, text.letters
     lower = seen.lower()
-    if any(mark in lower for mark in _MARKS) or _DIGITS.search(seen):
+    if "auto" in lower or "mode" in lower or "voicemail" in lower or (not letters and _DIGITS.search(seen)):
         folded = plain(seen).strip()
         if _BRACKETED.search(folded) or _CODE.search(folded) or _VOICEMAIL.search(folded):
             return folded[:40]
-    quoted = _QUOTE.search(seen) is not None
-    if not quoted and not any(form in tables.reactions for form in text.spellings[0][-1:]):
+    quoted = not letters and _QUOTE.search(seen) is not None
+    if not quoted and text.spellings[0][-1] not in shared().reactions:
         return None
     tokens = _WORD.findall(folded or plain(seen))
     return _reaction(tokens, [piece for piece in tokens if piece[0].isalnum()], quoted=quoted)
@@ -77,9 +74,8 @@ def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | Non
         and _quote_soon(tokens[first + 1 :])
     ):
         return tokens[0]  # a picture, then "to" and the quotation
-    spellings: list[Words] = [(word,) for word in words]
-    end, found = longest(begin(shared().reactions, spellings[0]), spellings, 0)
-    if found is None:
+    end, _ = prefix(shared().reactions, words)
+    if not end:
         return None
     rest = tokens[first:]
     if quoted and _quote_soon(_after(rest, end)):

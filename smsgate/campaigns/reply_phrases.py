@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from smsgate.campaigns.reply_entries import listed, plain
 from smsgate.campaigns.reply_signatures import Segment, capitals, signed, used
 from smsgate.campaigns.reply_slips import nearest
-from smsgate.campaigns.reply_tries import NOTHING, longest, matches
-from smsgate.campaigns.reply_words import FOREIGN_MEANING, FOREIGN_STOP, MEANING, RESOLVED_MAX, STOP, shared
+from smsgate.campaigns.reply_tries import FOREIGN_MEANING, MEANING, longest
+from smsgate.campaigns.reply_words import RESOLVED_MAX, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_tokens import TakenApart
@@ -38,15 +38,15 @@ def classify(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list
     most words is taken, unless it loses a word of caution: "oui merci" and "beaucoup" become "oui" and
     "merci beaucoup".
     """
-    segments = _greedy(text, words, names)
-    if any(segment.category in UNEXPLAINED for segment in segments) and len(segments) < len(text.tokens):
+    segments, lost = _greedy(text, words, names)
+    if lost and len(segments) < len(text.tokens):
         better = _best_cut(text, words, names)
         kinds = {segment.category for segment in better}
         caution = {segment.category for segment in segments} & _CAUTIOUS
         if caution - ({"weak", "praise"} if "buy" in kinds else set()) <= kinds:
             segments = better
-    segments = _family_names(text, segments)
-    if any(segment.category == "unknown" for segment in segments):
+    greedy, segments = segments, _family_names(text, segments)
+    if (lost or segments is not greedy) and any(segment.category == "unknown" for segment in segments):
         return used(text, signed(text, segments, words.language))
     return segments
 
@@ -81,8 +81,9 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
         chosen = (lost + (category == "unknown"), pieces + 1, Segment(category, "", place, place + 1))
         own_word = text.tokens[place] in words.words
         for table in (MEANING, FOREIGN_MEANING):
-            for end, meaning in matches(text.begins[place][table], text.spellings, place):
-                if table is FOREIGN_MEANING and own_word and end == place + 1:
+            for length, meaning in text.found[place][table]:
+                end = place + length
+                if table is FOREIGN_MEANING and own_word and length == 1:
                     continue
                 lost, pieces, _ = best[end]
                 lost += meaning.category in UNEXPLAINED
@@ -107,34 +108,35 @@ def _best_cut(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> lis
 def _may_be_family(text: TakenApart, place: int) -> bool:
     """Return whether a word is written like a family name and begins nothing that asks for silence."""
     word = text.tokens[place]
-    return (
-        len(word) > 1
-        and word in capitals(text.own)
-        and text.begins[place][STOP] is text.begins[place][FOREIGN_STOP] is NOTHING
-    )
+    return len(word) > 1 and text.openings[place].silent and word in capitals(text.own)
 
 
-def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> list[Segment]:
-    segments = []
+def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> tuple[list[Segment], bool]:
+    """Return the longest phrase at each word, and whether a word is left that nothing explains."""
+    segments, lost = [], False
     place, count = 0, len(text.tokens)
     while place < count:
-        begins, end, meaning = text.begins[place], place, None
-        if begins[MEANING] is not NOTHING:
-            end, meaning = longest(begins[MEANING], text.spellings, place)
-        if begins[FOREIGN_MEANING] is not NOTHING:
-            further, foreign = longest(begins[FOREIGN_MEANING], text.spellings, place)
-            if further > end and not (further == place + 1 and text.tokens[place] in words.words):
-                end, meaning = further, foreign
+        found, end = text.found[place], place + 1
+        if found is text.openings[place].alone:
+            meaning = text.openings[place].says
+        else:
+            length, meaning = longest(found[MEANING])
+            further, foreign = longest(found[FOREIGN_MEANING])
+            if further > length and not (further == 1 and text.tokens[place] in words.words):
+                length, meaning = further, foreign
+            end = place + length
         if meaning is not None:
             if end > place + 1 and end < count and meaning.category in _YES:
                 end = _shortened(text, place, end)
             value = meaning.value or (text.values[place] if meaning.category == "number" else 0)
             segments.append(Segment(meaning.category, meaning.language, place, end, value))
+            lost = lost or meaning.category in UNEXPLAINED
         else:
-            end = place + 1
-            segments.append(Segment(_unlisted(text.tokens[place], names), "", place, end))
+            category, end = _unlisted(text.tokens[place], names), place + 1
+            segments.append(Segment(category, "", place, end))
+            lost = lost or category == "unknown"
         place = end
-    return segments
+    return segments, lost
 
 
 _YES: Final = frozenset(("yes", "buy"))
@@ -147,14 +149,11 @@ def _shortened(text: TakenApart, place: int, end: int) -> int:
 
     "yes thanks" is "yes" before "again".
     """
-    begins = text.begins[end - 1][MEANING]
-    if begins is NOTHING:
+    further, after = longest(text.found[end - 1][MEANING])
+    if further <= 1 or after.category not in _AFTER_YES:
         return end
-    further, after = longest(begins, text.spellings, end - 1)
-    if further <= end or after.category not in _AFTER_YES:
-        return end
-    shorter = matches(text.begins[place][MEANING], text.spellings, place)
-    whole = any(each == end - 1 and meaning.category in _YES for each, meaning in shorter)
+    shorter = text.found[place][MEANING]
+    whole = any(place + length == end - 1 and meaning.category in _YES for length, meaning in shorter)
     return end - 1 if whole else end
 
 

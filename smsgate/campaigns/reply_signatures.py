@@ -12,8 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import entries_of, listed, plain
-from smsgate.campaigns.reply_tries import NOTHING
-from smsgate.campaigns.reply_words import FOREIGN_STOP, STOP, shared
+from smsgate.campaigns.reply_words import shared
 from smsgate.campaigns.tables import table
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ def signed(text: TakenApart, segments: list[Segment], language: str) -> list[Seg
     own, or without a mark, only behind thanks; behind a title or a first name always. In German, where every
     noun has its capital, only the last holds.
     """
+    if len(text.clauses) == 1 and signing().thanks_last.isdisjoint(text.tokens):
+        return segments
     kinds = {place: s.category for s in segments for place in range(s.start, s.end)}
     written = capitals(text.own)
     count = len(text.tokens)
@@ -146,7 +147,7 @@ def _free(text: TakenApart, place: int) -> bool:
         token.isalpha()
         and token not in listed()
         and token not in signing().not_names
-        and text.begins[place][STOP] is text.begins[place][FOREIGN_STOP] is NOTHING
+        and text.openings[place].silent
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_entries import BIT
@@ -24,26 +25,19 @@ from smsgate.campaigns.reply_slips import (
     one_edit,
 )
 from smsgate.campaigns.reply_tokens import glued_stop
-from smsgate.campaigns.reply_tries import NOTHING, matches
-from smsgate.campaigns.reply_words import (
-    BONED,
-    FOREIGN_STOP,
-    RESOLVED_MAX,
-    STOP,
-    begins_of,
-    forms,
-    shared,
-)
+from smsgate.campaigns.reply_words import BONED, RESOLVED_MAX, forms, opening, requests, shared
 
 if TYPE_CHECKING:
+    from smsgate.campaigns.reply_abroad import Request
     from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
-    from smsgate.campaigns.reply_words import Request, Vocabulary
+    from smsgate.campaigns.reply_words import StopRule, Vocabulary
 
 SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
 CLAUSE_WORDS_MAX: Final = 8  # of a clause that still is about the stop word it ends in
 TOGETHER_WORDS_MAX: Final = 11  # words over which ideas are still said of one another
 TOGETHER_HITS_MAX: Final = 64  # entries that may begin within them; a hostile text costs no more
+IDEAS_KEPT: Final = 4_096  # combinations of ideas whose rules are kept
 PIECES_MAX: Final = 4  # of a stop word that was typed in pieces
 MIXED: Final = ("en", "fr")  # languages whose words people put into sentences of every other
 SLIP_WORDS_MAX: Final = 12  # in a longer text some word is always one slip away from another
@@ -57,8 +51,6 @@ _CENSORED: Final = re.compile(
 )
 
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
-_ALL: Final = sum(BIT.values())
-_IDEAS: Final = _ALL & ~(_STOP | _SHORT | _ALONE | _NOT)
 _KEYWORD: Final = _SHORT | _ALONE
 _ASKED: Final = _STOP | _KEYWORD | BIT["quit"]
 _TAKES_BACK: Final = BIT["mistake"] | BIT["resume"]
@@ -93,12 +85,14 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
     signed = text.emojis and not tables.emoji_stop.isdisjoint(text.emojis)
     if signed and len(text.tokens) <= SHORT_WORDS_MAX:
         return Stop("stop_sign", "A stop sign stands nearly alone."), True, False
-    if len(text.tokens) <= PIECES_MAX and len(text.tokens) > 1 and "".join(text.tokens) == "stop":
+    if 1 < len(text.tokens) <= PIECES_MAX and text.tokens[0][0] == "s" and "".join(text.tokens) == "stop":
         return Stop("stop_word", "'stop' was typed in pieces."), True, False
     if "*" in text.own and _CENSORED.search(text.own):
         return Stop("insult", "A word is written with stars in the place of letters."), True, False
-    kinds = _kinds(text, segments)
+    kinds = _kinds(segments)
     hits, taken = _hits(text, words, kinds)
+    if not hits and "unknown" not in kinds:
+        return None, False, False
     stop = _asked(text, hits, kinds, segments)
     if stop is None and "unknown" in kinds:
         stop = _slipped(text, words, kinds, taken)
@@ -151,8 +145,10 @@ def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[in
         spelled if token == was else forms(token)
         for token, was, spelled in zip(tokens, text.tokens, text.spellings, strict=True)
     ]
-    begins = [begins_of(token, spelled, words) for token, spelled in zip(tokens, spellings, strict=True)]
-    return replace(text, tokens=tokens, spellings=spellings, begins=begins)
+    openings = [opening(token, spelled, words) for token, spelled in zip(tokens, spellings, strict=True)]
+    meant = replace(text, tokens=tokens, spellings=spellings, openings=openings)
+    meant.look_up()
+    return meant
 
 
 def _words(text: TakenApart, hit: Hit) -> str:
@@ -171,18 +167,16 @@ def _part_of_another(hit: Hit, segments: list[Segment]) -> bool:
 def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[Hit], set[int]]:
     """Return the entries of the stop lists, and the places of phrases that mean something else."""
     found: list[Hit] = []
-    for start, begins in enumerate(text.begins):
-        own, foreign = begins[STOP], begins[FOREIGN_STOP]
-        if own is not NOTHING:
-            found += [Hit(start, end, mask) for end, mask in matches(own, text.spellings, start)]
-        if foreign is not NOTHING:
-            word = text.tokens[start]
-            hidden = _ALL if word in words.keywords else _IDEAS if word in words.words else 0
+    for start, (said, opened) in enumerate(zip(text.found, text.openings, strict=True)):
+        if said is opened.alone:
+            for mask in opened.asks:
+                found.append(Hit(start, start + 1, mask))  # noqa: PERF401  # mostly there is none or one
+        else:
             found += [
-                Hit(start, end, mask)
-                for end, mask in matches(foreign, text.spellings, start)
-                if end > start + 1 or not hidden or mask.bits & ~hidden
+                Hit(start, start + length, mask) for length, mask in requests(said, text.tokens[start], words)
             ]
+    if not found:
+        return found, set()
     others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT and _in_one_clause(text, hit)]
     if others and len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
         others = []
@@ -215,11 +209,15 @@ def _says_otherwise(other: Hit, hit: Hit) -> bool:
     return not apart and not holds
 
 
-def _kinds(text: TakenApart, segments: list[Segment]) -> list[str]:
-    kinds = ["unknown"] * len(text.tokens)
-    for segment in segments:
-        for place in range(segment.start, segment.end):
-            kinds[place] = "unknown" if segment.category in UNEXPLAINED else segment.category
+def _kinds(segments: list[Segment]) -> list[str]:
+    """Return by token the category of its phrase."""
+    kinds: list[str] = []
+    for category, _, start, end, _ in segments:
+        kind = "unknown" if category in UNEXPLAINED else category
+        if end == start + 1:
+            kinds.append(kind)
+        else:
+            kinds += [kind] * (end - start)
     return kinds
 
 
@@ -235,7 +233,7 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
         bits = common
         for hit in inside:
             bits |= hit.asks.bits
-        rules = [rule for rule in shared().rules if bits & rule.needs == rule.needs]
+        rules = _rules_of(bits)
         if not rules:
             continue
         whole: dict[str, int] = {}
@@ -258,6 +256,12 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
                         said = " ".join(text.tokens[start:end])
                         return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)
     return None
+
+
+@lru_cache(maxsize=IDEAS_KEPT)
+def _rules_of(bits: int) -> tuple[StopRule, ...]:
+    """Return the rules whose ideas are all among `bits`."""
+    return tuple(rule for rule in shared().rules if bits & rule.needs == rule.needs)
 
 
 def _nearly_alone(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:

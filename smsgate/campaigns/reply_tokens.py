@@ -13,8 +13,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smsgate.campaigns.reply_entries import plain
-from smsgate.campaigns.reply_tries import Begins, Words, begin, longest
-from smsgate.campaigns.reply_words import BONED, NUMBER, RESOLVED_MAX, Vocabulary, begins_of, forms, shared
+from smsgate.campaigns.reply_tries import Found, Words, found_at, prefix
+from smsgate.campaigns.reply_words import (
+    BONED,
+    NUMBER,
+    RESOLVED_MAX,
+    Opening,
+    Seen,
+    Vocabulary,
+    forms,
+    opening,
+    shared,
+)
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -40,6 +50,8 @@ _BEFORE: Final = str.maketrans(
         "№": "#",
     }
 )
+# What NFKC leaves and `clean` changes: the keys of both tables, and ";", which asks in Greek.
+_TO_MEND: Final = re.compile(f"[;{re.escape(''.join(map(chr, (*_BEFORE, *_INVISIBLE))))}]")
 _WRITTEN_OUT: Final = re.compile(r"\\[ntr](?!\w)")  # white space that a phone or a gateway has written out
 _GREEK: Final = re.compile("[α-ωά-ώ]", re.IGNORECASE)
 _UNITS: Final = frozenset(
@@ -64,6 +76,7 @@ _DOLLAR_LETTER: Final = re.compile(r"\$(?=[^\W\d])")
 _SPACED: Final = re.compile(r"(?<![\w'’´`])(?:[^\W\d](?: |[.\-_*] ?)){1,9}[^\W\d](?!\w)\.?")
 _QUOTED: Final = re.compile(rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]")
 _QUOTES: Final = frozenset('“«"„')
+_QUOTE: Final = re.compile("[\"'“«‘„]")  # what a song's title begins with
 # "'Stop!' by Sam Brown": a song.
 _SONG: Final = re.compile(r"[\"'“«‘„]\s?[Ss]top!?\s?[\"'”»’“](?= (?:by|par|de|von|di|av|van) [A-Z])")
 _WROTE: Final = re.compile(
@@ -89,14 +102,15 @@ class TakenApart:
     A reply taken apart.
 
     `tokens` are words, "#" for numbers and "¤" for numbers that are none; `spellings` what each may be in
-    the tables; `values` what each is worth as a number (0 for none). `clauses` are ranges of tokens between
-    marks, `marks` by clause what ends it.
+    the tables, `openings` what it opens there; `values` what each is worth as a number (0 for none).
+    `clauses` are ranges of tokens between marks, `marks` by clause what ends it.
     """
 
     own: str = ""
     tokens: list[str] = field(default_factory=list)
     spellings: list[Words] = field(default_factory=list)
-    begins: list[Begins] = field(default_factory=list)  # by token: what begins with it in the tables
+    openings: list[Opening] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)  # by token: the entries that begin there
     values: list[int] = field(default_factory=list)
     clauses: list[tuple[int, int]] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)  # by clause: whether a question mark ends it
@@ -106,6 +120,7 @@ class TakenApart:
     dots: bool = False
     starred: bool = False
     sad: bool = False
+    letters: bool = False  # nothing but letters and spaces was written
     times: bool = False  # a number stood beside "x"
 
     def add(self, token: str, spelling: Words, value: int = 0) -> None:
@@ -119,6 +134,17 @@ class TakenApart:
         self.spellings.pop()
         self.values.pop()
         self.times = True
+
+    def look_up(self) -> None:
+        """Find the entries of all tables that begin at each token."""
+        spellings, last = self.spellings, len(self.spellings) - 1
+        # Most words go on to no longer entry with the word that follows: that is looked at first.
+        self.found = [
+            found_at(first, spellings, place)
+            if place < last and (first.gaps or not first.second.isdisjoint(spellings[place + 1]))
+            else first.alone
+            for place, first in enumerate(self.openings)
+        ]
 
     def close_clause(self, mark: str = "") -> None:
         start = self.clauses[-1][1] if self.clauses else 0
@@ -137,6 +163,8 @@ def clean(raw: str) -> str:
         raw = _WRITTEN_OUT.sub(" ", raw)
     if raw.isascii():
         return raw
+    if raw.isprintable() and not _TO_MEND.search(raw) and unicodedata.is_normalized("NFKC", raw):
+        return raw  # most: nothing but letters with accents
     text = unicodedata.normalize("NFKC", raw.translate(_BEFORE)).translate(_INVISIBLE)
     if ";" in text and _GREEK.search(text):
         text = text.replace(";", "?")  # the Greek question mark; U+037E becomes it in NFC
@@ -145,7 +173,9 @@ def clean(raw: str) -> str:
 
 def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
-    text = _SONG.sub(" ", text.strip())
+    text = text.strip()
+    if _QUOTE.search(text):
+        text = _SONG.sub(" ", text)
     if "\n" not in text:
         return _QUOTED.sub(" ", text) if not _QUOTES.isdisjoint(text) else text
     kept = []
@@ -163,8 +193,7 @@ def strip_quoted(text: str) -> str:
 
 
 def _signature(line: list[str]) -> bool:
-    spellings: list[Words] = [(word,) for word in line]
-    return longest(begin(shared().signatures, spellings[0]), spellings, 0)[0] > 0
+    return prefix(shared().signatures, line)[0] > 0
 
 
 def take_apart(own: str, words: Vocabulary) -> TakenApart:
@@ -179,18 +208,56 @@ def take_apart(own: str, words: Vocabulary) -> TakenApart:
     folded = plain(_SPACED.sub(_join_letters, prepared) if _SPACED.search(prepared) else prepared)
     bare = own.strip()
     text = TakenApart(own, starred="*" in bare and _STARRED.search(bare) is not None)
-    if folded.replace(" ", "").isalpha():  # most replies: no number and no mark
+    if folded.replace(" ", "").isalpha():
         for token in folded.split():
             _word(token, text, words)
     else:
         _tokens(folded, text, words)
     text.close_clause()
-    known = words.begins
-    text.begins = [
-        known.get(token) or begins_of(token, spelled, words)
+    known = words.openings
+    text.openings = [
+        known.get(token) or opening(token, spelled, words)
         for token, spelled in zip(text.tokens, text.spellings, strict=True)
     ]
+    text.look_up()
     return text
+
+
+def of_letters(seen: str, words: Vocabulary) -> TakenApart | None:
+    """
+    Return the tokens of cleaned text that is nothing but letters and spaces, as most replies are.
+
+    None: it is more than that, and must be looked at as a whole by `strip_quoted` and `take_apart`.
+    """
+    written = seen.split()
+    spaceless = seen.replace(" ", "")
+    if not spaceless.isalpha() or (len(min(written, key=len)) == 1 and _SPACED.search(seen)):
+        return None
+    known = words.written
+    found = [known.get(word) or _written(word, words) for word in written]
+    if None in found:
+        return None
+    tokens, spellings, values, openings = map(list, zip(*found, strict=True))
+    text = TakenApart(seen, tokens, spellings, openings, [], values, [(0, len(tokens))], [False], [""], [])
+    text.letters = True
+    text.look_up()
+    return text
+
+
+def _written(word: str, words: Vocabulary) -> Seen | None:
+    """Return what one word of letters is; None when folding makes something else than one such word of it."""
+    folded = plain(word)
+    if not folded.isalpha():
+        return None
+    alone = TakenApart()
+    _word(folded, alone, words)
+    if len(alone.tokens) != 1:
+        return None
+    token, spelled = alone.tokens[0], alone.spellings[0]
+    seen = (token, spelled, alone.values[0], opening(token, spelled, words))
+    if len(words.written) < RESOLVED_MAX:
+        words.written[word] = seen
+    return seen
 
 
 def _tokens(folded: str, text: TakenApart, words: Vocabulary) -> None:
@@ -246,7 +313,7 @@ def _other(token: str, text: TakenApart) -> None:
 def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
     seen = words.seen.get(token)
     if seen is not None:
-        text.add(*seen)
+        text.add(*seen[:3])
         return
     if token.isdecimal():
         _digits(token, text)
@@ -261,10 +328,10 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
     glued = None if word.isalpha() or word in shared().known else _GLUED.fullmatch(word)
     if glued is None:
         value = words.numbers.get(word, 0)
-        seen = (word, (NUMBER, "@", *forms(word)) if value else forms(word), value)
+        spelled = (NUMBER, "@", *forms(word)) if value else forms(word)
         if word != TIMES and len(words.seen) < RESOLVED_MAX:
-            words.seen[token] = seen
-        text.add(*seen)
+            words.seen[token] = (word, spelled, value, opening(word, spelled, words))
+        text.add(word, spelled, value)
     elif glued[1] is not None:
         text.times = text.times or glued[1].endswith("x")
         if glued[1] != "x":

@@ -10,15 +10,20 @@ about it, and as a single word of the Latin alphabet only when it is long enough
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache, reduce
+from itertools import chain
 from operator import or_
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from smsgate.campaigns.reply_abroad import Meaning, Request, abroad_entries, agreed, meaning
 from smsgate.campaigns.reply_entries import (
     BIT,
+    IDEAS,
     LANGUAGES,
     NAME,
     STOP_KINDS,
+    anchored_entries,
     classes_of,
     decision_entries,
     entries_of,
@@ -40,15 +45,24 @@ from smsgate.campaigns.reply_slips import (
     bones,
     neighbours,
 )
-from smsgate.campaigns.reply_tries import Begins, Node, Words, begin, insert, shrunk
+from smsgate.campaigns.reply_tries import (
+    FOREIGN_MEANING,
+    FOREIGN_STOP,
+    MACHINE,
+    MEANING,
+    STOP,
+    Begin,
+    Found,
+    Node,
+    Words,
+    begin,
+    grown,
+)
 from smsgate.campaigns.tables import rules_version, table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abcdef"))
 STEM_LETTERS_MAX: Final = 14
-FOREIGN_LETTERS_MIN: Final = 4  # shorter Latin words are too often words of another language
+PROFILES_MAX: Final = 1_000  # languages of profiles, as shops write them
 RESOLVED_MAX: Final = 20_000  # words kept with what they stand for, of all people together
 
 GLUED_LETTERS_MIN: Final = 7  # of a phrase that was typed without its spaces
@@ -58,27 +72,6 @@ BONED: Final = "ar-Latn"  # the language whose words are known by their consonan
 NUMBER: Final = "#"
 
 
-class Request(NamedTuple):
-    """What an entry of the stop lists may be: bits by language, and all of them together."""
-
-    by: tuple[tuple[str, int], ...]
-    bits: int
-
-
-class Meaning(NamedTuple):
-    """What a phrase says: its category, the language that has it ("" for all), the value of a number."""
-
-    category: str
-    language: str
-    value: int = 0
-
-
-@cache
-def _meaning(category: str, language: str) -> Meaning:
-    """Return what many entries say, once."""
-    return Meaning(category, language)
-
-
 class StopRule(NamedTuple):
     needs: int
     without: int
@@ -86,22 +79,26 @@ class StopRule(NamedTuple):
     reason: str
 
 
+# A word: its token, its spellings in the tables, what it is worth as a number, and what it opens.
+Seen = tuple[str, Words, int, "Opening"]
+
+
 class Vocabulary(NamedTuple):
     """
     The tables of one subscriber language.
 
-    Tries are nested dictionaries of words that end in `END`: of a `Meaning`, or for `stops` of a `Request`,
-    which is languages with bits.
+    Its trie says what decides (`Meaning`) and what asks for silence (`Request`: languages with bits).
     """
 
-    meanings: Node
-    stops: Node
+    tree: Node
+    silencing: frozenset[str]  # with which words entries of the stop lists begin
     words: frozenset[str]  # single words of the own language: they are never read as another language's
     keywords: frozenset[str]  # those of them that say more about a stop than an idea
     numbers: dict[str, int]
     language: str
-    begins: dict[str, Begins]  # of words seen so far
-    seen: dict[str, tuple[str, Words, int]]  # of words as written: token, spellings and value as a number
+    openings: dict[str, Opening]  # of words seen so far
+    seen: dict[str, Seen]  # of folded words
+    written: dict[str, Seen]  # of words of letters as people write them
     slips: dict[str, Slip]  # of words seen so far
     strong: Near  # long stop words that ask for silence by themselves
     near: Near  # long words of the stop lists
@@ -111,8 +108,8 @@ class Shared(NamedTuple):
     """The tables that are the same for everybody."""
 
     version: str
-    meanings: Node
-    stops: Node
+    tree: Node
+    silencing: frozenset[str]
     known: frozenset[str]  # spellings that are right as they stand, in one language or another
     numbers: dict[str, int]
     stems: frozenset[str]
@@ -121,8 +118,7 @@ class Shared(NamedTuple):
     bones: dict[str, str]  # words of the stop lists of Arabic in Latin letters by their consonants
     glued: frozenset[str]  # phrases of the stop lists without their spaces
     rules: tuple[StopRule, ...]
-    machine: Node
-    reactions: Node
+    reactions: Node  # of one table
     signatures: Node
     names: frozenset[str]
     titles: frozenset[str]
@@ -143,6 +139,7 @@ class Shared(NamedTuple):
     emoji_stop: frozenset[str]
 
 
+@lru_cache(maxsize=PROFILES_MAX)
 def own_language(language: str) -> str:
     """Return the file that speaks for a profile's language; an unknown one is read as English."""
     own = (
@@ -173,57 +170,91 @@ def forms(word: str) -> Words:
     return tuple(found)
 
 
-# The tables that `Begins` looks into, in its order.
-MEANING, FOREIGN_MEANING, STOP, FOREIGN_STOP, MACHINE = range(5)
+@dataclass(frozen=True, slots=True)
+class Opening(Begin):
+    """What a word opens for one language: what begins with it, and what follows when nothing longer does."""
+
+    says: Meaning | None
+    asks: tuple[Request, ...]
+    silent: bool  # no entry of the stop lists begins with it
 
 
-def begins_of(word: str, spelling: Words, words: Vocabulary) -> Begins:
-    """Return what begins with `word` in each of the tables; a few thousand words are kept."""
-    found = words.begins.get(word)
+def opening(word: str, spelling: Words, words: Vocabulary) -> Opening:
+    """Return what a word opens; some 20,000 words of each language are kept."""
+    found = words.openings.get(word)
     if found is None:
-        everywhere = shared()
-        trees = (words.meanings, everywhere.meanings, words.stops, everywhere.stops, everywhere.machine)
-        found = tuple(begin(tree, spelling) for tree in trees)
-        if len(words.begins) < RESOLVED_MAX:
-            words.begins[word] = found
+        found = _opening(word, spelling, words)
+        if len(words.openings) < RESOLVED_MAX:
+            words.openings[word] = found
     return found
+
+
+def _opening(word: str, spelling: Words, words: Vocabulary) -> Opening:
+    first = begin((words.tree, shared().tree), spelling)
+    said = first.alone[MEANING] or (() if word in words.words else first.alone[FOREIGN_MEANING])
+    return Opening(
+        first.alone,
+        first.deeper,
+        first.gaps,
+        first.second,
+        says=said[0][1] if said else None,
+        asks=tuple(request for _, request in requests(first.alone, word, words)),
+        silent=words.silencing.isdisjoint(spelling) and shared().silencing.isdisjoint(spelling),
+    )
+
+
+def requests(found: Found, word: str, words: Vocabulary) -> list[tuple[int, Request]]:
+    """
+    Return the entries of the stop lists that begin with `word`, with their lengths.
+
+    A single word of the own language is none of another's.
+    """
+    foreign = found[FOREIGN_STOP]
+    if not foreign:
+        return list(found[STOP])
+    hidden = _ALL if word in words.keywords else _IDEAS if word in words.words else 0
+    return [
+        *found[STOP],
+        *(said for said in foreign if said[0] > 1 or not hidden or said[1].bits & ~hidden),
+    ]
+
+
+_ALL: Final = sum(BIT.values())
+_IDEAS: Final = sum(BIT[idea] for idea in IDEAS)
 
 
 @cache
 def vocabulary(language: str) -> Vocabulary:
     """Return the tables for a subscriber's language; `own_language` says which."""
     own = own_language(language)
-    meanings: Node = {}
+    meanings: list[tuple[Words, int, object]] = []
     numbers: dict[str, int] = {}
     stops: dict[Words, int] = {}
     for source in (own, ""):
         for word, value in number_entries(source):
             if len(word) == 1:
                 numbers.setdefault(word[0], value)
-            insert(meanings, word, Meaning("number", source, value))
-        for entry, category in decision_entries(source):
-            insert(meanings, entry, _meaning(category, source))
+            meanings.append((word, MEANING, Meaning("number", source, value)))
+        meanings += [(entry, MEANING, meaning(said, source)) for entry, said in decision_entries(source)]
         for entry, bit in request_entries(source):
             stops[entry] = stops.get(entry, 0) | bit
-    insert(meanings, (NUMBER,), Meaning("number", ""))
-    tree: Node = {}
-    for entry, mask in stops.items():
-        insert(tree, entry, Request(((own, mask),), mask))
-    everywhere = shared()
+    meanings.append(((NUMBER,), MEANING, Meaning("number", "")))
+    asking = ((entry, STOP, Request(((own, mask),), mask)) for entry, mask in stops.items())
     keywords = {e[0] for e, _ in decision_entries(own) if len(e) == 1}
     keywords |= {e[0] for e, bit in request_entries(own) if len(e) == 1 and bit & _STOPPING}
     single = frozenset(
         entry[0] for entry, _ in (*decision_entries(own), *request_entries(own)) if len(entry) == 1
     )
     return Vocabulary(
-        meanings=shrunk(meanings),
-        stops=shrunk(tree),
+        tree=grown(chain(meanings, asking)),
+        silencing=frozenset(entry[0] for entry in stops),
         words=single | numbers.keys(),
         keywords=frozenset(keywords | numbers.keys()),
         language=own,
-        numbers=everywhere.numbers | numbers,
-        begins={},
+        numbers=shared().numbers | numbers,
+        openings={},
         seen={},
+        written={},
         slips={},
         strong=neighbours(_strong(stops)),
         near=neighbours(_slippery(stops)),
@@ -259,23 +290,24 @@ def shared() -> Shared:
     """Return what all languages have in common, and the entries of each that count in all."""
     common, people = table("words", "common.toml"), table("words", "names.toml")
     numbers: dict[str, int] = {}
-    readings, stops = _abroad_entries({entry[0] for entry in entries_of(common["ambiguous"])})
-    meanings: Node = {}
+    readings, stops = abroad_entries({entry[0] for entry in entries_of(common["ambiguous"])})
+    entries: list[tuple[Words, int, object]] = []
     for entry, found in readings.items():
-        meaning = _agreed(found)
-        if meaning is not None:
-            if meaning.category == "number" and len(entry) == 1:
-                numbers[entry[0]] = meaning.value
-            insert(meanings, entry, meaning)
-    tree: Node = {}
+        said = agreed(found)
+        if said is not None:
+            if said.category == "number" and len(entry) == 1:
+                numbers[entry[0]] = said.value
+            entries.append((entry, FOREIGN_MEANING, said))
     for entry, masks in stops.items():
-        insert(tree, entry, Request(tuple(masks.items()), reduce(or_, masks.values())))
+        asks = Request(tuple(masks.items()), reduce(or_, masks.values()))
+        entries.append((entry, FOREIGN_STOP, asks))
+    entries += [(entry, MACHINE, anchored) for entry, anchored in anchored_entries("auto").items()]
     everyones = {entry: reduce(or_, masks.values()) for entry, masks in stops.items()}
     spelled = spelled_entries()
     return Shared(
         version=rules_version(),
-        meanings=shrunk(meanings),
-        stops=shrunk(tree),
+        tree=grown(entries),
+        silencing=frozenset(entry[0] for entry in stops),
         known=listed() | numerals(),
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
@@ -288,9 +320,8 @@ def shared() -> Shared:
             if len(entry) > 1 and mask & BIT["stop"] and len("".join(entry)) >= GLUED_LETTERS_MIN
         ),
         rules=tuple(map(_stop_rule, common["stop_rules"])),
-        machine=tree_of(*(word_file(language).get("auto", "") for language in LANGUAGES)),
-        reactions=tree_of(*(word_file(language).get("reaction", "") for language in LANGUAGES)),
-        signatures=tree_of(common["signature"]),
+        reactions=tree_of(anchored_entries("reaction")),
+        signatures=tree_of(entries_of(common["signature"])),
         names=frozenset(
             e[0] for e in entries_of(";".join((people["first"], people["rarer"], people["family"])))
         ),
@@ -323,53 +354,6 @@ def _frames(spelled: frozenset[Words]) -> tuple[tuple[str, str], ...]:
     return tuple((word.partition("*")[0], word.partition("*")[2]) for word in framed)
 
 
-def _abroad_entries(
-    ambiguous: set[str],
-) -> tuple[dict[Words, tuple[Meaning, ...]], dict[Words, dict[str, int]]]:
-    """Return by entry what each language says that may count in the others: meanings, and kinds of stops."""
-    readings: dict[Words, tuple[Meaning, ...]] = {}
-    stops: dict[Words, dict[str, int]] = {}
-    for language in LANGUAGES:
-        for entry, value in number_entries(language):
-            if _abroad(entry, ambiguous):
-                readings[entry] = (*readings.get(entry, ()), Meaning("number", language, value))
-        for entry, category in decision_entries(language):
-            if _abroad(entry, ambiguous):
-                others = [each for each in readings.get(entry, ()) if each.language != language]
-                readings[entry] = (*others, _meaning(category, language))
-        for entry, bit in request_entries(language):
-            if _abroad(entry, ambiguous):
-                masks = stops.setdefault(entry, {})
-                masks[language] = masks.get(language, 0) | bit
-    return readings, stops
-
-
-def _agreed(found: Sequence[Meaning]) -> Meaning | None:
-    """Return what an entry means outside its languages: nothing where they disagree about an order."""
-    first = found[0]
-    if all((m.category, m.value) == (first.category, first.value) for m in found):
-        return first
-    categories = {m.category for m in found}
-    if categories <= {"yes", "buy"}:
-        return first
-    if categories <= {"harmless", "item", "pronoun", "adverb", "function", "praise"}:
-        return Meaning("function" if "function" in categories else "adverb", first.language)
-    if categories & {
-        "yes",
-        "buy",
-        "number",
-        "quantity",
-        "split",
-        "choice",
-        "harmless",
-        "item",
-        "function",
-        "adverb",
-    }:
-        return None
-    return Meaning("unclear", first.language)
-
-
 def _bones() -> dict[str, str]:
     found: dict[str, str] = {}
     for entry, bit in request_entries(BONED):
@@ -377,15 +361,6 @@ def _bones() -> dict[str, str]:
             if bit != BIT["not_stop"] and word.isalnum() and len(bones(word)) >= BONES_MIN:
                 found.setdefault(bones(word), word)
     return found
-
-
-def _abroad(entry: Words, ambiguous: set[str]) -> bool:
-    """Return whether an entry may count for subscribers of another language."""
-    if len(entry) > 1:
-        long = any(len(word) >= FOREIGN_LETTERS_MIN and word[0] != "&" for word in entry)
-        return long or len(entry) > 2
-    word = entry[0].removesuffix("*")
-    return word not in ambiguous and (not word.isascii() or len(word) >= FOREIGN_LETTERS_MIN)
 
 
 def _stop_rule(row: dict[str, str]) -> StopRule:

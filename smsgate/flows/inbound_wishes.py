@@ -7,7 +7,6 @@ ordered, and nobody is told to say OK where OK orders nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -118,7 +117,7 @@ class WishCase(OrderMoves):
         if not meant:
             return False
         if record:
-            self._reading = replace(self._reading, reason=wish.reason)
+            self._reading = self._reading._replace(reason=wish.reason)
         if len(meant) > 1 and wish.command is not OrderCommand.DISPUTE:
             self._which(meant, wish.command, record=record)
             return True
@@ -172,7 +171,7 @@ class WishCase(OrderMoves):
 
     def _ask_about(self, found: OpenOffer, order: PlacedOrder, reason: str) -> None:
         """The order stands: its customer hears so and how to end it, once; a person of the merchant reads."""
-        self._reading = replace(self._reading, reason=reason)
+        self._reading = self._reading._replace(reason=reason)
         if not order.asked and takes(order.state, OrderEvent.CUSTOMER_UNCLEAR) and self._may_answer():
             order.asked = True
             self._move(found, order, OrderEvent.CUSTOMER_UNCLEAR)
