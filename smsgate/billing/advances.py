@@ -17,6 +17,7 @@ from smsgate.billing.issuing import NUMBER_TO_COME, Draft, paper_of
 from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import VatRow, vat_rows
+from smsgate.billing.written_dates import day_text
 from smsgate.errors import Invalid
 from smsgate.money import micros_per_minor, round_half_away
 
@@ -231,7 +232,7 @@ def prepayment_draft(
     document = _document(DocumentType.PREPAYMENT, month, currency, line, vat_rows([(vat, line.net_minor)]))
     paper = paper_of(document, seller, buyer, {})
     words = PREPAYMENT_WORDS.get(buyer.language, PREPAYMENT_WORDS["en"])
-    note = words.payment.format(reference, paid_on)
+    note = words.payment.format(reference, day_text(paid_on, buyer.language))
     (paper_line,) = paper.lines
     paper = replace(
         paper,
@@ -277,7 +278,7 @@ def refund_draft(invoice: Invoice, vat: Vat, part: Deduction, *, reference: str,
             replace(
                 paper_line,
                 name=words.refund,
-                note=words.paid_back.format(reference, paid_on),
+                note=words.paid_back.format(reference, day_text(paid_on, invoice.language)),
                 origin=str(month),
                 unit_micros=net_micros,
                 net_minor=part.net_minor,

@@ -15,6 +15,7 @@ from smsgate.billing.currencies import Ratio, converted, ratio_to_text
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind
 from smsgate.billing.invoices import CampaignResult, Invoice, InvoiceLine, InvoiceVat, Party, check_invoice
 from smsgate.billing.issuable import check_issuable
+from smsgate.billing.network_names import DEFAULT_LANGUAGE, network_name
 from smsgate.billing.numbering import NUMBER_CHARACTERS_MAX, number_text
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EXEMPTION_OUT_OF_SCOPE, EXEMPTION_REVERSE_CHARGE, Vat, VatRow
@@ -184,7 +185,7 @@ def paper_of(
     results: Sequence[CampaignResult] = (),
 ) -> Invoice:
     """Return the document in words, with its parties; number and dates are to come."""
-    words = LINE_WORDS.get(buyer.language, LINE_WORDS["en"])
+    language = buyer.language if buyer.language in LINE_WORDS else DEFAULT_LANGUAGE
     outside = document.is_outside  # BR-O-02: no VAT numbers then
     first_day = document.period.last_day.replace(day=1)
     number, on = preceding or ("", None)
@@ -201,7 +202,7 @@ def paper_of(
         language=buyer.language,
         seller=replace(seller.party, vat_number="") if outside else seller.party,
         buyer=replace(buyer.party, vat_number="") if outside else buyer.party,
-        lines=tuple(_line(line, items, words) for line in document.lines),
+        lines=tuple(_line(line, items, language) for line in document.lines),
         vats=tuple(_vat(row) for row in document.vat_rows),
         net_minor=document.net_minor,
         vat_minor=document.vat_minor,
@@ -218,12 +219,13 @@ def paper_of(
     )
 
 
-def _line(line: Line, items: Mapping[int, ItemText], words: LineWords) -> InvoiceLine:
-    terms = line.terms
+def _line(line: Line, items: Mapping[int, ItemText], language: str) -> InvoiceLine:
+    terms, words = line.terms, LINE_WORDS[language]
     name, note = words.minimum, ""
     if terms.kind is LineKind.USAGE:
         item = items[terms.item_id]
-        name = (words.sent if item.direction == "mt" else words.received).format(item.network)
+        network = network_name(item.network, language)
+        name = (words.sent if item.direction == "mt" else words.received).format(network)
         note = words.source.format(item.list_name, terms.version)
     return InvoiceLine(
         name=name,

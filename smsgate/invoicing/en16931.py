@@ -17,6 +17,7 @@ from facturx import generate_xml
 from smsgate.billing.documents import DocumentType
 from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, Party
 from smsgate.billing.vat import NO_RATE
+from smsgate.billing.written_dates import day_text, month_text
 from smsgate.errors import Invalid
 from smsgate.invoicing.wording import Wording, wording
 from smsgate.money import micros_to_text, minor_to_text
@@ -90,7 +91,10 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
         "BT-112": money(invoice.gross_minor),
         "BT-115": money(invoice.due_minor),
         "BG-23": [_vat(vat, money(vat.basis_minor), money(vat.amount_minor)) for vat in invoice.vats],
-        "BG-25": [_line(at, line, money(line.net_minor), words) for at, line in enumerate(invoice.lines, 1)],
+        "BG-25": [
+            _line(at, line, money(line.net_minor), invoice.language)
+            for at, line in enumerate(invoice.lines, 1)
+        ],
     }
     if syntax is Syntax.PEPPOL:
         fields["BT-10"] = invoice.buyer.legal_id or invoice.buyer.name  # PEPPOL-EN16931-R003
@@ -120,7 +124,7 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     told = [
         words.deducted.format(
             number=advance.number,
-            date=advance.issued_on,
+            date=day_text(advance.issued_on, invoice.language),
             gross=money(advance.gross_minor),
             vat=money(advance.vat_minor),
         )
@@ -128,7 +132,7 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     ]
     if invoice.paid_minor and not invoice.due_minor:
         return [*told, words.nothing_due]
-    return [*told, words.payment_terms.format(due=invoice.due_on.isoformat())]
+    return [*told, words.payment_terms.format(due=day_text(invoice.due_on, invoice.language))]
 
 
 def _code(invoice: Invoice, syntax: Syntax) -> str:
@@ -200,7 +204,8 @@ def _price(unit_micros: int) -> dict[str, str]:
     return {"BT-146": micros_to_text(unit_micros)}
 
 
-def _line(at: int, line: InvoiceLine, net: str, words: Wording) -> dict[str, Any]:
+def _line(at: int, line: InvoiceLine, net: str, language: str) -> dict[str, Any]:
+    month = wording(language).month.format(month=month_text(line.origin, language))
     fields: dict[str, Any] = {
         "BT-126": str(at),
         "BT-129": str(line.quantity),
@@ -210,7 +215,7 @@ def _line(at: int, line: InvoiceLine, net: str, words: Wording) -> dict[str, Any
         "BT-151": line.vat_category,
         "BT-153": line.name,
         # An earlier month goes here: a line period outside the document's is refused by Peppol (R110).
-        "BT-154": " ".join(filter(None, (line.note, words.month.format(month=line.origin)))),
+        "BT-154": " ".join(filter(None, (line.note, month))),
     }
     if line.vat_rate_micros != NO_RATE:
         fields["BT-152"] = _rate(line.vat_rate_micros)

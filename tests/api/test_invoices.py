@@ -91,7 +91,8 @@ async def test_the_operator_closes_and_the_merchant_reads_lists_and_downloads(
     detail = (await caller.get(f"/v1/invoices/{summary['id']}")).body
     assert detail["lines"] == [
         {
-            "line": 1, "name": "SMS, 20801", "note": "List 1, version 1.", "for_month": "2026-10",
+            "line": 1, "name": "SMS, Orange France (20801)", "note": "List 1, version 1.",
+            "for_month": "2026-10",
             "quantity": 7, "unit_price": "0.045", "vat_category": "S", "net": "0.32",
         }
     ]  # fmt: skip

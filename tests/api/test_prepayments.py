@@ -35,7 +35,7 @@ async def test_a_merchant_reads_its_prepayments_and_what_its_invoice_deducts(
     path = f"/v1/prepayments/{listed['id']}"
     detail = (await caller.get(path)).body
     assert (detail["due"], detail["prepayments"], detail["credits"]) == ("0.00", [], None)
-    assert detail["lines"][0]["note"] == "Paiement transfer 1 du 2026-11-05."
+    assert detail["lines"][0]["note"] == "Paiement transfer 1 du 5 novembre 2026."
     for form in ("pdf", "xml"):
         assert (await caller.get(f"{path}.{form}")).body == f"{form} of {number}"
         assert (await other.get(f"{path}.{form}")).status == 404

@@ -17,6 +17,7 @@ from drafthorse.models.tradelines import LineItem
 
 from smsgate.billing.invoices import Invoice, Party
 from smsgate.billing.vat import NO_RATE
+from smsgate.billing.written_dates import day_text, month_text
 from smsgate.invoicing.wording import wording
 
 
@@ -43,7 +44,7 @@ def _line(at: int, line: Any, language: str) -> LineItem:
     item.document.line_id = str(at)
     item.product.name = line.name
     item.product.description = " ".join(
-        filter(None, (line.note, wording(language).month.format(month=line.origin)))
+        filter(None, (line.note, wording(language).month.format(month=month_text(line.origin, language))))
     )
     item.agreement.net.amount = Decimal(line.unit_micros).scaleb(-6)
     if line.unit_micros % 100:  # more than four decimals: per 1,000
@@ -79,7 +80,7 @@ def second_xml(invoice: Invoice) -> bytes:
     settlement.payment_means.add(means)
     settlement.period.start, settlement.period.end = _day(invoice.first_day), _day(invoice.last_day)
     terms = PaymentTerms(due=_day(invoice.due_on))
-    terms.description = words.payment_terms.format(due=invoice.due_on.isoformat())
+    terms.description = words.payment_terms.format(due=day_text(invoice.due_on, invoice.language))
     settlement.terms.add(terms)
     for vat in invoice.vats:
         tax = ApplicableTradeTax(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -65,8 +66,13 @@ def test_each_kind_of_document_makes_the_same_octets_again(kind: str) -> None:
 
 def test_a_credit_note_names_the_invoice_that_it_credits() -> None:
     text = text_of(facturx_pdf(every_kind()["credit note"]))
-    assert "Avoir sur la facture F-000123 du 2026-11-05" in text
+    assert "Avoir sur la facture F-000123 du 5 novembre 2026" in text
     assert wording("fr").to_receive in text
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_no_date_of_a_page_is_written_as_machines_write_it(kind: str) -> None:
+    assert re.findall(r"\b20[0-9]{2}-[0-9]{2}\b", text_of(facturx_pdf(every_kind()[kind]))) == []
 
 
 def test_many_lines_go_over_pages_with_their_heading_and_none_is_lost() -> None:

@@ -125,8 +125,8 @@ def test_a_final_invoice_names_each_prepayment_and_what_is_deducted() -> None:
     assert said(paper, Syntax.CII, ".//ram:TotalPrepaidAmount") == ["676.56"]
     (terms,) = said(paper, Syntax.CII, ".//ram:SpecifiedTradePaymentTerms/ram:Description")
     assert terms == (
-        "Deducted: prepayment F-2026-000001 of 2026-10-02, 600.00 EUR, VAT in it 100.00 EUR. "
-        "Deducted: prepayment F-2026-000002 of 2026-10-02, 76.56 EUR, VAT in it 12.76 EUR. "
+        "Deducted: prepayment F-2026-000001 of 2 October 2026, 600.00 EUR, VAT in it 100.00 EUR. "
+        "Deducted: prepayment F-2026-000002 of 2 October 2026, 76.56 EUR, VAT in it 12.76 EUR. "
         "Paid; nothing is due."
     )
 
@@ -160,7 +160,7 @@ def test_the_pages_tell_what_was_paid_and_what_of_it_is_vat() -> None:
     prepayment = text_of(facturx_pdf(made["386, paid"]))
     for shown in (
         "Prepayment invoice F-2026-000001",
-        "Payment transfer 1 of 2026-10-02.",
+        "Payment transfer 1 of 2 October 2026.",
         "-600.00",
         "Quantity",
     ):
@@ -171,7 +171,7 @@ def test_the_pages_tell_what_was_paid_and_what_of_it_is_vat() -> None:
         " ".join(text_of(facturx_pdf(made[kind])).split())
         for kind in ("380, nothing left to pay", "380, the rest to pay")
     )
-    assert "Prepayment F-2026-000002 of 2026-10-02 (VAT in it: 12.76)" in whole
+    assert "Prepayment F-2026-000002 of 2 October 2026 (VAT in it: 12.76)" in whole
     assert "Paid; nothing is due." in whole
     assert "Pay by transfer" not in whole
     assert "Pay by transfer" in part
