@@ -15,6 +15,7 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.errors import SmsgateError, StoreUnavailable
+from smsgate.flows.housekeeping import PARTITIONS_AHEAD_DAYS
 from smsgate.flows.ports_api import OPERATOR, KeyDraft
 from smsgate.ids import IdMaker
 from smsgate.security.api_keys import Mode, Scope, key_mac, new_key
@@ -43,7 +44,6 @@ log = structlog.get_logger(__name__)
 
 KEYS_PER_NAME_MAX = 2  # the old one and its successor, during a rotation
 FIRST_MIGRATION: Final = "0001_"
-PARTITIONS_AHEAD_DAYS = 7  # a housekeeping that fails for a week still loses nothing
 LEASE_LOST: Final = (
     "the node's lease was lost: this process or its database stood still for over 6 s (too little CPU, a "
     "suspended machine), or another took its place; start again"
