@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from smsgate.clock import Clock
-from smsgate.flows.order_entries import OrderRows, entries_of, instant
+from smsgate.flows.order_entries import ProofRows, entries_of, instant
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 
@@ -26,7 +26,7 @@ class ConsentProofStore(Protocol):
         """
         ...
 
-    async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> OrderRows:
+    async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> ProofRows:
         """
         Return what the database holds of a person's consent now, without an order.
 

@@ -1,4 +1,4 @@
-"""What the database holds about an order, as the entries of its proof: one for each row."""
+"""What the database holds about an order or a consent, as the entries of its proof: one for each row."""
 
 from __future__ import annotations
 
@@ -49,14 +49,12 @@ _IDS: Final = {
 _LEFT_OUT: Final = frozenset({"of_order", "subject", "unstamped", "fields"})  # say whose the row is, or how
 _AMOUNTS: Final = frozenset({"price_minor", "unit_price_minor", "total_minor"})
 
-NO_ORDER: Final[Row] = {}  # of the proof of a consent
-
 
 @dataclass(frozen=True, slots=True)
-class OrderRows:
-    """Columns by their names; each row has the columns of its statement in store/sql/order_proof.sql."""
+class ProofRows:
+    """Columns by their names; each row has those of its statement in store/sql/order_proof.sql."""
 
-    order: Row  # or NO_ORDER
+    order: list[Row] = field(default_factory=list)  # one; none: the proof of a consent
     offer: list[Row] = field(default_factory=list)  # the version that was sent: one
     offer_terms: list[Row] = field(default_factory=list)  # what it promised of an order: one
     offer_message: list[Row] = field(default_factory=list)  # one, with the text as this person got it
@@ -70,7 +68,7 @@ class OrderRows:
     delivery: list[Row] = field(default_factory=list)
 
 
-def entries_of(rows: OrderRows, public_ids: PublicIds) -> list[Entry]:
+def entries_of(rows: ProofRows, public_ids: PublicIds) -> list[Entry]:
     """Return an entry for each row, by time."""
     return in_order(Entries(public_ids).of(rows))
 
@@ -119,10 +117,10 @@ class Entries:
         self._plans: dict[tuple[str, ...], _Plan] = {}  # by the kind and all columns
         self._offers: dict[tuple[str, int], Entry] = {}  # by the row, which orders of one offer share
 
-    def of(self, rows: OrderRows) -> list[Entry]:
+    def of(self, rows: ProofRows) -> list[Entry]:
         """Return an entry for each row, in no order."""
         entry = self._entry
-        entries = [] if rows.order is NO_ORDER else [entry("order", rows.order)]
+        entries = [entry("order", row) for row in rows.order]
         entries += [entry("consent", row) for row in rows.consent]
         entries += [self._offer("offer", row) for row in rows.offer]
         entries += [self._offer("offer_terms", row) for row in rows.offer_terms]

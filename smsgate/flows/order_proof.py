@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from smsgate.clock import Clock
-from smsgate.flows.order_entries import OrderRows, entries_of, in_order, instant
+from smsgate.flows.order_entries import ProofRows, entries_of, in_order, instant
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.proof_stamps import Stamp, entry_of
 from smsgate.security.public_ids import PublicIds
 
 
 class ProofStore(Protocol):
-    async def rows(self, merchant_id: int, order_id: int) -> tuple[OrderRows, Sequence[Stamp]]:
+    async def rows(self, merchant_id: int, order_id: int) -> tuple[ProofRows, Sequence[Stamp]]:
         """
         Return what the database holds about an order now, and the stamps that say what it held before.
 

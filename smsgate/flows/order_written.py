@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from smsgate.campaigns.orders import OrderState
-from smsgate.flows.order_entries import OrderRows
+from smsgate.flows.order_entries import ProofRows
 from smsgate.ids import made_at
 from smsgate.security.public_ids import Kind
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smsgate.security.public_ids import PublicIds
 
 
-def written_orders(writes: InboundWrites, public_ids: PublicIds) -> dict[int, dict[int, OrderRows]]:
+def written_orders(writes: InboundWrites, public_ids: PublicIds) -> dict[int, dict[int, ProofRows]]:
     """
     Return what a group writes about the orders that it makes, by merchant and order.
 
@@ -38,10 +38,10 @@ def written_orders(writes: InboundWrites, public_ids: PublicIds) -> dict[int, di
         and [reply.inbound_id for reply in replies[order.order_id]] == [order.inbound_id]
         and (order.merchant_id, order.subscriber_id) not in agreed
     }
-    found: dict[int, dict[int, OrderRows]] = defaultdict(dict)
-    subjects: dict[str, OrderRows] = {}
+    found: dict[int, dict[int, ProofRows]] = defaultdict(dict)
+    subjects: dict[str, ProofRows] = {}
     for order_id, order in new.items():
-        rows = OrderRows(_order(order), reply=[_reply(replies[order_id][0])])
+        rows = ProofRows([_order(order)], reply=[_reply(replies[order_id][0])])
         found[order.merchant_id][order_id] = subjects[public_ids.encode(Kind.ORDER, order_id)] = rows
     for step in writes.order_steps:
         if step.order_id in new:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.errors import NotFound
 from smsgate.flows.events import first_id_of
-from smsgate.flows.order_entries import NO_ORDER, OrderRows
+from smsgate.flows.order_entries import ProofRows
 from smsgate.security.public_ids import Kind
 from smsgate.store.catalogue import load
 from smsgate.store.merchants import MISSING
@@ -41,8 +41,8 @@ class PgConsentProofs:
             raise NotFound(MISSING)
         return found["subscriber_id"], found["purpose"]
 
-    async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> OrderRows:
-        rows = OrderRows(NO_ORDER)
+    async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> ProofRows:
+        rows = ProofRows()
         async with self._database.reading(merchant_id) as connection:
             consents = await connection.fetch(_SQL["consents"], merchant_id, subscriber_id, purpose)
             if not consents:
@@ -62,7 +62,7 @@ class PgConsentProofs:
         self,
         connection: Connection,
         merchant_id: int,
-        rows: OrderRows,
+        rows: ProofRows,
         consents: Sequence[asyncpg.Record],
     ) -> None:
         """Add the texts, and what carriers said of them."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from smsgate.flows.inbound_records import InboundWrites
-    from smsgate.flows.order_entries import OrderRows
+    from smsgate.flows.order_entries import ProofRows
     from smsgate.security.proof_stamps import Stamp
     from smsgate.store.connection import Connection
     from smsgate.store.order_stamps import OrderStamps
@@ -133,7 +133,7 @@ async def stamped_orders(
 
 async def _drafts(
     stamps: OrderStamps,
-    new: Mapping[int, Mapping[int, OrderRows]],
+    new: Mapping[int, Mapping[int, ProofRows]],
     times: Mapping[int, Mapping[int, datetime]],
 ) -> dict[int, list[Stamp]]:
     return {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsgate.clock import Clock
-    from smsgate.flows.order_entries import OrderRows
+    from smsgate.flows.order_entries import ProofRows
     from smsgate.security.proof_stamps import Stamp
     from smsgate.store.order_stamps import OrderStamps
     from smsgate.store.pool import Database
@@ -32,7 +32,7 @@ class PgOrderProofs:
             found: int | None = await connection.fetchval(_SQL["order_owner"], order_id)
         return found
 
-    async def rows(self, merchant_id: int, order_id: int) -> tuple[OrderRows, Sequence[Stamp]]:
+    async def rows(self, merchant_id: int, order_id: int) -> tuple[ProofRows, Sequence[Stamp]]:
         """Return its rows and its stamps; an order from before there were stamps gets its first one now."""
         ids, public_ids = [order_id], self._stamps.public_ids
         async with self._database.transaction(merchant_id) as connection:

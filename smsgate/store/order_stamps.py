@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from smsgate.flows.order_entries import Entries, OrderRows, instant, lasts
+from smsgate.flows.order_entries import Entries, ProofRows, instant, lasts
 from smsgate.ids import first_id_at, made_at, unix_ms_of
 from smsgate.security.proof_stamps import OCTETS, Fact, Stamp, signed, unsigned
 from smsgate.security.public_ids import Kind
@@ -70,7 +70,7 @@ class OrderStamps:
 
     async def stamps(
         self,
-        found: Mapping[int, OrderRows],
+        found: Mapping[int, ProofRows],
         times: Mapping[int, datetime],
         before: Mapping[int, Sequence[Stamp]],
         *,
@@ -169,13 +169,13 @@ async def rows_of(
     public_ids: PublicIds,
     *,
     outcomes: bool = True,
-) -> dict[int, OrderRows]:
+) -> dict[int, ProofRows]:
     """
     Return what the database holds about each of these `orders` (rows of the statement of that name).
 
     Without `outcomes` what carriers said of their messages is left out.
     """
-    found = {row["order_id"]: OrderRows(row) for row in orders}
+    found = {row["order_id"]: ProofRows([row]) for row in orders}
     of_message = await add_ground(connection, merchant_id, found)
     ids = list(found)
     oldest = first_id_at(unix_ms_of(min(ids)) - 1_000)
@@ -206,14 +206,14 @@ async def rows_of(
 
 
 async def add_ground(
-    connection: Connection, merchant_id: int, found: Mapping[int, OrderRows]
-) -> dict[int, list[OrderRows]]:
+    connection: Connection, merchant_id: int, found: Mapping[int, ProofRows]
+) -> dict[int, list[ProofRows]]:
     """
     Add what there was before each of these orders: the offer, its message and what the person agreed to.
 
     Return the orders by the message that each answers.
     """
-    orders = [rows.order for rows in found.values()]
+    orders = [row for rows in found.values() for row in rows.order]
 
     async def about(statement: str, *args: object) -> Sequence[asyncpg.Record]:
         return await connection.fetch(_SQL[statement], merchant_id, *args)
@@ -223,9 +223,9 @@ async def add_ground(
         (row["offer_id"], row["version"]): _parted(row)
         for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
     }
-    of_message: defaultdict[int, list[OrderRows]] = defaultdict(list)
+    of_message: defaultdict[int, list[ProofRows]] = defaultdict(list)
     for rows in found.values():
-        order = rows.order
+        (order,) = rows.order
         if version := offers.get((order["offer_id"], order["offer_version"])):
             rows.offer.append(version[0])
             rows.offer_terms.append(version[1])
