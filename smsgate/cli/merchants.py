@@ -15,7 +15,7 @@ from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import all_merchants, merchant_of, with_services
+from smsgate.cli.sessions import SlugArgument, all_merchants, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import Conflict, NotFound
 from smsgate.flows.ports_api import MerchantChange, MerchantDraft, MerchantRow
@@ -38,8 +38,6 @@ FORMS: Final = {
     "currency": "--currency: write three capital letters of ISO 4217, such as EUR.",
     "contact": f"--contact: write at most {FIELD_CHARACTERS_MAX['contact']} characters.",
 }
-
-SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="Your handle of the merchant: boxman")]
 
 
 @app.command(

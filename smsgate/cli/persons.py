@@ -14,7 +14,7 @@ from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused, as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import merchant_of, with_services, with_settings
+from smsgate.cli.sessions import SlugArgument, merchant_of, with_services, with_settings
 from smsgate.config import Settings, load_settings
 from smsgate.daemon.billing_reports import reports_of
 from smsgate.daemon.services import Services
@@ -37,7 +37,6 @@ app: Final = typer.Typer(
     rich_markup_mode=None,
 )
 
-SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="The merchant's handle: boxman")]
 NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="In international form: +33639980001")]
 
 

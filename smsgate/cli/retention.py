@@ -13,7 +13,7 @@ from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import as_usage
 from smsgate.cli.output import JsonOption, say, show_json, show_table
-from smsgate.cli.sessions import merchant_of, with_services, with_settings
+from smsgate.cli.sessions import SlugArgument, merchant_of, with_services, with_settings
 from smsgate.config import load_settings
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
@@ -23,7 +23,6 @@ app: Final = typer.Typer(help="What is kept how long, and why.", no_args_is_help
 # Housekeeping comes once an hour, and whole days of partitions go after midnight UTC.
 LATE: Final = {By.ROWS: timedelta(hours=3), By.DAYS: timedelta(days=1, hours=3)}
 
-SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="Your handle of the merchant: boxman")]
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Its name: `smsgate retention show`")]
 
 

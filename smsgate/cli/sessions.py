@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 import typer
@@ -28,6 +28,8 @@ from smsgate.store.pool import Database
 
 T = TypeVar("T")
 Row = TypeVar("Row")
+
+SlugArgument = Annotated[str, typer.Argument(metavar="SLUG", help="Your handle of the merchant: boxman")]
 
 PAGE: Final = 100  # rows read at once
 
