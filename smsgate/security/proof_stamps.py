@@ -81,23 +81,10 @@ def verify(octets: bytes, key: str | None = None) -> tuple[Verdict, Held]:
     return verdict, found
 
 
-def made(
-    key: ProofKey,
-    subject: str,
-    before: Stamp | None,
-    at: str,
-    entries: Sequence[Entry],
-    *,
-    erases: bool = False,
-) -> Stamp:
-    """Return the stamp that follows `before`, of these entries."""
-    return signed(key, [unsigned(subject, before, at, entries, erases=erases)])[0]
-
-
 def unsigned(
     subject: str, before: Stamp | None, at: str, entries: Sequence[Entry], *, erases: bool = False
 ) -> Stamp:
-    """Return what `made` does, to be signed with others."""
+    """Return the stamp that follows `before`, of these entries, to be signed with others."""
     salt = secrets.token_bytes(SALT_OCTETS)
     facts = [Fact(entry.kind, entry.id, fact_sha256(salt, entry)) for entry in entries]
     no, previous = (1, FIRST) if before is None else (before.no + 1, before.sha256)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from smsgate.security.proof_chain import Entry, ProofKey
-from smsgate.security.proof_stamps import entry_of, made
+from smsgate.security.proof_stamps import entry_of
 from tests.cli.command_shell import Shell
+from tests.unit.security.stamping import made
 
 KEY = ProofKey(bytes(32))
 ENTRIES = [

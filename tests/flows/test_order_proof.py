@@ -15,7 +15,7 @@ from smsgate.flows.order_proof import OrderProofs
 from smsgate.flows.orders import Orders
 from smsgate.ids import IdMaker
 from smsgate.security.proof_chain import Entry, ProofKey
-from smsgate.security.proof_stamps import made, verify
+from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.housekeeping import PgHousekeeping
@@ -26,6 +26,7 @@ from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from tests.flows.inbound_world import an_open_offer, say
 from tests.flows.world import FIRST_MSISDN, MERCHANT, OFFER_TEXT, SENDER, STAMPS, Nudges, World, eventually
+from tests.unit.security.stamping import made
 
 PUBLIC, KEY = PublicIds(bytes(32)), ProofKey(bytes(32))
 

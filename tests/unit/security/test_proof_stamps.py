@@ -15,11 +15,11 @@ from smsgate.security.proof_stamps import (
     Stamp,
     entry_of,
     fact_sha256,
-    made,
     signed,
     unsigned,
     verify,
 )
+from tests.unit.security.stamping import made
 
 KEY, OTHER = ProofKey(bytes(range(32))), ProofKey(bytes(32))
 ORDER = "ord_1"
