@@ -280,9 +280,12 @@ class Intake:
         mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
         context = await group.context(
-            [each.mo for each in said], numbers, sorted(mentioning), since,
+            [each.mo for each in said],
+            numbers,
+            sorted(mentioning),
+            since,
             of_anybody=[each.mo for each in said if each.of_anybody],
-        )  # fmt: skip
+        )
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)
