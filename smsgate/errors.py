@@ -30,7 +30,9 @@ Every error that smsgate raises on purpose.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+DUPLICATE_KEY: Final = "23505"  # of sqlstate
 
 
 class SmsgateError(Exception):
@@ -110,6 +112,11 @@ class StoreError(SmsgateError):
 
     code = "store_refused"
     sqlstate: str = ""
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether a row with this key stands there already."""
+        return self.sqlstate == DUPLICATE_KEY
 
 
 class StoreUnavailable(StoreError):

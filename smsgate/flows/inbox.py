@@ -129,7 +129,7 @@ class Inbox:
                 if not exc.sqlstate.startswith("40") or attempt + 1 == ATTEMPTS:
                     raise
             except StoreError as exc:
-                if not exc.sqlstate.startswith("23505") or attempt + 1 == ATTEMPTS:
+                if not exc.is_duplicate or attempt + 1 == ATTEMPTS:
                     raise  # the next attempt finds the other's decision, or takes another order number
         in_force(writes, self._stops, self._wakeups, self._clock.monotonic())
         log.info("inbox_decided", verdict=ruling.verdict.value, outcome=decision.outcome)

@@ -16,7 +16,6 @@ from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 
 _SQL: Final = load("commitments")
-DUPLICATE_KEY: Final = "23505"
 
 
 class PgCommitments:
@@ -50,7 +49,7 @@ class PgCommitments:
                     None if terms.last is None else first_day(terms.last), terms.minimum_minor, at,
                 )  # fmt: skip
         except StoreError as exc:
-            if exc.sqlstate == DUPLICATE_KEY:
+            if exc.is_duplicate:
                 raise Conflict(
                     "Another minimum was set meanwhile: look at the differences again.",
                     code="commitment_changed",

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from smsgate.errors import StoreError, StoreUnavailable
+from smsgate.errors import DUPLICATE_KEY, StoreError, StoreUnavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
@@ -26,7 +26,7 @@ SHARD_MOVED: Final = (
     "XX000"  # Citus, when a shard has just moved; also a real internal error: retry only what may repeat
 )
 # unique_violation, and what Citus makes of one that comes through COPY
-UNIQUE_VIOLATIONS: Final = frozenset({"23505", "XX000"})
+UNIQUE_VIOLATIONS: Final = frozenset({DUPLICATE_KEY, SHARD_MOVED})
 DEADLOCK: Final = "40P01"
 SERIALIZATION_FAILURE: Final = "40001"
 CONNECTION_LOST: Final = "08006"

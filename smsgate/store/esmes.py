@@ -10,7 +10,7 @@ from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose
 from smsgate.store.catalogue import load
-from smsgate.store.merchants import DUPLICATE_KEY, MISSING
+from smsgate.store.merchants import MISSING
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
@@ -37,7 +37,7 @@ class PgEsmeAccounts:
                     _SQL["insert_numbers"], draft.merchant_id, draft.account_id, list(draft.numbers)
                 )
         except StoreError as exc:
-            if exc.sqlstate == DUPLICATE_KEY:
+            if exc.is_duplicate:
                 raise Conflict(
                     f"The system_id {draft.system_id!r}, or one of the numbers, belongs to another account.",
                     code="name_taken",

@@ -17,7 +17,7 @@ from smsgate.msisdn import region_of
 from smsgate.store.catalogue import load
 from smsgate.store.columns import columns
 from smsgate.store.connection import Connection, begin_again
-from smsgate.store.merchants import DUPLICATE_KEY, MISSING
+from smsgate.store.merchants import MISSING
 from smsgate.store.pages import page_rows
 from smsgate.store.suppression import suppressed_among, suppressed_to_add
 
@@ -41,7 +41,7 @@ class PgKeywords:
                     row.wording_version, row.double_opt_in, row.created_at,
                 )  # fmt: skip
         except StoreError as exc:
-            if exc.sqlstate != DUPLICATE_KEY:
+            if not exc.is_duplicate:
                 raise
             raise Conflict(
                 "This number has that word already.", code="keyword_taken", pointer="/word"

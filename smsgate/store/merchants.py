@@ -28,7 +28,6 @@ _MERCHANT_FIELDS: Final = tuple(field.name for field in fields(MerchantRow))
 TEST_BLOCKS_LOCK: Final = (
     0x736D7367_00000007  # "smsg", 7: one test merchant takes a block of numbers at a time
 )
-DUPLICATE_KEY: Final = "23505"
 MISSING: Final = "No such object."
 
 
@@ -115,7 +114,7 @@ class PgMerchants:
                     draft.language, draft.timezone, draft.currency, draft.contact,
                 )  # fmt: skip
         except StoreError as exc:
-            if exc.sqlstate == DUPLICATE_KEY:
+            if exc.is_duplicate:
                 raise Conflict(
                     f"The slug {draft.slug!r} is taken.", code="name_taken", pointer="/slug"
                 ) from exc

@@ -22,7 +22,6 @@ from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
 _SQL: Final = load("offers")
-DUPLICATE_KEY: Final = "23505"
 WITHDRAWN: Final = "withdrawn"  # `offer.state`; else 'live': what time and stock make of it is not stored
 
 
@@ -116,7 +115,7 @@ class PgOffers:
 
 def taken(error: StoreError, external_id: str | None) -> StoreError | Conflict:
     """Return what a refused insert means: `external_id` exists already, or `error` itself."""
-    if error.sqlstate == DUPLICATE_KEY and external_id is not None:
+    if error.is_duplicate and external_id is not None:
         return Conflict(
             f"external_id {external_id!r} exists already", code="external_id_taken", pointer="/external_id"
         )

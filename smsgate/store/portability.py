@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 from smsgate.errors import Conflict, StoreError
 from smsgate.store.array_octets import ids_text
 from smsgate.store.catalogue import load
-from smsgate.store.connection import Connection, copy_binary
+from smsgate.store.connection import UNIQUE_VIOLATIONS, Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat
 from smsgate.store.pool import Database
 
 LOCK_KEY: Final = 0x736D7367_00000005  # "smsg", 5: one import at a time
-UNIQUE_VIOLATION: Final = "23505"
 _SQL: Final = load("portability")
 _ROW: Final = RowFormat(msisdn=Kind.INT8, version=Kind.INT4, mccmnc=(Kind.TEXT, None))
 
@@ -113,7 +112,7 @@ class PgPortability:
                 await copy_binary(connection, "ported_number", _ROW.columns, data)
             return len(batch.msisdns)
         except StoreError as exc:
-            if exc.sqlstate != UNIQUE_VIOLATION:
+            if exc.sqlstate not in UNIQUE_VIOLATIONS:
                 raise
         async with self._database.bulk_transaction() as connection:
             return await _apply(connection, version, batch)

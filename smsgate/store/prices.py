@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from smsgate.store.pool import Database
 
 _SQL: Final = load("prices")
-DUPLICATE_KEY: Final = "23505"
 
 
 class PgPrices:
@@ -41,7 +40,7 @@ class PgPrices:
             async with self._database.api() as connection:
                 await connection.execute(_SQL["insert_list"], price_list_id, name, side, currency, now)
         except StoreError as exc:
-            if exc.sqlstate == DUPLICATE_KEY:
+            if exc.is_duplicate:
                 raise Conflict(f"The name {name!r} is taken.", code="name_taken", pointer="/name") from exc
             raise
         return PriceListRow(price_list_id, name, side, currency, now)
@@ -83,7 +82,7 @@ class PgPrices:
                     await _insert(connection, prices_of, last + 1 + place, version, source_sha256, now)
                 await publish_prices(connection)
         except StoreError as exc:
-            if exc.sqlstate == DUPLICATE_KEY:
+            if exc.is_duplicate:
                 raise Conflict(
                     "A version from this instant exists.",
                     code="effective_from_taken",

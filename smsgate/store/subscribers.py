@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("subscribers")
 _INBOUND: Final = load("inbound")  # a STOP closes offers in one way, whoever takes it
-DUPLICATE_KEY: Final = "23505"
 MISSING: Final = "No such object."
 # What a later opt-in must be newer than.
 STOP_EVENTS: Final = tuple(
@@ -74,7 +73,7 @@ class PgSubscribers:
                 if await suppressed_to_add(connection, self._hashes, merchant_id, [draft.msisdn]):
                     raise _refusal("suppressed")
         except StoreError as exc:
-            if exc.sqlstate != DUPLICATE_KEY:
+            if not exc.is_duplicate:
                 raise
             async with self._database.transaction(merchant_id) as connection:
                 if await suppressed_among(connection, self._hashes, merchant_id, [draft.msisdn]):
