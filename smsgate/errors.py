@@ -15,6 +15,7 @@ Every error that smsgate raises on purpose.
             * CommitUnknown      it went away at COMMIT: whether the transaction stands is unknown
         * StoreNotReady          schema, role or data directory is not as it must be
             * SchemaOutdated     migrations are missing; the next start applies them
+    * NotReadyYet                a file is being made; retryable
     * ConfigError                settings that cannot work; says where and how to mend it
     * SecurityError
         * KeyInvalid             an API key that is not one of ours, or not any more
@@ -26,6 +27,8 @@ Every error that smsgate raises on purpose.
         * NotFound               no such object for this merchant
         * Conflict               the object exists already, or is busy
         * Invalid                a value is out of its documented range
+
+Commands, the demonstration and the benchmark have some of their own below SmsgateError, which end them.
 """
 
 from __future__ import annotations
@@ -142,6 +145,14 @@ class SchemaOutdated(StoreNotReady):
     def __init__(self, message: str, *, empty: bool) -> None:
         super().__init__(message)
         self.empty = empty
+
+
+class NotReadyYet(SmsgateError):
+    """The file is being made: ask again."""
+
+    code = "export_not_ready"
+    http_status = 503
+    retryable = True
 
 
 class ConfigError(SmsgateError):

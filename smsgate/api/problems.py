@@ -137,8 +137,14 @@ class Problems:
             assert known.status == type_.status, f"{type_.code} has two statuses"
 
     def of(self, exc: Exception, request_id: str) -> Problem:
-        """Return what the caller is told about `exc`; logs it when it is our fault."""
+        """
+        Return what the caller is told about `exc`; logs it when it is our fault.
+
+        So it is when a code stands in no table: nobody is told how to go on from it.
+        """
         match exc:
+            case SmsgateError() if exc.code not in self.types:
+                pass
             case Refusal():
                 return Problem(exc.code, exc.http_status, str(exc), exc.errors, exc.extra, exc.headers)
             case DomainError():

@@ -21,7 +21,7 @@ import structlog
 from smsgate.billing.periods import Month
 from smsgate.billing.usage_rows import UsageSums
 from smsgate.clock import Clock
-from smsgate.errors import SmsgateError
+from smsgate.errors import NotReadyYet
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion
 from smsgate.flows.kept_files import FILE_MODE, KeptFile, KeptFiles
@@ -32,14 +32,6 @@ log = structlog.get_logger(__name__)
 FRESH: Final = timedelta(minutes=10)  # who begins a download gets what the month looked like then
 FILES_OCTETS_MAX: Final = 20 << 30  # of all kept files: ten months of ten million rows
 MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or minutes of one connection
-
-
-class NotReadyYet(SmsgateError):
-    """The file is being made: ask again."""
-
-    code = "export_not_ready"
-    http_status = 503
-    retryable = True
 
 
 Key = tuple[int, str, str]
