@@ -110,8 +110,10 @@ def _clean(key: str, value: Any, depth: int) -> Any:
         return REFUSED
     if kind is _MASKED:
         return _mask(value, depth)
-    if type(value) in _NUMBERS or kind is _OURS:
+    if kind is _OURS:
         return value
+    if type(value) in _NUMBERS:
+        return _number(value)
     if isinstance(value, str):  # most are: the looks below cost more than a whole line of these
         return _sentence(key, str(value), kind)
     if isinstance(value, _OCTETS):
@@ -120,7 +122,14 @@ def _clean(key: str, value: Any, depth: int) -> Any:
         return {_escape(str(k), VALUE_MAX): _clean(str(k), v, depth + 1) for k, v in _first(value.items())}
     if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:
         return [_clean(key, entry, depth + 1) for entry in _first(value)]
-    return value if isinstance(value, int | float) else _sentence(key, str(value), kind)
+    return _number(value) if isinstance(value, int | float) else _sentence(key, str(value), kind)
+
+
+def _number(value: float | None) -> float | str | None:
+    """Return a number as JSON takes it: one of over 64 bits, which would be refused with its line, as hex."""
+    if type(value) is float or value is None or _INT_MIN <= value <= _INT_MAX:
+        return value
+    return _escape(hex(int(value)), VALUE_MAX)
 
 
 def _sentence(key: str, value: str, kind: _Kind) -> str:
@@ -143,6 +152,7 @@ class _Kind(Enum):
 _REFUSED, _MASKED, _OURS, _SENTENCE = _Kind.REFUSED, _Kind.MASKED, _Kind.OURS, _Kind.SENTENCE
 _NUMBERS: Final = frozenset({type(None), bool, int, float})
 _OCTETS: Final = (bytes, bytearray)
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 
 
 @lru_cache(NAMES_KEPT)

@@ -109,6 +109,21 @@ def test_everything_is_cut_to_a_bound(sink: io.StringIO) -> None:
     assert len(sink.getvalue()) < 10_000
 
 
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (2**64 - 1, 2**64 - 1), (-(2**63), -(2**63)), (2**64, "0x10000000000000000"),
+        (-(2**63) - 1, "-0x8000000000000001"), (True, True), (1.5, 1.5),
+    ],
+)  # fmt: skip
+def test_a_number_that_json_does_not_take_loses_no_line(
+    number: float, told: object, sink: io.StringIO
+) -> None:
+    found = line(sink, x=number, y={"z": [number]}, big=1 << 100_000)
+    assert found["x"] == found["y"]["z"][0] == told
+    assert len(found["big"]) < VALUE_MAX + 50
+
+
 def test_a_traceback_stays_in_its_line(sink: io.StringIO) -> None:
     def fail() -> None:
         raise ValueError("bad 46701234567 \x1b[0m")
