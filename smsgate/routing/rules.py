@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 ANY: Final = ""  # a condition that is not written
 WEIGHT_MAX: Final = 1_000
 PRIORITY_MAX: Final = 100
+PREFIXES_NAMED: Final = 3  # in the sentence about a fault: enough to find the others by
 
 
 class Kind(StrEnum):
@@ -118,6 +119,7 @@ def find_faults(rules: Sequence[Rule], carriers: Mapping[str, CarrierFacts]) -> 
         names.add(rule.name)
         faults += _shadows(rule, owners)
         faults += _form(rule)
+        faults += _prefixes(rule)
         faults += _carriers(rule, carriers)
     return faults
 
@@ -148,6 +150,22 @@ def _form(rule: Rule) -> list[Finding]:
     twice = [c.carrier for n, c in enumerate(rule.candidates) if c.carrier in _names(rule.candidates[:n])]
     return [
         Finding(rule.name, "carriers", f"{carrier} stands there twice", "keep one entry") for carrier in twice
+    ]
+
+
+def _prefixes(rule: Rule) -> list[Finding]:
+    """MSISDNs are in international form: a rule for "06" or "0033" would wait for ever, and say nothing."""
+    national = [prefix for prefix in rule.prefixes if prefix.startswith("0")]
+    if not national:
+        return []
+    named = ", ".join(national[:PREFIXES_NAMED])
+    return [
+        Finding(
+            rule.name,
+            "prefixes",
+            f"no number in international form begins with {named}",
+            'write the country first, without 00 or +: "336", not "06"',
+        )
     ]
 
 

@@ -127,6 +127,10 @@ def test_the_compiled_look_up_agrees_with_looking_at_every_rule(
             [a_rule("x", prefixes=("33", "44")), a_rule("y", prefixes=("44",))],
             "never decides for prefix 44: rule x stands before it with the same conditions",
         ),
+        (
+            [a_rule("x", prefixes=("33", "06", "0033", "07", "01"))],
+            "no number in international form begins with 06, 0033, 07",
+        ),
         ([a_rule("x"), a_rule("y")], "never decides for every message: rule x stands before it"),
         ([a_rule("x", "a", "c", choose=Choose.LEAST_COST)], "nobody knows what c costs: it has no cost_list"),
         ([a_rule("x", "a", "c", max_cost_micros=1)], "nobody knows what c costs"),
