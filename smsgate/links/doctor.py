@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.errors import LinkError
 from smsgate.links.bodies import BodyMaker
 from smsgate.links.doctor_knobs import ATTEMPTS_MAX, Knobs, concats, sender_key
 from smsgate.links.doctor_mail import DoctorMail
@@ -83,20 +84,31 @@ class Doctor:
         Send the probes; what the bind's end cuts short is a finding, too.
 
         Raises:
-            LinkError: the bind is gone before the first probe.
+            LinkError: the bind is gone before anything was found.
         """
-        if await self._first_message(bind):
-            self.findings += knob_findings(self._knobs)
-            receipt = await self._receipts()
-            await self._unicode(bind)
-            await self._alphabet(bind)
-            await self._long(bind)
-            if receipt:
-                await self._ids_agree()
+        try:
+            await self._probe(bind)
+        except LinkError as exc:
+            if not self.findings:
+                raise
+            self._failed(
+                "bind lost", str(exc), "what was not tried is missing here: ask the carrier, try again"
+            )
         keys = {key: value for finding in self.findings for key, value in finding.keys.items()}
         return Examined(self.findings, self._now_profile().model_copy(update=keys), self.messages)
 
     # The probes
+
+    async def _probe(self, bind: ProbeBind) -> None:
+        if not await self._first_message(bind):
+            return
+        self.findings += knob_findings(self._knobs)
+        receipt = await self._receipts()
+        await self._unicode(bind)
+        await self._alphabet(bind)
+        await self._long(bind)
+        if receipt:
+            await self._ids_agree()
 
     async def _first_message(self, bind: ProbeBind) -> bool:
         text = encode_gsm("smsgate test: this message needs no answer.")

@@ -136,6 +136,19 @@ def test_what_nothing_mends_is_said_with_what_to_do(clinic: Clinic) -> None:
     assert failed["mend"]
 
 
+def test_what_was_found_before_the_bind_broke_is_said_and_that_it_broke(clinic: Clinic, shell: Shell) -> None:
+    clinic.open("refuses-udh", "already-bound-after-loss", receives="false")  # cut after five messages
+    outcome = clinic.doctor("--from", "36111", "--write", "found.toml")
+    assert outcome.code == 1, outcome
+    states = {each["name"]: each["state"] for each in outcome.json()["findings"]}
+    assert (states["message"], states["receipts"], states["bind"]) == ("found", "found", "found")
+    broken = outcome.json()["findings"][-1]
+    assert (broken["name"], broken["state"]) == ("bind lost", "failed")
+    assert broken["detail"].startswith("the bind is gone")
+    assert broken["mend"]
+    assert 'receipts = "esm_class"' in (shell.cwd / "found.toml").read_text()
+
+
 def test_bad_asks_are_refused_before_anything_is_sent(clinic: Clinic, shell: Shell) -> None:
     clinic.open()
     unknown = shell.run("carrier", "doctor", "nobody", "--to", PHONE, "--yes", "--config", "doctor.toml")
