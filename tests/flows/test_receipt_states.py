@@ -184,6 +184,21 @@ async def test_case_and_zeros_do_not_count_after_a_restart_either(database: Data
         assert await states_of(world) == {b"00AbC-9": [2], b"AB-1": [2], b"0000": [2]}
 
 
+async def test_a_receipt_whose_id_is_zeros_reads_no_messages_that_got_no_id(database: Database) -> None:
+    """A carrier that loses ids has many of those, and its receipts may well say 0."""
+    async with a_world(database, subscribers=1) as world:
+        await sent(world, b"0000", number=1)
+        for number in range(2, 5):
+            await sent(world, b"", number=number)
+        async with database.bulk() as connection:
+            found = await connection.fetch(SQL["sent_by_folded_id"], 1, [""], 0)
+        assert [row["smsc_id"] for row in found] == [b"0000"]
+        for number, smsc_id in enumerate((b"000", b"")):
+            await waits(world, smsc_id, number=number)
+        assert await resolved(database, ReceiptIds((IdForm.AS_IS,))) == 1
+        assert await states_of(world) == {b"0000": [2]}
+
+
 async def test_receipts_that_are_due_are_found_by_an_index_among_those_that_wait(database: Database) -> None:
     async with a_world(database, subscribers=1) as world:
         await world.execute(

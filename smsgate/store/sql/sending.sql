@@ -562,14 +562,16 @@ SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
 
 -- name: sent_by_folded_id
 -- scope: account
--- As smsgate.protocol.message_ids.fold has it; an id that is no ASCII is found by its octets alone.
+-- As smsgate.protocol.message_ids.fold has it; an id that is no ASCII is found by its octets alone. Zeros alone are ''
+-- here (the index is older than the rule that they are an id), which a message without an id is, too: it is none of them.
 SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
        ARRAY(SELECT DISTINCT r.state FROM receipt r
               WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
                 AND r.message_id >= $3) AS states
   FROM sent s
   JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
- WHERE s.carrier_id = $1 AND ltrim(lower(encode(s.smsc_id, 'escape')), '0') = ANY($2::text[]) AND s.status = 0 AND s.message_id >= $3
+ WHERE s.carrier_id = $1 AND ltrim(lower(encode(s.smsc_id, 'escape')), '0') = ANY($2::text[]) AND s.smsc_id <> '' AND s.status = 0
+       AND s.message_id >= $3
 
 -- name: sample_of_smsc_ids
 -- scope: account
