@@ -1,12 +1,17 @@
-"""Usage as Parquet and as an XLSX summary, by libraries that are an extra: `pip install smsgate[exports]`."""
+"""
+Usage as Parquet and as an XLSX summary. The spreadsheet, and reading Parquet, are by libraries that are an
+extra: `pip install smsgate[exports]`.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from smsgate.billing.usage_rows import COLUMNS, UsageSums
 from smsgate.errors import Invalid
+from smsgate.invoicing.parquet_file import Column, Kind, ParquetFile
 from smsgate.money import MICROS_PER_UNIT
 
 if TYPE_CHECKING:
@@ -16,84 +21,49 @@ if TYPE_CHECKING:
 
 SHEET_ROWS_MAX: Final = 1_048_575  # of an XLSX sheet, without its header
 EXTRA: Final = "it needs smsgate[exports]: pip install 'smsgate[exports]'"
-GROUP_ROWS: Final = 10_000  # of a Parquet row group: some 2 MB as columns before it is written
-PAGE_OCTETS: Final = 1 << 16  # of a column in a row group, encoded, before it is compressed
-DISTINCT_COLUMNS: Final = frozenset(
-    {"message", "accepted_at", "charged_at", "number"}
-)  # no value comes again
-STATISTICS_COLUMNS: Final = ("message", "accepted_at")  # what readers look for; each costs memory per group
+GROUP_ROWS: Final = 5_000  # of a Parquet row group: some 5 MB as rows before it is written
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_KINDS: Final = {
+    "message": Column("message", Kind.TEXT, distinct=True, bounds=True),
+    "part": Column("part", Kind.INT16),
+    "accepted_at": Column("accepted_at", Kind.INSTANT, distinct=True, bounds=True),
+    "charged_at": Column("charged_at", Kind.INSTANT, distinct=True),
+    "number": Column("number", Kind.INT64, distinct=True),
+    "segments": Column("segments", Kind.INT16),
+    "unit_price": Column("unit_price", Kind.MICROS),
+    "amount": Column("amount", Kind.MICROS),
+}
 
 
 class ParquetRows:
-    """
-    One file, written in groups of rows; amounts are decimal(18, 6), instants UTC in microseconds.
-
-    Raises:
-        Invalid: code `export_unavailable`: pyarrow is not installed.
-    """
+    """One file, written in groups of rows; amounts are decimal(18, 6), instants UTC in microseconds."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow as pa  # noqa: PLC0415  # an extra, and 40 MB of memory
-            from pyarrow import parquet  # noqa: PLC0415
-        except ImportError:
-            raise Invalid(f"Parquet: {EXTRA}.", code="export_unavailable") from None
-        self._arrow = pa
-        amount = pa.decimal128(18, 6)
-        kinds = {
-            "part": pa.int16(),
-            "accepted_at": pa.timestamp("us", tz="UTC"),
-            "charged_at": pa.timestamp("us", tz="UTC"),
-            "number": pa.int64(),
-            "segments": pa.int16(),
-            "unit_price": amount,
-            "amount": amount,
-        }
-        self._schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
-        self._writer = parquet.ParquetWriter(
-            path,
-            self._schema,
-            compression="zstd",
-            use_dictionary=[name for name in COLUMNS if name not in DISTINCT_COLUMNS],
-            write_statistics=list(STATISTICS_COLUMNS),
-            data_page_size=PAGE_OCTETS,
-        )
-        self._batches: list[Any] = []
-        self._rows = 0
+        self._stream = path.open("wb")
+        columns = [_KINDS.get(name, Column(name, Kind.TEXT)) for name in COLUMNS]
+        self._file = ParquetFile(self._stream, columns)
+        self._waiting: list[UsageRow] = []
 
     def write(self, rows: Sequence[UsageRow]) -> None:
-        if not rows:
-            return
-        arrays = [
-            self._amounts(column)
-            if name in {"unit_price", "amount"}
-            else self._arrow.array(column, self._schema.field(name).type)
-            for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True)
-        ]
-        self._batches.append(self._arrow.RecordBatch.from_arrays(arrays, schema=self._schema))
-        self._rows += len(rows)
-        if self._rows >= GROUP_ROWS:
-            self._flush()
+        self._waiting += rows
+        while len(self._waiting) >= GROUP_ROWS:
+            self._flush(GROUP_ROWS)
 
     def close(self, sums: UsageSums) -> None:
         del sums
-        self._flush()
-        self._writer.close()
+        if self._waiting:
+            self._flush(len(self._waiting))
+        self._file.close()
+        self._stream.close()
 
-    def _flush(self) -> None:
-        """Write what waits as one row group."""
-        if self._rows:
-            table = self._arrow.Table.from_batches(self._batches, self._schema)
-            self._writer.write_table(table, row_group_size=self._rows)
-            self._batches, self._rows = [], 0
-            self._arrow.default_memory_pool().release_unused()
-
-    def _amounts(self, micros: Sequence[int]) -> Any:
-        """Return micros as decimals with six places: the same integers, with their scale."""
-        octets = b"".join([value.to_bytes(16, "little", signed=True) for value in micros])
-        return self._arrow.Array.from_buffers(
-            self._arrow.decimal128(18, 6), len(micros), [None, self._arrow.py_buffer(octets)]
-        )
+    def _flush(self, rows: int) -> None:
+        columns: list[Any] = list(zip(*self._waiting[:rows], strict=True))
+        del self._waiting[:rows]
+        for place, name in enumerate(COLUMNS):
+            if name in {"accepted_at", "charged_at"}:
+                columns[place] = [(at - _EPOCH) // _MICROSECOND for at in columns[place]]
+        self._file.group(columns)
 
 
 def parquet_sums(path: Path) -> UsageSums:
