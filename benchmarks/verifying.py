@@ -23,7 +23,7 @@ from benchmarks.charged_rows import DAY, write_day
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter
 from smsgate.cli.sessions import silence_logs
-from smsgate.flows.verifying import Finding, verify
+from smsgate.flows.verifying import Counts, Finding, verify
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
@@ -45,7 +45,7 @@ class WatchedVerify:
         self._names = {sql: f"{file}.{name}" for file in CATALOGUES for name, sql in load(file).items()}
         self.taken_s: Counter[str] = Counter()
 
-    async def findings(self) -> tuple[Sequence[Finding], int]:
+    async def findings(self) -> tuple[Sequence[Finding], Counts]:
         async with self._database.report() as connection:
             with connection.query_logger(self._note):
                 return await findings_of(connection)
@@ -73,7 +73,7 @@ async def run(rows: int, *, budgets: bool, receipts: bool, closed: bool, each: b
         proof = await verify(store)
         after = await meter.read()
         assert proof.holds, proof.broken
-        assert proof.rows == rows
+        assert proof.counts.messages == rows
         async with database.report() as connection:
             entries = await connection.fetchval("SELECT count(*) FROM ledger_entry")
         return {

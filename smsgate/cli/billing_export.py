@@ -108,7 +108,8 @@ def export(
         show_json(manifest.values)
     else:
         say(
-            f"{output}: {manifest.rows} charged messages, SHA-256 {manifest.values['sha256']}; the ledger "
+            f"{output}: {manifest.rows} rows of charged messages and replies, "
+            f"SHA-256 {manifest.values['sha256']}; the ledger "
             f"{'says the same' if manifest.equal else 'does not say the same'}."
         )
     raise typer.Exit(Exit.OK if manifest.equal else Exit.FAILED)

@@ -13,7 +13,7 @@ from smsgate.billing.document_proofs import Held, check_proof
 from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
-from smsgate.cli.files import unreadable
+from smsgate.cli.files import unreadable, write_whole
 from smsgate.cli.output import JsonOption, say, show, show_json
 from smsgate.cli.sessions import with_settings
 from smsgate.config import load_settings
@@ -24,14 +24,15 @@ from smsgate.security.proof_chain import FILE_OCTETS_MAX
 HELP: Final = (
     "Write the proof file of a month's invoice: the document as it was issued, and for each price of its "
     "lines the root of a hash tree over all messages that it counts. --message adds the path from a message "
-    "to its root.\n\n"
+    "to its root. Documents that no messages stand behind (prepayments, payouts, credit notes by hand) have "
+    "none: exit code 1, and --output writes no file.\n\n"
     "--check FILE checks such a file: no database, no network. With --records the rows of the merchant's own "
     "export must lead to the same roots. The key is that of `smsgate order key`. Exit code 1: something does "
     "not hold; the first thing is said."
 )
 EPILOG: Final = examples(
-    "smsgate billing proof F-2026-000042 > F-2026-000042.proof",
-    "smsgate billing proof F-2026-000042 --message msg_4SM5xMC6jN0nK0nRvRX2rZ > sample.proof",
+    "smsgate billing proof F-2026-000042 --output F-2026-000042.proof",
+    "smsgate billing proof F-2026-000042 --message msg_4SM5xMC6jN0nK0nRvRX2rZ --output sample.proof",
     "smsgate billing proof --check F-2026-000042.proof --key $(smsgate order key)",
     "smsgate billing proof --check F-2026-000042.proof --records boxman-2026-11.csv",
 )
@@ -55,6 +56,9 @@ def proof(
         str | None,
         typer.Option("--key", metavar="HEX", help="The gateway's public key.", show_default="none"),
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write here, whole or not at all.", show_default="standard output")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,16 +67,20 @@ def proof(
     if check is not None:
         _tell(_checked(check, records or (), public_key), public_key, as_json=as_json)
     elif number is not None:
-        _write(number, message or (), config)
+        _write(number, message or (), output, config)
 
 
-def _write(number: str, messages: list[str] | tuple[()], config: Path | None) -> None:
+def _write(number: str, messages: list[str] | tuple[()], output: Path | None, config: Path | None) -> None:
     settings = load_settings(config)
 
     async def work(services: Services) -> bytes:
         return await document_proofs_of(settings, services).file(number, messages)
 
-    sys.stdout.buffer.write(with_settings(settings, work))
+    octets = with_settings(settings, work)
+    if output is None:
+        sys.stdout.buffer.write(octets)
+    else:
+        write_whole(output, octets)
 
 
 def _checked(check: Path, records: list[Path] | tuple[()], public_key: str | None) -> Held:

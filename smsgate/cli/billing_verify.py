@@ -26,7 +26,7 @@ from smsgate.flows.export_proofs import (
     read_csv,
     read_export,
 )
-from smsgate.flows.verifying import INVARIANTS, LISTED, Proof
+from smsgate.flows.verifying import INVARIANTS, LISTED, Counts, Proof
 from smsgate.flows.verifying import verify as prove
 from smsgate.invoicing.tables import parquet_sums
 from smsgate.store.issued import PgDocuments
@@ -76,7 +76,7 @@ def verify(
     if offline:
         if not files or documents:
             raise UsageRefused("--offline needs --export PATH, and makes no documents.")
-        _end(Proof((prove_offline(files),), 0, {}), as_json)
+        _end(Proof((prove_offline(files),), Counts(), {}), as_json)
 
     async def work(services: Services) -> Proof:
         async def merchant(slug: str) -> MerchantProfile:
@@ -123,7 +123,9 @@ def _read(path: Path) -> ExportedFile:
 def proof_as_dict(proof: Proof) -> dict[str, object]:
     return {
         "holds": proof.holds,
-        "message_rows": proof.rows,
+        "message_rows": proof.counts.messages,
+        "charged_messages": proof.counts.charged,
+        "charged_replies": proof.counts.replies,
         "invariants": [
             {
                 "name": finding.invariant,
@@ -155,4 +157,8 @@ def _tell(proof: Proof) -> None:
         if each.wrong:
             say(f"{each.invariant}: {each.wrong} {LISTED[each.invariant]}; the first: {each.first}.")
     if len(proof.findings) > 1:
-        say(f"{proof.rows} message rows were looked at.")
+        told = proof.counts
+        say(
+            f"Of all merchants and kept months: {told.messages} messages to phones, {told.charged} of them "
+            f"charged, and {told.replies} charged replies. Exports have a row for each that is charged."
+        )

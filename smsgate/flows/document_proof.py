@@ -20,6 +20,11 @@ from smsgate.flows.exporting import Exporting, ExportQuestion
 from smsgate.security.proof_chain import Entry, ProofKey
 from smsgate.security.public_ids import Kind, PublicIds
 
+BESIDES: Final = {  # what is no document of a close
+    DocumentType.PREPAYMENT: "a prepayment invoice",
+    DocumentType.PREPAYMENT_CREDIT: "a credit note of a prepayment",
+    DocumentType.SELF_BILLED: "a payout, of what a carrier counted",
+}
 SAMPLES_MAX: Final = 1_000  # messages; each has a path of some 30 hashes, and the file stays below 10 MB
 
 
@@ -84,9 +89,15 @@ class DocumentProofs:
             raise Invalid(f"at most {SAMPLES_MAX} messages at a time", code="proof_refused")
         document = await self._documents.by_number(number)
         row = document.row
-        closes = {DocumentType.INVOICE.value, DocumentType.CREDIT_NOTE.value}
-        if row.doc_type not in closes or row.credits_id is not None:
-            raise Invalid(f"no messages stand behind {number}: it is of no close", code="proof_refused")
+        kind = BESIDES.get(DocumentType(row.doc_type), "")
+        if row.credits_id is not None:
+            kind = kind or "a credit note that was written by hand"
+        if kind:
+            raise Invalid(
+                f"{number} is {kind}: no messages stand behind it, so there is nothing to prove; the "
+                "invoices of months have proof files",
+                code="proof_refused",
+            )
         merchant = await self._merchant(row.merchant_id)
         if merchant is None:
             raise NotFound("No such object.")

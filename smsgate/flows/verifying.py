@@ -46,16 +46,29 @@ class Finding(NamedTuple):
     first: str | None
 
 
+class Counts(NamedTuple):
+    """
+    What was looked at, of all merchants and months whose rows are kept.
+
+    `messages` to phones, parts counted, whatever became of them; `charged` are those of them, and `replies`
+    those from phones, that are charged and not given back: the rows of exports.
+    """
+
+    messages: int = 0
+    charged: int = 0
+    replies: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """
-    `rows` is how many message rows were looked at; `unproved` says what could not be judged, and why.
+    `counts` is what was looked at; `unproved` says what could not be judged, and why.
 
     `listed` is no fault: how many there are of each kind of `LISTED`, and the first.
     """
 
     findings: tuple[Finding, ...]
-    rows: int
+    counts: Counts
     unproved: dict[str, str]
     listed: tuple[Finding, ...] = ()
 
@@ -69,8 +82,8 @@ class Proof:
 
 
 class VerifyStore(Protocol):
-    async def findings(self) -> tuple[Sequence[Finding], int]:
-        """Return every proof's finding and the number of message rows, all of one snapshot."""
+    async def findings(self) -> tuple[Sequence[Finding], Counts]:
+        """Return every proof's finding and what was looked at, all of one snapshot."""
         ...
 
     async def listed(self) -> Sequence[Finding]:
@@ -80,7 +93,7 @@ class VerifyStore(Protocol):
 
 async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
     """Run every proof; `exports` are the findings about files, which the store does not see."""
-    found, rows = await store.findings()
+    found, counts = await store.findings()
     told = {finding.invariant for finding in exports}
     unproved = {name: why for name, why in UNPROVED.items() if name not in told}
     merged: dict[str, Finding] = {}
@@ -93,4 +106,4 @@ async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
                 finding.invariant, known.wrong + finding.wrong, known.first or finding.first
             )
     ordered = [merged[name] for name in INVARIANTS if name in merged]
-    return Proof(tuple(ordered), rows, unproved, tuple(await store.listed()))
+    return Proof(tuple(ordered), counts, unproved, tuple(await store.listed()))

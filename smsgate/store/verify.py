@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from smsgate.flows.verifying import Finding
+from smsgate.flows.verifying import Counts, Finding
 from smsgate.money import MINOR_DIGITS, micros_per_minor
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
@@ -25,7 +25,8 @@ _CONTRADICTIONS: Final = load("contradictions")
 _FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
-ROWS: Final = "rows"  # not a finding: how many rows were looked at
+# No findings: what was looked at, in the order of `Counts`.
+COUNTED: Final = ("rows", "charged", "replies")
 
 Kept = tuple[int, datetime]  # the first message id whose rows are kept, and its instant
 
@@ -36,7 +37,7 @@ class PgVerify:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def findings(self) -> tuple[Sequence[Finding], int]:
+    async def findings(self) -> tuple[Sequence[Finding], Counts]:
         async with self._database.report() as connection:
             return await findings_of(connection)
 
@@ -45,7 +46,7 @@ class PgVerify:
             return await listed_of(connection)
 
 
-async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
+async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts]:
     """Run all proofs in the caller's transaction, which is one snapshot."""
     await _take_one_core(connection)
     kept = await horizon(connection)
@@ -54,9 +55,13 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], int]:
     for proofs in (_DOCUMENTS, _PAYOUTS):
         found += await _by_currency(connection, proofs)
     found += [Finding(*row) for row in await connection.fetch(_SEALS["proofs"])]
-    messages, rows = await _messages(connection, kept, delivered)
-    budgets = await _by_currency(connection, _BUDGETS)
-    return [*found, *budgets, *await _spent(connection, kept[0]), *messages], rows
+    found += await _messages(connection, kept, delivered)
+    found += await _by_currency(connection, _BUDGETS)
+    found += await _spent(connection, kept[0])
+    told = {finding.invariant: finding.wrong for finding in found}
+    return [finding for finding in found if finding.invariant not in COUNTED], Counts(
+        *(told[name] for name in COUNTED)
+    )
 
 
 async def listed_of(connection: Connection) -> Sequence[Finding]:
@@ -103,15 +108,10 @@ async def _spent(connection: Connection, first_id: int) -> list[Finding]:
     return found
 
 
-async def _messages(
-    connection: Connection, kept: Kept, delivered: Sequence[int]
-) -> tuple[list[Finding], int]:
+async def _messages(connection: Connection, kept: Kept, delivered: Sequence[int]) -> list[Finding]:
     # The indexes have the order in which messages and receipts are merged; the planner would rather sort, as
     # it cannot guess how few groups there are.
     await connection.execute("SET LOCAL enable_sort = off")
     rows = await connection.fetch(_SQL["messages"], *kept, delivered, _FINALS)
     await connection.execute("SET LOCAL enable_sort = on")
-    found = [Finding(*row) for row in rows]
-    return [row for row in found if row.invariant != ROWS], sum(
-        row.wrong for row in found if row.invariant == ROWS
-    )
+    return [Finding(*row) for row in rows]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from smsgate.billing.periods import month_of
+from smsgate.billing.periods import Month, month_of
 from smsgate.clock import SystemClock
 from smsgate.demo.last_month import PEOPLE
 from smsgate.demo.main import DemoOptions, run_demo
@@ -76,9 +76,28 @@ def bill_the_month(shell: Shell, exported: str, month: str) -> None:
     ask("invoice", document["number"], "--as", "pdf", "--output", "invoice.pdf")
     assert (shell.cwd / "invoice.pdf").read_bytes().startswith(b"%PDF")
     ask("export", "boxman", month, "--as", "csv", "--output", "messages.csv")
+    running = str(Month.parse(month).next())
+    rows = sum(
+        ask("export", "boxman", each, "--as", "csv", "--output", f"{each}.csv", "--json").json()["rows"]
+        for each in (month, running)
+    )
     proved = ask("verify", "--export", "messages.csv", "--json").json()
     assert proved["holds"]
     assert "I17" in {each["name"] for each in proved["invariants"]}
+    assert proved["charged_messages"] == proved["message_rows"] > 2 * PEOPLE
+    assert proved["charged_replies"] > 0
+    assert proved["charged_messages"] + proved["charged_replies"] == rows
+
+    number = document["number"]
+    ask("proof", number, "--output", "invoice.proof")
+    assert f"{number} holds" in ask("proof", "--check", "invoice.proof", "--records", f"{month}.csv").out
+    ask("budget", "boxman", "--prepaid")
+    ask("topup", "boxman", "10", "--reference", "transfer 1")
+    paid = next(each for each in ask("invoice", "boxman", "--json").json() if each["type"] == "386")
+    refused = shell.run("billing", "proof", paid["number"], "--output", "none.proof", env={name: path})
+    assert refused.code == 1
+    assert "is a prepayment invoice: no messages stand behind it" in refused.err
+    assert not (shell.cwd / "none.proof").exists()
 
     with only_one(shell.state_dir):  # as beside a running demonstration
         wrong = shell.run("billing", "invoice", "boxman")

@@ -72,11 +72,11 @@ async def found_after(books: dict[str, Any], sql: str) -> dict[str, Finding]:
         await transaction.start()
         if sql:
             assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
-        findings, rows = await findings_of(connection)
+        findings, counts = await findings_of(connection)
         await transaction.rollback()
     finally:
         await connection.close()
-    assert rows > 0
+    assert counts.messages > 0
     wrong: dict[str, Finding] = {}
     for finding in findings:
         if finding.wrong:

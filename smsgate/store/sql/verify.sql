@@ -206,7 +206,9 @@ SELECT 'I14', coalesce(sum(messages), 0)::bigint,
                            AND s.status = 0 AND s.sell_micros > 0 ORDER BY s.segment LIMIT 1)) ORDER BY message_id))[1]
 FROM unleased WHERE messages > 0
 UNION ALL
-SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome;
+SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome
+UNION ALL
+SELECT 'charged', coalesce(sum(messages), 0)::bigint, NULL FROM rows WHERE account = 'revenue';
 
 -- name: replies
 -- scope: report
@@ -239,7 +241,9 @@ SELECT 'I2' AS invariant, count(*) AS wrong,
 FROM came c
 FULL JOIN charged e USING (merchant_id, carrier_id, item_id, quarter)
 JOIN since USING (merchant_id)
-WHERE quarter >= since.at AND (c.messages, c.segments, c.micros) IS DISTINCT FROM (e.messages, e.segments, e.micros);
+WHERE quarter >= since.at AND (c.messages, c.segments, c.micros) IS DISTINCT FROM (e.messages, e.segments, e.micros)
+UNION ALL
+SELECT 'replies', coalesce(sum(messages), 0)::bigint, NULL FROM came;
 
 -- name: reply_prices
 -- scope: report
