@@ -234,6 +234,9 @@ class NotFound(DomainError):
     code = "not_found"
     http_status = 404
 
+    def __init__(self, message: str = "No such object.", *, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+
 
 class Conflict(DomainError):
     code = "conflict"

@@ -85,7 +85,7 @@ async def _offers(call: Call, named: list[str]) -> tuple[int, ...]:
             continue
         page = await commerce(call).offers.page(call.merchant_id, PageAsk(limit=1), text)
         if not page.rows:
-            raise NotFound("No such object.")
+            raise NotFound
         found.append(page.rows[0].offer.offer_id)
     return tuple(dict.fromkeys(found))
 

@@ -172,7 +172,7 @@ class Call:
 
 def missing() -> NotFound:
     """Return the one 404 for objects: missing, of another merchant, or no id at all."""
-    return NotFound("No such object.")
+    return NotFound()
 
 
 Handler = Callable[[Call], Awaitable[Answer]]

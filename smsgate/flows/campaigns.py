@@ -333,7 +333,7 @@ class Campaigns:
         if audience.subscriber_ids is not None:
             known = await self._store.subscribers_by_id(merchant_id, audience.subscriber_ids)
             if len(known) != len(set(audience.subscriber_ids)):
-                raise NotFound("No such object.")
+                raise NotFound
 
 
 def countries_of(groups: Sequence[AudienceGroup]) -> frozenset[str]:

@@ -100,7 +100,7 @@ class DocumentProofs:
             )
         merchant = await self._merchant(row.merchant_id)
         if merchant is None:
-            raise NotFound("No such object.")
+            raise NotFound
         at = self._clock.now().isoformat()
         entries = [await self._document_entry(document, at), *self._line_entries(document, at)]
         missing = set(messages)

@@ -121,7 +121,7 @@ class Documents:
         """
         merchant_id = await self._store.owner(document_id)
         if merchant_id is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return await self._store.get(merchant_id, document_id)
 
     async def credit(self, document: StoredDocument, asked: Sequence[tuple[int, int]] | None) -> DocumentRow:

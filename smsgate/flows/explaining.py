@@ -16,7 +16,6 @@ from smsgate.errors import DomainError, NotFound
 from smsgate.security.public_ids import Kind, PublicIds
 
 _DIRECTIONS: Final = {Kind.MESSAGE: Direction.MT, Kind.INBOUND_MESSAGE: Direction.MO}
-MISSING: Final = "No such object."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,11 @@ class Explaining:
         id_, direction = self._decoded(text)
         owner = merchant_id if merchant_id is not None else await self._store.owner(id_, direction)
         if owner is None:
-            raise NotFound(MISSING)
+            raise NotFound
         asked = Asked(owner, id_, direction)
         erased = await self._store.erased(asked)
         if erased is None:
-            raise NotFound(MISSING)
+            raise NotFound
         if erased:
             raise DomainError(
                 "its person was erased; what was charged stays in the statement and on the documents",
@@ -93,4 +92,4 @@ class Explaining:
                     return self._public_ids.decode(kind, text), direction
                 except NotFound:
                     break
-        raise NotFound(MISSING)
+        raise NotFound

@@ -142,7 +142,7 @@ class Inbox:
         async with self._store.group() as group:
             item = await group.item(merchant_id, inbound_id)
             if item is None:
-                raise NotFound("No such object.")
+                raise NotFound
             if item.decision is not None:
                 raise Conflict("A person has decided about this reply already.", code="decided_already")
             if ruling.verdict is Verdict.IGNORE:

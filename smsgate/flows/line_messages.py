@@ -78,7 +78,7 @@ class InvoiceLines:
         """
         lines = document.lines[number - 1 : number] if number >= 1 else []
         if not lines or lines[0].terms.kind is not LineKind.USAGE:
-            raise NotFound("No such object.")
+            raise NotFound
         merchant_id, terms = document.row.merchant_id, lines[0].terms
         item = await self._store.item(merchant_id, terms.item_id, terms.origin)
         charged, billed = await self._store.counts(merchant_id, item, terms.origin)

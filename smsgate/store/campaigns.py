@@ -67,7 +67,7 @@ class PgCampaigns:
         async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["campaign"], merchant_id, campaign_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def page(
@@ -86,7 +86,7 @@ class PgCampaigns:
             row = await connection.fetchrow(_SQL["campaign"], merchant_id, campaign_id)
             rows = await connection.fetch(_SQL["campaign_counters"], merchant_id, campaign_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row), {counter["kind"]: counter["n"] for counter in rows}
 
     async def change_state(

@@ -26,7 +26,7 @@ class PgCommitments:
         async with self._database.report() as connection:
             row = await connection.fetchrow(_SQL["closes_of"], merchant_id)
             if row is None:
-                raise NotFound("No such object.")
+                raise NotFound
             versions = await commitment_versions(connection, merchant_id)
         return CommitmentState(
             currency=row["currency"],

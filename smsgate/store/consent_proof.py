@@ -10,7 +10,6 @@ from smsgate.flows.events import first_id_of
 from smsgate.flows.order_entries import ProofRows
 from smsgate.security.public_ids import Kind
 from smsgate.store.catalogue import load
-from smsgate.store.merchants import MISSING
 from smsgate.store.order_stamps import with_time
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class PgConsentProofs:
         async with self._database.reading(merchant_id) as connection:
             found = await connection.fetchrow(_SQL["consent_of"], merchant_id, consent_id)
         if found is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return found["subscriber_id"], found["purpose"]
 
     async def rows(self, merchant_id: int, subscriber_id: int, purpose: str) -> ProofRows:
@@ -46,7 +45,7 @@ class PgConsentProofs:
         async with self._database.reading(merchant_id) as connection:
             consents = await connection.fetch(_SQL["consents"], merchant_id, subscriber_id, purpose)
             if not consents:
-                raise NotFound(MISSING)
+                raise NotFound
             rows.consent.extend(consents)
             replies = [row["inbound_id"] for row in consents if row["inbound_id"] is not None]
             rows.reply.extend(await connection.fetch(_SQL["replies"], merchant_id, replies))

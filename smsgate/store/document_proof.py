@@ -28,7 +28,7 @@ class PgDocumentProofs:
         async with self._database.report() as connection:
             row = await connection.fetchrow(_SQL["chained_document"], merchant_id, document_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return Chained(*map(bytes, row))
 
     async def billed(

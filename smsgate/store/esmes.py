@@ -10,7 +10,6 @@ from smsgate.errors import Conflict, NotFound, StoreError
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.esme_records import AccountDraft, EsmeAccount, Purpose
 from smsgate.store.catalogue import load
-from smsgate.store.merchants import MISSING
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
 
@@ -26,7 +25,7 @@ class PgEsmeAccounts:
         try:
             async with self._database.transaction(draft.merchant_id) as connection:
                 if await connection.fetchrow(_MERCHANTS["merchant"], draft.merchant_id) is None:
-                    raise NotFound(MISSING)
+                    raise NotFound
                 await connection.execute(
                     _SQL["insert_account"], draft.merchant_id, draft.account_id, draft.system_id,
                     draft.purpose.value, draft.password_mac, list(draft.senders), draft.binds_max,
@@ -57,21 +56,21 @@ class PgEsmeAccounts:
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[EsmeAccount]:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchrow(_MERCHANTS["merchant"], merchant_id) is None:
-                raise NotFound(MISSING)
+                raise NotFound
             rows, more = await page_rows(connection, _SQL["accounts_page"], merchant_id, ask)
         return Page([_account(row) for row in rows], more)
 
     async def set_password(self, account_id: int, password_mac: bytes) -> EsmeAccount:
         async with self._database.bulk() as connection:  # the operator's view: no single merchant's
             if await connection.fetchval(_SQL["set_password"], account_id, password_mac) is None:
-                raise NotFound(MISSING)
+                raise NotFound
         return await self._found(account_id)
 
     async def set_active(self, account_id: int, *, active: bool) -> EsmeAccount:
         async with self._database.bulk() as connection:
             state = "active" if active else "disabled"
             if await connection.fetchval(_SQL["set_state"], account_id, state) is None:
-                raise NotFound(MISSING)
+                raise NotFound
         return await self._found(account_id)
 
     async def _found(self, account_id: int) -> EsmeAccount:

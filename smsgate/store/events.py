@@ -26,7 +26,7 @@ class PgEvents:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["event"], merchant_id, event_id, oldest_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def page(

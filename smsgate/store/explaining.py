@@ -32,7 +32,7 @@ from smsgate.billing.prices import Basis, Direction, PriceItem
 from smsgate.billing.tiers import ladder_from_json
 from smsgate.billing.vat import Vat
 from smsgate.errors import NotFound
-from smsgate.flows.explaining import MISSING, Asked
+from smsgate.flows.explaining import Asked
 from smsgate.flows.exporting import accepted_at_of
 from smsgate.flows.inbound_charges import quarter_of
 from smsgate.flows.records import STATUS_NOT_SENT, STATUS_UNKNOWN
@@ -81,7 +81,7 @@ class PgExplaining:
         async with self._database.transaction(merchant_id) as connection:
             merchant = await connection.fetchrow(_BILLING["billing_merchant"], merchant_id)
             if merchant is None:
-                raise NotFound(MISSING)
+                raise NotFound
             zone_name = merchant["timezone"]
             if asked.direction is Direction.MT:
                 accepted_at = accepted_at_of(asked.id_)

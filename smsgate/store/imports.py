@@ -13,7 +13,7 @@ from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
-from smsgate.store.subscribers import MISSING, REFUSALS, STOP_EVENTS
+from smsgate.store.subscribers import REFUSALS, STOP_EVENTS
 from smsgate.store.suppression import stops_among, suppressed_to_add
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class PgImports:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["import"], merchant_id, import_id)
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _import(row)
 
     async def list(self, merchant_id: int, ask: PageAsk) -> Page[ImportRow]:
@@ -100,7 +100,7 @@ class PgImports:
     ) -> tuple[Sequence[ImportErrorRow], bool]:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchrow(_SQL["import"], merchant_id, import_id) is None:
-                raise NotFound(MISSING)
+                raise NotFound
             rows = await connection.fetch(_SQL["errors"], merchant_id, import_id, after_row, limit + 1)
         return [ImportErrorRow(*row) for row in rows[:limit]], len(rows) > limit
 

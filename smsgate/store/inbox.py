@@ -32,7 +32,7 @@ class PgInbox(StoredInbound):
         async with self._database.transaction(merchant_id) as connection:
             found = await _one(connection, merchant_id, inbound_id)
         if found is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return found
 
     @asynccontextmanager

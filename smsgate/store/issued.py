@@ -74,7 +74,7 @@ class PgDocuments:
             row = await connection.fetchrow(_SQL["billing_merchant"], merchant_id)
             rows = await connection.fetch(_SQL["vat_entries"], merchant_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return row["timezone"], [VatEntry(*entry) for entry in rows]
 
     async def set_profile(self, merchant_id: int, profile: BillingProfile, vat: VatEntry) -> None:
@@ -91,7 +91,7 @@ class PgDocuments:
 async def stored_document(connection: Connection, merchant_id: int, document_id: int) -> StoredDocument:
     row = await connection.fetchrow(_SQL["document"], merchant_id, document_id)
     if row is None:
-        raise NotFound("No such object.")
+        raise NotFound
     lines = await connection.fetch(_SQL["lines_of_document"], merchant_id, document_id)
     credits_: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for credit in await connection.fetch(_SQL["credited_lines"], merchant_id, document_id):

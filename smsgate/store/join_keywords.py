@@ -17,7 +17,6 @@ from smsgate.msisdn import region_of
 from smsgate.store.catalogue import load
 from smsgate.store.columns import columns
 from smsgate.store.connection import Connection, begin_again
-from smsgate.store.merchants import MISSING
 from smsgate.store.pages import page_rows
 from smsgate.store.suppression import suppressed_among, suppressed_to_add
 
@@ -55,7 +54,7 @@ class PgKeywords:
     async def delete(self, merchant_id: int, keyword_id: int) -> None:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchval(_SQL["delete_keyword"], merchant_id, keyword_id) is None:
-                raise NotFound(MISSING)
+                raise NotFound
 
 
 async def read_keywords(

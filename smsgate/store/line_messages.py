@@ -37,7 +37,7 @@ class PgInvoiceLines:
             merchant = await connection.fetchrow(_BILLING["billing_merchant"], merchant_id)
             row = await connection.fetchrow(_BILLING["billing_items"], [item_id])
         if merchant is None or row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         bounds = month_bounds(month, merchant["timezone"])
         return PricedItem(item_id, row["direction"], row["basis"] == Basis.DELIVERED.value, *bounds)
 

@@ -28,7 +28,6 @@ _MERCHANT_FIELDS: Final = tuple(field.name for field in fields(MerchantRow))
 TEST_BLOCKS_LOCK: Final = (
     0x736D7367_00000007  # "smsg", 7: one test merchant takes a block of numbers at a time
 )
-MISSING: Final = "No such object."
 
 
 class PgApiKeys:
@@ -55,7 +54,7 @@ class PgApiKeys:
                 draft.owner_id != OPERATOR
                 and await connection.fetchrow(_SQL["operated_merchant"], draft.owner_id) is None
             ):
-                raise NotFound(MISSING)
+                raise NotFound
             await connection.execute(_SQL["lock_key_name"], draft.owner_id, draft.name)
             if (
                 await connection.fetchval(_SQL["keys_of_name"], draft.owner_id, draft.name, now)
@@ -87,7 +86,7 @@ class PgApiKeys:
                 owner_id != OPERATOR
                 and await connection.fetchrow(_SQL["operated_merchant"], owner_id) is None
             ):
-                raise NotFound(MISSING)
+                raise NotFound
             rows, more = await page_rows(connection, _SQL["keys_page"], owner_id, ask)
         return Page([_principal(row) for row in rows], more)
 
@@ -95,7 +94,7 @@ class PgApiKeys:
         async with self._database.api() as connection, connection.transaction():
             row = await connection.fetchrow(_SQL["revoke_key"], key_id, at)
             if row is None:
-                raise NotFound(MISSING)
+                raise NotFound
             await publish_key(connection, row["public_id"])
         return _principal(row)
 
@@ -126,7 +125,7 @@ class PgMerchants:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["merchant"], merchant_id)
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _merchant(row)
 
     async def operated(self, merchant_id: int) -> MerchantRow:
@@ -134,7 +133,7 @@ class PgMerchants:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["operated_merchant"], merchant_id)
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _merchant(row)
 
     async def by_slug(self, slug: str) -> MerchantRow | None:
@@ -159,7 +158,7 @@ class PgMerchants:
                 change.sending_weight,
             )
             if row is None:
-                raise NotFound(MISSING)
+                raise NotFound
             if change.state is not None:
                 for key in await connection.fetch(_SQL["public_ids_in_force"], merchant_id):
                     await publish_key(connection, key["public_id"])
@@ -172,7 +171,7 @@ class PgMerchants:
             merchant = await connection.fetchrow(_SQL["operated_merchant"], merchant_id)
             prices = await connection.fetchrow(_PRICES["price_list"], price_list_id)
             if merchant is None or prices is None:
-                raise NotFound(MISSING)
+                raise NotFound
             if prices["side"] != "sell":
                 raise Conflict("This list holds costs, not selling prices.", code="price_list_side")
             if prices["currency"] != merchant["currency"]:

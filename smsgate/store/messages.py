@@ -33,7 +33,7 @@ class PgMessages:
         async with self._database.reading(merchant_id, planned_once=True) as connection:
             row = await connection.fetchrow(_SQL["message"], merchant_id, message_id, _FINAL_STATES)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def page(
@@ -82,7 +82,7 @@ class PgMessages:
         async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["inbound_message"], merchant_id, inbound_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _inbound(row)
 
     async def page_inbound(

@@ -33,7 +33,7 @@ class PgOffers:
         async with self._database.reading(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["merchant_profile"], merchant_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return MerchantProfile(*row)
 
     async def create(self, record: OfferRecord) -> None:
@@ -56,7 +56,7 @@ class PgOffers:
             else:
                 row = await connection.fetchrow(_SQL["offer_version"], merchant_id, offer_id, version)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def page(self, merchant_id: int, ask: PageAsk, external_id: str | None = None) -> Page[OfferRecord]:
@@ -69,7 +69,7 @@ class PgOffers:
         async with self._database.reading(merchant_id) as connection:
             rows = await connection.fetch(_SQL["versions"], merchant_id, offer_id, limit)
         if not rows:
-            raise NotFound("No such object.")
+            raise NotFound
         return [_record(row) for row in rows]
 
     async def owner(self, offer_id: int) -> int | None:
@@ -92,7 +92,7 @@ class PgOffers:
             await connection.fetchval(_SQL["lock_offer"], merchant_id, offer_id)
             row = await connection.fetchrow(_SQL["offer"], merchant_id, offer_id)
             if row is None:
-                raise NotFound("No such object.")
+                raise NotFound
             before = _record(row)
             change = judge(before)
             if change is None:

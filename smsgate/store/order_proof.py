@@ -39,7 +39,7 @@ class PgOrderProofs:
             # Locked: a step between two of the statements would be a stamp without its rows.
             locked = await connection.fetchrow(_SQL["lock_orders"], merchant_id, ids)
             if locked is None:
-                raise NotFound("No such object.")
+                raise NotFound
             if locked["unstamped"]:
                 await self._stamps.extend(connection, merchant_id, {order_id: self._clock.now()})
             orders = await connection.fetch(_SQL["orders"], merchant_id, ids)

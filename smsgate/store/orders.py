@@ -35,7 +35,7 @@ class PgOrders:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["order"], merchant_id, order_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return order_of(row)
 
     async def page(

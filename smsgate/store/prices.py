@@ -64,7 +64,7 @@ class PgPrices:
             async with self._database.api() as connection, connection.transaction():
                 prices_of = await connection.fetchrow(_SQL["price_list"], price_list_id)
                 if prices_of is None:
-                    raise NotFound("No such object.")
+                    raise NotFound
                 await connection.execute(_SQL["lock_list"], price_list_id)
                 last: int = await connection.fetchval(_SQL["last_version"], price_list_id)
                 if last_version not in {None, last}:
@@ -99,7 +99,7 @@ class PgPrices:
     async def versions(self, price_list_id: int, limit: int) -> Sequence[PriceVersionRow]:
         async with self._database.api() as connection, connection.transaction():
             if await connection.fetchrow(_SQL["price_list"], price_list_id) is None:
-                raise NotFound("No such object.")
+                raise NotFound
             rows = await connection.fetch(_SQL["versions"], price_list_id, limit)
             items: defaultdict[int, list[PriceItem]] = defaultdict(list)
             numbers = [row["version"] for row in rows]

@@ -19,7 +19,6 @@ from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
-from smsgate.store.subscribers import MISSING
 from smsgate.store.suppression import block, suppressed_among
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ class PgPrivacy:
     async def _number(self, connection: Connection, merchant_id: int, subscriber_id: int) -> int:
         msisdn: int | None = await connection.fetchval(_SQL["person"], merchant_id, subscriber_id)
         if msisdn is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return msisdn
 
     async def _message_ids(self, connection: Connection, merchant_id: int, msisdn: int) -> list[int]:

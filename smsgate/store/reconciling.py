@@ -110,7 +110,7 @@ class PgReconciling:
         async with self._database.api() as connection:
             row = await connection.fetchrow(_SQL["reconciliation"], reconciliation_id)
             if row is None:
-                raise NotFound("No such object.")
+                raise NotFound
             lines = await connection.fetch(_SQL["lines"], reconciliation_id)
         return replace(_result(row), lines=[Difference(*line) for line in lines])
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("subscribers")
 _INBOUND: Final = load("inbound")  # a STOP closes offers in one way, whoever takes it
-MISSING: Final = "No such object."
 # What a later opt-in must be newer than.
 STOP_EVENTS: Final = tuple(
     event.value for event in (ConsentEvent.STOP, ConsentEvent.CARRIER_STOP, ConsentEvent.COMPLAINT)
@@ -86,14 +85,14 @@ class PgSubscribers:
                 extra={"subscriber_id": known},
             ) from exc
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _subscriber(row)
 
     async def get(self, merchant_id: int, subscriber_id: int) -> SubscriberRow:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["subscriber"], merchant_id, subscriber_id)
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _subscriber(row)
 
     async def list(
@@ -117,14 +116,14 @@ class PgSubscribers:
                 place,
             )  # fmt: skip
         if row is None:
-            raise NotFound(MISSING)
+            raise NotFound
         return _subscriber(row)
 
     async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
         async with self._database.transaction(merchant_id) as connection:
             held = await connection.fetchrow(_SQL["lock_consent"], merchant_id, draft.subscriber_id)
             if held is None:
-                raise NotFound(MISSING)
+                raise NotFound
             found = await connection.fetchrow(
                 _SQL["consent_of"], merchant_id, draft.subscriber_id, draft.purpose, list(STOP_EVENTS)
             )
@@ -179,7 +178,7 @@ async def _place(
         return None
     held = await connection.fetchrow(_SQL["lock_place"], merchant_id, subscriber_id)
     if held is None:
-        raise NotFound(MISSING)
+        raise NotFound
     region = held["region"] if change.region is None else change.region
     timezone = held["timezone"] if change.timezone is None else change.timezone
     check_place(held["country"], region, timezone)

@@ -38,7 +38,7 @@ class PgTransactional:
         if row is None and subscriber_id is None:
             raise Invalid("this number is no subscriber", code="subscriber_unknown", pointer="/to")
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return Recipient(row["subscriber_id"], row["msisdn"], states_of(row))
 
     async def add(self, message: SystemMessage) -> None:
@@ -48,7 +48,7 @@ class PgTransactional:
                 _SQL["lock_recipient"], message.merchant_id, message.subscriber_id
             )
             if row is None:
-                raise NotFound("No such object.")
+                raise NotFound
             check_may_tell(message.kind, states_of(row))
             await insert_system_messages(connection, columns_of([message]))
 

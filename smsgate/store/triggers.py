@@ -59,7 +59,7 @@ class PgTriggers:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["trigger"], merchant_id, trigger_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def find(self, trigger_id: int) -> FoundTrigger | None:
@@ -85,12 +85,12 @@ class PgTriggers:
                 _SQL["change_trigger"], merchant_id, trigger_id, name, orjson.dumps(mapping).decode(), state
             )
         if found is None:
-            raise NotFound("No such object.")
+            raise NotFound
 
     async def delete(self, merchant_id: int, trigger_id: int) -> None:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchval(_SQL["delete_trigger"], merchant_id, trigger_id) is None:
-                raise NotFound("No such object.")
+                raise NotFound
 
     async def rotate(
         self,

@@ -45,7 +45,7 @@ class PgWebhookEndpoints:
         async with self._database.transaction(merchant_id) as connection:
             row = await connection.fetchrow(_SQL["endpoint"], merchant_id, endpoint_id)
         if row is None:
-            raise NotFound("No such object.")
+            raise NotFound
         return _record(row)
 
     async def page(self, merchant_id: int, ask: PageAsk) -> Page[EndpointRecord]:
@@ -61,12 +61,12 @@ class PgWebhookEndpoints:
                 _SQL["change_endpoint"], merchant_id, endpoint_id, list(event_types), state, reason
             )
         if found is None:
-            raise NotFound("No such object.")
+            raise NotFound
 
     async def delete(self, merchant_id: int, endpoint_id: int) -> None:
         async with self._database.transaction(merchant_id) as connection:
             if await connection.fetchval(_SQL["delete_endpoint"], merchant_id, endpoint_id) is None:
-                raise NotFound("No such object.")
+                raise NotFound
             await connection.execute(_SQL["delete_deliveries"], merchant_id, endpoint_id)
 
     async def rotate(
