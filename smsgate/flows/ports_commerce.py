@@ -248,7 +248,25 @@ class EventsStore(Protocol):
     ) -> Page[EventRecord]: ...
 
 
-class EndpointsStore(Protocol):
+class RotatingRows(Protocol):
+    """Rows that hold a secret which a shop shares with us."""
+
+    async def rotate(
+        self,
+        merchant_id: int,
+        row_id: int,
+        /,
+        *,
+        before: bytes,
+        secret: bytes,
+        previous_secret: bytes,
+        previous_until: datetime,
+    ) -> bool:
+        """Put another secret in; False: `before` is not the secret any more."""
+        ...
+
+
+class EndpointsStore(RotatingRows, Protocol):
     async def count(self, merchant_id: int) -> int: ...
 
     async def create(self, record: EndpointRecord, endpoints_max: int) -> None: ...
@@ -262,17 +280,6 @@ class EndpointsStore(Protocol):
     ) -> None: ...
 
     async def delete(self, merchant_id: int, endpoint_id: int) -> None: ...
-
-    async def rotate(
-        self,
-        merchant_id: int,
-        endpoint_id: int,
-        *,
-        before: bytes,
-        secret: bytes,
-        previous_secret: bytes,
-        previous_until: datetime,
-    ) -> bool: ...
 
     async def deliveries(
         self, merchant_id: int, endpoint_id: int, ask: PageAsk, state: str | None = None
@@ -296,7 +303,7 @@ class EndpointProver(Protocol):
         ...
 
 
-class TriggersStore(Protocol):
+class TriggersStore(RotatingRows, Protocol):
     async def create(self, record: TriggerRecord, triggers_max: int) -> None: ...
 
     async def get(self, merchant_id: int, trigger_id: int) -> TriggerRecord: ...
@@ -312,17 +319,6 @@ class TriggersStore(Protocol):
     ) -> None: ...
 
     async def delete(self, merchant_id: int, trigger_id: int) -> None: ...
-
-    async def rotate(
-        self,
-        merchant_id: int,
-        trigger_id: int,
-        *,
-        before: bytes,
-        secret: bytes,
-        previous_secret: bytes,
-        previous_until: datetime,
-    ) -> bool: ...
 
     async def receive(self, merchant_id: int, webhook: Webhook) -> WebhookFate:
         """

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from smsgate.campaigns.triggers import check_mapping
 from smsgate.clock import Clock
-from smsgate.errors import Conflict, Invalid
+from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import Page, PageAsk, TriggerRecord
 from smsgate.flows.offers import Offers
-from smsgate.flows.ports import Ids, Secrets
+from smsgate.flows.ports import Ids
 from smsgate.flows.ports_commerce import TriggersStore
 from smsgate.flows.ports_webhooks import DataKeys
+from smsgate.flows.shared_secrets import SharedSecrets
 from smsgate.flows.webhook_asks import TriggerSettings, parts_of
 from smsgate.security.webhook_signatures import new_secret
 
 TRIGGERS_MAX: Final = 100  # per merchant; one for each kind of event of a shop's software
-ROTATION: Final = timedelta(hours=24)
 TABLE: Final = "trigger_definition"
 
 
 class Triggers:
-    def __init__(
-        self, store: TriggersStore, offers: Offers, secrets: DataKeys, ids: Ids, clock: Clock
-    ) -> None:
+    def __init__(self, store: TriggersStore, offers: Offers, keys: DataKeys, ids: Ids, clock: Clock) -> None:
         self._store = store
         self._offers = offers
-        self._secrets = secrets
+        self._secrets = SharedSecrets(keys, TABLE, clock)
         self._ids = ids
         self._clock = clock
 
@@ -47,13 +45,12 @@ class Triggers:
         """
         self._check(mapping, settings)
         trigger_id, secret = self._ids.next(), new_secret()
-        await self._secrets.ensure(merchant_id)
         record = TriggerRecord(
             merchant_id=merchant_id,
             trigger_id=trigger_id,
             name=name,
             mapping=stored_mapping(mapping, settings),
-            secret=self._seal(merchant_id, trigger_id, "secret", secret),
+            secret=await self._secrets.first(merchant_id, trigger_id, secret),
             previous_secret=None,
             previous_until=None,
             state="active",
@@ -103,32 +100,8 @@ class Triggers:
     async def rotate_secret(self, merchant_id: int, trigger_id: int) -> tuple[TriggerRecord, str, datetime]:
         """Return the trigger, its new secret (shown this once) and until when the old one is taken too."""
         record = await self._store.get(merchant_id, trigger_id)
-        await self._secrets.ensure(merchant_id, [record.secret])
-        old = open_secret(self._secrets, record, "secret", record.secret)
-        secret, until = new_secret(), self._clock.now() + ROTATION
-        rotated = await self._store.rotate(
-            merchant_id,
-            trigger_id,
-            before=record.secret,
-            secret=self._seal(merchant_id, trigger_id, "secret", secret),
-            previous_secret=self._seal(merchant_id, trigger_id, "previous_secret", old),
-            previous_until=until,
-        )
-        if not rotated:
-            raise Conflict("the secret was rotated by another request just now")
+        secret, until = await self._secrets.rotate(self._store, merchant_id, trigger_id, record.secret)
         return record, secret, until
-
-    def _seal(self, merchant_id: int, trigger_id: int, column: str, secret: str) -> bytes:
-        return self._secrets.seal(
-            secret.encode(), table=TABLE, merchant_id=merchant_id, row_id=trigger_id, column=column
-        )
-
-
-def open_secret(secrets: Secrets, record: TriggerRecord, column: str, sealed: bytes) -> str:
-    """Return a trigger's secret; its data key is in memory (`DataKeys.ensure`)."""
-    return secrets.open(
-        sealed, table=TABLE, merchant_id=record.merchant_id, row_id=record.trigger_id, column=column
-    ).decode()
 
 
 def check_settings(mapping: Mapping[str, Any], settings: TriggerSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from smsgate.clock import Clock
@@ -14,15 +14,13 @@ from smsgate.flows.events import RETENTION, first_id_of
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import EndpointProver, EndpointsStore
 from smsgate.flows.ports_webhooks import DataKeys
+from smsgate.flows.shared_secrets import SharedSecrets
 from smsgate.security.addresses import AddressPolicy, check_url
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.webhook_signatures import new_secret
 
 ENDPOINTS_MAX: Final = 10  # per merchant: each costs a delivery for every event
 REDELIVER_MAX: Final = 1_000  # events by one request; a longer range is asked for in parts
-ROTATION: Final = timedelta(
-    hours=24
-)  # both secrets sign for so long, so that no event is lost over a rotation
 TABLE: Final = "webhook_endpoint"
 
 
@@ -31,7 +29,7 @@ class WebhookEndpoints:
         self,
         store: EndpointsStore,
         prover: EndpointProver,
-        secrets: DataKeys,
+        keys: DataKeys,
         policy: AddressPolicy,
         ids: Ids,
         public_ids: PublicIds,
@@ -40,7 +38,7 @@ class WebhookEndpoints:
     ) -> None:
         self._store = store
         self._prover = prover
-        self._secrets = secrets
+        self._secrets = SharedSecrets(keys, TABLE, clock)
         self._policy = policy
         self._ids = ids
         self._public_ids = public_ids
@@ -67,13 +65,12 @@ class WebhookEndpoints:
         refusal = await self._prover.prove(url=url, secret=secret, endpoint=public_id)
         if refusal is not None:
             raise Invalid(refusal, code="endpoint_not_proved", pointer="/url")
-        await self._secrets.ensure(merchant_id)
         record = EndpointRecord(
             merchant_id=merchant_id,
             endpoint_id=endpoint_id,
             url=url,
             event_types=tuple(dict.fromkeys(event_types)),
-            secret=self._seal(merchant_id, endpoint_id, "secret", secret),
+            secret=await self._secrets.first(merchant_id, endpoint_id, secret),
             previous_secret=None,
             previous_until=None,
             state="active",
@@ -115,21 +112,7 @@ class WebhookEndpoints:
     async def rotate_secret(self, merchant_id: int, endpoint_id: int) -> tuple[EndpointRecord, str, datetime]:
         """Return the endpoint, its new secret (shown this once) and until when the old one signs too."""
         record = await self._store.get(merchant_id, endpoint_id)
-        await self._secrets.ensure(merchant_id, [record.secret])
-        old = self._secrets.open(
-            record.secret, table=TABLE, merchant_id=merchant_id, row_id=endpoint_id, column="secret"
-        ).decode()
-        secret, until = new_secret(), self._clock.now() + ROTATION
-        rotated = await self._store.rotate(
-            merchant_id,
-            endpoint_id,
-            before=record.secret,
-            secret=self._seal(merchant_id, endpoint_id, "secret", secret),
-            previous_secret=self._seal(merchant_id, endpoint_id, "previous_secret", old),
-            previous_until=until,
-        )
-        if not rotated:
-            raise Conflict("the secret was rotated by another request just now")
+        secret, until = await self._secrets.rotate(self._store, merchant_id, endpoint_id, record.secret)
         return record, secret, until
 
     async def deliveries(
@@ -160,11 +143,6 @@ class WebhookEndpoints:
         event_ids = await self._store.redeliver(merchant_id, endpoint_id, id_min, id_max, REDELIVER_MAX, now)
         self._wakeups.deliveries()
         return len(event_ids)
-
-    def _seal(self, merchant_id: int, endpoint_id: int, column: str, secret: str) -> bytes:
-        return self._secrets.seal(
-            secret.encode(), table=TABLE, merchant_id=merchant_id, row_id=endpoint_id, column=column
-        )
 
 
 def check_event_types(event_types: Sequence[str]) -> None:

@@ -41,7 +41,8 @@ from smsgate.flows.offers import Offers
 from smsgate.flows.ports import Ids, Wakeups
 from smsgate.flows.ports_commerce import TriggersStore
 from smsgate.flows.ports_webhooks import DataKeys
-from smsgate.flows.triggers import open_secret
+from smsgate.flows.shared_secrets import SharedSecrets
+from smsgate.flows.triggers import TABLE
 from smsgate.flows.webhook_asks import (
     AskedOffer,
     AskedOffers,
@@ -85,7 +86,7 @@ class WebhookIntake:
         store: TriggersStore,
         offers: Offers,
         campaigns: Campaigns,
-        secrets: DataKeys,
+        keys: DataKeys,
         ids: Ids,
         public_ids: PublicIds,
         clock: Clock,
@@ -94,7 +95,7 @@ class WebhookIntake:
         self._store = store
         self._offers = offers
         self._campaigns = campaigns
-        self._secrets = secrets
+        self._secrets = SharedSecrets(keys, TABLE, clock)
         self._ids = ids
         self._public_ids = public_ids
         self._clock = clock
@@ -168,14 +169,10 @@ class WebhookIntake:
         if found is None or found.trigger.state != "active":
             return None
         record = found.trigger
-        sealed = [record.secret, *([record.previous_secret] if record.previous_secret else [])]
-        await self._secrets.ensure(record.merchant_id, sealed)
-        previous = record.previous_secret
-        return known_trigger(
-            found,
-            open_secret(self._secrets, record, "secret", record.secret),
-            open_secret(self._secrets, record, "previous_secret", previous) if previous else None,
+        secrets = await self._secrets.read(
+            record.merchant_id, trigger_id, record.secret, record.previous_secret
         )
+        return known_trigger(found, *secrets)
 
     async def _fate(self, case: _Case) -> WebhookFate:
         found = case.known.found
