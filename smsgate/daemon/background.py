@@ -60,7 +60,9 @@ def background_loops(
 def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> Loop:
     retention = settings.retention.kept()
     housekeeping = Housekeeping(
-        PgHousekeeping(services.database, services.suppression), retention, services.clock
+        PgHousekeeping(services.database, services.suppression, services.public_ids),
+        retention,
+        services.clock,
     )
     metrics.counter(
         "rows_retired",

@@ -49,7 +49,7 @@ class PgConsentProofs:
             rows.consent.extend(consents)
             replies = [row["inbound_id"] for row in consents if row["inbound_id"] is not None]
             rows.reply.extend(await connection.fetch(_SQL["replies"], merchant_id, replies))
-            await self._told(connection, merchant_id, rows, consents)
+            await self._told(connection, merchant_id, subscriber_id, rows, consents)
             subject = self._public_ids.encode(Kind.SUBSCRIBER, subscriber_id)
             first = min(row["consent_id"] for row in consents)
             oldest = first_id_of(min(row["recorded_at"] for row in consents) - TOLD_BEFORE)
@@ -61,6 +61,7 @@ class PgConsentProofs:
         self,
         connection: Connection,
         merchant_id: int,
+        subscriber_id: int,
         rows: ProofRows,
         consents: Sequence[asyncpg.Record],
     ) -> None:
@@ -72,6 +73,7 @@ class PgConsentProofs:
             [first_id_of(at - TOLD_BEFORE) for at in times],
             [first_id_of(at + TOLD_AFTER) for at in times],
             consents[-1]["msisdn"],
+            subscriber_id,
         )
         if not texts:
             return

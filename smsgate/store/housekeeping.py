@@ -8,11 +8,15 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsgate.flows.events import first_id_of
+from smsgate.security.public_ids import Kind
 from smsgate.store import partitions
 from smsgate.store.catalogue import load
 from smsgate.store.retired import keep_sums
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smsgate.security.public_ids import PublicIds
     from smsgate.security.suppression import SuppressionHashes
     from smsgate.store.connection import Connection
     from smsgate.store.pool import Database
@@ -31,14 +35,15 @@ AS_OWNER: Final = frozenset({
 })  # fmt: skip
 # About replies, whose rows stay: one pair of statements, which take the rule.
 OF_REPLIES: Final = frozenset({"reply_text", "reply_number"})
-# Whose rows of orders are taken along; of messages first, by which the others are found.
+# Whose rows of orders and consents are taken along; of messages first, by which the others are found.
 _KEPT_OF_ORDERS: Final = frozenset({"message", "sent", "receipt", "event"})
 
 
 class PgHousekeeping:
-    def __init__(self, database: Database, hashes: SuppressionHashes) -> None:
+    def __init__(self, database: Database, hashes: SuppressionHashes, public_ids: PublicIds) -> None:
         self._database = database
         self._hashes = hashes
+        self._public_ids = public_ids
 
     async def make_partitions(self, now: datetime, days: int) -> int:
         async with self._database.control() as connection:
@@ -104,7 +109,14 @@ class PgHousekeeping:
         rows = await connection.fetch(
             _SQL[statement_name(job, "delete")], owner, _border(job, border), rows_max, *_rule(job)
         )
+        if job == "consent_evidence" and rows:
+            ids = [row["subscriber_id"] for row in rows]
+            await connection.fetch(_SQL["consent_evidence_records"], owner, ids, self._subjects(ids))
         return len(rows)
+
+    def _subjects(self, subscriber_ids: Sequence[int]) -> list[str]:
+        """Return people as events name them."""
+        return [self._public_ids.encode(Kind.SUBSCRIBER, each) for each in subscriber_ids]
 
     async def _forget_people(
         self, connection: Connection, merchant_id: int, border: datetime, rows_max: int
@@ -122,6 +134,7 @@ class PgHousekeeping:
         if stops:
             await connection.execute(_SUPPRESSIONS["note_stops"], *map(list, zip(*stops, strict=True)))
         ids, last = [row["subscriber_id"] for row in people], [row["last_at"] for row in people]
+        await connection.execute(_SQL["person_records"], merchant_id, self._subjects(ids))
         return len(await connection.fetch(_SQL["person_delete"], merchant_id, ids, hashes, last))
 
 

@@ -43,7 +43,7 @@ WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
 CROSSING_S: Final = 10.0
 CROSSING_POLL_S: Final = 0.02
 NO_MERCHANT: Final = 0  # of replies that concern none
-BY_SUBSCRIBER: Final = ("erase_consents", "erase_states", "erase_subscriber")
+BY_SUBSCRIBER: Final = ("erase_consents", "erase_consent_records", "erase_states", "erase_subscriber")
 
 
 class PgPrivacy:
@@ -113,7 +113,7 @@ class PgPrivacy:
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)
             count += await self._erase_of_orders(
-                connection, merchant_id, [o["order_id"] for o in orders], msisdn
+                connection, merchant_id, subscriber_id, [o["order_id"] for o in orders], msisdn
             )
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
@@ -133,10 +133,16 @@ class PgPrivacy:
         return request, msisdn
 
     async def _erase_of_orders(
-        self, connection: Connection, merchant_id: int, order_ids: Sequence[int], msisdn: int
+        self,
+        connection: Connection,
+        merchant_id: int,
+        subscriber_id: int,
+        order_ids: Sequence[int],
+        msisdn: int,
     ) -> int:
-        """Empty what is kept with orders; they stay."""
-        subjects = [self._stamps.public_ids.encode(Kind.ORDER, each) for each in order_ids]
+        """Empty what is kept with orders, which stay, and events that were kept of consents."""
+        encode = self._stamps.public_ids.encode
+        subjects = [encode(Kind.SUBSCRIBER, subscriber_id), *(encode(Kind.ORDER, each) for each in order_ids)]
         steps = await connection.fetch(_SQL["erase_steps"], merchant_id, order_ids)
         messages = await connection.fetch(_SQL["erase_kept_messages"], merchant_id, order_ids)
         events = await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn)

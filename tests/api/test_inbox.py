@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smsgate.security.public_ids import Kind
+from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
@@ -298,6 +298,6 @@ async def test_a_case_whose_text_is_out_of_retention_waits_no_more(shop: Shop, d
     person = await asked(shop)
     reply = await person.says("euh")
     assert await inbox(shop) == [reply]
-    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
     await keeper.delete_older("reply_text", shop.clock.now() + timedelta(hours=1), 10)
     assert await inbox(shop) == []

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from smsgate.clock import SystemClock
+from smsgate.clock import ManualClock, SystemClock
 from smsgate.errors import NotFound
 from smsgate.flows.consent_proof import ConsentProofs
+from smsgate.flows.housekeeping import Housekeeping, Retention
 from smsgate.ids import IdMaker
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.proof_stamps import verify
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.consent_proof import PgConsentProofs
+from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from tests.flows.inbound_world import say
@@ -80,3 +82,66 @@ async def test_the_proof_of_a_consent_holds_how_it_was_given_and_how_it_ended(da
             each in left for each in (f"{FIRST_MSISDN + 1}".encode(), b"svp", b"svp".hex().encode())
         )
         assert PUBLIC.encode(Kind.CONSENT, first).encode() in left
+
+
+async def told_entries(world: World, consent_id: int) -> list[tuple[str, Any]]:
+    """Return what the proof says of texts, their outcomes and events, whose rows live in partitions."""
+    file = await proofs_of(world).of_consent(MERCHANT, consent_id)
+    assert verify(file, KEY.public)[0].wrong is None
+    kinds = ("text", "submitted", "receipt", "event")
+    return [
+        (entry["kind"], entry["body"])
+        for entry in map(orjson.loads, file.splitlines())
+        if entry["kind"] in kinds
+    ]
+
+
+async def test_a_consent_is_proved_for_as_long_as_it_lives_and_may_be_disputed(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        async with world.gateway():
+            await world.execute("UPDATE subscriber SET offers_state = 'none'")
+            await ask(world, 1, "offers")
+            await eventually(lambda: len(world.texts_to(1)) == 1)
+            await say(world, 1, "Oui merci")
+            await say(world, 1, "STOP svp")
+            await eventually(lambda: world.value("SELECT count(*) = 3 FROM receipt"))
+        first = await world.value("SELECT min(consent_id) FROM consent_event WHERE subscriber_id = 10001")
+        before, now = await told_entries(world, first), datetime.now(UTC)
+        assert {kind for kind, _ in before} == {"text", "submitted", "receipt", "event"}
+
+        async def kept_house(days: int) -> None:
+            keeper = PgHousekeeping(database, HASHES, PUBLIC)
+            clock = ManualClock(now + timedelta(days=days))
+            for _ in range(3):
+                await Housekeeping(keeper, Retention(), clock).step()
+
+        await kept_house(402)
+        assert await world.value("SELECT count(*) FROM message") == 0
+        assert await told_entries(world, first) == before
+        await kept_house(1_099)  # the person is gone, and the number
+        left = await told_entries(world, first)
+        assert [kind for kind, _ in left] == [kind for kind, _ in before]
+        assert f"{FIRST_MSISDN + 1}" not in str(left)
+        assert await world.value("SELECT count(*) FROM kept_message WHERE msisdn <> 0") == 0
+        await kept_house(1_829)  # nobody can dispute it any more
+        for table in ("kept_message", "kept_sent", "kept_receipt", "kept_event"):
+            assert await world.value(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_what_was_told_with_a_consent_goes_with_an_erasure_though_it_outlived_its_day(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=3) as world:
+        async with world.gateway():
+            await say(world, 1, "STOP svp")
+        later = ManualClock(datetime.now(UTC) + timedelta(days=402))
+        await Housekeeping(PgHousekeeping(database, HASHES, PUBLIC), Retention(), later).step()
+        assert await world.value("SELECT count(*) FROM kept_message") == 1
+        ids = IdMaker(41, lambda: int(time.time() * 1000))
+        privacy = PgPrivacy(database, HASHES, ids, STAMPS)
+        _, file = await privacy.access(MERCHANT, 10_001, ids.next(), datetime.now(UTC))
+        assert any("STOP" in str(each) or "plus de messages" in str(each) for each in [file])
+        await privacy.erase(MERCHANT, 10_001, ids.next(), datetime.now(UTC))
+        assert await world.value("SELECT count(*) FROM kept_message") == 0
+        number = f"%{FIRST_MSISDN + 1}%"
+        assert await world.value("SELECT count(*) FROM kept_event WHERE data::text LIKE $1", number) == 0

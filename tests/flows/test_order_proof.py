@@ -228,7 +228,7 @@ async def test_an_order_is_proved_when_its_partitions_are_gone(database: Databas
         await orders_of(database).confirm(MERCHANT, order_id, "B-889")
         before = await proof_of(world, order_id)
     later = datetime.now(UTC) + timedelta(days=402)
-    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
     await Housekeeping(keeper, Retention(), ManualClock(later)).step()
     async with database.control() as connection:
         for table in ("message", "sent", "receipt", "event"):

@@ -12,6 +12,7 @@ import pytest
 from smsgate.ids import first_id_at
 from smsgate.protocol.message_ids import ALL_FORMS, IdForm, ReceiptIds
 from smsgate.protocol.tlvs import Tag
+from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
@@ -217,6 +218,16 @@ async def test_of_more_waiting_receipts_than_may_wait_the_oldest_are_dropped(dat
         await world.execute("INSERT INTO carrier (carrier_id, name) VALUES (1, 'sim'), (2, 'other')")
         for number in range(12):
             await waits(world, b"x", number=number)
-        assert await PgHousekeeping(database, SuppressionHashes(bytes(32))).trim_receipts(10, 100) == 2
+        assert (
+            await PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32))).trim_receipts(
+                10, 100
+            )
+            == 2
+        )
         assert await world.value("SELECT min(unmatched_id) FROM receipt_unmatched") == 2
-        assert await PgHousekeeping(database, SuppressionHashes(bytes(32))).trim_receipts(10, 100) == 0
+        assert (
+            await PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32))).trim_receipts(
+                10, 100
+            )
+            == 0
+        )

@@ -12,6 +12,7 @@ from smsgate.clock import ManualClock
 from smsgate.flows import housekeeping as flow
 from smsgate.flows.events import first_id_of
 from smsgate.flows.housekeeping import Housekeeping, Retention
+from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import partitions
 from smsgate.store.housekeeping import PgHousekeeping
@@ -46,7 +47,9 @@ PEOPLES = {"reply_text", "reply_number", "person", "consent_evidence", "order", 
 
 def a_housekeeping(database: Database, now: datetime = NOW) -> Housekeeping:
     return Housekeeping(
-        PgHousekeeping(database, SuppressionHashes(bytes(32))), Retention(messages_days=30), ManualClock(now)
+        PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32))),
+        Retention(messages_days=30),
+        ManualClock(now),
     )
 
 

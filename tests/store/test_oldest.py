@@ -47,7 +47,7 @@ ROWS: Final[dict[str, tuple[str, Callable[[datetime], Values]]]] = {
     "data_request": ("data_request", _by_instant("created_at", kind="access")),
     "message": ("message", _by_id("message_id")),
     "order": ("orders", _by_instant("created_at", state="placed")),
-    "order_record": ("kept_message", _by_id("message_id")),
+    "order_record": ("kept_message", _by_id("message_id", order_id=1)),
     "ledger": ("ledger_entry", _by_instant("at", account="revenue", direction="mt")),
     "campaign_chunk": ("campaign_chunk", _by_id("campaign_id", state="done")),
     "budget_charge": (

@@ -20,6 +20,7 @@ from smsgate.flows.consent_ageing import AGES, Ageing
 from smsgate.flows.events import RETENTION, first_id_of
 from smsgate.flows.housekeeping import Housekeeping, Retention
 from smsgate.links.pdu_ring import AGE_MAX_S
+from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import distribution
 from smsgate.store.housekeeping import PgHousekeeping
@@ -33,7 +34,9 @@ MERCHANT, SHOP, MSISDN = 5, 6, 33_639_980_001
 
 
 async def keep_house(database: Database, now: datetime = NOW) -> Housekeeping:
-    housekeeping = Housekeeping(PgHousekeeping(database, HASHES), Retention(), ManualClock(now))
+    housekeeping = Housekeeping(
+        PgHousekeeping(database, HASHES, PublicIds(bytes(32))), Retention(), ManualClock(now)
+    )
     while await housekeeping.step():
         pass
     return housekeeping
@@ -304,7 +307,9 @@ async def test_what_was_taken_along_of_orders_goes_a_year_after_them(
 ) -> None:
     for n, at in enumerate((NOW - kept("order_record") - HOUR, NOW - kept("order_record") + HOUR)):
         id_ = first_id_of(at) + n
-        await books.put("kept_message", merchant_id=MERCHANT, message_id=id_, msisdn=1, kind="x", sender="x")
+        await books.put(
+            "kept_message", merchant_id=MERCHANT, message_id=id_, msisdn=1, kind="x", sender="x", order_id=1
+        )
         await books.put(
             "kept_sent", merchant_id=MERCHANT, message_id=id_, segment=1, carrier_id=1, status=0, segments=1,
             sell_item_id=0, sell_micros=0, cost_item_id=0, cost_micros=0, sent_at=at,
@@ -326,13 +331,29 @@ async def test_what_was_taken_along_of_orders_goes_a_year_after_them(
         assert await books.value(f"SELECT count(*) FROM {table}") == 1, table
 
 
+async def test_what_was_taken_along_of_consents_has_no_age_of_its_own(
+    books: Books, database: Database
+) -> None:
+    """A person may stay for longer than any order."""
+    at = NOW - 2 * kept("order_record")
+    told = {"merchant_id": MERCHANT, "message_id": first_id_of(at), "msisdn": 1, "subscriber_id": 3}
+    await books.put("kept_message", **told, kind="start_welcome", sender="x")
+    await books.put(
+        "kept_event", merchant_id=MERCHANT, event_id=first_id_of(at), type="consent.granted",
+        subject="sub_x", data="{}", created_at=at,
+    )  # fmt: skip
+    await keep_house(database)
+    assert await books.value("SELECT count(*) FROM kept_message") == 1
+    assert await books.value("SELECT count(*) FROM kept_event") == 1
+
+
 async def test_a_run_that_is_killed_between_two_steps_is_taken_up_by_the_next(
     books: Books, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step is one transaction: after any number of them the next run goes on where it was."""
     for n in range(7):
         await books.reply(NOW - kept("reply_text") - n * HOUR - HOUR)
-    store = PgHousekeeping(database, HASHES)
+    store = PgHousekeeping(database, HASHES, PublicIds(bytes(32)))
     for left in (4, 1, 0, 0):
         await store.delete_older("reply_text", NOW - kept("reply_text"), 3)
         assert await books.value("SELECT count(*) FROM inbound_message WHERE text <> ''") == left

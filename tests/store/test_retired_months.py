@@ -14,6 +14,7 @@ import pytest
 
 from smsgate.errors import SmsgateError
 from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.housekeeping import PgHousekeeping
@@ -57,7 +58,7 @@ async def a_month(database: Database) -> Books:
 
 
 async def time_passes(database: Database) -> None:
-    housekeeping = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    housekeeping = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
     for table in ("message", "sent", "receipt"):
         assert await housekeeping.drop_partitions(table, LONG_AFTER) > 0
 
@@ -96,7 +97,7 @@ async def test_a_month_that_was_dropped_before_sums_were_kept_is_closed_from_the
 
 async def test_a_month_half_of_whose_rows_are_gone_is_proved_by_sums_and_rows(database: Database) -> None:
     books = await a_month(database)
-    housekeeping = PgHousekeeping(database, SuppressionHashes(bytes(32)))
+    housekeeping = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
     for table in ("message", "sent", "receipt"):
         await housekeeping.drop_partitions(table, IN_OCTOBER + timedelta(days=5))
     assert await books.value("SELECT count(*) FROM sent WHERE merchant_id = $1", SHOP) == 7

@@ -24,8 +24,14 @@ ORDER BY inbound_id;
 -- name: texts
 -- scope: merchant
 -- What the person was told with them: the gateway's own texts, made while or just after something happened.
-SELECT DISTINCT ON (m.message_id) m.message_id, m.kind, m.sender, m.body, m.inbound_id
+-- Those whose partition is gone were taken along, of the person ($5): the number may be gone, too.
+SELECT m.message_id, m.kind, m.sender, m.body, m.inbound_id
 FROM unnest($2::bigint[], $3::bigint[]) AS r (lo, hi)
 JOIN message m ON m.merchant_id = $1 AND m.campaign_id IS NULL AND m.message_id >= r.lo AND m.message_id < r.hi
 WHERE m.msisdn = $4 AND m.order_id IS NULL AND m.kind <> 'transaction'
-ORDER BY m.message_id;
+UNION
+SELECT m.message_id, m.kind, m.sender, m.body, m.inbound_id
+FROM unnest($2::bigint[], $3::bigint[]) AS r (lo, hi)
+JOIN kept_message m ON m.merchant_id = $1 AND m.message_id >= r.lo AND m.message_id < r.hi
+WHERE m.subscriber_id = $5 AND m.order_id IS NULL AND m.campaign_id IS NULL
+ORDER BY message_id;

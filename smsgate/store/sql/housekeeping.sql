@@ -280,6 +280,9 @@ WITH gone AS MATERIALIZED (
     SELECT $1, subscriber_id, hash, last_at FROM gone ON CONFLICT DO NOTHING
 ), events AS (
     UPDATE consent_event c SET msisdn = 0 FROM gone g WHERE c.merchant_id = $1 AND c.subscriber_id = g.subscriber_id
+), texts AS (
+    UPDATE kept_message k SET msisdn = 0 FROM gone g
+     WHERE k.merchant_id = $1 AND k.subscriber_id = g.subscriber_id AND k.order_id IS NULL AND k.campaign_id IS NULL
 ), states AS (
     DELETE FROM consent_state o USING gone g WHERE o.merchant_id = $1 AND o.subscriber_id = g.subscriber_id
 )
@@ -304,7 +307,26 @@ WITH gone AS MATERIALIZED (
 ), evidence AS (
     UPDATE consent_event c SET evidence = '{}' FROM gone g WHERE c.merchant_id = $1 AND c.subscriber_id = g.subscriber_id
 )
-DELETE FROM person_gone p USING gone g WHERE p.merchant_id = $1 AND p.subscriber_id = g.subscriber_id RETURNING 1;
+DELETE FROM person_gone p USING gone g WHERE p.merchant_id = $1 AND p.subscriber_id = g.subscriber_id RETURNING p.subscriber_id;
+
+-- name: consent_evidence_records
+-- scope: merchant
+-- Texts about consents whose evidence went, and ($3) their events.
+WITH texts AS (
+    DELETE FROM kept_message WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) AND order_id IS NULL AND campaign_id IS NULL
+    RETURNING message_id
+), outcomes AS (
+    DELETE FROM kept_sent s USING texts t WHERE s.merchant_id = $1 AND s.message_id = t.message_id
+), receipts AS (
+    DELETE FROM kept_receipt r USING texts t WHERE r.merchant_id = $1 AND r.message_id = t.message_id
+), events AS (
+    DELETE FROM kept_event WHERE merchant_id = $1 AND subject = ANY ($3::text[]) AND type LIKE 'consent.%' RETURNING 1
+)
+SELECT 1 FROM texts UNION ALL SELECT 1 FROM events;
+
+-- name: person_records
+-- scope: merchant
+UPDATE kept_event SET data = data - 'msisdn' WHERE merchant_id = $1 AND subject = ANY ($2::text[]) AND type LIKE 'consent.%';
 
 -- name: order_owners
 -- scope: report
@@ -335,13 +357,17 @@ DELETE FROM orders x USING old o WHERE x.merchant_id = $1 AND x.order_id = o.ord
 -- name: order_record_owners
 -- scope: report
 SELECT m.merchant_id AS owner FROM merchant m
- WHERE EXISTS (SELECT FROM kept_message k WHERE k.merchant_id = m.merchant_id AND k.message_id < $1)
-    OR EXISTS (SELECT FROM kept_event k WHERE k.merchant_id = m.merchant_id AND k.event_id < $1);
+ WHERE EXISTS (SELECT FROM kept_message k WHERE k.merchant_id = m.merchant_id AND k.message_id < $1
+                  AND (k.order_id IS NOT NULL OR k.campaign_id IS NOT NULL))
+    OR EXISTS (SELECT FROM kept_event k WHERE k.merchant_id = m.merchant_id AND k.event_id < $1 AND k.type NOT LIKE 'consent.%');
 
 -- name: order_record_delete
 -- scope: merchant
+-- What was kept of consents has no age: it stays with the person, and with the evidence.
 WITH old AS MATERIALIZED (
-    SELECT message_id FROM kept_message WHERE merchant_id = $1 AND message_id < $2 ORDER BY message_id LIMIT $3
+    SELECT message_id FROM kept_message
+     WHERE merchant_id = $1 AND message_id < $2 AND (order_id IS NOT NULL OR campaign_id IS NOT NULL)
+     ORDER BY message_id LIMIT $3
 ), outcomes AS (
     DELETE FROM kept_sent s USING old o WHERE s.merchant_id = $1 AND s.message_id = o.message_id
 ), receipts AS (
@@ -351,14 +377,16 @@ WITH old AS MATERIALIZED (
 ), events AS (
     DELETE FROM kept_event
      WHERE merchant_id = $1
-       AND event_id IN (SELECT event_id FROM kept_event WHERE merchant_id = $1 AND event_id < $2 ORDER BY event_id LIMIT $3)
+       AND event_id IN (SELECT event_id FROM kept_event
+                         WHERE merchant_id = $1 AND event_id < $2 AND type NOT LIKE 'consent.%' ORDER BY event_id LIMIT $3)
     RETURNING 1
 )
 SELECT 1 FROM messages UNION ALL SELECT 1 FROM events LIMIT $3;
 
 -- name: keep_message
 -- scope: control
--- $1 to $2: the ids of a day. Each order's offer, and the texts about it.
+-- $1 to $2: the ids of a day. Each order's offer, and the texts about it; what people were told with what they agreed to or ended, as
+-- their proof finds it (smsgate.store.consent_proof: made up to 1 s before the event, or 10 s after).
 INSERT INTO kept_message
 SELECT m.* FROM message m WHERE m.message_id >= $1 AND m.message_id < $2 AND m.order_id IS NOT NULL
 UNION ALL
@@ -366,6 +394,13 @@ SELECT m.* FROM merchant c
 CROSS JOIN LATERAL (SELECT DISTINCT o.message_id FROM orders o
                      WHERE o.merchant_id = c.merchant_id AND o.message_id >= $1 AND o.message_id < $2) AS o
 JOIN message m ON m.merchant_id = c.merchant_id AND m.message_id = o.message_id AND m.order_id IS NULL
+UNION ALL
+SELECT m.* FROM message m
+WHERE m.message_id >= $1 AND m.message_id < $2 AND m.campaign_id IS NULL AND m.order_id IS NULL AND m.kind <> 'transaction'
+  AND EXISTS (SELECT FROM consent_event c
+              WHERE c.merchant_id = m.merchant_id AND c.subscriber_id = m.subscriber_id
+                AND c.recorded_at BETWEEN to_timestamp(((m.message_id >> 22) + 1735689600000) / 1000.0) - interval '10 s'
+                                      AND to_timestamp(((m.message_id >> 22) + 1735689600001) / 1000.0) + interval '1 s')
 ON CONFLICT DO NOTHING;
 
 -- name: keep_sent
@@ -386,5 +421,6 @@ JOIN receipt r ON r.merchant_id = k.merchant_id AND r.message_id = k.message_id 
 -- name: keep_event
 -- scope: control
 INSERT INTO kept_event
-SELECT e.* FROM event e WHERE e.event_id >= $1 AND e.event_id < $2 AND e.subject LIKE 'ord\_%'
+SELECT e.* FROM event e
+WHERE e.event_id >= $1 AND e.event_id < $2 AND (e.subject LIKE 'ord\_%' OR e.type LIKE 'consent.%')
 ON CONFLICT DO NOTHING;

@@ -54,7 +54,8 @@ SELECT min(created_at) FROM orders;
 
 -- name: oldest_order_record
 -- scope: report
-SELECT to_timestamp(((least((SELECT min(message_id) FROM kept_message), (SELECT min(event_id) FROM kept_event)) >> 22)
+SELECT to_timestamp(((least((SELECT min(message_id) FROM kept_message WHERE order_id IS NOT NULL OR campaign_id IS NOT NULL),
+                            (SELECT min(event_id) FROM kept_event WHERE type NOT LIKE 'consent.%')) >> 22)
                      + 1735689600000) / 1000.0);
 
 -- name: oldest_ledger

@@ -194,6 +194,19 @@ UPDATE kept_message SET msisdn = 0, fields = NULL, push = NULL, tlvs = NULL, bod
         OR message_id IN (SELECT message_id FROM orders WHERE merchant_id = $1 AND order_id = ANY ($2::bigint[])))
 RETURNING 1
 
+-- name: erase_consent_records
+-- scope: merchant
+-- What was told with a consent, and outlived its partition.
+WITH texts AS (
+    DELETE FROM kept_message WHERE merchant_id = $1 AND subscriber_id = $2 AND order_id IS NULL AND campaign_id IS NULL
+    RETURNING message_id
+), outcomes AS (
+    DELETE FROM kept_sent s USING texts t WHERE s.merchant_id = $1 AND s.message_id = t.message_id
+), receipts AS (
+    DELETE FROM kept_receipt r USING texts t WHERE r.merchant_id = $1 AND r.message_id = t.message_id
+)
+SELECT 1 FROM texts
+
 -- name: erase_kept_events
 -- scope: merchant
 UPDATE kept_event
@@ -338,6 +351,10 @@ SELECT (to_jsonb(t) || jsonb_build_object('steps', (SELECT coalesce(jsonb_agg(to
 SELECT DISTINCT to_jsonb(k)::text AS record FROM orders o
   JOIN kept_message k ON k.merchant_id = $1 AND (k.order_id = o.order_id OR k.message_id = o.message_id)
  WHERE o.merchant_id = $1 AND o.msisdn = $2
+ UNION
+SELECT to_jsonb(k)::text FROM subscriber s
+  JOIN kept_message k ON k.merchant_id = $1 AND k.subscriber_id = s.subscriber_id AND k.order_id IS NULL AND k.campaign_id IS NULL
+ WHERE s.merchant_id = $1 AND s.msisdn = $2
 
 -- name: file_open_offers
 -- scope: msisdn
