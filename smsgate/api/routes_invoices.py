@@ -30,7 +30,10 @@ PROBLEMS: Final = (
         "credit_refused", 409, "Not creditable", "Credit lines that exist, and at most what is left."
     ),
     ProblemType(
-        "billing_incomplete", 422, "Billing is not set up", "Set [billing], and the merchant's profile."
+        "billing_incomplete",
+        422,
+        "Billing is not set up",
+        "Set seller and vat_rates in [billing], and the merchant's billing profile.",
     ),
     ProblemType(
         "document_refused", 409, "No document can say it", "The sentence says what its forms refuse."

@@ -17,7 +17,10 @@ from smsgate.security.public_ids import Kind
 PROBLEMS: Final = (
     ProblemType("keyword_taken", 409, "The number has that word already", "Choose another word."),
     ProblemType(
-        "keyword_reserved", 422, "The word means something already", "Choose one word that answers nothing."
+        "keyword_reserved",
+        422,
+        "The word means something already",
+        "Take one word that is no yes, no, number or command (STOP, START, HELP, PAUSE) in any language.",
     ),
 )
 

@@ -84,7 +84,9 @@ class InboundMessage(AnswerModel):
 class MessageQuery(PageQuery):
     campaign: str | None = Field(default=None, max_length=64)
     state: Literal["unknown", "refused", "not_sent"] | None = Field(
-        default=None, description="Of one campaign's messages: name it in `campaign`."
+        default=None,
+        description="Of one campaign's messages, which `campaign` names: what went wrong. All others are in "
+        "the list without `state`, each with its own; `progress` of the campaign counts the delivered ones.",
     )
     subscriber: str | None = Field(default=None, max_length=64)
     made_from: Instant | None = None

@@ -30,7 +30,9 @@ from smsgate.security.public_ids import Kind
 BILLED_MAX: Final = 10**9  # messages to one short code in a month: more than any country sends
 PROBLEMS: Final = (
     ProblemType("payout_invalid", 422, "Not a payout", "Each short code once; shares from 0 to 100 %."),
-    ProblemType("payout_refused", 409, "Its VAT is not known", "Give the merchant a valid VAT number."),
+    ProblemType(
+        "payout_refused", 409, "Its VAT is not known", "Set vat_number in the merchant's billing profile."
+    ),
     ProblemType("payout_closed", 409, "Paid out already", "A month and currency is paid out once."),
 )
 

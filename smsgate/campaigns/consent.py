@@ -114,7 +114,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.QUESTION_EXPIRED: _stay(state),
         _E.IDLE: Decision(_S.EXPIRED, close_offers=True),
         _E.REASSIGNED: Decision(_S.EXPIRED, close_offers=True),
-        # Told by nobody: a text of its own would keep the number that was just erased (requirement M18).
+        # Told by nobody: a text of its own would keep the number, of which a keyed hash alone is left.
         _E.ERASE: Decision(_S.ERASED, close_offers=True),
     }
     row.update(_DIFFERENT[state])

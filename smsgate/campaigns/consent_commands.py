@@ -30,7 +30,7 @@ _UNITS: Final = {"days": 1, "weeks": 7, "months": 30}
 
 
 class StopReach(StrEnum):
-    """Whom a bare STOP ends; requirement 4.1. A merchant with a number of its own is alone on it."""
+    """Whom a bare STOP ends. A merchant with a number of its own is alone on it."""
 
     NUMBER = "number"  # every merchant that may write from the number that was answered
     OFFER = "offer"  # the merchant whose offer is open there; with none, as NUMBER

@@ -1,5 +1,5 @@
 """
-The offer and its messages: from what is stored to how each ends (requirement 4.2).
+The offer and its messages: from what is stored to how each ends.
 
 What 4.2 calls draft is a check (nothing is stored), approved and scheduled are campaigns that have not begun:
 an offer that is stored passed the check, so it is live at once. Its message is selected, and held or queued,

@@ -1,5 +1,5 @@
 """
-The order: from the customer's OK to the shop's answer and after (requirement 4.3).
+The order: from the customer's OK to the shop's answer and after.
 
 `ACCEPTANCES` is what an accepting reply to an offer comes to, `TRANSITIONS` what happens to an order that is
 there, `DUE` what happens to it by time alone. The gateway never confirms by itself: CONFIRMED is the shop's

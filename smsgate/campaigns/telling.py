@@ -1,9 +1,9 @@
 """
 Which of the gateway's own texts still go to a person who asked for silence: the last look asks.
 
-A STOP ends offers, not orders: what an open order needs goes on (requirement 4.1), until the person said
+A STOP ends offers, not orders: what an open order needs goes on, until the person said
 "STOP ALL", the carrier shut the number, it was blocked, or it is another person's. Then the shop is told.
-Whoever writes to us afterwards is answered: HELP works in every state (M4).
+Whoever writes to us afterwards is answered: HELP works in every state, and no merchant can switch it off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from smsgate.campaigns.consent import ConsentState, Purpose
 
-# The one text that a silence brings with it: it goes in any case (M3).
+# The one text that a silence brings with it: it goes in any case: exactly one confirmation of a STOP.
 CONFIRMATIONS: Final = frozenset({"stop_confirmation", "stop_topic", "erasure_asked", "apology"})
 # They ask for more messages, or promise them: worth nothing once the person said STOP.
 INVITATIONS: Final = frozenset(

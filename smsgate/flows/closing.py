@@ -288,7 +288,11 @@ class Closing:
             )
         except Invalid as exc:
             if exc.code == "vat_unknown":
-                raise DomainError(f"{merchant.name}: {exc}", code="billing_incomplete") from exc
+                raise DomainError(
+                    f"{merchant.name}: {exc}: its billing profile (country, business, vat_number) says how "
+                    "it is taxed, and vat_rates of [billing] since when at which rate",
+                    code="billing_incomplete",
+                ) from exc
             raise SmsgateError(f"close of merchant {merchant.merchant_id}, {period.month}: {exc}") from exc
         if documents and merchant.buyer is None:
             raise DomainError(f"{merchant.name} has no billing profile", code="billing_incomplete")

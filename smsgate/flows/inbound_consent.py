@@ -25,7 +25,7 @@ from smsgate.flows.inbound_records import Person, Question
 from smsgate.flows.inbound_stops import StopCase
 
 STRANGER_ASKS_IN: Final = "A number that you do not know asks for messages: bring its consent, or leave it."
-PAUSED: Final = frozenset({Purpose.OFFERS, Purpose.LOCATION})  # what a PAUSE silences (requirement 4.1)
+PAUSED: Final = frozenset({Purpose.OFFERS, Purpose.LOCATION})  # what a PAUSE silences
 
 
 class ConsentCase(StopCase):

@@ -119,7 +119,7 @@ class _Decision(OrderCase):
         wish = order_wish(mo.text, label, names)
         if label is Label.STOP:
             if wish is not None and wish.command is not None and not repeated:
-                # Stop wins, and beside an order the word is about that too (requirements: a bare CANCEL).
+                # Stop wins, and beside an order the word is about that too (a bare CANCEL).
                 self.ordered_away(wish, record=False)
             return False
         if self.commanded():

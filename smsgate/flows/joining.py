@@ -73,7 +73,8 @@ class Keywords:
         compared = join_word(word)
         if not compared or not _is_free(word):
             raise Invalid(
-                "this text means something already, or is not one word",
+                "as a reply it means something already (a yes, a no, a number, STOP, START, HELP, PAUSE, "
+                "... in one of the gateway's languages), or it is not one word of letters and digits",
                 code="keyword_reserved",
                 pointer="/word",
             )

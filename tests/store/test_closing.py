@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -120,6 +120,18 @@ async def test_a_close_without_a_buyer_stands_cut_and_is_finished_when_there_is_
     await books.profile(SHOP)
     (row,) = await books.closing().close(SHOP, OCTOBER)
     assert row.net_minor == 45
+
+
+async def test_a_close_without_a_rate_says_which_keys_hold_it(database: Database) -> None:
+    books = await some_books(database)
+    books.seller = replace(SELLER, vat_rates=((date(2026, 11, 1), 20_000_000),))
+    await books.merchant(SHOP)
+    await books.take(SHOP, 10)
+    with pytest.raises(
+        DomainError, match=r"\(country, business, vat_number\).*vat_rates of \[billing\]"
+    ) as refused:
+        await books.closing().close(SHOP, OCTOBER)
+    assert refused.value.code == "billing_incomplete"
 
 
 async def test_a_close_whose_ledger_and_messages_differ_takes_no_number(database: Database) -> None:
