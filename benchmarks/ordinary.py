@@ -41,6 +41,7 @@ CREATE TABLE ledger (
     message_id bigint PRIMARY KEY, amount_micros bigint NOT NULL, at timestamptz NOT NULL DEFAULT now()
 );
 """
+QUEUED_SQL = "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id"
 ACCEPTED_SQL = """
 WITH charged AS (INSERT INTO ledger (message_id, amount_micros) VALUES ($1, 45000))
 UPDATE message SET state = 'accepted', smsc_id = $2, sent_at = now() WHERE id = $1
@@ -139,9 +140,7 @@ async def send_one(
 ) -> None:
     msisdn, text = msisdn_of(nth), TEXT.format(first_name=NAMES[nth % len(NAMES)])
     async with room:
-        message_id = await pool.fetchval(
-            "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id", msisdn, text
-        )
+        message_id = await pool.fetchval(QUEUED_SQL, msisdn, text)
         await session.send(message_id, SENDER, msisdn, text)
 
 

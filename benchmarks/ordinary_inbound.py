@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from smpplib import smpp
 
-from benchmarks.ordinary import Session, ordinary_database
+from benchmarks.ordinary import QUEUED_SQL, Session, ordinary_database
 from smsgate.bench.main import until
 from smsgate.bench.meter import used_between
 from smsgate.bench.scene import SENDER, msisdn_of
@@ -46,7 +46,6 @@ ORDER_SQL = (
     "INSERT INTO orders (offer_id, msisdn, reply_id, state) VALUES ($1, $2, $3, 'placed') RETURNING id"
 )
 ANSWERED_SQL = "UPDATE open_offer SET answered_at = now() WHERE msisdn = $1 AND sender = $2"
-MESSAGE_SQL = "INSERT INTO message (msisdn, body, state) VALUES ($1, $2, 'queued') RETURNING id"
 
 
 class Replies(Session):
@@ -71,7 +70,7 @@ class Replies(Session):
                 number = await connection.fetchval(ORDER_SQL, offer_id, msisdn, reply_id)
                 body = f"Boxman: commande {number} confirmée, 1 x CD Madonna, 19,90€. NON = annuler."
             await connection.execute(ANSWERED_SQL, msisdn, sender)
-            message_id = await connection.fetchval(MESSAGE_SQL, msisdn, body)
+            message_id = await connection.fetchval(QUEUED_SQL, msisdn, body)
         answer = smpp.make_pdu("deliver_sm_resp", client=self)
         answer.sequence = pdu.sequence
         self._writer.write(answer.generate())
