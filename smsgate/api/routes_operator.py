@@ -26,17 +26,15 @@ from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.shares import WEIGHT_MAX
 from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
 from smsgate.errors import Invalid
+from smsgate.flows.api_keys import AskedKey, add_key
 from smsgate.flows.ports_api import (
-    KeyDraft,
     MerchantChange,
     MerchantDraft,
     MerchantRow,
     Principal,
 )
-from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope, key_mac, new_key
+from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope
 from smsgate.security.public_ids import Kind
-
-KEYS_PER_NAME_MAX: Final = 2  # the old one and the new one while a key is being replaced
 
 PROBLEMS: Final = (
     ProblemType("name_taken", 409, "The name is taken", "Choose another, or use the object that has it."),
@@ -199,28 +197,14 @@ async def set_price_list(call: Call) -> Answer:
 async def create_api_key(call: Call) -> Answer:
     body = call.body_as(CreateApiKey)
     context = call.context
-    now = context.clock.now()
     if unknown := sorted(set(body.scopes) - {scope.value for scope in MERCHANT_SCOPES}):
         known = ", ".join(sorted(MERCHANT_SCOPES))
         raise Invalid(f"{', '.join(unknown)[:100]}: a merchant's key may have {known}.", pointer="/scopes")
-    if body.expires_at is not None and body.expires_at <= now:
+    if body.expires_at is not None and body.expires_at <= context.clock.now():
         raise Invalid("expires_at is past.", pointer="/expires_at")
-    key = new_key(body.mode)
-    row = await context.api_keys.add(
-        KeyDraft(
-            key_id=context.ids.next(),
-            public_id=key.public_id,
-            owner_id=call.path_id(Kind.MERCHANT),
-            mac=key_mac(context.key_mac_key, key.text),
-            name=body.name,
-            mode=key.mode.value,
-            scopes=tuple(sorted(set(body.scopes))),
-            expires_at=body.expires_at,
-        ),
-        per_name_max=KEYS_PER_NAME_MAX,
-        now=now,
-    )
-    return NewApiKey(**_key(call, row).model_dump(), key=key.text)
+    asked = AskedKey(call.path_id(Kind.MERCHANT), body.name, body.mode, body.scopes, body.expires_at)
+    row, text = await add_key(context.api_keys, context.ids, context.clock, context.key_mac_key, asked)
+    return NewApiKey(**_key(call, row).model_dump(), key=text)
 
 
 async def list_api_keys(call: Call) -> Answer:

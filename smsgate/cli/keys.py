@@ -6,7 +6,6 @@ from typing import Annotated, Final
 
 import typer
 
-from smsgate.api.routes_operator import KEYS_PER_NAME_MAX
 from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
 from smsgate.cli.exits import UsageRefused
@@ -14,8 +13,9 @@ from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import all_merchants, all_rows, merchant_of, with_services
 from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
-from smsgate.flows.ports_api import OPERATOR, KeyDraft, Principal
-from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope, key_mac, new_key
+from smsgate.flows.api_keys import AskedKey, add_key
+from smsgate.flows.ports_api import OPERATOR, Principal
+from smsgate.security.api_keys import MERCHANT_SCOPES, Mode, Scope
 from smsgate.store.merchants import PgApiKeys
 
 app: Final = typer.Typer(help="API keys: add, list, revoke.", no_args_is_help=True, rich_markup_mode=None)
@@ -61,29 +61,19 @@ def add(
         raise UsageRefused("--test: a merchant's key alone has a test mode.")
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable():
         raise UsageRefused(f"--name: write 1 to {NAME_CHARACTERS_MAX} characters without control characters.")
-    key = new_key(Mode.TEST if test else Mode.LIVE)
 
-    async def work(services: Services) -> Principal:
+    async def work(services: Services) -> tuple[Principal, str]:
         owner_id = OPERATOR if owner is None else (await merchant_of(services, owner)).merchant_id
-        draft = KeyDraft(
-            key_id=services.ids.next(),
-            public_id=key.public_id,
-            owner_id=owner_id,
-            mac=key_mac(services.key_mac_key, key.text),
-            name=name,
-            mode=key.mode.value,
-            scopes=granted,
-            expires_at=None,
-        )
+        asked = AskedKey(owner_id, name, Mode.TEST if test else Mode.LIVE, granted)
         store = PgApiKeys(services.database)
-        return await store.add(draft, per_name_max=KEYS_PER_NAME_MAX, now=services.clock.now())
+        return await add_key(store, services.ids, services.clock, services.key_mac_key, asked)
 
-    added = with_services(config, work)
+    added, text = with_services(config, work)
     if as_json:
-        show_json({**_as_dict(added, owner), "key": key.text})
+        show_json({**_as_dict(added, owner), "key": text})
         return
-    show(key.text)
-    say("Keep it now: it is not shown again. To end it: smsgate key revoke " + key.public_id)
+    show(text)
+    say("Keep it now: it is not shown again. To end it: smsgate key revoke " + added.public_id)
 
 
 @app.command(

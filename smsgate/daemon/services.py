@@ -15,10 +15,11 @@ import structlog
 
 from smsgate.clock import Clock
 from smsgate.errors import SmsgateError, StoreUnavailable
+from smsgate.flows.api_keys import AskedKey, add_key
 from smsgate.flows.housekeeping import PARTITIONS_AHEAD_DAYS
-from smsgate.flows.ports_api import OPERATOR, KeyDraft
+from smsgate.flows.ports_api import OPERATOR
 from smsgate.ids import IdMaker
-from smsgate.security.api_keys import Mode, Scope, key_mac, new_key
+from smsgate.security.api_keys import Mode, Scope
 from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
@@ -42,7 +43,6 @@ from smsgate.store.pool import Database
 
 log = structlog.get_logger(__name__)
 
-KEYS_PER_NAME_MAX = 2  # the old one and its successor, during a rotation
 FIRST_MIGRATION: Final = "0001_"
 LEASE_LOST: Final = (
     "the node's lease was lost: this process or its database stood still for over 6 s (too little CPU, a "
@@ -196,17 +196,7 @@ async def keep_lease(renewals: Renewals, lease: NodeLease, asked_at: float) -> N
 
 async def add_operator_key(services: Services, name: str) -> str:
     """Make a key for the operator's routes and return its text, which is stored nowhere."""
-    key = new_key(Mode.LIVE)
-    draft = KeyDraft(
-        key_id=services.ids.next(),
-        public_id=key.public_id,
-        owner_id=OPERATOR,
-        mac=key_mac(services.key_mac_key, key.text),
-        name=name,
-        mode=key.mode.value,
-        scopes=(Scope.OPERATOR.value,),
-        expires_at=None,
-    )
-    keys = PgApiKeys(services.database)
-    await keys.add(draft, per_name_max=KEYS_PER_NAME_MAX, now=services.clock.now())
-    return key.text
+    asked = AskedKey(OPERATOR, name, Mode.LIVE, {Scope.OPERATOR})
+    store = PgApiKeys(services.database)
+    _, text = await add_key(store, services.ids, services.clock, services.key_mac_key, asked)
+    return text
