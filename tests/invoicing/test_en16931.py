@@ -15,7 +15,7 @@ from lxml import etree
 
 from smsgate.billing.invoices import Invoice
 from smsgate.errors import Invalid
-from smsgate.invoicing.en16931 import Syntax, invoice_xml
+from smsgate.invoicing.en16931 import Syntax, invoice_xml, schema_of
 from tests.invoicing.papers import a_line, an_invoice, every_kind, october
 from tests.invoicing.schematron import EN16931_UBL, FACTURX, FRANCE_CII, FRANCE_UBL, check
 from tests.invoicing.second_producer import second_xml
@@ -129,3 +129,15 @@ def test_what_the_xsd_refuses_is_one_plain_error_without_the_document_in_it() ->
     with pytest.raises(Invalid, match="makes no valid XML") as caught:
         invoice_xml(spoiled, Syntax.CII)
     assert caught.value.code == "document_wrong"
+
+
+def test_an_invoice_and_a_credit_note_are_each_held_to_their_own_schema() -> None:
+    invoice, credit = (
+        etree.fromstring(invoice_xml(paper, Syntax.UBL)) for paper in (october(), every_kind()["credit note"])
+    )
+    kinds = [schema_of(root.tag, Syntax.UBL) for root in (invoice, credit)]
+    assert [[schema.validate(root) for root in (invoice, credit)] for schema in kinds] == [
+        [True, False],
+        [False, True],
+    ]
+    assert schema_of(invoice.tag, Syntax.PEPPOL) is kinds[0]  # compiled once
