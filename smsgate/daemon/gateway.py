@@ -161,7 +161,7 @@ class Gateway:
         self.flushing = Flushing(self._store, self.pump, self.outcomes, takers, clock, owner=owner)
         self.flushing.committed = self._opt_outs.see
         week_max, ucs2 = gates.caps.merchant_week_max, self.switchboard.writes_ucs2
-        tools = DeskTools(ids, public_ids, self._may_use, rules, week_max, ucs2)
+        tools = DeskTools(ids, public_ids, self._may_use, rules, week_max, ucs2, self.switchboard.users)
         inbound = StoredInbound(database, ids.next, suppression, stamps)
         self.intake = self._make_intake(inbound, pricing, networks, tools, stops, wakeups, clock, owner)
         self._consents, self._clock = ConsentAgeing(consents, clock), clock

@@ -38,6 +38,7 @@ def simulated_phones(
         settings.consent.rules(),
         settings.caps.limits().merchant_week_max,
         ucs2_by_sender(senders),
+        lambda sender: (senders[sender].merchants or None) if sender in senders else (),
     )
     intake = Intake(
         StoredInbound(services.database, services.ids.next, services.suppression, services.order_stamps),

@@ -279,12 +279,14 @@ class Intake:
         numbers = [(each.mo.msisdn, number) for each in said for number in order_numbers_in(each.mo.text)]
         mentioning = {each.mo.msisdn for each in said if _asks_for_orders(each)}
         since = self._clock.now() - ORDERED_WITHIN
+        of_anybody = [each.mo for each in said if each.of_anybody]
         context = await group.context(
             [each.mo for each in said],
             numbers,
             sorted(mentioning),
             since,
-            of_anybody=[each.mo for each in said if each.of_anybody],
+            of_anybody=of_anybody,
+            users={mo.destination: self._tools.users(mo.destination) for mo in of_anybody},
         )
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -43,6 +43,8 @@ class DeskTools:
     rules: SmsRules = field(default_factory=SmsRules)
     week_max: int | None = None  # messages of a merchant that caps let through; None: no cap
     writes_ucs2: Callable[[str], bool] = lambda _sender: True  # whether a sender number's carrier does
+    # Slugs of the merchants that may write from a sender number; None: all.
+    users: Callable[[str], Collection[str] | None] = lambda _sender: None
 
 
 @dataclass(frozen=True, slots=True)

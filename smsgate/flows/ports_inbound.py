@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -41,12 +41,13 @@ class InboundGroup(Protocol):
         since: datetime,
         *,
         of_anybody: Sequence[MobileOriginated] = (),
+        users: Mapping[str, Collection[str] | None] | None = None,
     ) -> InboundContext:
         """
         Read and lock what these MOs may concern.
 
         `of_anybody` are those that are answered to strangers, too: of them also who writes from the number
-        that was answered.
+        that was answered, which the merchants of these slugs may use (`users`; None: everybody).
 
         (msisdn, number) are orders that their texts may name; who is `mentioning` an order may mean any of
         theirs since then.

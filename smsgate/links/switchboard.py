@@ -16,7 +16,7 @@ from smsgate.links.senders import owners_of_senders
 from smsgate.protocol.encodings import UCS2
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from smsgate.clock import Clock
     from smsgate.flows.ports import CarrierEvents
@@ -123,6 +123,11 @@ class Switchboard:
         """Return whether the merchant of that name may send from `sender`."""
         entry = self.sender(sender)
         return entry is not None and (entry.merchants == "*" or live_slug(merchant) in entry.merchants)
+
+    def users(self, sender: str) -> Collection[str] | None:
+        """Return the names of the merchants that may send from `sender`; None: all."""
+        entry = self.sender(sender)
+        return () if entry is None else None if entry.merchants == "*" else entry.merchants
 
     def writes_ucs2(self, sender: str) -> bool:
         """Return whether the carrier of a sender number takes UCS-2; of one that is not ours: yes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -175,6 +175,7 @@ class StoredGroup:
         since: datetime,
         *,
         of_anybody: Sequence[MobileOriginated] = (),
+        users: Mapping[str, Collection[str] | None] | None = None,
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
         context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
@@ -209,7 +210,7 @@ class StoredGroup:
         merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
         for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
-        await read_writers(self._connection, self._hashes, context, of_anybody)
+        await read_writers(self._connection, self._hashes, context, of_anybody, users or {})
         await read_keywords(self._connection, self._hashes, context, of_anybody)
         named = await self._named(sorted(subscribers), order_numbers)
         mine: dict[int, list[int]] = defaultdict(list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -17,6 +17,7 @@ from smsgate.flows.inbound_records import (
     Question,
     SenderMerchant,
 )
+from smsgate.flows.inbound_stops import SENDER_MERCHANTS_MAX
 from smsgate.flows.records import MobileOriginated
 from smsgate.security.suppression import EVERYBODY, SuppressionHashes
 from smsgate.store.catalogue import load
@@ -66,11 +67,22 @@ async def read_writers(
     hashes: SuppressionHashes,
     context: InboundContext,
     of_anybody: Sequence[MobileOriginated],
+    users: Mapping[str, Collection[str] | None],
 ) -> None:
     """Read who writes, or wrote, from the numbers that were answered, and which STOPs are noted already."""
     if not of_anybody:
         return
-    for row in await connection.fetch(_SQL["sender_merchants"], list({mo.destination for mo in of_anybody})):
+    senders = {mo.destination for mo in of_anybody}
+    named = [(sender, slug) for sender in senders for slug in users.get(sender) or ()]
+    rows = await connection.fetch(
+        _SQL["sender_merchants"],
+        list(senders),
+        [sender for sender, _ in named],
+        [slug for _, slug in named],
+        [sender for sender in senders if users.get(sender, ()) is None],
+        SENDER_MERCHANTS_MAX + 1,
+    )
+    for row in rows:
         card = MerchantCard(**{name: row[name] for name in MerchantCard.__slots__})
         found = context.sender_merchants.setdefault(row["sender"], [])
         found.append(SenderMerchant(card, row["wrote"], row["active"]))

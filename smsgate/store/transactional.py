@@ -50,6 +50,7 @@ class PgTransactional:
             if row is None:
                 raise NotFound
             check_may_tell(message.kind, states_of(row))
+            await connection.execute(_SQL["writes_from"], message.merchant_id, message.sender)
             await insert_system_messages(connection, columns_of([message]))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.errors import DomainError
 from smsgate.flows.answer_limit import HELPS_A_DAY
+from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.ids import IdMaker
 from smsgate.links.profile_senders import SenderNumber
+from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.transactional import PgTransactional
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
 from tests.flows.test_consent_by_sms import HASHES, OTHER, a_second_merchant, state
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
@@ -159,3 +163,49 @@ async def comes_to_be_known(
         question=None,
     )  # fmt: skip
     await people.consent(merchant_id, draft, now)
+
+
+async def many_merchants(world: World, count: int) -> None:
+    """Have so many more merchants who may use the number, and wrote nothing from it."""
+    await world.execute(
+        "INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, "
+        "price_list_id) SELECT 100 + n, 'Shop ' || n, 'shop' || n, 'FR', 'fr', 'Europe/Paris', 'EUR', 1 "
+        "FROM generate_series(1, $1) AS s (n)",
+        count,
+    )
+
+
+async def test_who_asks_on_a_number_of_many_hears_who_wrote_from_it(database: Database) -> None:
+    """Also of those who wrote about appointments alone: whoever got them may ask."""
+    async with a_world(database, subscribers=1) as world:
+        await many_merchants(world, 25)
+        world.rules = SmsRules(contact="sms.example")
+        async with world.gateway():
+            await say(world, STRANGER, "AIDE", answers=0)
+            next_id = IdMaker(41, lambda: int(time.time() * 1000)).next
+            over_at = datetime.now(UTC) + timedelta(hours=1)
+            await PgTransactional(database).add(
+                SystemMessage(
+                    MERCHANT, next_id(), FIRST_MSISDN, "transaction", SENDER, "Colis", over_at, 10_000
+                )
+            )
+            (told,) = await say(world, STRANGER, "aide svp")
+            assert told.startswith("Boxman: contact bxm.fr 0800 123 456.")
+        assert await outcomes(world) == {"nobody": 1, "asked": 1}
+
+
+async def test_a_strangers_stop_reads_no_merchant_who_has_nothing_to_do_with_the_number(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await many_merchants(world, 200)
+        await world.execute("INSERT INTO sender_merchant VALUES ($1, 250)", SENDER)
+        async with database.bulk() as connection:
+            sql = load("inbound")["sender_merchants"]
+            found = await connection.fetch(sql, [SENDER], [SENDER, SENDER], ["shop3", "boxman"], [], 21)
+            assert [(row["slug"], row["wrote"]) for row in found] == [
+                ("boxman", False), ("shop3", False), ("shop150", True),
+            ]  # fmt: skip
+            found = await connection.fetch(sql, [SENDER], [], [], [SENDER], 21)
+            assert len(found) == 22
+            assert [row["slug"] for row in found if row["wrote"]] == ["shop150"]

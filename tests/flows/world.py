@@ -267,6 +267,9 @@ class World:
                 ask_above_minor,
             )
             await connection.execute(
+                "INSERT INTO sender_merchant VALUES ($1, $2) ON CONFLICT DO NOTHING", sender, merchant
+            )
+            await connection.execute(
                 "INSERT INTO campaign (merchant_id, campaign_id, offer_id, offer_version, state, started_at, "
                 "audience_tags, guard_off) VALUES ($1, $2, $3, 1, $4, $5, $6, $7)",
                 merchant,

@@ -141,7 +141,7 @@ SET_UP = {
     "budget_lease", "budget_spent", "budget_topup", "campaign", "campaign_counter", "carrier",
     "carrier_record", "charge_reversal", "data_key", "document_series", "esme_account", "esme_number",
     "flush_log", "import_job", "instance_secret", "join_keyword", "merchant", "node", "offer",
-    "offer_version",
+    "offer_version", "sender_merchant",
     "portability_version", "ported_number", "price_item", "price_list", "price_version", "reconciliation",
     "reconciliation_line", "retention_choice", "retention_mark", "retired_day", "retired_usage",
     "trigger_definition", "webhook_endpoint",

@@ -23,7 +23,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, join_keyword, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
+    consent_question, join_keyword, sender_merchant, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
     billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
@@ -36,7 +36,7 @@ GRANT INSERT, UPDATE, DELETE ON
 -- An offer's versions and published prices are what was promised: added, never changed.
 GRANT INSERT ON
     instance_secret, data_key, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, order_event, event, data_request
+    consent_event, message, sent, order_event, event, data_request, sender_merchant
     TO sg_api;
 
 -- Re-wrapping of keys.
@@ -51,7 +51,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
     mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
-    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, join_keyword, suppression, number_stop, billing_profile,
+    esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, join_keyword, sender_merchant, suppression, number_stop, billing_profile,
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_file, document_series
     TO sg_bulk;
 
@@ -70,7 +70,7 @@ GRANT INSERT, UPDATE, DELETE ON
 
 GRANT INSERT ON
     instance_secret, data_key, merchant, carrier, price_list, price_version, price_item, offer_version,
-    consent_event, message, sent, receipt, inbound_message, order_event, event, suppression
+    consent_event, message, sent, receipt, inbound_message, order_event, event, suppression, sender_merchant
     TO sg_bulk;
 
 -- The one way into the ledger.

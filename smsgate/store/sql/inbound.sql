@@ -125,13 +125,17 @@ SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE 
 
 -- name: sender_merchants
 -- scope: report
--- Every merchant beside each number that got a STOP or HELP: few rows, and each a look into two small indexes.
+-- Who wrote from numbers that got a STOP or HELP. Beside them who may: those that are named ($2, $3), and of numbers that everybody may use
+-- ($4) as many as tell that they are too many ($5).
 SELECT t.sender, m.merchant_id, m.slug, m.name, m.language, m.contact, m.timezone, m.state = 'active' AS active,
-       EXISTS (SELECT FROM offer_version v WHERE v.merchant_id = m.merchant_id AND v.sender = t.sender)
-       OR EXISTS (SELECT FROM offer_version v
-                   WHERE v.merchant_id = m.merchant_id AND v.sender_pool <> '{}' AND t.sender = ANY (v.sender_pool)) AS wrote
-  FROM unnest($1::text[]) AS t (sender)
- CROSS JOIN merchant m
+       EXISTS (SELECT FROM sender_merchant w WHERE w.sender = t.sender AND w.merchant_id = t.merchant_id) AS wrote
+  FROM (SELECT sender, merchant_id FROM sender_merchant WHERE sender = ANY ($1::text[])
+         UNION
+        SELECT n.sender, m.merchant_id FROM unnest($2::text[], $3::text[]) AS n (sender, slug) JOIN merchant m ON m.slug = n.slug
+         UNION
+        SELECT e.sender, m.merchant_id FROM unnest($4::text[]) AS e (sender)
+         CROSS JOIN (SELECT merchant_id FROM merchant WHERE test_of IS NULL ORDER BY merchant_id LIMIT $5) AS m) AS t
+  JOIN merchant m ON m.merchant_id = t.merchant_id
  ORDER BY t.sender, m.merchant_id
 
 -- name: keywords

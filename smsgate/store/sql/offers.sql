@@ -14,6 +14,8 @@ FROM unnest($2::text::bigint[], $3::text::text[], $4::text::int[], $5::text::big
 
 -- name: insert_offer_versions
 -- scope: merchant
+-- And from which numbers the merchant writes.
+WITH added AS (
 INSERT INTO offer_version (
     merchant_id, offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max,
     language, country, sender, expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs,
@@ -30,7 +32,13 @@ FROM unnest(
 ) AS o (
     offer_id, version, text, shop_name, item, unit_price_minor, currency, quantity_max, language, country, sender,
     expires_at, created_at, sender_pool, ask_above_minor, withdrawal, tlvs, cancel_window_s, shop_answer_s, confirm_by_sms
-);
+)
+RETURNING sender, sender_pool
+)
+INSERT INTO sender_merchant (sender, merchant_id)
+SELECT DISTINCT s, $1 FROM added a, unnest(a.sender || a.sender_pool) AS s
+ WHERE NOT EXISTS (SELECT FROM sender_merchant w WHERE w.sender = s AND w.merchant_id = $1)
+    ON CONFLICT DO NOTHING;
 
 -- name: offer
 -- scope: merchant
