@@ -115,11 +115,12 @@ async def note_stops(
     await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
     all_ = [hashes.of(*key) for key in stops]
     await connection.execute(_SQL["note_stops"], all_, list(stops.values()))
-    for (merchant_id, msisdn), at in stops.items():
-        end = _End(msisdn, ConsentEvent.STOP, ConsentState.UNSUBSCRIBED, at)
-        for row in await connection.fetch(_SQL["wanting_of_number"], msisdn, at, merchant_id):
-            if row["subscriber_id"] not in made:
-                await _end(connection, next_id, row, end, "sms")
+    merchant_ids, msisdns = map(list, zip(*stops, strict=True))
+    wanting = await connection.fetch(_SQL["wanting_of_numbers"], msisdns, list(stops.values()), merchant_ids)
+    for row in wanting:  # few: they were added in these moments
+        if row["subscriber_id"] not in made:
+            end = _End(row["msisdn"], ConsentEvent.STOP, ConsentState.UNSUBSCRIBED, row["at"])
+            await _end(connection, next_id, row, end, "sms")
 
 
 async def stops_among(

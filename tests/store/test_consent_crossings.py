@@ -225,6 +225,33 @@ async def test_of_two_stops_of_a_stranger_the_later_one_counts(database: Databas
             assert await stops_among(connection, HASHES, 7, [STRANGER, STRANGER + 1]) == {STRANGER: NOW}
 
 
+async def test_many_stops_of_strangers_are_looked_at_by_one_statement_and_end_each_person_once(
+    database: Database,
+) -> None:
+    await a_merchant(database, "subscribed")  # somebody who came to be known meanwhile
+    statements: list[Any] = []
+    others = {(merchant_id, STRANGER + n): NOW for merchant_id in (0, MERCHANT) for n in range(50)}
+    later = NOW + timedelta(seconds=1)
+    async with database.bulk_transaction() as connection:
+        connection.add_query_logger(statements.append)
+        await note_stops(
+            connection, HASHES, IDS.next, {(MERCHANT, MSISDN): later, (0, MSISDN): NOW, **others}
+        )
+        connection.remove_query_logger(statements.append)
+    assert len([each for each in statements if "FROM subscriber s" in each.query]) == 1
+    async with database.control() as connection:
+        log = await connection.fetch("SELECT subscriber_id, event, occurred_at FROM consent_event")
+    assert [tuple(row) for row in log] == [(PERSON, "stop", NOW)]
+    assert await value(database, "SELECT offers_state FROM subscriber") == "unsubscribed"
+
+
+async def test_a_stop_of_one_merchants_person_is_nobody_elses(database: Database) -> None:
+    await a_merchant(database, "subscribed")
+    async with database.bulk_transaction() as connection:
+        await note_stops(connection, HASHES, IDS.next, {(MERCHANT + 1, MSISDN): NOW})
+    assert await value(database, "SELECT offers_state FROM subscriber") == "subscribed"
+
+
 async def test_a_person_who_is_being_erased_is_not_added_again(database: Database) -> None:
     await a_merchant(database)
     await add(database)

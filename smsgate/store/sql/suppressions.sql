@@ -57,15 +57,22 @@ SELECT EXISTS (SELECT FROM number_stop)
 -- scope: report
 SELECT hash, stopped_at FROM number_stop WHERE hash = ANY ($1::bytea[])
 
--- name: wanting_of_number
+-- name: wanting_of_numbers
 -- scope: msisdn
--- People who were added, with a consent from before, since the STOP was read; $3: of one merchant, or 0.
-SELECT s.merchant_id, s.subscriber_id FROM subscriber s
- WHERE s.msisdn = $1 AND ($3::bigint = 0 OR s.merchant_id = $3) AND s.offers_state IN ('pending', 'subscribed', 'paused') AND NOT EXISTS (
-       SELECT FROM consent_event c
-        WHERE c.merchant_id = s.merchant_id AND c.subscriber_id = s.subscriber_id AND c.purpose = 'offers'
-          AND c.occurred_at > $2)
- ORDER BY s.merchant_id
+-- People who were added, with a consent from before, since a STOP was read; $3: of one merchant, or 0. Each once, by the
+-- first of the STOPs. LATERAL: by the number for each, however few rows the planner takes the table to have.
+SELECT DISTINCT ON (p.merchant_id, p.subscriber_id) p.merchant_id, p.subscriber_id, t.msisdn, t.at
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS t (msisdn, at, merchant_id)
+ CROSS JOIN LATERAL (
+    SELECT s.merchant_id, s.subscriber_id FROM subscriber s
+     WHERE s.msisdn = t.msisdn AND (t.merchant_id = 0 OR s.merchant_id = t.merchant_id)
+       AND s.offers_state IN ('pending', 'subscribed', 'paused') AND NOT EXISTS (
+           SELECT FROM consent_event c
+            WHERE c.merchant_id = s.merchant_id AND c.subscriber_id = s.subscriber_id AND c.purpose = 'offers'
+              AND c.occurred_at > t.at)
+    OFFSET 0
+ ) AS p
+ ORDER BY p.merchant_id, p.subscriber_id, t.at
 
 -- name: lock_for_adding
 -- scope: control
