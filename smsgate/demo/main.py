@@ -109,11 +109,13 @@ async def perform_alone(options: DemoOptions, say: Callable[[str], None], stop: 
         if not options.as_json:
             for line in story_lines(story):
                 say(line)
-        for line in books_invitation(options.state_dir, scene.last_month):
-            say(line)
-        if not options.once:
+        books = books_invitation(options.state_dir, scene.last_month)
+        if options.once:
+            for line in books:
+                say(line)
+        else:
             write_notes(options.state_dir, notes_of(scene))
-            for line in invitation(options.state_dir, scene.base_url):
+            for line in [*invitation(options.state_dir, scene.base_url), *books, "", "  Ctrl-C ends."]:
                 say(line)
             task = asyncio.current_task()
             assert task is not None

@@ -43,7 +43,7 @@ def invitation(state_dir: Path, base_url: str) -> list[str]:
         f"    . {state_dir / 'demo.env'}",
         '    curl -s $SMSGATE_URL/v1/campaigns -H "Authorization: Bearer $SMSGATE_KEY"',
         "",
-        f"  Your own phone is {YOUR_PHONE}: the README sends it an offer. Ctrl-C ends.",
+        f"  Your own phone is {YOUR_PHONE}: the README sends it an offer.",
     ]
 
 
