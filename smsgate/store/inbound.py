@@ -42,7 +42,7 @@ from smsgate.store.inbound_consents import open_questions, other_consents, read_
 from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.join_keywords import add_subscribers, read_keywords
-from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
+from smsgate.store.notices import publish_consents
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
@@ -384,12 +384,7 @@ class StoredGroup:
             )
         if writes.postings:
             await insert_postings(connection, writes.postings)
-        for change in writes.consent_changes:
-            if change.stopped:
-                publish = publish_stop if change.marketing else publish_withdrawal
-            else:
-                publish = publish_start
-            await publish(connection, change.merchant_id, change.msisdn)
+        await publish_consents(connection, writes.consent_changes)
         await insert_system_messages(connection, writes.messages)
         await insert_events(connection, writes.events)
 

@@ -9,7 +9,7 @@ prices is void (`on_gap`), and read anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from smsgate.campaigns.offer_states import Drop
+from smsgate.flows.inbound_records import ConsentChange
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
 from smsgate.store.pool import Database
@@ -41,37 +42,61 @@ _SQL: Final = load("notices")
 
 async def publish_stop(connection: Connection, merchant_id: int, msisdn: int) -> None:
     """Tell every gateway process, with the commit of this transaction, to hold offers to this number."""
-    await connection.execute(_SQL["notify"], f"{STOP} {merchant_id} {msisdn}")
+    await connection.execute(_SQL["notify"], [f"{STOP} {merchant_id} {msisdn}"])
 
 
 async def publish_start(connection: Connection, merchant_id: int, msisdn: int) -> None:
     """Tell every gateway process, with the commit, that this number may get offers again."""
-    await connection.execute(_SQL["notify"], f"{START} {merchant_id} {msisdn}")
+    await connection.execute(_SQL["notify"], [f"{START} {merchant_id} {msisdn}"])
 
 
 async def publish_withdrawal(connection: Connection, merchant_id: int, msisdn: int) -> None:
     """Tell every gateway process, with the commit, that a consent other than to offers was taken back."""
-    await connection.execute(_SQL["notify"], f"{WITHDRAWAL} {merchant_id} {msisdn}")
+    await connection.execute(_SQL["notify"], [f"{WITHDRAWAL} {merchant_id} {msisdn}"])
+
+
+async def publish_consents(connection: Connection, changes: Sequence[ConsentChange]) -> None:
+    """
+    Tell every gateway process, with the commit, what many said; of a number at a merchant the last counts.
+
+    NOTIFY keeps the first of two that are alike: of STOP, START and STOP again the last would be lost.
+    """
+    last: dict[tuple[int, int, bool], ConsentChange] = {}
+    for change in changes:
+        key = change.merchant_id, change.msisdn, change.marketing
+        last.pop(key, None)  # so that the order is that of the last ones
+        last[key] = change
+    if last:
+        said = [f"{_word_of(each)} {each.merchant_id} {each.msisdn}" for each in last.values()]
+        await connection.execute(_SQL["notify"], said)
+
+
+def _word_of(change: ConsentChange) -> str:
+    if not change.stopped:
+        return START
+    return STOP if change.marketing else WITHDRAWAL
 
 
 async def publish_sender_stop(connection: Connection, sender: str, msisdn: int, *, stopped: bool) -> None:
     """Tell every gateway process, with the commit, to hold marketing from this sender number, or not to."""
-    await connection.execute(_SQL["notify"], f"{SENDER_STOP if stopped else SENDER_START} {sender} {msisdn}")
+    await connection.execute(
+        _SQL["notify"], [f"{SENDER_STOP if stopped else SENDER_START} {sender} {msisdn}"]
+    )
 
 
 async def publish_ended(connection: Connection, merchant_id: int, campaign_id: int, why: Drop) -> None:
     """Tell every gateway process, with the commit, to write nothing more of a campaign."""
-    await connection.execute(_SQL["notify"], f"{ENDED} {merchant_id} {campaign_id} {why.value}")
+    await connection.execute(_SQL["notify"], [f"{ENDED} {merchant_id} {campaign_id} {why.value}"])
 
 
 async def publish_key(connection: Connection, public_id: str) -> None:
     """Tell every API process, with the commit of this transaction, to forget what it knows of a key."""
-    await connection.execute(_SQL["notify"], f"{KEY} {public_id}")
+    await connection.execute(_SQL["notify"], [f"{KEY} {public_id}"])
 
 
 async def publish_prices(connection: Connection) -> None:
     """Tell every process, with the commit, that price lists are not what they were."""
-    await connection.execute(_SQL["notify"], PRICES)
+    await connection.execute(_SQL["notify"], [PRICES])
 
 
 class Notices:

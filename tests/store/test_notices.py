@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from smsgate.campaigns.offer_states import Drop
+from smsgate.flows.inbound_records import ConsentChange
 from smsgate.store.notices import (
     Notices,
+    publish_consents,
     publish_ended,
     publish_key,
     publish_prices,
@@ -101,6 +104,28 @@ async def test_a_start_lifts_what_a_stop_held_and_a_revoked_key_is_named(databas
         assert heard.keys == ["AbCdEfGh12"]
         assert heard.prices == 1
         assert heard.withdrawals == [(7, 33612345679)]
+
+
+async def test_of_many_changes_of_one_person_the_last_is_heard_last_and_all_are_one_statement(
+    database: Database,
+) -> None:
+    """A group may hold STOP, START and STOP again of one person: PostgreSQL drops the second of two alike."""
+    stop, start = (ConsentChange(7, 33612345678, stopped=stopped) for stopped in (True, False))
+    others = [ConsentChange(7, 33612340000 + n, stopped=True) for n in range(20)]
+    withdrawn = ConsentChange(7, 33612345679, stopped=True, marketing=False)
+    statements: list[Any] = []
+    async with listening(database) as (_, heard):
+        async with database.bulk_transaction() as connection:
+            connection.add_query_logger(statements.append)
+            await publish_consents(connection, [])
+            await publish_consents(connection, [stop, start, *others, withdrawn, stop])
+            connection.remove_query_logger(statements.append)
+        await until({(7, change.msisdn) for change in (*others, stop)}, heard)
+        assert heard.withdrawals == [(7, 33612345679)]
+        async with database.bulk_transaction() as connection:
+            await publish_consents(connection, [start, stop, start])
+        await until({(7, change.msisdn) for change in others}, heard)
+    assert len(statements) == 1
 
 
 async def test_every_process_hears_of_a_campaign_that_ended_and_why(database: Database) -> None:
