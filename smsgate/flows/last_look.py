@@ -43,7 +43,9 @@ class LastLook:
 
         Taken before the reading: what happens between it and our look at STOPs counts as missed.
         """
-        return self._clock.monotonic(), self.stops.overflowed
+        now = self._clock.monotonic()
+        self.stops.forget_old(now)
+        return now, self.stops.overflowed
 
     def is_stale(self, batch: Batch, now: datetime) -> bool:
         """Return whether consent must be read anew: hours ended, or STOPs since it may be forgotten."""

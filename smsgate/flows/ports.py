@@ -315,6 +315,10 @@ class StopSet(Protocol):
 
     def remove(self, whose: int | str, msisdn: int) -> None: ...
 
+    def forget_old(self, now: float) -> None:
+        """Forget STOPs whose time is over; `now` in monotonic seconds."""
+        ...
+
     def held(self, whose: int | str) -> AbstractSet[int]:
         """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
         ...

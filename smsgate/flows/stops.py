@@ -80,6 +80,10 @@ class RecentStops:
             self.overflowed += 1
             for oldest in list(islice(self._entries, OVERFLOW_DROP)):
                 self._forget(*oldest)
+        self.forget_old(now)
+
+    def forget_old(self, now: float) -> None:
+        """Forget STOPs whose time is over, also where no other comes: what held may be over, too."""
         while self._entries:
             oldest = next(iter(self._entries))
             if self._entries[oldest] > now - KEEP_S:

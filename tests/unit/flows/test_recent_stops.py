@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from smsgate.clock import ManualClock
+from smsgate.flows.last_look import LastLook
 from smsgate.flows.stops import KEEP_S, RecentStops
 
 SENDER, MERCHANT, MSISDN = "36180", 7, 33612345678
@@ -35,3 +39,16 @@ def test_a_hold_that_nobody_ends_ends_by_its_age() -> None:
     stops.hold(SENDER, MSISDN, 0.0)
     stops.hold(SENDER, MSISDN + 1, KEEP_S)
     assert stops.held(SENDER) == stops.undecided(SENDER) == {MSISDN + 1}
+
+
+def test_a_stop_is_forgotten_in_time_though_no_other_comes() -> None:
+    """A doubt that was over by itself held its person for as long as nobody else said STOP."""
+    stops, clock = RecentStops(), ManualClock(datetime(2026, 11, 27, tzinfo=UTC))
+    look = LastLook(stops, clock)
+    stops.add(MERCHANT, MSISDN, clock.monotonic())
+    clock.advance(KEEP_S - 1)
+    look.now()
+    assert stops.held(MERCHANT)
+    clock.advance(1)
+    look.now()  # a claim reads consent
+    assert not stops.held(MERCHANT)
