@@ -23,7 +23,7 @@ from smsgate.errors import Invalid
 from smsgate.money import micros_per_minor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
     from smsgate.billing.advances import Deduction
@@ -87,12 +87,24 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """`business`: no consumer."""
+    """
+    `business`: no consumer. `reverse_number`: the VAT number that category AE last stood on, which the
+    profile may have lost since.
+    """
 
     party: Party
     language: str
     payment_days: int
     business: bool = True
+    reverse_number: str = ""
+
+    def party_for(self, categories: Collection[str]) -> Party:
+        """Return who stands on a document of these VAT categories."""
+        if "O" in categories:  # BR-O-02: no VAT numbers then
+            return replace(self.party, vat_number="")
+        if "AE" in categories and self.reverse_number:  # BR-AE-02: the one of the days that are charged so
+            return replace(self.party, vat_number=self.reverse_number)
+        return self.party
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +213,7 @@ def paper_of(
         currency=document.currency,
         language=buyer.language,
         seller=replace(seller.party, vat_number="") if outside else seller.party,
-        buyer=replace(buyer.party, vat_number="") if outside else buyer.party,
+        buyer=buyer.party_for({row.vat.category for row in document.vat_rows}),
         lines=tuple(_line(line, items, language) for line in document.lines),
         vats=tuple(_vat(row) for row in document.vat_rows),
         net_minor=document.net_minor,

@@ -154,13 +154,17 @@ class DocumentRow:
 
 
 class VatEntry(NamedTuple):
-    """`rate_micros` is None where the seller's own rate holds, NO_RATE where there is none."""
+    """
+    `rate_micros` is None where the seller's own rate holds, NO_RATE where there is none. `vat_number` is the
+    one that category AE stands on.
+    """
 
     valid_from: date
     category: str
     rate_micros: int | None
     exemption: str
     reason: str
+    vat_number: str = ""
 
 
 class Waiting(NamedTuple):

@@ -174,7 +174,9 @@ class Documents:
         day = local_date(self._clock.now(), zone_name) if entries else ALWAYS
         if entries and entries[-1].category == decision.category:
             day = entries[-1].valid_from
-        vat = VatEntry(day, decision.category, RATES[decision.category], decision.exemption, decision.reason)
+        number = party.vat_number if decision.category == "AE" else ""
+        rate = RATES[decision.category]
+        vat = VatEntry(day, decision.category, rate, decision.exemption, decision.reason, number)
         await self._store.set_profile(merchant_id, profile, vat)
         return decision
 

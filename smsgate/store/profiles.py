@@ -28,7 +28,9 @@ async def billing_merchant(connection: Connection, merchant_id: int) -> BillingM
         raise NotFound("No such merchant.")
     buyer = None
     if row["legal_name"] is not None:
-        buyer = Buyer(party_of(row), row["language"], row["payment_days"], row["business"])
+        buyer = Buyer(
+            party_of(row), row["language"], row["payment_days"], row["business"], row["reverse_number"]
+        )
     return BillingMerchant(
         row["merchant_id"], row["name"], row["slug"], row["timezone"], row["currency"], buyer
     )

@@ -27,6 +27,7 @@ from smsgate.store.issued import PgDocuments
 from smsgate.store.line_messages import PgInvoiceLines
 from smsgate.store.payouts import PgPayouts
 from smsgate.store.pool import Database
+from smsgate.store.profiles import billing_merchant
 from tests.api.api_server import Api, Caller
 from tests.store.books import CLOSE_AT, SELLER, Books, some_books
 
@@ -231,6 +232,26 @@ async def test_another_category_holds_from_today_on_and_no_day_before(api: Api, 
     assert await books.rows(
         "SELECT valid_from::text, category FROM billing_vat WHERE merchant_id = $1 ORDER BY 1", merchant_id
     ) == [("2000-01-01", "S"), ("2026-11-05", "AE")]
+
+
+async def test_the_vat_number_of_days_without_vat_is_kept_when_the_profile_loses_it(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, merchant_id = await a_merchant(api, books)
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    german = {**PROFILE, "country": "DE", "vat_number": "DE136695976"}
+    for vat_number in ("DE136695976", ""):
+        answer = await api.operator.call("PUT", path, {**german, "vat_number": vat_number})
+        assert answer.status == 200
+        books.clock.advance(86_400)
+    async with database.bulk() as connection:
+        buyer = (await billing_merchant(connection, merchant_id)).buyer
+    assert buyer is not None
+    assert (buyer.party.vat_number, buyer.reverse_number) == ("", "DE136695976")
+    assert buyer.party_for({"S"}).vat_number == ""
+    assert buyer.party_for({"AE", "S"}).vat_number == "DE136695976"
 
 
 @pytest.mark.parametrize("legal", [{"legal_id": ""}, {"legal_id": "552100555"}, {"legal_scheme": "0009"}])

@@ -14,6 +14,7 @@ from smsgate.billing.crediting import credit_draft
 from smsgate.billing.currencies import Ratio
 from smsgate.billing.documents import Line
 from smsgate.billing.invoices import Invoice, Party
+from smsgate.billing.issuable import check_issuable
 from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of, vat_with_rates
 from smsgate.billing.periods import Month
 from smsgate.billing.vat import Vat, VatHistory
@@ -102,3 +103,23 @@ def test_the_numbers_of_the_invoice_are_those_of_its_seller() -> None:
     assert (paper.seller.vat_number, paper.number, paper.iban) == ("", "F-2026-000123", IBAN)
     assert paper.due_on == date(2026, 12, 5)
     assert replace(paper.seller, vat_number=SELLER.vat_number) == SELLER
+
+
+@pytest.mark.parametrize("number_now", ["", "DE136695977"])
+def test_a_month_in_which_the_vat_number_was_lost_names_it_beside_both_reasons(number_now: str) -> None:
+    taxed = [Vat("AE", 0), Vat("S", 20_000_000)]
+    rows = [UsageRow(11, OCTOBER, vat, count) for vat, count in zip(taxed, (7, 5), strict=True)]
+    (document,) = close_month(OCTOBER, rows, {11: ItemTerms(1, 11, 3, "EUR", 45_670)}, Billed())
+    buyer = Buyer(replace(BERLIN, vat_number=number_now), "en", 30, reverse_number=BERLIN.vat_number)
+    draft = draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros)
+    check_issuable(draft.invoice, business=True)
+    paper = issued(draft)
+    assert paper.buyer == BERLIN
+    assert [(row.category, row.basis_minor, row.amount_minor, row.reason) for row in paper.vats] == [
+        ("AE", 32, 0, "Autoliquidation"),
+        ("S", 23, 5, ""),
+    ]
+    for syntax, rules in RULES:
+        findings = check(invoice_xml(paper, syntax), rules)
+        assert findings.failed == [], (syntax, rules)
+        assert findings.rules_fired >= RULES_FIRED_MIN

@@ -1,7 +1,9 @@
 -- name: billing_merchant
 -- scope: merchant
 SELECT m.merchant_id, m.name, m.slug, m.timezone, m.language, m.currency, p.legal_name, p.street, p.postcode, p.city, p.country,
-    p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days, p.business
+    p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days, p.business,
+    coalesce((SELECT v.vat_number FROM billing_vat v WHERE v.merchant_id = m.merchant_id AND v.category = 'AE'
+              ORDER BY v.valid_from DESC LIMIT 1), '') AS reverse_number
 FROM merchant m
 LEFT JOIN billing_profile p ON p.merchant_id = m.merchant_id
 WHERE m.merchant_id = $1
@@ -243,7 +245,7 @@ SELECT merchant_id FROM document WHERE document_id = $1
 
 -- name: vat_entries
 -- scope: merchant
-SELECT valid_from, category, rate_micros, exemption, reason FROM billing_vat WHERE merchant_id = $1 ORDER BY valid_from
+SELECT valid_from, category, rate_micros, exemption, reason, vat_number FROM billing_vat WHERE merchant_id = $1 ORDER BY valid_from
 
 -- name: document
 -- scope: merchant
@@ -295,11 +297,11 @@ SET legal_name = excluded.legal_name, street = excluded.street, postcode = exclu
 -- name: set_vat
 -- scope: merchant
 -- What holds from a day on; said again for the same day, the last word counts.
-INSERT INTO billing_vat (merchant_id, valid_from, category, rate_micros, exemption, reason)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO billing_vat (merchant_id, valid_from, category, rate_micros, exemption, reason, vat_number)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (merchant_id, valid_from) DO UPDATE
 SET category = excluded.category, rate_micros = excluded.rate_micros, exemption = excluded.exemption,
-    reason = excluded.reason
+    reason = excluded.reason, vat_number = excluded.vat_number
 
 -- name: profile
 -- scope: merchant
