@@ -66,7 +66,8 @@ def key(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @app.command(
     "verify",
-    help="Verify a proof file: no database, no network. The first entry that does not hold is named.\n\n"
+    help="Verify the proof file of an order or a consent: no database, no network. The first entry that does "
+    "not hold is named.\n\n"
     "Without --key the file is only shown to be whole, and who signed it.",
     epilog=examples(
         "smsgate order verify order.proof",
@@ -75,7 +76,7 @@ def key(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     + "\n\n\b\nExit codes: 0 all entries hold, 1 one does not, 2 the file cannot be read.",
 )
 def verify_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `smsgate order proof` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `order proof` or `person proof` wrote.")],
     public_key: Annotated[
         str | None, typer.Option("--key", metavar="HEX", help="The gateway's public key.")
     ] = None,

@@ -11,7 +11,8 @@ import pytest
 from smsgate.clock import SystemClock
 from smsgate.daemon.billing_reports import USAGE_FILES
 from smsgate.daemon.services import open_services
-from smsgate.flows.ports_api import SubscriberDraft
+from smsgate.flows.commerce_records import PageAsk
+from smsgate.flows.ports_api import ConsentDraft, SubscriberDraft
 from smsgate.store.merchants import PgMerchants
 from smsgate.store.subscribers import PgSubscribers
 from tests.cli.command_shell import Shell
@@ -104,3 +105,36 @@ def test_what_cannot_be_meant_is_told(
     done = shop.run("person", *arguments)
     assert done.code == code
     assert sentence in done.err
+
+
+async def agree(shell: Shell, number: str) -> None:
+    """Have the person agree to offers on a form, and take it back."""
+    async with open_services(shell.state_dir, None, SystemClock(), print) as services:
+        row = await PgMerchants(services.database).by_slug("boxman")
+        assert row is not None
+        people = PgSubscribers(services.database, services.suppression)
+        page = await people.list(row.merchant_id, PageAsk(1), msisdn=int(number[1:]), tag=None, state=None)
+        for granted in (True, False):
+            now = services.clock.now()
+            draft = ConsentDraft(
+                services.ids.next(), page.rows[0].subscriber_id, "offers", granted, "w1", "form",
+                {"who": "till 3"}, now, services.ids.next(), "sub_x", {},
+            )  # fmt: skip
+            await people.consent(row.merchant_id, draft, now)
+
+
+def test_the_proof_of_a_consent_is_verified_without_a_database(
+    shop: Shell,
+) -> None:
+    number = "+33639980077"
+    asyncio.run(know(shop, number))
+    asyncio.run(agree(shop, number))
+    proof = shop.ok("person", "proof", "boxman", number).out
+    key = shop.ok("order", "key").out.strip()
+    (shop.cwd / "anne.proof").write_text(proof)
+    done = shop.ok("order", "verify", "anne.proof", "--key", key)
+    assert done.out == "All 3 entries hold, signed by the key that you gave.\n"
+    (shop.cwd / "anne.proof").write_text(proof.replace('"w1"', '"w2"', 1))
+    done = shop.run("order", "verify", "anne.proof", "--key", key)
+    assert (done.code, done.out) == (1, "")
+    assert "Entry 1 of anne.proof does not hold: it was changed" in done.err
