@@ -130,9 +130,9 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     unknown: list[str] = []
     numbers: list[int] = []
     chosen: list[int] = []
-    language, tens = "", False
+    language, tens, parts = "", False, 0
     before: Segment | None = None
-    for segment in segments:
+    for place, segment in enumerate(segments):
         start, end = segment.start, segment.end
         said = text.tokens[start] if end == start + 1 else " ".join(text.tokens[start:end])
         if segment.category in UNEXPLAINED or segment.category == "owner":  # who signs writes no "Annas"
@@ -141,6 +141,9 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
             by.setdefault(segment.category, []).append(said)
         if segment.category == "number":
             if _said_twice(text, before, segment):
+                continue
+            if _one_of_them(text, segments, place, numbers, parts):
+                parts += 1
                 continue
             before = segment
             if tens and segment.value < TENS.step:
@@ -181,6 +184,21 @@ def _said_twice(text: TakenApart, before: Segment | None, number: Segment) -> bo
     if before is None or before.value != number.value:
         return False
     return (text.tokens[before.start] == NUMBER) != (text.tokens[number.start] == NUMBER)
+
+
+def _one_of_them(
+    text: TakenApart, segments: list[Segment], place: int, numbers: list[int], parts: int
+) -> bool:
+    """Return whether a one says what one of a stated number is for: "two, one is a present"."""
+    one = segments[place]
+    return (
+        one.value == 1
+        and len(numbers) == 1
+        and parts < numbers[0] > 1
+        and place + 1 < len(segments)
+        and segments[place + 1].category in {"purpose", "use"}
+        and one.start in {start for start, _ in text.clauses}
+    )
 
 
 def _cut_numbers(text: TakenApart, frame: Segment) -> list[str]:
@@ -288,7 +306,7 @@ def _order(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Fo
         return Found(Label.CHOICE, "choice", f"{choice!r} names a variant.", choice=choice)
     if not numbers:
         return Found(Label.ACCEPT, "yes_word", f"{yes[0]!r} and nothing that limits it.", quantity=1)
-    number = numbers[0]
+    number = (_total(numbers) if "split" in heard.by else 0) or numbers[0]
     if yes or number <= QUANTITY_BARE_MAX:
         rule = "yes_number" if yes else "bare_number"
         return Found(Label.QUANTITY, rule, f"The number {number} is the quantity.", quantity=number)
@@ -337,6 +355,15 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     return _doubtful_number(text, heard, yes)
 
 
+def _total(numbers: list[int]) -> int:
+    """Return the first or the last of three numbers or more when it is the sum of the others; 0 else."""
+    if len(numbers) > 2:
+        for total, parts in ((numbers[0], numbers[1:]), (numbers[-1], numbers[:-1])):
+            if total == sum(parts):
+                return total
+    return 0
+
+
 # "OK" beside praise may say no more than "heard".
 _OK_LIKE: Final = frozenset(
     ("ok", "okay", "okey", "oki", "okej", "okei", "oke", "okok", "k", "اوك", "اوكي", "ок", "окей")
@@ -354,9 +381,7 @@ def _doubtful_number(text: TakenApart, heard: Heard, yes: list[str]) -> Unsure |
             return "two_choices", "More than one variant or number is named."
         return None
     if "split" in by:
-        total, *parts = numbers
-        adds_up = len(parts) > 1 and total == sum(parts)
-        return None if adds_up else ("two_numbers", "The numbers do not add up.")
+        return None if _total(numbers) else ("two_numbers", "The numbers do not add up.")
     if len(numbers) > 1:
         return "two_numbers", "More than one number is named."
     if numbers and not yes and (place := placed(text, heard.segments)):
