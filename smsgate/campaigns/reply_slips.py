@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 NEAR_LETTERS_MIN: Final = 6  # shorter words have too many neighbours
 NEAR_ALONE_LETTERS_MIN: Final = 8  # of a word that asks for silence by itself
 STRONG_LETTERS_MIN: Final = 7  # of a stop word that may be one slip away
+SINGLE_LETTERS_MIN: Final = 5  # of a word that is known with a letter doubled or not
 BONES_MIN: Final = 3  # consonants by which a word of the Maghreb is known
 
 Near = dict[str, tuple[str, ...]]  # words by themselves and by what is left of them without one letter
@@ -69,6 +70,11 @@ def nearest(word: str, near: Near, *, loosely: bool = False) -> str | None:
             if loosely or one_edit(word, meant):
                 return meant
     return None
+
+
+def single(word: str) -> str:
+    """Return a word with each doubled letter once: whether one is doubled is the commonest slip of all."""
+    return _DOUBLED.sub(r"\1", word)
 
 
 def bare(word: str) -> str:

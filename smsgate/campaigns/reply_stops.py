@@ -17,12 +17,14 @@ from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_slips import (
     BONES_MIN,
     NEAR_LETTERS_MIN,
+    SINGLE_LETTERS_MIN,
     STRONG_LETTERS_MIN,
     Slip,
     bare,
     bones,
     nearest,
     one_edit,
+    single,
 )
 from smsgate.campaigns.reply_tokens import glued_stop
 from smsgate.campaigns.reply_words import BONED, RESOLVED_MAX, forms, opening, requests, shared
@@ -331,7 +333,10 @@ def _word_meant(word: str, words: Vocabulary) -> str:
         return word if foreign else shared().bones.get(bones(word), word)
     if not word.isascii() and bare(word) != word:
         return bare(word)
-    return (nearest(word, words.near) if len(word) >= NEAR_LETTERS_MIN - 1 else None) or word
+    meant = nearest(word, words.near) if len(word) >= NEAR_LETTERS_MIN - 1 else None
+    if meant is None and len(word) >= SINGLE_LETTERS_MIN and word not in shared().known:
+        meant = words.single.get(single(word))
+    return meant or word
 
 
 def _alone(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:

@@ -39,11 +39,13 @@ from smsgate.campaigns.reply_slips import (
     BONES_MIN,
     NEAR_ALONE_LETTERS_MIN,
     NEAR_LETTERS_MIN,
+    SINGLE_LETTERS_MIN,
     STRONG_LETTERS_MIN,
     Near,
     Slip,
     bones,
     neighbours,
+    single,
 )
 from smsgate.campaigns.reply_tries import (
     FOREIGN_MEANING,
@@ -102,6 +104,7 @@ class Vocabulary(NamedTuple):
     slips: dict[str, Slip]  # of words seen so far
     strong: Near  # long stop words that ask for silence by themselves
     near: Near  # long words of the stop lists
+    single: dict[str, str]  # words of the stop lists by themselves without doubled letters
 
 
 class Shared(NamedTuple):
@@ -242,13 +245,13 @@ def vocabulary(language: str) -> Vocabulary:
     asking = ((entry, STOP, Request(((own, mask),), mask)) for entry, mask in stops.items())
     keywords = {e[0] for e, _ in decision_entries(own) if len(e) == 1}
     keywords |= {e[0] for e, bit in request_entries(own) if len(e) == 1 and bit & _STOPPING}
-    single = frozenset(
+    alone = frozenset(
         entry[0] for entry, _ in (*decision_entries(own), *request_entries(own)) if len(entry) == 1
     )
     return Vocabulary(
         tree=grown(chain(meanings, asking)),
         silencing=frozenset(entry[0] for entry in stops),
-        words=single | numbers.keys(),
+        words=alone | numbers.keys(),
         keywords=frozenset(keywords | numbers.keys()),
         language=own,
         numbers=shared().numbers | numbers,
@@ -258,6 +261,7 @@ def vocabulary(language: str) -> Vocabulary:
         slips={},
         strong=neighbours(_strong(stops)),
         near=neighbours(_slippery(stops)),
+        single=_single(stops),
     )
 
 
@@ -273,6 +277,15 @@ def _slippery(stops: dict[Words, int]) -> set[str]:
         for word in entry
         if word.isalpha() and len(word) >= (NEAR_ALONE_LETTERS_MIN if mask & alone else NEAR_LETTERS_MIN)
     }
+
+
+def _single(stops: dict[Words, int]) -> dict[str, str]:
+    """Return the words of stop lists by what they are without doubled letters."""
+    words = {word for entry in stops for word in entry if word.isalpha() and len(word) >= SINGLE_LETTERS_MIN}
+    found: dict[str, str] = {}
+    for word in sorted(words):
+        found.setdefault(single(word), word)
+    return found
 
 
 def _strong(stops: dict[Words, int]) -> set[str]:
