@@ -355,3 +355,28 @@ def test_who_is_spoken_to_is_the_shop_only_beside_thanks_or_a_verb_of_buying(
     language: str, text: str, label: Label
 ) -> None:
     assert read_reply(text, language).label is label
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "quantity"),
+    [
+        ("en", "Two please, one is a present", 2),
+        ("de", "zwei, eins ist ein Geschenk", 2),
+        ("fr", "deux, un pour ma femme", 2),
+        ("en", "two, one for my wife, one for my sister, one for my son", None),  # more than there are
+        ("de", "zwei und eine für meine Schwester", None),  # three, or two
+        ("fr", "un pour moi et un pour mon frère donc 2", 2),
+        ("en", "one for me and one for my wife, so 3", None),
+    ],
+)
+def test_what_one_of_a_number_is_for_leaves_the_number(
+    language: str, text: str, quantity: int | None
+) -> None:
+    reading = read_reply(text, language)
+    assert reading.quantity == quantity
+    assert reading.label is (Label.QUANTITY if quantity else Label.UNCLEAR)
+
+
+def test_a_doubled_letter_too_many_hides_no_stop_and_makes_no_order() -> None:
+    assert read_reply("slutta skicka", "sv").label is Label.STOP
+    assert read_reply("beeställer", "sv").label is Label.UNCLEAR
