@@ -53,7 +53,7 @@ from smsgate.simulator.shop import Shop, ShopEvent
 from smsgate.simulator.smsc_settings import SmscAccount, SmscSettings
 from smsgate.store.keyring import MASTER_KEY_FILE
 
-PATIENCE_S: Final = 15.0
+PATIENCE_S: Final = 45.0
 SELL_MICROS: Final = micros_from_text(SELL)
 COST_MICROS: Final = micros_from_text(COST)
 PROBLEM: Final = "application/problem+json"

@@ -33,7 +33,7 @@ from tests.acceptance.wire import Wire, database_wire
 from tests.quirks.ground import PHONES, QuirkGround, an_api
 
 SEED: Final = 7
-PATIENCE_S: Final = 15.0
+PATIENCE_S: Final = 45.0
 PASSWORD: Final = "Pw9-x7Qz"
 QUICK: Final = (0.05, 0.1)
 
