@@ -12,6 +12,7 @@ import structlog
 from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.consent_commands import SmsRules
 from smsgate.clock import Clock
+from smsgate.errors import StoreUnavailable
 from smsgate.flows.budgets import Budgets
 from smsgate.flows.claiming import Claiming
 from smsgate.flows.composing import Composer
@@ -321,15 +322,22 @@ class Gateway:
         settled = await end_tasks([self._flush_task] if self._flush_task else [], timeout_s)
         await end_tasks([self._intake_task] if self._intake_task else [], timeout_s)
         if settled:
-            await self._opt_outs.finish()  # of the answers that came last
-            await self.claiming.release()
-            while await self.budgets.settle_once():  # what was leased and not spent is there for others
-                pass
+            await self._give_back()
         else:
             # What was written may have outcomes that are not durable: given back, it would be sent again.
             # The end of the lease settles it: unknown where in doubt, the rest goes to the next owner.
             log.error("gateway_not_settled", uncommitted=self.pump.uncommitted)
         log.info("gateway_drained", in_flight=self.switchboard.in_flight())
+
+    async def _give_back(self) -> None:
+        """Leave to others what this process does not do any more."""
+        try:
+            await self._opt_outs.finish()  # of the answers that came last
+            await self.claiming.release()
+            while await self.budgets.settle_once():  # what was leased and not spent is there for others
+                pass
+        except StoreUnavailable as exc:  # the lease's end settles it, and why we end must not be hidden
+            log.warning("claims_not_released", error=str(exc))
 
     async def _holds(self, condition: Callable[[], bool], deadline: float) -> None:
         """Wait until `condition` holds, up to a monotonic second."""

@@ -118,6 +118,18 @@ async def test_why_a_process_ends_is_not_hidden_by_a_database_that_is_away(
             await end_while_it_is_away()
 
 
+async def test_why_a_whole_process_ends_is_not_hidden_by_its_stop_that_cannot_be_committed(
+    ground: Ground, short_dir: Path
+) -> None:
+    async def end_while_it_is_away() -> None:
+        async with a_town_on_a_wire(ground, short_dir, subscribers=2) as (_town, wire):
+            wire.cut()
+            raise LoopDied("the lease was lost")
+
+    with pytest.raises(LoopDied, match="the lease was lost"):
+        await end_while_it_is_away()
+
+
 @asynccontextmanager
 async def a_town_on_a_wire(ground: Ground, directory: Path, **parts: Any) -> AsyncIterator[tuple[Town, Wire]]:
     """Start a town whose way to the database can be cut."""
