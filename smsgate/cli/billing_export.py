@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from smsgate.api.routes_usage import as_statement
 from smsgate.billing.periods import Month
 from smsgate.billing.statements import statement_csv
 from smsgate.cli.config_option import ConfigOption
@@ -29,7 +28,7 @@ from smsgate.flows.export_proofs import MANIFEST_SUFFIX
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest, RowWriter
 from smsgate.flows.usage import Usage, UsageStatement
 from smsgate.invoicing.tables import ParquetRows, XlsxSummary
-from smsgate.money import check_currency
+from smsgate.money import check_currency, micros_to_text, minor_to_text
 from smsgate.store.document_records import PgDocumentRecords
 from smsgate.store.issued import PgDocuments
 from smsgate.store.offers import PgOffers
@@ -189,10 +188,11 @@ def _write_statement(merchant: str, usage: UsageStatement, output: Path | None) 
         sys.stdout.flush()
     else:
         write_whole(output, octets)
-    sums = as_statement(usage)
+    sums = usage.statement
     say(
         f"{merchant}, {sums.month}: {sums.messages} messages, {sums.segments} segments, "
-        f"{sums.amount} {sums.currency} exactly, {sums.total} {sums.currency} rounded, without VAT "
+        f"{micros_to_text(sums.exact_micros)} {sums.currency} exactly, "
+        f"{minor_to_text(sums.total_minor, sums.currency)} {sums.currency} rounded, without VAT "
         f"(an invoice rounds each line, and has what came late); "
-        f"{sums.unknown_messages} in doubt and not charged."
+        f"{usage.unknown} in doubt and not charged."
     )
