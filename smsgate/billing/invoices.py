@@ -105,7 +105,8 @@ class Invoice:
     and the date of the invoice that a credit note credits, ("", None) elsewhere. `other_currency` and
     `other_vat_minor` tell the VAT in a second currency, ("", 0) without; `other_rate` is how many units of it
     one of `currency` gave, as decimal text, by which the document is booked. `paid_minor` is the sum of
-    `advances`, or all of a prepayment invoice.
+    `advances`, or all of a prepayment invoice. `days_in` is the language that days and months are written in;
+    empty: as numbers (2026-10-31), as on documents that were issued before there was any.
     """
 
     number: str
@@ -135,6 +136,7 @@ class Invoice:
     results: tuple[CampaignResult, ...] = ()
     advances: tuple[InvoiceAdvance, ...] = ()
     other_rate: str = ""
+    days_in: str = ""
 
     @property
     def due_minor(self) -> int:
@@ -198,11 +200,11 @@ def canonical_json(invoice: Invoice) -> bytes:
     """
     Return the payload: UTF-8, keys sorted, no spaces, integers and texts only.
 
-    Documents without advances, or a rate, do not speak of them: those of before there were any stay what they
-    are.
+    Documents without advances, a rate, or days in words, do not speak of them: those of before there were any
+    stay what they are.
     """
     told = asdict(invoice)
-    for name in ("advances", "other_rate"):
+    for name in ("advances", "other_rate", "days_in"):
         if not told[name]:
             del told[name]
     return json.dumps(

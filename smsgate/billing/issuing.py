@@ -228,6 +228,7 @@ def paper_of(
         other_vat_minor=other_vat,
         other_rate=other_rate,
         results=tuple(results),
+        days_in=buyer.language,
     )
 
 

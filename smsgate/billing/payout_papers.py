@@ -96,6 +96,7 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
         other_currency=other_currency,
         other_vat_minor=other_vat,
         other_rate=other_rate,
+        days_in=language,
     )  # fmt: skip
     check_issuable(invoice, business=True)
     check_invoice(replace(invoice, number=NUMBER_TO_COME))

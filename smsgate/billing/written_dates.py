@@ -1,4 +1,7 @@
-"""Days and months as documents write them, by language; English for one that has no table."""
+"""
+Days and months as documents write them, by language; English for one that has no table, and numbers
+(ISO 8601) without any language.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,15 @@ _CALENDARS: Final = {
 
 
 def day_text(on: date, language: str) -> str:
-    """Return "5 November 2026", "1er octobre 2026"."""
+    """Return "5 November 2026", "1er octobre 2026"; "2026-11-05" without a language."""
+    if not language:
+        return on.isoformat()
     return f"{_day(on, language)} {_month(on, language)}"
 
 
 def span_text(first: date, last: date, language: str) -> str:
     """Return the days from `first` to `last`: "1 – 31 October 2026" where they are of one month."""
-    if (first.year, first.month) != (last.year, last.month):
+    if not language or (first.year, first.month) != (last.year, last.month):
         return f"{day_text(first, language)} – {day_text(last, language)}"
     return (
         day_text(last, language) if first == last else f"{_day(first, language)} – {day_text(last, language)}"
@@ -47,8 +52,8 @@ def span_text(first: date, last: date, language: str) -> str:
 
 
 def month_text(month: str, language: str) -> str:
-    """Return "October 2026" for 2026-10."""
-    return _month(date.fromisoformat(f"{month}-01"), language)
+    """Return "October 2026" for 2026-10; without a language that."""
+    return month if not language else _month(date.fromisoformat(f"{month}-01"), language)
 
 
 def _calendar(language: str) -> _Calendar:

@@ -116,7 +116,7 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
         "BT-115": money(invoice.due_minor),
         "BG-23": [_vat(vat, money(vat.basis_minor), money(vat.amount_minor)) for vat in invoice.vats],
         "BG-25": [
-            _line(at, line, money(line.net_minor), invoice.language)
+            _line(at, line, money(line.net_minor), about(line, invoice))
             for at, line in enumerate(invoice.lines, 1)
         ],
     }
@@ -139,6 +139,13 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
     return fields
 
 
+def about(line: InvoiceLine, invoice: Invoice) -> str:
+    """Return what a line says below its name: where its price is from, and its month."""
+    words = wording(invoice.language)
+    form = words.month if invoice.days_in else words.month_number
+    return " ".join(filter(None, (line.note, form.format(month=month_text(line.origin, invoice.days_in)))))
+
+
 def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     """Return what is deducted, with the VAT that stands in it, and when the rest is due."""
 
@@ -148,7 +155,7 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     told = [
         words.deducted.format(
             number=advance.number,
-            date=day_text(advance.issued_on, invoice.language),
+            date=day_text(advance.issued_on, invoice.days_in),
             gross=money(advance.gross_minor),
             vat=money(advance.vat_minor),
         )
@@ -156,7 +163,7 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     ]
     if invoice.paid_minor and not invoice.due_minor:
         return [*told, words.nothing_due]
-    return [*told, words.payment_terms.format(due=day_text(invoice.due_on, invoice.language))]
+    return [*told, words.payment_terms.format(due=day_text(invoice.due_on, invoice.days_in))]
 
 
 def _code(invoice: Invoice, syntax: Syntax) -> str:
@@ -228,8 +235,7 @@ def _price(unit_micros: int) -> dict[str, str]:
     return {"BT-146": micros_to_text(unit_micros)}
 
 
-def _line(at: int, line: InvoiceLine, net: str, language: str) -> dict[str, Any]:
-    month = wording(language).month.format(month=month_text(line.origin, language))
+def _line(at: int, line: InvoiceLine, net: str, below: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "BT-126": str(at),
         "BT-129": str(line.quantity),
@@ -239,7 +245,7 @@ def _line(at: int, line: InvoiceLine, net: str, language: str) -> dict[str, Any]
         "BT-151": line.vat_category,
         "BT-153": line.name,
         # An earlier month goes here: a line period outside the document's is refused by Peppol (R110).
-        "BT-154": " ".join(filter(None, (line.note, month))),
+        "BT-154": below,
     }
     if line.vat_rate_micros != NO_RATE:
         fields["BT-152"] = _rate(line.vat_rate_micros)

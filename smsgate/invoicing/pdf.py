@@ -20,8 +20,8 @@ from lxml import etree
 from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
 from smsgate.billing.invoices import Invoice, Party
 from smsgate.billing.vat import NO_RATE
-from smsgate.billing.written_dates import day_text, month_text, span_text
-from smsgate.invoicing.en16931 import Syntax, invoice_xml, terms_of
+from smsgate.billing.written_dates import day_text, span_text
+from smsgate.invoicing.en16931 import Syntax, about, invoice_xml, terms_of
 from smsgate.invoicing.wording import Wording, wording
 from smsgate.money import micros_to_text, minor_to_text
 
@@ -132,7 +132,7 @@ def _page(paper: _Paper, invoice: Invoice, words: Wording, title: str) -> None:
     paper.add_page()
     paper.say(title, bold=True, size=17)
     if invoice.preceding_number:
-        credited = "" if invoice.preceding_on is None else day_text(invoice.preceding_on, invoice.language)
+        credited = "" if invoice.preceding_on is None else day_text(invoice.preceding_on, invoice.days_in)
         paper.say(words.credits.format(number=invoice.preceding_number, date=credited), grey=True)
     paper.ln(3)
     _head(paper, invoice, words)
@@ -155,9 +155,9 @@ def _party(party: Party, words: Wording) -> str:
 def _head(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     facts = (
         (words.number, invoice.number),
-        (words.issued, day_text(invoice.issued_on, invoice.language)),
-        (words.due, day_text(invoice.due_on, invoice.language)),
-        (words.period, span_text(invoice.first_day, invoice.last_day, invoice.language)),
+        (words.issued, day_text(invoice.issued_on, invoice.days_in)),
+        (words.due, day_text(invoice.due_on, invoice.days_in)),
+        (words.period, span_text(invoice.first_day, invoice.last_day, invoice.days_in)),
     )
     with paper.table(
         borders_layout=TableBordersLayout.NONE,
@@ -197,9 +197,7 @@ def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
             head.cell(text)
         for line in invoice.lines:
             row = table.row()
-            month = words.month.format(month=month_text(line.origin, invoice.language))
-            about = " ".join(filter(None, (line.note, month)))
-            row.cell(f"{line.name}\n{about}")
+            row.cell(f"{line.name}\n{about(line, invoice)}")
             row.cell(_grouped(line.quantity))
             row.cell(micros_to_text(line.unit_micros).replace(".", words.decimal_point))
             row.cell(_rate(line.vat_category, line.vat_rate_micros, words))
@@ -223,7 +221,7 @@ def _totals(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         (
             words.advance.format(
                 number=advance.number,
-                date=day_text(advance.issued_on, invoice.language),
+                date=day_text(advance.issued_on, invoice.days_in),
                 vat=_money(advance.vat_minor, money, words),
             ),
             _money(-advance.gross_minor, money, words),

@@ -48,6 +48,7 @@ class Wording:
     other_vat: str
     credits: str
     month: str
+    month_number: str  # of documents without days in words
     payment: str
     payment_terms: str
     nothing_due: str

@@ -108,6 +108,7 @@ def an_invoice(
         exact_micros=exact,
         rounding_micros=exact - net * micros_per_minor(currency),
         iban=IBAN,
+        days_in=changes.get("language", "fr"),
     )
     return replace(invoice, **changes)
 

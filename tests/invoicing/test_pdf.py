@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from facturx import get_facturx_xml_from_pdf
 from pypdf import PdfReader
 
+from smsgate.billing.invoices import canonical_json, invoice_from_json
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
 from smsgate.invoicing.wording import wording
@@ -73,6 +75,22 @@ def test_a_credit_note_names_the_invoice_that_it_credits() -> None:
 @pytest.mark.parametrize("kind", every_kind())
 def test_no_date_of_a_page_is_written_as_machines_write_it(kind: str) -> None:
     assert re.findall(r"\b20[0-9]{2}-[0-9]{2}\b", text_of(facturx_pdf(every_kind()[kind]))) == []
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_a_document_from_before_days_were_words_stays_what_it_was(kind: str) -> None:
+    """Its payload says nothing of them, and its files are made again to the octets that were handed out."""
+    invoice = replace(every_kind()[kind], days_in="")
+    payload = canonical_json(invoice)
+    assert b"days_in" not in payload
+    assert invoice_from_json(payload) == invoice
+    page, xml = text_of(facturx_pdf(invoice)), invoice_xml(invoice, Syntax.CII).decode()
+    month = wording(invoice.language).month_number.format(month=invoice.lines[0].origin)
+    for text in (page, xml):
+        assert " ".join(filter(None, (invoice.lines[0].note, month))) in " ".join(text.split())
+    assert f"{invoice.first_day} – {invoice.last_day}" in " ".join(page.split())
+    due = wording(invoice.language).payment_terms.format(due=invoice.due_on.isoformat())
+    assert due in xml or wording(invoice.language).nothing_due in xml
 
 
 def test_many_lines_go_over_pages_with_their_heading_and_none_is_lost() -> None:
