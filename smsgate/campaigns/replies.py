@@ -107,7 +107,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     whole = text if alone else take_apart(seen, words)
     sign = machine(seen, whole) if whole.tokens else None
     if sign is not None:
-        if stop is None or stop.rule == SLIP or len(text.tokens) >= MACHINE_WORDS_MIN or not alone:
+        long = len(text.tokens) >= MACHINE_WORDS_MIN and not _asks_to_stop(text)
+        if stop is None or stop.rule == SLIP or long or not alone:
             return Found(Label.AUTO, "machine", f"A phone or a machine wrote this: {sign!r}.")
         return Found(
             Label.UNCLEAR, "machine_or_stop", f"{sign!r} may be a machine's, and a stop stands beside it."
@@ -130,6 +131,11 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
             "A word of a stop is in the text, in a sentence that is not understood.",
         )
     return found
+
+
+def _asks_to_stop(text: TakenApart) -> bool:
+    """Return whether the text ends as a person's request: "stop them", and not "STOP to end"."""
+    return text.tokens[-2:-1] == ["stop"] and text.tokens[-1].isalpha()
 
 
 def _alone(word: str, text: TakenApart, segments: list[Segment]) -> bool:
