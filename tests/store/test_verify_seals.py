@@ -7,12 +7,14 @@ charged by receipts.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from smsgate.store.catalogue import load
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from smsgate.store.verify import findings_of
@@ -124,6 +126,38 @@ async def test_closed_months_and_their_seals_hold_in_every_proof(books: dict[str
 async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
     first = await first_found(books, CORRUPTIONS[name])
     assert CORRUPTIONS[name].names in first
+
+
+async def test_an_entry_is_sealed_as_the_text_that_it_always_was(database: Database) -> None:
+    """Instants of documents are of any microsecond: below half a second, half a second, and above."""
+    books = await two_closes(database)
+    await books.execute(
+        "UPDATE ledger_entry e SET campaign_id = nullif(n % 3, 0), at = at + n * interval '123457 us', "
+        "accepted_at = accepted_at + n * interval '250 ms' FROM (SELECT posting_id, line, row_number() OVER "
+        "(ORDER BY posting_id, line) AS n FROM ledger_entry) r "
+        "WHERE (e.posting_id, e.line) = (r.posting_id, r.line)"
+    )
+    hours = await books.rows(
+        r"""
+        SELECT (at AT TIME ZONE 'UTC')::date AS day, sha256(convert_to(string_agg(
+            format(E'%1$s %2$s %3$s %4$s %5$s %6$s %7$s %8$s %9$s %10$s %11$s %12$s %13$s\n',
+                   posting_id, line, account, currency, amount_micros, direction, item_id,
+                   coalesce(campaign_id, 0), carrier_id, messages, segments,
+                   (extract(epoch FROM at) * 1000000)::bigint, extract(epoch FROM accepted_at)::bigint),
+            '' ORDER BY posting_id, line), 'UTF8'))
+        FROM ledger_entry GROUP BY 1, date_bin('1 hour', at, '2000-01-01Z') ORDER BY min(at)
+        """
+    )
+    expected: dict[date, bytes] = {}
+    for day, sha256 in hours:
+        expected[day] = expected.get(day, b"") + sha256
+    async with database.reading(SHOP) as connection:
+        days = await connection.fetch(
+            load("ledger_seals")["days"], SHOP, IN_OCTOBER, IN_DECEMBER + timedelta(days=1)
+        )
+    assert {row["day"]: row["sha256"] for row in days} == {
+        day: hashlib.sha256(hashes).digest() for day, hashes in expected.items()
+    }
 
 
 async def test_the_first_seal_after_closes_without_any_holds_all_that_was_recorded_before(

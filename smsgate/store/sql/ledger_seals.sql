@@ -1,6 +1,7 @@
 -- The chain of hashes over the ledger. Rows are hashed as text, in the order of posting and line, by the hour in which they were recorded;
 -- a day is the hash over its hours. chain_sha256 = sha256(previous_sha256 || 'month day entries ' || entries_sha256). A float holds the
--- microseconds of an instant exactly (below 2^53), and concat_ws makes the text in two thirds of the time of format.
+-- microseconds of an instant exactly (below 2^53), and concat_ws makes the text in two thirds of the time of format. Half a second is
+-- rounded up, as seals of before have it: a cast of a float would round to the even one.
 
 -- name: days
 -- scope: merchant
@@ -10,7 +11,7 @@ FROM (
     SELECT (at AT TIME ZONE 'UTC')::date AS day, date_bin('1 hour', at, '2000-01-01Z') AS hour, count(*) AS entries,
         sha256(convert_to(string_agg(
             concat_ws(' ', posting_id, line, account, currency, amount_micros, direction, item_id, coalesce(campaign_id, 0), carrier_id,
-                      messages, segments, (date_part('epoch', at) * 1000000)::bigint, date_part('epoch', accepted_at)::bigint) || E'\n',
+                      messages, segments, (date_part('epoch', at) * 1000000)::bigint, floor(date_part('epoch', accepted_at) + 0.5)::bigint) || E'\n',
             '' ORDER BY posting_id, line), 'UTF8')) AS sha256
     FROM ledger_entry
     WHERE merchant_id = $1 AND at >= $2 AND at < $3
@@ -56,7 +57,7 @@ WITH sealed AS (
             sha256(convert_to(string_agg(
                 concat_ws(' ', e.posting_id, e.line, e.account, e.currency, e.amount_micros, e.direction, e.item_id,
                           coalesce(e.campaign_id, 0), e.carrier_id, e.messages, e.segments, (date_part('epoch', e.at) * 1000000)::bigint,
-                          date_part('epoch', e.accepted_at)::bigint) || E'\n',
+                          floor(date_part('epoch', e.accepted_at) + 0.5)::bigint) || E'\n',
                 '' ORDER BY e.posting_id, e.line), 'UTF8')) AS sha256
         FROM sealed p
         JOIN ledger_entry e ON e.merchant_id = p.merchant_id AND e.at >= p.since AND e.at < p.cut_at
