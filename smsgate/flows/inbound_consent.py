@@ -72,7 +72,7 @@ class ConsentCase(StopCase):
         elif wants_less(self._mo.text):
             self.less()
         elif self._wants_more():
-            self._begin_again([person for person in self._people if person.less])
+            self._begin_again(self._rarely_told())
         else:
             return False
         return True
@@ -126,7 +126,12 @@ class ConsentCase(StopCase):
 
     def _wants_more(self) -> bool:
         """Whether who asked for fewer messages takes it back; of anybody else the words may mean anything."""
-        return any(person.less for person in self._people) and wants_more(self._mo.text)
+        return wants_more(self._mo.text) and bool(self._rarely_told())
+
+    def _rarely_told(self) -> list[Person]:
+        """Return who asked for fewer messages and gets some: after a STOP, START alone brings them back."""
+        states = {ConsentState.SUBSCRIBED, ConsentState.PAUSED}
+        return [person for person in self._people if person.less and person.offers_state in states]
 
     def less(self) -> None:
         """Have offers come seldom from now on, until a START; what is open may still be ordered."""

@@ -91,6 +91,19 @@ async def test_more_of_who_never_asked_for_fewer_is_no_word_of_consent(database:
         assert await world.value("SELECT count(*) FROM consent_event") == 0
 
 
+@pytest.mark.parametrize("words", ["MORE", "mas", "LESS"])
+async def test_after_a_stop_more_and_less_bring_nothing_back(database: Database, words: str) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "LESS")
+        asked_at = await less_at(world)
+        await say(world, 1, "STOP")
+        await say(world, 1, words, answers=0)
+        assert await world.value("SELECT offers_state FROM subscriber WHERE subscriber_id = $1", PERSON) == (
+            "unsubscribed"
+        )
+        assert await less_at(world) == asked_at
+
+
 async def test_fewer_messages_said_in_a_pause_hold_after_it_and_do_not_shorten_it(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
         await say(world, 1, "PAUSE 2 mois")
