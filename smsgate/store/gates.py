@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, NamedTuple
@@ -141,23 +141,26 @@ class Gate:
         )
         look_again_at = rounded_up(self._now + DOUBT_WAIT)
         held: dict[int, Hold] = {}
-        due: list[int] = []
+        due: set[int] = set()
         for msisdn, doubt_until, less_at in rows:
             if doubt_until is not None and doubt_until > self._now:
                 until = min(rounded_up(doubt_until), look_again_at)
                 held[msisdn] = Hold("unclear_reply", "unclear-reply", until)
             elif less_at <= self._now - LESS_PERIOD:
-                due.append(msisdn)
+                due.add(msisdn)
             elif less_at != opened_at.get(msisdn):
                 held[msisdn] = Hold("cap", LESS_RULE, rounded_up(less_at + LESS_PERIOD))
-        if due:
-            held |= dict.fromkeys(await self._lock_less(due), Hold("cap", LESS_RULE, look_again_at))
+        mine = due.intersection(msisdns) if due else due  # the range has others, too
+        if mine:
+            held |= dict.fromkeys(await self._lock_less(mine), Hold("cap", LESS_RULE, look_again_at))
         return held
 
-    async def _lock_less(self, due: Sequence[int]) -> set[int]:
+    async def _lock_less(self, due: Collection[int]) -> set[int]:
         """Lock who wanted fewer messages and may get one; return who may not: something came between."""
         await self.alone()
-        rows = await self._connection.fetch(SQL["lock_less"], self._merchant_id, due, self._now - LESS_PERIOD)
+        rows = await self._connection.fetch(
+            SQL["lock_less"], self._merchant_id, list(due), self._now - LESS_PERIOD
+        )
         locked = {row["msisdn"] for row in rows}
         self._spending |= locked
         return set(due) - locked

@@ -123,6 +123,18 @@ async def test_a_pause_ends_on_its_day_though_its_words_are_no_plain_reply(datab
         assert await world.value("SELECT count(*) FROM subscriber WHERE doubt_until IS NOT NULL") == 0
 
 
+async def test_a_claim_locks_nobody_who_is_not_among_its_people(database: Database) -> None:
+    """A small campaign's range of numbers has nearly everybody, and who writes an SMS takes that lock."""
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=3) as world:
+        await world.execute("UPDATE subscriber SET less_at = $1", now - LESS_PERIOD)
+        async with database.bulk_transaction() as connection:
+            gate = Gate(connection, ALWAYS_OPEN, MERCHANT, now)
+            assert await gate.reluctant([FIRST_MSISDN, FIRST_MSISDN + 2]) == {}
+            free = await world.rows("SELECT msisdn FROM subscriber FOR UPDATE SKIP LOCKED")
+        assert [row["msisdn"] for row in free] == [FIRST_MSISDN + 1]
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_between_two_offers_there_is_always_the_whole_time(database: Database, seed: int) -> None:
     """Campaigns of several sender numbers at random instants, some written and some given back unsent."""
