@@ -128,6 +128,30 @@ async def test_a_consent_is_proved_for_as_long_as_it_lives_and_may_be_disputed(d
             assert await world.value(f"SELECT count(*) FROM {table}") == 0, table
 
 
+async def test_who_is_gone_before_the_day_of_a_text_is_taken_along_without_the_number(
+    database: Database,
+) -> None:
+    """A merchant may keep people for 30 days; texts have their partition for 400, and events for 90."""
+    async with a_world(database, subscribers=3) as world:
+        async with world.gateway():
+            await say(world, 1, "STOP svp")
+            await say(world, 2, "PAUSE")
+        first = await world.value("SELECT min(consent_id) FROM consent_event WHERE subscriber_id = 10001")
+        before, now = await told_entries(world, first), datetime.now(UTC)
+        await world.execute("INSERT INTO retention_choice VALUES ($1, 'person', 30, now())", MERCHANT)
+        for days in (32, 402):
+            clock = ManualClock(now + timedelta(days=days))
+            for _ in range(3):
+                await Housekeeping(PgHousekeeping(database, HASHES, PUBLIC), Retention(), clock).step()
+        assert await world.value("SELECT count(*) FROM person_gone") == 1
+        left = await told_entries(world, first)
+        assert [kind for kind, _ in left] == [kind for kind, _ in before]
+        kept = await world.rows("SELECT msisdn FROM kept_message ORDER BY msisdn")
+        assert [row["msisdn"] for row in kept] == [0, FIRST_MSISDN + 2]
+        told = str(await world.rows("SELECT data FROM kept_event"))
+        assert f"+{FIRST_MSISDN + 1}" not in told
+
+
 async def test_what_was_told_with_a_consent_goes_with_an_erasure_though_it_outlived_its_day(
     database: Database,
 ) -> None:

@@ -386,7 +386,8 @@ SELECT 1 FROM messages UNION ALL SELECT 1 FROM events LIMIT $3;
 -- name: keep_message
 -- scope: control
 -- $1 to $2: the ids of a day. Each order's offer, and the texts about it; what people were told with what they agreed to or ended, as
--- their proof finds it (smsgate.store.consent_proof: made up to 1 s before the event, or 10 s after).
+-- their proof finds it (smsgate.store.consent_proof: made up to 1 s before the event, or 10 s after). Who is gone before the day is (a
+-- merchant may choose so) is taken along without the number, and who was erased not at all.
 INSERT INTO kept_message
 SELECT m.* FROM message m WHERE m.message_id >= $1 AND m.message_id < $2 AND m.order_id IS NOT NULL
 UNION ALL
@@ -395,12 +396,17 @@ CROSS JOIN LATERAL (SELECT DISTINCT o.message_id FROM orders o
                      WHERE o.merchant_id = c.merchant_id AND o.message_id >= $1 AND o.message_id < $2) AS o
 JOIN message m ON m.merchant_id = c.merchant_id AND m.message_id = o.message_id AND m.order_id IS NULL
 UNION ALL
-SELECT m.* FROM message m
-WHERE m.message_id >= $1 AND m.message_id < $2 AND m.campaign_id IS NULL AND m.order_id IS NULL AND m.kind <> 'transaction'
+SELECT (told.text).*
+FROM (
+SELECT CASE WHEN EXISTS (SELECT FROM person_gone p WHERE p.merchant_id = m.merchant_id AND p.subscriber_id = m.subscriber_id)
+            THEN jsonb_populate_record(m, '{"msisdn": 0}') ELSE m END AS text
+FROM message m
+WHERE m.message_id >= $1 AND m.message_id < $2 AND m.campaign_id IS NULL AND m.order_id IS NULL AND m.kind <> 'transaction' AND m.msisdn <> 0
   AND EXISTS (SELECT FROM consent_event c
               WHERE c.merchant_id = m.merchant_id AND c.subscriber_id = m.subscriber_id
                 AND c.recorded_at BETWEEN to_timestamp(((m.message_id >> 22) + 1735689600000) / 1000.0) - interval '10 s'
                                       AND to_timestamp(((m.message_id >> 22) + 1735689600001) / 1000.0) + interval '1 s')
+OFFSET 0) AS told
 ON CONFLICT DO NOTHING;
 
 -- name: keep_sent
@@ -420,7 +426,17 @@ JOIN receipt r ON r.merchant_id = k.merchant_id AND r.message_id = k.message_id 
 
 -- name: keep_event
 -- scope: control
+-- Of consents, no number that the merchant does not know any more.
 INSERT INTO kept_event
 SELECT e.* FROM event e
-WHERE e.event_id >= $1 AND e.event_id < $2 AND (e.subject LIKE 'ord\_%' OR e.type LIKE 'consent.%')
+WHERE e.event_id >= $1 AND e.event_id < $2 AND e.subject LIKE 'ord\_%'
+UNION ALL
+SELECT (told.event).*
+FROM (
+SELECT CASE WHEN EXISTS (SELECT FROM subscriber s WHERE s.merchant_id = e.merchant_id
+                            AND s.msisdn = (CASE WHEN e.data ->> 'msisdn' ~ '^\+[0-9]{1,15}$' THEN e.data ->> 'msisdn' END)::bigint)
+            THEN e ELSE jsonb_populate_record(e, jsonb_build_object('data', e.data - 'msisdn')) END AS event
+FROM event e
+WHERE e.event_id >= $1 AND e.event_id < $2 AND e.type LIKE 'consent.%' AND e.subject NOT LIKE 'ord\_%'
+OFFSET 0) AS told
 ON CONFLICT DO NOTHING;
