@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from smsgate.flows.commerce_records import Page, PageAsk, SystemMessage
 from smsgate.flows.ports import JsonObject
@@ -342,6 +342,14 @@ class ConsentRow:
     recorded_at: datetime
 
 
+class Consented(NamedTuple):
+    """`released`: offers in memory may go to the person; a doubt or a LESS holds them all the same."""
+
+    row: ConsentRow
+    msisdn: int
+    released: bool
+
+
 class SubscriberStore(Protocol):
     async def add(self, merchant_id: int, draft: SubscriberDraft, now: datetime) -> SubscriberRow:
         """
@@ -362,9 +370,9 @@ class SubscriberStore(Protocol):
         self, merchant_id: int, subscriber_id: int, change: SubscriberChange, now: datetime
     ) -> SubscriberRow: ...
 
-    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
+    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> Consented:
         """
-        Append a consent event, move the projection, close what a stop closes; return it and the MSISDN.
+        Append a consent event, move the projection, close what a stop closes.
 
         Raises:
             NotFound: no such subscriber.

@@ -8,7 +8,6 @@ from typing import Final
 
 import asyncpg
 
-from smsgate.campaigns.consent import ConsentState
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, Page, PageAsk
 from smsgate.flows.inbox import Decision, InboxItem, Ruling, Verdict
@@ -52,7 +51,7 @@ class StoredDecision(StoredGroup):
             decision.order_id, ruling.decided_by, ruling.key_id, ruling.reason, decision.decided_at,
         )  # fmt: skip
         ended = await self._connection.fetchrow(_SQL["end_doubt"], merchant_id, inbound_id)
-        if ended is not None and ended["offers_state"] == ConsentState.SUBSCRIBED.value:
+        if ended is not None and ended["wanting"]:
             await publish_start(self._connection, merchant_id, ended["msisdn"])
 
 

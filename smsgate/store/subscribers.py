@@ -18,7 +18,14 @@ from smsgate.campaigns.similar_products import SOLD, check_country
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound, StoreError
 from smsgate.flows.commerce_records import EventColumns, Page
 from smsgate.flows.inbound_records import Question
-from smsgate.flows.ports_api import ConsentDraft, ConsentRow, SubscriberChange, SubscriberDraft, SubscriberRow
+from smsgate.flows.ports_api import (
+    ConsentDraft,
+    Consented,
+    ConsentRow,
+    SubscriberChange,
+    SubscriberDraft,
+    SubscriberRow,
+)
 from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
 from smsgate.store.consent_states import NewState, set_states
@@ -119,7 +126,7 @@ class PgSubscribers:
             raise NotFound
         return _subscriber(row)
 
-    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> tuple[ConsentRow, int]:
+    async def consent(self, merchant_id: int, draft: ConsentDraft, now: datetime) -> Consented:
         async with self._database.transaction(merchant_id) as connection:
             held = await connection.fetchrow(_SQL["lock_consent"], merchant_id, draft.subscriber_id)
             if held is None:
@@ -146,17 +153,18 @@ class PgSubscribers:
                 _json(draft.evidence), draft.occurred_at, now,
             )  # fmt: skip
             assert row is not None
+            released = decision.state is ConsentState.SUBSCRIBED and not found["reluctant"]
             if decision.state is not before:
                 await _set_state(connection, merchant_id, draft, decision.state, now)
             if decision.state is ConsentState.PENDING and before is not ConsentState.PENDING:
                 await _ask(connection, draft, now)
             elif draft.purpose == Purpose.OFFERS:
-                await _spread(connection, merchant_id, held["msisdn"], decision)
+                await _spread(connection, merchant_id, held["msisdn"], decision, released=released)
             elif not draft.granted:
                 await publish_withdrawal(connection, merchant_id, held["msisdn"])
             if draft.welcome is not None and decision.tell == "start_welcome":
                 await _greet(connection, draft.welcome)
-        return _consent(row), held["msisdn"]
+        return Consented(_consent(row), held["msisdn"], released)
 
     async def consents(
         self, merchant_id: int, ask: PageAsk, *, subscriber_id: int | None
@@ -248,12 +256,14 @@ async def _greet(connection: Connection, welcome: SystemMessage) -> None:
         await insert_system_messages(connection, columns_of([welcome]))
 
 
-async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:
+async def _spread(
+    connection: Connection, merchant_id: int, msisdn: int, decision: Decision, *, released: bool
+) -> None:
     """Let whoever has offers to this person in hand know."""
     if decision.close_offers:
         await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
         await publish_stop(connection, merchant_id, msisdn)
-    elif decision.state is ConsentState.SUBSCRIBED:
+    elif released:
         await publish_start(connection, merchant_id, msisdn)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,16 @@ import pytest
 from smsgate.campaigns.caps import LESS_RULE
 from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.flows.gates import ALWAYS_OPEN
+from smsgate.flows.ports_api import ConsentDraft
 from smsgate.flows.records import Hold
+from smsgate.ids import IdMaker
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.gates import Gate, Opening
 from smsgate.store.pool import Database
+from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, outcomes, say
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+from tests.store.test_notices import listening
 
 PERSON = 10_001
 
@@ -70,6 +76,27 @@ async def test_a_claim_holds_who_had_the_offer_of_the_time_and_lets_the_next_thr
             await eventually(lambda: holds(world))
             assert await holds(world) == [("cap", LESS_RULE, 1)]
             assert [await told_about(world, n) for n in range(3)] == [2, 1, 2]
+
+
+@pytest.mark.parametrize("holds", ["less_at = now()", "doubt_until = now() + interval '1 day'", ""])
+async def test_a_form_that_is_filled_in_again_lets_nothing_go_that_a_word_by_sms_holds(
+    database: Database, holds: str
+) -> None:
+    async with a_world(database, subscribers=3) as world, listening(database) as (_, heard):
+        ids = IdMaker(41, lambda: int(time.time() * 1000))
+        heard.stops.update((MERCHANT, FIRST_MSISDN + number) for number in (1, 2))
+        if holds:
+            await world.execute(f"UPDATE subscriber SET {holds} WHERE subscriber_id = $1", PERSON)
+        for subscriber_id in (PERSON, PERSON + 1):
+            now = datetime.now(UTC)
+            draft = ConsentDraft(
+                ids.next(), subscriber_id, "offers", granted=True, wording_version="w1", source="web",
+                evidence={}, occurred_at=now, event_id=ids.next(), event_subject="sub_x", event_data={},
+            )  # fmt: skip
+            done = await PgSubscribers(database, SuppressionHashes(bytes(32))).consent(MERCHANT, draft, now)
+            assert done.released is (subscriber_id != PERSON or not holds)
+        await eventually(lambda: (MERCHANT, FIRST_MSISDN + 2) not in heard.stops)
+        assert heard.stops == ({(MERCHANT, FIRST_MSISDN + 1)} if holds else set())
 
 
 @pytest.mark.parametrize("words", ["START", "MORE please", "plus souvent"])

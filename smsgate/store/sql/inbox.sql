@@ -41,7 +41,7 @@ WHERE i.merchant_id = $1 AND i.inbound_id = $2 AND i.label = 'unclear' AND s.mer
         SELECT FROM inbound_message y
         WHERE y.merchant_id = $1 AND y.msisdn = i.msisdn AND y.inbound_id > $2 AND y.label = 'unclear'
     )
-RETURNING s.msisdn, s.offers_state;
+RETURNING s.msisdn, s.offers_state = 'subscribed' AND s.less_at IS NULL AS wanting;
 
 -- name: decide
 -- scope: merchant
