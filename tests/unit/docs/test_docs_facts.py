@@ -19,6 +19,7 @@ METRIC: Final = re.compile(
     r"metrics?\.(?:gauge|counter|histogram)\(\s*\"([a-z_]+)\"|self\.(?:gauge|counter)\(\"([a-z_]+)\""
 )
 KINDS: Final = {"gauge", "counter", "histogram"}
+TARGET: Final = re.compile(r"`(?:[A-Z]+=\S+ )?make ([a-z][a-z-]*)[`\s]")
 COMMAND: Final = re.compile(r"(?<![\w/-])smsgate ([a-z]+(?:-[a-z]+)?)(?: ([a-z]+(?:-[a-z]+)?))?")
 
 
@@ -34,6 +35,14 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), name
         assert not anchor or anchor in anchors(target), f"{name}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
+    made = set(re.findall(r"^([a-z][a-z -]*):(?!=)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    made = {name for names in made for name in names.split()}
+    assert "bench-intake" in made
+    assert [name for name in TARGET.findall(page.read_text("utf-8")) if name not in made] == []
 
 
 def test_every_metric_of_ours_is_explained_and_no_other() -> None:
