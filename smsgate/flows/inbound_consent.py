@@ -96,7 +96,9 @@ class ConsentCase(StopCase):
     def _begin_again(self, people: Iterable[Person]) -> None:
         for person in people:
             before = person.offers_state, person.less
-            decision = self._apply(person, ConsentEvent.START, {Purpose.OFFERS})[0]
+            decision = self._apply(
+                person, ConsentEvent.START, {Purpose.OFFERS}, wording_version=self._wording_asked(person)
+            )[0]
             if not decision.accepted:
                 self.record("refused", person=person)
                 continue
@@ -104,6 +106,13 @@ class ConsentCase(StopCase):
             changed = (decision.state, person.less) != before
             if decision.tell and (changed or self._may_answer()):
                 self._welcome(person, Purpose.OFFERS)
+
+    def _wording_asked(self, person: Person) -> str:
+        """Return the wording that the person was asked about last and has not answered; "": none."""
+        if person.offers_state is not ConsentState.PENDING:
+            return ""
+        asked = self._questions_to(person, Purpose.OFFERS)
+        return asked[-1].wording_version if asked else ""
 
     def _refuse_stranger(self) -> None:
         """Who is not known, or was erased, hears why nothing begins: no wording was agreed to."""
@@ -217,7 +226,6 @@ class ConsentCase(StopCase):
         self.record("agreed", person=person)
         if decision.tell:
             self._welcome(person, asked.purpose)
-        self._end_questions({person.merchant_id})
 
     def _welcome(self, person: Person, purpose: Purpose) -> None:
         """Say what was agreed to, how often messages come, and how to get help and to end it (CTIA)."""
@@ -232,4 +240,3 @@ class ConsentCase(StopCase):
     def _disagree(self, asked: Question, person: Person) -> None:
         """A no: nothing was agreed, nothing is said, and no later yes is one to this question."""
         self._apply(person, ConsentEvent.NO, {asked.purpose}, wording_version=asked.wording_version)
-        self._end_questions({person.merchant_id})

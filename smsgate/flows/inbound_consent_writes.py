@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Decision, Purpose, decide
 from smsgate.flows.inbound_case import Case
-from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person
+from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
 from smsgate.security.public_ids import Kind
 
 # The person's own wish for offers, as often as they come.
@@ -28,11 +27,27 @@ class ConsentWrites(Case):
     def _language(self, person: Person) -> str:
         return self._spoken(person.language, self._context.merchants[person.merchant_id].language)
 
-    def _end_questions(self, merchant_ids: AbstractSet[int]) -> None:
-        msisdn, waiting = self._mo.msisdn, self._context.questions
-        self._writes.questions_closed.update((merchant_id, msisdn) for merchant_id in merchant_ids)
+    def _questions_to(self, person: Person, purpose: Purpose) -> list[Question]:
+        """Return what the person was asked about a purpose, from any number of the merchant, oldest first."""
+        found = [
+            asked
+            for key, waiting in self._context.questions.items()
+            for asked in waiting
+            if key[0] == self._mo.msisdn
+            and (asked.merchant_id, asked.purpose) == (person.merchant_id, purpose)
+        ]
+        return sorted(found, key=lambda asked: asked.asked_at)
+
+    def _end_questions(self, person: Person, purpose: Purpose) -> None:
+        """No later yes is one to a question about this purpose; those about others wait on."""
+        over = self._questions_to(person, purpose)
+        if not over:
+            return
+        msisdn, waiting, put = self._mo.msisdn, self._context.questions, self._writes.questions_asked
+        self._writes.questions_closed.add((person.merchant_id, msisdn, purpose))
         for key in [key for key in waiting if key[0] == msisdn]:
-            waiting[key] = [asked for asked in waiting[key] if asked.merchant_id not in merchant_ids]
+            waiting[key] = [asked for asked in waiting[key] if asked not in over]
+        put[:] = [each for each in put if each[0] != msisdn or each[2] not in over]
 
     def _apply(
         self,
@@ -74,8 +89,8 @@ class ConsentWrites(Case):
             stopped = seldom or decision.state is not ConsentState.SUBSCRIBED
             if stopped or purpose is Purpose.OFFERS:
                 self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
-            if event in {ConsentEvent.STOP, ConsentEvent.COMPLAINT}:
-                self._end_questions({person.merchant_id})
+            if decision.state is not ConsentState.PENDING:
+                self._end_questions(person, purpose)
         return decisions
 
     def _set_less(self, person: Person, *, wanted: bool) -> None:

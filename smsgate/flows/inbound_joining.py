@@ -104,8 +104,6 @@ class JoiningCase(ConsentCase):
             wording_version=keyword.wording_version,
             keyword=keyword.word,
         )[0]
-        if before is ConsentState.PENDING:
-            self._end_questions({person.merchant_id})
         self.record("started", person=person)
         if decision.state is not before or self._may_answer():
             self._welcome(person, Purpose.OFFERS)
@@ -114,15 +112,20 @@ class JoiningCase(ConsentCase):
         """
         Put the question of the double opt-in, as the API does; one of a merchant at a time on a number.
 
-        Of two about offers the newer counts: a yes is one to the wording that was asked about last.
+        Of two the newer counts, whatever the older was about: a yes is one to what was asked last.
         """
         place = self._mo.msisdn, self._mo.destination
-        waiting = self._context.questions.setdefault(place, [])
-        mine = [asked for asked in waiting if asked.merchant_id == person.merchant_id]
-        another = any(asked.purpose is not Purpose.OFFERS for asked in mine)
-        if another or not self._may_answer(HELPS_A_DAY):
+        waiting = self._context.questions
+        mine = [asked for asked in waiting.get(place, []) if asked.merchant_id == person.merchant_id]
+        if not self._may_answer(HELPS_A_DAY):
             self.record("joining", person=person)
             return
+        for asked in mine:
+            if asked.purpose is not Purpose.OFFERS:  # its place is taken: no yes is one to it any more
+                self._apply(
+                    person, ConsentEvent.QUESTION_EXPIRED, {asked.purpose},
+                    wording_version=asked.wording_version, keyword=keyword.word,
+                )  # fmt: skip
         self._apply(
             person,
             ConsentEvent.OPT_IN_DOUBLE,
@@ -134,7 +137,7 @@ class JoiningCase(ConsentCase):
             person.merchant_id, person.subscriber_id, Purpose.OFFERS, keyword.wording_version,
             self._mo.received_at,
         )  # fmt: skip
-        waiting[:] = [asked for asked in waiting if asked not in mine] + [question]
+        waiting[place] = [asked for asked in waiting.get(place, []) if asked not in mine] + [question]
         put = self._writes.questions_asked
         put[:] = [each for each in put if each[:2] != place or each[2] not in mine] + [(*place, question)]
         self._tell(person, "optin_question", person.merchant_id)

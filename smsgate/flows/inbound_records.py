@@ -130,7 +130,8 @@ class InboundContext:
     ported: dict[int, str] = field(default_factory=dict)  # msisdn -> the network that it moved to
     # (msisdn, order number): the orders that a text names, or may mean, and the offer that each answered
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
-    questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)  # (msisdn, destination)
+    # (msisdn, sender number that asked): of each person here, whatever number they write to
+    questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)
     # By sender number, of those from which strangers are answered.
     sender_merchants: dict[str, list[SenderMerchant]] = field(default_factory=dict)
     stops_noted: set[tuple[int, int]] = field(default_factory=set)  # (merchant or 0 for all, msisdn)
@@ -275,7 +276,8 @@ class InboundWrites:
     doubts: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
     # (merchant, subscriber) -> since when fewer messages are wanted; None: as many as before
     less: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
-    questions_closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn)
+    # (merchant, msisdn, about what)
+    questions_closed: set[tuple[int, int, Purpose]] = field(default_factory=set)
     questions_asked: list[tuple[int, str, Question]] = field(default_factory=list)  # msisdn, destination
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)

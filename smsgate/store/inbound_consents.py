@@ -46,9 +46,7 @@ async def open_questions(
 ) -> dict[tuple[int, str], list[Question]]:
     """Return the double opt-ins that wait, by (number, sender number that was asked from)."""
     found: dict[tuple[int, str], list[Question]] = defaultdict(list)
-    rows = await connection.fetch(
-        _SQL["open_questions"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
-    )
+    rows = await connection.fetch(_SQL["open_questions"], list({mo.msisdn for mo in mos}))
     for row in rows:
         found[row["msisdn"], row["sender"]].append(
             Question(
@@ -131,6 +129,7 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
     if writes.questions_closed:
         await connection.execute(
             _SQL["close_questions"],
-            [merchant_id for merchant_id, _ in writes.questions_closed],
-            [msisdn for _, msisdn in writes.questions_closed],
+            [merchant_id for merchant_id, _, _ in writes.questions_closed],
+            [msisdn for _, msisdn, _ in writes.questions_closed],
+            [purpose.value for _, _, purpose in writes.questions_closed],
         )

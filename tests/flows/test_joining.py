@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from smsgate.links.profile_senders import SenderNumber
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
-from tests.flows.test_consent_by_sms import HASHES, OTHER, a_second_merchant, state
+from tests.flows.test_consent_by_sms import HASHES, OTHER, a_second_merchant, ageing, ask, state
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
 STRANGER = 50
@@ -212,3 +216,103 @@ async def test_two_merchants_questions_both_wait_and_a_yes_is_asked_whose_it_is(
         assert "Boxman" in told
         assert "Disco Mania" in told
         assert [each[1] for each in await proof(world)] == ["pending", "pending"]
+
+
+NUMBERS = (SENDER, "36999")  # both the merchant's
+
+
+@asynccontextmanager
+async def two_numbers(database: Database) -> AsyncIterator[World]:
+    """Have JAZZ on the first number and ROCK on the second, and two people who agreed to nothing."""
+    async with a_world(database, subscribers=2) as world:
+        await world.execute("UPDATE subscriber SET offers_state = 'none'")
+        world.profile_changes["senders"] = tuple(SenderNumber(number=each, receives=True) for each in NUMBERS)
+        await a_keyword(world)
+        await world.execute(
+            "INSERT INTO join_keyword VALUES ($1, 'rock', $2, 6, 'poster-4', true, now())",
+            NUMBERS[1], MERCHANT,
+        )  # fmt: skip
+        async with world.gateway():
+            yield world
+
+
+async def write_to(world: World, sender: str, text: str, number: int = STRANGER) -> None:
+    mo = world.answer(number, text, sender)
+    await eventually(lambda: mo.taken)
+
+
+@pytest.mark.parametrize("text", ["START", "START 2"])
+async def test_a_start_while_a_question_waits_agrees_to_the_wording_that_was_asked_about(
+    database: Database, text: str
+) -> None:
+    """Whichever number it is sent to, and also where it is no answer to the question."""
+    async with two_numbers(database) as world:
+        await say(world, STRANGER, "JAZZ")
+        await write_to(world, NUMBERS[1] if text == "START" else SENDER, text)
+        assert (await person(world))["offers_state"] == "subscribed"
+        assert [each[:3] for each in await proof(world)] == [
+            ("opt_in_double", "pending", "poster-3"),
+            ("start", "subscribed", "poster-3"),
+        ]
+        assert await world.value("SELECT count(*) FROM consent_question") == 0
+
+
+async def test_who_came_back_after_a_stop_agreed_to_no_question(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world, world.gateway():
+        await a_keyword(world)
+        for text in ("JAZZ", "STOP", "START"):
+            await say(world, STRANGER, text)
+        assert [each[2] for each in await proof(world) if each[0] == "start"] == [""]
+
+
+async def test_an_answer_ends_questions_about_the_same_alone(database: Database) -> None:
+    """The state of the other purpose stayed pending for ever: nobody could be asked about it again."""
+    async with two_numbers(database) as world:
+        await ask(world, 1, "polls")
+        await eventually(lambda: len(world.texts_to(1)) == 1)
+        await write_to(world, NUMBERS[1], "ROCK", 1)
+        await write_to(world, NUMBERS[1], "OUI", 1)
+        assert [await state(world, 1), await state(world, 1, "polls")] == ["subscribed", "pending"]
+        await say(world, 1, "Oui!")
+        assert await state(world, 1, "polls") == "subscribed"
+        assert await world.value("SELECT count(*) FROM consent_question") == 0
+
+
+async def test_a_keyword_is_asked_about_though_a_question_about_something_else_waits(
+    database: Database,
+) -> None:
+    """It was answered with nothing. The newer question counts, and the older one can be put again."""
+    async with two_numbers(database) as world:
+        await ask(world, 1, "polls")
+        await eventually(lambda: len(world.texts_to(1)) == 1)
+        (told,) = await say(world, 1, "JAZZ")
+        assert told.startswith("Boxman: voulez-vous recevoir nos offres par SMS?")
+        assert [await state(world, 1), await state(world, 1, "polls")] == ["pending", "none"]
+        await say(world, 1, "OUI")
+        assert [await state(world, 1), await state(world, 1, "polls")] == ["subscribed", "none"]
+        log = await world.rows(
+            "SELECT event, purpose, wording_version FROM consent_event ORDER BY consent_id"
+        )
+        assert [tuple(row) for row in log] == [
+            ("opt_in_double", "polls", "w1"),
+            ("question_expired", "polls", "w1"),
+            ("opt_in_double", "offers", "poster-3"),
+            ("yes", "offers", "poster-3"),
+        ]
+        await ask(world, 1, "polls")
+        assert await state(world, 1, "polls") == "pending"
+
+
+async def test_a_question_that_is_over_does_not_end_a_newer_one_from_another_number(
+    database: Database,
+) -> None:
+    async with two_numbers(database) as world:
+        await say(world, STRANGER, "JAZZ")
+        await write_to(world, NUMBERS[1], "ROCK")
+        await world.execute(
+            "UPDATE consent_question SET asked_at = now() - interval '8 days' WHERE sender = $1", SENDER
+        )
+        await ageing(world, datetime.now(UTC)).step()
+        assert (await person(world))["offers_state"] == "pending"
+        await write_to(world, NUMBERS[1], "OUI")
+        assert (await person(world))["offers_state"] == "subscribed"

@@ -12,8 +12,11 @@ SELECT merchant_id, subscriber_id, purpose FROM consent_state
 
 -- name: due_question_expired
 -- scope: report
-SELECT merchant_id, subscriber_id, purpose FROM consent_question
+-- While a newer question about the same waits, from another number, its yes still counts.
+SELECT merchant_id, subscriber_id, purpose FROM consent_question q
  WHERE asked_at <= $1 AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+   AND NOT EXISTS (SELECT FROM consent_question n
+                    WHERE n.msisdn = q.msisdn AND n.merchant_id = q.merchant_id AND n.purpose = q.purpose AND n.asked_at > $1)
  ORDER BY 1, 2 LIMIT $2
 
 -- name: due_idle

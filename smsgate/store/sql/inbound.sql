@@ -97,13 +97,13 @@ SELECT c.merchant_id, c.subscriber_id, c.purpose, c.state
 -- scope: msisdn
 SELECT msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at
   FROM consent_question
- WHERE (msisdn, sender) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+ WHERE msisdn = ANY ($1::bigint[])
  ORDER BY msisdn, sender, merchant_id
 
 -- name: close_questions
 -- scope: msisdn
-DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn)
- WHERE q.msisdn = t.msisdn AND q.merchant_id = t.merchant_id
+DELETE FROM consent_question AS q USING unnest($1::bigint[], $2::bigint[], $3::text[]) AS t (merchant_id, msisdn, purpose)
+ WHERE q.msisdn = t.msisdn AND q.merchant_id = t.merchant_id AND q.purpose = t.purpose
 
 -- name: answer_counts
 -- scope: msisdn
