@@ -116,12 +116,12 @@ class ConsentCase(StopCase):
 
     def _refuse_stranger(self) -> None:
         """Who is not known, or was erased, hears why nothing begins: no wording was agreed to."""
-        speakers = [each.card for each in self._writers() if each.active]
+        speakers = self._speakers()
         if not speakers:
             self.record("nobody")
             return
         first = speakers[0]
-        self.record("start_refused", merchant_id=first.merchant_id, reason=STRANGER_ASKS_IN)
+        self._record_stranger("start_refused", first, reason=STRANGER_ASKS_IN)
         if self._may_answer():
             self._tell_stranger(first, "start_refused", contact=first.shown_contact)
 

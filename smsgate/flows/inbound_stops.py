@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from smsgate.campaigns.consent import DOUBT_MAX, ConsentEvent, ConsentState, Purpose
@@ -16,7 +17,7 @@ from smsgate.campaigns.consent_commands import (
 )
 from smsgate.campaigns.texts import topic_text
 from smsgate.flows.inbound_consent_writes import ConsentWrites
-from smsgate.flows.inbound_records import Person, SenderMerchant
+from smsgate.flows.inbound_records import MerchantCard, Person, SenderMerchant
 from smsgate.flows.test_mode import TEST_SUFFIX
 from smsgate.msisdn import is_simulated
 from smsgate.security.public_ids import Kind
@@ -25,6 +26,7 @@ from smsgate.security.suppression import EVERYBODY
 # Merchants of a sender number who need not have written from it to be meant by a STOP; a number that more may
 # use stands for none of them before it sent something of theirs.
 SENDER_MERCHANTS_MAX: Final = 20
+OPERATOR: Final = ""  # the slug of whom `_speakers` lets stand for all
 # What a STOP still ends: one that finds any of it is never the carrier's repetition of an earlier one.
 _TO_END: Final = frozenset({ConsentState.SUBSCRIBED, ConsentState.PAUSED, ConsentState.PENDING})
 
@@ -94,28 +96,47 @@ class StopCase(ConsentWrites):
         noted |= keys
         if people:
             return
-        speakers = [each.card for each in writers if each.active]
+        speakers = self._speakers() if keys else []  # what holds nowhere is not said to hold
         if not speakers:
             self.record("nobody")
             return
         first = speakers[0]
-        self.record("stopped", merchant_id=first.merchant_id)
+        self._record_stranger("stopped", first)
         if not again:
             shops = ", ".join(card.name for card in speakers)
             self._tell_stranger(first, "stop_confirmation", shop=shops)
 
     def _writers(self) -> list[SenderMerchant]:
         """Return who writes from this sender number, or wrote: those whose offers it sent come first."""
+        found = self._beside_the_number()
+        wrote, may = [each for each in found if each.wrote], self._users(found)
+        return wrote + [each for each in may if not each.wrote] if len(may) <= SENDER_MERCHANTS_MAX else wrote
+
+    def _beside_the_number(self) -> list[SenderMerchant]:
         if is_simulated(self._mo.msisdn) or self._mo.destination in self._context.takers:
             return []
-        found = [
-            each
-            for each in self._context.sender_merchants.get(self._mo.destination, [])
-            if not each.card.slug.endswith(TEST_SUFFIX)
-        ]
-        wrote = [each for each in found if each.wrote]
-        may = [each for each in found if self._tools.may_use(self._mo.destination, each.card.slug)]
-        return wrote + [each for each in may if not each.wrote] if len(may) <= SENDER_MERCHANTS_MAX else wrote
+        found = self._context.sender_merchants.get(self._mo.destination, [])
+        return [each for each in found if not each.card.slug.endswith(TEST_SUFFIX)]
+
+    def _users(self, found: Sequence[SenderMerchant]) -> list[SenderMerchant]:
+        return [each for each in found if self._tools.may_use(self._mo.destination, each.card.slug)]
+
+    def _speakers(self) -> list[MerchantCard]:
+        """
+        Return in whose names a stranger is answered.
+
+        Where more merchants may use the number than can stand for it, and none wrote from it, the operator
+        (`[consent] contact`) is named: the first of them pays for the text, and hears nothing of the reply.
+        """
+        if writers := [each.card for each in self._writers() if each.active]:
+            return writers
+        contact, may = self._tools.rules.contact, self._users(self._beside_the_number())
+        able = [each.card for each in may if each.active] if len(may) > SENDER_MERCHANTS_MAX else []
+        return [replace(able[0], slug=OPERATOR, name=contact, contact=contact)] if able and contact else []
+
+    def _record_stranger(self, outcome: str, speaker: MerchantCard, *, reason: str = "") -> None:
+        merchant_id = None if speaker.slug == OPERATOR else speaker.merchant_id
+        self.record(outcome, merchant_id=merchant_id, reason=reason)
 
     def _ask_erasure(self, person: Person) -> None:
         """A person of the merchant has to erase: the reply waits in the inbox, and an event tells of it."""

@@ -16,6 +16,7 @@ from smsgate.campaigns.texts import told_word
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_moves import OrderMoves, waiting
 from smsgate.flows.inbound_records import OpenOffer, Person, PlacedOrder
+from smsgate.flows.inbound_stops import OPERATOR
 from smsgate.flows.order_texts import order_numbers_in
 
 ORDERS_NAMED_MAX: Final = 4  # as many as "which one?" has room for, the newest
@@ -196,19 +197,21 @@ class WishCase(OrderMoves):
 
     def _help_stranger(self) -> None:
         """Say who is behind the number: its merchant, or if several are, whoever answers for all."""
-        speakers = [each.card for each in self._writers() if each.active]
+        speakers = self._speakers()
         if not speakers:
             self.record("nobody")
             return
         first = speakers[0]
         if self._may_answer(HELPS_A_DAY):
-            if len(speakers) == 1:
+            if first.slug == OPERATOR:
+                self._tell_stranger(first, "help_shared", contact=first.contact)
+            elif len(speakers) == 1:
                 self._tell_stranger(first, "help_closed", contact=first.shown_contact)
             else:
                 names = ", ".join(card.name for card in speakers)
                 contact = self._tools.rules.contact or first.shown_contact
                 self._tell_stranger(first, "help_shared", contact=contact, names=names)
-        self.record("asked", merchant_id=first.merchant_id)
+        self._record_stranger("asked", first)
 
     def _help_with(self, found: OpenOffer) -> None:
         order, contact = _standing(self._orders(found)), self._contact(found.offer.merchant_id)

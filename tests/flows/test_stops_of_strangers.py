@@ -181,7 +181,8 @@ async def test_who_asks_on_a_number_of_many_hears_who_wrote_from_it(database: Da
         await many_merchants(world, 25)
         world.rules = SmsRules(contact="sms.example")
         async with world.gateway():
-            await say(world, STRANGER, "AIDE", answers=0)
+            (told,) = await say(world, STRANGER, "AIDE")
+            assert "plusieurs boutiques. Contact: sms.example. STOP = plus" in told
             next_id = IdMaker(41, lambda: int(time.time() * 1000)).next
             over_at = datetime.now(UTC) + timedelta(hours=1)
             await PgTransactional(database).add(
@@ -191,7 +192,35 @@ async def test_who_asks_on_a_number_of_many_hears_who_wrote_from_it(database: Da
             )
             (told,) = await say(world, STRANGER, "aide svp")
             assert told.startswith("Boxman: contact bxm.fr 0800 123 456.")
-        assert await outcomes(world) == {"nobody": 1, "asked": 1}
+        rows = await world.rows("SELECT merchant_id, outcome FROM inbound_message ORDER BY inbound_id")
+        assert [tuple(row) for row in rows] == [(0, "asked"), (MERCHANT, "asked")]
+
+
+@pytest.mark.parametrize("text", ["STOP", "STOP ALL"])
+async def test_a_strangers_stop_to_a_number_of_many_is_confirmed_once_by_who_runs_it(
+    database: Database, text: str
+) -> None:
+    """HELP says that STOP ends it; no merchant hears of somebody whom it has nothing to do with."""
+    async with a_world(database, subscribers=1) as world:
+        await many_merchants(world, 25)
+        world.rules = SmsRules(contact="sms.example")
+        before = datetime.now(UTC)
+        async with world.gateway():
+            (told,) = await say(world, STRANGER, text)
+            assert told.startswith("sms.example: c'est noté")
+            await say(world, STRANGER, f"{text} !!", answers=0)
+            assert await world.value("SELECT count(*) FROM event") == 0
+            with pytest.raises(DomainError) as refused:
+                await comes_to_be_known(world, 120, before)
+            assert refused.value.code == "stop_is_newer"
+
+
+async def test_a_number_of_many_that_names_no_contact_answers_nobody(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await many_merchants(world, 25)
+        async with world.gateway():
+            await say(world, STRANGER, "AIDE", answers=0)
+            assert await outcomes(world) == {"nobody": 1}
 
 
 async def test_a_strangers_stop_reads_no_merchant_who_has_nothing_to_do_with_the_number(
