@@ -74,9 +74,14 @@ class StopCase(ConsentWrites):
         return stop_command(self._mo.text, self._names(everyone))
 
     def _stop_unknown(self, merchant_id: int) -> None:
-        """Let a stop hold for a merchant that does not know the person (any more); no text tells of it."""
-        self._writes.number_stops[merchant_id, self._mo.msisdn] = self._mo.received_at
+        """Let a stop hold for a merchant that does not know the person (any more); it is confirmed once."""
+        msisdn, noted = self._mo.msisdn, self._context.stops_noted
+        again = not noted.isdisjoint({(merchant_id, msisdn), (EVERYBODY, msisdn)})
+        self._writes.number_stops[merchant_id, msisdn] = self._mo.received_at
         self.record("stopped", merchant_id=merchant_id)
+        mine = [each.card for each in self._writers() if each.active and each.card.merchant_id == merchant_id]
+        if mine and not again:
+            self._tell_stranger(mine[0], "stop_confirmation")
 
     def _stop_strangers(self, command: StopCommand, people: Sequence[Person], *, known: bool) -> None:
         """

@@ -78,7 +78,13 @@ class InboxGroup(InboundGroup, Protocol):
 
     async def item(self, merchant_id: int, inbound_id: int) -> InboxItem | None: ...
 
-    async def decide(self, merchant_id: int, inbound_id: int, decision: Decision) -> None: ...
+    async def decide(self, merchant_id: int, reply: InboundRecord, decision: Decision) -> None:
+        """
+        Write the decision, and end the doubt that the reply held marketing by.
+
+        At other merchants too, unless it was read as a stop: to them it is none, and no reason to go on.
+        """
+        ...
 
 
 class InboxStore(Protocol):
@@ -147,12 +153,16 @@ class Inbox:
                 raise Conflict("A person has decided about this reply already.", code="decided_already")
             if ruling.verdict is Verdict.IGNORE:
                 decision = Decision(ruling, "ignored", None, now)
-                await group.decide(merchant_id, inbound_id, decision)
+                await group.decide(merchant_id, item.reply, decision)
                 return decision, InboundWrites()
             mo = _as_said(item.reply, ruling, now)
             numbers = [(mo.msisdn, number) for number in order_numbers_in(mo.text)]
             about = [] if item.reply.order_id is None else [mo.msisdn]
-            context = await group.context([mo], numbers, about, now - ORDERED_WITHIN)
+            strangers = [mo] if ruling.verdict is Verdict.STOP else []  # a stop is told to them, too
+            users = {mo.destination: self._tools.users(mo.destination)}
+            context = await group.context(
+                [mo], numbers, about, now - ORDERED_WITHIN, of_anybody=strangers, users=users
+            )
             _keep_only(context, merchant_id, item.reply)
             if ruling.verdict is Verdict.ACCEPT and not context.open_offers:
                 raise DomainError(
@@ -166,7 +176,7 @@ class Inbox:
             row = desk.rule(mo, _reading(ruling), decided)
             decision = Decision(ruling, row.outcome, row.order_id, now)
             await group.write(desk.writes)
-            await group.decide(merchant_id, inbound_id, decision)
+            await group.decide(merchant_id, item.reply, decision)
         return decision, desk.writes
 
 
@@ -200,6 +210,10 @@ def _keep_only(context: InboundContext, merchant_id: int, reply: InboundRecord) 
         key: found
         for key, found in context.open_offers.items()
         if (found.offer.merchant_id, found.message_id) == (merchant_id, reply.message_id)
+    }
+    context.sender_merchants = {
+        sender: [each for each in found if each.card.merchant_id == merchant_id]
+        for sender, found in context.sender_merchants.items()
     }
     context.named = {
         key: (found, order)

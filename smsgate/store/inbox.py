@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from smsgate.campaigns.consent import DOUBT_MAX
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import InboundRecord, Page, PageAsk
 from smsgate.flows.inbox import Decision, InboxItem, Ruling, Verdict
@@ -44,15 +46,22 @@ class StoredDecision(StoredGroup):
     async def item(self, merchant_id: int, inbound_id: int) -> InboxItem | None:
         return await _one(self._connection, merchant_id, inbound_id)
 
-    async def decide(self, merchant_id: int, inbound_id: int, decision: Decision) -> None:
+    async def decide(self, merchant_id: int, reply: InboundRecord, decision: Decision) -> None:
         ruling = decision.ruling
         await self._connection.execute(
-            _SQL["decide"], merchant_id, inbound_id, ruling.verdict.value, ruling.quantity, decision.outcome,
-            decision.order_id, ruling.decided_by, ruling.key_id, ruling.reason, decision.decided_at,
+            _SQL["decide"], merchant_id, reply.inbound_id, ruling.verdict.value, ruling.quantity,
+            decision.outcome, decision.order_id, ruling.decided_by, ruling.key_id, ruling.reason,
+            decision.decided_at,
         )  # fmt: skip
-        ended = await self._connection.fetchrow(_SQL["end_doubt"], merchant_id, inbound_id)
-        if ended is not None and ended["wanting"]:
-            await publish_start(self._connection, merchant_id, ended["msisdn"])
+        until = reply.received_at + DOUBT_MAX
+        for row in await self._connection.fetch(_SQL["doubted"], reply.msisdn, until):
+            if row["merchant_id"] == merchant_id or ruling.verdict is not Verdict.STOP:
+                await self._end_doubt(row["merchant_id"], row["subscriber_id"], reply.msisdn, until)
+
+    async def _end_doubt(self, merchant_id: int, subscriber_id: int, msisdn: int, until: datetime) -> None:
+        """Let marketing go on of whom this doubt held, and nothing else holds."""
+        if await self._connection.fetchval(_SQL["end_doubt"], merchant_id, subscriber_id, until):
+            await publish_start(self._connection, merchant_id, msisdn)
 
 
 async def _one(connection: Connection, merchant_id: int, inbound_id: int) -> InboxItem | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smsgate.campaigns.consent import DOUBT_MAX
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.housekeeping import PgHousekeeping
@@ -207,6 +208,67 @@ async def test_a_stop_that_a_person_reads_is_kept_from_others_who_write_from_the
     hashes = [row["hash"] for row in await shop.fetch("SELECT hash FROM number_stop")]
     assert hashes == ([] if known else [HASHES.of(shop.merchant_id, person.msisdn)])
     assert await shop.value("SELECT count(*) FROM open_offer") == 0
+
+
+async def test_a_stop_that_a_person_reads_of_a_stranger_is_confirmed_once_as_one_by_sms_is(
+    shop: Shop,
+) -> None:
+    """M3: one confirmation, as of a STOP by SMS, though the merchant does not know the person."""
+    person = await asked(shop)
+    replies = [await person.says("START", label="start", outcome="start_refused") for _ in range(2)]
+    await shop.execute("DELETE FROM open_offer")
+    await shop.execute("DELETE FROM subscriber")
+    for reply in replies:
+        assert (await decide(shop, reply, "stop")).body["decision"]["outcome"] == "stopped"
+    (row,) = await shop.fetch(
+        "SELECT kind, merchant_id, sender, subscriber_id FROM message WHERE campaign_id IS NULL"
+    )
+    assert tuple(row) == ("stop_confirmation", shop.merchant_id, SENDER, None)
+
+
+async def _in_doubt(shop: Shop, person: Asked) -> int:
+    """Let an unclear reply of this instant hold marketing of two merchants; return the other's id."""
+    other = await _knows_too(shop, person.msisdn)
+    await shop.execute("UPDATE subscriber SET doubt_until = $1", shop.clock.now() + DOUBT_MAX)
+    return other
+
+
+async def _doubted(shop: Shop) -> set[int]:
+    rows = await shop.fetch("SELECT merchant_id FROM subscriber WHERE doubt_until IS NOT NULL")
+    return {row["merchant_id"] for row in rows}
+
+
+@pytest.mark.parametrize("verdict", ["accept", "decline", "ignore"])
+async def test_who_reads_a_reply_as_no_stop_ends_the_doubt_for_all_whom_it_held(
+    shop: Shop, verdict: str
+) -> None:
+    """Others who write from the number do not have the reply in their inbox: nobody there could decide."""
+    person = await asked(shop)
+    reply = await person.says("euh bof")
+    await _in_doubt(shop, person)
+    assert (await decide(shop, reply, verdict)).status == 200
+    assert await _doubted(shop) == set()
+
+
+async def test_a_stop_that_a_person_reads_leaves_the_others_in_doubt(shop: Shop) -> None:
+    """It is no STOP to them (docs/decisions/0031), and surely no reason to go on."""
+    person = await asked(shop)
+    reply = await person.says("euh bof")
+    other = await _in_doubt(shop, person)
+    assert (await decide(shop, reply, "stop")).status == 200
+    assert other in await _doubted(shop)
+
+
+async def test_who_decides_about_an_earlier_reply_ends_no_doubt_that_came_later(shop: Shop) -> None:
+    """The later one came to another number, and is in the other merchant's inbox."""
+    person = await asked(shop)
+    reply = await person.says("euh bof")
+    other = await _in_doubt(shop, person)
+    shop.clock.advance(60)
+    later = shop.clock.now() + DOUBT_MAX
+    await shop.execute("UPDATE subscriber SET doubt_until = $1 WHERE merchant_id = $2", later, other)
+    assert (await decide(shop, reply, "ignore")).status == 200
+    assert await _doubted(shop) == {other}
 
 
 async def test_a_stop_that_a_person_reads_ends_consent_whatever_number_the_reply_came_to(shop: Shop) -> None:

@@ -31,17 +31,15 @@ LIMIT $3;
 -- scope: merchant
 SELECT verdict FROM inbound_decision WHERE merchant_id = $1 AND inbound_id = $2;
 
+-- name: doubted
+-- scope: msisdn
+-- Of whatever merchant: the end of the doubt tells which reply it is of, and one that came later stays.
+SELECT merchant_id, subscriber_id FROM subscriber WHERE msisdn = $1 AND doubt_until = $2 ORDER BY merchant_id;
+
 -- name: end_doubt
 -- scope: merchant
--- A reply that came later may be another doubt: it stays.
-UPDATE subscriber AS s SET doubt_until = NULL
-FROM inbound_message i
-WHERE i.merchant_id = $1 AND i.inbound_id = $2 AND i.label = 'unclear' AND s.merchant_id = $1 AND s.msisdn = i.msisdn AND s.doubt_until IS NOT NULL
-    AND NOT EXISTS (
-        SELECT FROM inbound_message y
-        WHERE y.merchant_id = $1 AND y.msisdn = i.msisdn AND y.inbound_id > $2 AND y.label = 'unclear'
-    )
-RETURNING s.msisdn, s.offers_state = 'subscribed' AND s.less_at IS NULL AS wanting;
+UPDATE subscriber SET doubt_until = NULL WHERE merchant_id = $1 AND subscriber_id = $2 AND doubt_until = $3
+RETURNING offers_state = 'subscribed' AND less_at IS NULL AS wanting;
 
 -- name: decide
 -- scope: merchant
