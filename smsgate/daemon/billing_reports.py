@@ -35,6 +35,7 @@ from smsgate.store.issued import PgDocuments
 from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
 from smsgate.store.portability import PgPortability
+from smsgate.store.privacy import erasures_of
 from smsgate.store.reconciling import PgReconciling
 from smsgate.store.repricing import PgRepricing
 from smsgate.store.usage import PgPriceData
@@ -79,6 +80,7 @@ def reports_of(
             settings.node.state_dir / USAGE_FILES,
             kept("usage_file"),
             services.clock,
+            partial(erasures_of, database),
         ),
         budgets=PgBudgets(database, services.ids.next),
         document_exports=DocumentExports(PgDocumentRecords(database, public_ids.encode)),

@@ -43,7 +43,7 @@ class PersonRequests:
         """
         Remove a person: the records, what waits in memory, and files that tell the number.
 
-        Files that other processes keep go by their time, within a day (flows/usage_files.py).
+        Files that other processes keep are handed out no more (flows/usage_files.py), and go within a day.
 
         Raises:
             NotFound: no such subscriber.

@@ -3,7 +3,8 @@ Usage records as files that are kept for a while, so that a download that broke 
 
 A month's file is made once, off one snapshot, with its manifest beside it; whoever asks for a part of it
 later gets the part of the very same file, or is told by its SHA-256 that there is another one. Files are this
-process's own: another one makes another file, with another SHA-256.
+process's own: another one makes another file, with another SHA-256. How many people the merchant had erased
+before it was made stands with it: with one more, whichever process erased, it is handed out no more.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ MAKING_MAX: Final = 100  # months that wait to be made; each is a moment, or min
 
 
 Key = tuple[int, str, str]
+_ERASURES: Final = "erasures"  # beside the manifest, and told to nobody
 
 
 class UsageFiles:
     """
-    `merchant` says whose month it is, `kept` how long its file stays.
+    `merchant` says whose month it is, `kept` how long its file stays, `erasures` how many people a merchant
+    had erased.
 
     Files are made one after the other, off one connection.
     """
@@ -51,8 +54,10 @@ class UsageFiles:
         directory: Path,
         kept: timedelta,
         clock: Clock,
+        erasures: Callable[[int], Awaitable[int]],
     ) -> None:
         self._exporting = exporting
+        self._erasures = erasures
         self._merchant = merchant
         self._clock = clock
         self.files = KeptFiles(directory, kept, FILES_OCTETS_MAX, clock)
@@ -71,7 +76,7 @@ class UsageFiles:
         merchant = await self._merchant(merchant_id)
         question = ExportQuestion(merchant, month, check_currency(currency or merchant.currency))
         key = merchant_id, str(month), question.currency
-        found = await asyncio.to_thread(self._kept, key)
+        found = await asyncio.to_thread(self._kept, key, await self._erasures(merchant_id))
         if found is not None and (resumed or self._clock.now() - found.made_at < FRESH):
             return found
         task = self._making.get(key)
@@ -84,9 +89,9 @@ class UsageFiles:
         if not task.done():
             raise NotReadyYet("the file is being made")
         task.result()
-        made = await asyncio.to_thread(self._kept, key)
+        made = await asyncio.to_thread(self._kept, key, await self._erasures(merchant_id))
         if made is None:
-            raise NotReadyYet("the file was removed to make room")
+            raise NotReadyYet("the file was removed: to make room, or for a number that was erased")
         return made
 
     async def close(self) -> None:
@@ -107,6 +112,7 @@ class UsageFiles:
             await self.files.make_room()
             scratch = self.files.directory / f".{_stem(key)}.{os.getpid()}"
             rows = await asyncio.to_thread(CsvRows, scratch)
+            erasures = await self._erasures(key[0])  # before the snapshot: a later one makes the file void
             try:
                 manifest = await self._exporting.write(
                     question,
@@ -115,7 +121,7 @@ class UsageFiles:
                     now=self._clock.now(),
                     name=f"{_shown(question)}.csv",
                 )
-                await asyncio.to_thread(self._keep, key, scratch, dict(manifest.values))
+                await asyncio.to_thread(self._keep, key, scratch, dict(manifest.values), erasures)
             finally:
                 rows.close(UsageSums())  # a second time does nothing
                 scratch.unlink(missing_ok=True)
@@ -123,24 +129,35 @@ class UsageFiles:
             "usage_file_made", merchant_id=key[0], month=key[1], rows=manifest.rows, equal=manifest.equal
         )
 
-    def _keep(self, key: Key, scratch: Path, manifest: dict[str, Any]) -> None:
+    def _keep(self, key: Key, scratch: Path, manifest: dict[str, Any], erasures: int) -> None:
         """Put the file and then its manifest in place: who reads the manifest finds its file."""
         sha256 = manifest["sha256"]
-        before = self._kept(key)
+        before = self._read(key)
         scratch.chmod(FILE_MODE)
         scratch.replace(self._file(key, sha256))
         told = self.files.directory / f".{_stem(key)}.{os.getpid()}.json"
-        told.write_bytes(orjson.dumps(manifest))
+        told.write_bytes(orjson.dumps(manifest | {_ERASURES: erasures}))
         told.replace(self._told(key))
-        if before is not None and before.sha256 != sha256:
-            before.path.unlink(missing_ok=True)
+        if before is not None and before["sha256"] != sha256:
+            self._file(key, before["sha256"]).unlink(missing_ok=True)
 
-    def _kept(self, key: Key) -> KeptFile | None:
+    def _read(self, key: Key) -> dict[str, Any] | None:
         try:
-            manifest = orjson.loads(self._told(key).read_bytes())
+            manifest: dict[str, Any] = orjson.loads(self._told(key).read_bytes())
         except FileNotFoundError:
             return None
+        return manifest
+
+    def _kept(self, key: Key, erasures: int) -> KeptFile | None:
+        """Return the file that may be handed out; one from before an erasure is removed."""
+        manifest = self._read(key)
+        if manifest is None:
+            return None
         path = self._file(key, manifest["sha256"])
+        if manifest.pop(_ERASURES, None) != erasures:
+            path.unlink(missing_ok=True)
+            self._told(key).unlink(missing_ok=True)
+            return None
         made_at = datetime.fromisoformat(manifest["made_at"])
         if self.files.is_over(made_at) or not path.is_file():
             return None

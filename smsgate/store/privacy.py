@@ -212,3 +212,10 @@ class PgPrivacy:
             _SQL["add_request"], merchant_id, request.request_id, request.kind, request.subscriber_id,
             request.records, request.created_at,
         )  # fmt: skip
+
+
+async def erasures_of(database: Database, merchant_id: int) -> int:
+    """Return how many people a merchant had erased, as far as it is kept."""
+    async with database.transaction(merchant_id) as connection:
+        found: int = await connection.fetchval(_SQL["erasures"], merchant_id)
+    return found

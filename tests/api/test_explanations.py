@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from smsgate.store.margins import PgMargins
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
 from smsgate.store.portability import PgPortability
+from smsgate.store.privacy import erasures_of
 from smsgate.store.reconciling import PgReconciling
 from smsgate.store.usage import PgPriceData
 from smsgate.store.usage_records import PgUsageRecords
@@ -65,6 +67,7 @@ def with_reports(api: Api, database: Database, books: Books, directory: Path = P
             directory,
             kept("usage_file"),
             books.clock,
+            partial(erasures_of, database),
         ),
         PgBudgets(database, api.context.ids.next),
         DocumentExports(PgDocumentRecords(database, ids.encode)),

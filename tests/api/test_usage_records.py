@@ -277,6 +277,28 @@ async def test_a_file_that_nobody_fetches_any_more_is_removed_after_its_time(api
     assert housekeeping.removed["usage_file"] == 2
 
 
+async def test_an_erasure_by_another_process_lets_no_file_from_before_be_handed_out(
+    api: Api, database: Database, books: Books, tmp_path: Path
+) -> None:
+    """It told the number for up to a day, also to who goes on with a download."""
+    caller, other = await a_merchant(api, books), await a_merchant(api, books)
+    _, _, headers = await part(caller)
+    await part(other)
+    directory = files(api).files.directory
+    before = {path.name for path in directory.iterdir()}
+    with_reports(api, database, books, tmp_path / "elsewhere")
+    person = (await caller.post("/v1/subscribers", {"msisdn": "+33639980001"})).body["id"]
+    erased = await caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person})
+    assert erased.status == 201, erased
+    with_reports(api, database, books, directory)
+    await use(api, books, caller, 3)  # so that the file is another one, as it is without the number
+    _, octets, later = await part(caller, "bytes=0-", **{"If-Range": headers["ETag"]})
+    assert (octets.count(b"\r\n"), later["ETag"] == headers["ETag"]) == (11, False)
+    after = {path.name for path in directory.iterdir()}
+    assert len(after) == len(before) == 4
+    assert len(after & before) == 3  # both of the other merchant's, and the name of this one's manifest
+
+
 async def test_an_erasure_takes_the_files_along_that_tell_the_number(api: Api, books: Books) -> None:
     caller, other = await a_merchant(api, books), await a_merchant(api, books)
     directory = files(api).files.directory

@@ -95,6 +95,10 @@ SELECT merchant_id, subscriber_id FROM subscriber WHERE msisdn = $1 AND offers_s
 -- scope: merchant
 INSERT INTO data_request (merchant_id, request_id, kind, subscriber_id, records, created_at) VALUES ($1, $2, $3, $4, $5, $6)
 
+-- name: erasures
+-- scope: merchant
+SELECT count(*) FROM data_request WHERE merchant_id = $1 AND kind = 'erasure'
+
 -- name: requests_page
 -- scope: merchant
 SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_id FROM data_request
