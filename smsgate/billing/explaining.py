@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.charge_facts import BilledLine
+from smsgate.billing.network_names import DEFAULT_LANGUAGE, network_name
 from smsgate.billing.periods import Month, local_date, month_of, zone
 from smsgate.billing.prices import Basis, Direction
 from smsgate.errors import Invalid
@@ -321,7 +322,7 @@ def _cost(made: ExplainedPart, facts: ExplainFacts) -> list[Fact]:
 
 
 def _named(network: str) -> str:
-    return "all other networks (*)" if network == "*" else f"network {network}"
+    return network_name(network, DEFAULT_LANGUAGE) if network == "*" else f"network {network}"
 
 
 def _instant(at: datetime) -> str:

@@ -24,6 +24,7 @@ NUMBER_CHARACTERS: Final = frozenset(
 
 
 SIREN_SCHEME: Final = "0002"  # of ISO 6523
+EDITION: Final = 1  # of what papers say beside the payload: smsgate/invoicing/wording.toml
 _DAYS: Final = ("issued_on", "due_on", "first_day", "last_day")
 
 
@@ -34,6 +35,7 @@ class Party:
     none.
 
     `einvoicing_id` is the address on the e-invoicing network in `einvoicing_scheme` (0225 is the French one).
+    `country_name` is what a paper calls the country, in its own language; empty: by its code.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Party:
     vat_number: str = ""
     einvoicing_id: str = ""
     einvoicing_scheme: str = "0225"
+    country_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Invoice:
     `other_vat_minor` tell the VAT in a second currency, ("", 0) without; `other_rate` is how many units of it
     one of `currency` gave, as decimal text, by which the document is booked. `paid_minor` is the sum of
     `advances`, or all of a prepayment invoice. `days_in` is the language that days and months are written in;
-    empty: as numbers (2026-10-31), as on documents that were issued before there was any.
+    empty: as numbers (2026-10-31), as on documents that were issued before there was any. `edition` tells by
+    which words the papers are made (`EDITION`; 0: those of before), so that they stay the same octets.
     """
 
     number: str
@@ -137,6 +141,7 @@ class Invoice:
     advances: tuple[InvoiceAdvance, ...] = ()
     other_rate: str = ""
     days_in: str = ""
+    edition: int = 0
 
     @property
     def due_minor(self) -> int:
@@ -200,13 +205,14 @@ def canonical_json(invoice: Invoice) -> bytes:
     """
     Return the payload: UTF-8, keys sorted, no spaces, integers and texts only.
 
-    Documents without advances, a rate, or days in words, do not speak of them: those of before there were any
-    stay what they are.
+    Documents without advances, a rate, days in words, an edition, or countries by name, do not speak of them:
+    those of before there were any stay what they are.
     """
     told = asdict(invoice)
-    for name in ("advances", "other_rate", "days_in"):
-        if not told[name]:
-            del told[name]
+    places = [(told, name) for name in ("advances", "other_rate", "days_in", "edition")]
+    for place, name in [*places, (told["seller"], "country_name"), (told["buyer"], "country_name")]:
+        if not place[name]:
+            del place[name]
     return json.dumps(
         told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=date.isoformat
     ).encode()

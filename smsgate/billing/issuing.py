@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.billing.currencies import Ratio, converted, ratio_to_text
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind
-from smsgate.billing.invoices import CampaignResult, Invoice, InvoiceLine, InvoiceVat, Party, check_invoice
+from smsgate.billing.invoices import (
+    EDITION,
+    CampaignResult,
+    Invoice,
+    InvoiceLine,
+    InvoiceVat,
+    Party,
+    check_invoice,
+)
 from smsgate.billing.issuable import check_issuable
-from smsgate.billing.network_names import DEFAULT_LANGUAGE, network_name
+from smsgate.billing.network_names import DEFAULT_LANGUAGE, country_name, network_name
 from smsgate.billing.numbering import NUMBER_CHARACTERS_MAX, number_text
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EXEMPTION_OUT_OF_SCOPE, EXEMPTION_REVERSE_CHARGE, Vat, VatRow
@@ -31,10 +39,17 @@ if TYPE_CHECKING:
 PAYMENT_DAYS_MAX: Final = 60  # C. com. L441-10
 SERIES_YEAR: Final = "{year}"
 NUMBER_TO_COME: Final = "0" * NUMBER_CHARACTERS_MAX
-# What the law wants in words beside a category without VAT (CGI ann. II art. 242 nonies A).
+# What the law wants in words beside a category without VAT (CGI ann. II art. 242 nonies A), and who reads
+# English is told what that is.
 EXEMPTIONS: Final = {
-    "AE": (EXEMPTION_REVERSE_CHARGE, "Autoliquidation"),
-    "O": (EXEMPTION_OUT_OF_SCOPE, "TVA non applicable, art. 259-1 du CGI"),
+    "AE": (EXEMPTION_REVERSE_CHARGE, {"fr": "Autoliquidation", "en": "Autoliquidation (reverse charge)"}),
+    "O": (
+        EXEMPTION_OUT_OF_SCOPE,
+        {
+            "fr": "TVA non applicable, art. 259-1 du CGI",
+            "en": "TVA non applicable, art. 259-1 du CGI (outside the scope of French VAT)",
+        },
+    ),
 }
 
 
@@ -212,10 +227,10 @@ def paper_of(
         last_day=document.period.last_day,
         currency=document.currency,
         language=buyer.language,
-        seller=replace(seller.party, vat_number="") if outside else seller.party,
-        buyer=buyer.party_for({row.vat.category for row in document.vat_rows}),
+        seller=named(replace(seller.party, vat_number="") if outside else seller.party, language),
+        buyer=named(buyer.party_for({row.vat.category for row in document.vat_rows}), language),
         lines=tuple(_line(line, items, language) for line in document.lines),
-        vats=tuple(_vat(row) for row in document.vat_rows),
+        vats=tuple(paper_vat(row, language) for row in document.vat_rows),
         net_minor=document.net_minor,
         vat_minor=document.vat_minor,
         gross_minor=document.gross_minor,
@@ -229,6 +244,7 @@ def paper_of(
         other_rate=other_rate,
         results=tuple(results),
         days_in=buyer.language,
+        edition=EDITION,
     )
 
 
@@ -252,10 +268,21 @@ def _line(line: Line, items: Mapping[int, ItemText], language: str) -> InvoiceLi
     )
 
 
-def _vat(row: VatRow) -> InvoiceVat:
-    exemption, reason = EXEMPTIONS.get(row.vat.category, ("", ""))
+def named(party: Party, language: str) -> Party:
+    """Return the party with the name of its country, as a paper in this language has it."""
+    return replace(party, country_name=country_name(party.country, language))
+
+
+def paper_vat(row: VatRow, language: str) -> InvoiceVat:
+    """Return a row of VAT as a paper has it, with the words of the law."""
+    exemption, reasons = EXEMPTIONS.get(row.vat.category, ("", {}))
     return InvoiceVat(
-        row.vat.category, row.vat.rate_micros, row.basis_minor, row.amount_minor, exemption, reason
+        row.vat.category,
+        row.vat.rate_micros,
+        row.basis_minor,
+        row.amount_minor,
+        exemption,
+        reasons.get(language, ""),
     )
 
 

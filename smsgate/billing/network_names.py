@@ -1,4 +1,4 @@
-"""What papers call the network of a price: operator and country, with the code of the price list."""
+"""What papers call a country, and the network of a price: operator, country and its code in the list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+
+from smsgate.billing.networks import default_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +34,23 @@ def network_name(network: str, language: str) -> str:
     """
     Return "Orange France (20801)", "France (208)"; `network` is as a price has it (MCC and MNC, or MCC).
 
-    "all other networks (*)" is what no other price is of; what has no name here is its code alone.
+    "networks without a price of their own (*)" also where it is the only price of a list; what has no name
+    here is its code alone.
     """
     names = country_names().get(network[:MCC_DIGITS], {})
     told = [operator_names().get(network, ""), names.get(language) or names.get(DEFAULT_LANGUAGE, "")]
     name = " ".join(filter(None, told))
     return f"{name} ({network})" if name else network
+
+
+@cache
+def country_name(code: str, language: str) -> str:
+    """Return "Allemagne" for DE (ISO 3166), by where its numbers are; a code without a name is itself."""
+    networks = default_table().mccmncs(code)
+    names = _tables()["parties"].get(code) or country_names().get(
+        networks[0][:MCC_DIGITS] if networks else "", {}
+    )
+    return str(names.get(language) or names.get(DEFAULT_LANGUAGE, code))
 
 
 @cache

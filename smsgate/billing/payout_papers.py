@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
-from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, check_invoice
+from smsgate.billing.invoices import EDITION, Invoice, InvoiceLine, check_invoice
 from smsgate.billing.issuable import check_issuable
-from smsgate.billing.issuing import EXEMPTIONS, NUMBER_TO_COME, Draft, vat_elsewhere
+from smsgate.billing.issuing import NUMBER_TO_COME, Draft, named, paper_vat, vat_elsewhere
 from smsgate.billing.postings import Account
 from smsgate.billing.vat import EU, FRANCE, NO_RATE, Vat, VatHistory, vat_rows
 from smsgate.errors import DomainError
@@ -29,8 +29,9 @@ SELF_BILLED: Final = {"en": "Self-billing.", "fr": "Autofacturation."}  # CGI an
 LINE_NAMES: Final = {"en": "Premium SMS to {}", "fr": "SMS surtaxés vers le {}"}
 NOTES: Final = {
     "en": "{} x {} {} with {} % VAT, {} % from the carrier, {} % of it. {}",
-    "fr": "{} x {} {} avec {} % de TVA, {} % de l'opérateur, dont {} %. {}",
+    "fr": "{} x {} {} avec {}\u00a0% de TVA, {}\u00a0% de l'opérateur, dont {}\u00a0%. {}",
 }
+POINTS: Final = {"en": ".", "fr": ","}  # in amounts
 
 
 def payout_vat(country: str, *, number_valid: bool, day: date, seller_rates: VatHistory) -> Vat:
@@ -75,19 +76,13 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
         last_day=month.last_day,
         currency=currency,
         language=language,
-        seller=replace(party, vat_number="") if outside else party,
-        buyer=replace(us, vat_number="") if outside else us,
+        seller=named(replace(party, vat_number="") if outside else party, language),
+        buyer=named(replace(us, vat_number="") if outside else us, language),
         lines=tuple(
             _line(line.use, shown, language, currency)
             for line, shown in zip(payout.lines, document.lines, strict=True)
         ),
-        vats=tuple(
-            InvoiceVat(
-                row.vat.category, row.vat.rate_micros, row.basis_minor, row.amount_minor,
-                *EXEMPTIONS.get(row.vat.category, ("", "")),
-            )
-            for row in document.vat_rows
-        ),
+        vats=tuple(paper_vat(row, language) for row in document.vat_rows),
         net_minor=document.net_minor,
         vat_minor=document.vat_minor,
         gross_minor=document.gross_minor,
@@ -97,7 +92,8 @@ def payout_draft(payout: Payout, month: Month, currency: str, merchant: Buyer, s
         other_vat_minor=other_vat,
         other_rate=other_rate,
         days_in=language,
-    )  # fmt: skip
+        edition=EDITION,
+    )
     check_issuable(invoice, business=True)
     check_invoice(replace(invoice, number=NUMBER_TO_COME))
     scale = micros_per_minor(currency)
@@ -133,10 +129,11 @@ def _document(payout: Payout, month: Month, currency: str) -> Document:
 
 def _line(use: PremiumUse, line: Line, language: str, currency: str) -> InvoiceLine:
     rates = use.vat_rate_micros, use.carrier_share_micros, use.merchant_share_micros
-    note = NOTES[language].format(
-        use.billed, micros_to_text(use.retail_micros), currency, *(micros_to_text(rate, 0) for rate in rates),
-        SELF_BILLED[language],
-    )  # fmt: skip
+    retail, *shares = (
+        text.replace(".", POINTS[language])
+        for text in (micros_to_text(use.retail_micros), *(micros_to_text(rate, 0) for rate in rates))
+    )
+    note = NOTES[language].format(use.billed, retail, currency, *shares, SELF_BILLED[language])
     return InvoiceLine(
         name=LINE_NAMES[language].format(use.short_code),
         note=note,

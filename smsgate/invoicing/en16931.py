@@ -89,7 +89,7 @@ def _schema(name: str) -> etree.XMLSchema:
 
 
 def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
-    words = wording(invoice.language)
+    words = wording(invoice.language, invoice.edition)
 
     def money(minor: int) -> str:
         return minor_to_text(minor, invoice.currency)
@@ -141,7 +141,7 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
 
 def about(line: InvoiceLine, invoice: Invoice) -> str:
     """Return what a line says below its name: where its price is from, and its month."""
-    words = wording(invoice.language)
+    words = wording(invoice.language, invoice.edition)
     form = words.month if invoice.days_in else words.month_number
     return " ".join(filter(None, (line.note, form.format(month=month_text(line.origin, invoice.days_in)))))
 
@@ -150,7 +150,8 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     """Return what is deducted, with the VAT that stands in it, and when the rest is due."""
 
     def money(minor: int) -> str:
-        return f"{minor_to_text(minor, invoice.currency)} {invoice.currency}"
+        amount = minor_to_text(minor, invoice.currency)
+        return f"{amount.replace('.', words.decimal_point) if invoice.edition else amount} {invoice.currency}"
 
     told = [
         words.deducted.format(

@@ -18,7 +18,7 @@ from fpdf.fonts import FontFace
 from lxml import etree
 
 from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
-from smsgate.billing.invoices import Invoice, Party
+from smsgate.billing.invoices import SIREN_SCHEME, Invoice, Party
 from smsgate.billing.vat import NO_RATE
 from smsgate.billing.written_dates import day_text, span_text
 from smsgate.invoicing.en16931 import Syntax, about, invoice_xml, terms_of
@@ -76,7 +76,7 @@ def facturx_pdf(invoice: Invoice) -> bytes:
     Raises:
         Invalid: code `document_wrong`, no valid XML can be made of it.
     """
-    words = wording(invoice.language)
+    words = wording(invoice.language, invoice.edition)
     title = f"{_title(invoice, words)} {invoice.number}"
     moment = datetime.combine(invoice.issued_on, datetime.min.time(), UTC)
     paper = _Paper(words, f"{invoice.seller.name} · {title}")
@@ -144,9 +144,11 @@ def _page(paper: _Paper, invoice: Invoice, words: Wording, title: str) -> None:
 
 
 def _party(party: Party, words: Wording) -> str:
-    texts = [party.name, party.street, f"{party.postcode} {party.city}", party.country]
+    country = party.country_name or party.country
+    texts = [party.name, party.street, f"{party.postcode} {party.city}", country]
     if party.legal_id:
-        texts.append(f"{words.registered} {party.legal_id}")
+        register = words.registered if party.legal_scheme == SIREN_SCHEME else words.registered_elsewhere
+        texts.append(f"{register} {party.legal_id}")
     if party.vat_number:
         texts.append(f"{words.vat_number} {party.vat_number}")
     return "\n".join(filter(None, texts))
@@ -168,15 +170,17 @@ def _head(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         text_align=Align.L,
     ) as table:
         row = table.row()
-        row.cell(f"{words.seller}:\n{_party(invoice.seller, words)}")
-        row.cell(f"{words.buyer}:\n{_party(invoice.buyer, words)}")
-        row.cell("\n".join(f"{name}: {value}" for name, value in facts))
+        row.cell(f"{words.seller}{words.colon}\n{_party(invoice.seller, words)}")
+        row.cell(f"{words.buyer}{words.colon}\n{_party(invoice.buyer, words)}")
+        row.cell("\n".join(f"{name}{words.colon} {value}" for name, value in facts))
     paper.ln(5)
 
 
 def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     money = invoice.currency
-    prepayment = invoice.code in PREPAYMENTS
+    pieces = words.pieces if invoice.code in PREPAYMENTS else words.quantity
+    if invoice.code is DocumentType.SELF_BILLED:
+        pieces = words.payout_pieces
     with paper.table(
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         col_widths=(46, 13, 15, 11, 15),
@@ -189,7 +193,7 @@ def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         head = table.row()
         for text in (
             words.item,
-            words.pieces if prepayment else words.quantity,
+            pieces,
             f"{words.unit_price} ({money})",
             words.vat,
             f"{words.net} ({money})",
@@ -200,7 +204,7 @@ def _lines(paper: _Paper, invoice: Invoice, words: Wording) -> None:
             row.cell(f"{line.name}\n{about(line, invoice)}")
             row.cell(_grouped(line.quantity))
             row.cell(micros_to_text(line.unit_micros).replace(".", words.decimal_point))
-            row.cell(_rate(line.vat_category, line.vat_rate_micros, words))
+            row.cell(_rate(line.vat_rate_micros, words))
             row.cell(_money(line.net_minor, money, words))
     paper.ln(3)
 
@@ -209,7 +213,7 @@ def _totals(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     money = invoice.currency
     rows = [(words.total_net, _money(invoice.net_minor, money, words))]
     for vat in invoice.vats:
-        rate = _rate(vat.category, vat.rate_micros, words)
+        rate = _rate(vat.rate_micros, words)
         text = f"{words.vat} {rate} / {_money(vat.basis_minor, money, words)}"
         rows.append((f"{text}\n{vat.reason}" if vat.reason else text, _money(vat.amount_minor, money, words)))
     rows.append((words.total_vat, _money(invoice.vat_minor, money, words)))
@@ -251,7 +255,10 @@ def _totals(paper: _Paper, invoice: Invoice, words: Wording) -> None:
 
 
 def _foot(paper: _Paper, invoice: Invoice, words: Wording) -> None:
-    if invoice.iban and invoice.code not in CREDITS:
+    owed = (
+        invoice.due_minor > 0 or not invoice.edition
+    )  # papers without an edition asked for a transfer of nothing
+    if invoice.iban and invoice.code not in CREDITS and owed:
         paper.say(words.payment.format(iban=invoice.iban, number=invoice.number))
     paper.say(terms_of(invoice, words)[-1])
     for text in (words.recovery_fee, words.late_penalty, words.no_discount):
@@ -301,9 +308,9 @@ def _results(paper: _Paper, invoice: Invoice, words: Wording) -> None:
             row.cell(_money(result.cost_minor, money, words))
 
 
-def _rate(category: str, rate_micros: int, words: Wording) -> str:
-    if rate_micros == NO_RATE:
-        return f"{category} {words.no_rate}"
+def _rate(rate_micros: int, words: Wording) -> str:
+    if rate_micros == NO_RATE:  # of category O alone
+        return words.no_rate
     return f"{micros_to_text(rate_micros, 0).replace('.', words.decimal_point)} %"
 
 

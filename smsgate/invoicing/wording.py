@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from smsgate.billing.invoices import EDITION
+
 DEFAULT_LANGUAGE: Final = "en"
 
 
@@ -16,6 +18,7 @@ class Wording:
     """Texts with {places} are for str.format."""
 
     decimal_point: str
+    colon: str  # after a head, with what goes before it
     invoice: str
     credit_note: str
     prepayment: str
@@ -27,17 +30,19 @@ class Wording:
     period: str
     seller: str
     buyer: str
-    registered: str
+    registered: str  # in the register of France (SIREN)
+    registered_elsewhere: str
     vat_number: str
     item: str
     quantity: str
     pieces: str
+    payout_pieces: str
     unit_price: str
     net: str
     vat: str
     basis: str
     rate: str
-    no_rate: str
+    no_rate: str  # in the place of a rate, where no VAT can be
     total_net: str
     total_vat: str
     total_gross: str
@@ -69,12 +74,17 @@ class Wording:
 
 
 @cache
-def _tables() -> dict[str, Wording]:
+def _tables() -> tuple[dict[str, Wording], dict[str, Wording]]:
+    """Return the words by language, those of before editions and those of today."""
     text = files("smsgate.invoicing").joinpath("wording.toml").read_text(encoding="utf-8")
-    return {language: Wording(**table) for language, table in tomllib.loads(text).items()}
+    before, today = {}, {}
+    for language, table in tomllib.loads(text).items():
+        first = table.pop("first")
+        before[language], today[language] = Wording(**{**table, **first}), Wording(**table)
+    return before, today
 
 
-def wording(language: str) -> Wording:
-    """Return the words of a language (ISO 639-1), English for one that has no table."""
-    tables = _tables()
+def wording(language: str, edition: int = EDITION) -> Wording:
+    """Return the words of a language (ISO 639-1) and of `Invoice.edition`; English where it has no table."""
+    tables = _tables()[edition]
     return tables.get(language, tables[DEFAULT_LANGUAGE])

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from smsgate.billing.documents import DocumentType
 from smsgate.billing.invoices import (
+    EDITION,
     CampaignResult,
     Invoice,
     InvoiceLine,
     InvoiceVat,
     Party,
 )
+from smsgate.billing.issuing import named
 from smsgate.billing.vat import NO_RATE
 from smsgate.money import micros_per_minor, round_half_away
 
@@ -109,8 +111,17 @@ def an_invoice(
         rounding_micros=exact - net * micros_per_minor(currency),
         iban=IBAN,
         days_in=changes.get("language", "fr"),
+        edition=EDITION,
     )
-    return replace(invoice, **changes)
+    invoice = replace(invoice, **changes)
+    seller, buyer = (named(party, invoice.language) for party in (invoice.seller, invoice.buyer))
+    return replace(invoice, seller=seller, buyer=buyer)
+
+
+def before_editions(invoice: Invoice) -> Invoice:
+    """Return the document as it was issued when papers had no edition, and countries were codes."""
+    seller, buyer = (replace(party, country_name="") for party in (invoice.seller, invoice.buyer))
+    return replace(invoice, seller=seller, buyer=buyer, edition=0)
 
 
 def october(**changes: Any) -> Invoice:

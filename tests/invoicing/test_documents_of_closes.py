@@ -15,7 +15,7 @@ from smsgate.billing.currencies import Ratio
 from smsgate.billing.documents import Line
 from smsgate.billing.invoices import Invoice, Party
 from smsgate.billing.issuable import check_issuable
-from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of, vat_with_rates
+from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of, named, vat_with_rates
 from smsgate.billing.periods import Month
 from smsgate.billing.vat import Vat, VatHistory
 from smsgate.invoicing.en16931 import invoice_xml
@@ -102,7 +102,7 @@ def test_the_numbers_of_the_invoice_are_those_of_its_seller() -> None:
     paper = issued(draft)
     assert (paper.seller.vat_number, paper.number, paper.iban) == ("", "F-2026-000123", IBAN)
     assert paper.due_on == date(2026, 12, 5)
-    assert replace(paper.seller, vat_number=SELLER.vat_number) == SELLER
+    assert replace(paper.seller, vat_number=SELLER.vat_number) == named(SELLER, paper.language)
 
 
 @pytest.mark.parametrize("number_now", ["", "DE136695977"])
@@ -114,9 +114,10 @@ def test_a_month_in_which_the_vat_number_was_lost_names_it_beside_both_reasons(n
     draft = draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros)
     check_issuable(draft.invoice, business=True)
     paper = issued(draft)
-    assert paper.buyer == BERLIN
+    assert paper.buyer == named(BERLIN, "en")
+    assert paper.buyer.country_name == "Germany"
     assert [(row.category, row.basis_minor, row.amount_minor, row.reason) for row in paper.vats] == [
-        ("AE", 32, 0, "Autoliquidation"),
+        ("AE", 32, 0, "Autoliquidation (reverse charge)"),
         ("S", 23, 5, ""),
     ]
     for syntax, rules in RULES:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -17,7 +18,7 @@ from smsgate.billing.invoices import canonical_json, invoice_from_json
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
 from smsgate.invoicing.wording import wording
-from tests.invoicing.papers import a_line, an_invoice, every_kind, october
+from tests.invoicing.papers import BERLIN, OSLO, a_line, an_invoice, before_editions, every_kind, october
 
 
 def text_of(pdf: bytes) -> str:
@@ -80,17 +81,72 @@ def test_no_date_of_a_page_is_written_as_machines_write_it(kind: str) -> None:
 @pytest.mark.parametrize("kind", every_kind())
 def test_a_document_from_before_days_were_words_stays_what_it_was(kind: str) -> None:
     """Its payload says nothing of them, and its files are made again to the octets that were handed out."""
-    invoice = replace(every_kind()[kind], days_in="")
+    invoice = replace(before_editions(every_kind()[kind]), days_in="")
     payload = canonical_json(invoice)
     assert b"days_in" not in payload
     assert invoice_from_json(payload) == invoice
     page, xml = text_of(facturx_pdf(invoice)), invoice_xml(invoice, Syntax.CII).decode()
-    month = wording(invoice.language).month_number.format(month=invoice.lines[0].origin)
+    month = wording(invoice.language, 0).month_number.format(month=invoice.lines[0].origin)
     for text in (page, xml):
         assert " ".join(filter(None, (invoice.lines[0].note, month))) in " ".join(text.split())
     assert f"{invoice.first_day} – {invoice.last_day}" in " ".join(page.split())
-    due = wording(invoice.language).payment_terms.format(due=invoice.due_on.isoformat())
-    assert due in xml or wording(invoice.language).nothing_due in xml
+    due = wording(invoice.language, 0).payment_terms.format(due=invoice.due_on.isoformat())
+    assert due in xml or wording(invoice.language, 0).nothing_due in xml
+
+
+def test_the_octets_of_documents_from_before_editions_are_these() -> None:
+    """Files that were handed out are made again to the same octets (I20); a new edition keeps these words."""
+    octets = hashlib.sha256()
+    for invoice in every_kind().values():
+        before = before_editions(invoice)
+        assert b"edition" not in canonical_json(before)
+        assert b"country_name" not in canonical_json(before)
+        assert invoice_from_json(canonical_json(before)) == before
+        octets.update(text_of(facturx_pdf(before)).encode())
+        for syntax in Syntax:
+            octets.update(invoice_xml(before, syntax))
+    assert octets.hexdigest()[:16] == "25fcfe6edec766dd"
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_a_french_page_has_a_space_before_high_marks(kind: str) -> None:
+    """The reader of the page tells no kind of space; that it does not break is looked at in the words."""
+    invoice = every_kind()[kind]
+    if invoice.language == "fr":
+        page = text_of(facturx_pdf(invoice))
+        assert "Vendeur :" in page
+        assert "Émise le : 5 novembre 2026" in page
+        assert re.findall(r"\S+[:;](?=\s)", page.replace(" :", "").replace(" ;", "")) == []
+
+
+def test_no_french_word_of_documents_has_a_breaking_space_before_a_high_mark() -> None:
+    texts = [text for text in asdict(wording("fr")).values() if re.search(r"[^\u00a0][:;%](?=\s|$)", text)]
+    assert texts == []
+
+
+def test_a_party_has_its_country_in_the_language_of_the_page() -> None:
+    page = text_of(facturx_pdf(october(buyer=BERLIN)))
+    assert re.search(r"10119 Berlin\s+Allemagne\s", page)
+    assert re.search(r"75002 Paris\s+France\s", page)
+    assert re.search(r"10119 Berlin\s+Germany\s", text_of(facturx_pdf(every_kind()["reverse charge"])))
+
+
+def test_only_a_french_register_is_called_siren() -> None:
+    page = text_of(facturx_pdf(october(buyer=OSLO)))
+    assert "N° d'immatriculation 974760673" in page
+    assert page.count("SIREN") == 1
+
+
+def test_a_payout_counts_no_segments_and_what_has_no_rate_has_no_code() -> None:
+    assert "Segments" not in text_of(facturx_pdf(every_kind()["self-billed payout"]))
+    page = text_of(facturx_pdf(every_kind()["outside the EU"]))
+    assert "VAT outside scope / 122.00" in page
+    assert "O none" not in page
+
+
+def test_nobody_is_asked_to_pay_what_was_paid() -> None:
+    assert "virement" not in text_of(facturx_pdf(every_kind()["paid in advance"]))
+    assert "virement" in text_of(facturx_pdf(october()))
 
 
 def test_many_lines_go_over_pages_with_their_heading_and_none_is_lost() -> None:
