@@ -21,6 +21,7 @@ T = TypeVar("T")
 # Connection lost, deadlock or serialization, server going down or coming up, lock not had in time.
 RETRYABLE_PREFIXES: Final = ("08", "40", "57P", "55P03")
 AWAY_PREFIXES: Final = (*RETRYABLE_PREFIXES, "53", "57")  # also: out of resources, cancelled by a timeout
+ROW_PREFIXES: Final = ("22", "23")  # data exceptions and integrity constraints
 OPEN_PREFIXES: Final = ("08", "57P", "40003")  # at COMMIT: whether it took effect is not known
 SHARD_MOVED: Final = (
     "XX000"  # Citus, when a shard has just moved; also a real internal error: retry only what may repeat
@@ -55,9 +56,9 @@ def translate() -> Iterator[None]:
     except asyncpg.PostgresError as exc:
         sqlstate = exc.sqlstate or ""
         kind = StoreUnavailable if sqlstate.startswith(AWAY_PREFIXES) else StoreError
-        raise _with_state(kind(str(exc)), sqlstate) from exc
+        raise _with_state(kind(_one_line(exc, sqlstate)), sqlstate) from exc
     except asyncpg.DataError as exc:
-        raise _with_state(StoreError(str(exc)), "22000") from exc
+        raise _with_state(StoreError(_one_line(exc, "22000")), "22000") from exc
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as exc:
         error = _of_interface(exc)
         lost = isinstance(error, StoreUnavailable)
@@ -66,6 +67,17 @@ def translate() -> Iterator[None]:
         raise _with_state(
             StoreUnavailable(f"The database cannot be reached: {exc}"), CONNECTION_LOST
         ) from exc
+
+
+def _one_line(exc: asyncpg.PostgresError | asyncpg.DataError, sqlstate: str) -> str:
+    """
+    Return what PostgreSQL said, its detail and its hint on one line; the driver has a line for each.
+
+    The detail of a value or a row that is refused holds the row, which may be a person's: it is left out.
+    """
+    message, detail, hint = exc.args[0], exc.detail, exc.hint
+    told = [message, None if sqlstate.startswith(ROW_PREFIXES) else detail, hint]
+    return ". ".join(" ".join(text.split()).removesuffix(".") for text in told if text)
 
 
 def _of_interface(exc: Exception) -> StoreError:

@@ -55,6 +55,26 @@ async def test_every_sqlstate_becomes_one_of_our_errors(
     assert isinstance(caught.value.__cause__, asyncpg.PostgresError)
 
 
+async def test_what_postgresql_says_is_one_line(database: Database) -> None:
+    with pytest.raises(StoreError) as caught:
+        async with database.bulk() as connection:
+            await connection.execute(
+                "DO $$ BEGIN"
+                " RAISE EXCEPTION 'no' USING DETAIL = E'Because of\nthis.', HINT = 'Do that.'; END $$"
+            )
+    assert str(caught.value) == "no. Because of this. Do that"
+
+
+async def test_a_row_that_is_refused_is_not_told(database: Database) -> None:
+    with pytest.raises(StoreError) as caught:
+        async with database.bulk() as connection:
+            await connection.execute(
+                "DO $$ BEGIN CREATE TEMP TABLE one (msisdn bigint PRIMARY KEY) ON COMMIT DROP;"
+                " INSERT INTO one VALUES (33612345678), (33612345678); END $$"
+            )
+    assert str(caught.value) == 'duplicate key value violates unique constraint "one_pkey"'
+
+
 async def test_a_wrong_argument_is_a_store_error_and_not_retryable(database: Database) -> None:
     with pytest.raises(StoreError) as caught:
         async with database.bulk() as connection:
