@@ -8,8 +8,6 @@ Packs are this process's own, as usage files are.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -91,13 +89,8 @@ class BillUploads:
             if book is None:
                 raise NotFound(f"There is no cost list {terms.cost_list!r}.")
             await self.files.make_room()
-            scratch = Path(
-                await asyncio.to_thread(tempfile.mkdtemp, prefix=".bill-", dir=self.files.directory)
-            )
-            try:
+            async with self.files.scratch() as scratch:
                 return await self._reconciled(asked, terms, book.currency, octets, scratch)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
     async def _reconciled(
         self, asked: BillAsked, terms: BillTerms, currency: str, octets: AsyncIterator[bytes], scratch: Path

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+SCRATCH: Final = ".scratch-"  # how the names of directories begin in which files are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,12 @@ class KeptFile:
 
 
 class KeptFiles:
-    """Whoever makes one holds `one` meanwhile: there is room for it then, and its scratch is let alone."""
+    """
+    Whoever makes one holds `one` meanwhile: there is room for it then.
+
+    Processes that share the directory let each other's scratch alone: its maker holds a lock on it, which the
+    kernel drops when the maker dies.
+    """
 
     def __init__(self, directory: Path, kept: timedelta, octets_max: int, clock: Clock) -> None:
         self.directory = directory
@@ -44,9 +53,19 @@ class KeptFiles:
     def is_over(self, made_at: datetime) -> bool:
         return self._clock.now() - made_at >= self._kept
 
+    @contextlib.asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """Lend an empty directory to make a file in; it is gone afterwards."""
+        path, held = await asyncio.to_thread(_make_scratch, self.directory)
+        try:
+            yield path
+        finally:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            os.close(held)
+
     async def make_room(self) -> int:
         """
-        Remove what is too old, the oldest of what is too much, and scratch directories that a crash left.
+        Remove what is too old, the oldest of what is too much, and scratch whose maker is dead.
 
         Who reads one reads on. Returns how many files went.
         """
@@ -66,7 +85,7 @@ class KeptFiles:
         files: list[tuple[float, int, Path]] = []
         for path in self.directory.iterdir():
             if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_if_nobodys(path)
                 continue
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
@@ -79,6 +98,34 @@ class KeptFiles:
                 left -= size
                 gone += 1
         return gone
+
+
+def _make_scratch(directory: Path) -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=directory))
+        try:
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another process looked in before the lock was had
+            continue
+        fcntl.flock(held, fcntl.LOCK_SH)
+        if path.is_dir():
+            return path, held
+        os.close(held)
+
+
+def _remove_if_nobodys(path: Path) -> None:
+    """Remove a scratch directory unless its maker lives."""
+    try:
+        held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(held)
 
 
 class FileHousekeeping:

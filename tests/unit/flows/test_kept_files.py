@@ -1,0 +1,64 @@
+"""Files that are kept for a while: scratch is its maker's, whoever else sweeps the same directory."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from smsgate.clock import SystemClock
+from smsgate.flows.kept_files import SCRATCH, KeptFiles
+
+# Another process of ours that makes scratch in argv[1], says so, and waits for its death.
+MAKER: Final = """
+import asyncio, sys
+from datetime import timedelta
+from pathlib import Path
+from smsgate.clock import SystemClock
+from smsgate.flows.kept_files import KeptFiles
+
+
+async def main():
+    async with KeptFiles(Path(sys.argv[1]), timedelta(1), 1, SystemClock()).scratch() as path:
+        (path / "bill").write_text("half")
+        print(path, flush=True)
+        await asyncio.sleep(600)
+
+
+asyncio.run(main())
+"""
+
+
+def files_in(directory: Path) -> KeptFiles:
+    return KeptFiles(directory, timedelta(days=1), 1 << 20, SystemClock())
+
+
+async def swept(files: KeptFiles) -> None:
+    assert await files.keep_house() == 0
+
+
+async def test_scratch_is_there_while_it_is_used_and_gone_afterwards(tmp_path: Path) -> None:
+    mine, others = files_in(tmp_path), files_in(tmp_path)
+    async with mine.scratch() as path:
+        (path / "bill").write_text("half")
+        await swept(others)
+        assert (path / "bill").read_text() == "half"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_scratch_of_another_process_is_let_alone_until_that_is_dead(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as maker:
+        assert maker.stdout is not None
+        path = Path((await asyncio.to_thread(maker.stdout.readline)).strip())
+        assert path.name.startswith(SCRATCH)
+        await swept(files_in(tmp_path))
+        assert (path / "bill").read_text() == "half"
+        maker.kill()
+        maker.wait()
+    await swept(files_in(tmp_path))
+    assert not path.exists()
