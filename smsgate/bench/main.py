@@ -194,9 +194,14 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, p
     )
 
 
-async def run_bench(options: BenchOptions) -> Figures:
+async def run_bench(
+    options: BenchOptions, *, past: Callable[[Database], Awaitable[object]] | None = None
+) -> Figures:
     """
     Send `options.messages` offers and return the figures.
+
+    `past` writes what the database has from before, beside the people and the campaign. It is counted in
+    `accepted` and `receipts`, and the books are not proved then.
 
     Raises:
         BenchFailed: the SMSC lets nobody bind, the simulator does not start, or a proof of the books does not
@@ -205,13 +210,16 @@ async def run_bench(options: BenchOptions) -> Figures:
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
             place = await prepare(database, options.messages)
+            if past is not None:
+                await past(database)
         settings = bench_settings(server, options, smsc.host, place)
         async with running(settings, say=lambda _: None) as process:
             assert process.gateway is not None
             await _bound(process.gateway, options)
             run = _Run(process.services.database, process.gateway, server, options)
             figures = await run.measure(smsc)
-            await _prove_books(process.services.database)
+            if past is None:
+                await _prove_books(process.services.database)
             return replace(figures, hours_kept=bool(place))
 
 
