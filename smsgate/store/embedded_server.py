@@ -27,10 +27,11 @@ IDENT_MAP: Final = "smsgate"
 INITDB_TIMEOUT_S: Final = 300.0
 # A fast stop writes a checkpoint; a slow disk may need minutes for max_wal_size.
 STOP_TIMEOUT_S: Final = 300.0
-# A stopping server of which no process used the CPU or waited for the disk for so long hangs. PostgreSQL 18
+# A stopping server that neither recovered nor wrote its last checkpoint for so long hangs. PostgreSQL 18
 # does when it is asked to stop while it recovers from the death of a backend.
 STUCK_S: Final = 5.0
 STOP_LOOK_S: Final = 0.05
+WORKERS_OF_A_STOP: Final = ("postgres: startup", "postgres: checkpointer")  # titles, as ps shows them
 LOG_TAIL_OCTETS: Final = 20_000
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -176,14 +177,23 @@ def _ask_to_stop(layout: Layout, mode: str) -> None:
 
 
 def _work_done(data_dir: Path) -> object:
-    """Return a value that changes as long as a server does anything: the CPU time of its processes."""
+    """
+    Return a value that changes as long as a stopping server does anything: the CPU time of whoever recovers
+    and whoever writes the last checkpoint.
+
+    Not of the others: the server itself, its logger and a process of each knocking client use the CPU for as
+    long as clients try to connect.
+    """
     if not Path("/proc/self/stat").exists():
         return time.monotonic()  # nobody can tell
     times: list[tuple[int, str, str]] = []
     for pid in orphans(data_dir):
         try:
+            title = Path(f"/proc/{pid}/cmdline").read_text()
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         except OSError:
+            continue
+        if not title.startswith(WORKERS_OF_A_STOP):
             continue
         if fields[0] == "D":
             return time.monotonic()  # waits for the disk

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -16,6 +18,8 @@ from tests.store.embedded_clusters import a_server, execute
 HANGING_S = (
     embedded_server.STUCK_S + 20.0
 )  # what the immediate stop itself takes, on a machine that does other things
+
+KNOCK_S = 0.02
 
 
 def processes(data_dir: Path) -> dict[str, int]:
@@ -38,6 +42,28 @@ async def test_a_server_that_hangs_while_it_stops_is_stopped_hard_and_keeps_what
     assert embedded_server.find(server.data_dir) is None
     async with a_server(reachable_dir) as again:
         assert await execute(again, "SELECT n FROM t") == 42
+
+
+async def test_clients_that_knock_at_a_hanging_server_are_no_sign_of_its_life(reachable_dir: Path) -> None:
+    """The roles of other processes try to connect all the while, and each try costs the server some CPU."""
+    server = a_server(reachable_dir)
+    await server.start()
+    os.kill(processes(server.data_dir)["checkpointer"], signal.SIGSTOP)
+    args = server.connect_args("sg_admin")
+
+    async def knock() -> None:
+        while True:
+            with contextlib.suppress(asyncpg.PostgresError, OSError):
+                await (await asyncpg.connect(**args)).close()
+            await asyncio.sleep(KNOCK_S)
+
+    knocking = asyncio.create_task(knock())
+    began = time.monotonic()
+    try:
+        assert await server.close() is True
+    finally:
+        knocking.cancel()
+    assert time.monotonic() - began < HANGING_S
 
 
 async def test_a_stop_right_after_the_death_of_a_backend_comes_to_an_end(reachable_dir: Path) -> None:
