@@ -28,11 +28,13 @@ SQL = catalogue.load("sending")
 
 # Carriers deliver receipts up to 72 h after the submit; a day more for clocks and queues.
 RECEIPT_AGE_MAX: Final = timedelta(hours=96)
-# How far back a receipt's message is looked for, by how long the receipt has waited: nearly all come within
-# the hour, so the wide scans are for the few that are left. Seconds waited -> how long before the receipt.
+# How far back a receipt's message is looked for, by how long the receipt has waited: nearly all that wait
+# were faster than the response, and nearly all others come within the hour, so the wide scans are for the few
+# that are left. Seconds waited -> how long before the receipt.
 LOOK_BACK: Final = (
-    (0.0, timedelta(hours=1)),
-    (10.0, timedelta(hours=6)),
+    (0.0, timedelta(minutes=1)),
+    (6.0, timedelta(hours=1)),
+    (30.0, timedelta(hours=6)),
     (60.0, RECEIPT_AGE_MAX),
 )
 # By then, at the third try, the response of the message has come and is committed: what fits no other message
@@ -110,6 +112,7 @@ async def resolve_unmatched(
         waiting = await connection.fetch(SQL["unmatched_due"], carrier_id, now, limit)
         if not waiting:
             return Resolved(0, 0)
+        await connection.execute(SQL["look_by_key"])
         sent = _Sent()
         if ids.form is None:
             await _see(connection, carrier_id, ids, waiting, now)

@@ -166,7 +166,7 @@ async def test_an_id_used_again_means_the_newest_message_that_is_open(database: 
         await sent(world, b"77", ago=timedelta(minutes=-10))  # sent after the receipts came
         for number, state in enumerate((2, 2, 5)):
             await waits(world, b"77", state=state, number=number)
-            assert await resolved(database, ids) == 1
+            assert await resolved(database, ids, 9) == 1
         found: list[Any] = await world.rows("SELECT message_id, state FROM receipt ORDER BY message_id")
         assert [tuple(row) for row in found] == [(old, 5), (new, 2)]
         assert await world.counters(1) == {"delivered": 1, "failed": 1}
@@ -211,6 +211,27 @@ async def test_receipts_that_are_due_are_found_by_an_index_among_those_that_wait
             "EXPLAIN " + SQL["unmatched_due"].replace("$1", "1").replace("$2", "now()").replace("$3", "5000")
         )
         assert any("receipt_unmatched_due" in row[0] for row in plan), plan
+
+
+@pytest.mark.parametrize(("name", "ids"), [("sent_by_smsc_id", [b"x"]), ("sent_by_folded_id", ["x"])])
+async def test_a_receipt_that_waits_reads_no_messages_from_before_it(
+    database: Database, name: str, ids: list[Any]
+) -> None:
+    """An hour of soak had 0.02 of its receipts before the response, and read the whole day for them."""
+    async with a_world(database, subscribers=1) as world:
+        border = first_id_at(int(NOW.timestamp() * 1000))
+        await world.execute(
+            "INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, "
+            "sell_item_id, sell_micros, cost_item_id, cost_micros, sent_at) SELECT $1, $2::bigint - n, 1, 1, "
+            "0, 1, 'y', 1, 1, 1, 1, now() FROM generate_series(1, 20000) AS n",
+            MERCHANT, border,
+        )  # fmt: skip
+        async with database.bulk_transaction() as connection:
+            await connection.execute(SQL["look_by_key"])
+            rows = await connection.fetch("EXPLAIN (ANALYZE, BUFFERS OFF) " + SQL[name], 1, ids, border)
+        plan = [row[0] for row in rows]
+        assert not [line for line in plan if "Seq Scan on sent" in line], plan
+        assert not [line for line in plan if "Rows Removed by Filter" in line], plan
 
 
 async def test_of_more_waiting_receipts_than_may_wait_the_oldest_are_dropped(database: Database) -> None:

@@ -199,7 +199,12 @@ async def test_two_processes_that_match_at_once_count_every_receipt_once(databas
 
 @pytest.mark.parametrize(
     ("sent_before", "found_after_s"),
-    [(timedelta(minutes=30), 1), (timedelta(hours=3), 11), (timedelta(hours=20), 61)],
+    [
+        (timedelta(seconds=30), 1),
+        (timedelta(minutes=30), 7),
+        (timedelta(hours=3), 31),
+        (timedelta(hours=20), 61),
+    ],
 )
 async def test_a_receipt_is_looked_for_the_further_back_the_longer_it_waits(
     database: Database, sent_before: timedelta, found_after_s: int

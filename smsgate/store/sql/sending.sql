@@ -550,15 +550,24 @@ SELECT unmatched_id, smsc_id, other_id, state, error, received_at FROM receipt_u
  ORDER BY next_try_at LIMIT $3
    FOR UPDATE SKIP LOCKED
 
+-- name: look_by_key
+-- scope: control
+-- Of this transaction: no plan reads a day of messages for the few that wait, nor takes the other core to do so.
+SELECT set_config('enable_seqscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
+
 -- name: sent_by_smsc_id
 -- scope: account
+-- Ids grow with time, and the key begins with the merchant: of each merchant what is younger than $3, and not the whole day.
 SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
        ARRAY(SELECT DISTINCT r.state FROM receipt r
               WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
                 AND r.message_id >= $3) AS states
-  FROM sent s
+  FROM merchant t
+ CROSS JOIN LATERAL (SELECT * FROM sent
+                      WHERE merchant_id = t.merchant_id AND message_id >= $3 AND carrier_id = $1 AND smsc_id = ANY($2::bytea[])
+                        AND status = 0
+                     OFFSET 0) AS s
   JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
- WHERE s.carrier_id = $1 AND s.smsc_id = ANY($2::bytea[]) AND s.status = 0 AND s.message_id >= $3
 
 -- name: sent_by_folded_id
 -- scope: account
@@ -568,10 +577,12 @@ SELECT s.merchant_id, s.message_id, s.segment, s.smsc_id, m.campaign_id, m.kind,
        ARRAY(SELECT DISTINCT r.state FROM receipt r
               WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
                 AND r.message_id >= $3) AS states
-  FROM sent s
+  FROM merchant t
+ CROSS JOIN LATERAL (SELECT * FROM sent
+                      WHERE merchant_id = t.merchant_id AND message_id >= $3 AND carrier_id = $1
+                        AND ltrim(lower(encode(smsc_id, 'escape')), '0') = ANY($2::text[]) AND smsc_id <> '' AND status = 0
+                     OFFSET 0) AS s
   JOIN message m ON m.merchant_id = s.merchant_id AND m.message_id = s.message_id AND m.message_id >= $3
- WHERE s.carrier_id = $1 AND ltrim(lower(encode(s.smsc_id, 'escape')), '0') = ANY($2::text[]) AND s.smsc_id <> '' AND s.status = 0
-       AND s.message_id >= $3
 
 -- name: sample_of_smsc_ids
 -- scope: account
