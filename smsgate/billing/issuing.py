@@ -103,22 +103,29 @@ class Seller:
 @dataclass(frozen=True, slots=True)
 class Buyer:
     """
-    `business`: no consumer. `reverse_number`: the VAT number that category AE last stood on, which the
-    profile may have lost since.
+    `business`: no consumer. `reverse_numbers`: the VAT numbers that category AE stood on, by the day from
+    which each holds; the profile may have another one since, or none.
     """
 
     party: Party
     language: str
     payment_days: int
     business: bool = True
-    reverse_number: str = ""
+    reverse_numbers: tuple[tuple[date, str], ...] = ()
 
-    def party_for(self, categories: Collection[str]) -> Party:
-        """Return who stands on a document of these VAT categories."""
+    def party_for(self, categories: Collection[str], tax_point: date) -> Party:
+        """
+        Return who stands on a document of these VAT categories.
+
+        `tax_point`: the last day of the month of use. What is billed by the month is supplied at its end
+        (Directive 2006/112 art. 64), under the number that the customer had then (art. 226 (4)); an invoice
+        names one (EN 16931 BT-48).
+        """
         if "O" in categories:  # BR-O-02: no VAT numbers then
             return replace(self.party, vat_number="")
-        if "AE" in categories and self.reverse_number:  # BR-AE-02: the one of the days that are charged so
-            return replace(self.party, vat_number=self.reverse_number)
+        if "AE" in categories and self.reverse_numbers:  # BR-AE-02
+            held = [number for since, number in self.reverse_numbers if since <= tax_point]
+            return replace(self.party, vat_number=held[-1] if held else self.reverse_numbers[0][1])
         return self.party
 
 
@@ -228,7 +235,9 @@ def paper_of(
         currency=document.currency,
         language=buyer.language,
         seller=named(replace(seller.party, vat_number="") if outside else seller.party, language),
-        buyer=named(buyer.party_for({row.vat.category for row in document.vat_rows}), language),
+        buyer=named(
+            buyer.party_for({row.vat.category for row in document.vat_rows}, _tax_point(document)), language
+        ),
         lines=tuple(_line(line, items, language) for line in document.lines),
         vats=tuple(paper_vat(row, language) for row in document.vat_rows),
         net_minor=document.net_minor,
@@ -246,6 +255,12 @@ def paper_of(
         days_in=buyer.language,
         edition=EDITION,
     )
+
+
+def _tax_point(document: Document) -> date:
+    """Return the last day of the month that the lines without VAT (AE) are of, the latest one of several."""
+    days = [line.terms.origin.last_day for line in document.lines if line.terms.vat.category == "AE"]
+    return max(days, default=document.period.last_day)
 
 
 def _line(line: Line, items: Mapping[int, ItemText], language: str) -> InvoiceLine:

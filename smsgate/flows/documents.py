@@ -159,7 +159,8 @@ class Documents:
         """
         Say whom documents are written to, and what its services are taxed with (R16).
 
-        The first category holds for all that was used before; another one from the merchant's today on.
+        The first category holds for all that was used before; another one, and another VAT number of
+        category AE, from the merchant's today on.
 
         Raises:
             Invalid: code `vat_refused`: a consumer outside of France and Monaco; `siren_invalid`: a French
@@ -172,9 +173,10 @@ class Documents:
         decision = category_of(party.country, business=profile.business, number_valid=number_valid)
         zone_name, entries = await self._store.vat_of(merchant_id)
         day = local_date(self._clock.now(), zone_name) if entries else ALWAYS
-        if entries and entries[-1].category == decision.category:
-            day = entries[-1].valid_from
         number = party.vat_number if decision.category == "AE" else ""
+        last = entries[-1] if entries else None
+        if last is not None and last.category == decision.category and last.vat_number in {"", number}:
+            day = last.valid_from
         rate = RATES[decision.category]
         vat = VatEntry(day, decision.category, rate, decision.exemption, decision.reason, number)
         await self._store.set_profile(merchant_id, profile, vat)

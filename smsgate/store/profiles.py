@@ -28,9 +28,8 @@ async def billing_merchant(connection: Connection, merchant_id: int) -> BillingM
         raise NotFound("No such merchant.")
     buyer = None
     if row["legal_name"] is not None:
-        buyer = Buyer(
-            party_of(row), row["language"], row["payment_days"], row["business"], row["reverse_number"]
-        )
+        numbers = tuple(zip(row["reverse_from"], row["reverse_numbers"], strict=True))
+        buyer = Buyer(party_of(row), row["language"], row["payment_days"], row["business"], numbers)
     return BillingMerchant(
         row["merchant_id"], row["name"], row["slug"], row["timezone"], row["currency"], buyer
     )

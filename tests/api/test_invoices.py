@@ -242,16 +242,18 @@ async def test_the_vat_number_of_days_without_vat_is_kept_when_the_profile_loses
     caller, merchant_id = await a_merchant(api, books)
     path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
     german = {**PROFILE, "country": "DE", "vat_number": "DE136695976"}
-    for vat_number in ("DE136695976", ""):
+    for vat_number in ("DE136695976", "DE136695976", "DE811569869", ""):
         answer = await api.operator.call("PUT", path, {**german, "vat_number": vat_number})
         assert answer.status == 200
         books.clock.advance(86_400)
     async with database.bulk() as connection:
         buyer = (await billing_merchant(connection, merchant_id)).buyer
     assert buyer is not None
-    assert (buyer.party.vat_number, buyer.reverse_number) == ("", "DE136695976")
-    assert buyer.party_for({"S"}).vat_number == ""
-    assert buyer.party_for({"AE", "S"}).vat_number == "DE136695976"
+    (first, second), day = buyer.reverse_numbers, timedelta(days=1)
+    assert (buyer.party.vat_number, first[1], second[1]) == ("", "DE136695976", "DE811569869")
+    assert buyer.party_for({"S"}, second[0]).vat_number == ""
+    assert buyer.party_for({"AE", "S"}, second[0]).vat_number == "DE811569869"
+    assert buyer.party_for({"AE", "S"}, second[0] - day).vat_number == "DE136695976"
 
 
 @pytest.mark.parametrize("legal", [{"legal_id": ""}, {"legal_id": "552100555"}, {"legal_scheme": "0009"}])

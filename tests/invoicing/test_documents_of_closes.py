@@ -105,12 +105,36 @@ def test_the_numbers_of_the_invoice_are_those_of_its_seller() -> None:
     assert replace(paper.seller, vat_number=SELLER.vat_number) == named(SELLER, paper.language)
 
 
+@pytest.mark.parametrize(
+    ("origin", "changed_on", "named"),
+    [
+        (OCTOBER, date(2026, 10, 31), "DE811569869"),  # valid at the end of the month of use
+        (OCTOBER, date(2026, 11, 1), BERLIN.vat_number),  # changed between the month and its close
+        (OCTOBER.previous(), date(2026, 10, 1), BERLIN.vat_number),  # late lines alone, of before the change
+    ],
+)
+def test_of_two_vat_numbers_the_one_at_the_tax_point_is_named(
+    origin: Month, changed_on: date, named: str
+) -> None:
+    rows = [UsageRow(11, origin, Vat("AE", 0), 7)]
+    (document,) = close_month(OCTOBER, rows, {11: ItemTerms(1, 11, 3, "EUR", 45_670)}, Billed())
+    numbers = ((date(2000, 1, 1), BERLIN.vat_number), (changed_on, "DE811569869"))
+    buyer = Buyer(replace(BERLIN, vat_number="DE811569869"), "en", 30, reverse_numbers=numbers)
+    draft = draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros)
+    assert draft.invoice.buyer.vat_number == named
+
+
 @pytest.mark.parametrize("number_now", ["", "DE136695977"])
 def test_a_month_in_which_the_vat_number_was_lost_names_it_beside_both_reasons(number_now: str) -> None:
     taxed = [Vat("AE", 0), Vat("S", 20_000_000)]
     rows = [UsageRow(11, OCTOBER, vat, count) for vat, count in zip(taxed, (7, 5), strict=True)]
     (document,) = close_month(OCTOBER, rows, {11: ItemTerms(1, 11, 3, "EUR", 45_670)}, Billed())
-    buyer = Buyer(replace(BERLIN, vat_number=number_now), "en", 30, reverse_number=BERLIN.vat_number)
+    buyer = Buyer(
+        replace(BERLIN, vat_number=number_now),
+        "en",
+        30,
+        reverse_numbers=((date(2000, 1, 1), BERLIN.vat_number),),
+    )
     draft = draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros)
     check_issuable(draft.invoice, business=True)
     paper = issued(draft)

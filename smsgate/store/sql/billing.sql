@@ -2,8 +2,10 @@
 -- scope: merchant
 SELECT m.merchant_id, m.name, m.slug, m.timezone, m.language, m.currency, p.legal_name, p.street, p.postcode, p.city, p.country,
     p.legal_id, p.legal_scheme, p.vat_number, p.einvoicing_id, p.einvoicing_scheme, p.payment_days, p.business,
-    coalesce((SELECT v.vat_number FROM billing_vat v WHERE v.merchant_id = m.merchant_id AND v.category = 'AE'
-              ORDER BY v.valid_from DESC LIMIT 1), '') AS reverse_number
+    ARRAY(SELECT v.valid_from FROM billing_vat v
+          WHERE v.merchant_id = m.merchant_id AND v.category = 'AE' AND v.vat_number <> '' ORDER BY v.valid_from) AS reverse_from,
+    ARRAY(SELECT v.vat_number FROM billing_vat v
+          WHERE v.merchant_id = m.merchant_id AND v.category = 'AE' AND v.vat_number <> '' ORDER BY v.valid_from) AS reverse_numbers
 FROM merchant m
 LEFT JOIN billing_profile p ON p.merchant_id = m.merchant_id
 WHERE m.merchant_id = $1
