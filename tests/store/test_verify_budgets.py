@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from smsgate.flows.budget_records import BudgetTerms, LeaseAsk
+from smsgate.flows.verifying import Finding
 from smsgate.ids import IdMaker, first_id_at
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.store.budget_terms import PgBudgets
@@ -186,6 +188,25 @@ async def test_receipts_that_come_again_change_nothing(books: dict[str, Any]) ->
 async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
     first = await first_found(books, CORRUPTIONS[name])
     assert CORRUPTIONS[name].names in first
+
+
+TWICE = (
+    "UPDATE budget_lease SET message_ids = message_ids || message_ids[1], micros = ARRAY[micros[1] / 2] || "
+    "micros[2:] || micros[1] / 2 WHERE cardinality(message_ids) = 2 RETURNING lease_id, message_ids[1]"
+)
+
+
+async def test_a_message_that_counts_twice_in_one_open_lease_is_found(books: dict[str, Any]) -> None:
+    connection = await asyncpg.connect(**books)
+    transaction = connection.transaction()
+    await transaction.start()
+    lease_id, message_id = await connection.fetchrow(TWICE)
+    wrong = [finding for finding in (await findings_of(connection))[0] if finding.wrong]
+    await transaction.rollback()
+    await connection.close()
+    told = f"message {message_id} of merchant {SHOP} counts twice in lease {lease_id}"
+    assert Finding("I14", 1, told) in wrong
+    assert f"message {message_id} has money in it 2 times" in "".join(each.first or "" for each in wrong)
 
 
 async def test_what_fails_on_delivery_comes_back_after_72_hours_and_what_is_never_told_after_14_days(

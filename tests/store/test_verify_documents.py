@@ -146,7 +146,7 @@ CORRUPTIONS = {
         "UPDATE budget_lease SET micros[1] = 1", "I14", "its messages may cost 45001",
     ),
     "a message has money twice": Corruption(
-        "UPDATE budget_lease SET message_ids[2] = message_ids[1]", "I14", "message 1 has money in 2 leases",
+        "UPDATE budget_lease SET message_ids[2] = message_ids[1]", "I14", "message 1 has money in it 2 times",
     ),
 }  # fmt: skip
 

@@ -142,7 +142,8 @@ FROM (
         END AS what
     FROM budget_lease l
     UNION ALL
-    SELECT l.merchant_id, min(l.lease_id), format('message %1$s has money in %2$s leases', m, count(*))
+    SELECT l.merchant_id, min(l.lease_id), CASE WHEN count(DISTINCT l.lease_id) = 1 THEN format('message %1$s has money in it %2$s times', m, count(*))
+        ELSE format('message %1$s has money in %2$s leases', m, count(DISTINCT l.lease_id)) END
     FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
     GROUP BY l.merchant_id, m HAVING count(*) > 1
 ) x WHERE what IS NOT NULL;

@@ -18,7 +18,8 @@ WHERE told <> charged;
 
 -- name: twice
 -- scope: report
--- Ids of a lease are apart in its multirange; so only where the spans of two leases overlap their ranges are looked at.
+-- Ids of a charged lease are apart in its multirange, those of an open one may repeat; so their ranges are looked at only where
+-- the spans of two leases overlap, or an open one repeats itself.
 WITH span AS (
     SELECT merchant_id, lower(message_ids) AS first_id, upper(message_ids) AS end_id FROM budget_charge WHERE NOT isempty(message_ids)
     UNION ALL
@@ -32,18 +33,23 @@ WITH span AS (
         FROM span
     ) s
     WHERE first_id < before
+    UNION
+    SELECT merchant_id FROM budget_lease
+    WHERE cardinality(message_ids) > (SELECT count(DISTINCT m) FROM unnest(message_ids) AS m)
 )
 SELECT 'I14' AS invariant, count(*) AS wrong,
-    (array_agg(format('message %1$s of merchant %2$s counts in two leases', id, merchant_id) ORDER BY merchant_id, id))[1] AS first
+    (array_agg(format('message %1$s of merchant %2$s counts %3$s', id, merchant_id,
+                      CASE WHEN again THEN 'twice in lease ' || lease_id ELSE 'in two leases' END) ORDER BY merchant_id, id))[1] AS first
 FROM (
-    SELECT merchant_id, lower(ids) AS id,
-        max(upper(ids)) OVER (PARTITION BY merchant_id ORDER BY lower(ids), upper(ids) ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-            AS before
+    SELECT merchant_id, lease_id, lower(ids) AS id, max(upper(ids)) OVER (id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before,
+        lease_id = lag(lease_id) OVER id AS again
     FROM (
-        SELECT merchant_id, unnest(message_ids) AS ids FROM budget_charge JOIN crossed USING (merchant_id)
+        SELECT merchant_id, lease_id, unnest(message_ids) AS ids FROM budget_charge JOIN crossed USING (merchant_id)
         UNION ALL
-        SELECT merchant_id, int8range(m, m, '[]') FROM budget_lease JOIN crossed USING (merchant_id) CROSS JOIN LATERAL unnest(message_ids) AS m
+        SELECT merchant_id, lease_id, int8range(m, m, '[]') FROM budget_lease JOIN crossed USING (merchant_id)
+        CROSS JOIN LATERAL unnest(message_ids) AS m
     ) n
+    WINDOW id AS (PARTITION BY merchant_id ORDER BY lower(ids), upper(ids), lease_id)
 ) x
 WHERE id < before;
 
