@@ -16,6 +16,7 @@ $(RUNTIME_STAMP): requirements/runtime.lock pyproject.toml
 	@echo "installing what smsgate needs to run"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m smsgate.kept_tables
 	@touch $@
 
 $(STAMP): requirements/dev.lock $(RUNTIME_STAMP)

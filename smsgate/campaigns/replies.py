@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
-from smsgate.campaigns.reply_entries import LANGUAGES
 from smsgate.campaigns.reply_machine import machine
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import classify, named
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tokens import TakenApart
 
-__all__ = ["Context", "Label", "Reading", "read_every_language", "read_reply"]
+__all__ = ["Context", "Label", "Reading", "read_reply"]
 
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
 ENGLISH_YES: Final = "y"
@@ -35,12 +34,6 @@ MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a pers
 
 # As the last word of a line that is no quotation.
 _ENDS_IN_STOP: Final = re.compile(r"(?:\A|\n)(?!\s*>)[^\n]*?\b(?:stopp?|arr[eê]t)[\s.!]*\Z", re.IGNORECASE)
-
-
-def read_every_language() -> None:
-    """Compile the tables of all languages: 3 s of CPU, which are not to come under the first reply."""
-    for language in LANGUAGES:
-        vocabulary(language)
 
 
 class Context(StrEnum):

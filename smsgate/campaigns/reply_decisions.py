@@ -16,10 +16,11 @@ from smsgate.campaigns.reply_doubts import (
 )
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_stops import SHORT_WORDS_MAX
+from smsgate.campaigns.reply_tables import NUMBER
 from smsgate.campaigns.reply_tokens import CLOCK
 from smsgate.campaigns.reply_tries import MEANING
 from smsgate.campaigns.reply_variants import two_attributes, variants
-from smsgate.campaigns.reply_words import NUMBER, shared
+from smsgate.campaigns.reply_words import shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_signatures import Segment

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_signatures import signing
 from smsgate.campaigns.reply_words import shared
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def beside_a_sure_answer(
     """
     if "buy" in by:
         return None
-    polite = not signing().thanks.isdisjoint(text.tokens)
+    polite = not shared().signing.thanks.isdisjoint(text.tokens)
     if "introduced" in by and not polite:
         return "introduced", f"{by['introduced'][0]!r} may answer who is there."
     if "address" in by and not polite:

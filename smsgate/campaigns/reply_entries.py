@@ -183,3 +183,10 @@ def _written_out(entry: str) -> Iterable[Words]:
 
 def _words_of(text: str) -> Words:
     return tuple(map(intern, _NOT_WORD.sub(" ", plain(text)).split()))
+
+
+def forget_entries() -> None:
+    """Let go of what tables are compiled from: some 60 MB that no reading looks at."""
+    for known in (word_file, decision_entries, classes_of, request_entries, number_entries, spelled_entries,
+                  listed, entries_of):  # fmt: skip
+        known.cache_clear()

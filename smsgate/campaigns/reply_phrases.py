@@ -7,15 +7,15 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_entries import listed, plain
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_signatures import Segment, capitals, signed, used
 from smsgate.campaigns.reply_slips import nearest
 from smsgate.campaigns.reply_tries import FOREIGN_MEANING, MEANING, longest
 from smsgate.campaigns.reply_words import RESOLVED_MAX, shared
 
 if TYPE_CHECKING:
+    from smsgate.campaigns.reply_tables import Vocabulary
     from smsgate.campaigns.reply_tokens import TakenApart
-    from smsgate.campaigns.reply_words import Vocabulary
 
 POLITE_LETTERS_MIN: Final = (
     5  # of a word of thanks with a slip of the finger; with so few, two letters swapped
@@ -172,7 +172,7 @@ def _unlisted(token: str, names: frozenset[str]) -> str:
 def _polite(token: str) -> bool:
     """Return whether a word of no list is one of thanks or greeting with one slip of the finger."""
     tables = shared()
-    if len(token) < POLITE_LETTERS_MIN or token in tables.real_words or token in listed():
+    if len(token) < POLITE_LETTERS_MIN or token in tables.real_words or token in tables.known:
         return False
     meant = nearest(token, tables.polite)
     if meant is None:

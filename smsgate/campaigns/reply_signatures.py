@@ -8,12 +8,10 @@ stands in a list of any language is what the list says, and never one of these.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_entries import entries_of, listed, plain
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_words import shared
-from smsgate.campaigns.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,30 +34,6 @@ class Segment(NamedTuple):
     value: int = 0
 
 
-class Signing(NamedTuple):
-    """Words of `names.toml` and `common.toml` that say what a signature is."""
-
-    honours: frozenset[str]  # titles in a signature alone
-    particles: frozenset[str]
-    not_names: frozenset[str]  # who pays and delivers, towns, feasts
-    thanks: frozenset[str]  # words of thanks and asking
-    thanks_last: frozenset[str]  # behind which a name may follow without a mark
-    purposes: frozenset[str]  # "for"
-
-
-@cache
-def signing() -> Signing:
-    people, common = table("words", "names.toml"), table("words", "common.toml")
-    return Signing(
-        honours=frozenset(e[0] for e in entries_of(people["honours"])),
-        particles=frozenset(e[0] for e in entries_of(people["particles"])),
-        not_names=frozenset(e[0] for e in entries_of(common["not_names"])),
-        thanks=frozenset(e[0] for e in entries_of(f"{common['thanks']};{common['please']}")),
-        thanks_last=frozenset(e[-1] for e in entries_of(common["thanks"])),
-        purposes=frozenset(e[0] for e in entries_of(common["purposes"])),
-    )
-
-
 def capitals(own: str) -> set[str]:
     """Return the folded words that are written with a capital letter and small ones."""
     return {word for found in _CAPITAL.findall(own) for word in plain(found).split()}
@@ -77,7 +51,7 @@ def signed(text: TakenApart, segments: list[Segment], language: str) -> list[Seg
     own, or without a mark, only behind thanks; behind a title or a first name always. In German, where every
     noun has its capital, only the last holds.
     """
-    if len(text.clauses) == 1 and signing().thanks_last.isdisjoint(text.tokens):
+    if len(text.clauses) == 1 and shared().signing.thanks_last.isdisjoint(text.tokens):
         return segments
     kinds = {place: s.category for s in segments for place in range(s.start, s.end)}
     written = capitals(text.own)
@@ -123,21 +97,21 @@ def _behind_thanks(text: TakenApart, signs: Callable[[int], bool]) -> int:
     first = len(text.tokens)
     while first and len(text.tokens) - first < SIGNED_UNKNOWN_MAX and signs(first - 1):
         first -= 1
-    return first if first and text.tokens[first - 1] in signing().thanks_last else 0
+    return first if first and text.tokens[first - 1] in shared().signing.thanks_last else 0
 
 
 def _plainly_apart(text: TakenApart, first: int, mark: str) -> bool:
     if not mark or not _APART.isdisjoint(mark):
         return True
-    return "\n" in mark and not signing().thanks.isdisjoint(text.tokens[:first])
+    return "\n" in mark and not shared().signing.thanks.isdisjoint(text.tokens[:first])
 
 
 def _formal(token: str) -> bool:
-    return _titled(token) or token in signing().particles or len(token) == 1
+    return _titled(token) or token in shared().signing.particles or len(token) == 1
 
 
 def _titled(token: str) -> bool:
-    return token in shared().titles or token in signing().honours
+    return token in shared().titles or token in shared().signing.honours
 
 
 def _free(text: TakenApart, place: int) -> bool:
@@ -145,8 +119,8 @@ def _free(text: TakenApart, place: int) -> bool:
     token = text.tokens[place]
     return (
         token.isalpha()
-        and token not in listed()
-        and token not in signing().not_names
+        and token not in shared().known
+        and token not in shared().signing.not_names
         and text.openings[place].silent
     )
 
@@ -160,7 +134,7 @@ def used(text: TakenApart, segments: list[Segment]) -> list[Segment]:
             segment.category == "unknown"
             and start > 1
             and text.tokens[start - 1] in shared().possessives
-            and text.tokens[start - 2] in signing().purposes
+            and text.tokens[start - 2] in shared().signing.purposes
             and len(text.tokens[start]) >= USE_LETTERS_MIN
             and _free(text, start)
             and all(after.category in {"harmless", "name", "named"} for after in segments[place + 1 :])

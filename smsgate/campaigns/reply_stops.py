@@ -26,14 +26,15 @@ from smsgate.campaigns.reply_slips import (
     one_edit,
     single,
 )
+from smsgate.campaigns.reply_tables import BONED
 from smsgate.campaigns.reply_tokens import glued_stop
-from smsgate.campaigns.reply_words import BONED, RESOLVED_MAX, forms, opening, requests, shared
+from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, requests, shared
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_abroad import Request
     from smsgate.campaigns.reply_signatures import Segment
+    from smsgate.campaigns.reply_tables import StopRule, Vocabulary
     from smsgate.campaigns.reply_tokens import TakenApart
-    from smsgate.campaigns.reply_words import StopRule, Vocabulary
 
 SHORT_WORDS_MAX: Final = 3  # words besides a stop word that still leave it "nearly alone"
 CLAUSE_WORDS_MAX: Final = 8  # of a clause that still is about the stop word it ends in

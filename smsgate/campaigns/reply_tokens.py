@@ -13,18 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smsgate.campaigns.reply_entries import plain
+from smsgate.campaigns.reply_tables import BONED, NUMBER, Opening, Seen, Vocabulary
 from smsgate.campaigns.reply_tries import Found, Words, found_at, prefix
-from smsgate.campaigns.reply_words import (
-    BONED,
-    NUMBER,
-    RESOLVED_MAX,
-    Opening,
-    Seen,
-    Vocabulary,
-    forms,
-    opening,
-    shared,
-)
+from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, shared
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits

@@ -7,10 +7,9 @@ the poster", "celui de Brel"), and a thing called by a name that no list holds (
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_entries import LANGUAGES, attribute_entries, entries_of, plain, word_file
+from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_signatures import Segment, capitals
 from smsgate.campaigns.reply_words import SIZES, shared
 
@@ -24,33 +23,6 @@ _CALLED: Final = frozenset(("unknown", "name"))
 _REFUSING: Final = frozenset(("against", "no", "unclear", "function"))
 _DECIDED: Final = frozenset(("choice", "yes", "buy", "no", "number"))
 _ONE: Final = frozenset(("one", "ones", "edition", "version"))
-
-
-class Tables(NamedTuple):
-    """The lists about variants, of all languages together."""
-
-    attributes: dict[str, str]  # word by word: what it says of a variant
-    against: frozenset[str]  # "not", "instead of": before a variant that is not wanted
-    against_behind: frozenset[str]
-    nos: frozenset[str]  # a no that may be said of one variant: "no el rojo, el azul"
-    fits: frozenset[str]  # "works for me", of a variant
-    rather: frozenset[str]  # "but": before the one that is wanted
-    of_whom: frozenset[str]  # "the one by": a name comes behind
-    articles: frozenset[str]
-
-
-@cache
-def tables() -> Tables:
-    lists = ("against", "against_behind", "refusing", "fits", "rather", "of_whom", "articles")
-    return Tables(attribute_entries(), *map(_phrases, lists))
-
-
-def _phrases(name: str) -> frozenset[str]:
-    return frozenset(
-        " ".join(entry)
-        for language in ("", *LANGUAGES)
-        for entry in entries_of(word_file(language).get(name, ""))
-    )
 
 
 def variants(text: TakenApart, segments: list[Segment]) -> list[Segment]:
@@ -73,7 +45,7 @@ def said(text: TakenApart, segment: Segment) -> str:
 
 def _fitting(text: TakenApart, segment: Segment) -> Segment:
     """Return what says that a variant suits as a word that changes nothing beside it."""
-    if segment.category in _DECIDED or said(text, segment) not in tables().fits:
+    if segment.category in _DECIDED or said(text, segment) not in shared().variants.fits:
         return segment
     return segment._replace(category="harmless")
 
@@ -81,7 +53,7 @@ def _fitting(text: TakenApart, segment: Segment) -> Segment:
 def two_attributes(text: TakenApart, segments: list[Segment]) -> bool:
     """Return whether all choices say different things of one variant: a colour and a size."""
     seen: set[str] = set()
-    known = tables().attributes
+    known = shared().variants.attributes
     for segment in segments:
         if segment.category != "choice":
             continue
@@ -100,17 +72,20 @@ def _without_refused(text: TakenApart, segments: list[Segment]) -> list[Segment]
     ends = {end for _, end in text.clauses[:-1]}
     dropped: set[int] = set()
     for place, segment in enumerate(segments):
-        if segment.category not in _REFUSING or said(text, segment) not in tables().against | tables().nos:
+        if (
+            segment.category not in _REFUSING
+            or said(text, segment) not in shared().variants.against | shared().variants.nos
+        ):
             continue
         behind = place and _variant(text, segments[place - 1])
-        if behind and (segment.end in ends or said(text, segment) in tables().against_behind):
+        if behind and (segment.end in ends or said(text, segment) in shared().variants.against_behind):
             dropped |= {place - 1, place}  # "el rojo no, el azul"
             continue
         last = place + 1
         while last < len(segments) and segments[last].category in _BESIDE:
             last += 1
         if last < len(segments) and _variant(text, segments[last]):
-            if last + 1 < len(segments) and said(text, segments[last + 1]) in tables().rather:
+            if last + 1 < len(segments) and said(text, segments[last + 1]) in shared().variants.rather:
                 last += 1
             dropped |= set(range(place, last + 1))
     if not dropped:
@@ -128,7 +103,7 @@ def _variant(text: TakenApart, segment: Segment) -> bool:
     """Return whether a segment names a variant, or a form in which what is offered comes: "cd"."""
     if segment.category == "choice":
         return True
-    form = tables().attributes.get(text.tokens[segment.end - 1]) == "format"
+    form = shared().variants.attributes.get(text.tokens[segment.end - 1]) == "format"
     return form and segment.category in {"item", "interest", "unknown"}
 
 
@@ -145,7 +120,7 @@ def _pointed_at(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     words = segments[first:last]
     if not 1 <= len(words) <= NAMED_WORDS_MAX or any(s.category not in _AFTER for s in segments[last:]):
         return segments
-    if said(text, pointer) in tables().of_whom and not _names(text, words):
+    if said(text, pointer) in shared().variants.of_whom and not _names(text, words):
         return segments
     ours = any(segment.category == "named" for segment in words)  # it is the one that is offered
     return [
@@ -158,7 +133,7 @@ def _pointed_at(text: TakenApart, segments: list[Segment]) -> list[Segment]:
 def _called(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     """Return the segments with "the Prince album" as a choice, when it is all that is said."""
     for place, segment in enumerate(segments):
-        if segment.category != "function" or said(text, segment) not in tables().articles:
+        if segment.category != "function" or said(text, segment) not in shared().variants.articles:
             continue
         last = place + 1
         while last < len(segments) and segments[last].category in _CALLED:

@@ -11,6 +11,7 @@ from smsgate.campaigns.reply_inspection import LANGUAGE_UNKNOWN, inspect_reply
 from smsgate.cli.examples import examples
 from smsgate.cli.json_lines import Row, text_or_lines
 from smsgate.cli.output import JsonOption, show, show_json
+from smsgate.kept_tables import reply_tables_at_hand
 
 EPILOG: Final = examples(
     'smsgate reply "ok merci" --lang fr',
@@ -47,6 +48,7 @@ def reply(
     ] = Context.OFFER,
     as_json: JsonOption = False,
 ) -> None:
+    reply_tables_at_hand()
     profile: Row = {"lang": language, "context": context.value}
     words = text_or_lines(words, lambda row: inspect_reply(profile | row))
     found = inspect_reply(profile | {"text": words})

@@ -14,7 +14,6 @@ from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.context import ApiContext
 from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
-from smsgate.campaigns.replies import read_every_language
 from smsgate.clock import Clock, SystemClock
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
@@ -38,6 +37,7 @@ from smsgate.flows.loops import Loop
 from smsgate.flows.pricing import Pricing
 from smsgate.flows.stops import RecentStops
 from smsgate.flows.test_mode import SIMULATED_CARRIER
+from smsgate.kept_tables import reply_tables_at_hand
 from smsgate.store.carriers import register_carriers
 from smsgate.store.commerce import commerce_stores
 from smsgate.store.health import PgHealth
@@ -378,8 +378,8 @@ async def running(
     """
     clock = clock or SystemClock()
     if {"gateway", "api"} & set(settings.node.roles):  # who reads replies, or those of simulated phones
-        # Before there is a lease, which is lost in seconds: on a busy machine this takes as long.
-        read_every_language()
+        # Before there is a lease, which is lost in seconds: where no tables were kept this takes as long.
+        reply_tables_at_hand()
     place = settings.database
     async with open_services(
         settings.node.state_dir, place.dsns(), clock, say, database_name=place.name

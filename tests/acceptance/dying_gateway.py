@@ -27,6 +27,7 @@ from smsgate.cli.sessions import silence_logs
 from smsgate.clock import SystemClock
 from smsgate.config import Settings
 from smsgate.daemon.process import running
+from smsgate.kept_tables import reply_tables_at_hand
 from smsgate.store import catalogue, pool
 
 LOOK_S: Final = 0.005
@@ -118,6 +119,7 @@ async def live(settings: Settings, fate: Fate) -> None:
 def main() -> None:
     silence_logs()
     settings = pickle.loads(base64.b64decode(sys.stdin.readline()))
+    reply_tables_at_hand()
     for language in LANGUAGES:  # what a life would read first, is read once for all
         vocabulary(language)
     default_table()

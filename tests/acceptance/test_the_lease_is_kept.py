@@ -9,8 +9,7 @@ from datetime import datetime
 import pytest
 from pydantic import SecretStr
 
-from smsgate.campaigns.reply_entries import LANGUAGES
-from smsgate.campaigns.reply_words import vocabulary
+from smsgate.campaigns.reply_words import shared
 from smsgate.clock import SystemClock
 from smsgate.config import DatabaseSettings, HttpSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
@@ -29,22 +28,22 @@ def a_process(ground: Ground, role: str = "webhooks") -> Settings:
 
 
 class FirstLook(SystemClock):
-    """Notes how many languages are compiled when the process first asks for the time: before its lease."""
+    """Notes whether the tables are at hand when the process first asks for the time: before its lease."""
 
     def __init__(self) -> None:
-        self.compiled: int | None = None
+        self.at_hand: bool | None = None
 
     def now(self) -> datetime:
-        if self.compiled is None:
-            self.compiled = vocabulary.cache_info().currsize
+        if self.at_hand is None:
+            self.at_hand = shared.cache_info().currsize == 1
         return super().now()
 
 
-async def test_the_tables_of_replies_are_compiled_before_there_is_a_lease_to_lose(ground: Ground) -> None:
-    vocabulary.cache_clear()
+async def test_the_tables_of_replies_are_at_hand_before_there_is_a_lease_to_lose(ground: Ground) -> None:
+    shared.cache_clear()
     clock = FirstLook()
     async with running(a_process(ground, "api"), say=print, clock=clock):
-        assert clock.compiled == vocabulary.cache_info().currsize >= len(LANGUAGES)
+        assert clock.at_hand
 
 
 async def test_a_control_pool_that_others_hold_for_longer_than_the_lease_lives_ends_no_process(

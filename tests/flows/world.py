@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from smsgate.billing.networks import default_table
 from smsgate.campaigns.consent_commands import SmsRules
-from smsgate.campaigns.replies import read_every_language
 from smsgate.clock import Clock, SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
@@ -28,6 +27,7 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.ids import IdMaker
+from smsgate.kept_tables import reply_tables_at_hand
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_session import RebindDelays
@@ -328,7 +328,7 @@ class World:
         return message_id
 
     async def make(self) -> tuple[Gateway, node_lease.NodeLease]:
-        read_every_language()  # as the daemon does before its lease: seconds that no answer waits for
+        reply_tables_at_hand()  # as the daemon does before its lease: seconds that no answer waits for
         clock = self.clock
         async with self.database.control() as connection:
             lease = await node_lease.take_slot(connection, "test", 60.0)
