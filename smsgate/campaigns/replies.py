@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
-from smsgate.campaigns.reply_machine import machine
+from smsgate.campaigns.reply_machine import doubtful, machine, without
 from smsgate.campaigns.reply_own_texts import own_text
-from smsgate.campaigns.reply_phrases import classify, named
+from smsgate.campaigns.reply_phrases import UNEXPLAINED, classify, named
 from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
 from smsgate.campaigns.reply_tokens import clean, of_letters, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
@@ -29,6 +29,7 @@ __all__ = ["Context", "Label", "Reading", "read_reply"]
 
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
 ENGLISH_YES: Final = "y"
+_ANSWERS: Final = frozenset(("yes", "buy", "quantity", "choice", "number", "no"))
 MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a person's after all
 
 
@@ -93,19 +94,20 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         text = take_apart(own, words)
         alone = own.strip() == seen.strip()  # nothing was quoted or signed
     called = named(names)
+    whole = text if alone else take_apart(seen, words)
+    sign = machine(seen, whole) if whole.tokens else None
+    doubt, places = doubtful(text)
+    if places and (sign or doubt):
+        text = without(text, places, words)
     segments = classify(text, words, called)
     stop, heard, negated = read_stop(text, words, segments)
     if stop is None and not alone and _ENDS_IN_STOP.search(seen):
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
-    whole = text if alone else take_apart(seen, words)
-    sign = machine(seen, whole) if whole.tokens else None
     if sign is not None:
-        long = len(text.tokens) >= MACHINE_WORDS_MIN and not _asks_to_stop(text)
-        if stop is None or stop.rule == SLIP or long or not alone:
-            return Found(Label.AUTO, "machine", f"A phone or a machine wrote this: {sign!r}.")
-        return Found(
-            Label.UNCLEAR, "machine_or_stop", f"{sign!r} may be a machine's, and a stop stands beside it."
-        )
+        long = len(text.tokens) >= MACHINE_WORDS_MIN
+        return _by_machine(sign, None if long or not alone else stop)
+    if doubt and not (stop.sure if stop else _answered(segments)):
+        return _by_machine(doubt, stop)
     if stop is not None and stop.rule == TAKEN_BACK:
         return Found(Label.START, stop.rule, stop.reason, language=stop.language)
     if stop is not None:
@@ -117,6 +119,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     if _alone(ENGLISH_YES, text, segments) and not language.casefold().startswith("en"):
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
     found = _in_context(decide(text, segments, called), context)
+    if doubt and found.label in ORDERING:
+        return Found(Label.UNCLEAR, "machine_or_answer", f"{doubt!r} beside an answer may be a machine's.")
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
         return Found(
             Label.UNCLEAR,
@@ -126,9 +130,17 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     return found
 
 
-def _asks_to_stop(text: TakenApart) -> bool:
-    """Return whether the text ends as a person's request: "stop them", and not "STOP to end"."""
-    return text.tokens[-2:-1] == ["stop"] and text.tokens[-1].isalpha()
+def _by_machine(sign: str, stop: Stop | None) -> Found:
+    if stop is None or stop.rule == SLIP:
+        return Found(Label.AUTO, "machine", f"A phone or a machine wrote this: {sign!r}.")
+    said = f"{sign!r} may be a machine's, and a stop stands beside it."
+    return Found(Label.UNCLEAR, "machine_or_stop", said)
+
+
+def _answered(segments: list[Segment]) -> bool:
+    """Return whether a yes or a no is among words that are all understood."""
+    kinds = {segment.category for segment in segments}
+    return kinds.isdisjoint(UNEXPLAINED) and not kinds.isdisjoint(_ANSWERS)
 
 
 def _alone(word: str, text: TakenApart, segments: list[Segment]) -> bool:

@@ -24,6 +24,7 @@ from smsgate.campaigns.reply_entries import (
     decision_entries,
     entries_of,
     listed,
+    machine_entries,
     number_entries,
     numerals,
     request_entries,
@@ -134,7 +135,7 @@ def compiled_shared() -> Shared:
     for entry, masks in stops.items():
         asks = Request(tuple(masks.items()), reduce(or_, masks.values()))
         entries.append((entry, FOREIGN_STOP, asks))
-    entries += [(entry, MACHINE, anchored) for entry, anchored in anchored_entries("auto").items()]
+    entries += [(entry, MACHINE, kind) for entry, kind in machine_entries().items()]
     everyones = {entry: reduce(or_, masks.values()) for entry, masks in stops.items()}
     spelled = spelled_entries()
     return Shared(

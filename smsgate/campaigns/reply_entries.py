@@ -41,6 +41,9 @@ IDEAS: Final = (
 )  # fmt: skip
 # Lists of single words that stand in phrases as "&people": one entry for all of them.
 CLASSES: Final = ("people", "places", "occasions", "uses", "times")
+# What gives a machine away: always, or at the beginning alone ("^" in the list); what a person may say, too
+# ("I'm driving"); what it tells people to send ("reply STOP to end"). Of one entry the first of them holds.
+STRONG, FIRST, WEAK, TOLD = MACHINES = ("strong", "first", "weak", "told")
 NAME: Final = "&name"  # stands in an entry for a first name
 BIT: Final = {name: 1 << place for place, name in enumerate((*STOP_KINDS, *IDEAS))}
 
@@ -164,6 +167,15 @@ def anchored_entries(kind: str) -> dict[Words, bool]:
     for language in LANGUAGES:
         for entry in entries_of(word_file(language).get(kind, "")):
             found.setdefault((entry[0].removeprefix("^"), *entry[1:]), entry[0].startswith("^"))
+    return found
+
+
+def machine_entries() -> dict[Words, str]:
+    """Return what says in any language that a machine wrote, and how sure that is."""
+    found = {entry: FIRST if first else STRONG for entry, first in anchored_entries("auto").items()}
+    for kind, list_ in ((WEAK, "auto_weak"), (TOLD, "told")):
+        for entry in anchored_entries(list_):
+            found.setdefault(entry, kind)
     return found
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from smsgate.campaigns.reply_entries import plain
+from smsgate.campaigns.reply_entries import FIRST, STRONG, TOLD, WEAK, plain
+from smsgate.campaigns.reply_tables import NOTHING_SAID
 from smsgate.campaigns.reply_tries import MACHINE, prefix
-from smsgate.campaigns.reply_words import shared
+from smsgate.campaigns.reply_words import forms, opening, shared
 
 if TYPE_CHECKING:
+    from smsgate.campaigns.reply_tables import Vocabulary
     from smsgate.campaigns.reply_tokens import TakenApart
 
 REACTION_WORDS_MAX: Final = 4  # between the verb of a reaction and the quotation
@@ -37,14 +40,14 @@ _VOICEMAIL: Final = re.compile(r"^voicemail\b")
 
 def machine(seen: str, text: TakenApart) -> str | None:
     """
-    Return the words that give a machine away, or None for a person's text.
+    Return the words that give a machine away for sure, or None.
 
     `seen` is the cleaned text and `text` the same taken apart, quotations included.
     """
     for start, found in enumerate(text.found):
         if found[MACHINE]:
-            for length, anchored in found[MACHINE]:
-                if not anchored or start == 0:
+            for length, kind in found[MACHINE]:
+                if kind == STRONG or (kind == FIRST and start == 0):
                     return " ".join(text.tokens[start : start + length])
     folded, letters = None, text.letters
     lower = seen.lower()
@@ -57,6 +60,44 @@ def machine(seen: str, text: TakenApart) -> str | None:
         return None
     tokens = _WORD.findall(folded or plain(seen))
     return _reaction(tokens, [piece for piece in tokens if piece[0].isalnum()], quoted=quoted)
+
+
+def doubtful(text: TakenApart) -> tuple[str | None, list[int]]:
+    """
+    Return words that a machine may have written and a person, too ("I'm driving"), or None.
+
+    And the places of such words, and from "reply STOP to end" on of all: what is told there, nobody asks.
+    """
+    said, places = None, []
+    for start, found in enumerate(text.found):
+        for length, kind in found[MACHINE]:
+            if kind == WEAK:
+                said = said or " ".join(text.tokens[start : start + length])
+                places += range(start, start + length)
+            elif kind == TOLD:
+                return said or _further(text, start), [*places, *range(start, len(text.tokens))]
+    return said, places
+
+
+def without(text: TakenApart, places: list[int], words: Vocabulary) -> TakenApart:
+    """Return the text with a word that says nothing in each of the places."""
+    rest = replace(text, tokens=[*text.tokens], spellings=[*text.spellings], openings=[*text.openings])
+    rest.values = [*text.values]
+    nothing = forms(NOTHING_SAID)
+    for place in places:
+        rest.tokens[place], rest.spellings[place], rest.values[place] = NOTHING_SAID, nothing, 0
+        rest.openings[place] = opening(NOTHING_SAID, nothing, words)
+    rest.look_up()
+    return rest
+
+
+def _further(text: TakenApart, start: int) -> str | None:
+    """Return the first doubtful words behind a place."""
+    for place, found in enumerate(text.found[start:], start):
+        for length, kind in found[MACHINE]:
+            if kind == WEAK:
+                return " ".join(text.tokens[place : place + length])
+    return None
 
 
 def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_signatures import Segment, capitals, signed, used
 from smsgate.campaigns.reply_slips import nearest
+from smsgate.campaigns.reply_tables import NOTHING_SAID
 from smsgate.campaigns.reply_tries import FOREIGN_MEANING, MEANING, longest
 from smsgate.campaigns.reply_words import RESOLVED_MAX, shared
 
@@ -160,6 +161,8 @@ def _shortened(text: TakenApart, place: int, end: int) -> int:
 def _unlisted(token: str, names: frozenset[str]) -> str:
     if token in names:
         return "named"
+    if token == NOTHING_SAID:
+        return "harmless"
     people = shared()
     if token in people.names or token in people.titles or (token[0] == "ل" and token[1:] in people.names):
         return "name"

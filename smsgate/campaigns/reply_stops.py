@@ -66,9 +66,12 @@ _ASIDE: Final = frozenset(("harmless", "name", "named", "yes", "no", "adverb"))
 
 
 class Stop(NamedTuple):
+    """`sure`: a phrase, or a word that stands alone; not ideas that are joined, nor a word in a sentence."""
+
     rule: str
     reason: str
     language: str = ""
+    sure: bool = True
 
 
 class Hit(NamedTuple):
@@ -103,7 +106,7 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         meant = _mended(text, words, kinds, taken) if stop is None and short else None
         if meant is not None:
             stop = _asked(meant, _hits(meant, words, kinds)[0], kinds, segments)
-            stop = stop and stop._replace(rule=SLIP)
+            stop = stop and stop._replace(rule=SLIP, sure=False)
     if stop is not None and _taken_back(text, hits):
         said = "The stop that was sent is called a mistake, and messages are wanted."
         stop = Stop(TAKEN_BACK, said, stop.language)
@@ -257,7 +260,7 @@ def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
                 for rule in rules:
                     if near & rule.needs == rule.needs and not clause & rule.without:
                         said = " ".join(text.tokens[start:end])
-                        return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language)
+                        return Stop(rule.name, f"{said[:80]!r} {rule.reason}.", language, sure=False)
     return None
 
 
@@ -274,15 +277,16 @@ def _nearly_alone(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop |
         for hit in hits:
             if not (start <= hit.start and hit.end <= end and hit.asks.bits & _SHORT):
                 continue
-            if others - _others(kinds[hit.start : hit.end]) <= SHORT_WORDS_MAX:
+            beside = others - _others(kinds[hit.start : hit.end])
+            if beside <= SHORT_WORDS_MAX:
                 said = f"{_words(text, hit)!r} stands nearly alone in its clause."
-                return Stop("stop_word", said, hit.asks.by[0][0])
+                return Stop("stop_word", said, hit.asks.by[0][0], sure=not beside)
             if not _others(kinds[start : hit.start]):
                 said = f"{_words(text, hit)!r} begins a clause."
-                return Stop("stop_begins", said, hit.asks.by[0][0])
+                return Stop("stop_begins", said, hit.asks.by[0][0], sure=False)
             if not _others(kinds[hit.end : end]) and others <= CLAUSE_WORDS_MAX:
                 said = f"{_words(text, hit)!r} ends a clause."
-                return Stop("stop_ends", said, hit.asks.by[0][0])
+                return Stop("stop_ends", said, hit.asks.by[0][0], sure=False)
     return None
 
 
@@ -299,7 +303,7 @@ def _slipped(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[i
                 word = text.tokens[place]
                 meant = _slip(word, words).stop
                 if meant:
-                    return Stop(SLIP, f"{word!r} is {meant!r} with one slip of the finger.")
+                    return Stop(SLIP, f"{word!r} is {meant!r} with one slip of the finger.", sure=False)
     return None
 
 

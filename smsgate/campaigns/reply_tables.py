@@ -11,6 +11,7 @@ from smsgate.campaigns.reply_tries import Begin, Node, Words
 
 BONED: Final = "ar-Latn"  # the language whose words are known by their consonants
 NUMBER: Final = "#"
+NOTHING_SAID: Final = "¤-"  # stands for words that may be a machine's
 
 
 class StopRule(NamedTuple):

@@ -118,6 +118,26 @@ def test_a_mistake_of_the_sender_does_not_take_a_stop_back(text: str, language: 
 
 
 @pytest.mark.parametrize(
+    ("text", "language", "label"),
+    [
+        ("I'm driving, stop texting me", "en", Label.STOP),
+        ("STOPP, bin im Urlaub", "de", Label.STOP),
+        ("No thanks, I'm on holiday", "en", Label.DECLINE),
+        ("OK, call you later", "en", Label.UNCLEAR),
+        ("I'm driving. I'll call you later, when I stop", "en", Label.UNCLEAR),
+        ("I'm driving", "en", Label.AUTO),
+        ("I'm driving. Reply STOP to end these messages", "en", Label.AUTO),
+        ("Automatic reply: I'm on holiday. Reply STOP to end", "en", Label.AUTO),
+        ("Automatic reply. I cannot read this on holiday, so please stop writing", "en", Label.AUTO),
+    ],
+)
+def test_what_a_person_may_say_too_hides_no_stop_and_a_machine_makes_none(
+    text: str, language: str, label: Label
+) -> None:
+    assert read_reply(text, language).label is label
+
+
+@pytest.mark.parametrize(
     ("text", "language"),
     [
         ("pelase dont send me anymroe mesages", "en"),
