@@ -68,7 +68,8 @@ def doubtful(text: TakenApart) -> tuple[str | None, list[int]]:
 
     And the places of such words, and from "reply STOP to end" on of all: what is told there, nobody asks.
     """
-    said, places = None, []
+    said: str | None = None
+    places: list[int] = []
     for start, found in enumerate(text.found):
         for length, kind in found[MACHINE]:
             if kind == WEAK:
