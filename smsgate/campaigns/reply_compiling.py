@@ -148,11 +148,7 @@ def compiled_shared() -> Shared:
         frames=_frames(spelled),
         strong=neighbours(_strong(everyones)),
         bones=_bones(),
-        glued=frozenset(
-            "".join(entry)
-            for entry, mask in everyones.items()
-            if len(entry) > 1 and mask & BIT["stop"] and len("".join(entry)) >= GLUED_LETTERS_MIN
-        ),
+        glued=_glued(everyones),
         rules=tuple(map(_stop_rule, common["stop_rules"])),
         reactions=tree_of(anchored_entries("reaction")),
         signatures=tree_of(entries_of(common["signature"])),
@@ -182,6 +178,15 @@ def compiled_shared() -> Shared:
         classes=classes_of(),
         variants=Variants(attribute_entries(), *map(_phrases, VARIANT_LISTS)),
         signing=_signing(common, people),
+    )
+
+
+def _glued(stops: dict[Words, int]) -> frozenset[str]:
+    """Return the phrases that mean a stop, typed without their spaces."""
+    return frozenset(
+        "".join(entry)
+        for entry, mask in stops.items()
+        if len(entry) > 1 and mask & BIT["stop"] and len("".join(entry)) >= GLUED_LETTERS_MIN
     )
 
 
