@@ -19,7 +19,7 @@ from facturx import generate_xml
 from facturx.facturx import FACTURX_LEVEL2xsd, UBL_21_xsd
 from lxml import etree
 
-from smsgate.billing.documents import DocumentType
+from smsgate.billing.documents import CREDITS, DocumentType
 from smsgate.billing.invoices import Invoice, InvoiceLine, InvoiceVat, Party
 from smsgate.billing.vat import NO_RATE
 from smsgate.billing.written_dates import day_text, month_text
@@ -164,7 +164,8 @@ def terms_of(invoice: Invoice, words: Wording) -> list[str]:
     ]
     if invoice.paid_minor and not invoice.due_minor:
         return [*told, words.nothing_due]
-    return [*told, words.payment_terms.format(due=day_text(invoice.due_on, invoice.days_in))]
+    terms = words.credit_terms if invoice.code in CREDITS else words.payment_terms
+    return [*told, terms.format(due=day_text(invoice.due_on, invoice.days_in))]
 
 
 def _code(invoice: Invoice, syntax: Syntax) -> str:

@@ -158,7 +158,10 @@ def _head(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     facts = (
         (words.number, invoice.number),
         (words.issued, day_text(invoice.issued_on, invoice.days_in)),
-        (words.due, day_text(invoice.due_on, invoice.days_in)),
+        (
+            words.credit_due if invoice.code in CREDITS else words.due,
+            day_text(invoice.due_on, invoice.days_in),
+        ),
         (words.period, span_text(invoice.first_day, invoice.last_day, invoice.days_in)),
     )
     with paper.table(
@@ -172,7 +175,7 @@ def _head(paper: _Paper, invoice: Invoice, words: Wording) -> None:
         row = table.row()
         row.cell(f"{words.seller}{words.colon}\n{_party(invoice.seller, words)}")
         row.cell(f"{words.buyer}{words.colon}\n{_party(invoice.buyer, words)}")
-        row.cell("\n".join(f"{name}{words.colon} {value}" for name, value in facts))
+        row.cell("\n".join(f"{name}{words.colon} {value}" for name, value in facts if name))
     paper.ln(5)
 
 

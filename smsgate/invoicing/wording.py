@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from smsgate.billing.invoices import EDITION
 
 DEFAULT_LANGUAGE: Final = "en"
+OLDER: Final = ("first", "second")  # editions 0, 1, ...: the tables of what each said otherwise than the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Wording:
     number: str
     issued: str
     due: str
+    credit_due: str  # the same of a credit note; empty: no such head
     period: str
     seller: str
     buyer: str
@@ -56,6 +58,7 @@ class Wording:
     month_number: str  # of documents without days in words
     payment: str
     payment_terms: str
+    credit_terms: str  # in their place, of a credit note
     nothing_due: str
     deducted: str
     recovery_fee: str
@@ -74,14 +77,16 @@ class Wording:
 
 
 @cache
-def _tables() -> tuple[dict[str, Wording], dict[str, Wording]]:
-    """Return the words by language, those of before editions and those of today."""
+def _tables() -> tuple[dict[str, Wording], ...]:
+    """Return the words by language, of each edition in its place."""
     text = files("smsgate.invoicing").joinpath("wording.toml").read_text(encoding="utf-8")
-    before, today = {}, {}
-    for language, table in tomllib.loads(text).items():
-        first = table.pop("first")
-        before[language], today[language] = Wording(**{**table, **first}), Wording(**table)
-    return before, today
+    tables = tomllib.loads(text)
+    older = [{language: table.pop(name, {}) for language, table in tables.items()} for name in OLDER]
+    editions = [{language: Wording(**table) for language, table in tables.items()}]
+    for changes in reversed(older):
+        newer = editions[0]
+        editions.insert(0, {language: replace(newer[language], **changes[language]) for language in newer})
+    return tuple(editions)
 
 
 def wording(language: str, edition: int = EDITION) -> Wording:

@@ -14,7 +14,9 @@ import pytest
 from facturx import get_facturx_xml_from_pdf
 from pypdf import PdfReader
 
+from smsgate.billing.documents import CREDITS
 from smsgate.billing.invoices import canonical_json, invoice_from_json
+from smsgate.billing.written_dates import day_text
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
 from smsgate.invoicing.wording import wording
@@ -106,6 +108,31 @@ def test_the_octets_of_documents_from_before_editions_are_these() -> None:
         for syntax in Syntax:
             octets.update(invoice_xml(before, syntax))
     assert octets.hexdigest()[:16] == "25fcfe6edec766dd"
+
+
+def test_the_octets_of_documents_of_the_first_edition_are_these() -> None:
+    """Only their credit notes asked for a payment."""
+    octets = hashlib.sha256()
+    for invoice in every_kind().values():
+        first = replace(invoice, edition=1)
+        assert invoice_from_json(canonical_json(first)) == first
+        octets.update(text_of(facturx_pdf(first)).encode())
+        for syntax in Syntax:
+            octets.update(invoice_xml(first, syntax))
+    assert octets.hexdigest()[:16] == "ded96d4d58130f93"
+
+
+@pytest.mark.parametrize("kind", every_kind())
+def test_a_credit_note_asks_for_no_payment_and_is_never_due(kind: str) -> None:
+    invoice = every_kind()[kind]
+    page, xml = text_of(facturx_pdf(invoice)), invoice_xml(invoice, Syntax.CII).decode()
+    words, credit = wording(invoice.language), invoice.code in CREDITS
+    day = day_text(invoice.due_on, invoice.days_in)
+    asked, nothing = words.payment_terms.format(due=day), " ".join(words.credit_terms.split())
+    assert (f"{words.due}{words.colon}".replace("\u00a0", " ") in page) is not credit
+    for text in (" ".join(page.split()), " ".join(xml.split())):
+        assert (nothing in text) is credit
+        assert asked not in text or not credit
 
 
 @pytest.mark.parametrize("kind", every_kind())
