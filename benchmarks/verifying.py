@@ -27,13 +27,13 @@ from smsgate.flows.verifying import Counts, Finding, verify
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
-from smsgate.store.verify import findings_of, listed_of
+from smsgate.store.verify import findings_of
 
 CLOSE_AT: Final = DAY + timedelta(days=30)
 EACH_MAX: Final = 12  # statements that are told
 CATALOGUES: Final = (
-    "verify", "verify_documents", "verify_payouts", "verify_budgets", "verify_spent", "retired",
-    "ledger_seals", "contradictions",
+    "verify", "verify_messages", "verify_documents", "verify_payouts", "verify_budgets", "verify_spent",
+    "retired", "ledger_seals",
 )  # fmt: skip
 
 
@@ -49,11 +49,6 @@ class WatchedVerify:
         async with self._database.report() as connection:
             with connection.query_logger(self._note):
                 return await findings_of(connection)
-
-    async def listed(self) -> Sequence[Finding]:
-        async with self._database.report() as connection:
-            with connection.query_logger(self._note):
-                return await listed_of(connection)
 
     def _note(self, query: Any) -> None:
         self.taken_s[self._names.get(query.query, "others")] += query.elapsed

@@ -83,11 +83,7 @@ class Proof:
 
 class VerifyStore(Protocol):
     async def findings(self) -> tuple[Sequence[Finding], Counts]:
-        """Return every proof's finding and what was looked at, all of one snapshot."""
-        ...
-
-    async def listed(self) -> Sequence[Finding]:
-        """Return what `LISTED` names."""
+        """Return every proof's finding, what `LISTED` names, and what was looked at, all of one snapshot."""
         ...
 
 
@@ -106,4 +102,4 @@ async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
                 finding.invariant, known.wrong + finding.wrong, known.first or finding.first
             )
     ordered = [merged[name] for name in INVARIANTS if name in merged]
-    return Proof(tuple(ordered), counts, unproved, tuple(await store.listed()))
+    return Proof(tuple(ordered), counts, unproved, tuple(each for each in found if each.invariant in LISTED))

@@ -15,13 +15,13 @@ from smsgate.store.pool import Database
 from smsgate.store.retired import horizon
 
 _SQL: Final = load("verify")
+_MESSAGES: Final = load("verify_messages")
 _DOCUMENTS: Final = load("verify_documents")
 _PAYOUTS: Final = load("verify_payouts")
 _BUDGETS: Final = load("verify_budgets")
 _SPENT: Final = load("verify_spent")
 _RETIRED: Final = load("retired")
 _SEALS: Final = load("ledger_seals")
-_CONTRADICTIONS: Final = load("contradictions")
 _FINALS: Final = sorted(FINAL)
 # A sort or hash of 10 million rows' groups stays in memory; the proof runs alone and rarely.
 WORK_MEM: Final = "128MB"
@@ -41,13 +41,9 @@ class PgVerify:
         async with self._database.report() as connection:
             return await findings_of(connection)
 
-    async def listed(self) -> Sequence[Finding]:
-        async with self._database.report() as connection:
-            return await listed_of(connection)
-
 
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts]:
-    """Run all proofs in the caller's transaction, which is one snapshot."""
+    """Run all proofs, and list what `LISTED` names, in the caller's transaction, which is one snapshot."""
     await _take_one_core(connection)
     kept = await horizon(connection)
     delivered = await connection.fetchval(_SQL["delivered_items"])
@@ -62,13 +58,6 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts
     return [finding for finding in found if finding.invariant not in COUNTED], Counts(
         *(told[name] for name in COUNTED)
     )
-
-
-async def listed_of(connection: Connection) -> Sequence[Finding]:
-    """Return receipts that contradict earlier ones, in the caller's transaction."""
-    await _take_one_core(connection)
-    names = [ReceiptState(state).name for state in _FINALS]
-    return [Finding(*row) for row in await connection.fetch(_CONTRADICTIONS["every"], _FINALS, names)]
 
 
 async def _take_one_core(connection: Connection) -> None:
@@ -109,9 +98,9 @@ async def _spent(connection: Connection, first_id: int) -> list[Finding]:
 
 
 async def _messages(connection: Connection, kept: Kept, delivered: Sequence[int]) -> list[Finding]:
-    # The indexes have the order in which messages and receipts are merged; the planner would rather sort, as
-    # it cannot guess how few groups there are.
-    await connection.execute("SET LOCAL enable_sort = off")
-    rows = await connection.fetch(_SQL["messages"], *kept, delivered, _FINALS)
-    await connection.execute("SET LOCAL enable_sort = on")
+    # The planner would rather sort the rows: it cannot guess how few groups they have.
+    await connection.execute("SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")
+    names = [ReceiptState(state).name for state in _FINALS]
+    rows = await connection.fetch(_MESSAGES["messages"], *kept, delivered, _FINALS, names)
+    await connection.execute("SET LOCAL enable_sort = on; SET LOCAL enable_incremental_sort = on")
     return [Finding(*row) for row in rows]

@@ -1,4 +1,4 @@
--- Proofs of what budgets say is spent, against leases; read as those of verify.sql, whose `messages` holds leases to the message rows, and
+-- Proofs of what budgets say is spent, against leases; read as those of verify.sql; verify_messages.sql holds leases to the message rows, and
 -- so to the ledger (I2). $1: the first id that is kept.
 
 -- name: months

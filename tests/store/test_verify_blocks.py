@@ -1,0 +1,154 @@
+"""
+`smsgate billing verify` sees each message where its sets of bits end: words of 64 ids, blocks of 1,024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from smsgate.ids import BLOCK_MAX, first_id_at
+from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.pool import Database
+from tests.store.books import IN_OCTOBER
+from tests.store.test_verify_budgets import BY_RECEIPT, LATER, SHOP, UNIT, an_account
+from tests.store.verified_books import found_after, made_once
+
+BASE = first_id_at(int(IN_OCTOBER.timestamp() * 1000))
+DELIVERED = [BASE + n for n in (0, 63, 64, 1023, 1024)]
+FAILED = [BASE + n for n in (1, 62, 65)]
+TURNED = [BASE + n for n in (1022, 1025)]  # failed, and said to have arrived a second later
+SILENT = BASE + 2047
+AT_ONCE = [BASE + n for n in (2, 127, 1021)]
+
+
+async def write(database: Database) -> None:
+    books, account = await an_account(database)
+    told = [*DELIVERED, *FAILED, *TURNED, SILENT]
+    await account.sends(
+        len(told), item=(BY_RECEIPT, UNIT), by_receipt=True, message_ids=told, accepted_at=IN_OCTOBER
+    )
+    await account.sends(len(AT_ONCE), message_ids=AT_ONCE, accepted_at=IN_OCTOBER)
+    for ids, state in (
+        (DELIVERED, ReceiptState.DELIVRD), (FAILED, ReceiptState.UNDELIV), (TURNED, ReceiptState.EXPIRED),
+    ):  # fmt: skip
+        for message_id in ids:
+            await books.receipt(SHOP, message_id, state, IN_OCTOBER, recorded_at=IN_OCTOBER)
+    later = IN_OCTOBER + timedelta(seconds=1)
+    for message_id in TURNED:
+        await books.receipt(SHOP, message_id, ReceiptState.DELIVRD, later, recorded_at=later)
+    await account.settle(IN_OCTOBER)
+    await account.settle(LATER)
+
+
+@pytest.fixture(scope="module")
+def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
+    with made_once(postgres_server, write) as arguments:
+        yield arguments
+
+
+async def test_books_hold_and_contradictions_are_told(books: dict[str, Any]) -> None:
+    found = await found_after(books, "")
+    assert list(found) == ["R8"]
+    assert found["R8"].wrong == len(TURNED)
+    assert (found["R8"].first or "").startswith(
+        f"message {TURNED[0]} of merchant {SHOP}, part 1: EXPIRED at "
+    )
+
+
+@pytest.mark.parametrize("message_id", DELIVERED)
+async def test_what_was_charged_and_did_not_arrive_is_seen(books: dict[str, Any], message_id: int) -> None:
+    found = await found_after(
+        books, f"UPDATE receipt SET state = {ReceiptState.UNDELIV} WHERE message_id = {message_id}"
+    )
+    assert "rows have 4 messages, 4 segments, 180000 micros, the ledger 5, 5" in (found["I2"].first or "")
+    assert "I14" in found
+
+
+@pytest.mark.parametrize("message_id", [*FAILED, SILENT])
+async def test_what_arrived_and_was_not_charged_is_seen(books: dict[str, Any], message_id: int) -> None:
+    found = await found_after(
+        books,
+        f"WITH gone AS (DELETE FROM receipt WHERE message_id = {message_id}) INSERT INTO receipt "
+        f"SELECT {SHOP}, {message_id}, 1, {ReceiptState.DELIVRD}, '', now()",
+    )
+    assert "rows have 6 messages" in (found["I2"].first or "")
+
+
+@pytest.mark.parametrize("message_id", TURNED)
+async def test_which_receipt_was_the_first_is_seen(books: dict[str, Any], message_id: int) -> None:
+    found = await found_after(
+        books,
+        f"UPDATE receipt SET received_at = received_at - interval '1 hour' WHERE message_id = {message_id} "
+        f"AND state = {ReceiptState.DELIVRD}",
+    )
+    assert "rows have 6 messages" in (found["I2"].first or "")
+
+
+@pytest.mark.parametrize("message_id", [*DELIVERED, *AT_ONCE])
+async def test_what_no_lease_has_is_named(books: dict[str, Any], message_id: int) -> None:
+    found = await found_after(
+        books,
+        "UPDATE budget_charge SET message_ids = message_ids - "
+        f"int8multirange(int8range({message_id}, {message_id + 1})) "
+        f"WHERE message_ids @> {message_id}::bigint",
+    )
+    assert "I14" in found
+
+
+@pytest.mark.parametrize("message_id", [*DELIVERED, *FAILED, *TURNED, SILENT, *AT_ONCE])
+async def test_the_first_wrong_message_is_named(books: dict[str, Any], message_id: int) -> None:
+    found = await found_after(
+        books, f"UPDATE sent SET sell_micros = sell_micros + 1 WHERE message_id = {message_id}"
+    )
+    assert found["I3"].wrong == 1
+    assert (found["I3"].first or "").startswith(f"message {message_id} of merchant {SHOP}: sell 45001 micros")
+
+
+@pytest.mark.parametrize(
+    ("first_id", "end_id"),
+    [
+        (BASE, BASE + (1 << 50)),
+        (BASE, None),  # no end
+        (BASE + (1 << 40), BASE + (1 << 40) + BLOCK_MAX + 1),  # ids of no row
+    ],
+)
+async def test_a_lease_with_more_neighbours_than_there_are_is_named(
+    books: dict[str, Any], first_id: int, end_id: int | None
+) -> None:
+    found = await found_after(
+        books,
+        "UPDATE budget_charge SET message_ids = message_ids + "
+        f"int8multirange(int8range({first_id}, {end_id or 'NULL'})) WHERE lease_id = "
+        "(SELECT min(lease_id) FROM budget_charge WHERE lease_id <> 0)",
+    )
+    first = found["I14"].first or ""
+    assert (
+        f" of merchant {SHOP} has the ids [{first_id},{end_id or ''}), more neighbours than there are"
+        in first
+    )
+
+
+async def test_a_lease_may_have_all_ids_that_a_node_has_in_a_millisecond(books: dict[str, Any]) -> None:
+    ids = first_id_at(int(LATER.timestamp() * 1000))
+    found = await found_after(
+        books,
+        "UPDATE budget_charge SET message_ids = message_ids + "
+        f"int8multirange(int8range({ids}, {ids + BLOCK_MAX})) WHERE lease_id = "
+        "(SELECT max(lease_id) FROM budget_charge)",
+    )
+    assert list(found) == ["R8"]
+
+
+async def test_a_price_list_that_begins_never_is_no_error(books: dict[str, Any]) -> None:
+    found = await found_after(
+        books,
+        "INSERT INTO price_version (price_list_id, version, effective_from, source_sha256) "
+        "SELECT price_list_id, version + 1, 'infinity', '' FROM price_version",
+    )
+    assert "I3" not in found
+    assert "R8" in found
