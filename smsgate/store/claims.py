@@ -213,7 +213,11 @@ class Claim:
         for chunk, people in zip(chunks, await choose(self._connection, taken), strict=True):
             chunk.people = people
         claims: list[ChunkClaim] = []
-        for some in _apart(chunks):
+        rounds = _apart(chunks)
+        if len(rounds) > 1:
+            # Whoever answers holds people before open offers: nobody is locked after the first offers.
+            await self._gate.reluctant(list(chain.from_iterable(chunk.people.msisdns for chunk in chunks)))
+        for some in rounds:
             found = await self._first(some, allowance_step, splits)
             allowance_step -= sum(claim.allowance for claim in found)
             claims += found

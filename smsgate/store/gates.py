@@ -179,11 +179,16 @@ class Gate:
             self._spending -= got
             await self._connection.execute(SQL["spend_less"], self._merchant_id, list(got), self._now)
 
-    async def give_less_back(self, opened_at: Mapping[int, datetime]) -> None:
-        """Let offers that were opened, by number, and never left not count as one of the fewer."""
+    async def give_less_back(self, opened_at: Mapping[int, datetime], msisdns: Sequence[int]) -> None:
+        """
+        Let offers that were opened, by number, and never left not count as one of the fewer.
+
+        `msisdns`, all of the chunk, are those of whom `reluctant` locks some next: all in one order.
+        """
         await self._connection.execute(
             SQL["give_less_back"],
             self._merchant_id, list(opened_at), list(opened_at.values()), LESS_PERIOD,
+            msisdns, self._now - LESS_PERIOD,
         )  # fmt: skip
 
     def by_hours(self, places: Sequence[str], count: int) -> tuple[dict[int, Hold], datetime | None]:

@@ -103,7 +103,8 @@ class Reclaim:
         stays = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if n not in held and each in mine}
         unsent = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if each in opened_at}
         if len(unsent) > len(stays):
-            await self._gate.give_less_back({each: unsent[each] for each in unsent.keys() - stays.keys()})
+            back = {each: unsent[each] for each in unsent.keys() - stays.keys()}
+            await self._gate.give_less_back(back, msisdns)
         reluctant = await self._gate.reluctant(msisdns, stays)
         held |= {n: reluctant[each] for n, each in enumerate(msisdns) if n not in held and each in reluctant}
         shut = [

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.flows.gates import ALWAYS_OPEN
+from smsgate.flows.inbound_records import InboundWrites
+from smsgate.ids import IdMaker
+from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.gates import Gate
+from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from tests.flows.test_held import Claimer
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, a_world
+from tests.flows.test_small_campaigns import a_small_campaign, claimed
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, a_world
 
 # Goes for the second place as soon as the claim waits for the first one, which it holds.
 CROSS_IT = """
@@ -51,3 +62,90 @@ async def test_a_claim_that_meets_another_crosswise_is_made_anew(database: Datab
         assert claim.msisdns == [answered, FIRST_MSISDN + 2]
         held = "SELECT hold FROM campaign_chunk WHERE state = 'ready'"
         assert await world.value(held) == "open_offer"
+
+
+ONE, TWO = FIRST_MSISDN, FIRST_MSISDN + 1
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def an_offer_of(msisdn: int) -> str:
+    return f"FROM open_offer WHERE msisdn = {msisdn} FOR UPDATE"
+
+
+def a_person(msisdn: int) -> str:
+    return f"FROM subscriber WHERE msisdn = {msisdn} FOR UPDATE"
+
+
+async def crossed(database: Database, holds: str, ours: Coroutine[None, None, object], wants: str) -> None:
+    """
+    Hold one row until `ours` waits for it, then want another one: whoever goes on alone ends.
+
+    In a circle PostgreSQL fails this side, which looks after 10 ms, where ours looks after a second.
+    """
+    other = await database.connect(ADMIN)
+    running = asyncio.create_task(ours)
+    try:
+        async with other.transaction():
+            await other.execute("SET LOCAL deadlock_timeout = '10ms'")
+            await other.execute(f"SELECT {holds}")
+            await other.execute(CROSS_IT.format(f"PERFORM {wants}"))
+        await running
+    finally:
+        running.cancel()
+        await other.close()
+
+
+async def test_answers_take_open_offers_in_the_order_of_the_number(database: Database) -> None:
+    """A claim does, too; the one of the greater number was answered first, and lies first."""
+    async with a_world(database, subscribers=2) as world:
+        for msisdn in (TWO, ONE):
+            await world.execute(a_place(msisdn, "NULL"))
+        ids = IdMaker(3, lambda: int(time.time() * 1000))
+        store = StoredInbound(database, ids.next, SuppressionHashes(bytes(32)), STAMPS)
+
+        async def answered() -> None:
+            async with store.group() as group:
+                await group.write(InboundWrites(answered={(each, SENDER): (1, NOW) for each in (TWO, ONE)}))
+
+        await crossed(database, an_offer_of(ONE), answered(), an_offer_of(TWO))
+        assert await world.value("SELECT count(*) FROM open_offer WHERE answered_at = $1", NOW) == 2
+
+
+async def test_a_claim_takes_who_asked_for_less_before_any_open_offer(database: Database) -> None:
+    """As answers do: they hold people before their open offers. Campaigns that share a person take turns."""
+    async with a_world(database, subscribers=2) as world:
+        await world.execute(a_place(ONE, "now()"))
+        await less(world, TWO, datetime.now(UTC) - LESS_PERIOD)
+        campaigns = [await a_small_campaign(world, 0), await a_small_campaign(world, 0, 1)]
+        await crossed(database, a_person(TWO), claimed(world, campaigns), an_offer_of(ONE))
+        rows = await world.rows("SELECT msisdn, campaign_id FROM open_offer ORDER BY msisdn")
+        assert [tuple(row) for row in rows] == [(ONE, campaigns[0]), (TWO, campaigns[1])]
+        assert await world.value(
+            "SELECT less_at > now() - interval '1 hour' FROM subscriber WHERE msisdn = $1", TWO
+        )
+
+
+async def less(world: World, msisdn: int, at: datetime) -> None:
+    await world.execute("UPDATE subscriber SET less_at = $2 WHERE msisdn = $1", msisdn, at)
+
+
+@pytest.mark.parametrize("unsent", [(TWO, ONE), (TWO,)])
+async def test_an_offer_that_never_left_is_given_back_to_people_in_their_order(
+    database: Database, unsent: tuple[int, ...]
+) -> None:
+    """Those whose next offer may come, too, who are locked next."""
+    async with a_world(database, subscribers=2) as world:
+        for msisdn in (TWO, ONE):  # as they lie, where no index is read
+            await less(world, msisdn, NOW if msisdn in unsent else NOW - LESS_PERIOD - timedelta(days=1))
+
+        async def given_back() -> None:
+            async with database.bulk_transaction() as connection:
+                await connection.execute(
+                    "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off"
+                )
+                gate = Gate(connection, ALWAYS_OPEN, MERCHANT, NOW)
+                await gate.give_less_back(dict.fromkeys(unsent, NOW), [ONE, TWO])
+                assert await gate.reluctant([ONE, TWO]) == {}
+
+        await crossed(database, a_person(ONE), given_back(), a_person(TWO))
+        assert await world.value("SELECT count(*) FROM subscriber WHERE less_at < $1", NOW) == 2

@@ -192,7 +192,7 @@ async def test_between_two_offers_there_is_always_the_whole_time(database: Datab
             if dice.random() < 0.3:
                 async with database.bulk_transaction() as connection:
                     again = Gate(connection, ALWAYS_OPEN, MERCHANT, now)
-                    await again.give_less_back({msisdn: now})
+                    await again.give_less_back({msisdn: now}, [msisdn])
                     assert await again.reluctant([msisdn]) == {}
                 continue
             assert now >= last + LESS_PERIOD

@@ -311,9 +311,15 @@ UPDATE offer SET stock_remaining = stock_remaining - $3 WHERE merchant_id = $1 A
 
 -- name: answered
 -- scope: msisdn
-UPDATE open_offer AS o SET answered_at = t.at
-  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[]) AS t (msisdn, sender, message_id, at)
- WHERE o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
+-- Locked in the order of the number first, as claims do: in another one a claim and a group waited for each other in a circle.
+WITH held AS MATERIALIZED (
+    SELECT o.msisdn, o.sender, t.at
+      FROM open_offer o
+      JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[]) AS t (msisdn, sender, message_id, at)
+        ON o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
+     ORDER BY o.msisdn, o.sender
+       FOR UPDATE OF o)
+UPDATE open_offer AS o SET answered_at = h.at FROM held h WHERE o.msisdn = h.msisdn AND o.sender = h.sender
 
 -- name: close_offers
 -- scope: msisdn

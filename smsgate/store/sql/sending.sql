@@ -218,10 +218,19 @@ UPDATE subscriber SET less_at = $3 WHERE merchant_id = $1 AND msisdn = ANY ($2::
 
 -- name: give_less_back
 -- scope: merchant
--- Of offers that never left: the next one may come again.
-UPDATE subscriber AS s SET less_at = t.opened_at - $4::interval
-  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (msisdn, opened_at)
- WHERE s.merchant_id = $1 AND s.msisdn = t.msisdn AND s.less_at = t.opened_at
+-- Of offers that never left: the next one may come again. Locked first, in the order in which answers lock people, with those
+-- whom `lock_less` may take next ($5: of these numbers; $6: whose time was over by then).
+WITH held AS MATERIALIZED (
+    SELECT s.subscriber_id, t.opened_at
+      FROM subscriber s
+      LEFT JOIN unnest($2::bigint[], $3::timestamptz[]) AS t (msisdn, opened_at) ON t.msisdn = s.msisdn
+     WHERE s.merchant_id = $1 AND s.msisdn = ANY ($5::bigint[]) AND s.less_at IS NOT NULL
+       AND (s.less_at = t.opened_at OR s.less_at <= $6)
+     ORDER BY s.subscriber_id
+       FOR UPDATE OF s)
+UPDATE subscriber AS s SET less_at = h.opened_at - $4::interval
+  FROM held h
+ WHERE s.merchant_id = $1 AND s.subscriber_id = h.subscriber_id AND s.less_at = h.opened_at
 
 -- name: contacts
 -- scope: msisdn
