@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
+from smsgate.campaigns.short_texts import once_if_short
 from smsgate.campaigns.tables import table
 from smsgate.errors import Invalid
 from smsgate.protocol.gsm0338 import encode_gsm, is_gsm, suggest
@@ -80,6 +81,7 @@ def told_word(name: str, language: str) -> str:
     return _of_language(table("texts.toml")["words"], language)[name]
 
 
+@once_if_short
 def other_yes(said: str, quantity: int, language: str) -> str:
     """Return a yes in other letters than `said`: the carrier's repetition of an answer answers nothing."""
     words = set(re.findall(r"\w+", said.casefold()))
@@ -110,12 +112,17 @@ def system_text(kind: str, language: str, **fields: str | int) -> str:
     Raises:
         Invalid: `field_missing` or `field_too_long`; what stands in no name is never cut.
     """
-    air = _UCS2 if spoken(language) in UCS2_LANGUAGES else _GSM
-    values = {name: air.written(written) for name, value in fields.items() if (written := str(value))}
-    for name, value in values.items():
-        if len(value) > air.characters_max.get(name, 10_000):
-            raise Invalid(f"{name} has over {air.characters_max[name]} characters", code="field_too_long")
-    for chosen in _choices(kind, spoken(language), frozenset(values)):
+    written_in = spoken(language)
+    air = _UCS2 if written_in in UCS2_LANGUAGES else _GSM
+    values, most = dict[str, str](), air.characters_max
+    for name, field in fields.items():
+        if value := str(field):
+            if not (value.isalnum() and value.isascii()):  # what every alphabet has, and is on one line
+                value = air.written(value)
+            if name in most and len(value) > most[name]:
+                raise Invalid(f"{name} has over {most[name]} characters", code="field_too_long")
+            values[name] = value
+    for chosen in _choices(kind, written_in, frozenset(values)):
         text = _fit(chosen, values, air)
         if text is not None:
             return text
@@ -190,7 +197,8 @@ def _fit(template: str, values: dict[str, str], air: _Air) -> str | None:
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    return _PLACE.sub(lambda match: values[match[1]], template)
+    """Templates have no braces but those of places (a test holds it), and what fills one is not read."""
+    return template.format_map(values)
 
 
 def _cut(name: str, units_max: int, air: _Air) -> str:

@@ -164,9 +164,11 @@ class Case:
 
     def _spoken_to(self, found: OpenOffer) -> str:
         """Return the language for texts about an order: the customer's, else the offer's."""
-        merchant_id, people = found.offer.merchant_id, self._context.people.get(self._mo.msisdn, [])
-        theirs = [person.language for person in people if person.merchant_id == merchant_id]
-        return self._spoken(*theirs, found.offer.language)
+        merchant_id, offered = found.offer.merchant_id, found.offer.language
+        for person in self._context.people.get(self._mo.msisdn, ()):
+            if person.merchant_id == merchant_id:
+                return self._spoken(person.language, offered)
+        return self._spoken(offered)
 
     def _spoken(self, *languages: str | None) -> str:
         """Return the first of the languages that can be written to the person from the number answered."""

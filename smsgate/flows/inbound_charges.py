@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
 
 from smsgate.billing.networks import NetworkTable
 from smsgate.billing.postings import PostingKey, posting
@@ -14,6 +15,8 @@ from smsgate.billing.segments import segments_of
 from smsgate.clock import Clock
 from smsgate.flows.inbound_records import InboundRow, InboundWrites, ReplyCharge
 from smsgate.flows.ledger import ledger_lines
+
+INSTANTS_KEPT: Final = 1_024  # of receipt, which the replies of one read share
 
 
 class ReplyPrices(Protocol):
@@ -96,6 +99,7 @@ class ReplyCharges:
         return None if item is None else (item, book.currency)
 
 
+@lru_cache(INSTANTS_KEPT)
 def quarter_of(at: datetime) -> datetime:
     """Return the quarter of an hour as the ledger has it."""
     at = at.astimezone(UTC)

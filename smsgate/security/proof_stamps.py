@@ -32,6 +32,14 @@ _SIGNED: Final = b"smsgate-stamp-1\n"  # no other signature of the key is one of
 _SIGNED_ROOT: Final = b"smsgate-stamps-1\n"  # nor of many
 
 
+class Content(NamedTuple):
+    """What is hashed of an entry: `octets` are those of its `canonical` form, as `content_of` has them."""
+
+    kind: str
+    id: str
+    octets: bytes
+
+
 class Fact(NamedTuple):
     """One row: of which kind, which one, and the salted hash of its entry."""
 
@@ -82,11 +90,11 @@ def verify(octets: bytes, key: str | None = None) -> tuple[Verdict, Held]:
 
 
 def unsigned(
-    subject: str, before: Stamp | None, at: str, entries: Sequence[Entry], *, erases: bool = False
+    subject: str, before: Stamp | None, at: str, contents: Sequence[Content], *, erases: bool = False
 ) -> Stamp:
     """Return the stamp that follows `before`, of these entries, to be signed with others."""
     salt = secrets.token_bytes(SALT_OCTETS)
-    facts = [Fact(entry.kind, entry.id, fact_sha256(salt, entry)) for entry in entries]
+    facts = [Fact(kind, id_, hashlib.sha256(salt + octets).hexdigest()) for kind, id_, octets in contents]
     no, previous = (1, FIRST) if before is None else (before.no + 1, before.sha256)
     digest = _digest(subject, no, at, facts, previous, erases=erases)
     return Stamp(subject, no, at, erases, facts, previous, digest.hex(), "", salt.hex())
@@ -107,7 +115,8 @@ def signed(key: ProofKey, stamps: Sequence[Stamp]) -> list[Stamp]:
     root, paths = hash_tree.tree(digests)
     signature = key.sign(_SIGNED_ROOT + root)
     return [
-        stamp._replace(signature=(signature + path).hex()) for stamp, path in zip(stamps, paths, strict=True)
+        Stamp(*stamp[:-2], (signature + path).hex(), stamp.salt)  # `_replace` takes twice as long
+        for stamp, path in zip(stamps, paths, strict=True)
     ]
 
 
@@ -118,10 +127,14 @@ def entry_of(stamp: Stamp) -> Entry:
     return Entry(STAMP, stamp.at, body, str(stamp.no))
 
 
+def content_of(entry: Entry) -> Content:
+    content = {"at": entry.at, "body": entry.body, "id": entry.id, "kind": entry.kind}
+    return Content(entry.kind, entry.id, canonical(content))
+
+
 def fact_sha256(salt: bytes, entry: Entry) -> str:
     """Return the salted hash of an entry, in hex."""
-    content = {"at": entry.at, "body": entry.body, "id": entry.id, "kind": entry.kind}
-    return hashlib.sha256(salt + canonical(content)).hexdigest()
+    return hashlib.sha256(salt + content_of(entry).octets).hexdigest()
 
 
 def held(entries: Sequence[Entry], public_key: str, subject: str) -> Held:
@@ -223,5 +236,5 @@ def _read(entry: Entry) -> Stamp:
 
 
 def _digest(subject: str, no: int, at: str, facts: Sequence[Fact], previous: str, *, erases: bool) -> bytes:
-    content = [subject, str(no), at, erases, previous, [list(fact) for fact in facts]]
+    content = [subject, str(no), at, erases, previous, list(map(list, facts))]
     return hashlib.sha256(orjson.dumps(content)).digest()

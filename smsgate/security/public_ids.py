@@ -15,7 +15,7 @@ kind with a chance of 2**-64. An id is no permission: every look-up also names t
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -30,9 +30,9 @@ TEXT_LENGTH: Final = 3 + 1 + WORD_LENGTH
 ID_MAX: Final = (1 << 63) - 1  # bigint
 _BLOCK: Final = struct.Struct(">Q8s")
 _BLOCK_END: Final = 1 << 128
-# Those made last are kept, some 200 octets each: thousands of orders, messages and events name one offer,
-# campaign or merchant, and an order's event and its stamp name the same order, reply and texts.
-KEPT_MAX: Final = 8_192
+# Of each kind those made last are kept, some 200 octets each: thousands of orders, messages and events name
+# one offer, campaign or merchant, and an order's event and its stamp name the same order, reply and texts.
+KEPT_MAX: Final = 1_024
 
 
 class Kind(StrEnum):
@@ -82,20 +82,14 @@ class PublicIds:
         cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305  # one block: see the module's docstring
         self._encrypt = cipher.encryptor().update
         self._decrypt = cipher.decryptor().update
-        self._kept: dict[tuple[Kind, int], str] = {}
+        self._kept = {kind: _Kept(kind, self._encrypt) for kind in Kind}
 
     def encode(self, kind: Kind, id_: int) -> str:
-        kept = self._kept.get((kind, id_))
-        if kept is None:
-            if len(self._kept) >= KEPT_MAX:
-                self._kept.clear()
-            kept = self._kept[kind, id_] = self._encoded(kind, id_)
-        return kept
+        return self._kept[kind][id_]
 
-    def _encoded(self, kind: Kind, id_: int) -> str:
-        assert 0 <= id_ <= ID_MAX
-        block = self._encrypt(_BLOCK.pack(id_, _TAGS[kind]))
-        return _PREFIXES[kind] + base62.encode_128(int.from_bytes(block))
+    def encoder(self, kind: Kind) -> Callable[[int], str]:
+        """Return `encode` for one kind: what was made before costs a look-up in C."""
+        return self._kept[kind].__getitem__
 
     def encode_many(self, kind: Kind, ids: Iterable[int]) -> list[str]:
         """Return the public ids of a column, in its order; one call of the cipher for all."""
@@ -122,3 +116,21 @@ class PublicIds:
                 if tag == _TAGS[kind] and id_ <= ID_MAX:
                     return int(id_)
         raise NotFound(f"no such object: {kind.value}")
+
+
+class _Kept(dict[int, str]):
+    """Public ids of one kind, made where they are missing."""
+
+    __slots__ = ("_encrypt", "_prefix", "_tag")
+
+    def __init__(self, kind: Kind, encrypt: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._encrypt, self._prefix, self._tag = encrypt, _PREFIXES[kind], _TAGS[kind]
+
+    def __missing__(self, id_: int) -> str:
+        assert 0 <= id_ <= ID_MAX
+        if len(self) >= KEPT_MAX:
+            self.clear()
+        block = self._encrypt(_BLOCK.pack(id_, self._tag))
+        made = self[id_] = self._prefix + base62.encode_128(int.from_bytes(block))
+        return made

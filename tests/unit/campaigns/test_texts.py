@@ -238,3 +238,14 @@ def test_missing_and_overlong_fields_are_refused() -> None:
     with pytest.raises(Invalid) as overlong:
         system_text("late", "fr", shop="B", item="C", order="1" * 13)
     assert (missing.value.code, overlong.value.code) == ("field_missing", "field_too_long")
+
+
+def test_templates_have_no_braces_but_those_of_places() -> None:
+    for language in LANGUAGES:
+        for kind, template in table("texts.toml")[language].items():
+            assert not set("{}") & set(re.sub(r"\{[a-z]+\}", "", template)), (language, kind)
+
+
+def test_what_fills_a_place_is_not_read_as_a_template() -> None:
+    text = system_text("order_receipt", "en", **USUAL | {"shop": "{item} {0} %s"})
+    assert "{item} {0} %s" in text

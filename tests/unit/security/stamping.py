@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smsgate.security.proof_chain import Entry, ProofKey
-from smsgate.security.proof_stamps import Stamp, signed, unsigned
+from smsgate.security.proof_stamps import Stamp, content_of, signed, unsigned
 
 
 def made(
@@ -18,4 +18,4 @@ def made(
     erases: bool = False,
 ) -> Stamp:
     """Return the stamp that follows `before`, of these entries."""
-    return signed(key, [unsigned(subject, before, at, entries, erases=erases)])[0]
+    return signed(key, [unsigned(subject, before, at, [*map(content_of, entries)], erases=erases)])[0]

@@ -13,6 +13,7 @@ from smsgate.security.proof_stamps import (
     SIGNATURE_OCTETS,
     Held,
     Stamp,
+    content_of,
     entry_of,
     fact_sha256,
     signed,
@@ -93,9 +94,10 @@ def test_stamps_that_are_gone_moved_of_something_else_or_of_somebody_else_are_na
 
 @pytest.mark.parametrize("many", [1, 2, 3, 8, 200])
 def test_stamps_that_are_signed_together_each_hold_alone_and_in_nobody_elses_place(many: int) -> None:
+    contents = [*map(content_of, MADE)]
     drafts = [
-        *(unsigned(f"ord_{n}", None, FIRST.at, MADE) for n in range(2, many + 1)),
-        unsigned(ORDER, None, FIRST.at, MADE),
+        *(unsigned(f"ord_{n}", None, FIRST.at, contents) for n in range(2, many + 1)),
+        unsigned(ORDER, None, FIRST.at, contents),
     ]
     stamps = signed(KEY, drafts)
     assert [stamp._replace(signature="") for stamp in stamps] == drafts
@@ -104,7 +106,7 @@ def test_stamps_that_are_signed_together_each_hold_alone_and_in_nobody_elses_pla
     verdict, held = checked(MADE, mine)
     assert (verdict.wrong, held.stamped) == (None, 3)
     cut = mine._replace(signature=mine.signature[:-2])
-    other = mine._replace(signature=signed(KEY, [unsigned("ord_0", None, FIRST.at, MADE)])[0].signature)
+    other = mine._replace(signature=signed(KEY, [unsigned("ord_0", None, FIRST.at, contents)])[0].signature)
     by_other = signed(OTHER, drafts)[-1]
     longer = mine._replace(signature=f"{mine.signature}{'00' * 32}")
     for wrong in (cut, other, by_other, longer):

@@ -91,7 +91,7 @@ def test_128_bits_are_written_as_any_other_number_is(value: int) -> None:
 def test_no_more_than_so_many_public_ids_are_kept() -> None:
     ids = PublicIds(KEY)
     texts = [ids.encode(Kind.EVENT, id_) for id_ in range(2 * KEPT_MAX + 1)]
-    assert len(ids._kept) <= KEPT_MAX
+    assert len(ids._kept[Kind.EVENT]) <= KEPT_MAX
     assert texts == ids.encode_many(Kind.EVENT, range(2 * KEPT_MAX + 1))
 
 
