@@ -147,7 +147,8 @@ class _Decision(OrderCase):
         """
         The carrier's repetition, or the same word said to another offer: who can tell orders nothing.
 
-        Where a live offer waits for its answer the person is asked; otherwise there is nothing to say.
+        Where a live offer waits for its answer the person is asked; otherwise there is nothing to say: the
+        receipt of what is ordered says how many pieces.
         """
         found = self._open
         waits = found is not None and found.answered_at is None and found.offer_live
@@ -155,5 +156,5 @@ class _Decision(OrderCase):
             return
         if self._reading.label in {Label.ACCEPT, Label.QUANTITY, Label.DECLINE}:
             if self._may_answer():
-                self._tell_state(found)
+                self._ask_in_other_words(found)
             self.record("repetition", found=found)

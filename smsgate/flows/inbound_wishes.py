@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import Final
 
 from smsgate.campaigns.order_commands import OrderCommand, OrderWish, plain_no
-from smsgate.campaigns.orders import ENDED, LIVE, OrderEvent, OrderState, in_time, takes
-from smsgate.campaigns.texts import told_word
+from smsgate.campaigns.orders import ENDED, LIVE, OrderEvent, OrderState, in_time, orderable, takes
+from smsgate.campaigns.texts import field_characters_max, other_yes, told_word
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_moves import OrderMoves, waiting
 from smsgate.flows.inbound_records import OpenOffer, Person, PlacedOrder
 from smsgate.flows.inbound_stops import OPERATOR
-from smsgate.flows.order_texts import order_numbers_in
+from smsgate.flows.order_texts import order_numbers_in, price_text
 
 ORDERS_NAMED_MAX: Final = 4  # as many as "which one?" has room for, the newest
 ORDERED_WITHIN: Final = timedelta(days=180)  # an order without its number is looked for among these
@@ -249,6 +249,23 @@ class WishCase(OrderMoves):
         """Say what an answer would do, or why none does anything."""
         if not self.ask_again(found):
             self._tell_about(found, self._state_text(found), item=found.offer.item)
+
+    def _ask_in_other_words(self, found: OpenOffer) -> None:
+        """Ask what an answer would order, in another word: the same, said again, is a repetition again."""
+        if waiting(self._orders(found)) is not None or self._state_text(found) != "unclear":
+            self._tell_state(found)
+            return
+        offer, language, said = found.offer, self._spoken_to(found), self._mo.text
+        quantity = min(self._reading.quantity or 1, orderable(offer.quantity_max, self._stock(offer)))
+        word = other_yes(said, quantity, language)
+        if quantity > 1 and not word.endswith(str(quantity)):
+            word = f"{word} {quantity}"
+        if len(word) > field_characters_max("word", language):
+            quantity, word = 1, other_yes(said, 1, language)
+        total = price_text(offer.unit_price_minor * quantity, offer.currency, language)
+        self._tell_about(
+            found, "confirm_question", item=offer.item, quantity=quantity, total=total, word=word
+        )
 
     def _state_text(self, found: OpenOffer) -> str:
         """Return the kind of text that is true of an offer from which nothing is ordered."""

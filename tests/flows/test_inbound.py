@@ -286,7 +286,10 @@ async def test_the_same_ok_to_the_next_offer_is_asked_about_and_never_lost_in_si
         assert await world.value("SELECT count(*) FROM orders") == 1
         outcomes = await world.rows("SELECT outcome FROM inbound_message ORDER BY inbound_id")
         assert [row["outcome"] for row in outcomes] == ["ordered", "repetition"]
-        assert "rien n'est encore" in world.texts_to(0)[-1]
+        told = world.texts_to(0)[-1]
+        assert "OK = " not in told  # for so long as it is a repetition, it orders nothing
+        assert "1 CD Madonna, total 19,90" in told
+        assert "OUI = commande avec obligation de paiement" in told
         assert await world.value("SELECT count(*) FROM ledger_entry WHERE direction = 'mo'") == 2
         await say(world, 0, "oui")
         assert await world.value("SELECT count(*) FROM orders") == 2
