@@ -156,6 +156,9 @@ class PgSubscribers:
             released = decision.state is ConsentState.SUBSCRIBED and not found["reluctant"]
             if decision.state is not before:
                 await _set_state(connection, merchant_id, draft, decision.state, now)
+            if before is ConsentState.PENDING and decision.state is not before:
+                done = [merchant_id], [held["msisdn"]], [draft.purpose]
+                await connection.execute(_INBOUND["close_questions"], *done)
             if decision.state is ConsentState.PENDING and before is not ConsentState.PENDING:
                 await _ask(connection, draft, now)
             elif draft.purpose == Purpose.OFFERS:

@@ -150,3 +150,18 @@ async def test_a_double_opt_in_asks_once_and_waits_for_the_phone(shop: Shop) -> 
     assert read.body["consents"] == {
         "offers": "none", "location": "none", "polls": "pending", "appointments": "none"
     }  # fmt: skip
+
+
+async def test_a_question_about_what_was_revoked_waits_no_more(shop: Shop) -> None:
+    """It took the number from other questions for seven days."""
+    made = await shop.caller.post("/v1/subscribers", {"msisdn": "+33639980010"})
+    asked = {
+        "subscriber": made.body["id"], "event": "granted", "purpose": "polls", "wording_version": "w1",
+        "source": "form", "occurred_at": shop.clock.now().isoformat(), "double_opt_in": {"sender": SENDER},
+    }  # fmt: skip
+    assert (await shop.caller.post("/v1/consents", asked)).body["state_after"] == "pending"
+    revoked = {name: asked[name] for name in asked if name != "double_opt_in"} | {"event": "revoked"}
+    assert (await shop.caller.post("/v1/consents", revoked)).body["state_after"] == "unsubscribed"
+    assert await shop.value("SELECT count(*) FROM consent_question") == 0
+    other = await shop.caller.post("/v1/consents", asked | {"purpose": "location", "wording_version": "w2"})
+    assert (other.status, other.body["state_after"]) == (201, "pending")
