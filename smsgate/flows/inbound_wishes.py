@@ -12,6 +12,7 @@ from typing import Final
 
 from smsgate.campaigns.order_commands import OrderCommand, OrderWish, plain_no
 from smsgate.campaigns.orders import ENDED, LIVE, OrderEvent, OrderState, in_time, orderable, takes
+from smsgate.campaigns.replies import Label
 from smsgate.campaigns.texts import field_characters_max, other_yes, told_word
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_moves import OrderMoves, waiting
@@ -251,8 +252,13 @@ class WishCase(OrderMoves):
             self._tell_about(found, self._state_text(found), item=found.offer.item)
 
     def _ask_in_other_words(self, found: OpenOffer) -> None:
-        """Ask what an answer would order, in another word: the same, said again, is a repetition again."""
-        if waiting(self._orders(found)) is not None or self._state_text(found) != "unclear":
+        """
+        Ask what an answer would order, in another word: the same, said again, is a repetition again.
+
+        A no that is said again still orders nothing, so nobody who said no is asked for a yes.
+        """
+        declined = self._reading.label is Label.DECLINE
+        if declined or waiting(self._orders(found)) is not None or self._state_text(found) != "unclear":
             self._tell_state(found)
             return
         offer, language, said = found.offer, self._spoken_to(found), self._mo.text

@@ -295,6 +295,23 @@ async def test_the_same_ok_to_the_next_offer_is_asked_about_and_never_lost_in_si
         assert await world.value("SELECT count(*) FROM orders") == 2
 
 
+async def test_the_word_asked_back_orders_as_many_as_the_text_says(database: Database) -> None:
+    async with a_world(database, subscribers=2) as world, world.gateway():
+        first = await world.campaign()
+        await eventually(lambda: world.finished(first))
+        await say(world, 0, "OK 2")
+        await say(world, 1, "NON", answers=0)
+        second = await world.campaign()
+        await eventually(lambda: world.finished(second))
+        (told,) = await say(world, 0, "OK 2")
+        assert "2 CD Madonna, total 39,80" in told
+        assert "OUI 2 = commande" in told
+        (told,) = await say(world, 1, "NON")
+        assert "rien n'est encore" in told  # nobody who said no is asked for a yes
+        await say(world, 0, "OUI 2")
+        assert [row["quantity"] for row in await world.rows("SELECT quantity FROM orders")] == [2, 2]
+
+
 async def test_where_the_carrier_writes_no_ucs2_a_reader_of_russian_is_answered_in_the_offers_language(
     database: Database,
 ) -> None:
