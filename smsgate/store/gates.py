@@ -269,19 +269,24 @@ class Gate:
         """Take the places of offers that are over or answered; return the messages that got one."""
         if not wanted.message_ids:
             return set()
-        over_at = self._now - LATE_ANSWER_GRACE
-        msisdns = ids_text(wanted.msisdns)
-        await self._connection.execute(SQL["keep_contacts"], msisdns, sender, self._now - WEEK, over_at)
         rows = await self._connection.fetch(
-            SQL["open_offers"],
-            *(msisdns, *map(ids_text, wanted[1:])),
+            SQL["take_places"],
+            *map(ids_text, wanted),
             sender,
             self._merchant_id,
             *([opening.campaign[name] for opening in openings] for name in _OFFER),
-            over_at,
+            self._now - LATE_ANSWER_GRACE,
             self._now,
+            self._now - WEEK,
         )
+        await self._keep([row for row in rows if row["msisdn"] is not None])
         return {row["message_id"] for row in rows}
+
+    async def _keep(self, replaced: Sequence[asyncpg.Record]) -> None:
+        """Keep offers whose place was taken as contacts: caps still count them."""
+        if replaced:
+            columns = [[row[name] for row in replaced] for name in ("msisdn", "merchant_id", "opened_at")]
+            await self._connection.execute(SQL["keep_contacts"], *columns, self._now - WEEK)
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)

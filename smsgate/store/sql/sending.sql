@@ -242,33 +242,30 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
          WHERE c.msisdn = ANY($1::bigint[])) AS k
  GROUP BY k.msisdn
 
+-- name: take_places
+-- scope: msisdn
+-- The places of offers that are answered, or over at $11; locked in the order of the number, so that two that meet never wait
+-- for each other in a circle. What stood there comes back where a cap still counts it (younger than $13). LATERAL with a
+-- limit, as in `known_people`.
+WITH wanted AS MATERIALIZED (
+    SELECT t.*, o.row, o.merchant_id, o.opened_at
+      FROM (SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
+                AS t (msisdn, message_id, subscriber_id, place) ORDER BY 1) AS t
+     CROSS JOIN LATERAL (SELECT ctid AS row, merchant_id, opened_at FROM open_offer
+                          WHERE msisdn = t.msisdn AND sender = $5 AND (answered_at IS NOT NULL OR expires_at < $11)
+                          LIMIT 1 FOR UPDATE) AS o
+)
+UPDATE open_offer AS o
+   SET merchant_id = $6, campaign_id = ($7::bigint[])[1 + t.place], message_id = t.message_id,
+       offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
+       expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
+  FROM wanted AS t
+ WHERE o.ctid = t.row
+RETURNING t.message_id, CASE WHEN t.opened_at > $13 THEN t.msisdn END AS msisdn, t.merchant_id, t.opened_at
+
 -- name: keep_contacts
 -- scope: msisdn
--- Of offers whose place may be taken ($4: over by then), before it is. All are locked in the order of the number, so that
--- an answer cannot free a place in between.
-WITH held AS MATERIALIZED (
-    SELECT msisdn, merchant_id, opened_at, answered_at IS NOT NULL OR expires_at < $4 AS free FROM open_offer
-     WHERE msisdn = ANY($1::text::bigint[]) AND sender = $2
-     ORDER BY msisdn
-       FOR UPDATE)
-SELECT keep_contacts(array_agg(msisdn), array_agg(merchant_id), array_agg(opened_at), $3) FROM held WHERE free
-
--- name: open_offers
--- scope: msisdn
--- Rows are taken in the order of the number: two claims that meet never wait for each other in a circle.
-INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id,
-                        expires_at, opened_at)
-SELECT t.msisdn, $5, $6, ($7::bigint[])[1 + t.place], t.message_id, ($8::bigint[])[1 + t.place],
-       ($9::int[])[1 + t.place], t.subscriber_id, ($10::timestamptz[])[1 + t.place], $12
-  FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
-    AS t (msisdn, message_id, subscriber_id, place)
- ORDER BY t.msisdn
-    ON CONFLICT (msisdn, sender) DO UPDATE
-   SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
-       offer_id = excluded.offer_id, offer_version = excluded.offer_version, subscriber_id = excluded.subscriber_id,
-       expires_at = excluded.expires_at, opened_at = excluded.opened_at, answered_at = NULL
- WHERE open_offer.answered_at IS NOT NULL OR open_offer.expires_at < $11
-RETURNING message_id
+SELECT keep_contacts($1::bigint[], $2::bigint[], $3::timestamptz[], $4)
 
 -- name: opened_already
 -- scope: msisdn
