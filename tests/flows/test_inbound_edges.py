@@ -160,7 +160,8 @@ async def test_a_large_group_lets_everybody_else_work_in_between(database: Datab
     began = time.thread_time()
     for _ in mos:
         read_reply(text, "fr", names=("Boxman", "CD Madonna"))
-    assert max(spent) < (time.thread_time() - began) / 2
+    # In a row they hold the loop for two to three times this: decisions are in the turn, too.
+    assert max(spent) < time.thread_time() - began
 
 
 async def test_two_orders_that_come_to_one_number_get_two(database: Database) -> None:
