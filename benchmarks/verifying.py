@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -23,11 +22,11 @@ from benchmarks.charged_rows import DAY, write_day
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter
 from smsgate.cli.sessions import silence_logs
-from smsgate.flows.verifying import Counts, Finding, verify
+from smsgate.flows.verifying import Looked, verify
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
-from smsgate.store.verify import findings_of
+from smsgate.store.verify import looked_of
 
 CLOSE_AT: Final = DAY + timedelta(days=30)
 EACH_MAX: Final = 12  # statements that are told
@@ -45,10 +44,10 @@ class WatchedVerify:
         self._names = {sql: f"{file}.{name}" for file in CATALOGUES for name, sql in load(file).items()}
         self.taken_s: Counter[str] = Counter()
 
-    async def findings(self) -> tuple[Sequence[Finding], Counts]:
+    async def looked(self) -> Looked:
         async with self._database.report() as connection:
             with connection.query_logger(self._note):
-                return await findings_of(connection)
+                return await looked_of(connection)
 
     def _note(self, query: Any) -> None:
         self.taken_s[self._names.get(query.query, "others")] += query.elapsed

@@ -81,15 +81,21 @@ class Proof:
         return not self.broken
 
 
+class Looked(NamedTuple):
+    """Of one snapshot: every proof's finding, what was looked at, and what `LISTED` names."""
+
+    findings: Sequence[Finding]
+    counts: Counts
+    listed: Sequence[Finding]
+
+
 class VerifyStore(Protocol):
-    async def findings(self) -> tuple[Sequence[Finding], Counts]:
-        """Return every proof's finding, what `LISTED` names, and what was looked at, all of one snapshot."""
-        ...
+    async def looked(self) -> Looked: ...
 
 
 async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
     """Run every proof; `exports` are the findings about files, which the store does not see."""
-    found, counts = await store.findings()
+    found, counts, listed = await store.looked()
     told = {finding.invariant for finding in exports}
     unproved = {name: why for name, why in UNPROVED.items() if name not in told}
     merged: dict[str, Finding] = {}
@@ -102,4 +108,4 @@ async def verify(store: VerifyStore, exports: Sequence[Finding] = ()) -> Proof:
                 finding.invariant, known.wrong + finding.wrong, known.first or finding.first
             )
     ordered = [merged[name] for name in INVARIANTS if name in merged]
-    return Proof(tuple(ordered), counts, unproved, tuple(each for each in found if each.invariant in LISTED))
+    return Proof(tuple(ordered), counts, unproved, tuple(listed))

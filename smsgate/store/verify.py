@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from smsgate.flows.verifying import Counts, Finding
+from smsgate.flows.verifying import INVARIANTS, LISTED, Counts, Finding, Looked
 from smsgate.money import MINOR_DIGITS, micros_per_minor
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
@@ -38,11 +38,22 @@ class PgVerify:
         self._database = database
 
     async def findings(self) -> tuple[Sequence[Finding], Counts]:
+        """Return what of `looked` can be wrong, and what was looked at."""
         async with self._database.report() as connection:
             return await findings_of(connection)
 
+    async def looked(self) -> Looked:
+        async with self._database.report() as connection:
+            return await looked_of(connection)
+
 
 async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts]:
+    """Run all proofs in the caller's transaction, which is one snapshot."""
+    looked = await looked_of(connection)
+    return looked.findings, looked.counts
+
+
+async def looked_of(connection: Connection) -> Looked:
     """Run all proofs, and list what `LISTED` names, in the caller's transaction, which is one snapshot."""
     await _take_one_core(connection)
     kept = await horizon(connection)
@@ -55,8 +66,10 @@ async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts
     found += await _by_currency(connection, _BUDGETS)
     found += await _spent(connection, kept[0])
     told = {finding.invariant: finding.wrong for finding in found}
-    return [finding for finding in found if finding.invariant not in COUNTED], Counts(
-        *(told[name] for name in COUNTED)
+    return Looked(
+        [finding for finding in found if finding.invariant in INVARIANTS],
+        Counts(*(told[name] for name in COUNTED)),
+        [finding for finding in found if finding.invariant in LISTED],
     )
 
 

@@ -20,7 +20,7 @@ from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database, PoolSizes
 from smsgate.store.prices import PgPrices
 from smsgate.store.roles import ADMIN
-from smsgate.store.verify import findings_of
+from smsgate.store.verify import looked_of
 from tests.conftest import TEMPLATE
 from tests.flows.world import COST_MICROS, MO_MICROS, UNIT_MICROS, a_world, eventually
 
@@ -65,20 +65,20 @@ def made_once(
 
 
 async def found_after(books: dict[str, Any], sql: str) -> dict[str, Finding]:
-    """Return what is wrong after `sql`, which is undone again; the first finding of each invariant counts."""
+    """Return what is wrong or listed after `sql`, which is undone; the first finding of each name counts."""
     connection = await asyncpg.connect(**books)
     try:
         transaction = connection.transaction()
         await transaction.start()
         if sql:
             assert int((await connection.execute(sql)).split()[-1]) > 0, "nothing was corrupted"
-        findings, counts = await findings_of(connection)
+        looked = await looked_of(connection)
         await transaction.rollback()
     finally:
         await connection.close()
-    assert counts.messages > 0
+    assert looked.counts.messages > 0
     wrong: dict[str, Finding] = {}
-    for finding in findings:
+    for finding in (*looked.findings, *looked.listed):
         if finding.wrong:
             wrong.setdefault(finding.invariant, finding)
     return wrong
