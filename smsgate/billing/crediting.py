@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from smsgate.billing.credit_notes import Credit, Creditable, OriginalLine
 from smsgate.billing.documents import Document, DocumentType, Line
-from smsgate.billing.invoices import Invoice, InvoiceVat, check_invoice
+from smsgate.billing.invoices import EDITION, Invoice, InvoiceVat, check_invoice
 from smsgate.billing.issuing import Draft, document_entries
 from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account
@@ -87,6 +87,7 @@ def _paper(invoice: Invoice, document: Document, credit: Credit) -> Invoice:
         invoice,
         number="",
         code=DocumentType.CREDIT_NOTE,
+        edition=EDITION,
         lines=tuple(
             replace(invoice.lines[line.line - 1], quantity=line.quantity, net_minor=line.net_minor)
             for line in credit.lines

@@ -30,6 +30,7 @@ __all__ = ["Context", "Label", "Reading", "read_reply"]
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
 ENGLISH_YES: Final = "y"
 _ANSWERS: Final = frozenset(("yes", "buy", "quantity", "choice", "number", "no"))
+_STOP_WORDS: Final = frozenset(("stop", "stopp"))
 MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a person's after all
 
 
@@ -105,7 +106,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
     if sign is not None:
         long = len(text.tokens) >= MACHINE_WORDS_MIN
-        return _by_machine(sign, None if long or not alone else stop)
+        asked = not _STOP_WORDS.isdisjoint(text.tokens)  # what is told ("reply STOP to end") is blanked
+        return _by_machine(sign, stop if asked or (alone and not long) else None)
     if doubt and not (stop.sure if stop else _answered(segments)):
         return _by_machine(doubt, stop)
     if stop is not None and stop.rule == TAKEN_BACK:
@@ -118,8 +120,9 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         )
     if _alone(ENGLISH_YES, text, segments) and not language.casefold().startswith("en"):
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
-    found = _in_context(decide(text, segments, called), context)
-    if doubt and found.label in ORDERING:
+    decided = decide(text, segments, called)
+    found = _in_context(decided, context)
+    if doubt and decided.label in ORDERING:
         return Found(Label.UNCLEAR, "machine_or_answer", f"{doubt!r} beside an answer may be a machine's.")
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
         return Found(

@@ -40,7 +40,7 @@ def digest_of(package: Traversable) -> bytes:
     list of those that have would be short one day.
     """
     words = sorted(each.name for each in package.joinpath("words").iterdir() if each.name.endswith(".toml"))
-    modules = sorted(each.name for each in package.iterdir() if each.name.endswith(".py"))
+    modules = sorted(each.name for each in package.iterdir() if each.name.endswith((".py", ".pyc")))
     digest = hashlib.sha256()
     for name in (*(f"words/{word}" for word in words), *READING, *modules):
         octets = package.joinpath(name).read_bytes()

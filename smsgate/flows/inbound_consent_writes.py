@@ -41,7 +41,7 @@ class ConsentWrites(Case):
     def _end_questions(self, person: Person, purpose: Purpose) -> None:
         """No later yes is one to a question about this purpose; those about others wait on."""
         over = self._questions_to(person, purpose)
-        if not over:
+        if not over and self._decided is None:  # who decides in the inbox has no questions at hand
             return
         msisdn, waiting, put = self._mo.msisdn, self._context.questions, self._writes.questions_asked
         self._writes.questions_closed.add((person.merchant_id, msisdn, purpose))

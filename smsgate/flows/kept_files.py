@@ -60,8 +60,10 @@ class KeptFiles:
         try:
             yield path
         finally:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-            os.close(held)
+            try:
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            finally:
+                os.close(held)
 
     async def make_room(self) -> int:
         """
@@ -117,12 +119,12 @@ def _remove_if_nobodys(path: Path) -> None:
     """Remove a scratch directory unless its maker lives."""
     try:
         held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
+    except OSError:  # it is gone, or somebody else's
         return
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(path, ignore_errors=True)
-    except BlockingIOError:
+    except OSError:  # its maker lives; or the file system has no locks
         return
     finally:
         os.close(held)

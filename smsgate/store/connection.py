@@ -21,6 +21,8 @@ T = TypeVar("T")
 # Connection lost, deadlock or serialization, server going down or coming up, lock not had in time.
 RETRYABLE_PREFIXES: Final = ("08", "40", "57P", "55P03")
 AWAY_PREFIXES: Final = (*RETRYABLE_PREFIXES, "53", "57")  # also: out of resources, cancelled by a timeout
+VALUE_PREFIX: Final = "22"  # data exceptions
+DIVISION_BY_ZERO: Final = "22012"  # the only one of them that has no value to tell
 ROW_PREFIXES: Final = ("22", "23")  # data exceptions and integrity constraints
 OPEN_PREFIXES: Final = ("08", "57P", "40003")  # at COMMIT: whether it took effect is not known
 SHARD_MOVED: Final = (
@@ -73,9 +75,12 @@ def _one_line(exc: asyncpg.PostgresError | asyncpg.DataError, sqlstate: str) -> 
     """
     Return what PostgreSQL said, its detail and its hint on one line; the driver has a line for each.
 
-    The detail of a value or a row that is refused holds the row, which may be a person's: it is left out.
+    The detail of a value or a row that is refused holds the row, which may be a person's: it is left out. Of
+    a value that is refused (class 22) the message holds it, too: the name of the error stands for it.
     """
     message, detail, hint = exc.args[0], exc.detail, exc.hint
+    if sqlstate.startswith(VALUE_PREFIX) and sqlstate != DIVISION_BY_ZERO:
+        message = type(exc).__name__
     told = [message, None if sqlstate.startswith(ROW_PREFIXES) else detail, hint]
     return ". ".join(" ".join(text.split()).removesuffix(".") for text in told if text)
 

@@ -189,7 +189,7 @@ def _work_done(data_dir: Path) -> object:
     times: list[tuple[int, str, str]] = []
     for pid in orphans(data_dir):
         try:
-            title = Path(f"/proc/{pid}/cmdline").read_text()
+            title = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")  # names whom a client says it is
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         except OSError:
             continue

@@ -54,7 +54,7 @@ class StoredDecision(StoredGroup):
             decision.decided_at,
         )  # fmt: skip
         until = reply.received_at + DOUBT_MAX
-        for row in await self._connection.fetch(_SQL["doubted"], reply.msisdn, until):
+        for row in await self._connection.fetch(_SQL["doubted"], reply.msisdn, until, DOUBT_MAX):
             if row["merchant_id"] == merchant_id or ruling.verdict is not Verdict.STOP:
                 await self._end_doubt(row["merchant_id"], row["subscriber_id"], reply.msisdn, until)
 

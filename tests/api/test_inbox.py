@@ -271,6 +271,21 @@ async def test_who_decides_about_an_earlier_reply_ends_no_doubt_that_came_later(
     assert await _doubted(shop) == {other}
 
 
+async def test_who_has_an_older_reply_to_decide_about_stays_in_doubt(shop: Shop) -> None:
+    """Both held marketing of both, the later one for longer; only the later one is decided about."""
+    person = await asked(shop)
+    reply = await person.says("euh bof")
+    other = await _in_doubt(shop, person)
+    await shop.execute(
+        "INSERT INTO inbound_message SELECT (jsonb_populate_record(i, jsonb_build_object('merchant_id', "
+        "$1::bigint, 'inbound_id', i.inbound_id - 1, 'received_at', i.received_at - interval '1 hour'))).* "
+        "FROM inbound_message i",
+        other,
+    )
+    assert (await decide(shop, reply, "ignore")).status == 200
+    assert await _doubted(shop) == {other}
+
+
 async def test_a_stop_that_a_person_reads_ends_consent_whatever_number_the_reply_came_to(shop: Shop) -> None:
     """The merchant lost the number since, or never wrote from it: no reach of a text's STOP is asked."""
     person = await asked(shop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -85,7 +86,8 @@ async def test_a_premium_month_becomes_a_document_in_the_merchants_name_and_what
     assert [row["name"] for row in detail["lines"]] == [
         f"SMS surtaxés vers le {code}" for code in ("61234", "71234", "81234")
     ]
-    assert "1003 x 0.50 EUR avec 20 % de TVA, 60 % de l'opérateur, dont 70 %. Autofacturation." in str(detail)
+    told = "1003 x 0,50 EUR avec 20 % de TVA, 60 % de l'opérateur, dont 70 %. Autofacturation."
+    assert told in json.dumps(detail, ensure_ascii=False).replace("\u00a0", " ")
     other = await api.merchant()
     for form in ("pdf", "xml"):
         answer = await caller.get(f"/v1/payouts/{listed['id']}.{form}")

@@ -75,6 +75,16 @@ async def test_a_row_that_is_refused_is_not_told(database: Database) -> None:
     assert str(caught.value) == 'duplicate key value violates unique constraint "one_pkey"'
 
 
+async def test_a_value_that_is_refused_is_not_told(database: Database) -> None:
+    said = []
+    for sql, values in (("SELECT 'a text of 33612345678'::bigint", ()), ("SELECT $1::int", ("33612345678",))):
+        with pytest.raises(StoreError) as caught:
+            async with database.bulk() as connection:
+                await connection.execute(sql, *values)
+        said.append(str(caught.value))
+    assert said == ["InvalidTextRepresentationError", "DataError"]
+
+
 async def test_a_wrong_argument_is_a_store_error_and_not_retryable(database: Database) -> None:
     with pytest.raises(StoreError) as caught:
         async with database.bulk() as connection:

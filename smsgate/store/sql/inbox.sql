@@ -33,8 +33,21 @@ SELECT verdict FROM inbound_decision WHERE merchant_id = $1 AND inbound_id = $2;
 
 -- name: doubted
 -- scope: msisdn
--- Of whatever merchant: the end of the doubt tells which reply it is of, and one that came later stays.
-SELECT merchant_id, subscriber_id FROM subscriber WHERE msisdn = $1 AND doubt_until = $2 ORDER BY merchant_id;
+-- Of whatever merchant: the end of the doubt ($2, which is $3 after its reply) tells which reply it is of, and one that came
+-- later stays. So does that of a merchant who has an older one to decide about, which holds for as long.
+SELECT merchant_id, subscriber_id FROM subscriber s
+ WHERE msisdn = $1 AND doubt_until = $2
+   AND NOT EXISTS (
+    SELECT FROM inbound_message i
+      LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
+     WHERE i.merchant_id = s.merchant_id AND i.msisdn = $1 AND i.label = 'unclear' AND d.inbound_id IS NULL
+       AND i.received_at > $2::timestamptz - 2 * $3::interval AND i.received_at < $2::timestamptz - $3::interval
+       AND NOT EXISTS (  -- settled, as in `inbox_page`
+        SELECT FROM inbound_message y
+         WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
+           AND y.destination = i.destination
+           AND y.outcome NOT IN ('asked', 'incomplete', 'repetition', 'ignored', 'handed_over')))
+ ORDER BY merchant_id;
 
 -- name: end_doubt
 -- scope: merchant

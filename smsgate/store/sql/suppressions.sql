@@ -97,7 +97,8 @@ INSERT INTO data_request (merchant_id, request_id, kind, subscriber_id, records,
 
 -- name: erasures
 -- scope: merchant
-SELECT count(*) FROM data_request WHERE merchant_id = $1 AND kind = 'erasure'
+-- A number that never comes again, also when the oldest requests are out of retention.
+SELECT count(*) + coalesce(max(request_id), 0) FROM data_request WHERE merchant_id = $1 AND kind = 'erasure'
 
 -- name: requests_page
 -- scope: merchant

@@ -128,7 +128,7 @@ def test_a_mistake_of_the_sender_does_not_take_a_stop_back(text: str, language: 
         ("I'm driving", "en", Label.AUTO),
         ("I'm driving. Reply STOP to end these messages", "en", Label.AUTO),
         ("Automatic reply: I'm on holiday. Reply STOP to end", "en", Label.AUTO),
-        ("Automatic reply. I cannot read this on holiday, so please stop writing", "en", Label.AUTO),
+        ("Automatic reply. I cannot read this on holiday, so please stop writing", "en", Label.UNCLEAR),
     ],
 )
 def test_what_a_person_may_say_too_hides_no_stop_and_a_machine_makes_none(
@@ -190,6 +190,35 @@ def test_the_profile_decides_words_that_differ_between_languages(
     text: str, language: str, label: Label
 ) -> None:
     assert read_reply(text, language).label is label
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("OK, I'll call you later", "en"), ("Ok, je suis en réunion", "fr"), ("ja, ich fahre gerade", "de")],
+)
+@pytest.mark.parametrize("context", [Context.OFFER, Context.OPTIN])
+def test_a_yes_beside_what_a_machine_may_say_neither_buys_nor_subscribes(
+    text: str, language: str, context: Context
+) -> None:
+    assert read_reply(text, language, context=context).label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("I do not reply to adverts and I never asked for this so please stop them", "en"),
+        ("You sent me a verification code that I never asked for, please stop it", "en"),
+        ("STOP. I get these messages during business hours and they disturb me at work", "en"),
+        ("STOP ne m'envoyez plus rien ma messagerie vocale est pleine a cause de vous", "fr"),
+    ],
+)
+def test_a_stop_in_a_long_text_with_a_machines_words_is_never_dropped(text: str, language: str) -> None:
+    assert read_reply(text, language).label in {Label.STOP, Label.UNCLEAR}
+
+
+def test_what_a_machine_tells_people_to_send_is_no_stop_of_theirs() -> None:
+    text = "This is an automatic reply, nobody reads this mailbox. Reply STOP to end messages from us."
+    assert read_reply(text, "en").label is Label.AUTO
 
 
 def test_yes_buys_and_never_subscribes_unless_the_question_was_about_messages() -> None:
