@@ -30,6 +30,7 @@ __all__ = ["Context", "Label", "Reading", "read_reply"]
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
 ENGLISH_YES: Final = "y"
 _ANSWERS: Final = frozenset(("yes", "buy", "quantity", "choice", "number", "no"))
+_MARKS: Final = frozenset('"“”„«»')
 _STOP_WORDS: Final = frozenset(("stop", "stopp"))
 MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a person's after all
 
@@ -106,7 +107,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
     if sign is not None:
         long = len(text.tokens) >= MACHINE_WORDS_MIN
-        asked = not _STOP_WORDS.isdisjoint(text.tokens)  # what is told ("reply STOP to end") is blanked
+        # What is told ("reply STOP to end") is blanked; what is quoted is our own text, as in 'Liked "..."'.
+        asked = _MARKS.isdisjoint(seen) and not _STOP_WORDS.isdisjoint(text.tokens)
         return _by_machine(sign, stop if asked or (alone and not long) else None)
     if doubt and not (stop.sure if stop else _answered(segments)):
         return _by_machine(doubt, stop)
