@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SQL: Final = load("imports")
+_INBOUND: Final = load("inbound")  # a question ends in one way, whoever answers it
 _FIELDS: Final = tuple(field.name for field in fields(ImportRow))
 PURPOSE: Final = "offers"
 
@@ -62,11 +63,14 @@ class PgImports:
     ) -> None:
         async def work() -> None:
             async with self._database.transaction(merchant_id) as connection:
-                chosen, states, refused = await _judge(connection, self._hashes, merchant_id, rows)
+                chosen, states, refused, asked = await _judge(connection, self._hashes, merchant_id, rows)
                 if chosen and not validate_only:
                     await _write(
                         connection, merchant_id, rows, chosen, states, (reference, who), id_base, now
                     )
+                if asked and not validate_only:
+                    ended = [merchant_id] * len(asked), asked, [PURPOSE] * len(asked)
+                    await connection.execute(_INBOUND["close_questions"], *ended)
                 await connection.execute(
                     _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
                     errors.codes + refused.codes, errors.details + refused.details,
@@ -107,11 +111,15 @@ class PgImports:
 
 async def _judge(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, rows: ImportRows
-) -> tuple[list[int], list[str], RowErrors]:
-    """Lock the known numbers; return which rows are taken, the state each leads to, and the refusals."""
+) -> tuple[list[int], list[str], RowErrors, list[int]]:
+    """
+    Lock the known numbers; return which rows are taken, the state each leads to, and the refusals.
+
+    Besides them the numbers that a question of a double opt-in waits for no more: the row is the consent.
+    """
     refused = RowErrors()
     if not rows:
-        return [], [], refused
+        return [], [], refused, []
     locked = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns)
     held = (
         await connection.fetch(
@@ -123,6 +131,7 @@ async def _judge(
     )  # fmt: skip
     now_in = {row["msisdn"]: ConsentState(row["offers_state"]) for row in held}
     stopped_at = {row["msisdn"]: row["stopped_at"] for row in held}
+    pending = [msisdn for msisdn, state in now_in.items() if state is ConsentState.PENDING]
     blocked = await suppressed_to_add(connection, hashes, merchant_id, rows.msisdns)
     for msisdn, at in (await stops_among(connection, hashes, merchant_id, rows.msisdns)).items():
         stopped_at[msisdn] = max(at, stopped_at.get(msisdn) or at)
@@ -146,7 +155,8 @@ async def _judge(
             stop = stopped_at.get(msisdn)
             since = f" (stopped {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
             refused.add(rows.row_nos[i], decision.code, f"{REFUSALS[decision.code]}{since}")
-    return chosen, states, refused
+    asked = [msisdn for msisdn in pending if now_in[msisdn] is not ConsentState.PENDING]
+    return chosen, states, refused, asked
 
 
 async def _write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from smsgate.campaigns.caps import CapLimits
@@ -165,3 +166,35 @@ async def test_a_question_about_what_was_revoked_waits_no_more(shop: Shop) -> No
     assert await shop.value("SELECT count(*) FROM consent_question") == 0
     other = await shop.caller.post("/v1/consents", asked | {"purpose": "location", "wording_version": "w2"})
     assert (other.status, other.body["state_after"]) == (201, "pending")
+
+
+async def test_an_import_of_the_consent_ends_the_question_about_it_alone(shop: Shop) -> None:
+    """Whoever waits for an answer about something else goes on to."""
+    asked = {
+        "event": "granted", "wording_version": "w1", "source": "form",
+        "occurred_at": shop.clock.now().isoformat(), "double_opt_in": {"sender": SENDER},
+    }  # fmt: skip
+    numbers = {"offers": "+33639980010", "polls": "+33639980011"}
+    for purpose, number in numbers.items():
+        made = await shop.caller.post("/v1/subscribers", {"msisdn": number})
+        consent = await shop.caller.post(
+            "/v1/consents", asked | {"subscriber": made.body["id"], "purpose": purpose}
+        )
+        assert consent.body["state_after"] == "pending"
+    rows = [
+        {
+            "msisdn": number,
+            "consent_at": asked["occurred_at"],
+            "consent_source": "web",
+            "wording_version": "w2",
+        }
+        for number in numbers.values()
+    ]
+    for query, waiting in (("?validate_only=true", ["offers", "polls"]), ("", ["polls"])):
+        brought = await shop.caller.post(
+            f"/v1/imports{query}", data=b"\n".join(map(orjson.dumps, rows)),
+            headers={"Content-Type": "application/x-ndjson"},
+        )  # fmt: skip
+        assert (brought.status, brought.body["rows_ok"]) == (201, 2)
+        found = await shop.value("SELECT array_agg(purpose ORDER BY purpose) FROM consent_question")
+        assert found == waiting
