@@ -19,7 +19,7 @@ from smsgate.campaigns.consent_commands import (
 )
 from smsgate.campaigns.orders import in_time
 from smsgate.campaigns.replies import Label
-from smsgate.campaigns.texts import often_text, topic_text
+from smsgate.campaigns.texts import START_WORDING, often_text, topic_text
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_records import Person, Question
 from smsgate.flows.inbound_stops import StopCase
@@ -97,7 +97,7 @@ class ConsentCase(StopCase):
         for person in people:
             before = person.offers_state, person.less
             decision = self._apply(
-                person, ConsentEvent.START, {Purpose.OFFERS}, wording_version=self._wording_asked(person)
+                person, ConsentEvent.START, {Purpose.OFFERS}, wording_version=self._wording_of_start(person)
             )[0]
             if not decision.accepted:
                 self.record("refused", person=person)
@@ -107,12 +107,18 @@ class ConsentCase(StopCase):
             if decision.tell and (changed or self._may_answer()):
                 self._welcome(person, Purpose.OFFERS)
 
-    def _wording_asked(self, person: Person) -> str:
-        """Return the wording that the person was asked about last and has not answered; "": none."""
-        if person.offers_state is not ConsentState.PENDING:
+    def _wording_of_start(self, person: Person) -> str:
+        """
+        Return the wording that a START agrees to: what was asked last and is not answered, else the welcome.
+
+        Who agreed before and was silent, or wanted fewer messages, agrees to nothing new: "".
+        """
+        if person.offers_state in {ConsentState.SUBSCRIBED, ConsentState.PAUSED}:
             return ""
         asked = self._questions_to(person, Purpose.OFFERS)
-        return asked[-1].wording_version if asked else ""
+        if person.offers_state is ConsentState.PENDING and asked:
+            return asked[-1].wording_version
+        return START_WORDING
 
     def _refuse_stranger(self) -> None:
         """Who is not known, or was erased, hears why nothing begins: no wording was agreed to."""

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from smsgate.campaigns.texts import START_WORDING
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
@@ -262,7 +263,30 @@ async def test_who_came_back_after_a_stop_agreed_to_no_question(database: Databa
         await a_keyword(world)
         for text in ("JAZZ", "STOP", "START"):
             await say(world, STRANGER, text)
-        assert [each[2] for each in await proof(world) if each[0] == "start"] == [""]
+        assert [each[2] for each in await proof(world) if each[0] == "start"] == [START_WORDING]
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "wording"),
+    [
+        ("none", ["START"], START_WORDING),
+        ("expired", ["START"], START_WORDING),
+        ("subscribed", ["LESS", "START"], ""),
+        ("subscribed", ["PAUSE", "START"], ""),
+    ],
+)
+async def test_a_start_that_nobody_asked_for_agrees_to_the_welcome_and_says_so_in_its_proof(
+    database: Database, state: str, said: list[str], wording: str
+) -> None:
+    """Who agreed before, and comes back from a pause, agrees to nothing new."""
+    async with a_world(database, subscribers=2) as world, world.gateway():
+        await world.execute("UPDATE subscriber SET offers_state = $1", state)
+        for text in said:
+            await say(world, 1, text)
+        rows = await world.rows(
+            "SELECT event, state_after, wording_version FROM consent_event ORDER BY consent_id"
+        )
+        assert tuple(rows[-1]) == ("start", "subscribed", wording)
 
 
 async def test_an_answer_ends_questions_about_the_same_alone(database: Database) -> None:

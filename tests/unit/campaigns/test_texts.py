@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from smsgate.campaigns.tables import table
 from smsgate.campaigns.texts import (
     FIELD_CHARACTERS_MAX,
     LANGUAGES,
+    START_WORDING,
     UCS2_LANGUAGES,
     contact_text,
     field_characters_max,
@@ -249,3 +251,12 @@ def test_templates_have_no_braces_but_those_of_places() -> None:
 def test_what_fills_a_place_is_not_read_as_a_template() -> None:
     text = system_text("order_receipt", "en", **USUAL | {"shop": "{item} {0} %s"})
     assert "{item} {0} %s" in text
+
+
+def test_the_welcome_that_a_start_agrees_to_keeps_its_version_as_long_as_its_words() -> None:
+    """Whoever changes a word gives it the next version: the log of consents names it for years."""
+    words = [(language, table("texts.toml")[language]["start_welcome"]) for language in LANGUAGES]
+    assert (START_WORDING, sha256(repr(words).encode()).hexdigest()[:16]) == (
+        "smsgate/start-1",
+        "cd0a2dd2d570aec0",
+    )
