@@ -271,19 +271,33 @@ async def test_who_decides_about_an_earlier_reply_ends_no_doubt_that_came_later(
     assert await _doubted(shop) == {other}
 
 
-async def test_who_has_an_older_reply_to_decide_about_stays_in_doubt(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("of_others", "stays"),
+    [
+        ([(-1, "asked")], True),
+        ([(-2, "asked"), (-1, "ordered")], False),
+        ([(-2, "asked"), (-1, "repetition")], True),
+        ([(-2, "disputed"), (-1, "ordered")], True),
+    ],
+    ids=["open", "settled", "not by a repetition", "a dispute by nobody but a human"],
+)
+async def test_who_has_an_older_reply_to_decide_about_stays_in_doubt(
+    shop: Shop, of_others: list[tuple[int, str]], stays: bool
+) -> None:
     """Both held marketing of both, the later one for longer; only the later one is decided about."""
     person = await asked(shop)
     reply = await person.says("euh bof")
     other = await _in_doubt(shop, person)
-    await shop.execute(
-        "INSERT INTO inbound_message SELECT (jsonb_populate_record(i, jsonb_build_object('merchant_id', "
-        "$1::bigint, 'inbound_id', i.inbound_id - 1, 'received_at', i.received_at - interval '1 hour'))).* "
-        "FROM inbound_message i",
-        other,
-    )
+    for before, outcome in of_others:
+        await shop.execute(
+            "INSERT INTO inbound_message SELECT (jsonb_populate_record(i, jsonb_build_object('merchant_id', "
+            "$1::bigint, 'inbound_id', i.inbound_id + $2::int, 'received_at', i.received_at + $2 * interval "
+            "'1 hour', 'outcome', $3::text, 'label', $4::text))).* FROM inbound_message i "
+            "WHERE merchant_id <> $1",
+            other, before, outcome, "accept" if outcome == "ordered" else "unclear",
+        )  # fmt: skip
     assert (await decide(shop, reply, "ignore")).status == 200
-    assert await _doubted(shop) == {other}
+    assert await _doubted(shop) == ({other} if stays else set())
 
 
 async def test_a_stop_that_a_person_reads_ends_consent_whatever_number_the_reply_came_to(shop: Shop) -> None:

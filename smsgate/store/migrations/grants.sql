@@ -23,7 +23,7 @@ GRANT SELECT ON
     campaign_counter, message, sent, receipt, interactive_queue, inbound_message, orders, order_event, event,
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
-    consent_question, join_keyword, sender_merchant, suppression, number_stop, data_request, billing_profile, billing_vat, billing_commitment, charge_reversal,
+    consent_question, join_keyword, sender_merchant, suppression, number_stop, data_request, reply_case, billing_profile, billing_vat, billing_commitment, charge_reversal,
     billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup
     TO sg_api;
 
@@ -49,7 +49,7 @@ GRANT SELECT ON
     instance_secret, data_key, node, merchant, api_key, carrier, price_list, price_version, price_item, subscriber,
     consent_event, import_job, import_error, offer, offer_version, campaign, campaign_chunk, open_offer,
     campaign_counter, message, sent, receipt, receipt_unmatched, interactive_queue, flush_log,
-    mo_seen, mo_part, inbound_message, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
+    mo_seen, mo_part, inbound_message, reply_case, orders, order_event, event, webhook_endpoint, webhook_delivery, trigger_definition,
     trigger_event, idempotency_key, ledger_entry, schema_migration, esme_account, esme_number, esme_day, esme_message,
     esme_delivery, sender_stop, consent_state, consent_question, marketing_contact, answer_count, join_keyword, sender_merchant, suppression, number_stop, billing_profile,
     billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line, document_advance, document_file, document_series

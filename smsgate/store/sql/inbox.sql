@@ -2,27 +2,15 @@
 
 -- name: inbox_page
 -- scope: merchant
--- Settled: the person has said something since that could be read. A dispute, a block, and a wish to end an order when its
--- time is over, are settled by nobody but a human.
 SELECT i.inbound_id, i.msisdn, i.destination, i.text, i.subscriber_id, i.campaign_id, i.message_id, i.order_id, i.label,
-    i.quantity, i.outcome, i.reason, i.rules_version, i.received_at, i.inbound_id AS page_id, d.verdict,
-    d.quantity AS decided_quantity, d.outcome AS decided_outcome, d.order_id AS decided_order_id, d.decided_by, d.key_id,
-    d.reason AS decided_reason, d.decided_at, n.settled
-FROM inbound_message i
-LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
-CROSS JOIN LATERAL (
-    SELECT i.outcome NOT IN ('disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused', 'erasure_requested') AND EXISTS (
-        SELECT FROM inbound_message y
-        WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
-            AND y.destination = i.destination
-            AND y.outcome NOT IN ('asked', 'incomplete', 'repetition', 'ignored', 'handed_over')
-    ) AS settled
-) n
+    i.quantity, i.outcome, i.reason, i.rules_version, i.received_at, i.inbound_id AS page_id, i.verdict, i.decided_quantity,
+    i.decided_outcome, i.decided_order_id, i.decided_by, i.key_id, i.decided_reason, i.decided_at, i.settled
+FROM reply_case i
 WHERE i.merchant_id = $1 AND i.inbound_id < $2 AND i.outcome IN (
         'asked', 'incomplete', 'repetition', 'disputed', 'cancel_requested', 'blocked', 'reassigned', 'start_refused', 'erasure_requested')
     AND (i.label NOT IN ('help', 'start') OR i.outcome = 'start_refused') AND i.msisdn <> 0
     AND i.reason <> ''  -- its text is out of retention: there is nothing left to decide about
-    AND ($4::text IS NULL OR $4 = CASE WHEN d.inbound_id IS NOT NULL THEN 'decided' WHEN n.settled THEN 'settled'
+    AND ($4::text IS NULL OR $4 = CASE WHEN i.verdict IS NOT NULL THEN 'decided' WHEN i.settled THEN 'settled'
         ELSE 'open' END)
 ORDER BY i.inbound_id DESC
 LIMIT $3;
@@ -38,15 +26,9 @@ SELECT verdict FROM inbound_decision WHERE merchant_id = $1 AND inbound_id = $2;
 SELECT merchant_id, subscriber_id FROM subscriber s
  WHERE msisdn = $1 AND doubt_until = $2
    AND NOT EXISTS (
-    SELECT FROM inbound_message i
-      LEFT JOIN inbound_decision d ON d.merchant_id = i.merchant_id AND d.inbound_id = i.inbound_id
-     WHERE i.merchant_id = s.merchant_id AND i.msisdn = $1 AND i.label = 'unclear' AND d.inbound_id IS NULL
-       AND i.received_at > $2::timestamptz - 2 * $3::interval AND i.received_at < $2::timestamptz - $3::interval
-       AND NOT EXISTS (  -- settled, as in `inbox_page`
-        SELECT FROM inbound_message y
-         WHERE y.merchant_id = i.merchant_id AND y.msisdn = i.msisdn AND y.inbound_id > i.inbound_id
-           AND y.destination = i.destination
-           AND y.outcome NOT IN ('asked', 'incomplete', 'repetition', 'ignored', 'handed_over')))
+    SELECT FROM reply_case i
+     WHERE i.merchant_id = s.merchant_id AND i.msisdn = $1 AND i.label = 'unclear' AND i.verdict IS NULL AND NOT i.settled
+       AND i.received_at > $2::timestamptz - 2 * $3::interval AND i.received_at < $2::timestamptz - $3::interval)
  ORDER BY merchant_id;
 
 -- name: end_doubt
