@@ -87,7 +87,8 @@ class KeptFiles:
         files: list[tuple[float, int, Path]] = []
         for path in self.directory.iterdir():
             if path.is_dir():
-                _remove_if_nobodys(path)
+                if path.name.startswith(SCRATCH):
+                    _remove_if_nobodys(path)
                 continue
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()

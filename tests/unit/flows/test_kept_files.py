@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -62,3 +65,39 @@ async def test_scratch_of_another_process_is_let_alone_until_that_is_dead(tmp_pa
         maker.wait()
     await swept(files_in(tmp_path))
     assert not path.exists()
+
+
+NOBODY: Final = 65_534
+
+
+@contextlib.contextmanager
+def as_nobody(directory: Path) -> Iterator[None]:
+    """Go on as a user who may do anything in the directory, and nothing with what others keep there."""
+    if os.geteuid():
+        yield
+        return
+    os.chown(directory, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+async def test_what_somebody_else_keeps_there_stays_and_stops_no_sweep(reachable_dir: Path) -> None:
+    """A volume brings its lost+found along, and scratch of another user cannot be opened."""
+    directory = reachable_dir / "usage"
+    foreign = [directory / "lost+found", directory / f"{SCRATCH}others", directory / "notes"]
+    for each in foreign:
+        (each / "within").mkdir(parents=True)
+    if not os.geteuid():
+        os.chown(foreign[2], NOBODY, NOBODY)
+    foreign[1].chmod(0o000)
+    old = directory / "old.csv"
+    old.write_text("a month")
+    os.utime(old, (0, 0))
+    with as_nobody(directory):
+        assert await files_in(directory).keep_house() == 1
+    foreign[1].chmod(0o700)
+    assert sorted(directory.iterdir()) == sorted(foreign)
+    assert all((each / "within").is_dir() for each in foreign)
