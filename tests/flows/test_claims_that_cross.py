@@ -7,13 +7,16 @@ import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.flows.inbound_records import InboundWrites
+from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
 from smsgate.security.suppression import SuppressionHashes
+from smsgate.store.connection import Connection
 from smsgate.store.gates import Gate
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
@@ -43,25 +46,44 @@ def a_place(msisdn: int, answered_at: str) -> str:
 
 
 async def test_a_claim_that_meets_another_crosswise_is_made_anew(database: Database) -> None:
-    """It opens the offer of whom no row is about, then takes an answered place; the other inversely."""
+    """
+    It opens the offer of whom no row is about, then takes an answered place; the other inversely.
+
+    PostgreSQL ends the one of the two that looks, a time after its wait began, and each looks once. The claim
+    may have looked before the other waited: then the other is ended, and they meet again.
+    """
     fresh, answered = FIRST_MSISDN, FIRST_MSISDN + 1
     async with a_world(database, subscribers=3) as world:
-        campaign_id = await world.campaign()
-        await world.execute(a_place(answered, "now()"))
         other = await database.connect(ADMIN)
         try:
-            async with other.transaction():
-                await other.execute("SELECT FROM open_offer WHERE msisdn = $1 FOR UPDATE", answered)
-                claiming = asyncio.create_task(
-                    Claimer(world, ALWAYS_OPEN).claim(campaign_id, datetime.now(UTC))
-                )
-                await other.execute(CROSS_IT.format(a_place(fresh, "NULL")))
+            claim = None
+            while claim is None:
+                await world.execute("DELETE FROM open_offer")
+                await world.execute(a_place(answered, "now()"))
+                claim = await crosswise(world, other, await world.campaign(), fresh, answered)
         finally:
             await other.close()
-        (claim,) = await claiming
         assert claim.msisdns == [answered, FIRST_MSISDN + 2]
-        held = "SELECT hold FROM campaign_chunk WHERE state = 'ready'"
-        assert await world.value(held) == "open_offer"
+        held = "SELECT hold FROM campaign_chunk WHERE campaign_id = $1 AND state = 'ready'"
+        assert await world.value(held, claim.campaign_id) == "open_offer"
+
+
+async def crosswise(
+    world: World, other: Connection, campaign_id: int, fresh: int, answered: int
+) -> ChunkClaim | None:
+    """Return the claim that was made anew; None: the other was ended in its place."""
+    claiming = None
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM open_offer WHERE msisdn = $1 FOR UPDATE", answered)
+            claiming = asyncio.create_task(Claimer(world, ALWAYS_OPEN).claim(campaign_id, datetime.now(UTC)))
+            await other.execute(CROSS_IT.format(a_place(fresh, "NULL")))
+    except asyncpg.DeadlockDetectedError:
+        assert claiming is not None
+        await claiming
+        return None
+    (claim,) = await claiming
+    return claim
 
 
 ONE, TWO = FIRST_MSISDN, FIRST_MSISDN + 1
