@@ -215,7 +215,7 @@ class PgPrivacy:
 
 
 async def erasures_of(database: Database, merchant_id: int) -> int:
-    """Return how many people a merchant had erased, as far as it is kept."""
+    """Return a number that is another one after each erasure of a merchant, and never comes again."""
     async with database.transaction(merchant_id) as connection:
         found: int = await connection.fetchval(_SQL["erasures"], merchant_id)
     return found

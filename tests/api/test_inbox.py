@@ -308,6 +308,22 @@ async def test_a_stop_that_a_person_reads_ends_consent_whatever_number_the_reply
     assert await shop.value("SELECT offers_state FROM subscriber") == "unsubscribed"
 
 
+async def test_a_stop_that_a_person_reads_ends_the_question_of_a_double_opt_in(shop: Shop) -> None:
+    """A yes to what was asked before the stop is none, and the number is free for a question to come."""
+    person = await asked(shop)
+    await shop.execute("UPDATE subscriber SET offers_state = 'pending'")
+    for merchant_id in (shop.merchant_id, shop.merchant_id + 1):
+        await shop.execute(
+            "INSERT INTO consent_question (msisdn, sender, merchant_id, subscriber_id, purpose, "
+            "wording_version, asked_at) VALUES ($1, $2, $3, $4, 'offers', 'w1', $5)",
+            person.msisdn, SENDER, merchant_id, person.subscriber_id, shop.clock.now(),
+        )  # fmt: skip
+    reply = await person.says("lachez moi")
+    assert (await decide(shop, reply, "stop")).status == 200
+    left = await shop.fetch("SELECT merchant_id FROM consent_question")
+    assert [row["merchant_id"] for row in left] == [shop.merchant_id + 1]
+
+
 async def test_a_decline_that_a_person_reads_frees_the_offers_place_and_an_ignored_one_changes_nothing(
     shop: Shop,
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
+from smsgate.store.privacy import erasures_of
 from smsgate.store.roles import ADMIN
 from tests.api.commerce_setup import SENDER, Shop
 from tests.flows.world import eventually
@@ -435,3 +436,16 @@ async def test_another_merchants_person_is_nobody(shop: Shop, kind: str) -> None
     made = await stranger.post("/v1/data_requests", {"kind": kind, "subscriber": person["id"]})
     assert made.status == 404
     assert (await shop.caller.get(f"/v1/subscribers/{person['id']}")).status == 200
+
+
+async def test_the_count_of_erasures_never_comes_again_also_when_old_requests_are_out_of_retention(
+    shop: Shop, database: Database
+) -> None:
+    """A file of usage is made anew when it differs: one from before an erasure is handed out no more."""
+    seen = [await erasures_of(database, shop.merchant_id)]
+    for number in (MSISDN, OTHER):
+        person = await a_person(shop, number)
+        await shop.execute_as_owner("DELETE FROM data_request")
+        await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+        seen.append(await erasures_of(database, shop.merchant_id))
+    assert len(set(seen)) == 3

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -64,6 +66,21 @@ async def test_clients_that_knock_at_a_hanging_server_are_no_sign_of_its_life(re
     finally:
         knocking.cancel()
     assert time.monotonic() - began < HANGING_S
+
+
+async def test_a_client_may_call_itself_whatever_it_likes_while_a_server_stops(reachable_dir: Path) -> None:
+    """A process's title names user and database as the client's first packet has them: any octets."""
+    program = reachable_dir / "postgres"
+    shutil.copy(shutil.which("sleep") or "", program)
+    with subprocess.Popen(
+        [b"postgres: \xff\xfe sms", b"60"], executable=program, cwd=reachable_dir
+    ) as client:
+        try:
+            assert embedded_server.orphans(reachable_dir) == [client.pid]
+            assert b"\xff\xfe" in Path(f"/proc/{client.pid}/cmdline").read_bytes()
+            assert embedded_server._work_done(reachable_dir) == []
+        finally:
+            client.kill()
 
 
 async def test_a_stop_right_after_the_death_of_a_backend_comes_to_an_end(reachable_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 import shutil
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,26 @@ def test_the_rules_have_another_version_with_any_word_and_any_line_of_code(name:
     assert digest_of(copy) == digest_of(CAMPAIGNS)
     (copy / name).write_text((copy / name).read_text("utf-8") + "# one word more\n", "utf-8")
     assert digest_of(copy) != digest_of(CAMPAIGNS)
+
+
+def test_an_installation_without_sources_has_another_version_with_any_line_of_code_too(
+    tmp_path: Path,
+) -> None:
+    def compiled(name: str, more: str) -> bytes:
+        copy = tmp_path / name
+        shutil.copytree(CAMPAIGNS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        with (copy / "replies.py").open("a") as source:
+            source.write(more)
+        for source_path in copy.glob("*.py"):
+            py_compile.compile(
+                str(source_path), f"{source_path}c", source_path.name,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )  # fmt: skip
+            source_path.unlink()
+        return digest_of(copy)
+
+    assert compiled("one", "") == compiled("same", "")
+    assert compiled("other", "ONE_LINE_MORE = 1\n") != compiled("again", "")
 
 
 @given(st.text(max_size=300), st.sampled_from(["fr", "en", "sv", "de", "es", "it", "und", "xx"]))
