@@ -28,6 +28,7 @@ from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
+from smsgate.flows.inbound_turns import QUEUE_MAX, Turn, Turns, Waiting
 from smsgate.flows.inbound_wishes import ORDERED_WITHIN
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.ports import Carrier, StopSet, Wakeups
@@ -38,8 +39,6 @@ from smsgate.msisdn import is_simulated, mask
 
 log = structlog.get_logger(__name__)
 
-QUEUE_MAX: Final = 20_000  # MOs waiting: ~1 kB each; beyond it the carrier is told to come back
-GROUP_MAX: Final = 200  # MOs of one transaction: bounds its locks to some tens of milliseconds
 # A deadlock, or two orders with the same eight digits; three times over it is something else.
 ATTEMPTS: Final = 3
 READ_IN_A_ROW: Final = 20  # a reading takes about a millisecond; links' answers must not wait for 200 of them
@@ -77,16 +76,13 @@ class Intake:
         self._clock = clock
         self._owner = owner
         self._busy_status = busy_status
-        self._closing = False
         self.halted = False  # there is no room on the disk: carriers are told to come back
         # STOPs that wait for their commit, by (sender number, msisdn): they hold the sender number meanwhile.
         self._pending_stops: Counter[tuple[str, int]] = Counter()
         # The same by a part of a long text, and since when (monotonic seconds); oldest first.
         self._part_holds: dict[tuple[str, int], float] = {}
-        self._queue: asyncio.Queue[Heard | None] = asyncio.Queue(QUEUE_MAX)
-        # One group at a time: two of a process would wait for each other's locks.
-        self._deciding = asyncio.Lock()
-        self.busy = False  # a group is being committed
+        self._turns = Turns()
+        self._waiting = Waiting(self._turns.news)
         self.taken = 0
         self.turned_away = 0
         self.repeated = 0  # what a carrier delivered again
@@ -105,11 +101,11 @@ class Intake:
                 self._pending_stops[heard.key] += 1
             else:
                 self._hold_by_part(heard.key, now)
-        if self.halted or self._queue.full():
+        if self.halted or self._waiting.full():
             self.turned_away += 1
             self._busy([heard])
         else:
-            self._queue.put_nowait(heard)
+            self._waiting.put(heard)
 
     async def take(self, mo: MobileOriginated) -> InboundWrites:
         """
@@ -122,33 +118,40 @@ class Intake:
         if heard.stop:
             self._stops.hold(*heard.key, self._clock.monotonic())
             self._pending_stops[heard.key] += 1
-        async with self._deciding:
+        with await self._turns.come() as turn:
+            await turn.about(mo.msisdn)
             try:
-                writes, joined = await self._one_transaction([heard], 0)
+                writes, joined = await self._one_transaction([heard], 0, turn)
             except StoreError:
                 self._busy([heard])
                 raise
             self._after([heard], writes, joined)
         return writes
 
+    @property
+    def busy(self) -> bool:
+        """Whether a group is being committed."""
+        return self._turns.busy
+
     def backlog(self) -> int:
-        return self._queue.qsize()
+        return len(self._waiting)
 
     def close(self) -> None:
         """End `run` after what was put before."""
-        self._closing = True
-        if self._queue.empty():
-            self._queue.put_nowait(None)  # wake the reader; one that works looks again by itself
+        self._waiting.close()
 
     async def run(self) -> None:
-        while not (self._closing and self._queue.empty()):
-            entries = [await self._queue.get()]
-            while len(entries) < GROUP_MAX and not self._queue.empty():
-                entries.append(self._queue.get_nowait())
-            self.busy = True
-            async with self._deciding:
-                await self._commit([entry for entry in entries if entry is not None])
-            self.busy = False
+        """Commit what is put, in groups, until `close`."""
+        async with asyncio.TaskGroup() as groups:
+            while await self._waiting.come():
+                turn = await self._turns.come()
+                try:
+                    entries = await turn.drawn(self._waiting)
+                except BaseException:
+                    turn.leave()
+                    raise
+                group = groups.create_task(self._commit(entries, turn))
+                group.add_done_callback(turn.end)
 
     async def settle_parts(self) -> bool:
         """
@@ -161,7 +164,8 @@ class Intake:
         for carrier_id in await self._store.carriers_of_parts():
             failed = 0
             for settled in range(PARTS_MAX):
-                async with self._deciding:
+                with await self._turns.come() as turn:
+                    await turn.alone()  # whose text it is, is not known before
                     found = await self._settle_one(carrier_id, failed)
                 if found is None:
                     break
@@ -197,12 +201,10 @@ class Intake:
                 return True
         return False
 
-    async def _commit(self, mos: list[Heard]) -> None:
-        if not mos:
-            return
+    async def _commit(self, mos: list[Heard], turn: Turn) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                writes, joined = await self._one_transaction(mos, attempt)
+                writes, joined = await self._one_transaction(mos, attempt, turn)
             except StoreUnavailable as exc:
                 if exc.sqlstate.startswith("40") and attempt + 1 < ATTEMPTS:
                     continue  # a deadlock: the other one has gone on
@@ -212,8 +214,8 @@ class Intake:
             except Exception as exc:  # noqa: BLE001 # whatever it is, it must not cost the others their answers
                 if len(mos) > 1:
                     middle = len(mos) // 2  # one that cannot be taken must not refuse its neighbours
-                    await self._commit(mos[:middle])
-                    await self._commit(mos[middle:])
+                    await self._commit(mos[:middle], turn)
+                    await self._commit(mos[middle:], turn)
                     return
                 self._log_failure(mos[0].mo, exc, attempt)
             else:
@@ -234,7 +236,7 @@ class Intake:
         )
 
     async def _one_transaction(
-        self, entries: list[Heard], attempt: int
+        self, entries: list[Heard], attempt: int, turn: Turn
     ) -> tuple[InboundWrites, list[tuple[str, int]]]:
         """Return what was written, and (sender number, msisdn) of the texts that became whole."""
         await self._prices.refresh()
@@ -257,7 +259,7 @@ class Intake:
                     said += [Said(mo, reading_of(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(fresh)]
-            writes = await self._decide(group, said, attempt, takers, parts)
+            writes = await self._decide(group, said, attempt, takers, parts, turn)
         self.repeated += repeated
         return writes, joined
 
@@ -268,6 +270,7 @@ class Intake:
         attempt: int,
         takers: dict[str, Taker],
         parts: Sequence[MobileOriginated] = (),
+        turn: Turn | None = None,
     ) -> InboundWrites:
         """
         Read, decide and write; nothing is in force before the group's commit.
@@ -288,6 +291,8 @@ class Intake:
             of_anybody=of_anybody,
             users={mo.destination: self._tools.users(mo.destination) for mo in of_anybody},
         )
+        if turn is not None:
+            turn.has_read()
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)
