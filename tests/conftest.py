@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from smsgate.store.embedded import EmbeddedPostgres
@@ -37,6 +38,10 @@ T = TypeVar("T")
 settings.register_profile("quiet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if not os.environ.get("CI"):
     settings.load_profile("quiet")
+
+# By itself structlog draws a traceback with rich, frames and all variables: a second of CPU each.
+PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 
 # Only root can be wrong in root's way; there is nothing to skip for others.
 collect_ignore = [] if os.geteuid() == 0 else ["store/test_embedded_root.py"]
