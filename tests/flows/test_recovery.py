@@ -59,7 +59,7 @@ async def test_an_orderly_stop_in_the_middle_loses_nobody_and_doubles_nobody(dat
 async def test_a_kill_in_the_middle_leaves_a_bounded_doubt_and_the_next_owner_sends_the_rest(
     database: Database,
 ) -> None:
-    limits = SendingLimits(poll_s=0.02, allowance_min=50, allowance_s=0.01)
+    limits = SendingLimits(in_doubt_max=200, poll_s=0.02, allowance_min=50, allowance_s=0.01)
     async with a_world(
         database, subscribers=900, rate_per_s=900, limits=limits, response_latency_s=0.02
     ) as world:
@@ -72,8 +72,7 @@ async def test_a_kill_in_the_middle_leaves_a_bounded_doubt_and_the_next_owner_se
         assert set(world.log.by_destination.values()) == {1}
         counters = await books(world, campaign_id)
         assert counters["accepted"] + counters["unknown"] == counters["recipients"] == 900
-        # Two chunks in memory, each with one step of allowance asked and one committed.
-        assert counters["unknown"] <= 2 * 2 * 2 * 50
+        assert counters["unknown"] <= 2 * limits.in_doubt_max
         in_doubt = world.log.accepted - counters["accepted"]
         assert 0 <= in_doubt <= counters["unknown"]
         await world.value("SELECT 1")
