@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from smsgate.billing.networks import default_table
 from smsgate.campaigns.consent_commands import SmsRules
+from smsgate.campaigns.reply_words import shared
 from smsgate.clock import Clock, SystemClock
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import NotFound, StoreUnavailable
@@ -328,7 +329,8 @@ class World:
         return message_id
 
     async def make(self) -> tuple[Gateway, node_lease.NodeLease]:
-        reply_tables_at_hand()  # as the daemon does before its lease: seconds that no answer waits for
+        if not shared.cache_info().currsize:  # else another gateway of this process has unpacked them
+            reply_tables_at_hand()  # as the daemon does before its lease: seconds that no answer waits for
         clock = self.clock
         async with self.database.control() as connection:
             lease = await node_lease.take_slot(connection, "test", 60.0)
