@@ -1,5 +1,5 @@
 """
-`smsgate billing verify` sees each message where its sets of bits end: words of 64 ids, blocks of 1,024.
+`smsgate billing verify` sees each message where its sets of bits end: octets of 8 ids, blocks of 1,024.
 """
 
 from __future__ import annotations
@@ -152,3 +152,19 @@ async def test_a_price_list_that_begins_never_is_no_error(books: dict[str, Any])
     )
     assert "I3" not in found
     assert "R8" in found
+
+
+async def test_a_version_that_begins_within_a_quarter_of_an_hour_is_told_by_the_millisecond(
+    books: dict[str, Any],
+) -> None:
+    late = AT_ONCE[0] + (5_000 << 22)
+    found = await found_after(
+        books,
+        f"WITH moved AS (UPDATE sent SET message_id = {late} WHERE message_id = {AT_ONCE[0]}) "
+        "INSERT INTO price_version (price_list_id, version, effective_from, source_sha256) "
+        f"SELECT price_list_id, version + 1, '{IN_OCTOBER + timedelta(seconds=5)}', '' FROM price_version",
+    )
+    wrong = found["I3"]
+    assert wrong.wrong == 1
+    assert (wrong.first or "").startswith(f"message {late} of merchant {SHOP}: sell item ")
+    assert (wrong.first or "").endswith("of version 1, which was not in force")

@@ -8,49 +8,54 @@
 -- carrier took it, or on delivery: when its first final receipt is DELIVRD (2).
 -- Whatever is charged, a lease has or had it; but for what was claimed before the budget came, a minute at most with two clocks, and
 -- what a receipt charges so late that nobody waits for it (14 days, decision 0035).
-WITH word AS MATERIALIZED (  -- 64 ids, the lowest one the highest bit
-    SELECT merchant_id, segment, message_id >> 6 AS word, state, bit_or(1::bigint << (63 - (message_id & 63))::int) AS ids
-    FROM receipt
-    WHERE message_id >= $1 AND state = ANY ($4::smallint[])
-    GROUP BY 1, 2, 3, 4
+WITH told AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT merchant_id, segment, message_id >> 10 AS block, state, block_ids((message_id & 1023)::int, 1) AS ids
+        FROM receipt
+        WHERE message_id >= $1
+        GROUP BY 1, 2, 3, 4
+        OFFSET 0  -- so that states are looked at by groups and not by rows
+    ) r
+    WHERE state = ANY ($4::smallint[])
 ), contradicted AS MATERIALIZED (
     SELECT c.merchant_id, c.segment, r.message_id, r.states, r.told
     FROM (
-        SELECT merchant_id, segment, word FROM word
-        GROUP BY 1, 2, 3 HAVING sum(bit_count(ids::bit(64))) > bit_count(bit_or(ids)::bit(64))
+        SELECT a.merchant_id, a.segment, a.block, bit_or(a.ids & b.ids) AS ids
+        FROM told a
+        JOIN told b ON b.merchant_id = a.merchant_id AND b.block = a.block AND b.segment = a.segment AND b.state > a.state
+        WHERE a.ids & b.ids <> 0::bit(1024)
+        GROUP BY 1, 2, 3
     ) c
+    CROSS JOIN generate_series(0, 1023) AS n
     CROSS JOIN LATERAL (
         SELECT message_id, array_agg(state ORDER BY received_at, state) AS states,
             string_agg(format('%1$s at %2$s', ($5::text[])[array_position($4::smallint[], state)],
                               to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
                        ', then ' ORDER BY received_at, state) AS told
         FROM receipt
-        WHERE merchant_id = c.merchant_id AND message_id BETWEEN c.word << 6 AND (c.word << 6) + 63 AND segment = c.segment
-            AND state = ANY ($4::smallint[])
-        GROUP BY message_id HAVING min(state) <> max(state)
+        WHERE merchant_id = c.merchant_id AND message_id = (c.block << 10) + n AND segment = c.segment AND state = ANY ($4::smallint[])
+        GROUP BY message_id
     ) r
+    WHERE get_bit(c.ids, n) = 1
 ), delivered AS MATERIALIZED (
-    SELECT merchant_id, segment, block, bit_or(ids) FILTER (WHERE first) & ~coalesce(bit_or(ids) FILTER (WHERE NOT first), 0::bit(1024)) AS ids
-    FROM (
-        SELECT merchant_id, segment, word >> 4 AS block, ids::bit(64)::bit(1024) >> ((word & 15) * 64)::int AS ids, true AS first
-        FROM word WHERE state = 2
-        UNION ALL
-        SELECT merchant_id, segment, message_id >> 10, set_bit(0::bit(1024), (message_id & 1023)::int, 1), false
+    SELECT t.merchant_id, t.segment, t.block, t.ids & ~coalesce(c.ids, 0::bit(1024)) AS ids
+    FROM told t
+    LEFT JOIN (
+        SELECT merchant_id, segment, message_id >> 10 AS block, block_ids((message_id & 1023)::int, 1) AS ids
         FROM contradicted WHERE states[1] <> 2
-    ) d
-    GROUP BY 1, 2, 3
-), taken AS MATERIALIZED (
+        GROUP BY 1, 2, 3
+    ) c ON c.merchant_id = t.merchant_id AND c.segment = t.segment AND c.block = t.block
+    WHERE t.state = 2
+), taken AS (
     SELECT merchant_id, segment, carrier_id, status, segments, sell_item_id, sell_micros, cost_item_id, cost_micros, message_id >> 10 AS block,
-        bit_or(set_bit(0::bit(1024), (message_id & 1023)::int, 1)) AS ids
+        block_ids((message_id & 1023)::int, 1) AS ids
     FROM sent
     WHERE message_id >= $1
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ), outcome AS MATERIALIZED (
     SELECT t.*, t.status = 0 AS accepted, bit_count(t.ids) AS messages, (t.block >> 12) + 1735689600000 AS ms,
-        CASE WHEN t.status <> 0 THEN 0::bit(1024) WHEN t.sell_item_id <> ALL ($3::bigint[]) THEN t.ids
-            ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS sold,
-        CASE WHEN t.status <> 0 THEN 0::bit(1024) WHEN t.cost_item_id <> ALL ($3::bigint[]) THEN t.ids
-            ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS bought
+        CASE WHEN t.sell_item_id <> ALL ($3::bigint[]) THEN t.ids ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS sold,
+        CASE WHEN t.cost_item_id <> ALL ($3::bigint[]) THEN t.ids ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS bought
     FROM taken t
     LEFT JOIN delivered d ON d.merchant_id = t.merchant_id AND d.segment = t.segment AND d.block = t.block
 ), reversed AS MATERIALIZED (
@@ -62,7 +67,7 @@ WITH word AS MATERIALIZED (  -- 64 ids, the lowest one the highest bit
     GROUP BY 1, 2, 3, 4
 ), quarterly AS MATERIALIZED (  -- bits are counted once for both sides
     SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, ms / 900000 AS quarter,
-        sum(bit_count(sold))::bigint AS sold, sum(bit_count(bought))::bigint AS bought
+        sum(bit_count(sold))::bigint AS sold, sum(bit_count(bought))::bigint AS bought, min(ms) AS first_ms, max(ms) AS last_ms
     FROM outcome WHERE accepted
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), charged AS (
@@ -80,10 +85,14 @@ WITH word AS MATERIALIZED (  -- 64 ids, the lowest one the highest bit
     FROM charged GROUP BY 1, 2, 3, 4, 5
 ), books AS (
     SELECT merchant_id, carrier_id, account, item_id, floor(extract(epoch FROM accepted_at))::bigint / 900 AS quarter,
-        sum(messages) AS messages, sum(segments) AS segments,
-        sum(CASE WHEN account = 'revenue' THEN -amount_micros ELSE amount_micros END) AS micros
-    FROM ledger_entry
-    WHERE direction = 'mt' AND account IN ('revenue', 'cost') AND item_id <> 0 AND accepted_at >= $2
+        sum(messages) AS messages, sum(segments) AS segments, sum(CASE WHEN account = 'revenue' THEN -micros ELSE micros END) AS micros
+    FROM (
+        SELECT merchant_id, carrier_id, account, item_id, accepted_at, sum(messages) AS messages, sum(segments) AS segments,
+            sum(amount_micros) AS micros
+        FROM ledger_entry
+        WHERE direction = 'mt' AND account IN ('revenue', 'cost') AND item_id <> 0 AND accepted_at >= $2
+        GROUP BY 1, 2, 3, 4, 5
+    ) e
     GROUP BY 1, 2, 3, 4, 5
 ), apart AS (
     SELECT merchant_id, carrier_id, account, item_id, quarter, coalesce(r.messages, 0) AS rows_messages,
@@ -106,36 +115,48 @@ WITH word AS MATERIALIZED (  -- 64 ids, the lowest one the highest bit
     FROM price_item i
     JOIN price_list l ON l.price_list_id = i.price_list_id
     JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
-), priced AS (
-    SELECT merchant_id, block, ids, messages, ms, 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments
-    FROM outcome WHERE accepted AND (sell_item_id <> 0 OR sell_micros <> 0)
-    UNION ALL
-    SELECT merchant_id, block, ids, messages, ms, 'cost', cost_item_id, cost_micros, segments
-    FROM outcome WHERE accepted AND (cost_item_id <> 0 OR cost_micros <> 0)
-), mispriced AS (
-    SELECT p.merchant_id, p.side, p.messages, (p.block << 10) + position(B'1' IN p.ids) - 1 AS message_id, CASE
+), doubtful AS MATERIALIZED (  -- prices that are wrong, or were not in force in all of a quarter
+    SELECT DISTINCT p.side, p.item_id, p.micros, p.segments, i.version, i.from_ms, i.until_ms, CASE
         WHEN i.item_id IS NULL THEN format('%1$s item %2$s is no published price', p.side, p.item_id)
         WHEN i.side <> p.side OR i.direction <> 'mt' THEN format('item %1$s is a %2$s price of side %3$s', p.item_id, i.direction, i.side)
         WHEN p.micros <> i.unit_micros * p.segments
             THEN format('%1$s %2$s micros, and %3$s x %4$s are %5$s', p.side, p.micros, i.unit_micros, p.segments, i.unit_micros * p.segments)
-        ELSE format('%1$s item %2$s of version %3$s, which was not in force', p.side, p.item_id, i.version)
         END AS what
-    FROM priced p
+    FROM (
+        SELECT 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments, first_ms, last_ms
+        FROM quarterly WHERE sell_item_id <> 0 OR sell_micros <> 0
+        UNION ALL
+        SELECT 'cost', cost_item_id, cost_micros, segments, first_ms, last_ms FROM quarterly WHERE cost_item_id <> 0 OR cost_micros <> 0
+    ) p
     LEFT JOIN item i ON i.item_id = p.item_id
     WHERE i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
-        OR p.ms < i.from_ms OR p.ms >= i.until_ms
+        OR p.first_ms < i.from_ms OR p.last_ms >= i.until_ms
+), mispriced AS (
+    SELECT p.merchant_id, side, p.messages, (p.block << 10) + position(B'1' IN p.ids) - 1 AS message_id,
+        coalesce(d.what, format('%1$s item %2$s of version %3$s, which was not in force', side, item_id, d.version)) AS what
+    FROM doubtful d
+    JOIN (
+        SELECT merchant_id, block, ids, messages, ms, 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments
+        FROM outcome WHERE accepted
+        UNION ALL
+        SELECT merchant_id, block, ids, messages, ms, 'cost', cost_item_id, cost_micros, segments FROM outcome WHERE accepted
+    ) p USING (side, item_id, micros, segments)
+    WHERE d.what IS NOT NULL OR p.ms < d.from_ms OR p.ms >= d.until_ms
 ), leased AS MATERIALIZED (  -- open leases are number 0
     SELECT merchant_id, lease_id, block,
         bit_or((~(0::bit(1024)) >> greatest(first_id - (block << 10), 0)::int)
                & (~(0::bit(1024)) << (1023 - least(last_id - (block << 10), 1023))::int)) AS ids
     FROM (
-        SELECT merchant_id, lease_id, lower(ids) AS first_id, upper(ids) - 1 AS last_id
-        FROM (SELECT merchant_id, lease_id, unnest(message_ids) AS ids FROM budget_charge) c
-        UNION ALL
-        SELECT l.merchant_id, 0, m, m FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
+        -- A lease has no more neighbours than a node has ids in a millisecond; of one that says so, which is told, the rest is cut.
+        SELECT merchant_id, lease_id, first_id, last_id,
+            generate_series(first_id >> 10, least(last_id >> 10, (first_id >> 10) + 64)) AS block
+        FROM (
+            SELECT merchant_id, lease_id, lower(ids) AS first_id, upper(ids) - 1 AS last_id
+            FROM (SELECT merchant_id, lease_id, unnest(message_ids) AS ids FROM budget_charge) c
+            UNION ALL
+            SELECT l.merchant_id, 0, m, m FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
+        ) r
     ) n
-    -- A lease has no more neighbours than a node has ids in a millisecond; of one that says so, which is told, the rest is cut.
-    CROSS JOIN LATERAL generate_series(first_id >> 10, least(last_id >> 10, (first_id >> 10) + 64)) AS block
     GROUP BY 1, 2, 3
 ), spent AS (  -- what leases say, of those whose rows are kept, and their rows
     SELECT merchant_id, lease_id, sum(told) AS told, coalesce(sum(charged), 0) AS charged
@@ -154,10 +175,12 @@ WITH word AS MATERIALIZED (  -- 64 ids, the lowest one the highest bit
     FROM (
         SELECT o.merchant_id, o.segment, o.sell_item_id, o.sell_micros, o.block, o.ms, o.sold & ~coalesce(l.ids, 0::bit(1024)) AS ids
         FROM outcome o
-        JOIN budget b ON b.merchant_id = o.merchant_id
+        JOIN (
+            SELECT merchant_id, ceil(extract(epoch FROM began_at + interval '1 minute') * 1000)::bigint AS from_ms FROM budget
+        ) b ON b.merchant_id = o.merchant_id
         LEFT JOIN (SELECT merchant_id, block, bit_or(ids) AS ids FROM leased GROUP BY 1, 2) l
             ON l.merchant_id = o.merchant_id AND l.block = o.block
-        WHERE o.accepted AND o.sell_micros > 0 AND to_timestamp(o.ms / 1000.0) >= b.began_at + interval '1 minute'
+        WHERE o.accepted AND o.sell_micros > 0 AND o.ms >= b.from_ms
     ) o
     CROSS JOIN LATERAL (
         SELECT count(*) AS messages, min((o.block << 10) + n) AS message_id
