@@ -205,7 +205,7 @@ def _letter(result: BillResult, name: str, by_message: bool) -> str:
     lines = [
         f"From {name} to {result.carrier}: your bill for {result.month} ({result.zone_name})",
         "",
-        f"Your file {result.file_name} (SHA-256 {result.file_sha256.hex()}) has {result.file_rows} rows.",
+        f"Your file {result.file_name}, SHA-256 {result.file_sha256.hex()}, rows: {result.file_rows}.",
         f"You ask {asked}. We count {ours}.",
         f"The difference is {difference}, and {tolerated} would be within the tolerance.",
         said,

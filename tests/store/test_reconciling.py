@@ -148,6 +148,7 @@ async def test_every_row_that_differs_has_its_reason_and_the_pack_proves_itself(
     assert verify(sealed.replace(b'"dispute"', b'"accepted"', 1)).wrong == 1
     assert orjson.loads((tmp_path / MANIFEST).read_bytes())["messages"] == result.counts
     letter = (tmp_path / LETTER).read_text()
+    assert f", SHA-256 {result.file_sha256.hex()}, rows: 8.\n" in letter  # also of one row
     assert "You ask 0.235 EUR. We count 0.15 EUR." in letter
     assert "not_owed (1): charged on delivery only" in letter
     for name in (MESSAGES, LETTER, MANIFEST, "lines.csv"):  # nothing that is not the carrier's business
