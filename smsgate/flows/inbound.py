@@ -27,6 +27,7 @@ from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
 from smsgate.flows.inbound_charges import ReplyCharges
 from smsgate.flows.inbound_desk import Desk
+from smsgate.flows.inbound_later import Later, acks_of
 from smsgate.flows.inbound_records import InboundWrites, fingerprint, storable
 from smsgate.flows.inbound_turns import QUEUE_MAX, Turn, Turns, Waiting
 from smsgate.flows.inbound_wishes import ORDERED_WITHIN
@@ -83,6 +84,7 @@ class Intake:
         self._part_holds: dict[tuple[str, int], float] = {}
         self._turns = Turns()
         self._waiting = Waiting(self._turns.news)
+        self._later = Later(self._acknowledge_busy)
         self.taken = 0
         self.turned_away = 0
         self.repeated = 0  # what a carrier delivered again
@@ -103,7 +105,8 @@ class Intake:
                 self._hold_by_part(heard.key, now)
         if self.halted or self._waiting.full():
             self.turned_away += 1
-            self._busy([heard])
+            self._settle_stops([heard])  # the hold stays: the carrier says it again
+            self._later.add(heard.mo)
         else:
             self._waiting.put(heard)
 
@@ -319,7 +322,7 @@ class Intake:
         for key in joined:
             self._end_part_hold(key)
         self._in_force(writes)  # in one step with the above: nothing is sent in between
-        self._acknowledge(entries, 0)
+        self._acknowledge(acks_of(entry.mo for entry in entries), 0)
         self.taken += len(entries)
         log.info("inbound_committed", messages=len(entries), outcomes=tally(writes.rows))
 
@@ -364,17 +367,13 @@ class Intake:
 
     def _busy(self, entries: Sequence[Heard]) -> None:
         self._settle_stops(entries)  # the hold stays: the person has said it, and the carrier says it again
-        by_carrier: dict[int, list[Heard]] = {}
-        for heard in entries:
-            by_carrier.setdefault(heard.mo.carrier_id, []).append(heard)
-        for carrier_id, group in by_carrier.items():
-            self._acknowledge(group, self._busy_status(carrier_id))
+        self._acknowledge_busy(acks_of(entry.mo for entry in entries))
 
-    def _acknowledge(self, entries: Sequence[Heard], status: int) -> None:
-        acks: dict[int, list[Ack]] = {}
-        for mo, _ in entries:
-            if mo.ack is not None:
-                acks.setdefault(mo.carrier_id, []).append(mo.ack)
+    def _acknowledge_busy(self, acks: Mapping[int, Sequence[Ack]]) -> None:
+        for carrier_id, group in acks.items():
+            self._acknowledge({carrier_id: group}, self._busy_status(carrier_id))
+
+    def _acknowledge(self, acks: Mapping[int, Sequence[Ack]], status: int) -> None:
         for carrier_id, group in acks.items():
             if (carrier := self._carriers.get(carrier_id)) is not None:
                 carrier.acknowledge(group, status)
