@@ -1,9 +1,10 @@
 """
 The figures of the reply reader: `make replies`, and against another revision: `make replies BASE=main`.
 
-Prints the errors E1 to E6 on the acceptance samples, on the two parts of the own set and by language; with
-a base every row whose reading changed, with + for a gain and - for a loss. `--errors` names the wrong rows
-of the samples and of the part that rules are tuned on, never of the part that is held out.
+Prints the errors E1 to E6 on the acceptance samples, on the two parts of the own set, on those of its newest
+batch and by language; with a base every row whose reading changed, with + for a gain and - for a loss (of
+the newest batch's held-out rows their number alone). `--errors` names the wrong rows of the samples and of
+the part that rules are tuned on, never of the part that is held out.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.replies.reading import read
-from tests.replies.scoring import OWN, SAMPLES, Figures, Row, changes, error_of, is_held, rows
+from tests.replies.scoring import OWN, SAMPLES, Figures, Row, changes, error_of, is_held, is_new, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +34,13 @@ def main() -> None:
     samples, own = rows(SAMPLES), rows(OWN)
     dev = [row for row in own if not is_held(row)]
     held = [row for row in own if is_held(row)]
-    for name, part in (("samples", samples), ("own set, dev", dev), ("own set, held out", held)):
+    for name, part in (
+        ("samples", samples),
+        ("own set, dev", dev),
+        ("own set, held out", held),
+        ("newest, dev", [row for row in dev if is_new(row)]),
+        ("newest, held out", [row for row in held if is_new(row)]),
+    ):
         say(f"{name:18}", part, lambda row: error_of(row, *read(row)))
     for language in dict.fromkeys(row["lang"] for row in own):
         say(
@@ -49,7 +57,9 @@ def main() -> None:
         before = read_with(options.base, everything)
         found = list(changes(everything, before, [read(row) for row in everything]))
         show(f"{len(found)} of {len(everything)} rows are read otherwise than by {options.base}")
-        show("\n".join(sorted(found)))
+        show("\n".join(sorted(said for row, said in found if not (is_new(row) and is_held(row)))))
+        unseen = Counter(said[0] for row, said in found if is_new(row) and is_held(row))
+        show("newest, held out:", *(f"{sign}{number}" for sign, number in sorted(unseen.items())))
 
 
 def show(*words: object) -> None:

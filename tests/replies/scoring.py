@@ -3,7 +3,8 @@ Labelled replies and what each wrong reading costs.
 
 `tests/data/reply-samples.jsonl` are the project's acceptance samples. `tests/data/replies.jsonl` is the
 project's own set, written before the rules that read it; a hash of the text parts it: rules are tuned on
-`dev` and never on `held`.
+`dev` and never on `held`. The newest batch, written before the rules of the day were looked at, is held out
+by half.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ DATA: Final = Path(__file__).parents[1] / "data"
 OWN: Final = DATA / "replies.jsonl"
 SAMPLES: Final = DATA / "reply-samples.jsonl"
 HELD_ONE_IN: Final = 3
+NEWEST: Final = 42
+NEWEST_HELD_ONE_IN: Final = 2
 ORDERS: Final = frozenset(("accept", "quantity", "choice"))
 PROTECTED: Final = frozenset(("start", "accept", "quantity"))  # never read as a stop
 ANSWERED: Final = ORDERS | {"stop", "start", "help"}
@@ -36,7 +39,12 @@ def rows(path: Path) -> list[Row]:
 
 
 def is_held(row: Row) -> bool:
-    return hashlib.blake2b(row["text"].encode(), digest_size=4).digest()[0] % HELD_ONE_IN == 0
+    one_in = NEWEST_HELD_ONE_IN if is_new(row) else HELD_ONE_IN
+    return hashlib.blake2b(row["text"].encode(), digest_size=4).digest()[0] % one_in == 0
+
+
+def is_new(row: Row) -> bool:
+    return bool(row.get("batch") == NEWEST)
 
 
 def error_of(row: Row, label: str, quantity: int | None) -> str | None:
@@ -107,13 +115,14 @@ def holds_standard_word(row: Row) -> bool:
 
 def changes(
     found: list[Row], before: list[tuple[str, int | None]], after: list[tuple[str, int | None]]
-) -> Iterator[str]:
-    """Yield one line per row whose reading changed: what it was, what it is, and whether that is a gain."""
+) -> Iterator[tuple[Row, str]]:
+    """Yield each row whose reading changed, with a line: what it was, what it is, whether that is a gain."""
     for row, old, new in zip(found, before, after, strict=True):
         if old != new:
             was, now = error_of(row, *old), error_of(row, *new)
             sign = "=" if was == now else "+" if now is None or (was is not None and was < now) else "-"
             yield (
+                row,
                 f"{sign} {row['lang']:7} {row['text']!r} ({row['label']}): {old[0]} [{was or 'right'}] -> "
-                f"{new[0]} [{now or 'right'}]"
+                f"{new[0]} [{now or 'right'}]",
             )
