@@ -121,8 +121,5 @@ def changes(
         if old != new:
             was, now = error_of(row, *old), error_of(row, *new)
             sign = "=" if was == now else "+" if now is None or (was is not None and was < now) else "-"
-            yield (
-                row,
-                f"{sign} {row['lang']:7} {row['text']!r} ({row['label']}): {old[0]} [{was or 'right'}] -> "
-                f"{new[0]} [{now or 'right'}]",
-            )
+            read = f"{old[0]} [{was or 'right'}] -> {new[0]} [{now or 'right'}]"
+            yield row, f"{sign} {row['lang']:7} {row['text']!r} ({row['label']}): {read}"
