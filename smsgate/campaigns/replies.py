@@ -18,20 +18,22 @@ from smsgate.campaigns.reply_machine import doubtful, machine, without
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import UNEXPLAINED, classify, named
 from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
+from smsgate.campaigns.reply_tables import NOTHING_SAID
 from smsgate.campaigns.reply_tokens import clean, of_letters, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_signatures import Segment
-    from smsgate.campaigns.reply_tokens import TakenApart
+    from smsgate.campaigns.reply_tables import NOTHING_SAID
+from smsgate.campaigns.reply_tokens import TakenApart
 
 __all__ = ["Context", "Label", "Reading", "read_reply"]
 
 TEXT_CHARACTERS_MAX: Final = 1_600  # ten segments; what a person writes beyond is not read
 ENGLISH_YES: Final = "y"
 _ANSWERS: Final = frozenset(("yes", "buy", "quantity", "choice", "number", "no"))
-_MARKS: Final = frozenset('"“”„«»')
-_STOP_WORDS: Final = frozenset(("stop", "stopp"))
+_PLAIN_ANSWERS: Final = frozenset(("yes", "buy", "no"))
+_BESIDE_ANSWERS: Final = _PLAIN_ANSWERS | {"harmless", "name", "named", "address"}
 MACHINE_WORDS_MIN: Final = 8  # fewer words with a stop among them may be a person's after all
 
 
@@ -98,7 +100,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     called = named(names)
     whole = text if alone else take_apart(seen, words)
     sign = machine(seen, whole) if whole.tokens else None
-    doubt, places = doubtful(text)
+    doubt, places = doubtful(text, sure=sign is not None)
     if places and (sign or doubt):
         text = without(text, places, words)
     segments = classify(text, words, called)
@@ -107,10 +109,9 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
     if sign is not None:
         long = len(text.tokens) >= MACHINE_WORDS_MIN
-        # What is told ("reply STOP to end") is blanked; what is quoted is our own text, as in 'Liked "..."'.
-        asked = _MARKS.isdisjoint(seen) and not _STOP_WORDS.isdisjoint(text.tokens)
-        return _by_machine(sign, stop if asked or (alone and not long) else None)
-    if doubt and not (stop.sure if stop else _answered(segments)):
+        return _by_machine(sign, stop if heard or (alone and not long) else None)
+    first = _answered_first(text, segments) if doubt else False
+    if doubt and not (stop.sure if stop else first or _answered(segments)):
         return _by_machine(doubt, stop)
     if stop is not None and stop.rule == TAKEN_BACK:
         return Found(Label.START, stop.rule, stop.reason, language=stop.language)
@@ -124,7 +125,7 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
         return Found(Label.UNCLEAR, "one_letter", f"{ENGLISH_YES!r} is a yes in English alone.")
     decided = decide(text, segments, called)
     found = _in_context(decided, context)
-    if doubt and decided.label in ORDERING:
+    if doubt and (decided.label in ORDERING or (decided.label is Label.DECLINE and not first)):
         return Found(Label.UNCLEAR, "machine_or_answer", f"{doubt!r} beside an answer may be a machine's.")
     if (heard and found.label is not Label.UNCLEAR) or (negated and found.label is Label.START):
         return Found(
@@ -146,6 +147,14 @@ def _answered(segments: list[Segment]) -> bool:
     """Return whether a yes or a no is among words that are all understood."""
     kinds = {segment.category for segment in segments}
     return kinds.isdisjoint(UNEXPLAINED) and not kinds.isdisjoint(_ANSWERS)
+
+
+def _answered_first(text: TakenApart, segments: list[Segment]) -> bool:
+    """Return whether the text begins with a clause that is a yes or a no alone: no phone does."""
+    end = text.clauses[0][1] if text.clauses else 0
+    kinds = {segment.category for segment in segments if segment.start < end}
+    alone = kinds <= _BESIDE_ANSWERS and NOTHING_SAID not in text.tokens[:end]
+    return alone and not kinds.isdisjoint(_PLAIN_ANSWERS)
 
 
 def _alone(word: str, text: TakenApart, segments: list[Segment]) -> bool:

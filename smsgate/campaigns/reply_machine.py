@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.reply_entries import FIRST, STRONG, TOLD, WEAK, plain
 from smsgate.campaigns.reply_tables import NOTHING_SAID
-from smsgate.campaigns.reply_tries import MACHINE, prefix
+from smsgate.campaigns.reply_tries import FOREIGN_STOP, MACHINE, STOP, prefix
 from smsgate.campaigns.reply_words import forms, opening, shared
 
 if TYPE_CHECKING:
@@ -62,22 +62,31 @@ def machine(seen: str, text: TakenApart) -> str | None:
     return _reaction(tokens, [piece for piece in tokens if piece[0].isalnum()], quoted=quoted)
 
 
-def doubtful(text: TakenApart) -> tuple[str | None, list[int]]:
+def doubtful(text: TakenApart, *, sure: bool) -> tuple[str | None, list[int]]:
     """
     Return words that a machine may have written and a person, too ("I'm driving"), or None.
 
-    And the places of such words, and from "reply STOP to end" on of all: what is told there, nobody asks.
+    And the places of all words that a machine may have written, but for what begins a longer entry of the
+    stop lists. What is told there ("reply STOP to end") nobody asks for: to the end of its clause, and of the
+    text beside a `sure` sign of a machine.
     """
     said: str | None = None
     places: list[int] = []
     for start, found in enumerate(text.found):
         for length, kind in found[MACHINE]:
-            if kind == WEAK:
-                said = said or " ".join(text.tokens[start : start + length])
-                places += range(start, start + length)
-            elif kind == TOLD:
-                return said or _further(text, start), [*places, *range(start, len(text.tokens))]
+            if kind == TOLD:
+                end = len(text.tokens) if sure else _clause_end(text, start + length - 1)
+                places += range(start, end)
+            elif kind != FIRST or start == 0:
+                if not any(further > length for table in (STOP, FOREIGN_STOP) for further, _ in found[table]):
+                    places += range(start, start + length)
+                if kind == WEAK:
+                    said = said or " ".join(text.tokens[start : start + length])
     return said, places
+
+
+def _clause_end(text: TakenApart, place: int) -> int:
+    return next(end for _, end in text.clauses if place < end)
 
 
 def without(text: TakenApart, places: list[int], words: Vocabulary) -> TakenApart:
@@ -90,15 +99,6 @@ def without(text: TakenApart, places: list[int], words: Vocabulary) -> TakenApar
         rest.openings[place] = opening(NOTHING_SAID, nothing, words)
     rest.look_up()
     return rest
-
-
-def _further(text: TakenApart, start: int) -> str | None:
-    """Return the first doubtful words behind a place."""
-    for place, found in enumerate(text.found[start:], start):
-        for length, kind in found[MACHINE]:
-            if kind == WEAK:
-                return " ".join(text.tokens[place : place + length])
-    return None
 
 
 def _reaction(tokens: list[str], words: list[str], *, quoted: bool) -> str | None:

@@ -65,8 +65,12 @@ _ORDINAL_SIGN: Final = re.compile(r"(?<=\d)°")
 _LINK: Final = re.compile(r"\S+@\S+\.\w+|https?://\S+|www\.\S+", re.IGNORECASE)
 _DOLLAR_LETTER: Final = re.compile(r"\$(?=[^\W\d])")
 _SPACED: Final = re.compile(r"(?<![\w'’´`])(?:[^\W\d](?: |[.\-_*] ?)){1,9}[^\W\d](?!\w)\.?")
-_QUOTED: Final = re.compile(rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]")
-_QUOTES: Final = frozenset('“«"„')
+# Swedes and Finns begin with ”, Danes with », which elsewhere end a quotation: there no space goes before.
+_QUOTED: Final = re.compile(
+    rf"[“«\"„][^“”«»\"]{{{QUOTE_CHARACTERS_MIN},}}[”»\"“]"
+    rf"|(?<!\S)”(?!\s)[^“”„]{{{QUOTE_CHARACTERS_MIN},}}”|(?<!\S)»(?!\s)[^«»]{{{QUOTE_CHARACTERS_MIN},}}[«»]"
+)
+_QUOTES: Final = frozenset('“«"„”»')
 _QUOTE: Final = re.compile("[\"'“«‘„]")  # what a song's title begins with
 # "'Stop!' by Sam Brown": a song.
 _SONG: Final = re.compile(r"[\"'“«‘„]\s?[Ss]top!?\s?[\"'”»’“](?= (?:by|par|de|von|di|av|van) [A-Z])")

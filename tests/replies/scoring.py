@@ -120,6 +120,14 @@ def changes(
     for row, old, new in zip(found, before, after, strict=True):
         if old != new:
             was, now = error_of(row, *old), error_of(row, *new)
-            sign = "=" if was == now else "+" if now is None or (was is not None and was < now) else "-"
+            sign = "=" if was == now else "+" if _weight(now) < _weight(was) else "-"
             read = f"{old[0]} [{was or 'right'}] -> {new[0]} [{now or 'right'}]"
             yield row, f"{sign} {row['lang']:7} {row['text']!r} ({row['label']}): {read}"
+
+
+_WEIGHTS: Final = (None, "other", "E6", "E5", "E4", "E5hard", "E2", "E2hard", "E3", "E1")
+
+
+def _weight(error: str | None) -> int:
+    """Return what an error weighs beside others: a wrong order the most."""
+    return _WEIGHTS.index(error)
