@@ -24,8 +24,7 @@ from smsgate.campaigns.reply_words import own_language, shared, vocabulary
 
 if TYPE_CHECKING:
     from smsgate.campaigns.reply_signatures import Segment
-    from smsgate.campaigns.reply_tables import NOTHING_SAID
-from smsgate.campaigns.reply_tokens import TakenApart
+    from smsgate.campaigns.reply_tokens import TakenApart
 
 __all__ = ["Context", "Label", "Reading", "read_reply"]
 

@@ -1,4 +1,4 @@
-"""What a phone or a machine wrote: what it says and tells people to send is nobody's wish, and gets no answer."""
+"""What a phone or a machine wrote: what it says and tells people to send is nobody's wish."""
 
 from __future__ import annotations
 
