@@ -29,6 +29,7 @@ from smsgate.campaigns.reply_entries import (
     numerals,
     request_entries,
     spelled_entries,
+    spoken_entries,
     tree_of,
     word_file,
 )
@@ -75,6 +76,11 @@ def compiled_vocabulary(own: str, everyones: Shared) -> Vocabulary:
         silencing=frozenset(entry[0] for entry in stops),
         words=alone | numbers.keys(),
         keywords=frozenset(keywords | numbers.keys()),
+        agreeing=frozenset(
+            entry[0]
+            for entry, said in (*decision_entries(own), *decision_entries(""))
+            if said == "yes" and len(entry) == 1 and len(entry[0]) > 1
+        ),
         language=own,
         numbers=everyones.numbers | numbers,
         openings={},
@@ -145,6 +151,7 @@ def compiled_shared() -> Shared:
         known=listed() | numerals(),
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
+        spoken=spoken_entries(),
         frames=_frames(spelled),
         strong=neighbours(_strong(everyones)),
         bones=_bones(),

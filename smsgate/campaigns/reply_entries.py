@@ -77,7 +77,18 @@ def decision_entries(language: str) -> tuple[tuple[Words, str], ...]:
         if category == "choice":
             for entry in entries_of(words.get("colour", "")):
                 found.setdefault(entry, category)
-    return tuple(found.items())
+    everyones = dict(decision_entries("")) if language else {}
+    return tuple((entry, _bought(entry, said, found, everyones)) for entry, said in found.items())
+
+
+def _bought(entry: Words, said: str, own: dict[Words, str], everyones: dict[Words, str]) -> str:
+    """Return `buy` for an entry that is a yes before one of `buy` ("ok lo prendo"): it says both."""
+    if said == "yes":
+        for place in range(1, len(entry)):
+            head, rest = entry[:place], entry[place:]
+            if own.get(rest) == "buy" and "yes" in {own.get(head), everyones.get(head)}:
+                return "buy"
+    return said
 
 
 def attribute_entries() -> dict[str, str]:
@@ -133,6 +144,21 @@ def number_entries(language: str) -> tuple[tuple[Words, int], ...]:
         if "=" in pair
     ]
     return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
+
+
+def spoken_entries() -> dict[str, str]:
+    """Return by spoken spelling the word that is meant: "mej" is "mig". What any list has stays itself."""
+    pairs = (
+        pair.partition("=")
+        for language in LANGUAGES
+        for pair in re.split(r"[;\n]", word_file(language).get("spoken", ""))
+        if "=" in pair
+    )
+    return {
+        said: meant
+        for said, meant in ((plain(word).strip(), plain(other).strip()) for word, _, other in pairs)
+        if said not in listed()
+    }
 
 
 def numerals() -> set[str]:

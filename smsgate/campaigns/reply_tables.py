@@ -45,6 +45,7 @@ class Vocabulary(NamedTuple):
     silencing: frozenset[str]  # with which words entries of the stop lists begin
     words: frozenset[str]  # single words of the own language: they are never read as another language's
     keywords: frozenset[str]  # those of them that say more about a stop than an idea
+    agreeing: frozenset[str]  # single words that are a yes
     numbers: dict[str, int]
     language: str
     openings: dict[str, Opening]  # of words seen so far
@@ -89,6 +90,7 @@ class Shared(NamedTuple):
     known: frozenset[str]  # spellings that are right as they stand, in one language or another
     numbers: dict[str, int]
     stems: frozenset[str]
+    spoken: dict[str, str]  # by spelling of the street: the word that is meant
     frames: tuple[tuple[str, str], ...]  # "ma*ch": what words begin and end with
     strong: Near
     bones: dict[str, str]  # words of the stop lists of Arabic in Latin letters by their consonants

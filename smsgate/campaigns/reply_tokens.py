@@ -15,7 +15,7 @@ from typing import Final
 from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tables import BONED, NUMBER, Opening, Seen, Vocabulary
 from smsgate.campaigns.reply_tries import Found, Words, found_at, prefix
-from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, shared
+from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, shared, yes_and_thanks
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
 NOT_A_NUMBER: Final = "¤"  # stands for prices, dates, times, decimals, signs, zero and long digits
@@ -321,7 +321,11 @@ def _word(token: str, text: TakenApart, words: Vocabulary) -> None:
         text.times = True
         return
     glued = None if word.isalpha() or word in shared().known else _GLUED.fullmatch(word)
-    if glued is None:
+    pair = yes_and_thanks(word, words) if glued is None else None
+    if pair is not None:
+        for part in pair:
+            text.add(part, forms(part))
+    elif glued is None:
         value = words.numbers.get(word, 0)
         spelled = (NUMBER, "@", *forms(word)) if value else forms(word)
         if word != TIMES and len(words.seen) < RESOLVED_MAX:

@@ -27,6 +27,7 @@ SIZES: Final = frozenset(("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", *"abc
 STEM_LETTERS_MAX: Final = 14
 EVERYONES: Final = ""  # by this name in the place of a language: what all share
 PROFILES_MAX: Final = 1_000  # languages of profiles, as shops write them
+GLUED_YES_MIN: Final = 5  # letters of a yes and a word of thanks without a space; a thanks has three
 RESOLVED_MAX: Final = 20_000  # words kept with what they stand for, of all people together
 
 
@@ -42,7 +43,10 @@ def own_language(language: str) -> str:
 
 @lru_cache(maxsize=RESOLVED_MAX)
 def forms(word: str) -> Words:
-    """Return what `word` may be in an entry: itself, the stems that it begins with, a size, its classes."""
+    """
+    Return what `word` may be in an entry: itself, the stems that it begins with, a size, its classes, and
+    all that of the word that it is the spoken form of.
+    """
     stems = shared().stems
     found = [word]
     found += [
@@ -58,7 +62,19 @@ def forms(word: str) -> Words:
     found += shared().classes.get(word, ())
     if word in shared().names:
         found.append(NAME)
+    if word in shared().spoken:
+        found += forms(shared().spoken[word])
     return tuple(found)
+
+
+def yes_and_thanks(word: str, words: Vocabulary) -> tuple[str, str] | None:
+    """Return a yes and a word of thanks or asking that stand without a space: "jabitte", "sigrazie"."""
+    if len(word) < GLUED_YES_MIN or word in shared().known or word in shared().names:
+        return None
+    for place in range(2, len(word) - 2):
+        if word[:place] in words.agreeing and word[place:] in shared().signing.thanks:
+            return word[:place], word[place:]
+    return None
 
 
 def opening(word: str, spelling: Words, words: Vocabulary) -> Opening:

@@ -1,0 +1,68 @@
+"""Spellings that people use and no list has: without the space, as they speak, as a phone takes dictation."""
+
+from __future__ import annotations
+
+import pytest
+
+from smsgate.campaigns.replies import Label, read_reply
+from smsgate.campaigns.reply_entries import listed, spoken_entries
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("jabitte", "de"),
+        ("sigrazie", "it"),
+        ("Jatack!", "sv"),
+        ("yespls", "en"),
+        ("ouimerci", "fr"),
+        ("taklütfen", "pl"),
+    ],
+)
+def test_a_yes_and_a_word_of_thanks_need_no_space(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("jabitte nicht", "de"),
+        ("sigrazie ma domani", "it"),
+        ("ouimerci?", "fr"),
+        ("stopmerci", "fr"),
+        ("simerci", "xx"),
+    ],
+)
+def test_beside_anything_else_it_is_no_order(text: str, language: str) -> None:
+    assert read_reply(text, language).label not in {Label.ACCEPT, Label.QUANTITY, Label.CHOICE}
+
+
+def test_a_word_as_it_is_spoken_is_the_word_that_is_meant() -> None:
+    assert read_reply("lämna mej i fred", "sv").label is Label.STOP
+    assert read_reply("hörts auf", "de").label is Label.STOP
+    assert read_reply("ikkje send meldingar", "nb").label is Label.STOP
+
+
+def test_a_spoken_word_takes_nothing_away_from_a_word_of_a_list() -> None:
+    assert spoken_entries().keys().isdisjoint(listed())
+    assert spoken_entries()["mej"] == "mig"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "label"),
+    [
+        ("OK Period", "en", Label.ACCEPT),
+        ("Yes comma please", "en", Label.ACCEPT),
+        ("Ja Punkt", "de", Label.ACCEPT),
+        ("ok punkt 2", "de", Label.UNCLEAR),
+        ("yes period 5", "en", Label.UNCLEAR),
+        ("Stop Punkt", "de", Label.STOP),
+        ("no period", "en", Label.DECLINE),
+    ],
+)
+def test_a_mark_that_was_dictated_says_nothing(text: str, language: str, label: Label) -> None:
+    assert read_reply(text, language).label is label
+
+
+def test_a_yes_before_a_verb_of_buying_buys_like_the_verb() -> None:
+    assert read_reply("dai ok lo prendo", "it").label is Label.ACCEPT
