@@ -13,15 +13,18 @@ from smsgate.billing.closing import Billed, ItemTerms, UsageRow, close_month
 from smsgate.billing.crediting import credit_draft
 from smsgate.billing.currencies import Ratio
 from smsgate.billing.documents import Line
-from smsgate.billing.invoices import Invoice, Party
+from smsgate.billing.invoices import EDITION, Invoice, Party
 from smsgate.billing.issuable import check_issuable
 from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of, named, vat_with_rates
 from smsgate.billing.periods import Month
 from smsgate.billing.vat import Vat, VatHistory
 from smsgate.invoicing.en16931 import invoice_xml
-from tests.invoicing.papers import BERLIN, BOXMAN, IBAN, OSLO, SELLER
+from smsgate.invoicing.pdf import facturx_pdf
+from smsgate.invoicing.wording import wording
+from tests.invoicing.papers import BERLIN, BOXMAN, IBAN, OSLO, SELLER, before_editions
 from tests.invoicing.schematron import check
 from tests.invoicing.test_en16931 import RULES, RULES_FIRED_MIN
+from tests.invoicing.test_pdf import text_of
 
 OCTOBER: Final = Month(2026, 10)
 SEPTEMBER: Final = Month(2026, 9)
@@ -83,6 +86,20 @@ def test_the_documents_of_a_close_pass_every_rule_and_so_does_a_credit_of_them(n
             findings = check(invoice_xml(paper, syntax), rules)
             assert findings.failed == [], (paper.code, syntax, rules)
             assert findings.rules_fired >= RULES_FIRED_MIN
+
+
+@pytest.mark.parametrize("edition", range(EDITION))
+def test_a_credit_of_an_invoice_with_older_words_has_those_of_today(edition: int) -> None:
+    (draft,) = drafts("S", BOXMAN, USAGE)
+    invoice = replace(issued(draft), language="fr", edition=edition)
+    old = before_editions(invoice) if not edition else invoice
+    credit = a_credit(old, draft.document.lines)
+    assert credit.edition == EDITION
+    text = text_of(facturx_pdf(credit))
+    assert wording("fr").to_receive in text
+    assert IBAN not in text
+    for syntax, rules in RULES:
+        assert check(invoice_xml(credit, syntax), rules).failed == [], (syntax, rules)
 
 
 def test_a_rate_of_the_seller_that_changes_splits_the_history_and_others_stay() -> None:
