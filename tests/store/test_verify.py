@@ -5,6 +5,7 @@ row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,6 +174,18 @@ CORRUPTIONS = {
     ),
 }  # fmt: skip
 
+# What the ledger has more than the rows, in messages, segments and micros, of the group that is named.
+MORE_IN_THE_LEDGER = {
+    "a posting counts a message more": (1, 0, 0),
+    "a message is gone": (1, 1, 45_000),
+    "a message is added": (-1, -1, -45_000),
+    "a charge is given back and the ledger knows nothing of it": (1, 1, 45_000),
+}
+TOLD = re.compile(
+    r"merchant 7, carrier 1, revenue, item 1000, accepted from \S+: "
+    r"rows have (\d+) messages, (\d+) segments, (\d+) micros, the ledger (\d+), (\d+), (\d+)"
+)
+
 
 @pytest.fixture(scope="module")
 def books(postgres_server: EmbeddedPostgres) -> Iterator[dict[str, Any]]:
@@ -189,6 +202,15 @@ async def test_books_that_flows_made_hold_in_every_proof(books: dict[str, Any]) 
 async def test_a_corruption_is_found_and_its_first_row_named(books: dict[str, Any], name: str) -> None:
     first = await first_found(books, CORRUPTIONS[name])
     assert CORRUPTIONS[name].names in first
+
+
+@pytest.mark.parametrize("name", MORE_IN_THE_LEDGER)
+async def test_the_first_wrong_group_is_named_with_what_differs(books: dict[str, Any], name: str) -> None:
+    first = await first_found(books, CORRUPTIONS[name])
+    told = TOLD.fullmatch(first)
+    assert told is not None, first
+    rows, ledger = ([int(number) for number in half] for half in (told.groups()[:3], told.groups()[3:]))
+    assert tuple(more - less for more, less in zip(ledger, rows, strict=True)) == MORE_IN_THE_LEDGER[name]
 
 
 async def test_an_empty_database_holds(database: Database) -> None:
