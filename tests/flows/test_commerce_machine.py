@@ -22,7 +22,13 @@ from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.errors import Conflict, Invalid, NotFound, TransitionRefused
@@ -61,6 +67,9 @@ EXAMPLES: Final = int(os.environ.get("COMMERCE_EXAMPLES", "0"))
 EXAMPLES_IN_SHORT: Final = 4
 STEPS: Final = 16
 PEOPLE: Final = 3
+OFFER_BEGINS: Final = OFFER_TEXT[:19]  # and then comes the price
+WINDOW: Final = 2  # one of which campaigns leave free
+SLOW_S: Final = 0.3  # in which the gateway hears a STOP, mostly: the judge says what came after it
 LIFE: Final = timedelta(minutes=45)  # of an offer; under 30 it would not be sent any more
 # Past what a redelivery is told by, past the time that a question holds stock, past an offer and its grace,
 # past a question's life and a shop's silence.
@@ -76,6 +85,7 @@ ANSWERED_ONCE: Final = frozenset(
     ("ordered", "repeated", "sold_out", "over_maximum", "ask", "late", "closed", "cancelled",
      "cancel_requested", "withdrawn", "disputed", "which_order")
 )  # fmt: skip
+AGREED: Final = "subscribed"
 # Chunks that wait for an hour, or for a piece of what is sold out, have nothing to do now.
 NOTHING_WAITS: Final = """
     SELECT NOT EXISTS (SELECT FROM interactive_queue)
@@ -87,6 +97,10 @@ NOTHING_WAITS: Final = """
                         WHERE merchant_id = $1 AND state NOT IN ('finished', 'cancelled')
                         AND NOT EXISTS (SELECT FROM campaign_chunk k WHERE k.merchant_id = c.merchant_id
                                         AND k.campaign_id = c.campaign_id AND k.state <> 'done'))
+"""
+CLAIMED: Final = """
+    SELECT NOT EXISTS (SELECT FROM campaign_chunk
+                       WHERE merchant_id = $1 AND campaign_id = $2 AND state = 'ready' AND hold IS NULL)
 """
 MESSAGES: Final = """
     SELECT m.msisdn, m.kind, coalesce(m.body, v.text) AS text, s.status, s.segments, s.sell_micros,
@@ -129,7 +143,7 @@ class Stage:
         self.world = await self._stack.enter_async_context(
             a_world(database, subscribers=0, receipt_delay_s=(0.0, 0.03))
         )
-        self.world.clock = self.clock
+        self.world.clock, self.world.window_max = self.clock, WINDOW
         ids = IdMaker(60, lambda: int(self.clock.now().timestamp() * 1000))
         self.orders = Orders(PgOrders(database, STAMPS), ids, self.clock, PublicIds(bytes(32)), Nudges())
         proofs = PgOrderProofs(database, STAMPS, self.clock)
@@ -190,7 +204,8 @@ class Commerce(RuleBasedStateMachine):
         self.first: int = stage.run(self.world.another_merchant(self.merchant, PEOPLE))
         self.mos: list[Mo] = []
         self.said: list[list[str]] = [[] for _ in range(PEOPLE)]
-        self.stopped = [False] * PEOPLE
+        self.consent = [AGREED] * PEOPLE  # the last word of each
+        self.silent: dict[int, int] = {}  # who gets no marketing, and how many offers each had by then
         self.stock: dict[int, int | None] = {}  # by offer
         self.withdrawn: dict[int, int] = {}  # offers, and how many orders they had
 
@@ -209,7 +224,7 @@ class Commerce(RuleBasedStateMachine):
         await eventually(lambda: not pump.batches() and not pump.uncommitted)
         await eventually(lambda: world.simulator.smsc._under_way == 0)
 
-    def campaign(self, stock: int | None, quantity_max: int, ask_above_minor: int | None = None) -> None:
+    def campaign(self, stock: int | None, quantity_max: int, ask_above_minor: int | None = None) -> int:
         skipped = self.stage.clock.now() - datetime.now(UTC)
         made = self.world.campaign(
             stock=stock,
@@ -223,6 +238,7 @@ class Commerce(RuleBasedStateMachine):
             "SELECT offer_id FROM campaign WHERE merchant_id = $1 AND campaign_id = $2", campaign_id
         )
         self.stock[row["offer_id"]] = stock
+        return campaign_id
 
     def an_offer(self, which: int) -> int | None:
         """Return one of the offers, if there is one."""
@@ -237,6 +253,18 @@ class Commerce(RuleBasedStateMachine):
         text = text.format(number=numbers[0]["number"] if numbers else "87654321")
         self.said[person].append(text)
         self.mos.append(self.world.simulator.smsc.send_mo(self.first + person, SENDER, text, "smsgate"))
+
+    def wants(self, person: int, state: str) -> None:
+        """Note what a person said last, all of which has been heard; a block is the last word of all."""
+        if self.consent[person] != "blocked":
+            self.consent[person] = state
+        self.silent.pop(person, None)
+        if self.consent[person] != AGREED:
+            self.silent[person] = self.offers_to(person)
+
+    def offers_to(self, person: int) -> int:
+        """Return how many offers the phone has, of whatever price."""
+        return sum(text.startswith(OFFER_BEGINS) for text in self.texts_of(self.first + person))
 
     # ------------------------------------------------------------ what happens
 
@@ -274,7 +302,24 @@ class Commerce(RuleBasedStateMachine):
     def somebody_stops(self, person: int) -> None:
         self.send(person, "STOP")
         self.settle()
-        self.stopped[person] = True
+        self.wants(person, "unsubscribed")
+
+    @rule(person=people)
+    @kept
+    def somebody_pauses(self, person: int) -> None:
+        """For longer than an example: only a START ends it."""
+        self.stage.run(self.stage.skip(WHILES_S[1]))  # within it a second PAUSE is a redelivery
+        self.send(person, "PAUSE 2 mois")
+        self.settle()
+        if self.consent[person] == AGREED:
+            self.wants(person, "paused")
+
+    @rule(person=people)
+    @kept
+    def somebody_says_that_the_number_is_wrong(self, person: int) -> None:
+        self.send(person, "Mauvais numéro!")
+        self.settle()
+        self.wants(person, "blocked")
 
     @rule(person=people)
     @kept
@@ -282,7 +327,7 @@ class Commerce(RuleBasedStateMachine):
         self.stage.run(self.stage.skip(WHILES_S[1]))  # within it a second START is a redelivery
         self.send(person, "START")
         self.settle()
-        self.stopped[person] = False
+        self.wants(person, AGREED)
 
     @rule(person=people, stock=st.sampled_from([None, 1]))
     @kept
@@ -290,7 +335,26 @@ class Commerce(RuleBasedStateMachine):
         self.campaign(stock, 1)
         self.send(person, "STOP")
         self.settle()
-        self.stopped[person] = True
+        self.wants(person, "unsubscribed")
+
+    @rule(person=people)
+    @kept
+    def a_stop_meets_an_offer_that_is_claimed_and_waits_for_its_turn(self, person: int) -> None:
+        """The carrier answers slowly, and takes one offer at a time: a claim read consent before the STOP."""
+        carrier = self.world.simulator.smsc.settings
+        carrier.response_latency_s = SLOW_S
+        try:
+            self.campaign(None, 1)
+            claimed = (
+                "SELECT NOT EXISTS (SELECT FROM campaign_chunk WHERE merchant_id = $1 AND state = 'new')"
+            )
+            self.stage.run(eventually(lambda: self.world.value(claimed, self.merchant)))
+            self.send(person, "STOP")
+            self.stage.run(eventually(lambda: self.mos[-1].taken))
+        finally:
+            carrier.response_latency_s = 0.0
+        self.settle()
+        self.wants(person, "unsubscribed")
 
     @rule(
         text=st.sampled_from(["OK", "STOP", "NON"]),
@@ -309,7 +373,7 @@ class Commerce(RuleBasedStateMachine):
         self.stage.run(self.stage.start())
         self.settle()
         if text == "STOP":
-            self.stopped[person] = True
+            self.wants(person, "unsubscribed")
 
     @rule(seconds=st.sampled_from(WHILES_S))
     @kept
@@ -370,6 +434,14 @@ class Commerce(RuleBasedStateMachine):
         )
         found: int = row["n"]
         return found
+
+    @initialize(person=st.integers(1, PEOPLE - 1))
+    @kept
+    def somebody_behind_the_first_stops_in_time_and_comes_back(self, person: int) -> None:
+        """Each example has it, for a few draw only some of the rules."""
+        self.a_stop_meets_an_offer_that_is_claimed_and_waits_for_its_turn(person=person)
+        self.who_does_not_agree_gets_no_marketing()
+        self.somebody_comes_back(person=person)
 
     # ------------------------------------------------------------ what always holds
 
@@ -433,13 +505,12 @@ class Commerce(RuleBasedStateMachine):
 
     @invariant()
     @kept
-    def who_stopped_gets_no_marketing(self) -> None:
-        """The SMSC judges what was written after it had the answer to a STOP: the last step."""
+    def who_does_not_agree_gets_no_marketing(self) -> None:
+        """From the answer to a STOP on, as the SMSC judges; of every other word from its step on."""
         assert self.world.simulator.smsc.judge.offers_after_stop == 0
-        rows = self.rows("SELECT msisdn, offers_state FROM subscriber WHERE merchant_id = $1")
-        states = {row["msisdn"] - self.first: row["offers_state"] for row in rows}
-        for person, stopped in enumerate(self.stopped):
-            assert states[person] == ("unsubscribed" if stopped else "subscribed"), person
+        assert {person: self.offers_to(person) for person in self.silent} == self.silent
+        rows = self.rows("SELECT msisdn, offers_state FROM subscriber WHERE merchant_id = $1 ORDER BY msisdn")
+        assert [row["offers_state"] for row in rows] == self.consent
 
     @invariant()
     @kept
