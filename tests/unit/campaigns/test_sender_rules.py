@@ -21,10 +21,11 @@ NOW = date(2026, 11, 27)
         ("33612345678", "fr-mobile"),
         ("+33712345678", "fr-mobile-07"),
         ("33700123456789", "fr-long-mobile"),
-        ("33162123456", "fr-other"),  # a digit too many
-        ("3316212345", "fr-verified"),
-        ("3394951234", "fr-verified"),
-        ("3393712345", "fr-platform"),
+        ("+33162123456", "fr-verified"),  # 01 62 12 34 56
+        ("3316212345", "fr-other"),  # a digit short
+        ("331621234567", "fr-other"),
+        ("33949512345", "fr-verified"),
+        ("33937123456", "fr-platform"),
         ("33140205050", "fr-other"),
         ("447700900123", "fr-other"),
         ("361111", "fr-other"),
