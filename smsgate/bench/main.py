@@ -219,11 +219,11 @@ async def run_bench(
             run = _Run(process.services.database, process.gateway, server, options)
             figures = await run.measure(smsc)
             if past is None:
-                await _prove_books(process.services.database)
+                await prove_books(process.services.database)
             return replace(figures, hours_kept=bool(place))
 
 
-async def _prove_books(database: Database) -> None:
+async def prove_books(database: Database) -> None:
     findings, _rows = await PgVerify(database).findings()
     for found in findings:
         if found.wrong:
