@@ -27,3 +27,18 @@ async def test_the_orders_of_a_group_are_found_by_key_though_the_table_was_never
     [node] = [node for node in plan if node.get("Relation Name") == "orders"]
     assert node["Index Name"] == index
     assert "Filter" not in node
+
+
+async def test_what_the_buyers_of_a_group_agreed_to_is_found_by_key_though_the_log_was_empty(
+    database: Database,
+) -> None:
+    """By the plan that is kept: it is made without values, when the first answer comes."""
+    buyers = "{" + ",".join(map(str, range(GROUP))) + "}"
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE consents AS {load('order_proof')['consents']}")
+        plan = await plan_of(connection, f"EXECUTE consents (7, '{buyers}', '{buyers}')")
+        await connection.execute("DEALLOCATE consents")
+    [node] = [node for node in plan if node.get("Relation Name") == "consent_event"]
+    assert node["Index Name"] == "consent_event_subscriber"
+    assert "Filter" not in node

@@ -29,12 +29,15 @@ WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]);
 
 -- name: consents
 -- scope: merchant
--- Until the order: what came later is no ground of it.
+-- Until the order: what came later is no ground of it. LATERAL (OFFSET 0 keeps it so): by the key for each person. As a join, a
+-- plan made while the log was empty went on to read all of the merchant's, for each group of answers, until it was analyzed.
 SELECT o.order_id AS of_order, c.consent_id, c.purpose, c.event, c.state_after, c.wording_version, c.source,
     c.evidence::text AS evidence, c.inbound_id, c.occurred_at, c.recorded_at
 FROM unnest($2::bigint[], $3::bigint[]) AS o (order_id, subscriber_id)
-JOIN consent_event c ON c.subscriber_id = o.subscriber_id AND c.consent_id < o.order_id
-WHERE c.merchant_id = $1
+CROSS JOIN LATERAL (
+    SELECT * FROM consent_event
+    WHERE merchant_id = $1 AND subscriber_id = o.subscriber_id AND consent_id < o.order_id
+    OFFSET 0) AS c
 ORDER BY c.consent_id;
 
 -- name: steps
