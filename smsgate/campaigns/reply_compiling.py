@@ -151,7 +151,7 @@ def compiled_shared() -> Shared:
         known=listed() | numerals(),
         numbers=numbers,
         stems=frozenset(word for entry in spelled for word in entry if word.endswith("*")),
-        spoken=spoken_entries(),
+        spoken=dict(spoken_entries()),
         frames=_frames(spelled),
         strong=neighbours(_strong(everyones)),
         bones=_bones(),

@@ -146,19 +146,15 @@ def number_entries(language: str) -> tuple[tuple[Words, int], ...]:
     return tuple((tuple(plain(word).split()), int(value)) for word, _, value in pairs)
 
 
-def spoken_entries() -> dict[str, str]:
-    """Return by spoken spelling the word that is meant: "mej" is "mig". What any list has stays itself."""
+def spoken_entries() -> set[tuple[str, str]]:
+    """Return each spoken spelling, which no list has, with the word of a list that is meant: "mej", "mig"."""
     pairs = (
         pair.partition("=")
         for language in LANGUAGES
         for pair in re.split(r"[;\n]", word_file(language).get("spoken", ""))
         if "=" in pair
     )
-    return {
-        said: meant
-        for said, meant in ((plain(word).strip(), plain(other).strip()) for word, _, other in pairs)
-        if said not in listed()
-    }
+    return {(plain(word).strip(), plain(other).strip()) for word, _, other in pairs}
 
 
 def numerals() -> set[str]:
