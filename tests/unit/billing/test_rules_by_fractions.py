@@ -351,7 +351,9 @@ def test_numbers_have_no_gaps_whatever_is_rolled_back(tries: list[tuple[str, boo
         if commits:
             given_numbers.append((name, series.commit(name)))
     for name in ("F-2026", "A-2026"):
-        mine = [int(text.rpartition("-")[2]) for each, text in given_numbers if each == name]
+        texts = [text for each, text in given_numbers if each == name]
+        mine = [int(text.removeprefix(f"{name}-")) for text in texts]
+        assert texts == [f"{name}-{number:06d}" for number in mine]
         assert mine == list(range(1, len(mine) + 1))
         assert gaps(mine) == []
     assert gaps([1, 2, 5]) == [3, 4]
@@ -408,6 +410,11 @@ def test_the_fec_file_has_its_legal_name() -> None:
         fec_name("5521", date(2026, 12, 31))
 
 
+def quoted_where_needed(cell: str) -> str:
+    doubled = cell.replace('"', '""')
+    return f'"{doubled}"' if set(cell) & set(',"\r\n') else cell
+
+
 cells = st.text(st.sampled_from("ab\"',=+-@\t\r\n é1."), max_size=8)
 
 
@@ -416,6 +423,8 @@ def test_a_csv_reads_back_as_it_was_and_runs_nothing(rows: list[tuple[str, str]]
     text = csv_table(["text", "number"], ["text"], rows)
     assert text.startswith("text,number\r\n")
     read = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    quoted = [[quoted_where_needed(cell) for cell in row] for row in read]
+    assert text == "".join(",".join(row) + "\r\n" for row in [["text", "number"], *quoted])  # nowhere else
     assert [row[1] for row in read] == [number for _, number in rows]
     for (written, _), (found, _) in zip(rows, read, strict=True):
         assert found in {written, f"'{written}"}
