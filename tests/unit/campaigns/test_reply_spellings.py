@@ -69,3 +69,27 @@ def test_a_mark_that_was_dictated_says_nothing(text: str, language: str, label: 
 
 def test_a_yes_before_a_verb_of_buying_buys_like_the_verb() -> None:
     assert read_reply("dai ok lo prendo", "it").label is Label.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("yes please, without hesitation", "en"),
+        ("ja bitte, so schnell wie möglich", "de"),
+        ("si gracias, lo antes posible", "es"),
+        ("oui merci, au plus vite", "fr"),
+        ("ja tak, hurtigst muligt", "da"),
+        ("да пожалуйста, как можно скорее", "ru"),
+        ("yes please, hugs", "en"),
+        ("si grazie, a presto", "it"),
+    ],
+)
+def test_haste_and_a_farewell_change_nothing_beside_thanks(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("ok hugs", "en"), ("ok a presto", "it"), ("ok bis bald", "de")]
+)
+def test_a_farewell_beside_a_bare_ok_is_for_somebody_else(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.UNCLEAR
