@@ -344,11 +344,8 @@ class Commerce(RuleBasedStateMachine):
         carrier = self.world.simulator.smsc.settings
         carrier.response_latency_s = SLOW_S
         try:
-            self.campaign(None, 1)
-            claimed = (
-                "SELECT NOT EXISTS (SELECT FROM campaign_chunk WHERE merchant_id = $1 AND state = 'new')"
-            )
-            self.stage.run(eventually(lambda: self.world.value(claimed, self.merchant)))
+            campaign_id = self.campaign(None, 1)
+            self.stage.run(eventually(lambda: self.world.value(CLAIMED, self.merchant, campaign_id)))
             self.send(person, "STOP")
             self.stage.run(eventually(lambda: self.mos[-1].taken))
         finally:
