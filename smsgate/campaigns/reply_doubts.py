@@ -87,6 +87,13 @@ def another_thing(items: Iterable[str], names: frozenset[str]) -> str:
     return ""
 
 
+def _thanks(by: dict[str, list[str]]) -> frozenset[str]:
+    """Return the words of thanks and asking, but for one that is the yes: "tak" is thanks to Danes alone."""
+    signing = shared().signing
+    said = [{*phrase.split()} for phrase in by.get("yes", ())]
+    return signing.thanks - {word for word in signing.thanks_last if {word} in said}
+
+
 def beside_a_sure_answer(
     text: TakenApart, by: dict[str, list[str]], *, plain: bool, counted: bool
 ) -> tuple[str, str] | None:
@@ -98,7 +105,7 @@ def beside_a_sure_answer(
     """
     if "buy" in by:
         return None
-    polite = not shared().signing.thanks.isdisjoint(text.tokens)
+    polite = not _thanks(by).isdisjoint(text.tokens)
     if "introduced" in by and not polite:
         return "introduced", f"{by['introduced'][0]!r} may answer who is there."
     if "address" in by and not polite:

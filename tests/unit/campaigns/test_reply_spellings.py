@@ -93,3 +93,16 @@ def test_haste_and_a_farewell_change_nothing_beside_thanks(text: str, language: 
 )
 def test_a_farewell_beside_a_bare_ok_is_for_somebody_else(text: str, language: str) -> None:
     assert read_reply(text, language).label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "text", ["Tak kochana", "tak mordo", "tak tak, szefie", "tak buziaki", "tak do auta"]
+)
+def test_a_yes_that_is_another_languages_thanks_is_no_thanks(text: str) -> None:
+    """ "Yes dear" may be said to another person, and in Polish yes is the Danes' thanks."""
+    assert read_reply(text, "pl").label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize(("text", "language"), [("tak dziękuję kochana", "pl"), ("ja tack kompis", "sv")])
+def test_a_yes_with_thanks_is_one_still(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.ACCEPT
