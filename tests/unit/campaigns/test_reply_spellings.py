@@ -106,3 +106,9 @@ def test_a_yes_that_is_another_languages_thanks_is_no_thanks(text: str) -> None:
 @pytest.mark.parametrize(("text", "language"), [("tak dziękuję kochana", "pl"), ("ja tack kompis", "sv")])
 def test_a_yes_with_thanks_is_one_still(text: str, language: str) -> None:
     assert read_reply(text, language).label is Label.ACCEPT
+
+
+@pytest.mark.parametrize("text", ["ok appena possibile", "si grazie, appena possibile", "ok appena posso"])
+def test_who_says_yes_as_soon_as_it_is_possible_may_put_it_off(text: str) -> None:
+    """Italians ask for haste by "il prima possibile"."""
+    assert read_reply(text, "it").label is Label.UNCLEAR
