@@ -84,13 +84,13 @@ class Turns:
     Lets groups begin one after the other, each once the one before has locked what it concerns.
 
     So every lock that two of them want is had by the one that came first, which waits for nothing that the
-    other holds: it has all its locks but those that everybody takes last.
+    other holds: it has all its locks but those that everybody takes last. One that is tried again after a
+    deadlock takes them without the door, in the order in which everybody does.
     """
 
     def __init__(self) -> None:
-        self._door = (
-            asyncio.Lock()
-        )  # held by the one that came, until it has read; others wait in their order
+        # Held by the one that came, until it has read; others wait in their order.
+        self._door = asyncio.Lock()
         self._under_way: list[Turn] = []
         # A group has ended, or an MO has come; awaited by who holds the door, and nobody else.
         self.news = asyncio.Event()
