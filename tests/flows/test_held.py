@@ -18,6 +18,7 @@ from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
 from smsgate.store import catalogue
 from smsgate.store.gates import CLAIMS_LOCK, rounded_up
+from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
@@ -176,12 +177,13 @@ async def test_who_would_be_reached_when_the_offer_is_nearly_over_gets_nothing(d
 
 async def test_a_held_offer_whose_time_has_passed_is_dropped_and_never_sent_late(database: Database) -> None:
     gates, night = Gates(), next_night()
+    opens = next_open("FR", night, gates)  # two days later before a Sunday
     async with a_world(database, subscribers=10) as world:
-        campaign_id = await world.campaign(expires_in=timedelta(days=3))
+        campaign_id = await world.campaign(expires_in=timedelta(days=9))
         claimer = Claimer(world, gates)
         assert await claimer.claim(campaign_id, night) == []
-        await world.execute("UPDATE offer_version SET expires_at = $1", night + timedelta(hours=7))
-        assert await claimer.claim(campaign_id, night + timedelta(hours=6, minutes=31)) == []
+        await world.execute("UPDATE offer_version SET expires_at = $1", opens + timedelta(hours=2))
+        assert await claimer.claim(campaign_id, opens + timedelta(hours=1, minutes=31)) == []
         assert await not_sent(world) == {"expired": 10}
 
 
@@ -357,6 +359,8 @@ async def test_the_gateway_stops_in_the_midst_of_a_campaign_when_the_hours_end(d
     """What it had claimed and not written is given back and waits for the morning."""
     gates = Gates()
     closes = hours(Place("FR"), next_open("FR", next_night(), gates)).until
+    async with database.control() as connection:
+        await make_ahead(connection, closes, 1)  # two days from now before a Sunday
     async with a_world(database, subscribers=600, rate_per_s=100) as world:
         campaign_id = await world.campaign(expires_in=timedelta(days=9))
         world.gates, world.clock = gates, (clock := SetClock(closes - timedelta(minutes=5)))
