@@ -121,14 +121,14 @@ class Intake:
         if heard.stop:
             self._stops.hold(*heard.key, self._clock.monotonic())
             self._pending_stops[heard.key] += 1
-        with await self._turns.come() as turn:
-            await turn.about(mo.msisdn)
-            try:
+        try:
+            with await self._turns.come() as turn:
+                await turn.about(mo.msisdn)
                 writes, joined = await self._one_transaction([heard], 0, turn)
-            except StoreError:
-                self._busy([heard])
-                raise
-            self._after([heard], writes, joined)
+        except BaseException:  # the caller may be cut off while it waits, or while the commit is on its way
+            self._settle_stops([heard])  # the hold stays: it may be committed, or it is said again
+            raise
+        self._after([heard], writes, joined)  # in one step with the end of the turn
         return writes
 
     @property
