@@ -224,10 +224,8 @@ async def run_bench(
 
 
 async def prove_books(database: Database) -> None:
-    findings, _rows = await PgVerify(database).findings()
-    for found in findings:
-        if found.wrong:
-            raise BenchFailed(f"{found.invariant} does not hold in {found.wrong} rows: {found.first}")
+    for broken in (await PgVerify(database).looked()).broken:
+        raise BenchFailed(f"{broken.invariant} does not hold in {broken.wrong} rows: {broken.first}")
 
 
 async def _bound(gateway: Gateway, options: BenchOptions) -> None:

@@ -52,10 +52,8 @@ async def verified(database: Database) -> None:
     Raises:
         SmsgateError: a proof does not hold.
     """
-    findings, _rows = await PgVerify(database).findings()
-    for finding in findings:
-        if finding.wrong:
-            raise SmsgateError(f"{finding.invariant} does not hold in {finding.wrong} rows: {finding.first}")
+    for broken in (await PgVerify(database).looked()).broken:
+        raise SmsgateError(f"{broken.invariant} does not hold in {broken.wrong} rows: {broken.first}")
 
 
 @contextmanager

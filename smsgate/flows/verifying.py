@@ -88,6 +88,10 @@ class Looked(NamedTuple):
     counts: Counts
     listed: Sequence[Finding]
 
+    @property
+    def broken(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.wrong]
+
 
 class VerifyStore(Protocol):
     async def looked(self) -> Looked: ...

@@ -38,20 +38,9 @@ class PgVerify:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def findings(self) -> tuple[Sequence[Finding], Counts]:
-        """Return what of `looked` can be wrong, and what was looked at."""
-        async with self._database.report() as connection:
-            return await findings_of(connection)
-
     async def looked(self) -> Looked:
         async with self._database.report() as connection:
             return await looked_of(connection)
-
-
-async def findings_of(connection: Connection) -> tuple[Sequence[Finding], Counts]:
-    """Run all proofs in the caller's transaction, which is one snapshot."""
-    looked = await looked_of(connection)
-    return looked.findings, looked.counts
 
 
 async def looked_of(connection: Connection) -> Looked:

@@ -15,7 +15,7 @@ import asyncpg
 
 from smsgate.billing.periods import month_of
 from smsgate.clock import SystemClock
-from smsgate.store.verify import findings_of
+from smsgate.store.verify import looked_of
 from tests.chaos.books import read_smsc, read_tables, still_open
 from tests.chaos.cashier import money_comes, prove_money
 from tests.chaos.children import codes
@@ -113,9 +113,9 @@ async def kill_and_prove(
 async def _books_check(connection: asyncpg.Connection[asyncpg.Record]) -> Check:
     """Prove what is left behind as `smsgate billing verify` does."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        findings, counts = await findings_of(connection)
-    wrong = [f"{found.invariant} in {found.wrong} rows: {found.first}" for found in findings if found.wrong]
-    return Check("billing verify holds", wrong, counts.messages)
+        looked = await looked_of(connection)
+    wrong = [f"{found.invariant} in {found.wrong} rows: {found.first}" for found in looked.broken]
+    return Check("billing verify holds", wrong, looked.counts.messages)
 
 
 async def _export_check(town: Town) -> Check:

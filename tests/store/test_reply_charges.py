@@ -69,8 +69,8 @@ async def export(books: Books, path: Path) -> Manifest:
 
 
 async def wrong(books: Books) -> list[tuple[str, str | None]]:
-    findings, _rows = await PgVerify(books.database).findings()
-    return [(each.invariant, each.first) for each in findings if each.wrong and each.invariant != "I4"]
+    broken = (await PgVerify(books.database).looked()).broken
+    return [(each.invariant, each.first) for each in broken if each.invariant != "I4"]
 
 
 async def test_a_long_reply_is_charged_by_its_segments_at_the_price_of_the_instant_at_which_it_came(

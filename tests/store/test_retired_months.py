@@ -20,7 +20,7 @@ from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
 from smsgate.store.reversals import PgReversals
-from smsgate.store.verify import findings_of
+from smsgate.store.verify import looked_of
 from tests.store.books import IN_OCTOBER, OCTOBER, OTHER_ITEM, Books, some_books
 from tests.store.verified_books import Corruption, first_found, found_after, made_once
 
@@ -104,8 +104,8 @@ async def test_a_month_half_of_whose_rows_are_gone_is_proved_by_sums_and_rows(da
     await books.closing().close(SHOP, OCTOBER)
     assert await books.lines(SHOP) == BILLED
     async with database.report() as connection:
-        findings, _rows = await findings_of(connection)
-    assert [finding for finding in findings if finding.wrong] == []
+        broken = (await looked_of(connection)).broken
+    assert broken == []
 
 
 CORRUPTIONS = {

@@ -22,7 +22,7 @@ from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.budgets import PgLeases
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
-from smsgate.store.verify import findings_of
+from smsgate.store.verify import looked_of
 from tests.store.books import IN_OCTOBER, OWNER, Books, some_books
 from tests.store.verified_books import Corruption, first_found, found_after, made_once
 
@@ -201,7 +201,7 @@ async def test_a_message_that_counts_twice_in_one_open_lease_is_found(books: dic
     transaction = connection.transaction()
     await transaction.start()
     lease_id, message_id = await connection.fetchrow(TWICE)
-    wrong = [finding for finding in (await findings_of(connection))[0] if finding.wrong]
+    wrong = (await looked_of(connection)).broken
     await transaction.rollback()
     await connection.close()
     told = f"message {message_id} of merchant {SHOP} counts twice in lease {lease_id}"
@@ -225,8 +225,8 @@ async def test_what_fails_on_delivery_comes_back_after_72_hours_and_what_is_neve
 
     async def holds() -> None:
         async with database.report() as connection:
-            findings, _rows = await findings_of(connection)
-        assert [finding for finding in findings if finding.wrong] == []
+            broken = (await looked_of(connection)).broken
+        assert broken == []
 
     taken = await account.sends(5, item=(BY_RECEIPT, UNIT), by_receipt=True)
     await heard(taken[0], ReceiptState.DELIVRD)
