@@ -169,7 +169,7 @@ class Intake:
             for settled in range(PARTS_MAX):
                 with await self._turns.come() as turn:
                     await turn.alone()  # whose text it is, is not known before
-                    found = await self._settle_one(carrier_id, failed)
+                    found = await self._settle_one(carrier_id, failed, turn)
                 if found is None:
                     break
                 failed += not found
@@ -177,7 +177,7 @@ class Intake:
         self._end_part_holds()
         return more
 
-    async def _settle_one(self, carrier_id: int, skip: int) -> bool | None:
+    async def _settle_one(self, carrier_id: int, skip: int, turn: Turn) -> bool | None:
         """Return whether one was decided; None when none is due."""
         mo: MobileOriginated | None = None
         for attempt in range(ATTEMPTS):
@@ -190,7 +190,7 @@ class Intake:
                     mo = joined.mo
                     takers = await group.takers([mo.destination])
                     said = [Said(mo, reading_of(mo.text), complete=joined.complete)]
-                    writes = await self._decide(group, said, attempt, takers)
+                    writes = await self._decide(group, said, attempt, turn, takers, [])
             except StoreUnavailable:
                 raise
             except Exception as exc:  # one text that cannot be decided must not end the process
@@ -262,7 +262,7 @@ class Intake:
                     said += [Said(mo, reading_of(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(fresh)]
-            writes = await self._decide(group, said, attempt, takers, parts, turn)
+            writes = await self._decide(group, said, attempt, turn, takers, parts)
         self.repeated += repeated
         return writes, joined
 
@@ -271,9 +271,9 @@ class Intake:
         group: InboundGroup,
         said: list[Said],
         attempt: int,
+        turn: Turn,
         takers: dict[str, Taker],
-        parts: Sequence[MobileOriginated] = (),
-        turn: Turn | None = None,
+        parts: Sequence[MobileOriginated],
     ) -> InboundWrites:
         """
         Read, decide and write; nothing is in force before the group's commit.
@@ -294,8 +294,7 @@ class Intake:
             of_anybody=of_anybody,
             users={mo.destination: self._tools.users(mo.destination) for mo in of_anybody},
         )
-        if turn is not None:
-            turn.has_read()
+        turn.has_read()
         context.takers = takers
         desk = Desk(context, self._tools, attempt=attempt)
         desk.writes.esmes.hand_over_parts(takers, parts)

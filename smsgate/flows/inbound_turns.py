@@ -138,6 +138,7 @@ class Turn:
         self.people: Collection[int] = ()
         self._turns = turns
         self._at_door = True
+        self._alone = False
         self._left = False
 
     def __enter__(self) -> Self:
@@ -165,12 +166,12 @@ class Turn:
         """Wait until there is no other group; who comes later waits for the end of this one."""
         while self._turns.others(self):
             await self._turns.changed()
+        self._alone = True
 
     def has_read(self) -> None:
-        """Everything that the group concerns is locked: the next one may begin."""
-        if self._at_door:
-            self._at_door = False
-            self._turns.open()
+        """Everything that the group concerns is locked: the next one may begin, unless this one is alone."""
+        if not self._alone:
+            self._open()
 
     def end(self, _group: asyncio.Task[None]) -> None:
         """Leave when the task of the group is done, also where it never began."""
@@ -180,4 +181,9 @@ class Turn:
         if not self._left:
             self._left = True
             self._turns.left(self)
-            self.has_read()
+            self._open()
+
+    def _open(self) -> None:
+        if self._at_door:
+            self._at_door = False
+            self._turns.open()

@@ -147,6 +147,7 @@ async def test_who_must_be_alone_waits_for_all_and_all_wait_for_it() -> None:
     assert not alone.done()
     first.leave()
     await alone
+    only.has_read()  # whose text it is has been said to nobody
     later = asyncio.create_task(turns.come())
     assert await waits(later)
     only.leave()
