@@ -5,17 +5,25 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from smsgate.campaigns.reply_entries import BIT, STOP_KINDS
+from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_words import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smsgate.campaigns.reply_signatures import Segment
+    from smsgate.campaigns.reply_stops import Hit
     from smsgate.campaigns.reply_tokens import TakenApart
 
 _THINGS: Final = frozenset(
     ("function", "number", "item", "pronoun", "named", "quantity", "choice", "purpose")
 )
+
+_BANTER: Final = BIT["banter"]
+_REQUEST: Final = sum(BIT[kind] for kind in STOP_KINDS if kind != "not_stop") | BIT["quit"]
+# What may stand between banter and the order: "come off it, well yes please, I'll take it".
+_LIGHT: Final = frozenset(("harmless", "yes", "weak", "praise", "adverb", "name", "named", "address"))
 
 
 def besides(text: TakenApart, segments: list[Segment], *, one_variant: bool) -> bool:
@@ -85,6 +93,27 @@ def another_thing(items: Iterable[str], names: frozenset[str]) -> str:
         if not any(word in names or word.startswith(offered) for word in item.split()):
             return item
     return ""
+
+
+def bantered(asking: list[Hit], segments: list[Segment]) -> bool:
+    """
+    Return whether what asks for silence is what friends say as well, right before an order.
+
+    Nobody knows then ("come off it, I'll take it"): it is asked about. A stop that more is said of, or that
+    comes after the order, is one.
+    """
+    said = [hit for hit in asking if hit.asks.bits & _BANTER]
+    if not said:
+        return False
+    places = {place for hit in said for place in range(hit.start, hit.end)}
+    if any(hit.asks.bits & _REQUEST and not places.issuperset(range(hit.start, hit.end)) for hit in asking):
+        return False
+    rest = [each for each in segments if places.isdisjoint(range(each.start, each.end))]
+    kinds = {each.category for each in rest}
+    if not kinds.isdisjoint(UNEXPLAINED) or "no" in kinds:
+        return False
+    behind = [each.category for each in rest if each.start > max(places)]
+    return next((kind for kind in behind if kind not in _LIGHT), "") == "buy"
 
 
 def _thanks(by: dict[str, list[str]]) -> frozenset[str]:

@@ -37,7 +37,7 @@ IDEAS: Final = (
     "neg", "none", "more", "msg", "contact", "contacting", "send", "get", "want", "quit", "del", "me",
     "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
     "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
-    "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume",
+    "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume", "banter",
 )  # fmt: skip
 # Lists of single words that stand in phrases as "&people": one entry for all of them.
 CLASSES: Final = ("people", "places", "occasions", "uses", "times")

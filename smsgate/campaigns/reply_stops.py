@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.campaigns.reply_doubts import bantered
 from smsgate.campaigns.reply_entries import BIT
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_slips import (
@@ -107,6 +108,8 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         if meant is not None:
             stop = _asked(meant, _hits(meant, words, kinds)[0], kinds, segments)
             stop = stop and stop._replace(rule=SLIP, sure=False)
+    if stop is not None and bantered(hits, segments):
+        return None, True, False
     if stop is not None and _taken_back(text, hits):
         said = "The stop that was sent is called a mistake, and messages are wanted."
         stop = Stop(TAKEN_BACK, said, stop.language)
