@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
-from smsgate.campaigns.reply_machine import doubtful, machine, without
+from smsgate.campaigns.reply_machine import before_cut, doubtful, machine, without
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import UNEXPLAINED, classify, named
 from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
@@ -88,7 +88,7 @@ def read_reply(
 def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> Found:
     words = vocabulary(own_language(language))
     seen = clean(raw)
-    text, alone = of_letters(seen, words), True
+    text, own, alone = of_letters(seen, words), seen, True
     if text is None:
         ours = own_text(seen)
         if ours and all(_read(each, language, names, context).label is Label.UNCLEAR for each in ours.around):
@@ -99,6 +99,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     called = named(names)
     whole = text if alone else take_apart(seen, words)
     sign = machine(seen, whole) if whole.tokens else None
+    if sign is not None and (head := before_cut(own)) is not None:
+        text, alone = take_apart(head, words), False
     doubt, places = doubtful(text, sure=sign is not None)
     if places and (sign or doubt):
         text = without(text, places, words)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsgate.campaigns.reply_entries import FIRST, STRONG, TOLD, WEAK, plain
 from smsgate.campaigns.reply_tables import NOTHING_SAID
+from smsgate.campaigns.reply_tokens import QUOTE_CHARACTERS_MIN
 from smsgate.campaigns.reply_tries import FOREIGN_STOP, MACHINE, STOP, prefix
 from smsgate.campaigns.reply_words import forms, opening, shared
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 REACTION_WORDS_MAX: Final = 4  # between the verb of a reaction and the quotation
 _WORD: Final = re.compile(r"\w+|\"|[^\w\s]")
 _QUOTE: Final = re.compile('[“”„«»"]')
+_ENDS: Final = re.compile('[“”„«»"\n]')  # a quotation
 _MEDIA: Final = frozenset(
     ("image", "photo", "picture", "video", "message", "gif", "sticker", "attachment", "voice", "audio",
      "bild", "foto", "imagen", "mensaje", "messaggio", "immagine", "imagem", "nachricht", "meddelande",
@@ -60,6 +62,20 @@ def machine(seen: str, text: TakenApart) -> str | None:
         return None
     tokens = _WORD.findall(folded or plain(seen))
     return _reaction(tokens, [piece for piece in tokens if piece[0].isalnum()], quoted=quoted)
+
+
+def before_cut(own: str) -> str | None:
+    """
+    Return what stands before the quotation of a reaction where nothing ends it, as carriers cut it off.
+
+    None: that is not so. What stands on another line, or beside a quotation that ends, may be a person's.
+    """
+    mark = _QUOTE.search(own)
+    if mark is None or len(own) - mark.end() < QUOTE_CHARACTERS_MIN or _ENDS.search(own, mark.end()):
+        return None
+    tokens = _WORD.findall(plain(own))
+    words = [piece for piece in tokens if piece[0].isalnum()]
+    return own[: mark.start()] if _reaction(tokens, words, quoted=True) else None
 
 
 def doubtful(text: TakenApart, *, sure: bool) -> tuple[str | None, list[int]]:

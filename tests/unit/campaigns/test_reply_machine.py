@@ -87,3 +87,40 @@ def test_a_no_beside_what_a_phone_may_write_declines_when_it_is_said_first_and_a
     text: str, language: str, label: Label
 ) -> None:
     assert read_reply(text, language).label is label
+
+
+CUT = "Boxman: CD Madonna 19,90. OK = order. STOP 36"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (f"Liked “{CUT}", "en"),
+        (f'Emphasized "{CUT}', "en"),
+        (f"Laughed at “{CUT[:-3]}", "en"),
+        (f"👍 to “{CUT}", "en"),
+        (f"👍“{CUT}", "en"),
+        (f"A aimé « {CUT}", "fr"),
+        (f"Gefällt „{CUT}", "de"),
+        (f"Gillade ”{CUT}", "sv"),
+        ("Liked “Boxman: antworte STOP für keine weiteren SMS…", "en"),
+    ],
+)
+def test_a_reaction_whose_quotation_was_cut_off_is_a_reaction(text: str, language: str) -> None:
+    reading = read_reply(text, language)
+    assert (reading.label, reading.rule) == (Label.AUTO, "machine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"“{CUT}",  # no phone says so
+        f"You wrote “{CUT}",
+        "Liked “it STOP",  # too short for what a phone quotes
+        f"Liked “{CUT}\nSTOP",
+        f"Liked “OK” {CUT}",
+        f"STOP Liked “{CUT}",
+    ],
+)
+def test_a_stop_that_may_be_a_persons_is_not_taken_for_a_quotation_without_an_end(text: str) -> None:
+    assert read_reply(text, "en").label is not Label.AUTO
