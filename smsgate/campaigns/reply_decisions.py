@@ -349,9 +349,8 @@ def _doubt(text: TakenApart, heard: Heard, yes: list[str], *, asked: bool) -> Un
     pleased = by.get("praise") or by.get("joy")
     if pleased and "buy" not in by and not (heard.plain_yes and "item" not in by):
         return "acknowledged", f"{pleased[0]!r} may answer without ordering."
-    if (
-        doubt := beside_a_sure_answer(text, by, plain=heard.plain_yes, counted=bool(heard.numbers))
-    ) is not None:
+    doubt = beside_a_sure_answer(by, plain=heard.plain_yes, counted=bool(heard.numbers))
+    if doubt is not None:
         return doubt
     return _doubtful_number(text, heard, yes)
 

@@ -116,16 +116,17 @@ def bantered(asking: list[Hit], segments: list[Segment]) -> bool:
     return next((kind for kind in behind if kind not in _LIGHT), "") == "buy"
 
 
-def _thanks(by: dict[str, list[str]]) -> frozenset[str]:
-    """Return the words of thanks and asking, but for one that is the yes: "tak" is thanks to Danes alone."""
-    signing = shared().signing
-    said = [{*phrase.split()} for phrase in by.get("yes", ())]
-    return signing.thanks - {word for word in signing.thanks_last if {word} in said}
+def _polite(by: dict[str, list[str]]) -> bool:
+    """
+    Return whether a word of thanks or asking is said as such, as the tables of the language have it.
+
+    "Tak" is thanks to Danes and yes to Poles, "ta" thanks to Britons and a fine with me to Portuguese.
+    """
+    thanked = [*by.get("harmless", ()), *(said for said in by.get("yes", ()) if len({*said.split()}) > 1)]
+    return any(not shared().signing.thanks.isdisjoint(said.split()) for said in thanked)
 
 
-def beside_a_sure_answer(
-    text: TakenApart, by: dict[str, list[str]], *, plain: bool, counted: bool
-) -> tuple[str, str] | None:
+def beside_a_sure_answer(by: dict[str, list[str]], *, plain: bool, counted: bool) -> tuple[str, str] | None:
     """
     Return why a word that changes nothing beside a sure answer changes a less sure one.
 
@@ -134,7 +135,7 @@ def beside_a_sure_answer(
     """
     if "buy" in by:
         return None
-    polite = not _thanks(by).isdisjoint(text.tokens)
+    polite = _polite(by)
     if "introduced" in by and not polite:
         return "introduced", f"{by['introduced'][0]!r} may answer who is there."
     if "address" in by and not polite:

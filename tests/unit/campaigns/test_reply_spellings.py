@@ -96,11 +96,21 @@ def test_a_farewell_beside_a_bare_ok_is_for_somebody_else(text: str, language: s
 
 
 @pytest.mark.parametrize(
-    "text", ["Tak kochana", "tak mordo", "tak tak, szefie", "tak buziaki", "tak do auta"]
+    ("text", "language"),
+    [
+        ("Tak kochana", "pl"),
+        ("tak mordo", "pl"),
+        ("tak tak, szefie", "pl"),
+        ("tak buziaki", "pl"),
+        ("tak do auta", "pl"),
+        ("tá sim querida", "pt"),
+        ("tá sim, amiga", "pt"),
+        ("tá sim, beijos", "pt"),
+    ],
 )
-def test_a_yes_that_is_another_languages_thanks_is_no_thanks(text: str) -> None:
-    """ "Yes dear" may be said to another person, and in Polish yes is the Danes' thanks."""
-    assert read_reply(text, "pl").label is Label.UNCLEAR
+def test_what_is_another_languages_thanks_is_no_thanks(text: str, language: str) -> None:
+    """Whom "yes dear" is said to is not known; Danes thank with a Polish yes, Britons as Portuguese agree."""
+    assert read_reply(text, language).label is Label.UNCLEAR
 
 
 @pytest.mark.parametrize(("text", "language"), [("tak dziękuję kochana", "pl"), ("ja tack kompis", "sv")])
