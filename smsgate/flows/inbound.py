@@ -84,7 +84,7 @@ class Intake:
         self._part_holds: dict[tuple[str, int], float] = {}
         self._turns = Turns()
         self._waiting = Waiting(self._turns.news)
-        self._later = Later(self._acknowledge_busy)
+        self._later = Later(self._acknowledge_busy, clock)
         self.taken = 0
         self.turned_away = 0
         self.repeated = 0  # what a carrier delivered again
@@ -106,7 +106,7 @@ class Intake:
         if self.halted or self._waiting.full():
             self.turned_away += 1
             self._settle_stops([heard])  # the hold stays: the carrier says it again
-            self._later.add(heard.mo)
+            self._later.add([heard.mo])
         else:
             self._waiting.put(heard)
 
@@ -366,7 +366,7 @@ class Intake:
 
     def _busy(self, entries: Sequence[Heard]) -> None:
         self._settle_stops(entries)  # the hold stays: the person has said it, and the carrier says it again
-        self._acknowledge_busy(acks_of(entry.mo for entry in entries))
+        self._later.add([entry.mo for entry in entries])
 
     def _acknowledge_busy(self, acks: Mapping[int, Sequence[Ack]]) -> None:
         for carrier_id, group in acks.items():

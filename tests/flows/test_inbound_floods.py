@@ -8,6 +8,7 @@ import time
 import pytest
 
 import smsgate.flows.inbound_turns
+import smsgate.simulator.connection
 from smsgate.flows.inbound_later import TOLD_AFTER_S
 from smsgate.simulator.connection import RETRY_DELAY_S
 from smsgate.store.pool import Database
@@ -45,3 +46,19 @@ async def test_who_is_refused_is_told_after_a_while_and_taken_when_there_is_room
         assert time.monotonic() - began >= TOLD_AFTER_S + RETRY_DELAY_S  # the phone's network waits, too
         gateway.halt(False)
         await eventually(lambda: mo.taken)
+
+
+async def test_who_cannot_be_taken_for_now_is_told_after_a_while_and_not_again_and_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A carrier that brings an MO again at once would keep a process in trouble busy with it, and its log."""
+    monkeypatch.setattr(smsgate.simulator.connection, "RETRY_DELAY_S", 0.0)
+    async with an_open_offer(database) as (world, gateway):
+        await world.execute("REVOKE INSERT ON mo_seen FROM sg_bulk")
+        began = time.monotonic()
+        mo = world.answer(1, "OK")
+        await eventually(lambda: world.log.written_again >= 2)
+        assert time.monotonic() - began >= 2 * TOLD_AFTER_S
+        await world.execute("GRANT INSERT ON mo_seen TO sg_bulk")
+        await eventually(lambda: mo.taken)
+        assert gateway.intake.taken == 1
