@@ -132,11 +132,8 @@ class PgCampaigns:
             await _allow_long(connection)
             rows = await connection.fetch(
                 _SQL["audience_groups"],
-                merchant_id,
-                *_conditions(audience),
+                *_meant(merchant_id, audience),
                 PREFIX_DIGITS,
-                *_filters(audience),
-                BOUGHT,
             )
         return [AudienceGroup(*row) for row in rows]
 
@@ -144,9 +141,7 @@ class PgCampaigns:
         """Return the fields of one member of the audience; empty when there is none."""
         async with self._database.transaction(merchant_id) as connection:
             await _allow_long(connection)
-            text = await connection.fetchval(
-                _SQL["audience_sample"], merchant_id, *_conditions(audience), *_filters(audience), BOUGHT
-            )
+            text = await connection.fetchval(_SQL["audience_sample"], *_meant(merchant_id, audience))
         fields: dict[str, Any] = orjson.loads(text) if text is not None else {}
         return fields
 
@@ -235,12 +230,9 @@ async def _write_chunks(
     await _allow_long(connection)
     recipients: int = await connection.fetchval(
         _SQL["write_chunks"],
-        merchant_id,
+        *_meant(merchant_id, audience),
         campaign_id,
-        *_conditions(audience),
         CHUNK_SIZE,
-        *_filters(audience),
-        BOUGHT,
     )
     return recipients
 
@@ -260,18 +252,18 @@ async def _change_state(
     return changed is not None
 
 
-def _conditions(audience: Audience) -> tuple[list[str] | None, list[int] | None]:
+def _meant(merchant_id: int, audience: Audience) -> tuple[object, ...]:
+    """Return the arguments of `sql/parts/audience.sql`."""
     tags, ids = audience.tags, audience.subscriber_ids
-    return (None if tags is None else list(tags), None if ids is None else list(ids))
-
-
-def _filters(audience: Audience) -> tuple[str | None, list[int] | None, list[int] | None]:
-    """Return what narrows whichever audience: fields, offers of which one was bought, and none was."""
     bought, not_bought = audience.bought_any, audience.exclude_bought
     return (
+        merchant_id,
+        None if tags is None else list(tags),
+        None if ids is None else list(ids),
         orjson.dumps(dict(audience.fields)).decode() if audience.fields else None,
         list(bought) if bought else None,
         list(not_bought) if not_bought else None,
+        BOUGHT,
     )
 
 

@@ -5,6 +5,9 @@ The SQL catalogue: every statement of the store has a name and a scope and stand
     -- scope: merchant
     UPDATE ...
 
+A line `-- part: audience` stands for `sql/parts/audience.sql`: conditions that some statements share. Their
+parameters have the same numbers in all of them.
+
 The scope says which rows a statement concerns, hence where it may run on Citus: one `merchant`, one `msisdn`,
 one carrier `account`, the `control` tables, or a `report` over everything.
 """
@@ -21,6 +24,7 @@ from typing import Final
 SCOPES: Final = frozenset({"merchant", "msisdn", "account", "control", "report"})
 _NAME: Final = re.compile(r"^--\s*name:\s*(\S+)\s*$")
 _SCOPE: Final = re.compile(r"^--\s*scope:\s*(\S+)\s*$")
+_PART: Final = re.compile(r"^--\s*part:\s*(\S+)\s*$")
 _VALID_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -31,10 +35,13 @@ class Statement:
     sql: str
 
 
+def _sql(file: str) -> str:
+    return (files("smsgate.store") / "sql" / f"{file}.sql").read_text(encoding="utf-8")
+
+
 def load(file: str) -> Mapping[str, str]:
     """Return the statements of `sql/<file>.sql` by name."""
-    text = (files("smsgate.store") / "sql" / f"{file}.sql").read_text(encoding="utf-8")
-    return MappingProxyType({statement.name: statement.sql for statement in parse(file, text)})
+    return MappingProxyType({statement.name: statement.sql for statement in parse(file, _sql(file))})
 
 
 def load_all() -> Mapping[str, Statement]:
@@ -43,7 +50,7 @@ def load_all() -> Mapping[str, Statement]:
     for path in sorted((files("smsgate.store") / "sql").iterdir(), key=lambda path: path.name):
         if path.name.endswith(".sql"):
             stem = path.name.removesuffix(".sql")
-            for statement in parse(stem, path.read_text(encoding="utf-8")):
+            for statement in parse(stem, _sql(stem)):
                 catalogue[f"{stem}.{statement.name}"] = statement
     return catalogue
 
@@ -53,7 +60,8 @@ def parse(file: str, text: str) -> tuple[Statement, ...]:
     Cut a catalogue file into its statements.
 
     Raises:
-        ValueError: a statement without name, scope or text, a name twice, or SQL before the first name.
+        ValueError: a statement without name, scope or text, a name twice, SQL before the first name, or a
+            part that is not there.
     """
     statements = tuple(_statements(file, text))
     names = [statement.name for statement in statements]
@@ -71,12 +79,21 @@ def _statements(file: str, text: str) -> Iterator[Statement]:
             name, scope, lines = match[1], "", []
         elif name and (match := _SCOPE.match(line)):
             scope = match[1]
+        elif name and (match := _PART.match(line)):
+            lines.append(_part(file, name, match[1]))
         elif name:
             lines.append(line)
         elif line.strip() and not line.startswith("--"):
             raise ValueError(f"{file}.sql: SQL before the first name: {line}")
     if name:
         yield _statement(file, name, scope, lines)
+
+
+def _part(file: str, name: str, part: str) -> str:
+    try:
+        return _sql(f"parts/{part}").rstrip()
+    except FileNotFoundError as exc:
+        raise ValueError(f"{file}.sql: {name}: there is no part {part!r}") from exc
 
 
 def _statement(file: str, name: str, scope: str, lines: list[str]) -> Statement:

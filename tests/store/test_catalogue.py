@@ -113,7 +113,9 @@ def test_load_gives_the_texts_of_one_file() -> None:
 
 
 def test_files_of_the_catalogue_are_all_sql() -> None:
-    names = [path.name for path in (files("smsgate.store") / "sql").iterdir()]
+    folder = files("smsgate.store") / "sql"
+    assert [path.name for path in folder.iterdir() if not path.is_file()] == ["parts"]
+    names = [path.name for place in (folder, folder / "parts") for path in place.iterdir() if path.is_file()]
     assert all(re.fullmatch(r"[a-z_]+\.sql", name) for name in names)
 
 
@@ -141,3 +143,25 @@ def test_migrations_keep_foreign_keys_triggers_and_serials_out_of_distributed_ta
             ):
                 bad.append((migration.name, name))
     assert bad == []
+
+
+def test_a_part_stands_in_each_statement_that_names_it() -> None:
+    text = "-- name: some\n-- scope: merchant\nSELECT 1 FROM subscriber WHERE\n-- part: audience\nLIMIT 1;"
+    [statement] = catalogue.parse("some", text)
+    assert "merchant_id = $1 AND offers_state = 'subscribed'" in statement.sql
+    assert statement.sql.endswith("LIMIT 1")
+    with pytest.raises(ValueError, match="some: there is no part 'nothing'"):
+        catalogue.parse("some", text.replace("audience", "nothing"))
+
+
+def test_whom_an_audience_means_is_said_once_for_preview_start_and_claim() -> None:
+    part = (files("smsgate.store") / "sql" / "parts" / "audience.sql").read_text("utf-8").strip()
+    statements = catalogue.load_all()
+    meant = [name for name, each in statements.items() if "tags && $" in each.sql]
+    assert sorted(meant) == [
+        "campaigns.audience_groups",
+        "campaigns.audience_sample",
+        "campaigns.write_chunks",
+        "sending.candidates",
+    ]
+    assert [name for name in meant if part not in statements[name].sql] == []

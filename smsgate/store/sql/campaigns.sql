@@ -87,20 +87,14 @@ RETURNING campaign_id;
 WITH meant AS MATERIALIZED (
     SELECT msisdn
     FROM subscriber
-    WHERE merchant_id = $1 AND offers_state = 'subscribed'
-        AND ($3::text[] IS NULL OR tags && $3)
-        AND ($4::bigint[] IS NULL OR subscriber_id = ANY ($4))
-        AND ($6::jsonb IS NULL OR fields @> $6)
-        AND ($7::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
-            AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($7) AND b.state = ANY ($9::text[])))
-        AND ($8::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
-            AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($8) AND n.state = ANY ($9::text[])))
+    WHERE
+-- part: audience
 ), numbered AS (
-    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $5::int AS no
+    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $9::int AS no
     FROM meant
 ), written AS (
     INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
-    SELECT $1, $2, no, min(msisdn), max(msisdn), count(*)
+    SELECT $1, $8, no, min(msisdn), max(msisdn), count(*)
     FROM numbered
     GROUP BY no
     RETURNING size
@@ -127,16 +121,10 @@ UPDATE campaign SET recipients = $3 WHERE merchant_id = $1 AND campaign_id = $2;
 
 -- name: audience_groups
 -- scope: merchant
-SELECT country, left(msisdn::text, $4::int) AS prefix, count(*) AS members
+SELECT country, left(msisdn::text, $8::int) AS prefix, count(*) AS members
 FROM subscriber
-WHERE merchant_id = $1 AND offers_state = 'subscribed'
-    AND ($2::text[] IS NULL OR tags && $2)
-    AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
-    AND ($5::jsonb IS NULL OR fields @> $5)
-    AND ($6::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
-        AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($6) AND b.state = ANY ($8::text[])))
-    AND ($7::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
-        AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($7) AND n.state = ANY ($8::text[])))
+WHERE
+-- part: audience
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
@@ -144,14 +132,8 @@ ORDER BY 1, 2;
 -- scope: merchant
 SELECT fields::text AS fields
 FROM subscriber
-WHERE merchant_id = $1 AND offers_state = 'subscribed'
-    AND ($2::text[] IS NULL OR tags && $2)
-    AND ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
-    AND ($4::jsonb IS NULL OR fields @> $4)
-    AND ($5::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
-        AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($5) AND b.state = ANY ($7::text[])))
-    AND ($6::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
-        AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($6) AND n.state = ANY ($7::text[])))
+WHERE
+-- part: audience
 ORDER BY subscriber_id
 LIMIT 1;
 

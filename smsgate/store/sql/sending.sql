@@ -112,13 +112,13 @@ RETURNING campaign_id
 
 -- name: candidates
 -- scope: merchant
--- Who came, or consented, after the start was in no preview. Tags have no time: $7 bounds whom they bring along.
--- A STOP to a sender number ($8) counts, were it said before the person subscribed.
+-- Who came, or consented, after the start was in no preview. Tags have no time: $11 bounds whom they bring along.
+-- A STOP to a sender number ($12) counts, were it said before the person subscribed.
 -- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
 -- One or two fields, as nearly every text has, are taken without a query of their own for each person. They come as JSON,
 -- which is read five times as fast as an array of arrays.
 SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
-       CASE WHEN min(place) IS NOT DISTINCT FROM max(place) THEN ARRAY[coalesce(min(place), $9)] ELSE array_agg(place) END
+       CASE WHEN min(place) IS NOT DISTINCT FROM max(place) THEN ARRAY[coalesce(min(place), $13)] ELSE array_agg(place) END
            AS places,
        to_json(array_agg(CASE cardinality($14::text[])
                      WHEN 1 THEN ARRAY[coalesce(fields ->> $14[1], '')]
@@ -126,18 +126,13 @@ SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(arra
                      ELSE ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14) WITH ORDINALITY AS f (name, n) ORDER BY n)
                  END) FILTER (WHERE cardinality($14) > 0))::text AS fields
   FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
-         WHERE merchant_id = $1 AND msisdn BETWEEN $2 AND $3 AND offers_state = 'subscribed'
-           AND ($4::text[] IS NULL OR tags && $4)
-           AND ($5::bigint[] IS NULL OR subscriber_id = ANY($5))
-           AND ($10::jsonb IS NULL OR fields @> $10)
-           AND ($11::bigint[] IS NULL OR EXISTS (SELECT FROM orders b WHERE b.merchant_id = $1
-               AND b.subscriber_id = subscriber.subscriber_id AND b.offer_id = ANY ($11) AND b.state = ANY ($13::text[])))
-           AND ($12::bigint[] IS NULL OR NOT EXISTS (SELECT FROM orders n WHERE n.merchant_id = $1
-               AND n.subscriber_id = subscriber.subscriber_id AND n.offer_id = ANY ($12) AND n.state = ANY ($13::text[])))
-           AND ($6::timestamptz IS NULL OR created_at <= $6 AND (offers_state_at IS NULL OR offers_state_at <= $6))
+         WHERE
+-- part: audience
+           AND msisdn BETWEEN $8 AND $9
+           AND ($10::timestamptz IS NULL OR created_at <= $10 AND (offers_state_at IS NULL OR offers_state_at <= $10))
            AND NOT EXISTS (SELECT FROM sender_stop x
-                            WHERE x.merchant_id = $1 AND x.sender = ANY($8::text[]) AND x.msisdn = subscriber.msisdn)
-         ORDER BY msisdn LIMIT $7) AS chosen
+                            WHERE x.merchant_id = $1 AND x.sender = ANY($12::text[]) AND x.msisdn = subscriber.msisdn)
+         ORDER BY msisdn LIMIT $11) AS chosen
 
 -- name: listed_candidates
 -- scope: merchant
