@@ -100,6 +100,47 @@ async def test_what_no_lease_has_is_named(books: dict[str, Any], message_id: int
     assert "I14" in found
 
 
+@pytest.mark.parametrize("of_messages", [AT_ONCE, DELIVERED])
+async def test_a_lease_that_says_more_than_its_messages_cost_is_named_beside_another_in_its_block(
+    books: dict[str, Any], of_messages: list[int]
+) -> None:
+    found = await found_after(
+        books,
+        "UPDATE budget_charge SET spent_micros = spent_micros + 1 "
+        f"WHERE message_ids @> {of_messages[0]}::bigint",
+    )
+    assert found["I14"].wrong == 1
+    told = len(of_messages) * UNIT
+    assert f"{told + 1} micros are spent, the rows of its messages have {told}" in (found["I14"].first or "")
+
+
+async def test_a_message_that_another_lease_of_its_block_was_charged_for_is_seen(
+    books: dict[str, Any],
+) -> None:
+    moved = f"int8multirange(int8range({AT_ONCE[0]}, {AT_ONCE[0] + 1}))"
+    found = await found_after(
+        books,
+        f"UPDATE budget_charge SET message_ids = CASE WHEN message_ids @> {AT_ONCE[0]}::bigint "
+        f"THEN message_ids - {moved} ELSE message_ids + {moved} END "
+        f"WHERE message_ids @> {AT_ONCE[0]}::bigint OR message_ids @> {DELIVERED[0]}::bigint",
+    )
+    assert found["I14"].wrong == 2
+
+
+async def test_what_one_lease_has_of_a_block_alone_is_held_to_its_rows(books: dict[str, Any]) -> None:
+    first = AT_ONCE[0]
+    late = first + (5 << 10)
+    found = await found_after(
+        books,
+        f"WITH moved AS (UPDATE sent SET message_id = {late} WHERE message_id = {first}) UPDATE "
+        f"budget_charge SET message_ids = message_ids - int8multirange(int8range({first}, {first + 1})) "
+        f"+ int8multirange(int8range({late}, {late + 1})), spent_micros = spent_micros - 1 "
+        f"WHERE message_ids @> {first}::bigint",
+    )
+    told = len(AT_ONCE) * UNIT
+    assert f"{told - 1} micros are spent, the rows of its messages have {told}" in (found["I14"].first or "")
+
+
 @pytest.mark.parametrize("message_id", [*DELIVERED, *FAILED, *TURNED, SILENT, *AT_ONCE])
 async def test_the_first_wrong_message_is_named(books: dict[str, Any], message_id: int) -> None:
     found = await found_after(

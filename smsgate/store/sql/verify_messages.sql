@@ -1,5 +1,7 @@
 -- The proof of the message rows, as sets of bits (decision 0058); read as those of verify.sql.
 -- A block is 1,024 neighbouring ids, so of one millisecond; ids of a block are a bit(1024), the lowest id first.
+-- OFFSET 0 below a GROUP BY costs nothing and hides from the planner that a block is made of an id: it took each row for a group of
+-- its own, and made hash tables for so many.
 
 -- name: messages
 -- scope: report
@@ -10,12 +12,16 @@
 -- what a receipt charges so late that nobody waits for it (14 days, decision 0035).
 WITH told AS MATERIALIZED (
     SELECT * FROM (
-        SELECT merchant_id, segment, message_id >> 10 AS block, state, block_ids((message_id & 1023)::int, 1) AS ids
-        FROM receipt
-        WHERE message_id >= $1
+        SELECT merchant_id, segment, block, state, block_ids(n, 1) AS ids
+        FROM (
+            SELECT merchant_id, segment, message_id >> 10 AS block, state, (message_id & 1023)::int AS n
+            FROM receipt
+            WHERE message_id >= $1
+            OFFSET 0
+        ) r
         GROUP BY 1, 2, 3, 4
         OFFSET 0  -- so that states are looked at by groups and not by rows
-    ) r
+    ) g
     WHERE state = ANY ($4::smallint[])
 ), contradicted AS MATERIALIZED (
     SELECT c.merchant_id, c.segment, r.message_id, r.states, r.told
@@ -47,13 +53,17 @@ WITH told AS MATERIALIZED (
     ) c ON c.merchant_id = t.merchant_id AND c.segment = t.segment AND c.block = t.block
     WHERE t.state = 2
 ), taken AS (
-    SELECT merchant_id, segment, carrier_id, status, segments, sell_item_id, sell_micros, cost_item_id, cost_micros, message_id >> 10 AS block,
-        block_ids((message_id & 1023)::int, 1) AS ids
-    FROM sent
-    WHERE message_id >= $1
+    SELECT merchant_id, segment, carrier_id, status, segments, sell_item_id, sell_micros, cost_item_id, cost_micros, block, block_ids(n, 1) AS ids
+    FROM (
+        SELECT merchant_id, segment, carrier_id, status, segments, sell_item_id, sell_micros, cost_item_id, cost_micros, message_id >> 10 AS block,
+            (message_id & 1023)::int AS n
+        FROM sent
+        WHERE message_id >= $1
+        OFFSET 0
+    ) r
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ), outcome AS MATERIALIZED (
-    SELECT t.*, t.status = 0 AS accepted, bit_count(t.ids) AS messages, (t.block >> 12) + 1735689600000 AS ms,
+    SELECT t.*, t.status = 0 AS accepted, (t.block >> 12) + 1735689600000 AS ms,
         CASE WHEN t.sell_item_id <> ALL ($3::bigint[]) THEN t.ids ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS sold,
         CASE WHEN t.cost_item_id <> ALL ($3::bigint[]) THEN t.ids ELSE t.ids & coalesce(d.ids, 0::bit(1024)) END AS bought
     FROM taken t
@@ -66,19 +76,20 @@ WITH told AS MATERIALIZED (
     WHERE s.message_id >= $1
     GROUP BY 1, 2, 3, 4
 ), quarterly AS MATERIALIZED (  -- bits are counted once for both sides
-    SELECT merchant_id, carrier_id, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, ms / 900000 AS quarter,
-        sum(bit_count(sold))::bigint AS sold, sum(bit_count(bought))::bigint AS bought, min(ms) AS first_ms, max(ms) AS last_ms
-    FROM outcome WHERE accepted
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+    SELECT merchant_id, carrier_id, accepted, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, ms / 900000 AS quarter,
+        sum(bit_count(ids))::bigint AS messages, sum(bit_count(sold))::bigint AS sold, sum(bit_count(bought))::bigint AS bought,
+        min(ms) AS first_ms, max(ms) AS last_ms
+    FROM outcome
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 ), charged AS (
     SELECT merchant_id, carrier_id, 'revenue' AS account, sell_item_id AS item_id, quarter, sold AS messages, sold * segments AS segments,
         sold * sell_micros AS micros
-    FROM quarterly WHERE sell_item_id <> 0
+    FROM quarterly WHERE accepted AND sell_item_id <> 0
     UNION ALL
     SELECT merchant_id, carrier_id, 'revenue', sell_item_id, quarter, -messages, -segments, -micros FROM reversed
     UNION ALL
     SELECT merchant_id, carrier_id, 'cost', cost_item_id, quarter, bought, bought * segments, bought * cost_micros
-    FROM quarterly WHERE cost_item_id <> 0
+    FROM quarterly WHERE accepted AND cost_item_id <> 0
 ), rows AS MATERIALIZED (
     SELECT merchant_id, carrier_id, account, item_id, quarter, sum(messages) AS messages, sum(segments) AS segments,
         sum(micros) AS micros
@@ -124,63 +135,91 @@ WITH told AS MATERIALIZED (
         END AS what
     FROM (
         SELECT 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments, first_ms, last_ms
-        FROM quarterly WHERE sell_item_id <> 0 OR sell_micros <> 0
+        FROM quarterly WHERE accepted AND (sell_item_id <> 0 OR sell_micros <> 0)
         UNION ALL
-        SELECT 'cost', cost_item_id, cost_micros, segments, first_ms, last_ms FROM quarterly WHERE cost_item_id <> 0 OR cost_micros <> 0
+        SELECT 'cost', cost_item_id, cost_micros, segments, first_ms, last_ms
+        FROM quarterly WHERE accepted AND (cost_item_id <> 0 OR cost_micros <> 0)
     ) p
     LEFT JOIN item i ON i.item_id = p.item_id
     WHERE i.item_id IS NULL OR i.side <> p.side OR i.direction <> 'mt' OR p.micros <> i.unit_micros * p.segments
         OR p.first_ms < i.from_ms OR p.last_ms >= i.until_ms
 ), mispriced AS (
-    SELECT p.merchant_id, side, p.messages, (p.block << 10) + position(B'1' IN p.ids) - 1 AS message_id,
+    SELECT p.merchant_id, side, bit_count(p.ids) AS messages, (p.block << 10) + position(B'1' IN p.ids) - 1 AS message_id,
         coalesce(d.what, format('%1$s item %2$s of version %3$s, which was not in force', side, item_id, d.version)) AS what
     FROM doubtful d
     JOIN (
-        SELECT merchant_id, block, ids, messages, ms, 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments
+        SELECT merchant_id, block, ids, ms, 'sell' AS side, sell_item_id AS item_id, sell_micros AS micros, segments
         FROM outcome WHERE accepted
         UNION ALL
-        SELECT merchant_id, block, ids, messages, ms, 'cost', cost_item_id, cost_micros, segments FROM outcome WHERE accepted
+        SELECT merchant_id, block, ids, ms, 'cost', cost_item_id, cost_micros, segments FROM outcome WHERE accepted
     ) p USING (side, item_id, micros, segments)
     WHERE d.what IS NOT NULL OR p.ms < d.from_ms OR p.ms >= d.until_ms
 ), leased AS MATERIALIZED (  -- open leases are number 0
-    SELECT merchant_id, lease_id, block,
-        bit_or((~(0::bit(1024)) >> greatest(first_id - (block << 10), 0)::int)
-               & (~(0::bit(1024)) << (1023 - least(last_id - (block << 10), 1023))::int)) AS ids
-    FROM (
-        -- A lease has no more neighbours than a node has ids in a millisecond; of one that says so, which is told, the rest is cut.
-        SELECT merchant_id, lease_id, first_id, last_id,
-            generate_series(first_id >> 10, least(last_id >> 10, (first_id >> 10) + 64)) AS block
+    -- Most are of one claim, so of one block.
+    SELECT c.merchant_id, c.lease_id, lower(c.message_ids) >> 10 AS block, r.ids
+    FROM budget_charge c
+    CROSS JOIN LATERAL (
+        SELECT bit_or((~(0::bit(1024)) >> (lower(ids) & 1023)::int) & (~(0::bit(1024)) << (1023 - (upper(ids) - 1 & 1023))::int)) AS ids
+        FROM (SELECT unnest(c.message_ids) AS ids) n
+    ) r
+    WHERE lower(c.message_ids) >> 10 = (upper(c.message_ids) - 1) >> 10
+    UNION ALL
+    SELECT c.merchant_id, c.lease_id, r.block, r.ids
+    FROM budget_charge c
+    CROSS JOIN LATERAL (
+        SELECT block, bit_or((~(0::bit(1024)) >> greatest(first_id - (block << 10), 0)::int)
+                             & (~(0::bit(1024)) << (1023 - least(last_id - (block << 10), 1023))::int)) AS ids
         FROM (
-            SELECT merchant_id, lease_id, lower(ids) AS first_id, upper(ids) - 1 AS last_id
-            FROM (SELECT merchant_id, lease_id, unnest(message_ids) AS ids FROM budget_charge) c
-            UNION ALL
-            SELECT l.merchant_id, 0, m, m FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
-        ) r
-    ) n
+            -- A lease has no more neighbours than a node has ids in a millisecond; of one that says so, which is told, the rest is cut.
+            SELECT first_id, last_id, generate_series(first_id >> 10, least(last_id >> 10, (first_id >> 10) + 64)) AS block
+            FROM (SELECT lower(ids) AS first_id, upper(ids) - 1 AS last_id FROM (SELECT unnest(c.message_ids) AS ids) u) n
+        ) n
+        GROUP BY block
+    ) r
+    WHERE (lower(c.message_ids) >> 10 = (upper(c.message_ids) - 1) >> 10) IS NOT TRUE
+    UNION ALL
+    SELECT l.merchant_id, 0, m >> 10, block_ids((m & 1023)::int, 1)
+    FROM budget_lease l CROSS JOIN LATERAL unnest(l.message_ids) AS m
     GROUP BY 1, 2, 3
+), held AS (
+    SELECT merchant_id, block, bit_or(ids) AS ids, count(*) AS leases, min(lease_id) AS lease_id FROM leased GROUP BY 1, 2
+), judged AS MATERIALIZED (
+    -- What was charged in a block: whether some of it is no lease's (bare), or all of it is one's (whole). Where neither is so, prices
+    -- are looked at one by one.
+    SELECT s.merchant_id, s.block, s.micros, h.ids, h.lease_id, s.ids & ~coalesce(h.ids, 0::bit(1024)) <> 0::bit(1024) AS bare,
+        coalesce(h.leases = 1 AND s.ids & ~h.ids = 0::bit(1024), false) AS whole
+    FROM (
+        SELECT merchant_id, block, bit_or(sold) AS ids, sum(bit_count(sold) * sell_micros) AS micros
+        FROM outcome
+        WHERE accepted AND sell_micros <> 0 AND merchant_id IN (SELECT merchant_id FROM budget UNION ALL SELECT merchant_id FROM leased)
+        GROUP BY 1, 2
+    ) s
+    LEFT JOIN held h ON h.merchant_id = s.merchant_id AND h.block = s.block
 ), spent AS (  -- what leases say, of those whose rows are kept, and their rows
     SELECT merchant_id, lease_id, sum(told) AS told, coalesce(sum(charged), 0) AS charged
     FROM (
         SELECT merchant_id, lease_id, spent_micros AS told, NULL AS charged FROM budget_charge
         WHERE lease_id <> 0 AND lower(message_ids) >= $1
         UNION ALL
+        SELECT merchant_id, lease_id, NULL, micros FROM judged WHERE whole AND lease_id <> 0
+        UNION ALL
         SELECT l.merchant_id, l.lease_id, NULL, bit_count(o.sold & l.ids) * o.sell_micros
-        FROM leased l
-        JOIN outcome o ON o.merchant_id = l.merchant_id AND o.block = l.block
+        FROM (SELECT merchant_id, block FROM judged WHERE NOT whole) j
+        JOIN leased l ON l.merchant_id = j.merchant_id AND l.block = j.block
+        JOIN outcome o ON o.merchant_id = j.merchant_id AND o.block = j.block
         WHERE l.lease_id <> 0 AND o.accepted
     ) s
     GROUP BY 1, 2
 ), unleased AS (
     SELECT o.merchant_id, o.segment, o.sell_micros, n.messages, n.message_id
     FROM (
-        SELECT o.merchant_id, o.segment, o.sell_item_id, o.sell_micros, o.block, o.ms, o.sold & ~coalesce(l.ids, 0::bit(1024)) AS ids
-        FROM outcome o
+        SELECT o.merchant_id, o.segment, o.sell_item_id, o.sell_micros, o.block, o.ms, o.sold & ~coalesce(j.ids, 0::bit(1024)) AS ids
+        FROM judged j
         JOIN (
             SELECT merchant_id, ceil(extract(epoch FROM began_at + interval '1 minute') * 1000)::bigint AS from_ms FROM budget
-        ) b ON b.merchant_id = o.merchant_id
-        LEFT JOIN (SELECT merchant_id, block, bit_or(ids) AS ids FROM leased GROUP BY 1, 2) l
-            ON l.merchant_id = o.merchant_id AND l.block = o.block
-        WHERE o.accepted AND o.sell_micros > 0 AND o.ms >= b.from_ms
+        ) b ON b.merchant_id = j.merchant_id
+        JOIN outcome o ON o.merchant_id = j.merchant_id AND o.block = j.block
+        WHERE j.bare AND o.accepted AND o.sell_micros > 0 AND o.ms >= b.from_ms
     ) o
     CROSS JOIN LATERAL (
         SELECT count(*) AS messages, min((o.block << 10) + n) AS message_id
@@ -207,7 +246,7 @@ UNION ALL
 SELECT 'I6', coalesce(sum(messages), 0)::bigint,
     (array_agg(format('message %1$s of merchant %2$s was not accepted and has a price', first_id, merchant_id) ORDER BY first_id))[1]
 FROM (
-    SELECT *, (block << 10) + position(B'1' IN ids) - 1 AS first_id FROM outcome
+    SELECT merchant_id, bit_count(ids) AS messages, (block << 10) + position(B'1' IN ids) - 1 AS first_id FROM outcome
     WHERE NOT accepted AND (sell_micros <> 0 OR cost_micros <> 0 OR sell_item_id <> 0 OR cost_item_id <> 0)
 ) x
 UNION ALL
@@ -234,6 +273,6 @@ SELECT 'R8', count(*), (array_agg(format('message %1$s of merchant %2$s, part %3
                                   ORDER BY message_id, merchant_id, segment))[1]
 FROM contradicted
 UNION ALL
-SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM outcome
+SELECT 'rows', coalesce(sum(messages), 0)::bigint, NULL FROM quarterly
 UNION ALL
 SELECT 'charged', coalesce(sum(messages), 0)::bigint, NULL FROM rows WHERE account = 'revenue';
