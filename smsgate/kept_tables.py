@@ -19,6 +19,7 @@ from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from typing import Final
 
+from smsgate import campaigns
 from smsgate.campaigns import reply_words
 from smsgate.campaigns.tables import reading_digest
 
@@ -43,7 +44,7 @@ def reply_tables_at_hand() -> bool:
 def beside_modules() -> Path | None:
     """Return where Python keeps the compiled modules of `smsgate.campaigns`; None: it keeps none."""
     try:
-        return Path(cache_from_source(reply_words.__file__, optimization="")).with_name(_name("reply_tables"))
+        return Path(cache_from_source(campaigns.__file__, optimization="")).with_name(_name("reply_tables"))
     except NotImplementedError:
         return None
 

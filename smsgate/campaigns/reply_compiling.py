@@ -74,7 +74,7 @@ def compiled_vocabulary(own: str, everyones: Shared) -> Vocabulary:
     return Vocabulary(
         tree=grown(chain(meanings, asking)),
         silencing=frozenset(entry[0] for entry in stops),
-        words=alone | numbers.keys(),
+        words=frozenset(alone | numbers.keys()),
         keywords=frozenset(keywords | numbers.keys()),
         agreeing=frozenset(
             entry[0]

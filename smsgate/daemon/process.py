@@ -15,6 +15,7 @@ from smsgate.api.context import ApiContext
 from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
+from smsgate.compiled import compiled_parts
 from smsgate.config import Settings
 from smsgate.config.marketing import gates_of
 from smsgate.config.routes import route_table
@@ -147,7 +148,12 @@ class Process:
             self._app = build_app(self._api_context(commerce))
             http = settings.http
             self.api = await serve(self._app, http.host, http.port, port_shared=http.port_shared)
-        log.info("started", roles=sorted(roles), port=self.api.port if self.api else None)
+        log.info(
+            "started",
+            roles=sorted(roles),
+            port=self.api.port if self.api else None,
+            compiled=compiled_parts(),
+        )
 
     async def _hear(self) -> None:
         """Claim nothing before STOPs of other processes are heard."""
