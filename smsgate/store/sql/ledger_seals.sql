@@ -6,16 +6,16 @@
 -- name: days
 -- scope: merchant
 -- Recorded from $2 up to $3.
-SELECT day, sum(entries)::bigint AS entries, sha256(string_agg(sha256, '' ORDER BY hour)) AS sha256
+SELECT (hour AT TIME ZONE 'UTC')::date AS day, sum(entries)::bigint AS entries, sha256(string_agg(sha256, '' ORDER BY hour)) AS sha256
 FROM (
-    SELECT (at AT TIME ZONE 'UTC')::date AS day, date_bin('1 hour', at, '2000-01-01Z') AS hour, count(*) AS entries,
+    SELECT date_bin('1 hour', at, '2000-01-01Z') AS hour, count(*) AS entries,
         sha256(convert_to(string_agg(
             concat_ws(' ', posting_id, line, account, currency, amount_micros, direction, item_id, coalesce(campaign_id, 0), carrier_id,
                       messages, segments, (date_part('epoch', at) * 1000000)::bigint, floor(date_part('epoch', accepted_at) + 0.5)::bigint) || E'\n',
             '' ORDER BY posting_id, line), 'UTF8')) AS sha256
     FROM ledger_entry
     WHERE merchant_id = $1 AND at >= $2 AND at < $3
-    GROUP BY 1, 2
+    GROUP BY 1
 ) h
 GROUP BY day
 ORDER BY day
@@ -49,11 +49,11 @@ WITH sealed AS (
         coalesce(lag(cut_at) OVER (PARTITION BY merchant_id ORDER BY month), '-infinity') AS since
     FROM billing_period WHERE ledger_sha256 IS NOT NULL
 ), found AS (
-    SELECT merchant_id, month, day, sum(entries) AS entries, min(first_posting) AS first_posting,
+    SELECT merchant_id, month, (hour AT TIME ZONE 'UTC')::date AS day, sum(entries) AS entries, min(first_posting) AS first_posting,
         sha256(string_agg(sha256, '' ORDER BY hour)) AS sha256
     FROM (
-        SELECT e.merchant_id, p.month, (e.at AT TIME ZONE 'UTC')::date AS day, date_bin('1 hour', e.at, '2000-01-01Z') AS hour,
-            count(*) AS entries, min(e.posting_id) AS first_posting,
+        SELECT e.merchant_id, p.month, date_bin('1 hour', e.at, '2000-01-01Z') AS hour, count(*) AS entries,
+            min(e.posting_id) AS first_posting,
             sha256(convert_to(string_agg(
                 concat_ws(' ', e.posting_id, e.line, e.account, e.currency, e.amount_micros, e.direction, e.item_id,
                           coalesce(e.campaign_id, 0), e.carrier_id, e.messages, e.segments, (date_part('epoch', e.at) * 1000000)::bigint,
@@ -61,9 +61,9 @@ WITH sealed AS (
                 '' ORDER BY e.posting_id, e.line), 'UTF8')) AS sha256
         FROM sealed p
         JOIN ledger_entry e ON e.merchant_id = p.merchant_id AND e.at >= p.since AND e.at < p.cut_at
-        GROUP BY 1, 2, 3, 4
+        GROUP BY 1, 2, 3
     ) h
-    GROUP BY merchant_id, month, day
+    GROUP BY 1, 2, 3
 ), chain AS (
     SELECT *, coalesce(lag(chain_sha256) OVER (PARTITION BY merchant_id ORDER BY month, day), '') AS before
     FROM ledger_seal
