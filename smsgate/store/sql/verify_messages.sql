@@ -95,14 +95,14 @@ WITH told AS MATERIALIZED (
         sum(micros) AS micros
     FROM charged GROUP BY 1, 2, 3, 4, 5
 ), books AS (
-    SELECT merchant_id, carrier_id, account, item_id, floor(extract(epoch FROM accepted_at))::bigint / 900 AS quarter,
-        sum(messages) AS messages, sum(segments) AS segments, sum(CASE WHEN account = 'revenue' THEN -micros ELSE micros END) AS micros
+    SELECT merchant_id, carrier_id, account, item_id, quarter, sum(messages) AS messages, sum(segments) AS segments,
+        CASE WHEN account = 'revenue' THEN -sum(micros) ELSE sum(micros) END AS micros
     FROM (
-        SELECT merchant_id, carrier_id, account, item_id, accepted_at, sum(messages) AS messages, sum(segments) AS segments,
-            sum(amount_micros) AS micros
+        SELECT merchant_id, carrier_id, account, item_id, floor(date_part('epoch', accepted_at))::bigint / 900 AS quarter, messages, segments,
+            amount_micros AS micros
         FROM ledger_entry
         WHERE direction = 'mt' AND account IN ('revenue', 'cost') AND item_id <> 0 AND accepted_at >= $2
-        GROUP BY 1, 2, 3, 4, 5
+        OFFSET 0
     ) e
     GROUP BY 1, 2, 3, 4, 5
 ), apart AS (
