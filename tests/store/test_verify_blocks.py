@@ -150,6 +150,33 @@ async def test_the_first_wrong_message_is_named(books: dict[str, Any], message_i
     assert (found["I3"].first or "").startswith(f"message {message_id} of merchant {SHOP}: sell 45001 micros")
 
 
+@pytest.mark.parametrize("most", [-32_768, 32_767])
+async def test_the_least_and_the_most_of_a_small_column_are_told_as_they_are(
+    books: dict[str, Any], most: int
+) -> None:
+    message_id = AT_ONCE[0]
+    found = await found_after(books, f"UPDATE sent SET segments = {most} WHERE message_id = {message_id}")
+    assert f"message {message_id} of merchant {SHOP}: sell 45000 micros, and 45000 x {most} are" in (
+        found["I3"].first or ""
+    )
+    found = await found_after(books, f"UPDATE sent SET carrier_id = {most} WHERE message_id = {message_id}")
+    assert list(found) == ["I2", "R8"]
+    carrier = min(most, 1)
+    assert f"merchant {SHOP}, carrier {carrier}, revenue, item" in (found["I2"].first or "")
+    found = await found_after(books, f"UPDATE sent SET segment = {most} WHERE message_id = {DELIVERED[0]}")
+    assert "rows have 4 messages" in (found["I2"].first or "")
+    found = await found_after(books, f"UPDATE receipt SET segment = {most} WHERE message_id = {DELIVERED[0]}")
+    assert "rows have 4 messages" in (found["I2"].first or "")
+    found = await found_after(books, f"UPDATE receipt SET segment = {most} WHERE message_id = {TURNED[0]}")
+    assert (found["R8"].first or "").startswith(
+        f"message {TURNED[0]} of merchant {SHOP}, part {most}: EXPIRED"
+    )
+    found = await found_after(books, f"UPDATE sent SET status = {most} WHERE message_id = {message_id}")
+    assert f"message {message_id} of merchant {SHOP} was not accepted and has a price" in (
+        found["I6"].first or ""
+    )
+
+
 @pytest.mark.parametrize(
     ("first_id", "end_id"),
     [
