@@ -57,7 +57,9 @@ _CENSORED: Final = re.compile(
 _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
 _KEYWORD: Final = _SHORT | _ALONE
 _ASKED: Final = _STOP | _KEYWORD | BIT["quit"]
-_TAKES_BACK: Final = BIT["mistake"] | BIT["resume"]
+_MISTAKEN: Final = BIT["mistake"] | BIT["resume"]
+_RETURNS: Final = BIT["left"] | BIT["again"]
+_TAKES_BACK: Final = _MISTAKEN | _RETURNS
 _NOBODY: Final = BIT["neg"] | BIT["you"]  # "don't keep sending", "you keep sending"
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
@@ -110,9 +112,9 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
             stop = stop and stop._replace(rule=SLIP, sure=False)
     if stop is not None and bantered(hits, segments):
         return None, True, False
-    if stop is not None and _taken_back(text, hits):
-        said = "The stop that was sent is called a mistake, and messages are wanted."
-        stop = Stop(TAKEN_BACK, said, stop.language)
+    if _taken_back(text, hits, stop):
+        said = "The stop that was sent is called a mistake or past, and messages are wanted."
+        stop = Stop(TAKEN_BACK, said, stop.language if stop is not None else "")
     heard = any(hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits)
     return stop, heard, any(hit.asks.bits & BIT["neg"] for hit in hits)
 
@@ -131,15 +133,18 @@ def _asked(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[S
     return stop
 
 
-def _taken_back(text: TakenApart, hits: list[Hit]) -> bool:
-    """Return whether a stop is called a mistake: "I texted stop by accident, please keep sending"."""
+def _taken_back(text: TakenApart, hits: list[Hit], stop: Stop | None) -> bool:
+    """Return whether a stop is called a mistake or past beside a wish for messages: "stop was a mistake"."""
     bits = 0
     for hit in hits:
         bits |= hit.asks.bits
-    if text.question or bits & _TAKES_BACK != _TAKES_BACK or not bits & _ASKED:
+    returns = bits & _RETURNS == _RETURNS
+    mistaken = stop is not None and bits & _MISTAKEN == _MISTAKEN and bits & _ASKED
+    if text.question or not (returns or mistaken):
         return False
+    wished = BIT["again"] if returns else BIT["resume"]
     before = {hit.end for hit in hits if hit.asks.bits & _NOBODY} - {start for start, _ in text.clauses}
-    return any(hit.asks.bits & BIT["resume"] and hit.start not in before for hit in hits)
+    return any(hit.asks.bits & wished and hit.start not in before for hit in hits)
 
 
 def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[int]) -> TakenApart | None:
