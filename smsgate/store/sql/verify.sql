@@ -74,12 +74,6 @@ WITH version AS (
             AS effective_from,
         coalesce(lead(effective_from) OVER (PARTITION BY price_list_id ORDER BY effective_from), 'infinity') AS until
     FROM price_version
-), item AS MATERIALIZED (
-    SELECT i.item_id, i.direction, i.unit_micros, i.version, l.side, l.currency, v.until,
-        v.effective_from - interval '15 minutes' AS before  -- a quarter of an hour that began then was over when the version came
-    FROM price_item i
-    LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
-    LEFT JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
 )
 SELECT 'I3' AS invariant, count(*) AS wrong,
     (array_agg(format('posting %1$s of merchant %2$s: %3$s micros of %4$s for %5$s segments at item %6$s, %7$s', posting_id, merchant_id,
@@ -87,16 +81,18 @@ SELECT 'I3' AS invariant, count(*) AS wrong,
 FROM (
     SELECT e.*, CASE
         WHEN i.item_id IS NULL THEN 'which nobody published'
-        WHEN i.direction <> e.direction OR i.side <> CASE WHEN e.account IN ('unbilled', 'revenue') THEN 'sell' ELSE 'cost' END
-            THEN format('which is a %1$s price of side %2$s', i.direction, i.side)
-        WHEN i.currency <> e.currency THEN format('which is in %1$s', i.currency)
+        WHEN i.direction <> e.direction OR l.side <> CASE WHEN e.account IN ('unbilled', 'revenue') THEN 'sell' ELSE 'cost' END
+            THEN format('which is a %1$s price of side %2$s', i.direction, l.side)
+        WHEN l.currency <> e.currency THEN format('which is in %1$s', l.currency)
         WHEN e.amount_micros <> CASE WHEN e.account IN ('unbilled', 'cost') THEN 1 ELSE -1 END * i.unit_micros * e.segments
             THEN format('which is %1$s', i.unit_micros)
-        WHEN e.accepted_at <= i.before OR e.accepted_at >= i.until
+        WHEN e.accepted_at + interval '15 minutes' <= v.effective_from OR e.accepted_at >= v.until
             THEN format('of version %1$s, which was not in force', i.version)
         END AS what
     FROM ledger_entry e
-    LEFT JOIN item i ON i.item_id = e.item_id
+    LEFT JOIN price_item i ON i.item_id = e.item_id
+    LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
+    LEFT JOIN version v ON v.price_list_id = i.price_list_id AND v.version = i.version
     WHERE e.direction IN ('mt', 'mo')
 ) x WHERE what IS NOT NULL;
 
