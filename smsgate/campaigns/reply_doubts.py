@@ -142,6 +142,6 @@ def beside_a_sure_answer(by: dict[str, list[str]], *, plain: bool, counted: bool
         return "addressed", f"{by['address'][0]!r} may be said to another person."
     if "use" in by and not (polite or counted):
         return "for_something", f"{by['use'][0]!r} may be another thing than the offer is for."
-    if "purpose" in by and not (plain or counted or "choice" in by):
+    if "purpose" in by and not (plain or polite or counted or "choice" in by):
         return "for_something", f"{by['purpose'][0]!r} may be another thing than the offer is for."
     return None

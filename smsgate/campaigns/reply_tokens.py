@@ -87,6 +87,7 @@ _GLUED_STOP: Final = re.compile(
 _CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:h(?:[0-5]\d)?|am|pm|uhr|u)")
 _CLOCK_FIGURES: Final = re.compile(r"(?:[01]?\d|2[0-4])(?:[:.][0-5]\d|\s?[-–]\s?(?:[01]?\d|2[0-4]))")
 _NUMBER_LAST: Final = re.compile(r"[^\W\d]+\d{1,4}")
+_OK_MARKED: Final = re.compile(r"(?<![\w.,+€$£-])[oO0]{1,2}[.-](?:[oO0][.-])?[kK](?!\w)\.?")  # "0.K."
 _LONG_RUN: Final = re.compile(r"(.)\1{2,}")
 _RUN: Final = re.compile(r"(.)\1+")
 
@@ -178,7 +179,7 @@ def strip_quoted(text: str) -> str:
         folded = plain(line).strip()
         if folded.startswith(">"):
             continue
-        words = folded.split()
+        words = folded.replace("-", " ").split()
         if folded == "--" or _WROTE.match(folded):
             break
         if words and _signature(words):
@@ -194,8 +195,8 @@ def _signature(line: list[str]) -> bool:
 def take_apart(own: str, words: Vocabulary) -> TakenApart:
     """Return the tokens of cleaned text."""
     prepared = own
-    if "°" in own or "#" in own or "." in own:
-        prepared = _ORDINAL_SIGN.sub("e", _NUMERO.sub(" numero ", prepared))
+    if "°" in own or "#" in own or "." in own or "-" in own:
+        prepared = _ORDINAL_SIGN.sub("e", _NUMERO.sub(" numero ", _OK_MARKED.sub("ok", own)))
     if "@" in own or "://" in own or "ww." in own:
         prepared = _LINK.sub(f" {ADDRESS[0]} ", prepared)
     if "$" in own:

@@ -122,3 +122,36 @@ def test_a_yes_with_thanks_is_one_still(text: str, language: str) -> None:
 def test_who_says_yes_as_soon_as_it_is_possible_may_put_it_off(text: str) -> None:
     """Italians ask for haste by "il prima possibile"."""
     assert read_reply(text, "it").label is Label.UNCLEAR
+
+
+@pytest.mark.parametrize("text", ["0.K.", "Oo.K.", "o.0.k", "0-k"])
+def test_ok_with_noughts_and_marks_is_ok(text: str) -> None:
+    assert read_reply(text, "en").label is Label.ACCEPT
+
+
+@pytest.mark.parametrize("text", ["10.0.K", "5.0k", "ok 2.0.k", "20.-k", "$0.k"])
+def test_a_figure_before_a_k_is_none(text: str) -> None:
+    assert read_reply(text, "en").label is Label.UNCLEAR
+
+
+def test_the_small_print_of_a_mail_is_not_read() -> None:
+    mail = "Yes please\n\nThis e-mail and any attachments are confidential. To stop, reply."
+    assert read_reply(mail, "en").label is Label.ACCEPT
+    assert read_reply("Yes\nThis e-mail is not for me, stop", "en").label is Label.STOP
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("ok thanks it's for my mum", "en"),
+        ("ok merci, c'est pour ma mère", "fr"),
+        ("yes finally decided", "en"),
+    ],
+)
+def test_what_for_and_why_change_nothing_beside_thanks_or_a_plain_yes(text: str, language: str) -> None:
+    assert read_reply(text, language).label is Label.ACCEPT
+
+
+@pytest.mark.parametrize("text", ["ok it's for my mum", "ok finally decided", "ok thanks love the album"])
+def test_beside_a_bare_ok_and_in_talk_they_are_asked_about(text: str) -> None:
+    assert read_reply(text, "en").label is Label.UNCLEAR
