@@ -39,7 +39,7 @@ def compiled_modules(room: Path) -> list[str]:
         digests = json.loads(below.joinpath("sources.json").read_bytes())
         ours = {name: digest for name, digest in digests.items() if name.startswith(f"{room.name}/")}
         sources = {name: room.parent.joinpath(f"{name}.py").read_bytes() for name in ours}
-    except OSError:
+    except (OSError, ValueError):  # not there, or not whole
         return []
     if not ours or any(hashlib.sha256(sources[name]).hexdigest() != digest for name, digest in ours.items()):
         return []
