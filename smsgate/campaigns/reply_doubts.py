@@ -21,6 +21,7 @@ _THINGS: Final = frozenset(
 )
 
 _BANTER: Final = BIT["banter"]
+_CLEARLY: Final = BIT["left"] | BIT["again"] | BIT["between"]
 _REQUEST: Final = sum(BIT[kind] for kind in STOP_KINDS if kind != "not_stop") | BIT["quit"]
 # What may stand between banter and the order: "come off it, well yes please, I'll take it".
 _LIGHT: Final = frozenset(("harmless", "yes", "weak", "praise", "adverb", "name", "named", "address"))
@@ -114,6 +115,17 @@ def bantered(asking: list[Hit], segments: list[Segment]) -> bool:
         return False
     behind = [each.category for each in rest if each.start > max(places)]
     return next((kind for kind in behind if kind not in _LIGHT), "") == "buy"
+
+
+def wants_again(text: TakenApart, hits: list[Hit]) -> bool:
+    """
+    Return whether nothing is said but that messages are wanted again, and that they had been stopped.
+
+    Any other word may turn it: "I unsubscribed, nobody wants to get them again", "if I want them again I'll
+    say".
+    """
+    said = {place for hit in hits if hit.asks.bits & _CLEARLY for place in range(hit.start, hit.end)}
+    return len(said) == len(text.tokens)
 
 
 def _polite(by: dict[str, list[str]]) -> bool:

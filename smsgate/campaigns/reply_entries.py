@@ -29,8 +29,6 @@ CATEGORIES: Final = (
     "yes", "help", "question", "interest", "joy", "praise", "feedback", "signing", "introduced", "purpose",
     "use", "address", "item", "pronoun", "adverb", "harmless", "against", "fits",
 )  # fmt: skip
-# Lists whose entries are such phrases as well: a colour is a variant, "want to get them again" a start.
-_HELD_TOO: Final = {"choice": "colour", "start": "again"}
 # What is said of a variant: two of different kinds are one choice ("the blue in L").
 ATTRIBUTES: Final = ("colour", "size", "format", "ordinal")
 # What a phrase says about silence: four kinds of phrases, and the ideas that `stop_rules` joins.
@@ -40,7 +38,7 @@ IDEAS: Final = (
     "wrong", "numb", "never", "gave", "consented", "withdraw", "be", "whence", "who", "obtain", "yours",
     "glad", "mynum", "tired", "list", "exit", "child", "dev", "legal", "scam", "death", "insult",
     "minor", "gone", "know", "you", "how", "age", "item", "name", "question", "mistake", "resume",
-    "left", "again", "banter",
+    "left", "again", "between", "banter",
 )  # fmt: skip
 # Lists of single words that stand in phrases as "&people": one entry for all of them.
 CLASSES: Final = ("people", "places", "occasions", "uses", "times")
@@ -77,8 +75,9 @@ def decision_entries(language: str) -> tuple[tuple[Words, str], ...]:
     for category in CATEGORIES:
         for entry in entries_of(words.get(category, "")):
             found.setdefault(_of_language(entry, language), "name" if category == "signing" else category)
-        for entry in entries_of(words.get(_HELD_TOO.get(category, ""), "")):
-            found.setdefault(entry, category)
+        if category == "choice":
+            for entry in entries_of(words.get("colour", "")):
+                found.setdefault(entry, category)
     everyones = dict(decision_entries("")) if language else {}
     return tuple((entry, _bought(entry, said, found, everyones)) for entry, said in found.items())
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import bantered
+from smsgate.campaigns.reply_doubts import bantered, wants_again
 from smsgate.campaigns.reply_entries import BIT
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_slips import (
@@ -138,13 +138,14 @@ def _taken_back(text: TakenApart, hits: list[Hit], stop: Stop | None) -> bool:
     bits = 0
     for hit in hits:
         bits |= hit.asks.bits
-    returns = bits & _RETURNS == _RETURNS
-    mistaken = stop is not None and bits & _MISTAKEN == _MISTAKEN and bits & _ASKED
-    if text.question or not (returns or mistaken):
+    if text.question:
         return False
-    wished = BIT["again"] if returns else BIT["resume"]
+    if bits & BIT["again"] and wants_again(text, hits):
+        return True
+    if stop is None or bits & _MISTAKEN != _MISTAKEN or not bits & _ASKED:
+        return False
     before = {hit.end for hit in hits if hit.asks.bits & _NOBODY} - {start for start, _ in text.clauses}
-    return any(hit.asks.bits & wished and hit.start not in before for hit in hits)
+    return any(hit.asks.bits & BIT["resume"] and hit.start not in before for hit in hits)
 
 
 def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[int]) -> TakenApart | None:
