@@ -2,7 +2,8 @@
 Compiles the pump (Cython) and, as they are, the modules that read replies (mypyc).
 
 Both are built beside the sources of smsgate. A compiled module lies below `smsgate_fast/<room>/`, and
-`sources.json` holds the digest of what it was made of: smsgate takes it while its own source is the same.
+`sources.json` holds the digests of the room it was made in: smsgate takes it while its own sources are
+the same.
 """
 
 from __future__ import annotations
@@ -49,10 +50,9 @@ class Build(build_ext):
 
 
 def main() -> None:
-    digests = {
-        f"{ROOM.name}/{name}": hashlib.sha256((HERE / ROOM / f"{name}.py").read_bytes()).hexdigest()
-        for name in MODULES
-    }
+    # mypyc writes constants of other modules into the compiled ones, too: so all of the room.
+    sources = sorted((HERE / ROOM).glob("*.py"))
+    digests = {f"{ROOM.name}/{each.name}": hashlib.sha256(each.read_bytes()).hexdigest() for each in sources}
     (HERE / "smsgate_fast/sources.json").write_text(json.dumps(digests, indent=1) + "\n")
     pump = Extension("smsgate_fast.pump", ["smsgate_fast/pump.pyx"], extra_compile_args=["-O2"])
     setup(ext_modules=[pump], cmdclass={"build_ext": Build})

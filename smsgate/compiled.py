@@ -29,19 +29,21 @@ def compiled_modules(room: Path) -> list[str]:
     """
     Return where the compiled modules of a package lie whose sources are in `room`: a directory, or none.
 
-    They count when each was made of the very source that lies here: after an upgrade that forgot them a
-    reply is read by the new rules, if slower.
+    They count when they were made among the very sources that lie here, since constants of other modules are
+    compiled in: after an upgrade that forgot them a reply is read by the new rules, if slower.
     """
     if _SPEC is None or _SPEC.origin is None:
         return []
     below = Path(_SPEC.origin).parent
     try:
         digests = json.loads(below.joinpath("sources.json").read_bytes())
-        ours = {name: digest for name, digest in digests.items() if name.startswith(f"{room.name}/")}
-        sources = {name: room.parent.joinpath(f"{name}.py").read_bytes() for name in ours}
+        here = {
+            f"{room.name}/{each.name}": hashlib.sha256(each.read_bytes()).hexdigest()
+            for each in room.glob("*.py")
+        }
     except (OSError, ValueError):  # not there, or not whole
         return []
-    if not ours or any(hashlib.sha256(sources[name]).hexdigest() != digest for name, digest in ours.items()):
+    if digests != here:
         return []
     _rooms.add(room.name)
     return [str(below / room.name)]

@@ -83,8 +83,14 @@ def test_each_reply_is_read_as_plain_python_reads_it() -> None:
 def test_modules_that_were_made_of_another_source_are_left_aside(tmp_path: Path) -> None:
     room = Path(shutil.copytree(ROOM, tmp_path / ROOM.name))
     assert len(compiled_modules(room)) == 1
-    changed = room / "reply_stops.py"
-    changed.write_text(changed.read_text("utf-8") + "\n", "utf-8")
-    assert compiled_modules(room) == []
-    changed.unlink()
+    for name in ("reply_stops.py", "reply_entries.py"):  # one that is compiled, one whose constants are
+        changed = room / name
+        text = changed.read_text("utf-8")
+        changed.write_text(text + "\n", "utf-8")
+        assert compiled_modules(room) == []
+        changed.unlink()
+        assert compiled_modules(room) == []
+        changed.write_text(text, "utf-8")
+        assert len(compiled_modules(room)) == 1
+    (room / "another.py").write_text("", "utf-8")
     assert compiled_modules(room) == []
