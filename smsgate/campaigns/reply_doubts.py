@@ -21,7 +21,7 @@ _THINGS: Final = frozenset(
 )
 
 _BANTER: Final = BIT["banter"]
-_CLEARLY: Final = BIT["left"] | BIT["again"] | BIT["between"]
+RETURNING: Final = BIT["left"] | BIT["again"] | BIT["between"]
 _REQUEST: Final = sum(BIT[kind] for kind in STOP_KINDS if kind != "not_stop") | BIT["quit"]
 # What may stand between banter and the order: "come off it, well yes please, I'll take it".
 _LIGHT: Final = frozenset(("harmless", "yes", "weak", "praise", "adverb", "name", "named", "address"))
@@ -124,7 +124,7 @@ def wants_again(text: TakenApart, hits: list[Hit]) -> bool:
     Any other word may turn it: "I unsubscribed, nobody wants to get them again", "if I want them again I'll
     say".
     """
-    said = {place for hit in hits if hit.asks.bits & _CLEARLY for place in range(hit.start, hit.end)}
+    said = {place for hit in hits if hit.asks.bits & RETURNING for place in range(hit.start, hit.end)}
     return len(said) == len(text.tokens)
 
 

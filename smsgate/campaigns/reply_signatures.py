@@ -40,7 +40,6 @@ def capitals(own: str) -> set[str]:
 
 
 _CAPITAL: Final = re.compile(r"\b[A-ZÀ-ÞĀ-ŽА-ЯΑ-Ω][a-zß-ÿā-žа-яα-ω]+\b")
-_KISSES: Final = frozenset(("xx", "xxx"))  # behind a name, as "x" is
 _APART: Final = frozenset(",-–—/(|~")  # marks behind which nobody begins a sentence
 
 
@@ -60,7 +59,7 @@ def signed(text: TakenApart, segments: list[Segment], language: str) -> list[Seg
 
     def signs(place: int) -> bool:
         token, kind = text.tokens[place], kinds[place]
-        if kind == "name" or _formal(token) or token in shared().closings or token in _KISSES:
+        if kind == "name" or _formal(token) or token in shared().closings:
             return True
         return kind == "unknown" and token in written and _free(text, place)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import bantered, wants_again
+from smsgate.campaigns.reply_doubts import RETURNING, bantered, wants_again
 from smsgate.campaigns.reply_entries import BIT
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
 from smsgate.campaigns.reply_slips import (
@@ -58,8 +58,8 @@ _STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"],
 _KEYWORD: Final = _SHORT | _ALONE
 _ASKED: Final = _STOP | _KEYWORD | BIT["quit"]
 _MISTAKEN: Final = BIT["mistake"] | BIT["resume"]
-_RETURNS: Final = BIT["left"] | BIT["again"]
-_TAKES_BACK: Final = _MISTAKEN | _RETURNS
+_TAKES_BACK: Final = _MISTAKEN | RETURNING
+_TURNED: Final = BIT["neg"] | BIT["who"]  # "who would want your texts": no start
 _NOBODY: Final = BIT["neg"] | BIT["you"]  # "don't keep sending", "you keep sending"
 # What may stand beside a stop word without making a sentence of it.
 _BESIDE: Final = frozenset(
@@ -116,7 +116,7 @@ def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> t
         said = "The stop that was sent is called a mistake or past, and messages are wanted."
         stop = Stop(TAKEN_BACK, said, stop.language if stop is not None else "")
     heard = any(hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits)
-    return stop, heard, any(hit.asks.bits & BIT["neg"] for hit in hits)
+    return stop, heard, any(hit.asks.bits & _TURNED for hit in hits)
 
 
 def _asked(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:

@@ -12,6 +12,7 @@ from smsgate.campaigns.replies import Label, read_reply
     [
         ("en", "I'd unsubscribed in May, but I'd like to get your offers again"),
         ("de", "Hatte mich abgemeldet, möchte eure Angebote aber wieder bekommen"),
+        ("de", "nehmt mich doch wieder in euren Verteiler auf"),
         ("fr", "je m'étais désinscrit mais je souhaite à nouveau recevoir vos offres"),
         ("es", "me había dado de baja, pero quisiera volver a recibir las ofertas"),
         ("nl", "ik had me uitgeschreven maar wil de aanbiedingen weer ontvangen"),
@@ -68,6 +69,8 @@ def test_who_had_left_and_wants_none_is_not(language: str, text: str) -> None:
         ("de", "wenn ich eure Angebote wieder bekommen möchte sage ich bescheid"),
         ("sv", "ingen vill få era erbjudanden igen"),
         ("en", "my brother unsubscribed but wants to get your messages again"),
+        ("en", "who would want to get your texts again"),
+        ("de", "Wer möchte eure Angebote wieder bekommen"),
     ],
 )
 def test_any_other_word_may_turn_it_and_subscribes_nobody(language: str, text: str) -> None:
