@@ -24,10 +24,8 @@ MODULES = (
     "reply_own_texts", "reply_phrases", "reply_signatures", "reply_slips", "reply_stops", "reply_tables",
     "reply_tokens", "reply_tries", "reply_variants", "reply_words",
 )  # fmt: skip
-OPTIONS = (
-    "--config-file=",
-    "--ignore-missing-imports",
-)  # `make check` looks at types, with all that is imported
+# Only what is compiled is here to be read; `make check` looks at types with all that is imported.
+OPTIONS = ("--config-file=", "--ignore-missing-imports")
 GROUP = "smsgate_fast.reading"  # of the library that the modules share
 
 

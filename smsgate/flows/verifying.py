@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from smsgate.errors import SmsgateError
+
 # What each proof says; the names are those of docs/billing.md.
 INVARIANTS: Final[dict[str, str]] = {
     "I1": "each posting sums to zero per currency",
@@ -91,6 +93,16 @@ class Looked(NamedTuple):
     @property
     def broken(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.wrong]
+
+    def hold(self) -> None:
+        """
+        Refuse books that do not hold.
+
+        Raises:
+            SmsgateError: a proof does not hold; the first is named.
+        """
+        for each in self.broken[:1]:
+            raise SmsgateError(f"{each.invariant} does not hold in {each.wrong} rows: {each.first}")
 
 
 class VerifyStore(Protocol):

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from smsgate.demo.throwaway import verified
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
+from smsgate.store.verify import PgVerify
 from tests.store.books import CLOSE_AT, Books, some_books
 
 MERCHANTS = 60
@@ -46,7 +46,7 @@ async def prove(books: Books, merchants: int) -> None:
         "HAVING sum(amount_micros) <> 0) AS p"
     )
     assert await books.value(unbalanced) == 0
-    await verified(books.database)
+    (await PgVerify(books.database).looked()).hold()
     accounts = await books.accounts()
     assert ("unbilled", "EUR") not in accounts
     assert accounts["receivable", "EUR"] == 10_000 * await books.value(

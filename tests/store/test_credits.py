@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from smsgate.demo.throwaway import verified
 from smsgate.errors import DomainError, NotFound
 from smsgate.flows.documents import Documents, StoredDocument
 from smsgate.store.issued import PgDocuments
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 from tests.store.books import OCTOBER, OTHER_ITEM, SELLER, Books, some_books
 
 SHOP = 7
@@ -59,7 +59,7 @@ async def test_all_that_is_left_equals_the_invoice_to_the_cent(database: Databas
     rows = [*some, rest]
     assert sum(row.net_minor for row in rows) == invoice.row.net_minor
     assert sum(row.vat_minor for row in rows) == invoice.row.vat_minor
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
     with pytest.raises(DomainError, match="nothing of F-2026-000001 is left"):
         await documents.credit(invoice, None)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from smsgate.demo.throwaway import verified
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound
 from smsgate.flows.budget_records import BudgetTerms, LeaseAsk
 from smsgate.flows.prepaying import Prepaying, ToppedUp
@@ -24,6 +23,7 @@ from smsgate.store.budgets import PgLeases
 from smsgate.store.pool import Database
 from smsgate.store.prepaying import PgPrepaid
 from smsgate.store.reversals import PgReversals
+from smsgate.store.verify import PgVerify
 from tests.store.books import (
     CLOSE_AT,
     IN_OCTOBER,
@@ -129,14 +129,14 @@ async def test_a_payment_has_a_document_with_vat_and_the_month_deducts_it(databa
         {"number": "F-2026-000001", "issued_on": "2026-10-05", "gross_minor": 103, "vat_minor": 17}
     ]
     assert (paper["paid_minor"], paper["iban"], paper["due_on"]) == (103, "", paper["issued_on"])
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
     (back,) = await account.prepaying.refund(SHOP, "back")
     assert (back.number, back.net_minor, back.vat_minor) == ("F-2026-000003", 914, 183)
     assert await books.accounts() == {
         ("cash", "EUR"): 1_030_000, ("vat", "EUR"): -170_000, ("revenue", "EUR"): -855_000,
         ("rounding", "EUR"): -5_000,
     }  # fmt: skip
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_several_payments_are_used_up_oldest_first_and_the_rest_is_asked_for(
@@ -159,7 +159,7 @@ async def test_several_payments_are_used_up_oldest_first_and_the_rest_is_asked_f
     assert ("prepaid", "EUR") not in accounts
     assert accounts["receivable", "EUR"] == 17 * CENT
     assert await account.available() == 0
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_replies_and_minimums_are_deducted_and_cannot_be_sent_for_any_more(database: Database) -> None:
@@ -179,7 +179,7 @@ async def test_replies_and_minimums_are_deducted_and_cannot_be_sent_for_any_more
     (row,) = await account.books.closing().close(SHOP, NOVEMBER)
     assert (row.gross_minor, row.paid_minor) == (22, 22)
     assert await account.available() == 10 * EURO - 3 * EURO - 18 * CENT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_a_charge_that_is_given_back_comes_back_with_the_close(database: Database) -> None:
@@ -192,7 +192,7 @@ async def test_a_charge_that_is_given_back_comes_back_with_the_close(database: D
     assert await account.available() == 10 * EURO - 20 * UNIT
     await account.books.closing().close(SHOP, OCTOBER)
     assert await account.available() == 10 * EURO - 12 * UNIT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_what_is_leased_for_messages_in_the_air_is_not_deducted_and_what_they_cost_is(
@@ -209,10 +209,10 @@ async def test_what_is_leased_for_messages_in_the_air_is_not_deducted_and_what_t
     # 0.09 of the balance are leased for what is in the air: 0.81 net may be deducted, which is 0.97 with VAT.
     assert row.paid_minor == 97
     assert await account.available() == 0
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
     await account.leases.settle(CLOSE_AT, 100)  # nobody writes the two any more, and nobody sent them
     assert await account.available() == 9 * CENT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_closing_again_and_four_at_once_deduct_once(database: Database) -> None:
@@ -223,7 +223,7 @@ async def test_closing_again_and_four_at_once_deduct_once(database: Database) ->
     first = await closing.close(SHOP, OCTOBER)
     assert await asyncio.gather(*(closing.close(SHOP, OCTOBER) for _ in range(4))) == [first] * 4
     assert (await account.books.accounts())["prepaid", "EUR"] == -14 * CENT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_a_payment_without_a_buyer_is_booked_and_gets_its_document_when_there_is_one(
@@ -247,7 +247,7 @@ async def test_a_payment_without_a_buyer_is_booked_and_gets_its_document_when_th
     again = await account.top_up(10 * EURO, "transfer")
     assert again.document is not None
     assert again.document.number == "F-2026-000001"
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_without_a_seller_payments_are_booked_and_no_document_is_written(database: Database) -> None:
@@ -256,7 +256,7 @@ async def test_without_a_seller_payments_are_booked_and_no_document_is_written(d
     topped = await account.top_up(10 * EURO, "transfer")
     assert (topped.document, topped.waits) == (None, "the table [billing] does not say who sells")
     assert await account.documents() == []
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_the_same_payment_told_by_many_at_once_has_one_document(database: Database) -> None:
@@ -265,7 +265,7 @@ async def test_the_same_payment_told_by_many_at_once_has_one_document(database: 
     assert {each.document.number for each in told if each.document} == {"F-2026-000001"}
     assert len(await account.documents()) == 1
     assert (await account.books.accounts())["cash", "EUR"] == 6 * EURO
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 @pytest.mark.parametrize(("micros", "reference"), [(CENT + 1, "x"), (CENT, " \n"), (CENT, "x" * 201)])
@@ -300,7 +300,7 @@ async def test_the_rest_is_paid_back_with_its_vat_by_a_credit_note_of_each_payme
     assert await account.available() == 0
     with pytest.raises(NotFound, match="nothing is left"):
         await account.prepaying.refund(SHOP, "back")
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_a_month_below_zero_deducts_nothing_and_late_usage_goes_on_with_the_rest(
@@ -316,7 +316,7 @@ async def test_a_month_below_zero_deducts_nothing_and_late_usage_goes_on_with_th
     (row,) = await account.books.closing().close(SHOP, NOVEMBER)
     assert (row.doc_type, row.gross_minor, row.paid_minor) == ("381", 108, 0)
     assert await account.available() == 10 * EURO - 20 * UNIT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_money_that_waits_for_receipts_is_not_deducted_and_comes_back_without_them(
@@ -333,4 +333,4 @@ async def test_money_that_waits_for_receipts_is_not_deducted_and_comes_back_with
     for days in (0, 15):
         await account.leases.settle(IN_OCTOBER + timedelta(days=days), 100)
     assert await account.available() == 45 * CENT
-    await verified(database)
+    (await PgVerify(database).looked()).hold()

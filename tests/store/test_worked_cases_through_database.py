@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from smsgate.billing.cases.fields import Fields
-from smsgate.demo.throwaway import verified
 from smsgate.demo.worked_case import invoice_through_database
 from smsgate.errors import Invalid
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 from tests.unit.billing.worked_cases import CASES, backwards, changed, comparable, twice
 
 INVOICES = {name: case for name, case in CASES.items() if case["kind"] == "invoice"}
@@ -33,7 +33,7 @@ async def test_all_cases_of_one_database_give_their_answers_and_leave_books_that
         values = Fields(changed(case["input"], change), "input")
         answer = await invoice_through_database(values, database, run)
         assert comparable(answer) == comparable(case["expected"]), name
-    await verified(database)
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_messages_from_before_there_were_ids_are_refused(database: Database) -> None:
