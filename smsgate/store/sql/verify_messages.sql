@@ -19,13 +19,12 @@ WITH told AS MATERIALIZED (
         FROM (
             SELECT merchant_id, message_id >> 10 AS block, state * 65536::bigint + segment AS small, (message_id & 1023)::int AS n
             FROM receipt
-            WHERE message_id >= $1
             OFFSET 0
         ) r
         GROUP BY merchant_id, block, small
-        OFFSET 0  -- so that states are looked at by groups and not by rows
+        OFFSET 0  -- so that states and days are looked at by groups and not by rows
     ) g
-    WHERE state = ANY ($4::smallint[])
+    WHERE state = ANY ($4::smallint[]) AND block >= $1::bigint >> 10
 ), contradicted AS MATERIALIZED (
     SELECT c.merchant_id, c.segment, r.message_id, r.states, r.told
     FROM (
@@ -62,8 +61,7 @@ WITH told AS MATERIALIZED (
         SELECT merchant_id, sell_item_id, sell_micros, cost_item_id, cost_micros, message_id >> 10 AS block, (message_id & 1023)::int AS n,
             CASE status WHEN 0 THEN 140739635871744 ELSE 1266639542714368 END + (segment * 65536::bigint + carrier_id) * 65536 + segments
                 AS small
-        FROM sent
-        WHERE message_id >= $1
+        FROM sent  -- all that is there: $1 is where it begins
         OFFSET 0
     ) r
     GROUP BY merchant_id, small, sell_item_id, sell_micros, cost_item_id, cost_micros, block
