@@ -30,6 +30,7 @@ from smsgate.money import micros_to_text, minor_to_text
 # An error in there would log the whole document, with names and bank account.
 logging.getLogger("factur-x").setLevel(logging.CRITICAL)
 
+LATE_NOTES: Final = ("PMT", "PMD", "AAB")  # UNTDID 4451: recovery fee, late penalty, discount
 UNIT_ONE: Final = "C62"  # UN/ECE Recommendation 20: one
 PRICE_STEP_MICROS: Final = 100  # the fourth decimal
 PRICE_BASE: Final = 1_000  # units that a finer price is told for
@@ -99,14 +100,12 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
         "BT-2": invoice.issued_on.isoformat(),
         "BT-3": _code(invoice, syntax),
         "BT-5": invoice.currency,
-        "BT-9": invoice.due_on.isoformat(),
         "BT-20": " ".join(terms_of(invoice, words)),
         "BT-23": _process(invoice, syntax),
         # Without BT-72 a service makes an empty element that the XSD refuses.
         "BT-72": invoice.last_day.isoformat(),
         "BT-73": invoice.first_day.isoformat(),
         "BT-74": invoice.last_day.isoformat(),
-        "BG-1": _notes(words, syntax),
         "BG-4": _party(invoice.seller),
         "BG-7": _party(invoice.buyer),
         "BT-106": money(invoice.net_minor),
@@ -120,6 +119,11 @@ def _fields(invoice: Invoice, syntax: Syntax) -> dict[str, Any]:
             for at, line in enumerate(invoice.lines, 1)
         ],
     }
+    notes = late_notes_of(invoice, words)
+    if notes or syntax is not Syntax.PEPPOL:
+        fields["BG-1"] = _notes(notes, words, syntax)
+    if notes:
+        fields["BT-9"] = invoice.due_on.isoformat()
     if syntax is Syntax.PEPPOL:
         fields["BT-10"] = invoice.buyer.legal_id or invoice.buyer.name  # PEPPOL-EN16931-R003
     if invoice.paid_minor:
@@ -184,12 +188,22 @@ def _process(invoice: Invoice, syntax: Syntax) -> str:
     return SERVICE_PAID_PROCESS if paid else SERVICE_PROCESS
 
 
-def _notes(words: Wording, syntax: Syntax) -> list[dict[str, str]]:
-    """France wants three notes with a code each (BR-FR-05); Peppol takes at most one (R002)."""
-    notes = (("PMT", words.recovery_fee), ("PMD", words.late_penalty), ("AAB", words.no_discount))
+def late_notes_of(invoice: Invoice, words: Wording) -> tuple[str, ...]:
+    """Return what is said of paying late and early, by `LATE_NOTES`; of a credit note nothing."""
+    if invoice.code in CREDITS and words.not_owed:
+        return ()
+    return words.recovery_fee, words.late_penalty, words.no_discount
+
+
+def _notes(texts: tuple[str, ...], words: Wording, syntax: Syntax) -> list[dict[str, str]]:
+    """
+    France wants three notes with a code each, of credit notes as well (BR-FR-05); Peppol takes at most one
+    (R002).
+    """
     if syntax is Syntax.PEPPOL:
-        return [{"BT-22": " ".join(text for _code, text in notes)}]
-    return [{"BT-21": code, "BT-22": text} for code, text in notes]
+        return [{"BT-22": " ".join(texts)}]
+    texts = texts or (words.not_owed,) * len(LATE_NOTES)
+    return [{"BT-21": code, "BT-22": text} for code, text in zip(LATE_NOTES, texts, strict=True)]
 
 
 def _party(party: Party) -> dict[str, str]:

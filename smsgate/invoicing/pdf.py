@@ -21,7 +21,7 @@ from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
 from smsgate.billing.invoices import SIREN_SCHEME, Invoice, Party
 from smsgate.billing.vat import NO_RATE
 from smsgate.billing.written_dates import day_text, span_text
-from smsgate.invoicing.en16931 import Syntax, about, invoice_xml, terms_of
+from smsgate.invoicing.en16931 import Syntax, about, invoice_xml, late_notes_of, terms_of
 from smsgate.invoicing.wording import Wording, wording
 from smsgate.money import micros_to_text, minor_to_text
 
@@ -264,7 +264,7 @@ def _foot(paper: _Paper, invoice: Invoice, words: Wording) -> None:
     if invoice.iban and invoice.code not in CREDITS and owed:
         paper.say(words.payment.format(iban=invoice.iban, number=invoice.number))
     paper.say(terms_of(invoice, words)[-1])
-    for text in (words.recovery_fee, words.late_penalty, words.no_discount):
+    for text in late_notes_of(invoice, words):
         paper.say(text, size=SMALL_PT, grey=True)
     if invoice.code in PREPAYMENTS:
         return

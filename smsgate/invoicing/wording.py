@@ -11,7 +11,11 @@ from typing import Final
 from smsgate.billing.invoices import EDITION
 
 DEFAULT_LANGUAGE: Final = "en"
-OLDER: Final = ("first", "second")  # editions 0, 1, ...: the tables of what each said otherwise than the next
+OLDER: Final = (
+    "first",
+    "second",
+    "third",
+)  # editions 0, 1, ...: the tables of what each said otherwise than the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Wording:
     recovery_fee: str
     late_penalty: str
     no_discount: str
+    not_owed: str  # of a credit note, in the place of these three; empty: it has them, too
     exact: str
     trace: str
     results: str

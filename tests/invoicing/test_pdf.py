@@ -14,13 +14,15 @@ import pytest
 from facturx import get_facturx_xml_from_pdf
 from pypdf import PdfReader
 
-from smsgate.billing.documents import CREDITS
-from smsgate.billing.invoices import canonical_json, invoice_from_json
+from smsgate.billing.documents import CREDITS, DocumentType
+from smsgate.billing.invoices import EDITION, canonical_json, invoice_from_json
 from smsgate.billing.written_dates import day_text
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
 from smsgate.invoicing.wording import wording
 from tests.invoicing.papers import BERLIN, OSLO, a_line, an_invoice, before_editions, every_kind, october
+from tests.invoicing.schematron import check
+from tests.invoicing.test_en16931 import RULES
 
 
 def text_of(pdf: bytes) -> str:
@@ -110,16 +112,17 @@ def test_the_octets_of_documents_from_before_editions_are_these() -> None:
     assert octets.hexdigest()[:16] == "25fcfe6edec766dd"
 
 
-def test_the_octets_of_documents_of_the_first_edition_are_these() -> None:
-    """Only their credit notes asked for a payment."""
+@pytest.mark.parametrize(("edition", "digest"), [(1, "ded96d4d58130f93"), (2, "e5a98084e63674ef")])
+def test_the_octets_of_documents_of_older_editions_are_these(edition: int, digest: str) -> None:
+    """In 1 only credit notes asked for a payment; in 2 they told of late payment as invoices do."""
     octets = hashlib.sha256()
     for invoice in every_kind().values():
-        first = replace(invoice, edition=1)
-        assert invoice_from_json(canonical_json(first)) == first
-        octets.update(text_of(facturx_pdf(first)).encode())
+        older = replace(invoice, edition=edition)
+        assert invoice_from_json(canonical_json(older)) == older
+        octets.update(text_of(facturx_pdf(older)).encode())
         for syntax in Syntax:
-            octets.update(invoice_xml(first, syntax))
-    assert octets.hexdigest()[:16] == "ded96d4d58130f93"
+            octets.update(invoice_xml(older, syntax))
+    assert octets.hexdigest()[:16] == digest
 
 
 @pytest.mark.parametrize("kind", every_kind())
@@ -133,6 +136,28 @@ def test_a_credit_note_asks_for_no_payment_and_is_never_due(kind: str) -> None:
     for text in (" ".join(page.split()), " ".join(xml.split())):
         assert (nothing in text) is credit
         assert asked not in text or not credit
+
+
+@pytest.mark.parametrize("edition", [2, EDITION])
+@pytest.mark.parametrize("code", sorted(CREDITS))
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_credit_note_tells_nothing_of_paying_late(language: str, code: DocumentType, edition: int) -> None:
+    """France wants its three notes there, too (BR-FR-05): they say that they do not apply."""
+    credit = replace(
+        every_kind()["credit note"], code=code, language=language, days_in=language, edition=edition
+    )
+    words, before = wording(language, edition), edition == 2
+    forms = {syntax: invoice_xml(credit, syntax) for syntax in Syntax}
+    told = [text_of(facturx_pdf(credit)), *(xml.decode() for xml in forms.values())]
+    for text in (words.recovery_fee, words.late_penalty, words.no_discount):
+        assert [" ".join(text.split()) in " ".join(form.split()) for form in told] == [before] * len(told)
+    if before:
+        assert words.not_owed == ""
+    else:
+        assert [text.count(words.not_owed) for text in told] == [0, 3, 3, 0]
+        assert not any(b"DueDate" in xml for xml in forms.values())
+    for syntax, rules in RULES:
+        assert check(forms[syntax], rules).failed == [], (syntax, rules)
 
 
 @pytest.mark.parametrize("kind", every_kind())
