@@ -448,13 +448,14 @@ SELECT q.merchant_id, b.merchant_id IS NOT NULL AS budgeted,
 -- name: take_interactive
 -- scope: merchant
 -- What the person agreed to is looked at again; beside offers only for kinds with a purpose ($6). What test merchants send
--- ($7) waits for no carrier.
+-- ($7) waits for no carrier. The messages are looked at one by one: a join read all of the merchant's day for the few that are taken.
 WITH next AS MATERIALIZED (
     SELECT q.message_id, q.expires_at, m.msisdn, m.sender, m.body, m.push, m.tlvs, m.kind, m.subscriber_id,
            m.inbound_id IS NOT NULL AS answers
       FROM interactive_queue q
-      JOIN message m ON m.merchant_id = $1 AND m.message_id = q.message_id
+     CROSS JOIN LATERAL (SELECT * FROM message WHERE merchant_id = $1 AND message_id = q.message_id OFFSET 0) AS m
      WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = 0
+       AND (q.expires_at <= $5 OR $7::boolean OR $4::text[] <> '{}')
        AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5 OR $7::boolean)
      ORDER BY q.message_id LIMIT $3
        FOR UPDATE OF q SKIP LOCKED
@@ -501,11 +502,14 @@ SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
 
 -- name: take_submitted
 -- scope: merchant
+-- One by one, as `take_interactive`.
 UPDATE interactive_queue SET owner = $2
  WHERE merchant_id = $1
    AND message_id IN (SELECT q.message_id FROM interactive_queue q
-                         JOIN message m ON m.merchant_id = q.merchant_id AND m.message_id = q.message_id
+                        CROSS JOIN LATERAL (SELECT sender FROM message
+                                             WHERE merchant_id = $1 AND message_id = q.message_id OFFSET 0) AS m
                         WHERE q.merchant_id = $1 AND q.owner IS NULL AND q.account_id = $6
+                          AND (q.expires_at <= $5 OR $4::text[] <> '{}')
                           AND (m.sender = ANY($4::text[]) OR q.expires_at <= $5)
                         ORDER BY q.message_id LIMIT $3
                           FOR UPDATE OF q SKIP LOCKED)
