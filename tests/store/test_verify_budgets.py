@@ -108,6 +108,20 @@ def forgotten(which: str) -> str:
     )
 
 
+def again(message_ids: str, micros: str) -> str:
+    """Charge a settled lease, or a message of it, a second time in a row of its own, and in every sum."""
+    return (
+        "WITH again AS (INSERT INTO budget_charge "
+        "(merchant_id, lease_id, month, prepaid, message_ids, spent_micros) "
+        f"SELECT merchant_id, lease_id, month, false, {message_ids}, {micros} FROM budget_charge "
+        f"WHERE {SETTLED} RETURNING merchant_id, month, prepaid, spent_micros), "
+        "months AS (INSERT INTO budget_spent AS s SELECT * FROM again "
+        "ON CONFLICT (merchant_id, month, prepaid) DO UPDATE "
+        "SET spent_micros = s.spent_micros + excluded.spent_micros) "
+        "UPDATE budget b SET month_spent_micros = b.month_spent_micros + a.spent_micros FROM again a"
+    )
+
+
 CORRUPTIONS = {
     "the budget alone says that more is spent": Corruption(
         spent_more(""), "I14", "in 2026-10: 495000 micros are spent, the month says 450000",
@@ -150,6 +164,13 @@ CORRUPTIONS = {
         f"(SELECT lower(message_ids) FROM budget_charge WHERE {SETTLED}) "
         "WHERE ends_at IS NULL AND cardinality(message_ids) = 1",
         "I14", "counts in two leases",
+    ),
+    "a settled lease is charged again, in a second row and in every sum": Corruption(
+        again("message_ids", "spent_micros"), "I14", "counts twice in lease",
+    ),
+    "a message of a settled lease is charged again, in a second row and in every sum": Corruption(
+        again("int8multirange(int8range(upper(message_ids) - 1, upper(message_ids)))", str(UNIT)),
+        "I14", "counts twice in lease",
     ),
     "a message that is charged on delivery was not delivered": Corruption(
         f"UPDATE receipt SET state = {ReceiptState.EXPIRED} WHERE state = {ReceiptState.DELIVRD}",
