@@ -109,6 +109,7 @@ SELECT $1, $2, $3, $4, $5, coalesce(range_agg(int8range(id, id, '[]')), '{}'), $
 -- name: outcomes
 -- scope: merchant
 -- $4: final states of receipts, $5: the one that charges. `waits`: a receipt says whether it is charged; `unheard`: none has yet.
+-- LATERAL with OFFSET: each message by its key. A join read all that the merchant sent on the day for the few that are asked about.
 SELECT t.message_id, t.micros,
        coalesce(sum(s.sell_micros) FILTER (WHERE s.status = 0 AND (i.basis IS DISTINCT FROM 'delivered' OR r.state = $5::smallint)), 0)::bigint
            AS charged,
@@ -116,7 +117,7 @@ SELECT t.message_id, t.micros,
        coalesce(bool_or(s.status = 0 AND i.basis = 'delivered'), false) AS waits,
        coalesce(bool_or(s.status = 0 AND i.basis = 'delivered' AND r.state IS NULL), false) AS unheard
   FROM unnest($2::bigint[], $3::bigint[]) AS t (message_id, micros)
-  LEFT JOIN sent s ON s.merchant_id = $1 AND s.message_id = t.message_id
+  LEFT JOIN LATERAL (SELECT * FROM sent WHERE merchant_id = $1 AND message_id = t.message_id OFFSET 0) AS s ON true
   LEFT JOIN price_item i ON i.item_id = s.sell_item_id
   LEFT JOIN LATERAL (
       SELECT f.state FROM receipt f
@@ -183,7 +184,8 @@ SELECT coalesce(sum(amount_micros), 0)::bigint FROM ledger_entry WHERE merchant_
 SELECT (SELECT coalesce(sum(s.sell_micros), 0)::bigint
           FROM budget_lease l
          CROSS JOIN LATERAL unnest(l.message_ids) AS m (message_id)
-          JOIN sent s ON s.merchant_id = $1 AND s.message_id = m.message_id AND s.status = 0
+         CROSS JOIN LATERAL (
+               SELECT * FROM sent WHERE merchant_id = $1 AND message_id = m.message_id AND status = 0 OFFSET 0) AS s  -- as `outcomes`
           LEFT JOIN price_item i ON i.item_id = s.sell_item_id
          WHERE l.merchant_id = $1 AND l.prepaid
            AND (i.basis IS DISTINCT FROM 'delivered' OR (

@@ -51,7 +51,7 @@ SELECT s.subscriber_id, t.purpose,
 -- The outcome that stands says it: the carrier's own code, of the carrier that the message went by.
 SELECT DISTINCT s.subscriber_id
   FROM sent x
-  JOIN message m ON m.merchant_id = $1 AND m.message_id = x.message_id
+  JOIN message m ON m.merchant_id = $1 AND m.message_id = x.message_id AND m.message_id = ANY ($2::bigint[])
   JOIN subscriber s ON s.merchant_id = $1 AND s.msisdn = m.msisdn
  WHERE x.merchant_id = $1 AND x.message_id = ANY ($2::bigint[])
    AND ((x.carrier_id, x.status) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))

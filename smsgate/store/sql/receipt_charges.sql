@@ -1,13 +1,14 @@
 -- Charges by receipt, and charges that are given back: both judge a message with its row locked.
+-- LATERAL with OFFSET: each message by its key. A join read all that the merchant sent on the day for the few that are asked about.
 
 -- name: lock_messages
 -- scope: merchant
+-- In the order in which they are given, as everybody locks them.
 SELECT s.message_id
-FROM sent s
-JOIN unnest($2::bigint[], $3::smallint[]) AS t (message_id, segment) ON s.message_id = t.message_id AND s.segment = t.segment
-WHERE s.merchant_id = $1
-ORDER BY s.message_id, s.segment
-FOR NO KEY UPDATE OF s
+FROM unnest($2::bigint[], $3::smallint[]) AS t (message_id, segment)
+CROSS JOIN LATERAL (
+    SELECT message_id FROM sent WHERE merchant_id = $1 AND message_id = t.message_id AND segment = t.segment
+    OFFSET 0 FOR NO KEY UPDATE) AS s
 
 -- name: charges
 -- scope: merchant
@@ -17,8 +18,10 @@ SELECT s.merchant_id, s.message_id, s.segment, m.campaign_id, s.carrier_id, s.se
     coalesce(k.basis = 'delivered', false) AS cost_by_receipt, l.currency, n.currency AS cost_currency,
     s.status = 0 AND coalesce(r.state = $5::smallint, false) AS charged
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
-JOIN sent s ON s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment
-LEFT JOIN message m ON m.merchant_id = t.merchant_id AND m.message_id = t.message_id
+CROSS JOIN LATERAL (
+    SELECT * FROM sent WHERE merchant_id = t.merchant_id AND message_id = t.message_id AND segment = t.segment OFFSET 0) AS s
+LEFT JOIN LATERAL (
+    SELECT campaign_id FROM message WHERE merchant_id = t.merchant_id AND message_id = t.message_id OFFSET 0) AS m ON true
 LEFT JOIN price_item i ON i.item_id = s.sell_item_id
 LEFT JOIN price_list l ON l.price_list_id = i.price_list_id
 LEFT JOIN price_item k ON k.item_id = s.cost_item_id
@@ -36,7 +39,8 @@ WHERE (i.basis = 'delivered' OR k.basis = 'delivered')
 -- scope: merchant
 SELECT s.merchant_id, s.message_id, s.segment
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
-JOIN sent s ON s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment
+CROSS JOIN LATERAL (
+    SELECT * FROM sent WHERE merchant_id = t.merchant_id AND message_id = t.message_id AND segment = t.segment OFFSET 0) AS s
 WHERE EXISTS (SELECT FROM price_item i WHERE i.item_id IN (s.sell_item_id, s.cost_item_id) AND i.basis = 'delivered')
 
 -- name: reversible
@@ -45,10 +49,12 @@ WHERE EXISTS (SELECT FROM price_item i WHERE i.item_id IN (s.sell_item_id, s.cos
 SELECT s.merchant_id, s.message_id, s.segment, m.campaign_id, s.carrier_id, s.segments, s.sell_item_id, s.sell_micros,
     l.currency
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
-JOIN sent s ON s.merchant_id = t.merchant_id AND s.message_id = t.message_id AND s.segment = t.segment
+CROSS JOIN LATERAL (
+    SELECT * FROM sent WHERE merchant_id = t.merchant_id AND message_id = t.message_id AND segment = t.segment OFFSET 0) AS s
 JOIN price_item i ON i.item_id = s.sell_item_id
 JOIN price_list l ON l.price_list_id = i.price_list_id
-LEFT JOIN message m ON m.merchant_id = t.merchant_id AND m.message_id = t.message_id
+LEFT JOIN LATERAL (
+    SELECT campaign_id FROM message WHERE merchant_id = t.merchant_id AND message_id = t.message_id OFFSET 0) AS m ON true
 LEFT JOIN LATERAL (
     SELECT f.state FROM receipt f
     WHERE f.merchant_id = t.merchant_id AND f.message_id = t.message_id AND f.segment = t.segment

@@ -414,11 +414,12 @@ RETURNING s.merchant_id, s.message_id, s.segment
 -- name: called_unknown
 -- scope: merchant
 -- How many of the merged rows each campaign had counted as unknown.
-SELECT m.merchant_id, m.campaign_id, count(*) AS n
+SELECT t.merchant_id, m.campaign_id, count(*) AS n
   FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, message_id)
-  JOIN message m ON m.merchant_id = t.merchant_id AND m.message_id = t.message_id
+ CROSS JOIN LATERAL (
+       SELECT campaign_id FROM message WHERE merchant_id = t.merchant_id AND message_id = t.message_id OFFSET 0) AS m
  WHERE m.campaign_id IS NOT NULL
- GROUP BY m.merchant_id, m.campaign_id
+ GROUP BY t.merchant_id, m.campaign_id
 
 -- name: interactive_done
 -- scope: merchant

@@ -1,0 +1,87 @@
+"""What asks about a few messages of a day that the planner knows nothing of yet reads these by their key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from smsgate.ids import first_id_at
+from smsgate.store.catalogue import load
+from smsgate.store.pool import Database
+from tests.store.test_list_indexes import plan_of, read_by
+
+MERCHANT, DAY, ASKED = 7, 60_000, 1_000  # messages; a lease has as many as are asked about
+FINALS, DELIVERED = [2, 3, 4, 5, 8], 2
+KEYS = ("merchants", "ids", "segments")
+
+FILLING = """
+INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, campaign_id)
+SELECT {merchant}, {base} + n, n, 33600000000 + n, 'offer', '38123', 1 FROM generate_series(1, {rows}) n;
+INSERT INTO sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
+    sell_micros, cost_item_id, cost_micros, sent_at)
+SELECT {merchant}, {base} + n, 1, 1, 0, 1, 'x', 1, 1, 1, 1, now() FROM generate_series(1, {rows}) n;
+INSERT INTO receipt (merchant_id, message_id, segment, state, received_at)
+SELECT {merchant}, {base} + n, 1, 2, now() FROM generate_series(1, {rows}) n;
+INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'list', 'sell', 'EUR');
+INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis)
+VALUES (1, 1, 1, 'mt', '*', 1, 'delivered');
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "arguments"),
+    [
+        ("budgets", "outcomes", (MERCHANT, "ids", "micros", FINALS, DELIVERED)),
+        ("receipt_charges", "lock_messages", (MERCHANT, "ids", "segments")),
+        ("receipt_charges", "charges", (*KEYS, FINALS, DELIVERED)),
+        ("receipt_charges", "of_delivered_basis", KEYS),
+        ("receipt_charges", "reversible", (*KEYS, FINALS, DELIVERED)),
+        ("sending", "called_unknown", ("merchants", "ids")),
+        (
+            "sending",
+            "merge_sent",
+            (
+                *KEYS,
+                "segments",
+                "micros",
+                "segments",
+                "octets",
+                *("micros",) * 4,
+                "texts",
+                "instants",
+                "segments",
+            ),
+        ),
+        ("sending", "refusable_messages", (MERCHANT, "ids", ["offers"])),
+        ("consent_ageing", "opted_out", (MERCHANT, "ids", [1], [1], [1], [b"x"])),
+    ],
+)
+async def test_a_thousand_messages_are_read_by_their_key(
+    database: Database, file: str, name: str, arguments: tuple[object, ...]
+) -> None:
+    """A lease that was settled read all that its merchant had sent on that day: a second for 300,000."""
+    base = first_id_at(int(datetime.now(UTC).timestamp() * 1000))
+    async with database.control() as connection:
+        await connection.execute(FILLING.format(merchant=MERCHANT, base=base, rows=DAY))
+    columns: dict[object, list[object]] = {
+        "merchants": [MERCHANT] * ASKED,
+        "ids": list(range(base + DAY // 2, base + DAY // 2 + ASKED)),
+        "segments": [1] * ASKED,
+        "micros": [1] * ASKED,
+        "octets": [b""] * ASKED,
+        "texts": [""] * ASKED,
+        "instants": [datetime.now(UTC)] * ASKED,
+    }
+    values = [columns[value] if isinstance(value, str) else value for value in arguments]
+    async with database.bulk_transaction() as connection:
+        plan = await plan_of(connection, load(file)[name], *values)
+    read: Counter[str] = Counter()
+    for node in plan:
+        read[node.get("Relation Name", "")] += read_by(node)
+    day = {
+        relation: rows for relation, rows in read.items() if relation.startswith(("message", "sent", "rec"))
+    }
+    assert day
+    assert max(day.values()) <= ASKED, day
