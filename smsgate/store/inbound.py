@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from smsgate.campaigns.consent import ConsentState
-from smsgate.campaigns.orders import Due, OrderEvent, OrderState, OrderTerms
+from smsgate.campaigns.orders import Due, OrderEvent, OrderState
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
     InboundContext,
@@ -28,17 +27,17 @@ from smsgate.flows.inbound_records import (
 )
 from smsgate.flows.mo_header import MoHeader
 from smsgate.flows.order_texts import order_number
-from smsgate.flows.records import MobileOriginated, OfferVersion
+from smsgate.flows.records import MobileOriginated
 from smsgate.ids import first_id_at
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
 from smsgate.store.answer_counts import answers_given, count_answers
-from smsgate.store.claims import offer_of
 from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import takers, write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
+from smsgate.store.inbound_offers import AnsweredOffers
 from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
 from smsgate.store.inbound_rows import insert_replies
 from smsgate.store.join_keywords import add_subscribers, read_keywords
@@ -100,6 +99,7 @@ class StoredGroup:
         self._next_id = next_id
         self._hashes = hashes
         self._stamps = stamps
+        self._offers = AnsweredOffers(connection)
 
     async def first_seen(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
@@ -257,19 +257,18 @@ class StoredGroup:
         for row in (*opened, *named):
             by_merchant[row["merchant_id"]].append(row["offer_id"])
             messages[row["merchant_id"]].append(row["message_id"])
-        live: dict[tuple[int, int], bool] = {}
-        versions: dict[tuple[int, int, int], OfferVersion] = {}
+        answered = self._offers
         for merchant_id in sorted(by_merchant):
-            await self._offers(context, merchant_id, sorted(set(by_merchant[merchant_id])), live, versions)
+            await answered.read(context, merchant_id, sorted(set(by_merchant[merchant_id])))
             await self._orders(context, merchant_id, messages[merchant_id])
             await self._numbers(context, merchant_id, messages[merchant_id])
         offers = [
             OpenOffer(
-                offer=versions[row["merchant_id"], row["offer_id"], row["offer_version"]],
+                offer=answered.versions[row["merchant_id"], row["offer_id"], row["offer_version"]],
                 campaign_id=row["campaign_id"],
                 message_id=row["message_id"],
                 subscriber_id=row["subscriber_id"],
-                offer_live=live[row["merchant_id"], row["offer_id"]],
+                offer_live=answered.live[row["merchant_id"], row["offer_id"]],
             )
             for row in (*opened, *named)
         ]
@@ -280,25 +279,6 @@ class StoredGroup:
             for order in context.orders[row["merchant_id"], row["message_id"]]:
                 if order.number == row["number"]:
                     context.named[row["msisdn"], row["number"]] = (offer, order)
-
-    async def _offers(
-        self,
-        context: InboundContext,
-        merchant_id: int,
-        offer_ids: Sequence[int],
-        live: dict[tuple[int, int], bool],
-        versions: dict[tuple[int, int, int], OfferVersion],
-    ) -> None:
-        for row in await self._connection.fetch(SQL["lock_offers"], merchant_id, offer_ids):
-            context.stock[merchant_id, row["offer_id"]] = row["stock_remaining"]
-            live[merchant_id, row["offer_id"]] = row["state"] == "live"
-        for row in await self._connection.fetch(SQL["offer_versions"], merchant_id, offer_ids):
-            versions[merchant_id, row["offer_id"], row["offer_version"]] = replace(
-                offer_of(merchant_id, row),
-                ask_above_minor=row["ask_above_minor"],
-                withdrawal=row["withdrawal"],
-                terms=OrderTerms(*(row[name] for name in OrderTerms._fields)),
-            )
 
     async def _orders(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:
         found = await self._connection.fetch(SQL["orders_of_messages"], merchant_id, list(set(message_ids)))
@@ -339,12 +319,19 @@ class StoredGroup:
         context.numbers_taken.update((merchant_id, row["number"]) for row in rows)
 
     async def write(self, writes: InboundWrites) -> None:
-        """Write everything that was decided; one row that the database refuses refuses the group."""
+        """
+        Write everything that was decided; one row that the database refuses refuses the group.
+
+        Raises:
+            StoreUnavailable: 40001, an offer that was answered has ended meanwhile: decide again.
+        """
         connection = self._connection
         async with stamped_orders(connection, self._stamps, writes):
             await self._write_about_orders(writes)
         await write_esmes(connection, writes.esmes, self._next_id)
         await count_answers(connection, writes.answers_read, writes.answers)
+        if writes.order_steps:
+            await self._offers.hold()
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
             await connection.execute(

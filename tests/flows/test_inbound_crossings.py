@@ -128,3 +128,21 @@ async def test_the_shops_no_locks_the_offer_before_the_order(database: Database)
             await inbound.execute("SELECT 1 FROM orders FOR UPDATE NOWAIT")
         await rejecting
         assert await stock(world) == 10
+
+
+async def test_the_shops_no_waits_for_nobody_where_pieces_are_not_counted(database: Database) -> None:
+    """Groups hold such an offer for their commits, one after the other without end."""
+    async with an_open_offer(database, stock=None) as (world, _):
+        await say(world, 1, "OK")
+        order_id = await world.value("SELECT order_id FROM orders")
+        orders = Orders(
+            PgOrders(database, STAMPS),
+            IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
+            SystemClock(),
+            PublicIds(bytes(32)),
+            Nudges(),
+        )
+        async with database.bulk_transaction() as inbound, asyncio.timeout(10.0):
+            await inbound.execute("SELECT 1 FROM offer FOR SHARE")
+            await orders.reject(MERCHANT, order_id)
+        assert await stock(world) is None

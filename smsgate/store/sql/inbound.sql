@@ -158,17 +158,31 @@ RETURNING subscriber_id
 
 -- name: lock_offers
 -- scope: merchant
+-- Whose stock is counted, which an offer's is or is not for ever: pieces are taken from what is read here.
 -- No key of it changes: a campaign of the offer may begin meanwhile, which takes minutes if it is for millions.
-SELECT offer_id, state, stock_remaining FROM offer
- WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
+SELECT offer_id FROM offer
+ WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[]) AND stock_remaining IS NOT NULL
  ORDER BY offer_id
    FOR NO KEY UPDATE
 
 -- name: offer_versions
 -- scope: merchant
-SELECT offer_id, version AS offer_version, text, shop_name, item, unit_price_minor, currency, quantity_max, language,
-       country, sender, expires_at, ask_above_minor, withdrawal, cancel_window_s, shop_answer_s, confirm_by_sms
-  FROM offer_version WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[])
+-- A statement of its own after the lock: the locking one would see the stock as it was before it waited.
+SELECT v.offer_id, v.version AS offer_version, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max,
+       v.language, v.country, v.sender, v.expires_at, v.ask_above_minor, v.withdrawal, v.cancel_window_s, v.shop_answer_s,
+       v.confirm_by_sms, o.state, o.stock_remaining
+  FROM offer o
+  JOIN offer_version v ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id
+ WHERE o.merchant_id = $1 AND o.offer_id = ANY($2::bigint[])
+
+-- name: hold_live
+-- scope: merchant
+-- Of uncounted stock, decided by what was read without a lock: what ends an offer comes after the commit from here on,
+-- or has come first. Shared, and this late: groups that overlap without end must not keep a merchant waiting.
+SELECT offer_id FROM offer
+ WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[]) AND state = 'live'
+ ORDER BY offer_id
+   FOR SHARE
 
 -- name: named_orders
 -- scope: merchant

@@ -36,7 +36,8 @@ ORDER BY seq;
 
 -- name: lock_offer
 -- scope: merchant
-SELECT offer_id FROM offer WHERE merchant_id = $1 AND offer_id = $2 FOR NO KEY UPDATE;
+-- Where pieces are counted: nothing else of an offer changes with an order.
+SELECT offer_id FROM offer WHERE merchant_id = $1 AND offer_id = $2 AND stock_remaining IS NOT NULL FOR NO KEY UPDATE;
 
 -- name: lock_order
 -- scope: merchant
@@ -82,8 +83,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8);
 
 -- name: give_stock_back
 -- scope: merchant
--- An offer without counted stock stays so: NULL plus a number is NULL.
-UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 AND offer_id = $2;
+-- An offer without counted stock stays so, and nobody waits for its row.
+UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 AND offer_id = $2 AND stock_remaining IS NOT NULL;
 
 -- name: message_costs
 -- scope: merchant
