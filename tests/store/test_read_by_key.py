@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,6 +27,15 @@ SELECT {merchant}, {base} + n, 1, 2, now() FROM generate_series(1, {rows}) n;
 INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'list', 'sell', 'EUR');
 INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis)
 VALUES (1, 1, 1, 'mt', '*', 1, 'delivered');
+"""
+OPEN, ANSWERS = 12_000, 200
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(hours=2)  # when all offers are over
+OFFERS = """
+INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version,
+    subscriber_id, expires_at)
+SELECT n, '38123', {merchant}, 1, n, 1, 1, n, now() + interval '1 hour' FROM generate_series(1, {rows}) n;
+ANALYZE open_offer;
 """
 
 
@@ -85,3 +94,43 @@ async def test_a_thousand_messages_are_read_by_their_key(
     }
     assert day
     assert max(day.values()) <= ASKED, day
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "arguments"),
+    [
+        ("inbound", "open_offers", ("numbers", "senders")),
+        ("inbound", "answered", ("numbers", "senders", "numbers", "instants")),
+        ("inbound", "close_offers", ("merchants", "numbers")),
+        ("sending", "close_unsent_offers", ("numbers", "senders", "numbers")),
+        (
+            "sending",
+            "take_places",
+            (*("literal",) * 3, "zeros", "38123", MERCHANT, [1], [1], [1], [NOW], LATER, NOW, NOW),
+        ),
+    ],
+)
+async def test_the_open_offers_of_a_group_of_answers_are_read_by_their_key(
+    database: Database, file: str, name: str, arguments: tuple[object, ...]
+) -> None:
+    """At 2,000 answers a second each group of some 200 read all of 12,000 open offers."""
+    async with database.control() as connection:
+        await connection.execute(OFFERS.format(merchant=MERCHANT, rows=OPEN))
+    numbers = list(range(OPEN // 2, OPEN // 2 + ANSWERS))
+    columns: dict[object, object] = {
+        "merchants": [MERCHANT] * ANSWERS,
+        "numbers": numbers,
+        "literal": f"{{{','.join(map(str, numbers))}}}",
+        "zeros": f"{{{','.join(['0'] * ANSWERS)}}}",
+        "senders": ["38123"] * ANSWERS,
+        "instants": [NOW] * ANSWERS,
+    }
+    async with database.bulk_transaction() as connection:
+        plan = await plan_of(
+            connection,
+            load(file)[name],
+            *(columns.get(each, each) if isinstance(each, str) else each for each in arguments),
+        )
+    read = [read_by(node) for node in plan if node.get("Relation Name") == "open_offer"]
+    assert ANSWERS in read
+    assert max(read) == ANSWERS, read

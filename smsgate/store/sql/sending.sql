@@ -255,7 +255,7 @@ UPDATE open_offer AS o
        offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
        expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
   FROM wanted AS t
- WHERE o.ctid = t.row
+ WHERE o.ctid = ANY (ARRAY(SELECT row FROM wanted)) AND o.ctid = t.row
 RETURNING t.message_id, CASE WHEN t.opened_at > $13 THEN t.msisdn END AS msisdn, t.merchant_id, t.opened_at
 
 -- name: keep_contacts
@@ -427,15 +427,13 @@ DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY($2::bi
 
 -- name: close_unsent_offers
 -- scope: msisdn
--- Locked in the order of the number first, as claims do.
-WITH gone AS (
-    SELECT o.msisdn, o.sender
-      FROM open_offer o
-      JOIN unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id)
-        ON o.msisdn = t.msisdn AND o.sender = t.sender AND o.message_id = t.message_id
-     ORDER BY o.msisdn, o.sender
-       FOR UPDATE OF o)
-DELETE FROM open_offer AS o USING gone g WHERE o.msisdn = g.msisdn AND o.sender = g.sender
+-- Locked in the order of the number first, as claims do. LATERAL with a limit, as in `known_people`.
+WITH gone AS MATERIALIZED (
+    SELECT o.row
+      FROM (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id) ORDER BY msisdn, sender) AS t
+     CROSS JOIN LATERAL (SELECT ctid AS row FROM open_offer
+                          WHERE msisdn = t.msisdn AND sender = t.sender AND message_id = t.message_id LIMIT 1 FOR UPDATE) AS o)
+DELETE FROM open_offer WHERE ctid = ANY (ARRAY(SELECT row FROM gone))
 
 -- name: interactive_merchants
 -- scope: report
