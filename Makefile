@@ -140,6 +140,11 @@ bench-replies: $(STAMP)
 bench-verify: $(STAMP)
 	$(BIN)/python -m benchmarks.verifying
 
+# What billing costs a message of the bulk path.
+.PHONY: bench-ledger
+bench-ledger: $(STAMP)
+	$(BIN)/python -m benchmarks.ledger_cost
+
 bench-export: $(STAMP)
 	$(BIN)/python -m benchmarks.exporting --rows 10000000
 

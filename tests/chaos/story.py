@@ -31,7 +31,9 @@ INTERVAL_S: Final = 2.0  # between two campaigns: half of the carrier's rate, so
 AGAIN_AFTER: Final = 1.5  # each person is in the audience of so many campaigns
 GROUPS_MIN: Final = 12
 QUIET_S: Final = 4.0  # nothing moved for so long, and nothing is left to do
-QUIET_LIMIT_S: Final = 600.0  # on a machine that does other things as well, what was delayed is caught up
+# On a machine that does other things as well, what was delayed is caught up; each kill delays some more.
+QUIET_LIMIT_S: Final = 600.0
+QUIET_PER_KILL_S: Final = 3.0
 # A process may end by itself, for its supervisor to start it anew, when the database is away: for longer than
 # its lease, or while it starts.
 DATABASE_KILLS: Final = frozenset({"postmaster", "backend", "gateway and postmaster"})
@@ -54,7 +56,7 @@ async def kill_and_prove(
             await killer.run(kills)
             stop.set()
             await asyncio.wait_for(sending, QUIET_LIMIT_S)
-            quiet_s = await until_quiet(town)
+            quiet_s = await until_quiet(town, QUIET_LIMIT_S + QUIET_PER_KILL_S * kills)
         say(f"quiet after {quiet_s:.1f} s")
         async with town.database() as connection:
             tables = await read_tables(connection)
