@@ -1,12 +1,12 @@
 """
 API reads beside a running bulk: how long a campaign, a message, a list and a statement take meanwhile.
 
-    python -m benchmarks.beside [--messages N] [--rate N]
+    python -m benchmarks.beside [--messages N] [--rate N] [--apart]
 
-One process has the roles `api` and `gateway`, as `smsgate run` has by default. It sends a campaign; a reader
-in a process of its own (`--reader`) asks for one thing after the other, READS_PER_S a second, before and
-while the campaign runs. Times count from when a request was due, so that waiting for the gateway's loop is
-never left out.
+One process has the roles `api` and `gateway`, as `smsgate run` has by default; with `--apart` the role `api`
+has one of its own (`--serve`) on the same database. The gateway sends a campaign; a reader in a process of
+its own (`--reader`) asks for one thing after the other, READS_PER_S a second, before and while the campaign
+runs. Times count from when a request was due, so that waiting for the gateway's loop is never left out.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import uvloop
 
-from benchmarks.running import show_as_daemon
+from benchmarks.running import run_as_daemon, show_as_daemon
 from benchmarks.watching import ask
 from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database
 from smsgate.bench.meter import percentile
 from smsgate.bench.scene import CAMPAIGN, MERCHANT, begin, prepare
-from smsgate.config import NodeSettings
+from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.gateway import Gateway
-from smsgate.daemon.process import running
+from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import Services, add_operator_key
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
@@ -92,6 +95,34 @@ async def reader() -> None:
         print(json.dumps(await reading), flush=True)
 
 
+async def serve(state_dir: Path) -> None:
+    """Be the role `api` of the gateway whose directory this is: say the port, and end with the input."""
+    node, http = NodeSettings(state_dir=state_dir, roles=("api",)), HttpSettings(port=0)
+    async with running(Settings(node=node, http=http), say=lambda _: None) as process:
+        assert process.api is not None
+        print(process.api.port, flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+
+@asynccontextmanager
+async def port_of(process: Process, state_dir: Path) -> AsyncIterator[int]:
+    """Lend the port of the API: this process's, or of one that is started for it."""
+    if process.api is not None:
+        yield process.api.port
+        return
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.beside", "--serve", str(state_dir),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        yield int(await child.stdout.readline())
+    finally:
+        child.stdin.close()
+        await child.wait()
+
+
 class Turns:
     """
     How much CPU of the loop's thread goes by between two looks, TICK_S apart: what a request waits for.
@@ -149,58 +180,58 @@ async def reached(gateway: Gateway, messages: int, *, settled: bool = False) -> 
         await asyncio.sleep(LOOK_S)
 
 
-async def run(messages: int, rate_per_s: int | None) -> dict[str, Any]:
+async def run(messages: int, rate_per_s: int | None, *, apart: bool) -> dict[str, Any]:
     options = BenchOptions(messages=messages, rate_per_s=rate_per_s)
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
             place = await prepare(database, messages)
         settings = bench_settings(server, options, smsc.host, place)
-        node = NodeSettings(state_dir=settings.node.state_dir, roles=("api", "gateway"))
+        state_dir = settings.node.state_dir
+        node = NodeSettings(state_dir=state_dir, roles=("gateway",) if apart else ("api", "gateway"))
         settings = settings.model_copy(update={"node": node})
-        async with running(settings, say=lambda _: None) as process:
-            assert process.gateway is not None
-            assert process.api is not None
-            services, gateway = process.services, process.gateway
-            base = f"http://127.0.0.1:{process.api.port}"
+        async with running(settings, say=lambda _: None) as process, port_of(process, state_dir) as port:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "benchmarks.beside", "--reader",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
-            reading = Reading(child, base, await merchants_key(services, base))
+            base = f"http://127.0.0.1:{port}"
+            reading = Reading(child, base, await merchants_key(process.services, base))
             assert child.stdout is not None
             await child.stdout.readline()
-            campaign = services.public_ids.encode(Kind.CAMPAIGN, CAMPAIGN)
-            month = time.strftime("%Y-%m", time.gmtime())
-            paths = {
-                "campaign": f"/v1/campaigns/{campaign}",
-                "messages": f"/v1/messages?campaign={campaign}&limit=20",
-                "statement": f"/v1/usage/statements/{month}",
-            }
-            reading.begin(paths)
-            await asyncio.sleep(QUIET_S)
-            before = await reading.end()
-            began, turns = time.monotonic(), Turns()
-            watching = asyncio.create_task(turns.run())
-            await begin(services.database)
-            await reached(gateway, int(messages * UNDER_WAY))
-            first = await ask(services.database, "SELECT min(message_id) FROM message")
-            reading.begin(
-                paths | {"message": f"/v1/messages/{services.public_ids.encode(Kind.MESSAGE, first)}"}
-            )
-            await reached(gateway, messages, settled=True)
-            wall_s = time.monotonic() - began
-            watching.cancel()
-            beside = await reading.end()
+            found = await looked_at(process, reading, messages)
             assert child.stdin is not None
             child.stdin.close()
             await child.wait()
+    return {"messages": messages, "api_apart": apart, "reads_per_s": READS_PER_S} | found
+
+
+async def looked_at(process: Process, reading: Reading, messages: int) -> dict[str, Any]:
+    """Read before and beside the campaign."""
+    assert process.gateway is not None
+    services, gateway = process.services, process.gateway
+    campaign = services.public_ids.encode(Kind.CAMPAIGN, CAMPAIGN)
+    paths = {
+        "campaign": f"/v1/campaigns/{campaign}",
+        "messages": f"/v1/messages?campaign={campaign}&limit=20",
+        "statement": f"/v1/usage/statements/{time.strftime('%Y-%m', time.gmtime())}",
+    }
+    reading.begin(paths)
+    await asyncio.sleep(QUIET_S)
+    before = await reading.end()
+    began, turns = time.monotonic(), Turns()
+    watching = asyncio.create_task(turns.run())
+    await begin(services.database)
+    await reached(gateway, int(messages * UNDER_WAY))
+    first = await ask(services.database, "SELECT min(message_id) FROM message")
+    reading.begin(paths | {"message": f"/v1/messages/{services.public_ids.encode(Kind.MESSAGE, first)}"})
+    await reached(gateway, messages, settled=True)
+    wall_s = time.monotonic() - began
+    watching.cancel()
     return {
-        "messages": messages,
         "messages_per_s": round(messages / wall_s),
-        "reads_per_s": READS_PER_S,
         "turn_cpu_ms": _ranks(turns.cpu_ms),
         "ms_before": before,
-        "ms_beside": beside,
+        "ms_beside": await reading.end(),
     }
 
 
@@ -211,11 +242,15 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rate", type=int, help="messages a second; left out: as fast as it goes")
     parser.add_argument("--reader", action="store_true", help="be the process that reads")
+    parser.add_argument("--apart", action="store_true", help="the role api in a process of its own")
+    parser.add_argument("--serve", type=Path, metavar="STATE_DIR", help="be that process")
     given = parser.parse_args()
     if given.reader:
         uvloop.run(reader())
+    elif given.serve:
+        run_as_daemon(serve(given.serve))
     else:
-        show_as_daemon(run(given.messages, given.rate))
+        show_as_daemon(run(given.messages, given.rate, apart=given.apart))
 
 
 if __name__ == "__main__":
