@@ -1,6 +1,6 @@
 """
-A share of the event loop for every connection: one timer each, and a peer that floods is read once per turn
-of the loop.
+A share of the event loop for everybody: one timer for each connection, a peer that floods is read once per
+turn of the loop, and long work makes room for what has come meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 # Reads below it are a peer's ordinary traffic. uvloop reads a socket that always has more up to 32 times
 # before anybody else's turn, 256 kB each: seconds of small PDUs.
 FULL_READ_OCTETS: Final = 16 << 10
+
+
+async def make_room() -> None:
+    """
+    Let those go on who wait for a turn of the loop, and those whose octets have come by now.
+
+    For work of many milliseconds, between two parts of it. Three turns: one to see that octets are there, one
+    to read them, and one for who was woken by that.
+    """
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 class FairReading:

@@ -31,6 +31,7 @@ from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import Routes
 from smsgate.flows.sending import Pump
 from smsgate.routing.rules import Kind
+from smsgate.turns import make_room
 
 Claim = TypeVar("Claim", ChunkClaim, InteractiveClaim, SubmittedClaim)
 log = structlog.get_logger(__name__)
@@ -169,6 +170,7 @@ class Claiming:
                 assert batch.campaign_id is not None
                 self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
                 held.note(batch)
+            await make_room()
             self._pump.add(made)
             if any(claim.budgeted for claim in claims):
                 self._budgets.wake.set()
@@ -192,6 +194,7 @@ class Claiming:
                     for state in group
                 },
             )
+            await make_room()
             return claims, [
                 each
                 for claim in claims

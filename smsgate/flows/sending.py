@@ -28,7 +28,7 @@ from smsgate.flows.outcomes import Cut, Outcomes
 from smsgate.flows.ports import Carrier, StopSet
 from smsgate.flows.records import CarrierReceipts, ChunkKey, Lane
 from smsgate.flows.runs import by_batch
-from smsgate.flows.sending_limits import SendingLimits
+from smsgate.flows.sending_limits import FILL_MAX, SendingLimits
 from smsgate.flows.timers import Timers
 
 log = structlog.get_logger(__name__)
@@ -158,13 +158,16 @@ class Pump:
     # ------------------------------------------------------------ filling
 
     def fill(self, carrier_id: int) -> None:
-        """Write as much as window, rate, cap and lanes allow now; interactive messages first."""
+        """Write as much as window, rate, cap, lanes and one turn allow now; interactive messages first."""
         if (carrier := self._carriers.get(carrier_id)) is None:
             return  # taken out meanwhile
         for lane in (Lane.INTERACTIVE, Lane.BULK):
-            queue = self._queues[carrier_id, lane]
-            while queue and self._fill_from(carrier, lane, queue):
+            queue, enough = self._queues[carrier_id, lane], self.submitted + FILL_MAX
+            while queue and self.submitted < enough and self._fill_from(carrier, lane, queue):
                 pass
+            if queue and self.submitted >= enough:
+                self._timers.set(carrier_id, 0.0)
+                return
             # What waits for a commit is woken by it; a timer would only spin until then. Whether there is
             # room is not asked again: a token that came since the last look would leave nobody to wake us.
             at_cap = lane is Lane.BULK and self.uncommitted >= self._limits.in_doubt_max

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from smsgate.campaigns.guard import GUARD_LIMITS, GuardLimits
+
+# Messages of a lane that are written in one turn of the loop, in some 2 ms: answers of customers wait for its
+# end, and for the end of another one with each statement that an order takes.
+FILL_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)

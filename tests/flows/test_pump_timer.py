@@ -14,7 +14,7 @@ from smsgate.flows.batches import Batch
 from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import Ack, BindStatus, Lane
 from smsgate.flows.sending import Pump
-from smsgate.flows.sending_limits import SendingLimits
+from smsgate.flows.sending_limits import FILL_MAX, SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.message_ids import ReceiptIds
@@ -130,6 +130,23 @@ class _TokenBetweenTwoLooks(_SpentRate):
         return len(bodies)
 
 
+class _RoomForAll(_TokenBetweenTwoLooks):
+    """A carrier that takes whatever comes, and notes how much came in one go."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        super().__init__(clock)
+        self.taken = 0
+
+    def room(self, lane: Lane) -> int:
+        return FILL_MAX
+
+    def submit(
+        self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
+    ) -> int:
+        self.taken += len(bodies)
+        return len(bodies)
+
+
 def _pump(carrier: _SpentRate, clock: SystemClock) -> Pump:
     return Pump(
         {CARRIER: carrier},
@@ -185,6 +202,22 @@ async def test_one_read_has_the_pump_look_for_room_once() -> None:
     assert carrier.looks == before
     pump.room_changed(CARRIER)
     assert carrier.looks == before + 1
+    pump.drain()
+
+
+async def test_more_than_a_turn_may_write_is_left_for_the_next_ones() -> None:
+    """An answer of a customer waits for the end of a turn with each statement that its order takes."""
+    clock = SystemClock()
+    carrier = _RoomForAll(clock)
+    pump = _pump(carrier, clock)
+    messages = 2 * FILL_MAX + 1
+    pump.add([(_a_batch(clock, handle), []) for handle in range(1, messages + 1)])
+    assert carrier.taken == FILL_MAX
+    async with asyncio.timeout(5.0):
+        while carrier.taken < messages:
+            before = carrier.taken
+            await asyncio.sleep(0)
+            assert carrier.taken - before <= FILL_MAX
     pump.drain()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
@@ -181,3 +182,35 @@ async def test_a_campaign_whose_claim_fails_does_not_stop_those_that_would_share
             )
         assert _Counting.tries == 2  # with the others, and alone
         assert Counter(world.log.by_destination.values()) == {1: 9}
+
+
+class _Watched(StoredSending):
+    """Has somebody wait for a turn of the loop as a claim comes, and notes what was written by then."""
+
+    written: int | None = None
+
+    async def claim_chunks(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN202
+        found = await super().claim_chunks(*args, **kwargs)
+        if found and _Watched.written is None:
+            asyncio.get_running_loop().call_soon(_Watched.note)
+        return found
+
+    @classmethod
+    def note(cls) -> None:
+        cls.written = cls.submitted()
+
+    submitted: Callable[[], int]
+
+
+async def test_who_waits_for_a_turn_has_it_between_a_claim_and_its_writing(database: Database) -> None:
+    """A customer's order is some thirty statements, and each would wait for three thousand texts."""
+    async with a_world(database, subscribers=50) as world, world.gateway() as gateway:
+        await eventually(
+            lambda: all(bind.state == "bound" for carrier in gateway.switchboard for bind in carrier.binds())
+        )
+        _Watched.written, _Watched.submitted = None, lambda: gateway.pump.submitted
+        gateway.claiming._store.__class__ = _Watched
+        campaign_id = await world.campaign()
+        await eventually(lambda: world.finished(campaign_id))
+        assert gateway.pump.submitted == 50
+        assert _Watched.written == 0

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from smsgate.clock import ManualClock
-from smsgate.turns import FULL_READ_OCTETS, DeadlineTimer, FairReading
+from smsgate.turns import FULL_READ_OCTETS, DeadlineTimer, FairReading, make_room
 
 FLOOD_OCTETS = 4 << 20
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -109,3 +109,31 @@ async def test_one_timer_serves_a_deadline_that_moves_on_with_every_octet() -> N
     timer.set(clock.monotonic() + 3_600)
     timer.set(None)
     assert timer._timer is None
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_who_waits_for_octets_goes_on_before_long_work_does(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(an_answer_and_work()) == ["answer", "work"]
+
+
+async def an_answer_and_work() -> list[str]:
+    order: list[str] = []
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+
+    async def waits_for_octets() -> None:
+        await reader.readexactly(1)
+        order.append("answer")
+
+    waiting = asyncio.create_task(waits_for_octets())
+    await asyncio.sleep(0)
+    with theirs:
+        theirs.send(b"1")  # here already, and nobody has looked
+        await make_room()
+        order.append("work")
+        await waiting
+    writer.close()
+    return order
