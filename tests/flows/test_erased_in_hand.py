@@ -15,6 +15,7 @@ from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, STAMPS
 OWNER = 5
 
 ORDER = "Boxman: commande 4711 confirmee"
+LONG_PARTS = 3  # of LONG
 
 
 async def erase(world: World, database: Database, number: int) -> None:
@@ -44,15 +45,28 @@ async def test_what_a_dead_owner_gives_back_is_not_sent_to_nobody(database: Data
 
 async def test_an_orders_confirmation_in_hand_is_not_sent_to_who_was_erased(database: Database) -> None:
     """Nobody may refuse it, so that no STOP holds it."""
-    async with a_world(database, subscribers=2, rate_per_s=1) as world:
+    async with a_world(database, subscribers=2, window_max=LONG_PARTS) as world:
+        world.profile_changes = {"response_timeout_s": 300.0}
         await world.system_message(0, LONG)
         await world.system_message(1, ORDER)
+        await world.execute("DELETE FROM interactive_queue")
         async with world.gateway() as gateway:
-            await eventually(lambda: world.log.submits and len(gateway.pump.held_messages) == 2)
-            await erase(world, database, 1)
-            gateway.pump.look.stops.overflowed += (
-                1  # this gateway hears no notices: as after a gap in its listening
+            await eventually(lambda: world.log.binds)
+            smsc, _ = world.simulator.smsc.admit(b"smsgate", b"secret")
+            assert smsc is not None
+            (peer,) = smsc.connections
+            peer.pause_writing()  # it reads nothing either: the first text fills the window
+            await world.execute(
+                "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) "
+                "SELECT merchant_id, message_id, now() + interval '1 hour' FROM message"
             )
-            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"), timeout_s=20)
+            await eventually(lambda: gateway.pump.submitted == LONG_PARTS)
+            assert len(gateway.pump.held_messages) == 2
+            await erase(world, database, 1)
+            # This gateway hears no notices: as after a gap in its listening.
+            gateway.pump.look.stops.overflowed += 1
+            assert world.log.submits == 0
+            peer.resume_writing()
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
         assert world.texts_to(0) == [LONG]
         assert world.texts_to(1) == []
