@@ -53,8 +53,9 @@ RETURNING part, source, raw, data_coding, codec, received_at, esm_class, source_
 -- name: open_offers
 -- scope: msisdn
 -- Not locked here (another distribution), so read after `lock_people`: who stops or answers holds the subscriber. LATERAL with a
--- limit here and below: by the key, and what is locked by its place: the table was read whole for
--- each group of answers.
+-- limit here and below: by the key; the table was read whole for each group of answers. What is locked is then changed by its
+-- key and never by its place (ctid): what another changed while the lock was waited for stands in a place that the statement
+-- does not see, and was passed over.
 SELECT o.msisdn, o.sender, o.merchant_id, o.campaign_id, o.message_id, o.offer_id, o.offer_version, o.subscriber_id, o.answered_at
   FROM (SELECT DISTINCT * FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, sender)) AS t
  CROSS JOIN LATERAL (SELECT * FROM open_offer WHERE msisdn = t.msisdn AND sender = t.sender LIMIT 1) AS o
@@ -329,21 +330,25 @@ UPDATE offer SET stock_remaining = stock_remaining - $3 WHERE merchant_id = $1 A
 -- scope: msisdn
 -- Locked in the order of the number first, as claims do: in another one a claim and a group waited for each other in a circle.
 WITH held AS MATERIALIZED (
-    SELECT o.row, t.at
+    SELECT o.msisdn, o.sender, t.at
       FROM (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[]) AS t (msisdn, sender, message_id, at)
              ORDER BY msisdn, sender) AS t
-     CROSS JOIN LATERAL (SELECT ctid AS row FROM open_offer
+     CROSS JOIN LATERAL (SELECT msisdn, sender FROM open_offer
                           WHERE msisdn = t.msisdn AND sender = t.sender AND message_id = t.message_id LIMIT 1 FOR UPDATE) AS o)
-UPDATE open_offer AS o SET answered_at = h.at FROM held h WHERE o.ctid = ANY (ARRAY(SELECT row FROM held)) AND o.ctid = h.row
+UPDATE open_offer AS o SET answered_at = h.at
+  FROM held h
+ WHERE o.msisdn = ANY (ARRAY(SELECT msisdn FROM held)) AND o.msisdn = h.msisdn AND o.sender = h.sender
 
 -- name: close_offers
 -- scope: msisdn
 -- What was sent counts on for the caps of other merchants' offers. Locked in the order of the number first, as claims do.
 WITH held AS MATERIALIZED (
-    SELECT o.row
+    SELECT o.msisdn, o.sender
       FROM (SELECT msisdn, array_agg(merchant_id) AS merchant_ids
               FROM unnest($1::bigint[], $2::bigint[]) AS t (merchant_id, msisdn) GROUP BY msisdn ORDER BY msisdn) AS t
-     CROSS JOIN LATERAL (SELECT ctid AS row FROM open_offer WHERE msisdn = t.msisdn AND merchant_id = ANY (t.merchant_ids)
+     CROSS JOIN LATERAL (SELECT msisdn, sender FROM open_offer WHERE msisdn = t.msisdn AND merchant_id = ANY (t.merchant_ids)
                           ORDER BY sender LIMIT 1000 FOR UPDATE) AS o), gone AS (
-    DELETE FROM open_offer WHERE ctid = ANY (ARRAY(SELECT row FROM held)) RETURNING msisdn, merchant_id, opened_at)
+    DELETE FROM open_offer AS o USING held h
+     WHERE o.msisdn = ANY (ARRAY(SELECT msisdn FROM held)) AND o.msisdn = h.msisdn AND o.sender = h.sender
+    RETURNING o.msisdn, o.merchant_id, o.opened_at)
 SELECT keep_contacts(array_agg(msisdn), array_agg(merchant_id), array_agg(opened_at), now() - interval '7 days') FROM gone

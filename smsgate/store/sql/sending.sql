@@ -427,13 +427,15 @@ DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY($2::bi
 
 -- name: close_unsent_offers
 -- scope: msisdn
--- Locked in the order of the number first, as claims do. LATERAL with a limit, as in `known_people`.
+-- Locked in the order of the number first, as claims do. LATERAL with a limit, as in `known_people`; deleted by the
+-- key, for another may have changed the row while this waited.
 WITH gone AS MATERIALIZED (
-    SELECT o.row
+    SELECT o.msisdn, o.sender
       FROM (SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (msisdn, sender, message_id) ORDER BY msisdn, sender) AS t
-     CROSS JOIN LATERAL (SELECT ctid AS row FROM open_offer
+     CROSS JOIN LATERAL (SELECT msisdn, sender FROM open_offer
                           WHERE msisdn = t.msisdn AND sender = t.sender AND message_id = t.message_id LIMIT 1 FOR UPDATE) AS o)
-DELETE FROM open_offer WHERE ctid = ANY (ARRAY(SELECT row FROM gone))
+DELETE FROM open_offer AS o USING gone g
+ WHERE o.msisdn = ANY (ARRAY(SELECT msisdn FROM gone)) AND o.msisdn = g.msisdn AND o.sender = g.sender
 
 -- name: interactive_merchants
 -- scope: report
