@@ -7,20 +7,17 @@ import itertools
 from datetime import UTC, datetime
 from functools import partial
 
-from smsgate.clock import SystemClock
 from smsgate.errors import Conflict, TransitionRefused
-from smsgate.flows.orders import Orders
 from smsgate.flows.ports_api import ConsentDraft
 from smsgate.flows.records import MobileOriginated
 from smsgate.ids import IdMaker
-from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.inbound import StoredInbound
-from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, Nudges, World, eventually
+from tests.flows.test_order_questions import orders_of
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, eventually
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -78,13 +75,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
 async def test_a_shops_no_and_a_customers_no_that_cross_never_lock_each_other_out(database: Database) -> None:
     people = 30
     async with an_open_offer(database, subscribers=people, stock=100) as (world, _):
-        orders = Orders(
-            PgOrders(database, STAMPS),
-            IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
-            SystemClock(),
-            PublicIds(bytes(32)),
-            Nudges(),
-        )
+        orders = orders_of(database)
         mos = [world.answer(number, "OK") for number in range(people)]
         await eventually(lambda: all(mo.taken for mo in mos))
         placed = [
@@ -114,13 +105,7 @@ async def test_the_shops_no_locks_the_offer_before_the_order(database: Database)
     async with an_open_offer(database, stock=10) as (world, _):
         await say(world, 1, "OK")
         order_id = await world.value("SELECT order_id FROM orders")
-        orders = Orders(
-            PgOrders(database, STAMPS),
-            IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
-            SystemClock(),
-            PublicIds(bytes(32)),
-            Nudges(),
-        )
+        orders = orders_of(database)
         async with database.bulk_transaction() as inbound:
             await inbound.execute("SELECT 1 FROM offer FOR UPDATE")
             rejecting = asyncio.create_task(orders.reject(MERCHANT, order_id))
@@ -135,13 +120,7 @@ async def test_the_shops_no_waits_for_nobody_where_pieces_are_not_counted(databa
     async with an_open_offer(database, stock=None) as (world, _):
         await say(world, 1, "OK")
         order_id = await world.value("SELECT order_id FROM orders")
-        orders = Orders(
-            PgOrders(database, STAMPS),
-            IdMaker(40, lambda: int(datetime.now(UTC).timestamp() * 1000)),
-            SystemClock(),
-            PublicIds(bytes(32)),
-            Nudges(),
-        )
+        orders = orders_of(database)
         async with database.bulk_transaction() as inbound, asyncio.timeout(10.0):
             await inbound.execute("SELECT 1 FROM offer FOR SHARE")
             await orders.reject(MERCHANT, order_id)

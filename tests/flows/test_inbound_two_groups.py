@@ -28,17 +28,24 @@ async def has_waiting(world: World, groups: int) -> bool:
 
 
 @asynccontextmanager
+async def no_commits(world: World) -> AsyncIterator[None]:
+    """Have groups that are decided and written wait before their commit, for the counter of replies."""
+    await world.execute(
+        "INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n) "
+        "SELECT merchant_id, campaign_id, 'replies', 0 FROM campaign"
+    )
+    async with world.database.control() as held, held.transaction():
+        await held.execute("SELECT FROM campaign_counter WHERE kind = 'replies' FOR UPDATE")
+        yield
+
+
+@asynccontextmanager
 async def an_answer_that_waits(
     database: Database, *, pieces: int = 5
 ) -> AsyncIterator[tuple[World, Gateway, Mo]]:
     """Have person 1's OK decided and written, and its group wait before its commit until this ends."""
     async with an_open_offer(database, subscribers=4, stock=pieces) as (world, gateway):
-        await world.execute(
-            "INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n) "
-            "SELECT merchant_id, campaign_id, 'replies', 0 FROM campaign"
-        )
-        async with world.database.control() as held, held.transaction():
-            await held.execute("SELECT FROM campaign_counter WHERE kind = 'replies' FOR UPDATE")
+        async with no_commits(world):
             mo = world.answer(1, "OK")
             await eventually(lambda: has_waiting(world, 1))
             yield world, gateway, mo

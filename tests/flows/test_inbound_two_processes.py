@@ -12,7 +12,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, stock
-from tests.flows.test_inbound_two_groups import has_waiting
+from tests.flows.test_inbound_two_groups import has_waiting, no_commits
 from tests.flows.test_offer_ends import TAKEN_BACK, the_offer
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, changes_of, eventually
 
@@ -71,12 +71,7 @@ async def test_a_yes_and_a_stop_of_one_person_to_two_processes_leave_no_offer_op
 
 async def test_a_group_does_not_wait_for_anothers_commit_where_nothing_is_counted(database: Database) -> None:
     async with an_open_offer(database, stock=None) as (world, _):
-        await world.execute(
-            "INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n) "
-            "SELECT merchant_id, campaign_id, 'replies', 0 FROM campaign"
-        )
-        async with world.database.control() as held, held.transaction():
-            await held.execute("SELECT FROM campaign_counter WHERE kind = 'replies' FOR UPDATE")
+        async with no_commits(world):
             first = world.answer(1, "OK")
             await eventually(lambda: has_waiting(world, 1))
             late = world.answer(2, "OK")
@@ -93,12 +88,7 @@ async def test_a_group_does_not_wait_for_anothers_commit_where_nothing_is_counte
 @pytest.mark.parametrize("pieces", [None, PIECES])
 async def test_a_withdrawal_waits_for_answers_that_came_first(database: Database, pieces: int | None) -> None:
     async with an_open_offer(database, stock=pieces) as (world, gateway):
-        await world.execute(
-            "INSERT INTO campaign_counter (merchant_id, campaign_id, kind, n) "
-            "SELECT merchant_id, campaign_id, 'replies', 0 FROM campaign"
-        )
-        async with world.database.control() as held, held.transaction():
-            await held.execute("SELECT FROM campaign_counter WHERE kind = 'replies' FOR UPDATE")
+        async with no_commits(world):
             mo = world.answer(1, "OK")
             await eventually(lambda: has_waiting(world, 1))
             changes = changes_of(world, gateway.pump.look.stops)

@@ -26,6 +26,11 @@ FROM generate_series(1, {waiting}) n;
 ANALYZE interactive_queue;
 """
 
+each_claim = pytest.mark.parametrize(
+    ("name", "account", "rest"),
+    [("take_interactive", 0, (["offers"], False)), ("take_submitted", ACCOUNT, (ACCOUNT,))],
+)
+
 
 async def fill(database: Database, account: int) -> None:
     base = first_id_at(int(datetime.now(UTC).timestamp() * 1000))
@@ -46,10 +51,7 @@ async def read_by_claim(database: Database, name: str, senders: list[str], *rest
     return sum(read_by(node) for node in plan if str(node.get("Relation Name", "")).startswith("message_p"))
 
 
-@pytest.mark.parametrize(
-    ("name", "account", "rest"),
-    [("take_interactive", 0, (["offers"], False)), ("take_submitted", ACCOUNT, (ACCOUNT,))],
-)
+@each_claim
 async def test_a_claim_reads_what_it_takes_and_not_the_messages_of_the_day(
     database: Database, name: str, account: int, rest: tuple[object, ...]
 ) -> None:
@@ -58,10 +60,7 @@ async def test_a_claim_reads_what_it_takes_and_not_the_messages_of_the_day(
     assert await read_by_claim(database, name, [SENDER], *rest) == TAKEN
 
 
-@pytest.mark.parametrize(
-    ("name", "account", "rest"),
-    [("take_interactive", 0, (["offers"], False)), ("take_submitted", ACCOUNT, (ACCOUNT,))],
-)
+@each_claim
 async def test_a_claim_for_no_sender_looks_at_no_message(
     database: Database, name: str, account: int, rest: tuple[object, ...]
 ) -> None:
