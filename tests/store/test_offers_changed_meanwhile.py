@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
@@ -11,7 +13,9 @@ from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
 from tests.flows.world import eventually
 
-MERCHANT, MSISDN, MESSAGE, SENDER = 7, 33600000005, 50, "38123"
+T = TypeVar("T")
+MERCHANT, OTHER, MSISDN, MESSAGE, SENDER = 7, 8, 33600000005, 50, "38123"
+TAKEN = (OTHER, 1000 + MESSAGE, None)  # by the other merchant's offer
 ANSWERED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 OPENED = """
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version,
@@ -73,6 +77,66 @@ async def test_an_offer_that_was_changed_meanwhile_is_found(
         async with database.bulk_transaction() as closing:
             await closing.execute(load(file)[name], *arguments)
 
+    await _while_another_changes_it(database, change, close())
+    async with database.control() as connection:
+        rows = await connection.fetch("SELECT answered_at FROM open_offer WHERE msisdn = $1", MSISDN)
+        assert [row["answered_at"] for row in rows] == left
+        assert await connection.fetchval("SELECT count(*) FROM open_offer WHERE msisdn <> $1", MSISDN) == 35
+
+
+@pytest.mark.parametrize(
+    ("over_after", "change", "taken", "left"),
+    [
+        (timedelta(hours=3), "lasts longer", [MESSAGE], TAKEN),
+        (timedelta(hours=3), "was answered", [MESSAGE], TAKEN),
+        (timedelta(hours=3), "is the merchant's next", [MESSAGE], TAKEN),
+        (timedelta(hours=1.5), "lasts longer", [], (MERCHANT, MESSAGE, None)),
+        (timedelta(hours=1.5), "is the merchant's next", [], (MERCHANT, 99, None)),
+    ],
+)
+async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_it_is_over(
+    database: Database,
+    over_after: timedelta,
+    change: str,
+    taken: list[int],
+    left: tuple[int, int, datetime | None],
+) -> None:
+    """What is over after the change as before it gives its place; what came to be open keeps it."""
+    async with database.control() as connection:
+        await connection.execute(OPENED)
+    now = datetime.now(UTC)
+    offer = ([2], [1], [1], [now + timedelta(days=1)])
+    people = (f"{{{MSISDN}}}", f"{{{1000 + MESSAGE}}}", "{5}", "{0}")
+
+    async def take() -> list[int]:
+        async with database.bulk_transaction() as claiming:
+            rows = await claiming.fetch(
+                load("sending")["take_places"],
+                *people,
+                SENDER,
+                OTHER,
+                *offer,
+                now + over_after,
+                now,
+                now - timedelta(days=7),
+            )
+        return [row["message_id"] - 1000 for row in rows]
+
+    assert await _while_another_changes_it(database, change, take()) == taken
+    async with database.control() as connection:
+        row = await connection.fetchrow(
+            "SELECT merchant_id, message_id, answered_at FROM open_offer WHERE msisdn = $1", MSISDN
+        )
+        assert row is not None
+        assert tuple(row) == left
+        assert await connection.fetchval("SELECT count(*) FROM open_offer WHERE message_id = 1050") == len(
+            taken
+        )
+
+
+async def _while_another_changes_it(database: Database, change: str, waiting: Coroutine[None, None, T]) -> T:
+    """Let `waiting` come to the lock of an offer that another transaction has changed and then commits."""
+
     async def somebody_waits() -> bool:
         async with database.control() as connection:
             found: bool = await connection.fetchval(
@@ -81,12 +145,8 @@ async def test_an_offer_that_was_changed_meanwhile_is_found(
             )
         return found
 
-    async with database.bulk_transaction() as claiming:
-        await claiming.execute(f"UPDATE open_offer SET {CHANGED[change]} WHERE msisdn = $1", MSISDN)
-        task = asyncio.create_task(close())
+    async with database.bulk_transaction() as changing:
+        await changing.execute(f"UPDATE open_offer SET {CHANGED[change]} WHERE msisdn = $1", MSISDN)
+        task = asyncio.create_task(waiting)
         await eventually(somebody_waits)
-    await task
-    async with database.control() as connection:
-        rows = await connection.fetch("SELECT answered_at FROM open_offer WHERE msisdn = $1", MSISDN)
-        assert [row["answered_at"] for row in rows] == left
-        assert await connection.fetchval("SELECT count(*) FROM open_offer WHERE msisdn <> $1", MSISDN) == 35
+    return await task

@@ -241,12 +241,12 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
 -- scope: msisdn
 -- The places of offers that are answered, or over at $11; locked in the order of the number, so that two that meet never wait
 -- for each other in a circle. What stood there comes back where a cap still counts it (younger than $13). LATERAL with a
--- limit, as in `known_people`.
+-- limit, as in `known_people`; changed by the key, for another may have changed the row while this waited.
 WITH wanted AS MATERIALIZED (
-    SELECT t.*, o.row, o.merchant_id, o.opened_at
+    SELECT t.*, o.merchant_id, o.opened_at
       FROM (SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
                 AS t (msisdn, message_id, subscriber_id, place) ORDER BY 1) AS t
-     CROSS JOIN LATERAL (SELECT ctid AS row, merchant_id, opened_at FROM open_offer
+     CROSS JOIN LATERAL (SELECT merchant_id, opened_at FROM open_offer
                           WHERE msisdn = t.msisdn AND sender = $5 AND (answered_at IS NOT NULL OR expires_at < $11)
                           LIMIT 1 FOR UPDATE) AS o
 )
@@ -255,7 +255,7 @@ UPDATE open_offer AS o
        offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
        expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
   FROM wanted AS t
- WHERE o.ctid = ANY (ARRAY(SELECT row FROM wanted)) AND o.ctid = t.row
+ WHERE o.msisdn = ANY (ARRAY(SELECT msisdn FROM wanted)) AND o.msisdn = t.msisdn AND o.sender = $5
 RETURNING t.message_id, CASE WHEN t.opened_at > $13 THEN t.msisdn END AS msisdn, t.merchant_id, t.opened_at
 
 -- name: keep_contacts
