@@ -11,7 +11,13 @@ def read_common(
     states: Mapping[bytes, int],
 ) -> int: ...
 def pack_rows(
-    prefix: bytes, head: bytes, suffix: bytes, kinds: bytes, columns: Sequence[Sequence[object]], count: int
+    prefix: bytes,
+    head: bytes,
+    suffix: bytes,
+    kinds: bytes,
+    columns: Sequence[Sequence[object]],
+    count: int,
+    order: list[int] | None,
 ) -> bytes: ...
 def submit_bodies(
     before: bytes, destinations: Iterable[bytes], after: bytes, texts: Iterable[bytes], tlvs: bytes

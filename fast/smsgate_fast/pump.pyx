@@ -190,9 +190,11 @@ cdef inline void put(unsigned char* at, unsigned long long value, Py_ssize_t siz
         at[n] = <unsigned char>(value >> (8 * (size - 1 - n)))
 
 
-def pack_rows(bytes prefix, bytes head, bytes suffix, bytes kinds, columns, Py_ssize_t count):
+def pack_rows(bytes prefix, bytes head, bytes suffix, bytes kinds, columns, Py_ssize_t count, list order):
     """
     Return rows for COPY: `prefix`, for each row its `head` and what the columns hold in turn, and `suffix`.
+
+    `order`: the places of the rows as they are to come, None as they are; its length is `count`.
 
     `kinds`: a letter a column: q, i and h an integer of 8, 4 and 2 octets with its length before it; v octets or
     None with their length; r octets as they are.
@@ -200,13 +202,15 @@ def pack_rows(bytes prefix, bytes head, bytes suffix, bytes kinds, columns, Py_s
     Raises:
         OverflowError: a value is out of its type's range.
     """
-    cdef Py_ssize_t width = PyBytes_GET_SIZE(kinds), row, n, size, at = PyBytes_GET_SIZE(prefix)
+    cdef Py_ssize_t width = PyBytes_GET_SIZE(kinds), row, nth, n, size, at = PyBytes_GET_SIZE(prefix)
     cdef Py_ssize_t head_size = PyBytes_GET_SIZE(head)
     cdef Py_ssize_t room = at + PyBytes_GET_SIZE(suffix) + head_size * count
     cdef const char* letters = PyBytes_AS_STRING(kinds)
     cdef list lists = [each if type(each) is list else list(each) for each in columns]
     cdef list column
     cdef long long value
+    if order is not None and (len(order) != count or count > 0 and not 0 <= min(order) <= max(order) < count):
+        raise ValueError("an order of other rows")
     for n in range(width):
         column = <list>lists[n]
         if len(column) != count:
@@ -226,7 +230,8 @@ def pack_rows(bytes prefix, bytes head, bytes suffix, bytes kinds, columns, Py_s
     cdef bytes made = PyBytes_FromStringAndSize(NULL, room)
     cdef unsigned char* out = <unsigned char*>PyBytes_AS_STRING(made)
     memcpy(out, PyBytes_AS_STRING(prefix), at)
-    for row in range(count):
+    for nth in range(count):
+        row = nth if order is None else <Py_ssize_t>order[nth]
         memcpy(out + at, PyBytes_AS_STRING(head), head_size)
         at += head_size
         for n in range(width):

@@ -58,10 +58,16 @@ class RowFormat:
 
     A kind in a tuple with None may hold None. A nullable column of fixed width costs about twice one that is
     not. The last `repeated` columns are the same in most rows: each combination of them is built once.
+
+    `ascending`: the rows are written in the order of their first column, whatever the order of the columns'
+    values. PostgreSQL goes down an index for each row, but not where the row belongs to its last page.
     """
 
-    def __init__(self, *, repeated: int = 0, **columns: Kind | tuple[Kind, None]) -> None:
+    def __init__(
+        self, *, repeated: int = 0, ascending: bool = False, **columns: Kind | tuple[Kind, None]
+    ) -> None:
         assert 0 <= repeated < len(columns)
+        self._ascending = ascending
         self.columns: Final = tuple(columns)
         kinds = [spec if isinstance(spec, tuple) else (spec,) for spec in columns.values()]
         self._kinds = kinds[: len(kinds) - repeated]
@@ -104,7 +110,17 @@ class RowFormat:
                 pieces.append(repeat(tails[columns[width:]]))
             else:
                 pieces.append(map(tails.__getitem__, zip(*endless[width:], strict=False)))
-        return b"".join(chain((SIGNATURE,), chain.from_iterable(zip(*pieces, strict=False)), (TRAILER,)))
+        rows: Iterable[tuple[bytes, ...]] = zip(*pieces, strict=False)
+        if (order := self._order(columns)) is not None:
+            rows = map(list(rows).__getitem__, order)
+        return b"".join(chain((SIGNATURE,), chain.from_iterable(rows), (TRAILER,)))
+
+    def _order(self, columns: Sequence[Any]) -> list[int] | None:
+        """Return the places of the rows in the order of their first column; None: as they come."""
+        first = columns[0]
+        if not self._ascending or isinstance(first, _CONSTANT):
+            return None
+        return sorted(range(len(first)), key=first.__getitem__)
 
     def _packed(self, columns: Sequence[Any], count: int) -> bytes:
         """Do the same by the compiled pump."""
@@ -130,7 +146,8 @@ class RowFormat:
                 lists.append([*map(tails.__getitem__, zip(*rest, strict=False))])
         head = _COUNT.pack(len(self.columns))
         try:
-            return pump.pack_rows(SIGNATURE, head, TRAILER, "".join(letters).encode(), lists, count)
+            order = self._order(columns)
+            return pump.pack_rows(SIGNATURE, head, TRAILER, "".join(letters).encode(), lists, count, order)
         except (OverflowError, TypeError) as exc:
             raise struct.error(str(exc)) from exc
 

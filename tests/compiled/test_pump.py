@@ -25,18 +25,18 @@ pytestmark = pytest.mark.compiled
 STREAMS = 60_000
 INT8 = st.integers(-(2**63), 2**63 - 1)
 NUMBERS = st.integers(0, 2**32 - 1)
-FORMAT = RowFormat(
-    repeated=3,
-    a=Kind.INT8,
-    b=(Kind.BYTEA, None),
-    c=Kind.INT2,
-    d=(Kind.TEXT, None),
-    e=(Kind.INT4, None),
-    f=Kind.INT4,
-    g=Kind.INT8,
-    h=Kind.TEXT,
-    i=(Kind.INT2, None),
-)
+COLUMNS: dict[str, Any] = {
+    "a": Kind.INT8,
+    "b": (Kind.BYTEA, None),
+    "c": Kind.INT2,
+    "d": (Kind.TEXT, None),
+    "e": (Kind.INT4, None),
+    "f": Kind.INT4,
+    "g": Kind.INT8,
+    "h": Kind.TEXT,
+    "i": (Kind.INT2, None),
+}
+FORMATS = [RowFormat(repeated=3, ascending=ascending, **COLUMNS) for ascending in (False, True)]
 ROW = st.tuples(
     INT8,
     st.none() | st.binary(max_size=30),
@@ -93,12 +93,14 @@ def answer(rnd: Random) -> bytes:
     return struct.pack(">IIII", 16 + len(body), 0x80000004, status, rnd.randrange(40)) + body
 
 
-@given(st.lists(ROW, min_size=1, max_size=40), st.booleans())
-def test_rows_for_copy_are_the_same_octets(rows: list[tuple[Any, ...]], constant: bool) -> None:
+@given(st.lists(ROW, min_size=1, max_size=40), st.booleans(), st.sampled_from(FORMATS))
+def test_rows_for_copy_are_the_same_octets(
+    rows: list[tuple[Any, ...]], constant: bool, layout: RowFormat
+) -> None:
     given_columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
     if constant:
         given_columns[2:] = [7, "same", None, -7, 1, "36111", None]
-    compiled, plain = both(lambda: FORMAT.pack(*given_columns))
+    compiled, plain = both(lambda: layout.pack(*given_columns))
     assert compiled == plain
 
 

@@ -123,6 +123,16 @@ async def test_repeated_columns_arrive_as_they_were_given_whatever_follows_whate
     assert found == given
 
 
+async def test_ascending_rows_come_in_the_order_of_their_first_column(database: Database) -> None:
+    rows = RowFormat(repeated=1, ascending=True, id=Kind.INT8, name=(Kind.BYTEA, None), n=Kind.INT2)
+    data = rows.pack([7, -1, 2**40, 7, 0], [b"first", None, b"", b"second", b"x"], [3, 1, 4, 1, 5])
+    async with database.bulk_transaction() as connection:
+        await connection.execute("CREATE TEMP TABLE t (id int8, name bytea, n int2)")
+        await copy_binary(connection, "t", rows.columns, data)
+        found = [tuple(row) for row in await connection.fetch("SELECT * FROM t ORDER BY ctid")]
+    assert found == [(-1, None, 1), (0, b"x", 5), (7, b"first", 3), (7, b"second", 1), (2**40, b"", 4)]
+
+
 async def test_repeated_columns_may_all_be_constants(database: Database) -> None:
     rows = RowFormat(repeated=3, id=Kind.INT8, name=Kind.TEXT, n=Kind.INT4, raw=(Kind.BYTEA, None))
     async with database.bulk_transaction() as connection:
