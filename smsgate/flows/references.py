@@ -10,11 +10,13 @@ from smsgate.flows.batches import SLOT_BITS, Batch, index_of
 from smsgate.protocol.message_ids import fold, folded_differs
 from smsgate.protocol.receipt_states import FINAL
 
-# Accepted messages whose receipt is awaited in memory: about 200 octets each, so 100 MB at most. The
-# oldest go first; their receipts are matched in the database instead (receipt_unmatched).
+# Accepted messages whose receipt is awaited in memory, of all carriers: about 130 octets each, so 65 MB at
+# most. The oldest of the carrier with the most go first; their receipts are matched in the database
+# instead (receipt_unmatched).
 REFERENCES_MAX: Final = 500_000
 
 _Key = tuple[int, bytes]  # carrier, message id
+_Slots = dict[bytes, int]  # message id -> slot, of one carrier
 
 
 # (merchant, campaign, message id, part, repeated, reported, charges): a plain tuple, for there is one per
@@ -59,14 +61,15 @@ class References:
 
     def __init__(self, entries_max: int = REFERENCES_MAX) -> None:
         self._entries_max = entries_max
-        self._slots: dict[_Key, int] = {}
+        # By carrier: a number and octets together would be one more object, and a dearer hash, a message.
+        self._slots: dict[int, _Slots] = {}
         # Folded id -> the ids as received; only of those that differ from their folded form.
         self._spellings: dict[_Key, tuple[bytes, ...]] = {}
         self._told: dict[int, int] = {}  # slot -> intermediate states that it had, as bits
         self._origins: dict[int, _Origin] = {}
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return sum(map(len, self._slots.values()))
 
     def add(self, batch: Batch, smsc_ids: Sequence[bytes], slots: Sequence[int]) -> None:
         """Await receipts; a message whose response had no id gets none."""
@@ -79,33 +82,34 @@ class References:
         if origin is None:
             origin = self._origins[batch.handle] = _Origin(batch)
         origin.awaited += len(slots)
-        carrier_id, known = batch.carrier_id, self._slots
-        fresh = {(carrier_id, smsc_id): slot for smsc_id, slot in zip(smsc_ids, slots, strict=True)}
+        carrier_id = batch.carrier_id
+        known = self._slots.setdefault(carrier_id, {})
+        fresh = dict(zip(smsc_ids, slots, strict=True))
         if len(fresh) == len(slots) and known.keys().isdisjoint(fresh):
             known.update(fresh)
         else:  # ids come again
             for smsc_id, slot in zip(smsc_ids, slots, strict=True):
-                key = (carrier_id, smsc_id)
-                if key in known:
-                    self._end(key, known.pop(key))
-                known[key] = slot
+                if smsc_id in known:
+                    self._end(carrier_id, smsc_id, known.pop(smsc_id))
+                known[smsc_id] = slot
         if folded_differs(smsc_ids):
             self._add_spellings(carrier_id, smsc_ids)
-        while len(known) > self._entries_max:
-            oldest = next(iter(known))
-            self._end(oldest, known.pop(oldest))
+        for _ in range(len(self) - self._entries_max):
+            full_id, full = max(self._slots.items(), key=lambda each: len(each[1]))
+            oldest = next(iter(full))
+            self._end(full_id, oldest, full.pop(oldest))
 
     def find(self, carrier_id: int, smsc_id: bytes, state: int) -> Reference | None:
         """Return whose receipt of this state it is, by the id as received; a final one ends the wait."""
-        key = (carrier_id, smsc_id)
-        slot = self._slots.get(key)
-        if slot is None:
+        known = self._slots.get(carrier_id)
+        slot = None if known is None else known.get(smsc_id)
+        if known is None or slot is None:
             return None
         origin = self._origins[slot >> SLOT_BITS]
         repeated = False
         if state in FINAL:
-            del self._slots[key]
-            self._end(key, slot)
+            del known[smsc_id]
+            self._end(carrier_id, smsc_id, slot)
         else:
             had = self._told.get(slot, 0)
             repeated = bool(had >> state & 1)
@@ -122,18 +126,18 @@ class References:
 
         None, and nothing is changed: one of them needs a look of its own, by `find`.
         """
-        if self._spellings or self._told:
+        known, origins = self._slots.get(carrier_id), self._origins
+        if known is None or self._spellings or self._told:
             return None
-        known, origins = self._slots, self._origins
-        keys = [(carrier_id, smsc_id) for smsc_id in smsc_ids]
-        slots = [known.get(key, -1) for key in keys]
-        if len(set(slots)) < len(slots) or min(slots, default=-1) < 0:
+        slots = [known.get(smsc_id, -1) for smsc_id in smsc_ids]
+        distinct = set(slots)
+        if len(distinct) < len(slots) or -1 in distinct:
             return None
         runs = [(handle, [*run]) for handle, run in groupby(slots, key=_handle_of)]
         if any(origins[handle].is_special() for handle, _ in runs):
             return None
-        for key in keys:
-            del known[key]
+        for smsc_id in smsc_ids:
+            del known[smsc_id]
         found: list[Found] = []
         for handle, run in runs:
             origin, first = origins[handle], handle << SLOT_BITS
@@ -146,7 +150,7 @@ class References:
 
     def of(self, carrier_id: int) -> KnownIds:
         """Return the ids of one carrier, for receipts that spell them in another way."""
-        return KnownIds(carrier_id, self._slots, self._spellings)
+        return KnownIds(carrier_id, self._slots.setdefault(carrier_id, {}), self._spellings)
 
     def _add_spellings(self, carrier_id: int, smsc_ids: Sequence[bytes]) -> None:
         spellings = self._spellings
@@ -157,10 +161,10 @@ class References:
                 if smsc_id not in others:
                     spellings[carrier_id, folded] = (*others, smsc_id)
 
-    def _end(self, key: _Key, slot: int) -> None:
+    def _end(self, carrier_id: int, smsc_id: bytes, slot: int) -> None:
         if self._spellings:
-            folded = (key[0], fold(key[1]))
-            left = tuple(each for each in self._spellings.pop(folded, ()) if each != key[1])
+            folded = (carrier_id, fold(smsc_id))
+            left = tuple(each for each in self._spellings.pop(folded, ()) if each != smsc_id)
             if left:
                 self._spellings[folded] = left
         if self._told:
@@ -176,19 +180,16 @@ class KnownIds:
 
     __slots__ = ("_carrier_id", "_slots", "_spellings")
 
-    def __init__(
-        self, carrier_id: int, slots: dict[_Key, int], spellings: dict[_Key, tuple[bytes, ...]]
-    ) -> None:
+    def __init__(self, carrier_id: int, slots: _Slots, spellings: dict[_Key, tuple[bytes, ...]]) -> None:
         self._carrier_id = carrier_id
         self._slots = slots
         self._spellings = spellings
 
     def exact(self, message_id: bytes) -> bytes | None:
-        return message_id if (self._carrier_id, message_id) in self._slots else None
+        return message_id if message_id in self._slots else None
 
     def folded(self, message_id: bytes) -> bytes | None:
-        key = (self._carrier_id, message_id)
-        found = self._spellings.get(key, ())
-        if key in self._slots:
+        found = self._spellings.get((self._carrier_id, message_id), ())
+        if message_id in self._slots:
             found = (*found, message_id)
         return found[0] if len(found) == 1 else None

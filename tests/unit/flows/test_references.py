@@ -17,11 +17,11 @@ CARRIER = 3
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 
 
-def a_batch(handle: int, *, reported: bool = False) -> Batch:
+def a_batch(handle: int, *, reported: bool = False, carrier_id: int = CARRIER) -> Batch:
     """Return what References reads of a batch of 100."""
     fields: dict[str, Any] = {
         "handle": handle,
-        "carrier_id": CARRIER,
+        "carrier_id": carrier_id,
         "merchant_id": 7,
         "campaign_id": handle * 10,
         "message_ids": range(handle * 1000, handle * 1000 + 100),
@@ -73,3 +73,25 @@ def test_an_id_that_comes_again_belongs_to_the_newest_message() -> None:
     assert found is not None
     assert [(run.campaign_id, run.message_ids) for run in found] == [(10, [1000]), (20, [2000, 2001])]
     assert len(references) == 0
+
+
+def test_one_id_of_two_carriers_stands_for_two_messages() -> None:
+    references = References()
+    references.add(a_batch(1), [b"10"], [1 << SLOT_BITS])
+    references.add(a_batch(2, carrier_id=4), [b"10"], [2 << SLOT_BITS])
+    assert len(references) == 2
+    for carrier_id, message_id in ((4, 2000), (CARRIER, 1000)):
+        found = references.find_all(carrier_id, [b"10"])
+        assert found is not None
+        assert found[0].message_ids == [message_id]
+
+
+def test_beyond_the_limit_the_oldest_goes_of_the_carrier_that_has_the_most() -> None:
+    references = References(entries_max=3)
+    references.add(a_batch(2, carrier_id=4), [b"first"], [2 << SLOT_BITS])
+    references.add(a_batch(1), [b"10", b"11", b"12", b"13"], [1 << SLOT_BITS | n for n in range(4)])
+    assert len(references) == 3
+    assert [bool(references.find(CARRIER, each, ReceiptState.DELIVRD)) for each in (b"10", b"11", b"12")] == [
+        False, False, True,
+    ]  # fmt: skip
+    assert references.find(4, b"first", ReceiptState.DELIVRD) is not None
