@@ -60,7 +60,11 @@ class Allowances:
 
     def fit(self, rate_per_s: int) -> None:
         """Fit the step to the fastest carrier."""
-        self.step = self._limits.allowance(rate_per_s)
+        self.step = self.step_of(rate_per_s)
+
+    def step_of(self, rate_per_s: int) -> int:
+        """Return how many messages of such a carrier's rate one step covers."""
+        return self._limits.allowance(rate_per_s)
 
     def grants(self, uncommitted: int, batches: Iterable[Batch]) -> Grants:
         """Return what there is to give; `uncommitted` messages are written without a durable outcome."""

@@ -21,6 +21,7 @@ from smsgate.campaigns.offer_states import Drop
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.budgets import Budgets, Queued
+from smsgate.flows.claim_ahead import ClaimAhead
 from smsgate.flows.claim_turns import HeldChunks, claim_groups, key_of, people_of
 from smsgate.flows.claims_under_way import ClaimsUnderWay
 from smsgate.flows.composing import Composer, Made
@@ -76,6 +77,8 @@ class Claiming:
         self._under_way = ClaimsUnderWay()
         self.wake_ahead = asyncio.Event()  # there is enough to claim for a second round beside the first
         self._enough = False
+        self._ahead = ClaimAhead(pump, carriers, clock, submitted=False)
+        self._ahead_submitted = ClaimAhead(pump, carriers, clock, submitted=True)
 
     async def claim_once(self) -> bool:
         """One round over the campaigns that send; True: something was claimed."""
@@ -244,24 +247,17 @@ class Claiming:
                 self._pump.resume(batch)
 
     async def interactive_once(self) -> bool:
-        """Take as many waiting system messages as there is room for; True: there may be more."""
+        """Take waiting system messages and what ESMEs submitted; True: there may be more, and room for it."""
         if self._pump.draining:
             return False
         self._pump.absent_due()
         await self._read_consent_anew()
-        rooms = {carrier_id: carrier.room(Lane.INTERACTIVE) for carrier_id, carrier in self._carriers.items()}
-        senders = self._routes.senders_with_room(rooms)
-        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room) or 1
         await self._composer.refresh()
-        taken = await self._take(
-            partial(
-                self._store.claim_interactive,
-                owner=self._owner, limit=limit, senders=senders, now=self._clock.now(),
-            ),
-            self._composer.interactive,
-            limit,
-        )  # fmt: skip
-        return await self._submitted_once() or taken >= limit
+        more = await self._take(self._ahead, self._store.claim_interactive, self._composer.interactive)
+        return (
+            await self._take(self._ahead_submitted, self._store.claim_submitted, self._composer.submitted)
+            or more
+        )
 
     async def _read_consent_anew(self) -> None:
         """Let texts go on that wait because their people's consent may not be what it was at their claim."""
@@ -273,42 +269,26 @@ class Claiming:
                 batch.consent_read, batch.refused_ids = consent_read, refused
                 self._pump.resume(batch)
 
-    async def _submitted_once(self) -> bool:
-        """
-        Take what ESMEs submitted, a little ahead of the carriers' room; True: there may be more.
-
-        What is taken and not written yet is in doubt after a crash, as with a chunk's allowance.
-        """
-        ahead = {
-            carrier_id: self._pump.allowances.step - self._unwritten(carrier_id)
-            for carrier_id, carrier in self._carriers.items()
-            if carrier.down_since() is None
-        }
-        limit = min(INTERACTIVE_MAX, max(ahead.values(), default=0), self._pump.grants().room)
-        senders = self._routes.senders_with_room(ahead)
-        asked = max(1, limit)
-        taken = await self._take(
-            partial(
-                self._store.claim_submitted,
-                owner=self._owner, limit=asked, senders=senders, now=self._clock.now(),
-            ),
-            self._composer.submitted,
-            asked,
-        )  # fmt: skip
-        return limit > 0 and taken >= limit
-
     async def _take(
         self,
-        claim_once: Callable[[], Awaitable[Sequence[Queued]]],
+        ahead: ClaimAhead,
+        claim_once: Callable[..., Awaitable[Sequence[Queued]]],
         compose: Callable[[Queued], Made],
-        limit: int,
-    ) -> int:
-        """Claim up to `limit` texts of the interactive lane; return how many there were."""
+    ) -> bool:
+        """Claim texts of the interactive lane, a little ahead of the carriers' room; True: go on at once."""
+        rooms = ahead.room()
+        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room)
+        asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
         async with self._under_way.one():
-            with self._pump.allowances.promised(limit):
+            with self._pump.allowances.promised(asked), ahead.timed():
                 consent_read = self._pump.look.now()
                 try:
-                    claims = await claim_once()
+                    claims = await claim_once(
+                        owner=self._owner,
+                        limit=asked,
+                        senders=self._routes.senders_with_room(rooms),
+                        now=self._clock.now(),
+                    )
                 except StoreUnavailable:
                     self._pump.forgotten = True
                     raise
@@ -317,15 +297,7 @@ class Claiming:
                     for batch, _ in made:
                         batch.consent_read = consent_read
                     self._pump.add(made)
-        return sum(len(claim.message_ids) for claim in claims)
-
-    def _unwritten(self, carrier_id: int) -> int:
-        """Return how many messages of ESMEs are in memory for a carrier and not written yet."""
-        return sum(
-            batch.size - batch.next + len(batch.retry)
-            for batch in self._pump.batches()
-            if batch.bodies is not None and batch.carrier_id == carrier_id
-        )
+        return ahead.more(limit, sum(len(claim.message_ids) for claim in claims))
 
     async def _give_back_forgotten(self) -> None:
         if not self._pump.forgotten:

@@ -186,8 +186,6 @@ class Pump:
             queue.popleft().waiting = False
             if not batch.exhausted() and not batch.paused:
                 self._ask(batch.chunk)
-            elif batch.bodies is not None:
-                self.wake_interactive.set()  # for what its ESME submitted since
             return True
         room = min(carrier.room(lane), SLICE_MAX)
         if lane is Lane.BULK:

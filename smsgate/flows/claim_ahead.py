@@ -1,0 +1,82 @@
+"""
+How much of the interactive lane is taken before its carrier has room for it, and when more is asked for.
+
+A claim and its lease take some milliseconds, and more on a busy machine. Who takes no more than the rate has
+saved up by now, and asks again when somebody nudges, leaves the carrier without work in between. So each
+carrier has a little in memory. What is taken and not written yet is in doubt after a crash, as with a chunk's
+allowance, and counts against the same bound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from smsgate.clock import Clock
+from smsgate.flows.ports import Carrier
+from smsgate.flows.sending import Pump
+from smsgate.flows.timers import Timers
+
+ASK_MIN_S: Final = 0.02  # between claims of a carrier that is full: each is two statements at least
+STEPS_MAX: Final = 2  # steps of an allowance that a carrier may have in memory, while claims take long
+
+
+class ClaimAhead:
+    """Of what the gateway says itself, or, apart from it, of what ESMEs submitted."""
+
+    def __init__(self, pump: Pump, carriers: Mapping[int, Carrier], clock: Clock, *, submitted: bool) -> None:
+        self._pump = pump
+        self._carriers = carriers
+        self._clock = clock
+        self._submitted = submitted
+        self._took_s = 0.0  # the last claim, from the question until it was in the pump's books
+        self._timers = Timers(clock, lambda _: pump.wake_interactive.set())
+
+    def room(self) -> dict[int, int]:
+        """Return how many messages each carrier that is up may get now; below 0 it has more than enough."""
+        unwritten = self._unwritten()
+        return {carrier_id: self._most(carrier_id) - unwritten[carrier_id] for carrier_id in self._up()}
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        started = self._clock.monotonic()
+        yield
+        self._took_s = self._clock.monotonic() - started
+
+    def more(self, limit: int, taken: int) -> bool:
+        """
+        Return whether to claim again at once after one that was let take `limit` and took `taken`.
+
+        If not, and more may wait than there was room for, it is asked for as soon as a carrier has written
+        half of what it may have: the rest lasts until the claim is back.
+        """
+        if limit > 0 and taken < limit:
+            return False  # nothing waits
+        unwritten = self._unwritten()
+        waits = [
+            (unwritten[carrier_id] - self._most(carrier_id) / 2) / self._carriers[carrier_id].rate_per_s
+            for carrier_id in self._up()
+        ]
+        if not waits or min(waits) <= 0:
+            return limit > 0 and bool(waits)  # without a limit the bound of what is in doubt is reached
+        self._timers.set(0, self._clock.monotonic() + max(ASK_MIN_S, min(waits)))
+        return False
+
+    def _up(self) -> list[int]:
+        return [id_ for id_, carrier in self._carriers.items() if carrier.down_since() is None]
+
+    def _most(self, carrier_id: int) -> int:
+        """Return how many messages a carrier may have in memory: what it takes while two claims are made."""
+        rate = self._carriers[carrier_id].rate_per_s
+        step = self._pump.allowances.step_of(rate)
+        return max(step, min(STEPS_MAX * step, int(2 * self._took_s * rate)))
+
+    def _unwritten(self) -> Counter[int]:
+        """Return how many messages are in memory and not written yet, by carrier."""
+        found: Counter[int] = Counter()
+        for batch in self._pump.batches():
+            if batch.chunk is None and (batch.bodies is not None) is self._submitted:
+                found[batch.carrier_id] += batch.size - batch.next + len(batch.retry)
+        return found
