@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from smsgate.api.auth import Authenticator, check_scope, source_of
 from smsgate.api.body import BodyStream, check_media_type
 from smsgate.api.buckets import Buckets
 from smsgate.api.context import ApiContext
+from smsgate.api.deadlines import Deadlines
 from smsgate.api.endpoint_headers import NO_STORE, REQUEST_ID
 from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcome, is_uncertain, key_of, once
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
@@ -36,17 +37,22 @@ class Gate:
     authenticator: Authenticator
     limits: Buckets
     problems: Problems
+    deadlines: Deadlines
 
 
-def endpoint(gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+# Takes a request, and what stands in the places of its path.
+Endpoint = Callable[[web.Request, Mapping[str, str]], Awaitable[web.StreamResponse]]
+
+
+def endpoint(gate: Gate, route: Route) -> Endpoint:
     """
-    Return aiohttp's handler for `route`.
+    Return what answers requests of `route`.
 
     Order: key, scope, rate, query, headers of the body, body, model, idempotency, handler.
     """
 
-    async def serve(request: web.Request) -> web.StreamResponse:
-        call = Call(gate.context, request, request[REQUEST_ID], None)
+    async def serve(request: web.Request, path: Mapping[str, str]) -> web.StreamResponse:
+        call = Call(gate.context, request, request[REQUEST_ID], None, path)
         try:
             if route.scope is not None:
                 await _admit(gate, route, call)
@@ -136,8 +142,7 @@ async def _run(gate: Gate, route: Route, call: Call) -> web.StreamResponse:
     if route.takes is Body.STREAM or route.media_type != JSON_MEDIA_TYPE:
         answer = await route.handler(call)
     else:
-        async with asyncio.timeout(gate.context.settings.handler_timeout_s):
-            answer = await route.handler(call)
+        answer = await gate.deadlines.run(route.handler(call))
     if isinstance(answer, web.StreamResponse):
         return answer
     return _with_headers(_plain(route, answer), call)

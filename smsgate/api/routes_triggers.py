@@ -282,5 +282,6 @@ ROUTES: Final = (
             "webhook-timestamp, webhook-signature). A repeated webhook-id gets the same answer. An unknown "
             "trigger answers as a wrong signature does."
         ),
+        direct=True,
     ),
 )

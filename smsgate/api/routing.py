@@ -51,7 +51,7 @@ prepared `web.StreamResponse` (`media_type=` in the Route).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -70,6 +70,7 @@ from smsgate.security.public_ids import Kind
 
 M = TypeVar("M", bound=BaseModel)
 JSON_MEDIA_TYPE: Final = "application/json"
+DIRECT_END: Final = "{id}"  # of the path of a direct route
 
 
 class Body(Enum):
@@ -108,6 +109,7 @@ class Call:
     request: web.Request
     request_id: str
     principal: Principal | None
+    path: Mapping[str, str]  # what stands in the places of the route's path
     model: BaseModel | None = None
     query: BaseModel | None = None
     octets: bytes = b""
@@ -132,7 +134,7 @@ class Call:
         return self.query
 
     def path_text(self, name: str) -> str:
-        return self.request.match_info[name]
+        return self.path[name]
 
     def path_id(self, kind: Kind, name: str = "id") -> int:
         """
@@ -141,7 +143,7 @@ class Call:
         Raises:
             NotFound: the text is no id of this kind; a missing row gets the same answer.
         """
-        return self.decode(kind, self.request.match_info[name])
+        return self.decode(kind, self.path[name])
 
     def decode(self, kind: Kind, text: str) -> int:
         """Like `PublicIds.decode`, with the sentence that `missing` gives."""
@@ -198,6 +200,10 @@ class Route:
     media_type: str = JSON_MEDIA_TYPE  # of the answer
     idempotent: bool | None = None  # None: every POST with a key
     description: str = ""
+    direct: bool = False  # POST, and its path ends in an id: found without the router (smsgate.api.app)
+
+    def __post_init__(self) -> None:
+        assert not self.direct or (self.method == "POST" and self.path.endswith(DIRECT_END)), self.path
 
     @property
     def takes(self) -> Body:

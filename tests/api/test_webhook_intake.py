@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from smsgate.campaigns.tables import table
 from smsgate.clock import ManualClock
 from smsgate.flows.offers import text_findings
 from smsgate.flows.webhook_intake import ATTEMPTS_MAX
+from smsgate.security.webhook_signatures import signed_headers
 from tests.api.commerce_setup import SENDER, SENDERS, Shop
 from tests.api.trigger_setup import (
     MAPPING,
@@ -59,6 +61,43 @@ async def test_of_many_webhooks_at_once_each_is_accepted_or_refused_by_itself(sh
     assert await written(shop) == {
         "offer": 22, "offer_version": 22, "campaign": 21, "campaign_chunk": 21, "trigger_event": 21,
     }  # fmt: skip
+
+
+async def test_a_webhook_is_the_same_route_with_and_without_the_router(shop: Shop) -> None:
+    """What is no plain path of a trigger goes through aiohttp's router; the metrics know one route."""
+    await shop.subscribers(1)
+    made = await created(shop)
+    body = json.dumps(a_shop_event()).encode()
+    signed = signed_headers([made["secret"]], "msg_1", int(shop.clock.now().timestamp()), body)
+    headers = {**signed, "Content-Type": "application/json"}
+
+    async def answered(end: str, **more: str) -> tuple[int, str]:
+        answer = await shop.api.anybody.call("POST", f"{PATH}/{end}", data=body, headers={**headers, **more})
+        assert answer.headers["X-Request-Id"].startswith("req_")
+        assert answer.headers["Server"] == "smsgate"
+        return answer.status, answer.body.get("code", "") or answer.body["campaign"]
+
+    plain = await answered(made["id"])
+    assert plain[0] == 202
+    assert await answered(made["id"], Expect="100-continue") == plain
+    assert await answered(f"{made['id']}?") == plain
+    assert await answered(f"{made['id']}?a=b") == (422, "invalid")
+    assert await answered(f"{made['id']}/") == (404, "not_found")
+    assert await answered("trg-0") == (404, "not_found")
+    assert await answered("nothing") == (404, "not_found")
+    assert await answered(made["id"], **{"Content-Type": "text/plain"}) == (415, "media_type_unsupported")
+    assert await answered(made["id"], **{"webhook-id": "msg_2"}) == (401, "signature_invalid")
+
+    def count(route: str, status: int) -> float | None:
+        labels = {"method": "POST", "route": route, "status": str(status)}
+        return shop.api.context.metrics.get_sample_value("smsgate_http_requests_total", labels)
+
+    route = f"{PATH}/{{id}}"
+    found = {status: count(route, status) for status in (202, 401, 404, 415, 422)}
+    assert found == {202: 3, 401: 1, 404: 2, 415: 1, 422: 1}
+    assert count("none", 404) == 1
+    # Of the three that were answered 202 one started a campaign.
+    assert await written(shop) == dict.fromkeys(NOTHING, 1)
 
 
 async def test_what_changes_a_trigger_holds_for_the_next_webhook_though_the_trigger_is_in_memory(
