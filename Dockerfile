@@ -1,4 +1,17 @@
-# The gateway with its embedded PostgreSQL, as an ordinary user. Its steps are the Makefile's own.
+# The gateway with its embedded PostgreSQL and what is compiled of it, as an ordinary user. Its steps are the Makefile's own.
+FROM python:3.12-slim AS compiled
+
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /app
+COPY Makefile ./
+COPY fast fast
+COPY smsgate smsgate
+RUN make fast-wheel PYTHON=python
+
+# What runs has no compiler.
 FROM python:3.12-slim
 
 RUN apt-get update \
@@ -12,6 +25,8 @@ COPY pyproject.toml Makefile README.md LICENSE ./
 COPY requirements requirements
 COPY smsgate smsgate
 RUN make runtime
+COPY --from=compiled /app/dist dist
+RUN make fast-from-wheel
 
 COPY conf conf
 USER smsgate

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNTIME_STAMP := $(VENV)/.runtime
 
-.PHONY: setup runtime demo run test interop chaos commerce fast plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-reconcile bench-replies replies numbers fuzz soak format lock clean
+.PHONY: setup runtime demo run test interop chaos commerce fast fast-wheel fast-from-wheel plain test-fast check bench bench-campaigns bench-closing bench-export bench-flow bench-codec bench-import bench-intake bench-verify bench-reading bench-reconcile bench-replies replies numbers fuzz soak format lock clean
 
 setup: $(STAMP)
 
@@ -63,6 +63,13 @@ fast: $(FAST_STAMP)
 $(FAST_STAMP): fast/pyproject.toml fast/setup.py fast/smsgate_fast/pump.pyx fast/install $(wildcard smsgate/campaigns/*.py) $(RUNTIME_STAMP)
 	@fast/install
 	@touch $@
+
+# The same in two steps, as the image does it: built where a C compiler is (dist/), installed where none is. Both lie beside the same sources.
+fast-wheel:
+	@$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./fast
+
+fast-from-wheel: $(RUNTIME_STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall dist/smsgate_fast-*.whl
 
 plain:
 	@$(BIN)/python -m pip uninstall --quiet --yes smsgate-fast
