@@ -44,7 +44,8 @@ def plain_mobile(text: str, default_region: str | None = None) -> PlainNumber | 
 
     Without `default_region` the plus may be missing, as in `msisdn.normalize`.
     """
-    written = text.translate(_SEPARATORS)
+    # Most have no separators, and need not be written anew without them.
+    written = text if _PLAIN.fullmatch(text) else text.translate(_SEPARATORS)
     if not _PLAIN.fullmatch(written) or (default_region is not None and written[0] != "+"):
         return None
     digits = written.removeprefix("+")

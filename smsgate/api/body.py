@@ -25,11 +25,11 @@ class BodyStream:
         self._request = request
         self._octets_max = octets_max
         self._timeout_s = timeout_s
-        self._hash = hashlib.sha256()
+        self._hash: hashlib._Hash | None = None  # of what is read in pieces
         self.octets_read = 0
 
     def digest(self) -> bytes:
-        return self._hash.digest()
+        return hashlib.sha256().digest() if self._hash is None else self._hash.digest()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """
@@ -41,6 +41,7 @@ class BodyStream:
             Refusal: `body_too_large`, `request_timeout`, or `http_invalid` when the client broke off.
         """
         content = self._request.content
+        hashed = self._hash = self._hash or hashlib.sha256()
         spent_s = 0.0
         clock = asyncio.get_running_loop().time
         while True:
@@ -63,7 +64,7 @@ class BodyStream:
             if self.octets_read > self._octets_max:
                 self._request.protocol.keep_alive(False)
                 raise _too_large(self._octets_max)
-            self._hash.update(octets)
+            hashed.update(octets)
             yield octets
 
     async def read(self) -> bytes:
@@ -95,7 +96,10 @@ def check_media_type(request: web.Request, accepted: tuple[str, ...]) -> None:
     Raises:
         Refusal: compressed, or of another type.
     """
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+    headers = request.headers
+    if headers.get("Content-Type") in accepted and "Content-Encoding" not in headers:
+        return  # written as plainly as it can be, as by most
+    if headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise Refusal("encoding_unsupported", "Send the body without Content-Encoding.")
     charset = (request.charset or "utf-8").lower()
     if request.content_type not in accepted or charset not in {"utf-8", "utf8", "us-ascii"}:

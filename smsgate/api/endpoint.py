@@ -211,6 +211,7 @@ def _plain(route: Route, answer: Answer) -> web.Response:
 
 
 def _with_headers(response: web.Response, call: Call) -> web.Response:
-    response.headers.update(call.headers)
+    if call.headers:
+        response.headers.update(call.headers)
     response.headers.update(NO_STORE)
     return response

@@ -210,6 +210,8 @@ def audience_of(asked: WebhookAsk, people: Mapping[int, KnownPerson]) -> Audienc
 
 def groups_of(numbers: Sequence[int], people: Mapping[int, KnownPerson]) -> list[AudienceGroup]:
     """Return the groups of people that are named, as `CampaignsStore.audience_groups` does."""
+    if len(numbers) == 1:
+        return [AudienceGroup(people[numbers[0]].country, str(numbers[0])[:PREFIX_DIGITS], 1)]
     counts = Counter((people[number].country, str(number)[:PREFIX_DIGITS]) for number in set(numbers))
     return [AudienceGroup(*group, members) for group, members in sorted(counts.items())]
 

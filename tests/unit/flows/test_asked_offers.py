@@ -5,8 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from smsgate.flows.commerce_records import FoundTrigger, MerchantProfile, TriggerRecord
-from smsgate.flows.webhook_asks import KEY_OCTETS_MAX, OFFERS_KEPT, AskedOffers, KnownTrigger, known_trigger
+from smsgate.flows.commerce_records import (
+    AudienceGroup,
+    FoundTrigger,
+    KnownPerson,
+    MerchantProfile,
+    TriggerRecord,
+)
+from smsgate.flows.webhook_asks import (
+    KEY_OCTETS_MAX,
+    OFFERS_KEPT,
+    AskedOffers,
+    KnownTrigger,
+    groups_of,
+    known_trigger,
+)
 
 MAPPING = {"item": "$.item", "price": "$.price", "currency": "EUR", "recipients": "$.to", "stock": "$.stock"}
 
@@ -63,3 +76,17 @@ def test_no_more_offers_are_kept_than_their_bound_and_none_of_a_document_that_is
         "price": "0" * (KEY_OCTETS_MAX - 1_990) + "1",
     }
     assert offers.find(trigger, long) is not offers.find(trigger, long)
+
+
+def test_one_person_is_a_group_as_several_are() -> None:
+    people = {
+        33612345678: KnownPerson(1, "subscribed", "FR"),
+        33612345679: KnownPerson(2, "subscribed", "FR"),
+        447700900123: KnownPerson(3, "subscribed", "GB"),
+    }
+    for number in people:
+        assert groups_of([number], people) == groups_of([number, number], people)
+    assert groups_of(list(people), people) == [
+        AudienceGroup("FR", "3361234", 2),
+        AudienceGroup("GB", "4477009", 1),
+    ]

@@ -49,6 +49,14 @@ def test_the_published_vector_is_signed_and_verified() -> None:
     assert verify([SECRET], some_headers(), BODY, AT_S) == MESSAGE_ID
 
 
+def test_a_secret_that_is_kept_signs_each_time_as_the_first_time() -> None:
+    secrets = [new_secret() for _ in range(3)]
+    first = [sign(secret, MESSAGE_ID, AT_S, BODY) for secret in secrets]
+    assert len(set(first)) == 3
+    sign(secrets[1], "another", AT_S, b"{}")
+    assert [sign(secret, MESSAGE_ID, AT_S, BODY) for secret in secrets] == first
+
+
 def test_the_library_takes_what_we_sign() -> None:
     secret, old = new_secret(), new_secret()
     headers = signed_headers([secret, old], "evt_1", int(time.time()), BODY)
