@@ -36,7 +36,7 @@ from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.flows.routes import Prices
-from smsgate.msisdn import is_simulated, mask
+from smsgate.msisdn import mask
 
 log = structlog.get_logger(__name__)
 
@@ -188,9 +188,9 @@ class Intake:
                     if joined is None:
                         return None
                     mo = joined.mo
-                    takers = await group.takers([mo.destination])
+                    arrived = await group.arrive([mo], (), self._owner)
                     said = [Said(mo, reading_of(mo.text), complete=joined.complete)]
-                    writes = await self._decide(group, said, attempt, turn, takers, [])
+                    writes = await self._decide(group, said, attempt, turn, arrived.takers, [])
             except StoreUnavailable:
                 raise
             except Exception as exc:  # one text that cannot be decided must not end the process
@@ -247,12 +247,10 @@ class Intake:
         joined: list[tuple[str, int]] = []
         async with self._store.group() as group:
             mos = [entry.mo for entry in entries]
-            # A simulated phone's text is nobody's but its test merchant's, also where an ESME has the number.
-            takers = await group.takers(mo.destination for mo in mos if not is_simulated(mo.msisdn))
-            fresh = await group.first_seen(mos, [fingerprint(mo) for mo in mos], self._owner)
+            arrived = await group.arrive(mos, [fingerprint(mo) for mo in mos], self._owner)
             said: list[Said] = []
             for place, heard in enumerate(entries):
-                if place not in fresh:
+                if place not in arrived.fresh:
                     repeated += 1
                     if heard.whole:
                         said.append(Said(heard.mo, heard.reading, repeated=True))
@@ -261,8 +259,8 @@ class Intake:
                 elif ready := await group.add_part(heard.mo):
                     said += [Said(mo, reading_of(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
-            parts = [mos[place] for place in sorted(fresh)]
-            writes = await self._decide(group, said, attempt, turn, takers, parts)
+            parts = [mos[place] for place in sorted(arrived.fresh)]
+            writes = await self._decide(group, said, attempt, turn, arrived.takers, parts)
         self.repeated += repeated
         return writes, joined
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -12,17 +13,31 @@ from smsgate.flows.inbound_records import InboundContext, InboundWrites, Joined
 from smsgate.flows.records import MobileOriginated
 
 
+class Arrived(Protocol):
+    """What is known of MOs before they are read."""
+
+    @property
+    def fresh(self) -> AbstractSet[int]:
+        """The places of those that are no redelivery."""
+        ...
+
+    @property
+    def takers(self) -> dict[str, Taker]:
+        """Which accounts of ESMEs take the MOs of these numbers."""
+        ...
+
+
 class InboundGroup(Protocol):
     """One transaction for a group of MOs."""
 
-    async def first_seen(
+    async def arrive(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
-    ) -> set[int]:
-        """Return the places in `mos` that are no redelivery; `process` is this node's epoch."""
-        ...
+    ) -> Arrived:
+        """
+        Note the MOs as seen, and read whom they are from; `process` is this node's epoch.
 
-    async def takers(self, numbers: Iterable[str]) -> dict[str, Taker]:
-        """Return which accounts of ESMEs take the MOs of these numbers."""
+        Without fingerprints nothing is noted, and nothing is fresh.
+        """
         ...
 
     async def add_part(self, mo: MobileOriginated) -> list[Joined]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from smsgate.flows.answer_limit import AnsweredDay
@@ -10,12 +10,6 @@ from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, begin_again
 
 _SQL: Final = load("inbound")
-
-
-async def answers_given(connection: Connection, msisdns: Collection[int]) -> dict[AnsweredDay, int]:
-    """Return the counts of these numbers: of today, and of days that housekeeping has not deleted yet."""
-    rows = await connection.fetch(_SQL["answer_counts"], list(msisdns))
-    return {(row["msisdn"], row["day_at"]): row["answers"] for row in rows}
 
 
 async def count_answers(

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -346,7 +346,7 @@ def _apart(chunks: Sequence[ClaimedChunk]) -> list[list[ClaimedChunk]]:
     return [members for _, members in groups]
 
 
-def offer_of(merchant_id: int, row: asyncpg.Record) -> OfferVersion:
+def offer_of(merchant_id: int, row: asyncpg.Record | dict[str, Any]) -> OfferVersion:
     """Return the offer version of a row that has the columns of offer_version."""
     return OfferVersion(
         merchant_id=merchant_id,

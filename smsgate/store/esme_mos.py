@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
-from smsgate.flows.esme_mos import EsmeWrites, Taker
+from smsgate.flows.esme_mos import EsmeWrites
 from smsgate.flows.esme_records import DELIVERY_LIFE
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.notices import publish_sender_stop
 
 _SQL: Final = load("esme_traffic")
-
-
-async def takers(connection: Connection, numbers: Iterable[str]) -> dict[str, Taker]:
-    """Return which accounts take the MOs of these numbers."""
-    rows = await connection.fetch(_SQL["takers"], sorted(set(numbers)))
-    return {row["number"]: Taker(row["merchant_id"], row["account_id"], row["join_mo"]) for row in rows}
 
 
 async def write_esmes(connection: Connection, writes: EsmeWrites, next_id: Callable[[], int]) -> None:

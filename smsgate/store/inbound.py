@@ -3,64 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Any
 
 import asyncpg
 
-from smsgate.campaigns.consent import ConsentState
-from smsgate.campaigns.orders import Due, OrderEvent, OrderState
-from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
     Joined,
-    MerchantCard,
     OpenOffer,
     PartOctets,
-    Person,
-    PlacedOrder,
     joined_text,
 )
 from smsgate.flows.mo_header import MoHeader
-from smsgate.flows.order_texts import order_number
 from smsgate.flows.records import MobileOriginated
 from smsgate.ids import first_id_at
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import catalogue
-from smsgate.store.answer_counts import answers_given, count_answers
+from smsgate.store.answer_counts import count_answers
 from smsgate.store.connection import Connection
-from smsgate.store.esme_mos import takers, write_esmes
+from smsgate.store.esme_mos import write_esmes
 from smsgate.store.events import insert_events
 from smsgate.store.flushing import insert_postings
-from smsgate.store.inbound_consents import open_questions, other_consents, read_writers, write_consents
+from smsgate.store.inbound_arrivals import Arrivals, arrivals
+from smsgate.store.inbound_consents import read_writers, write_consents
 from smsgate.store.inbound_offers import AnsweredOffers
-from smsgate.store.inbound_orders import stamped_orders, write_orders, written_offers
+from smsgate.store.inbound_orders import stamped_orders, write_orders
 from smsgate.store.inbound_rows import insert_replies
+from smsgate.store.inbound_standing import lock_people, standing
 from smsgate.store.join_keywords import add_subscribers, read_keywords
 from smsgate.store.notices import publish_consents
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
-from smsgate.store.portability import ported_of
 from smsgate.store.questions import put_questions
 from smsgate.store.suppression import block, note_stops
 from smsgate.store.system_messages import insert_system_messages
 
 SQL = catalogue.load("inbound")
 SENDING = catalogue.load("sending")
-
-# The carrier sends a deliver_sm again until it is answered: over a new connection, or after our restart.
-SEEN_WINDOW: Final = timedelta(minutes=10)
-# On the very session that took our answer the same text is a person's again, but for a handset that repeats
-# what its network did not acknowledge. Source: docs/decisions/0009.
-SEEN_WINDOW_SESSION: Final = timedelta(seconds=60)
-
-
-def _session(mo: MobileOriginated, process: int) -> str:
-    return "" if mo.ack is None else f"{process}:{mo.ack.session}"
 
 
 class StoredInbound:
@@ -100,27 +84,14 @@ class StoredGroup:
         self._hashes = hashes
         self._stamps = stamps
         self._offers = AnsweredOffers(connection)
+        self._arrived = Arrivals()
 
-    async def first_seen(
+    async def arrive(
         self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
-    ) -> set[int]:
-        """Return the places in `mos` that were not seen in the last minutes, nor earlier in the group."""
-        places: dict[tuple[int, bytes], int] = {}
-        for place, (mo, fingerprint) in enumerate(zip(mos, fingerprints, strict=True)):
-            places.setdefault((mo.carrier_id, fingerprint), place)
-        rows = await self._connection.fetch(
-            SQL["first_seen"],
-            [carrier_id for carrier_id, _ in places],
-            [fingerprint for _, fingerprint in places],
-            [_session(mos[place], process) for place in places.values()],
-            [mos[place].received_at for place in places.values()],
-            SEEN_WINDOW_SESSION,
-            SEEN_WINDOW,
-        )
-        return {places[row["carrier_id"], row["fingerprint"]] for row in rows}
-
-    async def takers(self, numbers: Iterable[str]) -> dict[str, Taker]:
-        return await takers(self._connection, numbers)
+    ) -> Arrivals:
+        """Note what has come, and read whom it is from; without fingerprints nothing is noted."""
+        self._arrived = await arrivals(self._connection, mos, fingerprints, process)
+        return self._arrived
 
     async def add_part(self, mo: MobileOriginated) -> list[Joined]:
         """
@@ -178,47 +149,23 @@ class StoredGroup:
         users: Mapping[str, Collection[str] | None] | None = None,
     ) -> InboundContext:
         """Read and lock what these MOs may concern."""
-        context = InboundContext(ported=await ported_of(self._connection, [mo.msisdn for mo in mos]))
-        people = await self._connection.fetch(SQL["people"], list({mo.msisdn for mo in mos}))
-        subscribers: dict[int, list[int]] = defaultdict(list)
-        for row in people:
-            subscribers[row["merchant_id"]].append(row["subscriber_id"])
-        states: dict[tuple[int, int], tuple[str, bool, bool]] = {}
-        for merchant_id in sorted(subscribers):
-            for row in await self._connection.fetch(
-                SQL["lock_people"], merchant_id, sorted(subscribers[merchant_id])
-            ):
-                states[merchant_id, row["subscriber_id"]] = tuple(row)[1:]
-        others = await other_consents(self._connection, states.keys())
-        for row in people:
-            found = states.get((row["merchant_id"], row["subscriber_id"]))
-            if found is not None:  # else deleted since
-                who = (row["merchant_id"], row["subscriber_id"])
-                person = Person(
-                    *who, row["language"], ConsentState(found[0]), others.get(who, {}), *found[1:]
-                )
-                context.people.setdefault(row["msisdn"], []).append(person)
-        # After the lock: a STOP that crossed, in another process or the API, has closed its offers.
-        opened = await written_offers(
-            self._connection,
-            await self._connection.fetch(
-                SQL["open_offers"], [mo.msisdn for mo in mos], [mo.destination for mo in mos]
-            ),
-        )
-        context.questions = await open_questions(self._connection, mos)
-        context.answers_given = await answers_given(self._connection, {mo.msisdn for mo in mos})
-        merchants = {row["merchant_id"] for row in opened} | subscribers.keys()
-        for row in await self._connection.fetch(SQL["merchants"], sorted(merchants)):
-            context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
+        msisdns = {mo.msisdn for mo in mos}
+        if not msisdns <= self._arrived.msisdns:
+            await self.arrive(mos, (), 0)
+        people = [each for each in self._arrived.people if each.msisdn in msisdns]
+        held = await lock_people(self._connection, people)
+        context, opened = await standing(self._connection, mos, people, held)
+        context.ported = self._arrived.ported
         await read_writers(self._connection, self._hashes, context, of_anybody, users or {})
         await read_keywords(self._connection, self._hashes, context, of_anybody)
-        named = await self._named(sorted(subscribers), order_numbers)
+        known = sorted({each.merchant_id for each in people})
+        named = await self._named(known, order_numbers)
         mine: dict[int, list[int]] = defaultdict(list)
-        for row in people if mentioning else ():
-            if row["msisdn"] in mentioning:
-                mine[row["merchant_id"]].append(row["subscriber_id"])
+        for each in people if mentioning else ():
+            if each.msisdn in mentioning:
+                mine[each.merchant_id].append(each.subscriber_id)
         named += await self._of_people(mine, since, {(row["msisdn"], row["number"]) for row in named})
-        await self._answerable(context, opened, named)
+        await self._answerable(context, opened, [dict(row) for row in named])
         return context
 
     async def _named(
@@ -249,7 +196,7 @@ class StoredGroup:
         return [row for row in rows if (row["msisdn"], row["number"]) not in known]
 
     async def _answerable(
-        self, context: InboundContext, opened: Sequence[asyncpg.Record], named: Sequence[asyncpg.Record]
+        self, context: InboundContext, opened: Sequence[dict[str, Any]], named: Sequence[dict[str, Any]]
     ) -> None:
         """Lock the offers and orders that these open offers and named orders concern."""
         by_merchant: dict[int, list[int]] = defaultdict(list)
@@ -259,9 +206,12 @@ class StoredGroup:
             messages[row["merchant_id"]].append(row["message_id"])
         answered = self._offers
         for merchant_id in sorted(by_merchant):
-            await answered.read(context, merchant_id, sorted(set(by_merchant[merchant_id])))
-            await self._orders(context, merchant_id, messages[merchant_id])
-            await self._numbers(context, merchant_id, messages[merchant_id])
+            await answered.read(
+                context,
+                merchant_id,
+                sorted(set(by_merchant[merchant_id])),
+                list(dict.fromkeys(messages[merchant_id])),
+            )
         offers = [
             OpenOffer(
                 offer=answered.versions[row["merchant_id"], row["offer_id"], row["offer_version"]],
@@ -279,44 +229,6 @@ class StoredGroup:
             for order in context.orders[row["merchant_id"], row["message_id"]]:
                 if order.number == row["number"]:
                     context.named[row["msisdn"], row["number"]] = (offer, order)
-
-    async def _orders(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:
-        found = await self._connection.fetch(SQL["orders_of_messages"], merchant_id, list(set(message_ids)))
-        if not found:
-            return
-        ids = [row["order_id"] for row in found]
-        orders = await self._connection.fetch(SQL["lock_orders"], merchant_id, ids)
-        steps = await self._connection.fetch(SQL["order_steps"], merchant_id, ids)
-        said = {row["order_id"]: row for row in steps}
-        for row in orders:
-            context.orders.setdefault((merchant_id, row["message_id"]), []).append(
-                PlacedOrder(
-                    row["order_id"],
-                    row["number"],
-                    OrderState(row["state"]),
-                    row["nth"],
-                    said[row["order_id"]]["seq"],
-                    row["quantity"],
-                    row["created_at"],
-                    row["placed_at"] or row["created_at"],
-                    row["shop_ref"],
-                    row["stock_held"],
-                    None if row["due_at"] is None else Due(OrderEvent(row["due_event"]), row["due_at"]),
-                    row["delivered_at"],
-                    said[row["order_id"]]["asked"],
-                )
-            )
-
-    async def _numbers(self, context: InboundContext, merchant_id: int, message_ids: Sequence[int]) -> None:
-        """Find out which numbers that new orders would get are taken: beside a million orders, each 90th."""
-        wanted = [
-            order_number(
-                merchant_id, message_id, len(context.orders.get((merchant_id, message_id), ())) + 1, 0
-            )
-            for message_id in dict.fromkeys(message_ids)
-        ]
-        rows = await self._connection.fetch(SQL["taken_numbers"], merchant_id, wanted)
-        context.numbers_taken.update((merchant_id, row["number"]) for row in rows)
 
     async def write(self, writes: InboundWrites) -> None:
         """

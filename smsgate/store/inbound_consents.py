@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
 import orjson
 
-from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose
+from smsgate.campaigns.consent import ConsentEvent, ConsentState
 from smsgate.flows.inbound_records import (
     InboundContext,
     InboundWrites,
     MerchantCard,
-    Question,
     SenderMerchant,
 )
 from smsgate.flows.inbound_stops import SENDER_MERCHANTS_MAX
@@ -27,37 +25,6 @@ from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.suppression import noted_among
 
 _SQL: Final = load("inbound")
-
-
-async def other_consents(
-    connection: Connection, people: Collection[tuple[int, int]]
-) -> dict[tuple[int, int], dict[Purpose, ConsentState]]:
-    """Return the states besides offers of these (merchant, subscriber)."""
-    found: dict[tuple[int, int], dict[Purpose, ConsentState]] = defaultdict(dict)
-    if people:
-        for row in await connection.fetch(_SQL["other_consents"], *zip(*people, strict=True)):
-            key = row["merchant_id"], row["subscriber_id"]
-            found[key][Purpose(row["purpose"])] = ConsentState(row["state"])
-    return dict(found)
-
-
-async def open_questions(
-    connection: Connection, mos: Sequence[MobileOriginated]
-) -> dict[tuple[int, str], list[Question]]:
-    """Return the double opt-ins that wait, by (number, sender number that was asked from)."""
-    found: dict[tuple[int, str], list[Question]] = defaultdict(list)
-    rows = await connection.fetch(_SQL["open_questions"], list({mo.msisdn for mo in mos}))
-    for row in rows:
-        found[row["msisdn"], row["sender"]].append(
-            Question(
-                row["merchant_id"],
-                row["subscriber_id"],
-                Purpose(row["purpose"]),
-                row["wording_version"],
-                row["asked_at"],
-            )
-        )
-    return dict(found)
 
 
 async def read_writers(

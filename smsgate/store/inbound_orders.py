@@ -15,10 +15,8 @@ from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.order_stamps import add_ground
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime
-
-    import asyncpg
 
     from smsgate.flows.inbound_records import InboundWrites
     from smsgate.flows.order_entries import ProofRows
@@ -27,17 +25,6 @@ if TYPE_CHECKING:
     from smsgate.store.order_stamps import OrderStamps
 
 SQL: Final = catalogue.load("inbound")
-
-
-async def written_offers(connection: Connection, opened: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-    """Return those of the open offers that may have been written: nobody answers what nobody got."""
-    if not opened:
-        return []
-    columns = zip(
-        *((row["merchant_id"], row["campaign_id"], row["message_id"]) for row in opened), strict=True
-    )
-    unwritten = {row["message_id"] for row in await connection.fetch(SQL["unwritten_offers"], *columns)}
-    return [row for row in opened if row["message_id"] not in unwritten]
 
 
 async def write_orders(connection: Connection, writes: InboundWrites) -> None:

@@ -29,6 +29,7 @@ from smsgate.config import Settings
 from smsgate.daemon.process import running
 from smsgate.kept_tables import reply_tables_at_hand
 from smsgate.store import catalogue, pool
+from tests.flows.statements import pieces_of
 
 LOOK_S: Final = 0.005
 NEVER: Final = "never"
@@ -38,20 +39,19 @@ class Fate:
     """When this life ends; `step` as on the standard input."""
 
     def __init__(self, step: str) -> None:
-        self.when, _, name = step.partition(" ")
-        room, _, statement = name.partition(".")
-        self._text = catalogue.load(room)[statement] if name else ""
+        self.when, _, self._name = step.partition(" ")
+        assert not self._name or self._name in catalogue.load_all()
         self._committing: object = None
         self.armed = False
 
     def before(self, query: str) -> None:
-        if self.armed and self.when == "before" and query == self._text:
+        if self.armed and self.when == "before" and self._name in pieces_of(query):
             _die()
 
     def after(self, query: str, connection: object) -> None:
         if not self.armed:
             return
-        if query == self._text:
+        if self._name in pieces_of(query):
             if self.when == "after":
                 _die()
             self._committing = connection

@@ -33,6 +33,8 @@ STOCK: Final = 100
 REPLY: Final = (
     "before inbound.first_seen",
     "after inbound.first_seen",
+    "after inbound.lock_people",
+    "after inbound.open_offers",
     "after inbound.lock_offers",
     "after inbound.insert_inbound",
     "after inbound.insert_orders",

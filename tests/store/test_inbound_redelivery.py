@@ -36,7 +36,7 @@ def an_mo(*, after_s: float = 0, session: int = 1, text: str = "OK") -> MobileOr
 
 async def is_new(database: Database, mo: MobileOriginated, process: int = PROCESS) -> bool:
     async with StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS).group() as group:
-        return await group.first_seen([mo], [fingerprint(mo)], process) == {0}
+        return (await group.arrive([mo], [fingerprint(mo)], process)).fresh == {0}
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,5 @@ async def test_another_text_is_always_new_and_a_pair_in_one_group_is_one(databas
     assert await is_new(database, an_mo(after_s=1, text="NON"))
     pair = [an_mo(text="OK 2"), an_mo(after_s=1, text="OK 2")]
     async with StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS).group() as group:
-        assert await group.first_seen(pair, [fingerprint(mo) for mo in pair], PROCESS) == {0}
+        arrived = await group.arrive(pair, [fingerprint(mo) for mo in pair], PROCESS)
+        assert arrived.fresh == {0}

@@ -56,28 +56,27 @@ RETURNING part, source, raw, data_coding, codec, received_at, esm_class, source_
 -- limit here and below: by the key; the table was read whole for each group of answers. What is locked is then changed by its
 -- key and never by its place (ctid): what another changed while the lock was waited for stands in a place that the statement
 -- does not see, and was passed over.
-SELECT o.msisdn, o.sender, o.merchant_id, o.campaign_id, o.message_id, o.offer_id, o.offer_version, o.subscriber_id, o.answered_at
-  FROM (SELECT DISTINCT * FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, sender)) AS t
- CROSS JOIN LATERAL (SELECT * FROM open_offer WHERE msisdn = t.msisdn AND sender = t.sender LIMIT 1) AS o
+-- Left out is what was claimed and surely is not written yet, for a pace, a pause or a link that is down: the border is committed
+-- before what is below it is written. Nobody can mean what nobody got. Each campaign's few chunks are read by their key, too.
+WITH opened AS MATERIALIZED (
+    SELECT o.msisdn, o.sender, o.merchant_id, o.campaign_id, o.message_id, o.offer_id, o.offer_version, o.subscriber_id,
+           o.answered_at
+      FROM (SELECT DISTINCT * FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, sender)) AS t
+     CROSS JOIN LATERAL (SELECT * FROM open_offer WHERE msisdn = t.msisdn AND sender = t.sender LIMIT 1) AS o)
+SELECT o.*
+  FROM opened o
+  LEFT JOIN LATERAL (
+       SELECT true AS unwritten FROM campaign_chunk k
+        WHERE k.merchant_id = o.merchant_id AND k.campaign_id = o.campaign_id AND k.state <> 'done'
+          AND k.message_id_base + k.allowance <= o.message_id AND o.message_id < k.message_id_base + k.message_count
+          AND (k.members IS NULL OR o.message_id = ANY (k.members))
+        LIMIT 1) AS k ON true
+ WHERE k.unwritten IS NULL
  ORDER BY o.msisdn, o.sender
-
--- name: unwritten_offers
--- scope: merchant
--- Claimed and surely not written yet, for a pace, a pause or a link that is down: the border is committed before what is
--- below it is written. Nobody can mean what nobody got. LATERAL: each campaign's few chunks by their key, whatever the
--- planner believes of the table.
-SELECT t.message_id
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (merchant_id, campaign_id, message_id)
- CROSS JOIN LATERAL (
-       SELECT FROM campaign_chunk k
-        WHERE k.merchant_id = t.merchant_id AND k.campaign_id = t.campaign_id AND k.state <> 'done'
-          AND k.message_id_base + k.allowance <= t.message_id AND t.message_id < k.message_id_base + k.message_count
-          AND (k.members IS NULL OR t.message_id = ANY (k.members))
-        LIMIT 1) AS k
 
 -- name: people
 -- scope: msisdn
-SELECT merchant_id, subscriber_id, msisdn, language, offers_state FROM subscriber
+SELECT merchant_id, subscriber_id, msisdn, language FROM subscriber
  WHERE msisdn = ANY($1::bigint[])
  ORDER BY merchant_id, subscriber_id
 
@@ -163,14 +162,15 @@ RETURNING subscriber_id
 -- scope: merchant
 -- Whose stock is counted, which an offer's is or is not for ever: pieces are taken from what is read here.
 -- No key of it changes: a campaign of the offer may begin meanwhile, which takes minutes if it is for millions.
-SELECT offer_id FROM offer
+-- Of a row that was waited for, what it returns is what another left.
+SELECT offer_id, state, stock_remaining FROM offer
  WHERE merchant_id = $1 AND offer_id = ANY($2::bigint[]) AND stock_remaining IS NOT NULL
  ORDER BY offer_id
    FOR NO KEY UPDATE
 
 -- name: offer_versions
 -- scope: merchant
--- A statement of its own after the lock: the locking one would see the stock as it was before it waited.
+-- With `lock_offers`, which tells state and stock where that had to wait. A version that was answered was there before.
 SELECT v.offer_id, v.version AS offer_version, v.text, v.shop_name, v.item, v.unit_price_minor, v.currency, v.quantity_max,
        v.language, v.country, v.sender, v.expires_at, v.ask_above_minor, v.withdrawal, v.cancel_window_s, v.shop_answer_s,
        v.confirm_by_sms, o.state, o.stock_remaining
