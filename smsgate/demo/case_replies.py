@@ -16,8 +16,9 @@ from smsgate.flows.inbound_records import InboundRow, InboundWrites
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.segmentation import capacity, header_octets
 from smsgate.store.flushing import insert_postings
-from smsgate.store.inbound_rows import insert_replies
+from smsgate.store.inbound_rows import add_replies
 from smsgate.store.pool import Database
+from smsgate.store.together import Together
 
 DESTINATION: Final = "36111"
 
@@ -76,8 +77,10 @@ class CaseReplies:
                 ]
             )  # fmt: skip
             await self._charges.add(writes, {self._msisdn: network})
+            together = Together()
+            add_replies(together, writes)
             async with self._database.bulk_transaction() as connection:
-                await insert_replies(connection, writes)
+                await together.run(connection)
                 await insert_postings(connection, writes.postings)
 
 

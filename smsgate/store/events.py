@@ -14,6 +14,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.pages import page_rows
 from smsgate.store.pool import Database
+from smsgate.store.together import Together
 
 _SQL: Final = load("events")
 
@@ -46,8 +47,15 @@ class PgEvents:
 
 async def insert_events(connection: Connection, columns: EventColumns) -> None:
     """Write events and a delivery for every active endpoint that wants them, in the caller's transaction."""
+    together = Together()
+    add_events(together, columns)
+    await together.run(connection)
+
+
+def add_events(together: Together, columns: EventColumns) -> None:
+    """Have them written with what else the caller writes."""
     if columns.event_ids:
-        await connection.execute(
+        together.write(
             _SQL["insert_events"], ids_text(columns.merchant_ids), ids_text(columns.event_ids),
             texts_text(columns.types), texts_text(columns.subjects), texts_text(columns.data),
             columns.created_at,

@@ -27,13 +27,13 @@ from smsgate.store import catalogue
 from smsgate.store.answer_counts import count_answers
 from smsgate.store.connection import Connection
 from smsgate.store.esme_mos import write_esmes
-from smsgate.store.events import insert_events
+from smsgate.store.events import add_events
 from smsgate.store.flushing import insert_postings
 from smsgate.store.inbound_arrivals import Arrivals, arrivals
-from smsgate.store.inbound_consents import read_writers, write_consents
+from smsgate.store.inbound_consents import add_consents, read_writers, write_consent_states
 from smsgate.store.inbound_offers import AnsweredOffers
-from smsgate.store.inbound_orders import stamped_orders, write_orders
-from smsgate.store.inbound_rows import insert_replies
+from smsgate.store.inbound_orders import add_orders, move_orders, stamped_orders
+from smsgate.store.inbound_rows import add_replies
 from smsgate.store.inbound_standing import lock_people, standing
 from smsgate.store.join_keywords import add_subscribers, read_keywords
 from smsgate.store.notices import publish_consents
@@ -41,7 +41,8 @@ from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.questions import put_questions
 from smsgate.store.suppression import block, note_stops
-from smsgate.store.system_messages import insert_system_messages
+from smsgate.store.system_messages import add_system_messages
+from smsgate.store.together import Together
 
 SQL = catalogue.load("inbound")
 SENDING = catalogue.load("sending")
@@ -237,8 +238,8 @@ class StoredGroup:
         Raises:
             StoreUnavailable: 40001, an offer that was answered has ended meanwhile: decide again.
         """
-        connection = self._connection
-        async with stamped_orders(connection, self._stamps, writes):
+        connection, ending = self._connection, Together()
+        async with stamped_orders(connection, self._stamps, writes, ending):
             await self._write_about_orders(writes)
         await write_esmes(connection, writes.esmes, self._next_id)
         await count_answers(connection, writes.answers_read, writes.answers)
@@ -246,27 +247,33 @@ class StoredGroup:
             await self._offers.hold()
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
-            await connection.execute(
+            ending.write(
                 SENDING["add_counters"],
                 [key[0] for key in keys],
                 [key[1] for key in keys],
                 [key[2] for key in keys],
                 [writes.counters[key] for key in keys],
             )
+        await ending.run(connection)
 
     async def _write_about_orders(self, writes: InboundWrites) -> None:
         """Write what a stamp of an order may hold, and what is decided with it."""
-        connection = self._connection
+        connection, rows = self._connection, Together()
         await add_subscribers(connection, self._hashes, writes.subscribers)
-        await insert_replies(connection, writes)
-        await write_consents(connection, writes)
+        add_replies(rows, writes)
+        add_consents(rows, writes)
+        add_orders(rows, writes)
+        add_system_messages(rows, writes.messages)
+        add_events(rows, writes.events)
+        await rows.run(connection)
+        await write_consent_states(connection, writes)
         await put_questions(connection, writes.questions_asked, replacing=True)
         if writes.blocked:
             at = max(row.mo.received_at for row in writes.rows)
             await block(connection, self._hashes, self._next_id, writes.blocked, "sms", at)
         joined = {row.subscriber_id for row in writes.subscribers}
         await note_stops(connection, self._hashes, self._next_id, writes.number_stops, joined)
-        await write_orders(connection, writes)
+        await move_orders(connection, writes)
         if writes.answered:
             await connection.execute(
                 SQL["answered"],
@@ -284,8 +291,6 @@ class StoredGroup:
         if writes.postings:
             await insert_postings(connection, writes.postings)
         await publish_consents(connection, writes.consent_changes)
-        await insert_system_messages(connection, writes.messages)
-        await insert_events(connection, writes.events)
 
 
 def _joined(rows: Sequence[asyncpg.Record]) -> MoHeader:

@@ -23,6 +23,7 @@ from smsgate.store.columns import columns
 from smsgate.store.connection import Connection
 from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.suppression import noted_among
+from smsgate.store.together import Together
 
 _SQL: Final = load("inbound")
 
@@ -57,11 +58,11 @@ async def read_writers(
     context.stops_noted |= await noted_among(connection, hashes, keys)
 
 
-async def write_consents(connection: Connection, writes: InboundWrites) -> None:
-    """Append to the log, and bring the states in line with it."""
+def add_consents(together: Together, writes: InboundWrites) -> None:
+    """Have what was said of consent appended to the log."""
     rows = writes.consents
     if rows:
-        await connection.execute(
+        together.write(
             _SQL["insert_consents"],
             *columns(
                 rows, "merchant_id", "consent_id", "subscriber_id", "msisdn", "event", "state_after",
@@ -69,6 +70,12 @@ async def write_consents(connection: Connection, writes: InboundWrites) -> None:
             ),
             [orjson.dumps(row.evidence).decode() for row in rows],
         )  # fmt: skip
+
+
+async def write_consent_states(connection: Connection, writes: InboundWrites) -> None:
+    """Bring the states in line with the log."""
+    rows = writes.consents
+    if rows:
         last = {
             (row.merchant_id, row.subscriber_id, row.purpose): row
             for row in rows

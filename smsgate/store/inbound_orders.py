@@ -12,7 +12,7 @@ import orjson
 from smsgate.flows.order_written import written_orders
 from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text, texts_text
-from smsgate.store.order_stamps import add_ground
+from smsgate.store.order_stamps import add_ground, add_stamps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from smsgate.security.proof_stamps import Stamp
     from smsgate.store.connection import Connection
     from smsgate.store.order_stamps import OrderStamps
+    from smsgate.store.together import Together
 
 SQL: Final = catalogue.load("inbound")
 
 
-async def write_orders(connection: Connection, writes: InboundWrites) -> None:
-    """Write new orders, every step, what the steps left, and the stock, in the caller's transaction."""
+def add_orders(together: Together, writes: InboundWrites) -> None:
+    """Have new orders, every step and the stock written; `move_orders` writes what the steps left."""
     orders, steps = writes.orders, writes.order_steps
     if orders:
-        await connection.execute(
+        together.write(
             SQL["insert_orders"],
             ids_text([row.merchant_id for row in orders]),
             ids_text([row.order_id for row in orders]),
@@ -55,7 +56,7 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
             [None if row.due is None else row.due.at for row in orders],
         )
     if steps:
-        await connection.execute(
+        together.write(
             SQL["insert_order_steps"],
             ids_text([row.merchant_id for row in steps]),
             ids_text([row.order_id for row in steps]),
@@ -66,35 +67,40 @@ async def write_orders(connection: Connection, writes: InboundWrites) -> None:
             texts_text([row.actor for row in steps]),
             texts_text([orjson.dumps(row.detail).decode() for row in steps]),
         )
-        new = {row.order_id for row in orders}  # written as their first step left them
-        moved = [row for row in steps if row.seq > 1 or row.order_id not in new]
-        for merchant_id in sorted({row.merchant_id for row in moved}):
-            mine = {row.order_id: row for row in moved if row.merchant_id == merchant_id}
-            await connection.execute(
-                SQL["set_order_states"],
-                merchant_id,
-                list(mine),
-                [row.state for row in mine.values()],
-                [row.at for row in mine.values()],
-                [row.quantity for row in mine.values()],
-                [row.total_minor for row in mine.values()],
-                [row.stock_held for row in mine.values()],
-                [None if row.due is None else row.due.event.value for row in mine.values()],
-                [None if row.due is None else row.due.at for row in mine.values()],
-            )
-    for (merchant_id, offer_id), pieces in sorted(writes.stock_taken.items()):
-        await connection.execute(SQL["take_stock"], merchant_id, offer_id, pieces)
+    for merchant_id in sorted({merchant_id for merchant_id, _ in writes.stock_taken}):
+        taken = {key[1]: pieces for key, pieces in writes.stock_taken.items() if key[0] == merchant_id}
+        together.write(SQL["take_stock"], merchant_id, list(taken), list(taken.values()))
+
+
+async def move_orders(connection: Connection, writes: InboundWrites) -> None:
+    """Write what the steps left of orders, also of those that `add_orders` has written."""
+    new = {row.order_id for row in writes.orders}  # written as their first step left them
+    moved = [row for row in writes.order_steps if row.seq > 1 or row.order_id not in new]
+    for merchant_id in sorted({row.merchant_id for row in moved}):
+        mine = {row.order_id: row for row in moved if row.merchant_id == merchant_id}
+        await connection.execute(
+            SQL["set_order_states"],
+            merchant_id,
+            list(mine),
+            [row.state for row in mine.values()],
+            [row.at for row in mine.values()],
+            [row.quantity for row in mine.values()],
+            [row.total_minor for row in mine.values()],
+            [row.stock_held for row in mine.values()],
+            [None if row.due is None else row.due.event.value for row in mine.values()],
+            [None if row.due is None else row.due.at for row in mine.values()],
+        )
 
 
 @asynccontextmanager
 async def stamped_orders(
-    connection: Connection, stamps: OrderStamps, writes: InboundWrites
+    connection: Connection, stamps: OrderStamps, writes: InboundWrites, ending: Together
 ) -> AsyncIterator[None]:
     """
     Stamp the orders that a group makes or moves; the caller writes all that is about them meanwhile.
 
-    Stamps of orders that it makes are computed from what is written, while PostgreSQL writes it; what it
-    moved is read again at the end.
+    Stamps of orders that it makes are computed from what is written, while PostgreSQL writes it, and are
+    added to what the caller runs at last; what it moved is read again at the end.
     """
     times: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
     for row in writes.order_steps:
@@ -109,7 +115,7 @@ async def stamped_orders(
     finally:
         drafting.cancel()
     for merchant_id, found in sorted(new.items()):
-        await stamps.insert(connection, merchant_id, found, drafts[merchant_id])
+        add_stamps(ending, merchant_id, found, drafts[merchant_id])
     made = {row.order_id for row in writes.orders}
     for merchant_id, of_merchant in sorted(times.items()):
         rest = of_merchant.keys() - new.get(merchant_id, {}).keys()

@@ -7,17 +7,17 @@ from typing import Final
 from smsgate.flows.inbound_records import InboundWrites
 from smsgate.store.array_octets import ids_text, numbers_text, texts_text
 from smsgate.store.catalogue import load
-from smsgate.store.connection import Connection
+from smsgate.store.together import Together
 
 _SQL: Final = load("inbound")
 
 
-async def insert_replies(connection: Connection, writes: InboundWrites) -> None:
-    """Write the rows of a group; each has its charge, which is nothing where it is free."""
+def add_replies(together: Together, writes: InboundWrites) -> None:
+    """Have the rows of a group written; each has its charge, which is nothing where it is free."""
     rows, charges = writes.rows, writes.charges
     assert len(rows) == len(charges)
     headers = [row.mo.header for row in rows]
-    await connection.execute(
+    together.write(
         _SQL["insert_inbound"], ids_text([row.merchant_id for row in rows]),
         ids_text([row.inbound_id for row in rows]), ids_text([row.mo.carrier_id for row in rows]),
         ids_text([row.mo.msisdn for row in rows]), texts_text([row.mo.destination for row in rows]),

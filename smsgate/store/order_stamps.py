@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -18,6 +18,7 @@ from smsgate.security.public_ids import Kind
 from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.messages import rendered
+from smsgate.store.together import Together
 
 if TYPE_CHECKING:
     import asyncpg
@@ -34,6 +35,16 @@ _SQL: Final = load("order_proof")
 TEXTS_WITHIN_MS: Final = 200 * 86_400_000
 TERMS: Final = ("cancel_window_s", "shop_answer_s", "confirm_by_sms")  # of an offer's version, for its orders
 STAMPED_IN_A_ROW: Final = 25  # some 40 us each: what the database answers meanwhile waits for a millisecond
+# Columns of the statements of these names.
+_OFFERS: Final = (
+    "offer_id", "version", "text", "shop", "item", "price_minor", "currency", "quantity_max",
+    "ask_above_minor", "withdrawal", "language", "country", "sender", "expires_at", "created_at", *TERMS,
+)  # fmt: skip
+_OFFER_MESSAGES: Final = ("message_id", "msisdn", "sender", "fields")
+_CONSENTS: Final = (
+    "of_order", "consent_id", "purpose", "event", "state_after", "wording_version", "source", "evidence",
+    "inbound_id", "occurred_at", "recorded_at",
+)  # fmt: skip
 UNSTAMPED_MAX: Final = 200  # orders from before of one transaction: milliseconds
 
 
@@ -65,7 +76,9 @@ class OrderStamps:
         found = await rows_of(connection, merchant_id, orders, self.public_ids, outcomes=not new)
         before = {} if new else await stamps_of(connection, merchant_id, order_ids, self.public_ids)
         stamps = await self.stamps(found, times, before, erases=erases)
-        await self.insert(connection, merchant_id, found, stamps, erases=erases)
+        together = Together()
+        add_stamps(together, merchant_id, found, stamps, erases=erases)
+        await together.run(connection)
         if any(order["unstamped"] for order in orders):
             await connection.execute(_SQL["stamped"], merchant_id, order_ids)
 
@@ -90,25 +103,26 @@ class OrderStamps:
             ]
         return signed(self.key, drafts)
 
-    async def insert(
-        self,
-        connection: Connection,
-        merchant_id: int,
-        order_ids: Iterable[int],
-        stamps: Sequence[Stamp],
-        *,
-        erases: bool = False,
-    ) -> None:
-        await connection.execute(
-            _SQL["insert_stamps"],
-            merchant_id,
-            ids_text(list(order_ids)),
-            ids_text([stamp.no for stamp in stamps]),
-            texts_text([stamp.at for stamp in stamps]),
-            erases,
-            texts_text([orjson.dumps(list(map(list, stamp.facts))).decode() for stamp in stamps]),
-            *(texts_text([getattr(stamp, name) for stamp in stamps]) for name in OCTETS),
-        )
+
+def add_stamps(
+    together: Together,
+    merchant_id: int,
+    order_ids: Iterable[int],
+    stamps: Sequence[Stamp],
+    *,
+    erases: bool = False,
+) -> None:
+    """Have the stamps of these orders written with what else the caller writes."""
+    together.write(
+        _SQL["insert_stamps"],
+        merchant_id,
+        ids_text(list(order_ids)),
+        ids_text([stamp.no for stamp in stamps]),
+        texts_text([stamp.at for stamp in stamps]),
+        erases,
+        texts_text([orjson.dumps(list(map(list, stamp.facts))).decode() for stamp in stamps]),
+        *(texts_text([getattr(stamp, name) for stamp in stamps]) for name in OCTETS),
+    )
 
 
 def _next(contents: Sequence[Content], before: Sequence[Stamp], at: datetime, *, erases: bool) -> Stamp:
@@ -215,43 +229,45 @@ async def add_ground(
     Return the orders by the message that each answers.
     """
     orders = [row for rows in found.values() for row in rows.order]
-
-    async def about(statement: str, *args: object) -> Sequence[asyncpg.Record]:
-        return await connection.fetch(_SQL[statement], merchant_id, *args)
-
-    versions = {(row["offer_id"], row["offer_version"]) for row in orders}
-    offers = {
-        (row["offer_id"], row["version"]): _parted(row)
-        for row in await about("offers", [id_ for id_, _ in versions], [version for _, version in versions])
-    }
+    messages = list({row["message_id"] for row in orders})
+    offers, versions = zip(*{(row["offer_id"], row["offer_version"]) for row in orders}, strict=True)
+    people = [row["subscriber_id"] for row in orders]
+    reads = Together()
+    terms = reads.read(_SQL["offers"], _OFFERS, merchant_id, offers, versions)
+    texts = reads.read(
+        _SQL["offer_messages"], _OFFER_MESSAGES, merchant_id, messages, min(messages), max(messages)
+    )
+    consents = reads.read(_SQL["consents"], _CONSENTS, merchant_id, list(found), people)
+    await reads.run(connection)
+    version_of = {(row["offer_id"], row["version"]): _parted(row) for row in terms.dicts()}
     of_message: defaultdict[int, list[ProofRows]] = defaultdict(list)
     for rows in found.values():
         (order,) = rows.order
-        if version := offers.get((order["offer_id"], order["offer_version"])):
+        if version := version_of.get((order["offer_id"], order["offer_version"])):
             rows.offer.append(version[0])
             rows.offer_terms.append(version[1])
         of_message[order["message_id"]].append(rows)
-    for row in await about("offer_messages", list(of_message), min(of_message), max(of_message)):
+    for row in texts.dicts():
+        values = orjson.loads(row["fields"] or "[]")
         for rows in of_message[row["message_id"]]:
-            text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", row["fields"] or [])
+            text = rendered(str(rows.offer[0]["text"]) if rows.offer else "", values)
             rows.offer_message.append(with_time(row, text=text))
-    people = [order["subscriber_id"] for order in orders]
-    for row in await about("consents", list(found), people):
+    for row in consents.dicts():
         found[row["of_order"]].consent.append(row)
     return of_message
 
 
-def _parted(row: asyncpg.Record) -> tuple[dict[str, object], dict[str, object]]:
+def _parted(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     Return an offer's version, and its terms apart.
 
     Stamps from before there were terms hold the version without them; what they held must hold for ever.
     """
-    columns = dict(row)
+    columns = row.copy()
     terms = {name: columns.pop(name) for name in TERMS}
     return columns, {name: columns[name] for name in ("offer_id", "version", "created_at")} | terms
 
 
-def with_time(row: asyncpg.Record, **more: str) -> dict[str, object]:
+def with_time(row: asyncpg.Record | dict[str, Any], **more: str) -> dict[str, object]:
     """Return a message's row, and when the message was made: its id holds that."""
     return {**row, **more, "at": made_at(row["message_id"])}

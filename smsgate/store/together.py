@@ -65,6 +65,9 @@ class Together:
         """Run what was collected; nothing when there is none."""
         if not self._pieces:
             return
+        if len(self._pieces) == 1:
+            await self._run_alone(connection)
+            return
         row = await connection.fetchrow(_made(tuple(self._pieces)), *self._arguments)
         place = 0
         for found, (_, names) in zip(self._reads, (each for each in self._pieces if each[1]), strict=True):
@@ -72,6 +75,12 @@ class Together:
             arrays = row[place : place + len(names)]
             found.rows = list(zip(*arrays, strict=True)) if arrays[0] is not None else ()
             place += len(names)
+
+    async def _run_alone(self, connection: Connection) -> None:
+        ((sql, names),) = self._pieces
+        rows = await connection.fetch(sql, *self._arguments)
+        for found in self._reads:
+            found.rows = [tuple(row[name] for name in names) for row in rows]
 
 
 @lru_cache(MADE_MAX)

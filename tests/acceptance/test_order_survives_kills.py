@@ -36,15 +36,10 @@ REPLY: Final = (
     "after inbound.lock_people",
     "after inbound.open_offers",
     "after inbound.lock_offers",
-    "after inbound.insert_inbound",
-    "after inbound.insert_orders",
-    "after inbound.insert_order_steps",
-    "after inbound.take_stock",
+    "after order_proof.offers",
+    "after inbound.insert_orders",  # with the reply, its steps, the stock, the text and the event
     "after inbound.answered",
-    "after system_messages.insert_system_messages",
-    "after events.insert_events",
-    "after order_proof.insert_stamps",
-    "after sending.add_counters",
+    "after order_proof.insert_stamps",  # with the counters
     "committed sending.add_counters",  # and the carrier has no deliver_sm_resp
 )
 WEBHOOK: Final = (

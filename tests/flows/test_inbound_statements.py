@@ -30,7 +30,7 @@ def group_among(found: list[Statements]) -> Statements:
     return group
 
 
-@pytest.mark.parametrize(("stock", "statements"), [(10, 17), (None, 17)])
+@pytest.mark.parametrize(("stock", "statements"), [(10, 9), (None, 10)])
 async def test_an_order(database: Database, stock: int | None, statements: int) -> None:
     async with an_open_offer(database, stock=stock) as (world, _), transactions(world.database) as found:
         await say(world, 1, "OK")
@@ -48,7 +48,7 @@ async def test_an_answer_without_an_open_offer(database: Database) -> None:
         group = group_among(found)
         assert await outcomes(world) == {"no_open_offer": 1}
     assert tuple(group[:3]) == READ
-    assert len(group) == 8, group
+    assert len(group) == 6, group
 
 
 async def test_a_stop(database: Database) -> None:
@@ -57,7 +57,7 @@ async def test_a_stop(database: Database) -> None:
         group = group_among(found)
         assert await outcomes(world) == {"stopped": 1}
     assert tuple(group[:3]) == READ
-    assert len(group) == 17, group
+    assert len(group) == 14, group
 
 
 async def test_an_ok_that_is_said_again(database: Database) -> None:
@@ -70,4 +70,4 @@ async def test_an_ok_that_is_said_again(database: Database) -> None:
         assert await outcomes(world) == {"ordered": 1, "repeated": 1}
     assert tuple(group[:4]) == (*READ, ANSWERED)
     assert group[4:6] == [("inbound.lock_orders",), ("inbound.order_steps", "inbound.taken_numbers")]
-    assert len(group) == 11, group
+    assert len(group) == 9, group

@@ -69,6 +69,7 @@ async def test_what_writes_is_done_read_or_not_and_with_parts_of_its_own(databas
 async def test_what_nobody_reads_and_what_meets_by_name_is_refused(database: Database) -> None:
     unread, same = Together(), Together()
     unread.write("SELECT 1")
+    unread.write("SELECT 2")
     for _ in range(2):
         same.write(CHAIN + "INSERT INTO two SELECT n FROM new", [1])
     async with database.bulk() as connection:

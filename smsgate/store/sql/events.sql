@@ -2,19 +2,19 @@
 -- scope: merchant
 -- The outbox: an event and what is to be delivered of it stand or fall with the change that it tells of.
 -- Whoever takes orders is told that they cannot be handed over, asked for or not.
-WITH new AS (
+WITH new_events AS (
     SELECT *
     FROM unnest(
         $1::text::bigint[], $2::text::bigint[], $3::text::text[], $4::text::text[], $5::text::text[], $6::timestamptz[]
     ) AS n (merchant_id, event_id, type, subject, data, created_at)
-), written AS (
+), written_events AS (
     INSERT INTO event (merchant_id, event_id, type, subject, data, created_at)
     SELECT merchant_id, event_id, type, subject, data::jsonb, created_at
-    FROM new
+    FROM new_events
 )
 INSERT INTO webhook_delivery (merchant_id, event_id, endpoint_id, subject, state, next_attempt_at)
 SELECT n.merchant_id, n.event_id, e.endpoint_id, n.subject, 'pending', n.created_at
-FROM new n
+FROM new_events n
 JOIN webhook_endpoint e ON e.merchant_id = n.merchant_id
 WHERE e.state = 'active' AND (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types)
     OR n.type LIKE 'merchant.%' AND 'order.created' = ANY (e.event_types));

@@ -324,7 +324,9 @@ UPDATE orders AS o
 
 -- name: take_stock
 -- scope: merchant
-UPDATE offer SET stock_remaining = stock_remaining - $3 WHERE merchant_id = $1 AND offer_id = $2
+UPDATE offer AS o SET stock_remaining = o.stock_remaining - t.pieces
+  FROM unnest($2::bigint[], $3::bigint[]) AS t (offer_id, pieces)
+ WHERE o.merchant_id = $1 AND o.offer_id = t.offer_id
 
 -- name: answered
 -- scope: msisdn

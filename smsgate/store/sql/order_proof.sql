@@ -19,11 +19,11 @@ WHERE v.merchant_id = $1 AND (v.offer_id, v.version) IN (SELECT * FROM unnest($2
 -- name: offer_messages
 -- scope: merchant
 -- What outlived its partition, here and below, is in the tables of the names with kept_.
-SELECT message_id, msisdn, sender, fields
+SELECT message_id, msisdn, sender, array_to_json(fields)::text AS fields
 FROM message
 WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]) AND message_id BETWEEN $3 AND $4
 UNION ALL
-SELECT message_id, msisdn, sender, fields
+SELECT message_id, msisdn, sender, array_to_json(fields)::text
 FROM kept_message
 WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[]);
 
