@@ -97,6 +97,8 @@ class Figures:
     unknown: int
     flush_ms: dict[str, float | None]
     interactive_ms: dict[str, float | None]
+    answers: int  # of phones whose confirmation these milliseconds are of
+    orders: int  # that came of them
     settled_per_second: float | None  # of a run that is longer than SETTLE_S
     memory_mb: list[float]  # of each second
     complete: bool  # every message has its outcome and, where they are asked for, its receipt
@@ -263,6 +265,7 @@ class _Run:
         seconds.note_flushes()
         await until(self._confirmed, CONFIRMED_LIMIT_S)
         used = used_between(before, after, messages)
+        delays_ms = await confirmations.delays_ms(self._database)
         return Figures(
             messages=messages,
             wall_s=used.wall_s,
@@ -272,7 +275,8 @@ class _Run:
             wal_bytes=used.wal_octets,
             rss_mb=rss_max_mb(),
             flush_ms=_ranks(seconds.flushes_ms) | {"max": _rounded(max(seconds.flushes_ms, default=None))},
-            interactive_ms=_ranks(await confirmations.delays_ms(self._database)),
+            interactive_ms=_ranks(delays_ms),
+            answers=len(delays_ms),
             settled_per_second=seconds.rate_after(SETTLE_S),
             memory_mb=seconds.memory_mb,
             complete=complete,

@@ -49,9 +49,18 @@ def people_for(messages: int) -> int:
 
 
 def msisdn_of(nth: int) -> int:
-    """Return the number of the `nth` recipient, counted from 0 in the order of the chunks."""
+    """Return the number of the `nth` person who has agreed, counted from 0."""
     person = nth + nth // (REFUSING_OF - 1)
     return _FIRST_NUMBER + person * _STRIDE % _NUMBERS
+
+
+def is_reached(msisdn: int, share: float) -> bool:
+    """
+    Return whether a number is among the first `share` of all recipients, in the order of the chunks.
+
+    Chunks are ranges of numbers, and people are spread evenly over these.
+    """
+    return msisdn - _FIRST_NUMBER < share * _NUMBERS
 
 
 def open_place(now: datetime) -> str:

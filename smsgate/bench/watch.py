@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from smsgate.bench.meter import rss_now_mb
-from smsgate.bench.scene import msisdn_of
+from smsgate.bench.scene import is_reached, msisdn_of
 from smsgate.daemon.gateway import Gateway
 from smsgate.flows.batches import Batch
 from smsgate.store.bench_books import confirmations
@@ -18,6 +18,7 @@ from smsgate.store.pool import Database
 OKS_PER_S: Final = 10
 # A phone answers an offer that has been delivered: so many messages behind the last one written.
 BEHIND: Final = 20_000
+DRAWS: Final = 100  # of people, until one is found who has the offer
 LOOK_S: Final = 1.0
 
 
@@ -52,10 +53,12 @@ async def answer_now_and_then(gateway: Gateway, phones: asyncio.StreamWriter, me
     rng = random.Random(1)  # noqa: S311  # chance, no secret
     answered: set[int] = set()
     while (submitted := gateway.pump.submitted) < messages:
-        reached = submitted - min(BEHIND, messages // 2)
-        if reached > 0 and (nth := rng.randrange(reached)) not in answered:
-            answered.add(nth)
-            phones.write(b"%d\n" % msisdn_of(nth))
+        share = (submitted - min(BEHIND, messages // 2)) / messages
+        for msisdn in (msisdn_of(rng.randrange(messages)) for _ in range(DRAWS if share > 0 else 0)):
+            if is_reached(msisdn, share) and msisdn not in answered:
+                answered.add(msisdn)
+                phones.write(b"%d\n" % msisdn)
+                break
         await asyncio.sleep(1 / OKS_PER_S)
 
 

@@ -113,7 +113,10 @@ def report(figures: Figures, options: BenchOptions) -> list[str]:
         f"write-ahead log: {figures.wal_bytes / figures.messages:.0f} octets a message",
         f"memory of the gateway: {figures.rss_mb} MB",
         f"flush: median {flush['p50']} ms, 99 % within {flush['p99']} ms, longest {flush['max']} ms",
-        f"confirmations left after: median {confirmed['p50']} ms, 99 % within {confirmed['p99']} ms",
+        (
+            f"confirmations left after: median {confirmed['p50']} ms, 99 % within {confirmed['p99']} ms "
+            f"({figures.answers:,} answers, {figures.orders:,} orders)"
+        ),
         counts,
     ]
     if options.rate_per_s and figures.settled_per_second:

@@ -60,7 +60,7 @@ async def progress(database: Database, merchant_id: int, campaign_id: int) -> Pr
 
 
 async def books(database: Database, campaign_id: int) -> dict[str, Any]:
-    """Return accepted, receipts, ledger_messages and unknown, all from one snapshot."""
+    """Return accepted, receipts, ledger_messages, unknown and orders, all from one snapshot."""
     async with database.report() as connection:
         row = await connection.fetchrow(_SQL["books"], campaign_id)
     assert row is not None

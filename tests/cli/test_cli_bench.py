@@ -11,6 +11,7 @@ from tests.cli.command_shell import Shell
 KEYS = [
     "messages", "wall_s", "per_second", "gateway_cpu_us", "database_cpu_us", "wal_bytes", "rss_mb",
     "accepted", "receipts", "ledger_messages", "unknown", "flush_ms", "interactive_ms",
+    "answers", "orders",
 ]  # fmt: skip
 
 
@@ -23,6 +24,8 @@ def test_every_message_is_accepted_receipted_and_charged_and_phones_are_answered
     assert figures["wal_bytes"] > 0
     assert figures["flush_ms"]["p50"] <= figures["flush_ms"]["p99"] <= figures["flush_ms"]["max"]
     assert 0 < figures["interactive_ms"]["p50"] <= figures["interactive_ms"]["p99"]
+    # Who answers has the offer: half of them had none while phones were drawn in another order than chunks.
+    assert 0 < figures["answers"] == figures["orders"]
 
 
 def test_rate_times_seconds_are_the_messages_and_without_receipts_none_is_awaited(tmp_path: Path) -> None:

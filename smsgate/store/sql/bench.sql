@@ -59,7 +59,8 @@ SELECT (SELECT count(*) FROM sent WHERE status = 0)
          - (SELECT count(*) FROM system JOIN receipt USING (merchant_id, message_id)) AS receipts,
        (SELECT coalesce(sum(messages), 0)::bigint FROM ledger_entry
          WHERE account = 'revenue' AND direction = 'mt' AND campaign_id = $1) AS ledger_messages,
-       (SELECT count(*) FROM sent WHERE status = -1) AS unknown
+       (SELECT count(*) FROM sent WHERE status = -1) AS unknown,
+       (SELECT count(*) FROM orders WHERE campaign_id = $1) AS orders
 
 -- name: confirmations
 -- scope: report
