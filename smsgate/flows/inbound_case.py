@@ -32,6 +32,7 @@ from smsgate.security.public_ids import Kind, PublicIds
 
 ANSWER_VALID: Final = timedelta(hours=6)  # an answer that comes later explains nothing any more
 MINUTES_KEPT: Final = 1_024  # as clocks of places show them
+ORDERING: Final = frozenset({OrderEvent.CUSTOMER_OK, OrderEvent.CUSTOMER_NUMBER})  # of a live offer alone
 _GATEWAY: Final = 0  # inbound rows that concern no merchant
 
 
@@ -254,6 +255,8 @@ class Case:
 
     def _step(self, found: OpenOffer, order: PlacedOrder, event: OrderEvent) -> None:
         offer = found.offer
+        if event in ORDERING:
+            self._writes.ordered_from.add((offer.merchant_id, offer.offer_id))
         self._writes.order_steps.append(
             OrderStepRow(
                 merchant_id=offer.merchant_id,

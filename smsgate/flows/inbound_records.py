@@ -266,6 +266,8 @@ class InboundWrites:
     orders: list[OrderRow] = field(default_factory=list)
     order_steps: list[OrderStepRow] = field(default_factory=list)
     stock_taken: dict[tuple[int, int], int] = field(default_factory=dict)  # (merchant, offer) -> pieces, net
+    # (merchant, offer): what is live only if nothing ended it meanwhile, where no pieces are counted
+    ordered_from: set[tuple[int, int]] = field(default_factory=set)
     # (msisdn, destination) -> the offer message that was answered, and when
     answered: dict[tuple[int, str], tuple[int, datetime]] = field(default_factory=dict)
     closed: set[tuple[int, int]] = field(default_factory=set)  # (merchant, msisdn): a STOP ended their offers

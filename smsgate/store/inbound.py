@@ -243,8 +243,7 @@ class StoredGroup:
             await self._write_about_orders(writes)
         await write_esmes(connection, writes.esmes, self._next_id)
         await count_answers(connection, writes.answers_read, writes.answers)
-        if writes.order_steps:
-            await self._offers.hold()
+        await self._offers.hold(writes.ordered_from)
         if writes.counters:  # last, as flushes and claims do it
             keys = sorted(writes.counters)
             ending.write(

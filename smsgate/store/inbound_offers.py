@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ class AnsweredOffers:
         self._connection = connection
         self.live: dict[tuple[int, int], bool] = {}  # by merchant and offer
         self.versions: dict[tuple[int, int, int], OfferVersion] = {}
-        # Live and of uncounted stock, by merchant: no lock keeps them so.
-        self._unlocked: defaultdict[int, list[int]] = defaultdict(list)
+        # Live and of uncounted stock, by merchant and offer: no lock keeps them so.
+        self._unlocked: set[tuple[int, int]] = set()
 
     async def read(
         self, context: InboundContext, merchant_id: int, offer_ids: Sequence[int], message_ids: Sequence[int]
@@ -58,11 +59,11 @@ class AnsweredOffers:
         now = {row["offer_id"]: row for row in locked.dicts()}
         for row in versions.dicts():
             self._keep(context, merchant_id, row | now.get(row["offer_id"], {}))
-        self._unlocked[merchant_id] += [
-            offer_id
+        self._unlocked |= {
+            (merchant_id, offer_id)
             for offer_id in offer_ids
             if self.live.get((merchant_id, offer_id)) and context.stock[merchant_id, offer_id] is None
-        ]
+        }
         if ordered.rows:
             await self._orders(context, merchant_id, [order_id for (order_id,) in ordered.rows])
 
@@ -77,16 +78,17 @@ class AnsweredOffers:
             terms=OrderTerms(*(row[name] for name in OrderTerms._fields)),
         )
 
-    async def hold(self) -> None:
+    async def hold(self, ordered_from: AbstractSet[tuple[int, int]]) -> None:
         """
-        Hold what was answered as live until the commit.
+        Hold what the group orders from until the commit, where no lock has kept it live.
 
         Raises:
             StoreUnavailable: 40001, one of them has ended meanwhile: decide again.
         """
-        for merchant_id, offer_ids in sorted(self._unlocked.items()):
-            if not offer_ids:
-                continue
+        by_merchant: defaultdict[int, list[int]] = defaultdict(list)
+        for merchant_id, offer_id in self._unlocked & ordered_from:
+            by_merchant[merchant_id].append(offer_id)
+        for merchant_id, offer_ids in sorted(by_merchant.items()):
             held = await self._connection.fetch(_SQL["hold_live"], merchant_id, offer_ids)
             if len(held) < len(offer_ids):
                 raise begin_again("An offer that was answered ended at the same time.")
