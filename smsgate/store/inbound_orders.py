@@ -29,7 +29,11 @@ SQL: Final = catalogue.load("inbound")
 
 
 def add_orders(together: Together, writes: InboundWrites) -> None:
-    """Have new orders, every step and the stock written; `move_orders` writes what the steps left."""
+    """
+    Have new orders, every step and the stock written; `move_orders` writes the rest.
+
+    Stock of the first merchant alone: with as many statements as merchants, no two groups had the same one.
+    """
     orders, steps = writes.orders, writes.order_steps
     if orders:
         together.write(
@@ -67,13 +71,22 @@ def add_orders(together: Together, writes: InboundWrites) -> None:
             texts_text([row.actor for row in steps]),
             texts_text([orjson.dumps(row.detail).decode() for row in steps]),
         )
-    for merchant_id in sorted({merchant_id for merchant_id, _ in writes.stock_taken}):
-        taken = {key[1]: pieces for key, pieces in writes.stock_taken.items() if key[0] == merchant_id}
-        together.write(SQL["take_stock"], merchant_id, list(taken), list(taken.values()))
+    for taken in _stock_taken(writes)[:1]:
+        together.write(SQL["take_stock"], *taken)
+
+
+def _stock_taken(writes: InboundWrites) -> list[tuple[int, list[int], list[int]]]:
+    """Return the pieces that are taken (offers, pieces of each), by merchant."""
+    found: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    for (merchant_id, offer_id), pieces in writes.stock_taken.items():
+        found[merchant_id][offer_id] = pieces
+    return [(merchant_id, list(taken), list(taken.values())) for merchant_id, taken in sorted(found.items())]
 
 
 async def move_orders(connection: Connection, writes: InboundWrites) -> None:
-    """Write what the steps left of orders, also of those that `add_orders` has written."""
+    """Write what the steps left of orders, also of those that `add_orders` has written, and other stock."""
+    for taken in _stock_taken(writes)[1:]:
+        await connection.execute(SQL["take_stock"], *taken)
     new = {row.order_id for row in writes.orders}  # written as their first step left them
     moved = [row for row in writes.order_steps if row.seq > 1 or row.order_id not in new]
     for merchant_id in sorted({row.merchant_id for row in moved}):
@@ -114,8 +127,8 @@ async def stamped_orders(
         drafts = await drafting
     finally:
         drafting.cancel()
-    for merchant_id, found in sorted(new.items()):
-        add_stamps(ending, merchant_id, found, drafts[merchant_id])
+    keys = [(merchant_id, order_id) for merchant_id, found in new.items() for order_id in found]
+    add_stamps(ending, keys, [stamp for merchant_id in new for stamp in drafts[merchant_id]])
     made = {row.order_id for row in writes.orders}
     for merchant_id, of_merchant in sorted(times.items()):
         rest = of_merchant.keys() - new.get(merchant_id, {}).keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -77,7 +77,7 @@ class OrderStamps:
         before = {} if new else await stamps_of(connection, merchant_id, order_ids, self.public_ids)
         stamps = await self.stamps(found, times, before, erases=erases)
         together = Together()
-        add_stamps(together, merchant_id, found, stamps, erases=erases)
+        add_stamps(together, [(merchant_id, order_id) for order_id in found], stamps, erases=erases)
         await together.run(connection)
         if any(order["unstamped"] for order in orders):
             await connection.execute(_SQL["stamped"], merchant_id, order_ids)
@@ -106,17 +106,18 @@ class OrderStamps:
 
 def add_stamps(
     together: Together,
-    merchant_id: int,
-    order_ids: Iterable[int],
+    order_keys: Sequence[tuple[int, int]],
     stamps: Sequence[Stamp],
     *,
     erases: bool = False,
 ) -> None:
-    """Have the stamps of these orders written with what else the caller writes."""
+    """Have the stamps of these orders (merchant, order) written with what else the caller writes."""
+    if not stamps:
+        return
     together.write(
         _SQL["insert_stamps"],
-        merchant_id,
-        ids_text(list(order_ids)),
+        ids_text([merchant_id for merchant_id, _ in order_keys]),
+        ids_text([order_id for _, order_id in order_keys]),
         ids_text([stamp.no for stamp in stamps]),
         texts_text([stamp.at for stamp in stamps]),
         erases,

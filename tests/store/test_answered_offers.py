@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from smsgate.errors import StoreUnavailable
-from smsgate.flows.inbound_records import InboundContext
+from smsgate.flows.inbound_records import InboundContext, InboundWrites
 from smsgate.store.inbound_offers import AnsweredOffers
+from smsgate.store.inbound_orders import add_orders, move_orders
 from smsgate.store.pool import Database
+from smsgate.store.together import Together
 
 MERCHANT, ORDERED, ASKED, COUNTED = 7, 1, 2, 3
 OFFERS = """
@@ -46,3 +48,19 @@ async def test_only_what_is_ordered_from_has_to_be_live_still(
             assert crossed.value.sqlstate == "40001"
         else:
             await offers.hold(ordered_from)
+
+
+async def test_pieces_are_taken_of_the_offers_of_all_merchants(database: Database) -> None:
+    left = "SELECT array_agg(stock_remaining ORDER BY merchant_id, offer_id) FROM offer"
+    async with database.control() as connection:
+        await connection.execute(
+            "INSERT INTO offer (merchant_id, offer_id, version, stock, stock_remaining) "
+            "SELECT m, o, 1, 10, 10 FROM generate_series(7, 9) m, generate_series(1, 3) o"
+        )
+    writes = InboundWrites(stock_taken={(8, 1): 1, (7, 3): 2, (7, 1): 3, (9, 3): 4})
+    together = Together()
+    add_orders(together, writes)
+    async with database.bulk_transaction() as connection:
+        await together.run(connection)
+        await move_orders(connection, writes)
+        assert await connection.fetchval(left) == [7, 10, 8, 9, 10, 10, 10, 10, 6]

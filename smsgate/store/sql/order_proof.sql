@@ -123,10 +123,10 @@ ORDER BY order_id, no;
 -- name: insert_stamps
 -- scope: merchant
 INSERT INTO order_stamp (merchant_id, order_id, no, at, erases, facts, previous, sha256, signature, salt)
-SELECT $1, t.order_id, t.no, t.at, $5, t.facts, decode(t.previous, 'hex'), decode(t.sha256, 'hex'), decode(t.signature, 'hex'),
+SELECT t.merchant_id, t.order_id, t.no, t.at, $5, t.facts, decode(t.previous, 'hex'), decode(t.sha256, 'hex'), decode(t.signature, 'hex'),
     decode(t.salt, 'hex')
-FROM unnest($2::text::bigint[], $3::text::int[], $4::text::timestamptz[], $6::text::text[], $7::text::text[], $8::text::text[],
-    $9::text::text[], $10::text::text[]) AS t (order_id, no, at, facts, previous, sha256, signature, salt);
+FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::int[], $4::text::timestamptz[], $6::text::text[], $7::text::text[], $8::text::text[],
+    $9::text::text[], $10::text::text[]) AS t (merchant_id, order_id, no, at, facts, previous, sha256, signature, salt);
 
 -- name: stamped
 -- scope: merchant
