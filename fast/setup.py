@@ -21,8 +21,8 @@ ROOM = Path("../smsgate/campaigns")  # a path of mypyc's own: the name of a modu
 # What runs for each reply. Tables are compiled from words once an installation: `reply_compiling` stays.
 MODULES = (
     "folding", "replies", "reply_abroad", "reply_decisions", "reply_doubts", "reply_machine",
-    "reply_own_texts", "reply_phrases", "reply_signatures", "reply_slips", "reply_stops", "reply_tables",
-    "reply_tokens", "reply_tries", "reply_variants", "reply_words",
+    "reply_own_texts", "reply_phrases", "reply_requests", "reply_signatures", "reply_slips", "reply_stops",
+    "reply_tables", "reply_tokens", "reply_tries", "reply_variants", "reply_words",
 )  # fmt: skip
 # Only what is compiled is here to be read; `make check` looks at types with all that is imported.
 OPTIONS = ("--config-file=", "--ignore-missing-imports")

@@ -17,7 +17,7 @@ from smsgate.campaigns.reply_decisions import ORDERING, Found, Label, decide
 from smsgate.campaigns.reply_machine import before_cut, doubtful, machine, without
 from smsgate.campaigns.reply_own_texts import own_text
 from smsgate.campaigns.reply_phrases import UNEXPLAINED, classify, named
-from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, read_stop
+from smsgate.campaigns.reply_stops import SLIP, TAKEN_BACK, Stop, asking, plain_stop, read_stop
 from smsgate.campaigns.reply_tables import NOTHING_SAID
 from smsgate.campaigns.reply_tokens import clean, of_letters, strip_quoted, take_apart
 from smsgate.campaigns.reply_words import own_language, shared, vocabulary
@@ -104,8 +104,11 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     doubt, places = doubtful(text, sure=sign is not None)
     if places and (sign or doubt):
         text = without(text, places, words)
+    asked = asking(text, words)
+    if sign is None and doubt is None and (plainly := plain_stop(text, asked)) is not None:
+        return _by_stop(plainly)
     segments = classify(text, words, called)
-    stop, heard, negated = read_stop(text, words, segments)
+    stop, heard, negated = read_stop(text, words, segments, asked)
     if stop is None and not alone and _ENDS_IN_STOP.search(seen):
         stop = Stop("stop_last", "The text ends in 'stop', after a signature or a quotation.")
     if sign is not None:
@@ -114,10 +117,8 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
     first = _answered_first(text, segments) if doubt else False
     if doubt and not (stop.sure if stop else first or _answered(segments)):
         return _by_machine(doubt, stop)
-    if stop is not None and stop.rule == TAKEN_BACK:
-        return Found(Label.START, stop.rule, stop.reason, language=stop.language)
     if stop is not None:
-        return Found(Label.STOP, stop.rule, stop.reason, language=stop.language)
+        return _by_stop(stop)
     if not text.tokens and not text.emojis and not text.question:
         return Found(
             Label.UNCLEAR, "nothing_said", "Nothing is left once quotations and signatures are taken away."
@@ -135,6 +136,11 @@ def _read(raw: str, language: str, names: tuple[str, ...], context: Context) -> 
             "A word of a stop is in the text, in a sentence that is not understood.",
         )
     return found
+
+
+def _by_stop(stop: Stop) -> Found:
+    label = Label.START if stop.rule == TAKEN_BACK else Label.STOP
+    return Found(label, stop.rule, stop.reason, language=stop.language)
 
 
 def _by_machine(sign: str, stop: Stop | None) -> Found:

@@ -132,6 +132,7 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     numbers: list[int] = []
     chosen: list[int] = []
     language, tens, parts = "", False, 0
+    plain_yes = weak = -1  # the places of the last ones
     before: Segment | None = None
     for place, segment in enumerate(segments):
         start, end = segment.start, segment.end
@@ -154,7 +155,11 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
             tens = numbers[-1] in TENS
             continue
         tens, before = False, None
-        if segment.category == "choice":
+        if segment.category == "yes":
+            plain_yes = plain_yes if text.tokens[start] in _OK_LIKE else place
+        elif segment.category == "weak":
+            weak = place
+        elif segment.category == "choice":
             chosen += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]][:1]
         elif segment.category in {"quantity", "split"}:
             if segment.category == "split":
@@ -168,14 +173,7 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
         unknown += [f"U+{ord(emoji):04X}" for emoji in text.emojis if emoji not in usual]
     if text.sad:
         unknown.append("a sad face")
-    spoken = [segment for segment in segments if segment.category != "name"]
-    cut_off = bool(spoken) and _breaks_off(text, spoken, by, numbers)
-    plain_yes = weak = -1
-    for place, segment in enumerate(segments):
-        if segment.category == "yes" and text.tokens[segment.start] not in _OK_LIKE:
-            plain_yes = place
-        elif segment.category == "weak":
-            weak = place
+    cut_off = _breaks_off(text, segments, by, numbers)
     plain, last = plain_yes >= 0, plain_yes > weak
     return Heard(by, unknown, numbers, chosen, language, cut_off, plain, last, segments, names)
 
@@ -230,12 +228,16 @@ _JOINING: Final = frozenset(("function", "pronoun", "harmless", "item", "adverb"
 
 
 def _breaks_off(
-    text: TakenApart, spoken: list[Segment], by: dict[str, list[str]], numbers: list[int]
+    text: TakenApart, segments: list[Segment], by: dict[str, list[str]], numbers: list[int]
 ) -> bool:
     """Return whether a text ends where another word must come: "ok for the"; "ok well" says too little."""
-    firm = [segment.category for segment in spoken if segment.category != "harmless"]
-    if firm and firm[-1] == "adverb" and "buy" not in by and not numbers:
-        return True
+    spoken = [segment for segment in segments if segment.category != "name"]
+    if "adverb" in by and "buy" not in by and not numbers:
+        firm = [segment.category for segment in spoken if segment.category != "harmless"]
+        if firm[-1] == "adverb":
+            return True
+    if "function" not in by:
+        return False
     last = spoken[-1]
     titled = text.tokens[last.end - 1] == "m" and last.end < len(text.tokens)  # "M. Dupont"
     return last.category == "function" and not titled

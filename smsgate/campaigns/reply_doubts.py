@@ -12,15 +12,15 @@ from smsgate.campaigns.reply_words import shared
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from smsgate.campaigns.reply_requests import Hit
     from smsgate.campaigns.reply_signatures import Segment
-    from smsgate.campaigns.reply_stops import Hit
     from smsgate.campaigns.reply_tokens import TakenApart
 
 _THINGS: Final = frozenset(
     ("function", "number", "item", "pronoun", "named", "quantity", "choice", "purpose")
 )
 
-_BANTER: Final = BIT["banter"]
+BANTER: Final = BIT["banter"]
 RETURNING: Final = BIT["left"] | BIT["again"] | BIT["between"]
 _REQUEST: Final = sum(BIT[kind] for kind in STOP_KINDS if kind != "not_stop") | BIT["quit"]
 # What may stand between banter and the order: "come off it, well yes please, I'll take it".
@@ -103,7 +103,7 @@ def bantered(asking: list[Hit], segments: list[Segment]) -> bool:
     Nobody knows then ("come off it, I'll take it"): it is asked about. A stop that more is said of, or that
     comes after the order, is one.
     """
-    said = [hit for hit in asking if hit.asks.bits & _BANTER]
+    said = [hit for hit in asking if hit.asks.bits & BANTER]
     if not said:
         return False
     places = {place for hit in said for place in range(hit.start, hit.end)}

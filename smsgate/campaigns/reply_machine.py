@@ -46,11 +46,10 @@ def machine(seen: str, text: TakenApart) -> str | None:
 
     `seen` is the cleaned text and `text` the same taken apart, quotations included.
     """
-    for start, found in enumerate(text.found):
-        if found[MACHINE]:
-            for length, kind in found[MACHINE]:
-                if kind == STRONG or (kind == FIRST and start == 0):
-                    return " ".join(text.tokens[start : start + length])
+    for start in text.machines:
+        for length, kind in text.found[start][MACHINE]:
+            if kind == STRONG or (kind == FIRST and start == 0):
+                return " ".join(text.tokens[start : start + length])
     folded, letters = None, text.letters
     lower = seen.lower()
     if "auto" in lower or "mode" in lower or "voicemail" in lower or (not letters and _DIGITS.search(seen)):
@@ -88,7 +87,8 @@ def doubtful(text: TakenApart, *, sure: bool) -> tuple[str | None, list[int]]:
     """
     said: str | None = None
     places: list[int] = []
-    for start, found in enumerate(text.found):
+    for start in text.machines:
+        found = text.found[start]
         for length, kind in found[MACHINE]:
             if kind == TOLD:
                 end = len(text.tokens) if sure else _clause_end(text, start + length - 1)

@@ -203,12 +203,12 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
         return segments
     before = segments[first - 1]
     closed = before.category == "harmless" and text.tokens[before.end - 1] in shared().closings
+    named = before.category == "harmless" and text.tokens[before.end - 1] in shared().names
+    if not (closed or named or before.category == "name" or _titled(text, before)):
+        return segments
     if not all(_may_be_family(text, s.start) or (closed and len(text.tokens[s.start]) == 1) for s in tail):
         return segments
-    named = before.category == "harmless" and text.tokens[before.end - 1] in shared().names
-    if closed or named or before.category == "name" or _titled(text, before):
-        return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
-    return segments
+    return [*segments[:first], *(segment._replace(category="name") for segment in tail)]
 
 
 def _titled_colours(text: TakenApart, segments: list[Segment]) -> list[Segment]:

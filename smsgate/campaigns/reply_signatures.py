@@ -127,6 +127,8 @@ def _free(text: TakenApart, place: int) -> bool:
 
 def used(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     """Take one word of no list for what the thing is for: "pour ma Twingo", "for our brewery please"."""
+    if shared().possessives.isdisjoint(text.tokens):
+        return segments
     found = list(segments)
     for place, segment in enumerate(segments):
         start = segment.start

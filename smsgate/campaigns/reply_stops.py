@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.campaigns.reply_doubts import RETURNING, bantered, wants_again
+from smsgate.campaigns.reply_doubts import BANTER, bantered, wants_again
 from smsgate.campaigns.reply_entries import BIT
 from smsgate.campaigns.reply_phrases import UNEXPLAINED
+from smsgate.campaigns.reply_requests import MISTAKEN, NOT, Hit, bits_of, meant, requests_in
 from smsgate.campaigns.reply_slips import (
     BONES_MIN,
     NEAR_LETTERS_MIN,
@@ -29,10 +30,9 @@ from smsgate.campaigns.reply_slips import (
 )
 from smsgate.campaigns.reply_tables import BONED
 from smsgate.campaigns.reply_tokens import glued_stop
-from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, requests, shared
+from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, shared
 
 if TYPE_CHECKING:
-    from smsgate.campaigns.reply_abroad import Request
     from smsgate.campaigns.reply_signatures import Segment
     from smsgate.campaigns.reply_tables import StopRule, Vocabulary
     from smsgate.campaigns.reply_tokens import TakenApart
@@ -54,11 +54,9 @@ _CENSORED: Final = re.compile(
     r"(?<!\w)(?:[b-fhmpsw]\*{2,}|(?:sh|f|a|b|c|d|p|wh)\*+[a-z]|s(?:t\*|\*o|\*\*)p)", re.IGNORECASE
 )
 
-_STOP, _SHORT, _ALONE, _NOT = BIT["stop"], BIT["stop_short"], BIT["stop_alone"], BIT["not_stop"]
+_STOP, _SHORT, _ALONE = BIT["stop"], BIT["stop_short"], BIT["stop_alone"]
 _KEYWORD: Final = _SHORT | _ALONE
 _ASKED: Final = _STOP | _KEYWORD | BIT["quit"]
-_MISTAKEN: Final = BIT["mistake"] | BIT["resume"]
-_TAKES_BACK: Final = _MISTAKEN | RETURNING
 _TURNED: Final = BIT["neg"] | BIT["who"]  # "who would want your texts": no start
 _NOBODY: Final = BIT["neg"] | BIT["you"]  # "don't keep sending", "you keep sending"
 # What may stand beside a stop word without making a sentence of it.
@@ -77,72 +75,117 @@ class Stop(NamedTuple):
     sure: bool = True
 
 
-class Hit(NamedTuple):
-    start: int
-    end: int
-    asks: Request
+class Asking(NamedTuple):
+    """What in a text asks for silence, before its phrases are known: `bits` are those of all `hits`."""
+
+    hits: list[Hit]
+    bits: int
+    sign: Stop | None  # a stop that is no entry of the stop lists
 
 
-def read_stop(text: TakenApart, words: Vocabulary, segments: list[Segment]) -> tuple[Stop | None, bool, bool]:
+def asking(text: TakenApart, words: Vocabulary) -> Asking:
+    """Return what asks for silence in a text."""
+    sign = _sign(text)
+    if sign is not None:
+        return Asking([], 0, sign)
+    hits = requests_in(text, words)
+    return Asking(hits, bits_of(hits), None)
+
+
+def plain_stop(text: TakenApart, asked: Asking) -> Stop | None:
+    """
+    Return the stop that a text asks for whatever its phrases are, as most stops do; None: `read_stop` says.
+
+    No entry says that something else is meant, and none is said among friends.
+    """
+    hits, bits, sign = asked
+    if sign is not None:
+        return sign
+    if not bits & _STOP or bits & (NOT | BANTER):
+        return None
+    stop = _phrase(text, hits)
+    return _taking_back(stop) if _taken_back(text, hits, bits, stop) else stop
+
+
+def read_stop(
+    text: TakenApart, words: Vocabulary, segments: list[Segment], asked: Asking
+) -> tuple[Stop | None, bool, bool]:
     """
     Return the stop that a text asks for, if it does.
 
     And whether a word of a stop was heard at all, and whether one that turns a sentence into its opposite
     was.
     """
-    tables = shared()
-    signed = text.emojis and not tables.emoji_stop.isdisjoint(text.emojis)
-    if signed and len(text.tokens) <= SHORT_WORDS_MAX:
-        return Stop("stop_sign", "A stop sign stands nearly alone."), True, False
-    if 1 < len(text.tokens) <= PIECES_MAX and text.tokens[0][0] == "s" and "".join(text.tokens) == "stop":
-        return Stop("stop_word", "'stop' was typed in pieces."), True, False
-    if "*" in text.own and _CENSORED.search(text.own):
-        return Stop("insult", "A word is written with stars in the place of letters."), True, False
+    hits, bits, sign = asked
+    if sign is not None:
+        return sign, True, False
     kinds = _kinds(segments)
-    hits, taken = _hits(text, words, kinds)
     if not hits and "unknown" not in kinds:
         return None, False, False
-    stop = _asked(text, hits, kinds, segments)
+    taken: set[int] = set()
+    if bits & NOT:
+        hits, bits, taken = meant(text, hits, kinds)
+    stop = _asked(text, hits, bits, kinds, segments) if bits else None
     if stop is None and "unknown" in kinds:
         stop = _slipped(text, words, kinds, taken)
         short = len(text.tokens) <= SLIP_WORDS_MAX
-        meant = _mended(text, words, kinds, taken) if stop is None and short else None
-        if meant is not None:
-            stop = _asked(meant, _hits(meant, words, kinds)[0], kinds, segments)
+        mended = _mended(text, words, kinds, taken) if stop is None and short else None
+        if mended is not None:
+            found, together, _ = meant(mended, requests_in(mended, words), kinds)
+            stop = _asked(mended, found, together, kinds, segments) if together else None
             stop = stop and stop._replace(rule=SLIP, sure=False)
-    if stop is not None and bantered(hits, segments):
+    if stop is not None and bits & BANTER and bantered(hits, segments):
         return None, True, False
-    if _taken_back(text, hits, stop):
-        said = "The stop that was sent is called a mistake or past, and messages are wanted."
-        stop = Stop(TAKEN_BACK, said, stop.language if stop is not None else "")
-    heard = any(hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits)
-    return stop, heard, any(hit.asks.bits & _TURNED for hit in hits)
+    if _taken_back(text, hits, bits, stop):
+        stop = _taking_back(stop)
+    heard = bits & _SHORT and any(
+        hit.asks.bits & _SHORT and not _part_of_another(hit, segments) for hit in hits
+    )
+    return stop, bool(heard), bool(bits & _TURNED)
 
 
-def _asked(text: TakenApart, hits: list[Hit], kinds: list[str], segments: list[Segment]) -> Stop | None:
-    bits = 0
-    for hit in hits:
-        bits |= hit.asks.bits
+def _sign(text: TakenApart) -> Stop | None:
+    """Return a stop that is a picture, or a word in pieces or with stars."""
+    signed = text.emojis and not shared().emoji_stop.isdisjoint(text.emojis)
+    if signed and len(text.tokens) <= SHORT_WORDS_MAX:
+        return Stop("stop_sign", "A stop sign stands nearly alone.")
+    if 1 < len(text.tokens) <= PIECES_MAX and text.tokens[0][0] == "s" and "".join(text.tokens) == "stop":
+        return Stop("stop_word", "'stop' was typed in pieces.")
+    if "*" in text.own and _CENSORED.search(text.own):
+        return Stop("insult", "A word is written with stars in the place of letters.")
+    return None
+
+
+def _phrase(text: TakenApart, hits: list[Hit]) -> Stop:
+    """Return the stop of the first phrase that is one by itself."""
+    hit = next(hit for hit in hits if hit.asks.bits & _STOP)
+    return Stop("stop_phrase", f"{_words(text, hit)!r} asks for no more messages.", hit.asks.by[0][0])
+
+
+def _taking_back(stop: Stop | None) -> Stop:
+    said = "The stop that was sent is called a mistake or past, and messages are wanted."
+    return Stop(TAKEN_BACK, said, stop.language if stop is not None else "")
+
+
+def _asked(
+    text: TakenApart, hits: list[Hit], bits: int, kinds: list[str], segments: list[Segment]
+) -> Stop | None:
     if bits & _STOP:
-        hit = next(hit for hit in hits if hit.asks.bits & _STOP)
-        return Stop("stop_phrase", f"{_words(text, hit)!r} asks for no more messages.", hit.asks.by[0][0])
-    stop = _joined(text, hits, kinds) if bits else None
+        return _phrase(text, hits)
+    stop = _joined(text, hits, kinds)
     if stop is None and bits & _KEYWORD:
         alone = [hit for hit in hits if not _part_of_another(hit, segments)]
         stop = _nearly_alone(text, alone, kinds) or _alone(text, alone, kinds, segments)
     return stop
 
 
-def _taken_back(text: TakenApart, hits: list[Hit], stop: Stop | None) -> bool:
+def _taken_back(text: TakenApart, hits: list[Hit], bits: int, stop: Stop | None) -> bool:
     """Return whether a stop is called a mistake or past beside a wish for messages: "stop was a mistake"."""
-    bits = 0
-    for hit in hits:
-        bits |= hit.asks.bits
     if text.question:
         return False
     if bits & BIT["again"] and wants_again(text, hits):
         return True
-    if stop is None or bits & _MISTAKEN != _MISTAKEN or not bits & _ASKED:
+    if stop is None or bits & MISTAKEN != MISTAKEN or not bits & _ASKED:
         return False
     before = {hit.end for hit in hits if hit.asks.bits & _NOBODY} - {start for start, _ in text.clauses}
     return any(hit.asks.bits & BIT["resume"] and hit.start not in before for hit in hits)
@@ -161,9 +204,9 @@ def _mended(text: TakenApart, words: Vocabulary, kinds: list[str], taken: set[in
         for token, was, spelled in zip(tokens, text.tokens, text.spellings, strict=True)
     ]
     openings = [opening(token, spelled, words) for token, spelled in zip(tokens, spellings, strict=True)]
-    meant = replace(text, tokens=tokens, spellings=spellings, openings=openings)
-    meant.look_up()
-    return meant
+    mended = replace(text, tokens=tokens, spellings=spellings, openings=openings)
+    mended.look_up()
+    return mended
 
 
 def _words(text: TakenApart, hit: Hit) -> str:
@@ -177,51 +220,6 @@ def _part_of_another(hit: Hit, segments: list[Segment]) -> bool:
             longer = segment.end - segment.start > hit.end - hit.start
             return longer and segment.category in {"start", "no"} and bool(hit.asks.bits & _KEYWORD)
     return False
-
-
-def _hits(text: TakenApart, words: Vocabulary, kinds: list[str]) -> tuple[list[Hit], set[int]]:
-    """Return the entries of the stop lists, and the places of phrases that mean something else."""
-    found: list[Hit] = []
-    for start, (said, opened) in enumerate(zip(text.found, text.openings, strict=True)):
-        if said is opened.alone:
-            for mask in opened.asks:
-                found.append(Hit(start, start + 1, mask))  # noqa: PERF401  # mostly there is none or one
-        else:
-            found += [
-                Hit(start, start + length, mask) for length, mask in requests(said, text.tokens[start], words)
-            ]
-    if not found:
-        return found, set()
-    others: list[Hit] = [hit for hit in found if hit.asks.bits & _NOT and _in_one_clause(text, hit)]
-    if others and len(kinds) - kinds.count("harmless") == 2 and text.tokens[0] in _NO_STOP:
-        others = []
-    taken = {place for hit in others for place in range(hit.start, hit.end)}
-    if taken:
-        found = [
-            hit
-            for hit in found
-            if hit.asks.bits & _TAKES_BACK or not any(_says_otherwise(other, hit) for other in others)
-        ]
-        found = [hit for hit in found if hit.asks.bits != _NOT]
-    return found, taken
-
-
-def _in_one_clause(text: TakenApart, hit: Hit) -> bool:
-    """Return whether no mark stands inside: "STOP" on one line and "in" on the next is no "stop in"."""
-    return any(start <= hit.start and hit.end <= end for start, end in text.clauses)
-
-
-# "Non stop" from a phone means no and stop; in a longer sentence it is an adverb.
-_NO_STOP: Final = frozenset(("non", "no", "nao"))
-
-
-def _says_otherwise(other: Hit, hit: Hit) -> bool:
-    """Return whether a phrase that means something else overlaps the hit, and the hit is no longer phrase."""
-    apart = hit.end <= other.start or other.end <= hit.start
-    holds = (
-        hit.start <= other.start and other.end <= hit.end and hit.end - hit.start > other.end - other.start
-    )
-    return not apart and not holds
 
 
 def _kinds(segments: list[Segment]) -> list[str]:
@@ -239,7 +237,7 @@ def _kinds(segments: list[Segment]) -> list[str]:
 def _joined(text: TakenApart, hits: list[Hit], kinds: list[str]) -> Stop | None:
     """Return the first rule whose ideas stand close together in one clause, in one language or two."""
     for (start, end), asked in zip(text.clauses, text.asked, strict=True):
-        inside = [hit for hit in hits if start <= hit.start < end]
+        inside = hits if len(text.clauses) == 1 else [hit for hit in hits if start <= hit.start < end]
         common = BIT["question"] if asked else 0
         if "item" in kinds[start:end] or not shared().order_nouns.isdisjoint(text.tokens[start:end]):
             common |= BIT["item"]

@@ -14,7 +14,7 @@ from typing import Final
 
 from smsgate.campaigns.reply_entries import plain
 from smsgate.campaigns.reply_tables import BONED, NUMBER, Opening, Seen, Vocabulary
-from smsgate.campaigns.reply_tries import Found, Words, found_at, prefix
+from smsgate.campaigns.reply_tries import MACHINE, Found, Words, found_at, prefix
 from smsgate.campaigns.reply_words import RESOLVED_MAX, forms, opening, shared, yes_and_thanks
 
 QUOTE_CHARACTERS_MIN: Final = 20  # shorter text in quotation marks is the customer's own
@@ -71,7 +71,6 @@ _QUOTED: Final = re.compile(
     rf"|(?<!\S)”(?!\s)[^“”„]{{{QUOTE_CHARACTERS_MIN},}}”|(?<!\S)»(?!\s)[^«»]{{{QUOTE_CHARACTERS_MIN},}}[«»]"
 )
 _QUOTES: Final = frozenset('“«"„”»')
-_QUOTE: Final = re.compile("[\"'“«‘„]")  # what a song's title begins with
 # "'Stop!' by Sam Brown": a song.
 _SONG: Final = re.compile(r"[\"'“«‘„]\s?[Ss]top!?\s?[\"'”»’“](?= (?:by|par|de|von|di|av|van) [A-Z])")
 _WROTE: Final = re.compile(
@@ -118,6 +117,7 @@ class TakenApart:
     sad: bool = False
     letters: bool = False  # nothing but letters and spaces was written
     times: bool = False  # a number stood beside "x"
+    machines: list[int] = field(default_factory=list)  # tokens at which entries of what machines say begin
 
     def add(self, token: str, spelling: Words, value: int = 0) -> None:
         self.tokens.append(token)
@@ -141,6 +141,7 @@ class TakenApart:
             else first.alone
             for place, first in enumerate(self.openings)
         ]
+        self.machines = [place for place, found in enumerate(self.found) if found[MACHINE]]
 
     def close_clause(self, mark: str = "") -> None:
         start = self.clauses[-1][1] if self.clauses else 0
@@ -170,7 +171,7 @@ def clean(raw: str) -> str:
 def strip_quoted(text: str) -> str:
     """Return what the person wrote: no quoted lines, no long quotations, no mail signature."""
     text = text.strip()
-    if _QUOTE.search(text):
+    if "top" in text:
         text = _SONG.sub(" ", text)
     if "\n" not in text:
         return _QUOTED.sub(" ", text) if not _QUOTES.isdisjoint(text) else text
@@ -226,8 +227,7 @@ def of_letters(seen: str, words: Vocabulary) -> TakenApart | None:
     None: it is more than that, and must be looked at as a whole by `strip_quoted` and `take_apart`.
     """
     written = seen.split()
-    spaceless = seen.replace(" ", "")
-    if not spaceless.isalpha() or (len(min(written, key=len)) == 1 and _SPACED.search(seen)):
+    if not seen.replace(" ", "").isalpha() or (1 in map(len, written) and _SPACED.search(seen)):
         return None
     known = words.written
     found = [known.get(word) or _written(word, words) for word in written]
