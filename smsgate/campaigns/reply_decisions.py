@@ -113,7 +113,9 @@ _BEFORE_A_NAME: Final = frozenset(("function", "choice", "item", "pronoun", "nam
 
 def decide(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> Found:
     """Return what the phrases of a text decide; `names` are the words of the shop's and the item's names."""
-    heard = _hear(text, _only_signed(text, variants(text, segments)), names)
+    if len(segments) > 1:
+        segments = _only_signed(text, variants(text, segments))
+    heard = _hear(text, segments, names)
     by = heard.by
     if text.emojis and not shared().emoji_no.isdisjoint(text.emojis):
         by.setdefault("no", []).append("a negative sign")
@@ -135,13 +137,13 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
     plain_yes = weak = -1  # the places of the last ones
     before: Segment | None = None
     for place, segment in enumerate(segments):
-        start, end = segment.start, segment.end
+        category, _, start, end, _ = segment
         said = text.tokens[start] if end == start + 1 else " ".join(text.tokens[start:end])
-        if segment.category in UNEXPLAINED or segment.category == "owner":  # who signs writes no "Annas"
+        if category in UNEXPLAINED or category == "owner":  # who signs writes no "Annas"
             unknown.append(said)
         else:
-            by.setdefault(segment.category, []).append(said)
-        if segment.category == "number":
+            by.setdefault(category, []).append(said)
+        if category == "number":
             if _said_twice(text, before, segment):
                 continue
             if _one_of_them(text, segments, place, numbers, parts):
@@ -155,18 +157,18 @@ def _hear(text: TakenApart, segments: list[Segment], names: frozenset[str]) -> H
             tens = numbers[-1] in TENS
             continue
         tens, before = False, None
-        if segment.category == "yes":
+        if category == "yes":
             plain_yes = plain_yes if text.tokens[start] in _OK_LIKE else place
-        elif segment.category == "weak":
+        elif category == "weak":
             weak = place
-        elif segment.category == "choice":
-            chosen += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]][:1]
-        elif segment.category in {"quantity", "split"}:
-            if segment.category == "split":
+        elif category == "choice":
+            chosen += [text.values[i] for i in range(start, end) if text.values[i]][:1]
+        elif category in {"quantity", "split"}:
+            if category == "split":
                 unknown += _swallowed(text, segment)
             unknown += _cut_numbers(text, segment)
-            numbers += [text.values[i] for i in range(segment.start, segment.end) if text.values[i]]
-        if not language and segment.category in _DECIDING:
+            numbers += [text.values[i] for i in range(start, end) if text.values[i]]
+        if not language and category in _DECIDING:
             language = segment.language
     if text.emojis:
         usual = shared().emoji_harmless | shared().emoji_no

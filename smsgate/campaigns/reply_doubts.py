@@ -138,6 +138,9 @@ def _polite(by: dict[str, list[str]]) -> bool:
     return any(not shared().signing.thanks.isdisjoint(said.split()) for said in thanked)
 
 
+_LESS_SURE: Final = frozenset(("introduced", "address", "use", "purpose"))
+
+
 def beside_a_sure_answer(by: dict[str, list[str]], *, plain: bool, counted: bool) -> tuple[str, str] | None:
     """
     Return why a word that changes nothing beside a sure answer changes a less sure one.
@@ -145,7 +148,7 @@ def beside_a_sure_answer(by: dict[str, list[str]], *, plain: bool, counted: bool
     "OK for my son" may be about anything, and "yes dear" said to another person; with a verb of buying or
     thanks they are not.
     """
-    if "buy" in by:
+    if "buy" in by or _LESS_SURE.isdisjoint(by):
         return None
     polite = _polite(by)
     if "introduced" in by and not polite:

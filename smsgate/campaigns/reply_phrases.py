@@ -122,9 +122,10 @@ def _greedy(text: TakenApart, words: Vocabulary, names: frozenset[str]) -> tuple
             meaning = text.openings[place].says
         else:
             length, meaning = longest(found[MEANING])
-            further, foreign = longest(found[FOREIGN_MEANING])
-            if further > length and not (further == 1 and text.tokens[place] in words.words):
-                length, meaning = further, foreign
+            if found[FOREIGN_MEANING]:
+                further, foreign = longest(found[FOREIGN_MEANING])
+                if further > length and not (further == 1 and text.tokens[place] in words.words):
+                    length, meaning = further, foreign
             end = place + length
         if meaning is not None:
             if end > place + 1 and end < count and meaning.category in _YES:
@@ -190,9 +191,10 @@ def _family_names(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     if not shared().titles.isdisjoint(text.tokens):
         segments = _titled_colours(text, segments)
     end = segments[-1]
-    initial = end.end - end.start == 1 == len(text.tokens[end.start])
-    if initial and len(segments) > 1 and segments[-2].category == "name":
-        return [*segments[:-1], end._replace(category="name")]  # "Claire D."
+    if len(segments) > 1 and segments[-2].category == "name":
+        initial = end.end - end.start == 1 == len(text.tokens[end.start])
+        if initial:
+            return [*segments[:-1], end._replace(category="name")]  # "Claire D."
     if end.category != "unknown":
         return segments
     first = len(segments)

@@ -119,9 +119,9 @@ def read_stop(
     hits, bits, sign = asked
     if sign is not None:
         return sign, True, False
-    kinds = _kinds(segments)
-    if not hits and "unknown" not in kinds:
+    if not hits and UNEXPLAINED.isdisjoint([segment.category for segment in segments]):
         return None, False, False
+    kinds = _kinds(segments)
     taken: set[int] = set()
     if bits & NOT:
         hits, bits, taken = meant(text, hits, kinds)

@@ -196,7 +196,8 @@ def _signature(line: list[str]) -> bool:
 def take_apart(own: str, words: Vocabulary) -> TakenApart:
     """Return the tokens of cleaned text."""
     prepared = own
-    if "°" in own or "#" in own or "." in own or "-" in own:
+    inner = own[:-1]  # none of the marks changes anything where it ends the text
+    if "." in inner or "-" in inner or "°" in own or "#" in inner:
         prepared = _ORDINAL_SIGN.sub("e", _NUMERO.sub(" numero ", _OK_MARKED.sub("ok", own)))
     if "@" in own or "://" in own or "ww." in own:
         prepared = _LINK.sub(f" {ADDRESS[0]} ", prepared)

@@ -80,16 +80,17 @@ def begin(trees: tuple[Node, ...], spelling: Words) -> Begin:
     else:
         second = frozenset().union(*deeper)
     return Begin(
-        _with(NO_FOUND, 1, [node[END] for node in nodes if END in node]),
+        _with(NO_FOUND, [(1, node[END]) for node in nodes if END in node]),
         deeper,
         tuple(node for node in deeper if GAP in node),
         second,
     )
 
 
-def _with(found: Found, length: int, ends: list[tuple[tuple[int, Any], ...]]) -> Found:
+def _with(found: Found, ends: list[tuple[int, tuple[tuple[int, Any], ...]]]) -> Found:
+    """Return what begins at a word with entries that end after so many words."""
     said = list(found)
-    for end in ends:
+    for length, end in ends:
         for table, what in end:
             said[table] = (*said[table], (length, what))
     return tuple(said)
@@ -105,11 +106,13 @@ def found_at(first: Begin, spellings: list[Words], start: int) -> Found:
     ]
     for node in first.gaps:
         waiting += _beyond_gap(node, second, count)
-    found = first.alone
+    longer: list[tuple[int, tuple[tuple[int, Any], ...]]] = []
     while waiting:
         node, place = waiting.pop()
         if END in node:
-            found = _with(found, place - start, [node[END]])
+            longer.append((place - start, node[END]))
+            if len(node) == 1:
+                continue
         if place < count:
             for form in spellings[place]:
                 deeper = node.get(form)
@@ -117,7 +120,7 @@ def found_at(first: Begin, spellings: list[Words], start: int) -> Found:
                     waiting.append((deeper, place + 1))
             if GAP in node:
                 waiting += _beyond_gap(node, place, count)
-    return found
+    return _with(first.alone, longer) if longer else first.alone
 
 
 def _beyond_gap(node: Node, place: int, count: int) -> list[tuple[Node, int]]:

@@ -27,14 +27,16 @@ _ONE: Final = frozenset(("one", "ones", "edition", "version"))
 
 def variants(text: TakenApart, segments: list[Segment]) -> list[Segment]:
     """Return the segments with each variant as one `choice`, and without those that are not wanted."""
-    kinds = {segment.category for segment in segments}
+    kinds, given = {segment.category for segment in segments}, segments
     if len(segments) > 2 and not _REFUSING.isdisjoint(kinds):
         segments = _without_refused(text, segments)
     if "pointer" in kinds:
         segments = _pointed_at(text, segments)
     elif not _CALLED.isdisjoint(kinds) and ("item" in kinds or not _ONE.isdisjoint(text.tokens)):
         segments = _called(text, segments)
-    if len(segments) > 1 and any(segment.category == "choice" for segment in segments):
+    if segments is not given:
+        kinds = {segment.category for segment in segments}
+    if "choice" in kinds and len(segments) > 1:
         return [_fitting(text, segment) for segment in segments]
     return segments
 
@@ -72,13 +74,13 @@ def _without_refused(text: TakenApart, segments: list[Segment]) -> list[Segment]
     ends = {end for _, end in text.clauses[:-1]}
     dropped: set[int] = set()
     for place, segment in enumerate(segments):
-        if (
-            segment.category not in _REFUSING
-            or said(text, segment) not in shared().variants.against | shared().variants.nos
-        ):
+        if segment.category not in _REFUSING:
+            continue
+        refusing = said(text, segment)
+        if refusing not in shared().variants.against and refusing not in shared().variants.nos:
             continue
         behind = place and _variant(text, segments[place - 1])
-        if behind and (segment.end in ends or said(text, segment) in shared().variants.against_behind):
+        if behind and (segment.end in ends or refusing in shared().variants.against_behind):
             dropped |= {place - 1, place}  # "el rojo no, el azul"
             continue
         last = place + 1
