@@ -9,7 +9,6 @@ backend, microseconds a row, the least and the median of the rounds.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from itertools import count
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 
 import asyncpg
 
+from benchmarks.running import run_to_end
 from smsgate.bench.main import throw_away_database
 from smsgate.store.connection import copy_binary
 from smsgate.store.flushing import SENT
@@ -73,4 +73,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_to_end(main())

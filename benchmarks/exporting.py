@@ -9,18 +9,16 @@ What is measured is what the export itself loads; a command line or a daemon has
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.charged_rows import DAY, MONTH, write_day
+from benchmarks.running import in_a_directory
 from smsgate.bench.meter import rss_now_mb
 from smsgate.billing.periods import Month
 from smsgate.flows.commerce_records import MerchantProfile
@@ -84,16 +82,6 @@ def main() -> None:
     arguments = parser.parse_args()
     work = partial(with_server, rows=arguments.rows, form=arguments.form)
     print(json.dumps(in_a_directory(work)))
-
-
-def in_a_directory(work: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
-    """Run a benchmark in a directory that is removed after it."""
-    directory = Path(tempfile.mkdtemp(prefix="smsgate-bench-"))
-    directory.chmod(0o711)  # ours; PostgreSQL's own user, when root runs this, has to get in
-    try:
-        return asyncio.run(work(directory))
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.charged_rows import MONTH, write_day
-from benchmarks.exporting import in_a_directory
+from benchmarks.running import in_a_directory
 from smsgate.bench.meter import rss_now_mb
 from smsgate.billing.carrier_files import CarrierFile, FileTerms
 from smsgate.billing.networks import NetworkTable

@@ -10,13 +10,11 @@ machine.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from typing import Any
 
-import uvloop
-
 from benchmarks.ordinary import run_ordinary
+from benchmarks.running import run_to_end
 from smsgate.bench.main import BenchOptions, run_bench
 from smsgate.cli.bench import report
 from smsgate.cli.sessions import silence_logs
@@ -71,8 +69,7 @@ def main() -> None:
     given = parser.parse_args()
     silence_logs()
     calm_collector()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(run(given.messages, given.ordinary, given.smsc)), indent=2))
+    print(json.dumps(run_to_end(run(given.messages, given.ordinary, given.smsc)), indent=2))
 
 
 if __name__ == "__main__":

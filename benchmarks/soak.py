@@ -16,8 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-import uvloop
-
+from benchmarks.running import run_to_end
 from smsgate.bench.main import BenchOptions, Figures, run_bench
 from smsgate.cli.sessions import silence_logs
 from smsgate.daemon.collector import calm_collector
@@ -57,7 +56,7 @@ def main() -> int:
     silence_logs()
     calm_collector()
     options = BenchOptions(messages=args.rate * args.seconds, rate_per_s=args.rate)
-    found = judged(uvloop.run(run_bench(options)))
+    found = judged(run_to_end(run_bench(options)))
     print(json.dumps(found, indent=2))
     return 0 if found["flat"] and found["complete"] else 1
 

@@ -10,7 +10,6 @@ process.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks.billed_months import close_months
 from benchmarks.charged_rows import DAY, write_day
+from benchmarks.running import run_to_end
 from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter
 from smsgate.cli.sessions import silence_logs
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="how long the dearest statements took")
     options = vars(parser.parse_args())
     silence_logs()
-    print(json.dumps(asyncio.run(run(**options))))
+    print(json.dumps(run_to_end(run(**options))))
 
 
 if __name__ == "__main__":

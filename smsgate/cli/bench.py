@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 from typing import Annotated, Final
@@ -15,7 +14,7 @@ from smsgate.cli.examples import examples
 from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json
 from smsgate.cli.run import loop_factory
-from smsgate.cli.sessions import silence_logs
+from smsgate.cli.sessions import run_to_end
 from smsgate.compiled import COMPILED
 from smsgate.daemon.collector import calm_collector
 from smsgate.links.profile_flow import RATE_LIMIT_PER_S
@@ -66,10 +65,8 @@ def bench(
         password=password,
         receipts=receipts,
     )
-    silence_logs()
     calm_collector()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        figures = runner.run(run_bench(options))
+    figures = run_to_end(run_bench(options), loop_factory())
     if not as_json:
         for line in report(figures, options):
             show(line)

@@ -62,26 +62,47 @@ def with_settings(settings: Settings, work: Callable[[Services], Awaitable[T]]) 
         ) from exc
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+def run_to_end(
+    work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> T:
     """
     Run `work` in a loop of its own, without log lines.
 
     SIGTERM cancels it as Ctrl-C does: what it opened is closed, a database that it started is stopped.
     """
     silence_logs()
-
-    async def run() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
-
     try:
-        return asyncio.run(run())
+        return until_ended(work, loop_factory)
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
     except asyncio.CancelledError:
         raise typer.Exit(Exit.TERMINATED) from None
+
+
+def until_ended(
+    work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> T:
+    """
+    Run `work` in a loop of its own; SIGTERM cancels it once, as Ctrl-C does.
+
+    Raises:
+        KeyboardInterrupt: it was ended by Ctrl-C.
+        CancelledError: it was ended by SIGTERM.
+    """
+
+    async def run() -> T:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+
+        def end() -> None:
+            loop.add_signal_handler(signal.SIGTERM, lambda: None)  # once more would end the closing
+            task.cancel()
+
+        loop.add_signal_handler(signal.SIGTERM, end)
+        return await work
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(run())
 
 
 def silence_logs() -> None:

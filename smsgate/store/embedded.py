@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -226,9 +227,8 @@ class EmbeddedPostgres:
             await asyncio.to_thread(steps.check_major, layout)
         else:
             self._on_progress(f"Making the database in {layout.data_dir}")
-            await asyncio.to_thread(
-                steps.initialise, layout, durable=self._settings.get("fsync", "on") == "on"
-            )
+            durable = self._settings.get("fsync", "on") == "on"
+            await _to_its_end(partial(steps.initialise, layout, durable=durable))
         server = await asyncio.to_thread(steps.find, layout.data_dir)
         if server is not None and server.status == "stopping":
             await self._wait_until_gone(layout)
@@ -238,8 +238,8 @@ class EmbeddedPostgres:
             await self._wait_for_orphans(layout)
             await asyncio.to_thread(steps.forget_dead_server, layout)
             await asyncio.to_thread(steps.configure, layout, self._settings)
-            await asyncio.to_thread(steps.launch, layout)
-            self.started = True
+            self.started = True  # before it is: a launch that is cancelled is stopped
+            await _to_its_end(partial(steps.launch, layout))
         self._socket_dir = await self._wait_until_ready(layout, since)
         await self._ensure_database()
 
@@ -353,6 +353,16 @@ class _Report:
 def _starting_words(layout: Layout, since: float) -> str:
     words = steps.last_words(layout.data_dir, since)
     return f"The database is starting: {words}" if words else "The database is starting"
+
+
+async def _to_its_end(step: Callable[[], object]) -> None:
+    """Run a step in a thread; who is cancelled waits for its end: it would go on writing without us."""
+    running = asyncio.create_task(asyncio.to_thread(step))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _open_lock(state_dir: Path, name: str) -> int:

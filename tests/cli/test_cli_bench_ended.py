@@ -1,0 +1,71 @@
+"""A benchmark that is ended takes its database down and its directory away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_shell import LIMIT_S, until
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT_S = 150.0  # of a new database, on a machine that does much else
+BENCH = ("smsgate", "bench", "--messages", "500000", "--rate", "100")
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Make a directory that PostgreSQL's own user can reach, when root runs this."""
+    with tempfile.TemporaryDirectory(prefix="smsgate-ended-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.mark.timeout(2 * START_LIMIT_S)
+@pytest.mark.parametrize(
+    ("module", "number", "code", "made"),
+    [
+        (BENCH, signal.SIGTERM, 143, False),
+        (BENCH, signal.SIGINT, 130, True),
+        (("benchmarks.exporting", "--rows", "5000000"), signal.SIGTERM, 143, True),
+    ],
+)
+def test_what_was_ended_leaves_neither_a_server_nor_a_directory(
+    directory: Path, module: tuple[str, ...], number: signal.Signals, code: int, made: bool
+) -> None:
+    """`made`: the database is; else the signal comes while its files are written."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(directory)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: process.poll() is not None or _server(directory, made=made), START_LIMIT_S)
+        server = _server(directory, made=made)
+        assert server, process.poll()
+        process.send_signal(number)
+        if number is signal.SIGTERM:
+            process.send_signal(number)  # once more, as who is in a hurry does
+        assert process.wait(LIMIT_S) == code
+        assert list(directory.glob("smsgate-bench-*")) == []
+        assert not Path(f"/proc/{server}").exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _server(directory: Path, *, made: bool) -> int:
+    """Return the process id of the PostgreSQL below `directory`, or of what makes its files; 0: none."""
+    for found in directory.glob("smsgate-bench-*/state/*/postmaster.pid"):
+        lines = found.read_text().splitlines()
+        if lines and (found.parent.name == "postgres") == made == ("ready   " in lines):
+            return abs(int(lines[0]))
+    return 0
