@@ -24,7 +24,7 @@ NUMBER_CHARACTERS: Final = frozenset(
 
 
 SIREN_SCHEME: Final = "0002"  # of ISO 6523
-EDITION: Final = 3  # of what papers say beside the payload: smsgate/invoicing/wording.toml
+EDITION: Final = 4  # of what papers say beside the payload: smsgate/invoicing/wording.toml, pdf.py
 _DAYS: Final = ("issued_on", "due_on", "first_day", "last_day")
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from typing import Final
+from unicodedata import category, normalize
 
 from facturx.facturx import generate_xmp_object
 from fpdf import FPDF
 from fpdf.enums import Align, TableBordersLayout, VAlign, XPos, YPos
-from fpdf.fonts import FontFace
+from fpdf.fonts import FontFace, TTFFont
 from lxml import etree
 
 from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
@@ -28,6 +29,12 @@ from smsgate.money import micros_to_text, minor_to_text
 FACTURX_FILENAME: Final = "factur-x.xml"
 FACTURX_URN: Final = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 FONT: Final = "DejaVu"
+MORE: Final = (
+    "DejaVuMore"  # letters that FONT lacks, whose glyphs are those of papers since the first edition
+)
+MORE_EDITION: Final = 4  # since then papers show what MORE has, and a mark for what neither has
+MARK: Final = "\ufffd"
+UNSEEN: Final = frozenset({"Cc", "Cf"})  # categories of characters that nobody misses on paper
 SIZE_PT: Final = 9
 SMALL_PT: Final = 7.5
 MARGIN_MM: Final = 18
@@ -39,15 +46,43 @@ SHADE: Final = (240, 242, 245)
 class _Paper(FPDF):
     """A4 with the page number at the foot."""
 
-    def __init__(self, words: Wording, foot: str) -> None:
+    def __init__(self, words: Wording, foot: str, edition: int) -> None:
         super().__init__(enforce_compliance="PDF/A-3B")
         self._words, self._foot = words, foot
+        self._shows_all = edition >= MORE_EDITION  # else an old paper, whose octets stay
+        self._has_more = False
+        self.marked = False  # something had no glyph
         self.set_margin(MARGIN_MM)
         self.set_auto_page_break(auto=True, margin=MARGIN_MM)
-        for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
-            with as_file(files("smsgate.invoicing").joinpath("fonts", name)) as path:
-                self.add_font(FONT, style, path)
+        self._add_font(FONT, "DejaVuSans")
         self.set_font(FONT, size=SIZE_PT)
+
+    def _add_font(self, family: str, name: str) -> None:
+        for style, file in (("", f"{name}.ttf"), ("B", f"{name}-Bold.ttf")):
+            with as_file(files("smsgate.invoicing").joinpath("fonts", file)) as path:
+                self.add_font(family, style, path)
+
+    def normalize_text(self, text: str) -> str:
+        """Return what is drawn: every text passes here. What has no glyph would vanish without a word."""
+        text = super().normalize_text(text)
+        if not self._shows_all:
+            return text
+        return "".join(map(self._drawn, normalize("NFC", text)))
+
+    def _drawn(self, letter: str) -> str:
+        if self._has(letter) or category(letter) in UNSEEN:
+            return letter
+        if not self._has_more:  # only then: a font that is not used is in the file, too
+            self._has_more = True
+            self._add_font(MORE, "DejaVuSansMore")
+            self.set_fallback_fonts([MORE], exact_match=False)
+            return self._drawn(letter)
+        self.marked = True
+        return MARK
+
+    def _has(self, letter: str) -> bool:
+        """Return whether a font has it; bold ones have the same letters as others."""
+        return any(isinstance(font, TTFFont) and ord(letter) in font.cmap for font in self.fonts.values())
 
     def footer(self) -> None:
         self.set_y(-MARGIN_MM + 4)
@@ -79,7 +114,7 @@ def facturx_pdf(invoice: Invoice) -> bytes:
     words = wording(invoice.language, invoice.edition)
     title = f"{_title(invoice, words)} {invoice.number}"
     moment = datetime.combine(invoice.issued_on, datetime.min.time(), UTC)
-    paper = _Paper(words, f"{invoice.seller.name} · {title}")
+    paper = _Paper(words, f"{invoice.seller.name} · {title}", invoice.edition)
     paper.set_lang(invoice.language)
     paper.set_creation_date(moment)
     paper.set_xmp_metadata(_xmp(invoice, title, moment))
@@ -141,6 +176,9 @@ def _page(paper: _Paper, invoice: Invoice, words: Wording, title: str) -> None:
     _foot(paper, invoice, words)
     if invoice.results:
         _results(paper, invoice, words)
+    if paper.marked:
+        paper.ln(1.5)
+        paper.say(words.not_shown.format(mark=MARK), size=SMALL_PT, grey=True)
 
 
 def _party(party: Party, words: Wording) -> str:

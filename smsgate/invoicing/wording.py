@@ -15,6 +15,7 @@ OLDER: Final = (
     "first",
     "second",
     "third",
+    "fourth",
 )  # editions 0, 1, ...: the tables of what each said otherwise than the next
 
 
@@ -79,6 +80,7 @@ class Wording:
     orders_value: str
     cost: str
     page: str
+    not_shown: str  # of letters that the page has no glyphs for
 
 
 @cache

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from datetime import date
 from io import BytesIO
 from typing import Any
+from unicodedata import normalize
 
 import pypdfium2
 import pytest
@@ -15,7 +16,7 @@ from facturx import get_facturx_xml_from_pdf
 from pypdf import PdfReader
 
 from smsgate.billing.documents import CREDITS, DocumentType
-from smsgate.billing.invoices import EDITION, canonical_json, invoice_from_json
+from smsgate.billing.invoices import EDITION, Invoice, canonical_json, invoice_from_json
 from smsgate.billing.written_dates import day_text
 from smsgate.invoicing.en16931 import Syntax, invoice_xml
 from smsgate.invoicing.pdf import facturx_pdf
@@ -112,7 +113,9 @@ def test_the_octets_of_documents_from_before_editions_are_these() -> None:
     assert octets.hexdigest()[:16] == "25fcfe6edec766dd"
 
 
-@pytest.mark.parametrize(("edition", "digest"), [(1, "ded96d4d58130f93"), (2, "e5a98084e63674ef")])
+@pytest.mark.parametrize(
+    ("edition", "digest"), [(1, "ded96d4d58130f93"), (2, "e5a98084e63674ef"), (3, "61f0ebd6e1202495")]
+)
 def test_the_octets_of_documents_of_older_editions_are_these(edition: int, digest: str) -> None:
     """In 1 only credit notes asked for a payment; in 2 they told of late payment as invoices do."""
     octets = hashlib.sha256()
@@ -123,6 +126,46 @@ def test_the_octets_of_documents_of_older_editions_are_these(edition: int, diges
         for syntax in Syntax:
             octets.update(invoice_xml(older, syntax))
     assert octets.hexdigest()[:16] == digest
+
+
+def named(name: str, edition: int = EDITION) -> Invoice:
+    invoice = every_kind()["invoice"]
+    return replace(invoice, edition=edition, buyer=replace(invoice.buyer, name=name))
+
+
+def test_papers_of_older_editions_keep_their_octets_whatever_letters_they_lack() -> None:
+    octets = hashlib.sha256()
+    for edition in range(4):
+        octets.update(facturx_pdf(named("Καφές Кафе кафе\u0301 שלום Ấn متجر", edition)))
+    assert octets.hexdigest()[:16] == "24484787488baca3"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ελληνικός Καφές", "Ὀδός", "Кафе Ґанок", "Nguyễn Ấn", "Հայաստան", "ქართული", "Ǆwig ẞ", "Jose\u0301"],
+)
+def test_a_party_is_written_in_its_letters(name: str) -> None:
+    text = text_of(facturx_pdf(named(name)))
+    assert normalize("NFC", name) in text
+    assert "\ufffd" not in text
+
+
+@pytest.mark.parametrize(
+    "name", ["متجر الهدى", "שלום", "商店", "Café ☕"]
+)  # right to left, and what no font has
+def test_what_the_page_cannot_show_is_marked_and_said_and_the_e_invoice_has_it(name: str) -> None:
+    """It vanished without a word."""
+    pdf = facturx_pdf(named(name))
+    shown = "".join(letter if letter in "Café " else "\ufffd" for letter in name)
+    text = " ".join(text_of(pdf).split())
+    assert shown in text
+    assert " ".join(wording("fr").not_shown.format(mark="\ufffd").split()).replace("\u00a0", " ") in text
+    _name, xml = get_facturx_xml_from_pdf(pdf, check_xsd=True, check_schematron=False)
+    assert name in xml.decode()
+
+
+def test_a_page_that_shows_all_says_nothing_of_letters() -> None:
+    assert wording("fr").not_shown.split("{mark}")[1].strip() not in text_of(facturx_pdf(october()))
 
 
 @pytest.mark.parametrize("kind", every_kind())
