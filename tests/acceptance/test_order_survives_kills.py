@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
+import pytest
 
 from smsgate.config import NodeSettings
 from smsgate.simulator.shop import ORDER_CREATED
@@ -137,6 +138,8 @@ async def settled(connection: asyncpg.Connection[Any], orders: int) -> bool:
     )
 
 
+# A guard against a hang, and no bar: 27 lives of a gateway take 40 s where nothing else runs.
+@pytest.mark.timeout(300)
 async def test_an_order_is_one_whatever_step_the_gateway_is_killed_at(ground: Ground) -> None:
     steps = (*REPLY, *WEBHOOK, SHOP_HANGS, *TEXT)
     async with an_empty_town(ground) as town, lives_of(town) as lives:
