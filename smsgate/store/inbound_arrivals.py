@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ from smsgate.msisdn import is_simulated
 from smsgate.store.array_octets import ids_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
-from smsgate.store.together import Together
+from smsgate.store.together import Read, Together
 
 _SQL: Final = load("inbound")
 _ESMES: Final = load("esme_traffic")
@@ -50,7 +50,8 @@ async def arrivals(
     """
     Note the MOs as seen and read whom they are from, as one statement; nothing but the first is locked.
 
-    Without fingerprints none is noted, and none is fresh.
+    Without fingerprints none is noted, and none is fresh. Where one came again, who took it first may just
+    have committed what it said: whom they are from is read again.
     """
     places: dict[tuple[int, bytes], int] = {}
     for place, (mo, fingerprint) in enumerate(zip(mos, fingerprints, strict=False)):
@@ -70,15 +71,25 @@ async def arrivals(
     # A simulated phone's text is nobody's but its test merchant's, also where an ESME has the number.
     numbers = sorted({mo.destination for mo in mos if not is_simulated(mo.msisdn)})
     takers = reads.read(_ESMES["takers"], ("number", "merchant_id", "account_id", "join_mo"), numbers)
-    people = reads.read(_SQL["people"], KnownPerson._fields, list(msisdns))
-    ported = reads.read(_PORTABILITY["ported_of"], ("msisdn", "mccmnc"), ids_text(list(msisdns)))
+    people, ported = _people(reads, msisdns)
     await reads.run(connection)
+    if len(seen.rows) < len(places):
+        again = Together()
+        people, ported = _people(again, msisdns)
+        await again.run(connection)
     return Arrivals(
         {places[carrier_id, fingerprint] for carrier_id, fingerprint in seen.rows},
         {number: Taker(*rest) for number, *rest in takers.rows},
         msisdns,
         [KnownPerson(*row) for row in people.rows],
         dict(ported.rows),
+    )
+
+
+def _people(reads: Together, msisdns: Collection[int]) -> tuple[Read, Read]:
+    return (
+        reads.read(_SQL["people"], KnownPerson._fields, list(msisdns)),
+        reads.read(_PORTABILITY["ported_of"], ("msisdn", "mccmnc"), ids_text(list(msisdns))),
     )
 
 
