@@ -272,7 +272,7 @@ class Gateway:
         """
 
         def swapped() -> None:
-            self.routes.table = table
+            self.routes.reload(table)
             self.pump.rates_changed()
             self.pump.wake_claims.set()
             self.rerouting.recut()

@@ -109,7 +109,7 @@ class Budgets:
             StoreUnavailable: the claim is found forgotten, and given back.
         """
         made = await compose(claim)
-        if not claim.budgeted:
+        if not claim.budgeted or not made:
             return made
         prices = _prices(claim, made)
         ids = list(prices)

@@ -29,7 +29,7 @@ from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.ports import Carrier, MarketingGates, SendingStore
 from smsgate.flows.records import CampaignState, ChunkClaim, InteractiveClaim, Lane, SubmittedClaim
 from smsgate.flows.rerouting import let_go
-from smsgate.flows.routes import Routes
+from smsgate.flows.routes import SENDER_UNKNOWN, Routes
 from smsgate.flows.sending import Pump
 from smsgate.routing.rules import Kind
 from smsgate.turns import make_room
@@ -181,7 +181,7 @@ class Claiming:
 
     async def _claim(self, group: Sequence[CampaignState], step: int) -> tuple[Sequence[ChunkClaim], Made]:
         """Return what the database gave, and the batches that it becomes."""
-        merchant_id = group[0].merchant_id
+        merchant_id, reloads = group[0].merchant_id, self._routes.reloads
         try:
             claims = await self._store.claim_chunks(
                 merchant_id,
@@ -202,23 +202,31 @@ class Claiming:
                 each
                 for claim in claims
                 if claim.message_ids
-                for each in await self._composed(self._composer.chunk, claim)
+                for each in await self._composed(self._composer.chunk, reloads, claim)
             ]
         except StoreUnavailable:
             self._pump.forgotten = True
             raise
 
-    async def _composed(self, compose: Callable[[Claim], Made], claim: Claim) -> Made:
-        """Return a claim's batches; a price that is missing may be a moment old, and is looked for."""
+    async def _composed(self, compose: Callable[[Claim], Made], reloads: int, claim: Claim) -> Made:
+        """
+        Return a claim's batches; a price that is missing may be a moment old, and is looked for.
+
+        None where a reload since the claim began (there were `reloads`) left a sender without a carrier: what
+        was claimed is found forgotten and waits, as what was not.
+        """
         made = compose(claim)
-        if not any(reason == REASON_NO_PRICE for _, refused in made for _, reason in refused):
-            return made
-        try:
-            await self._composer.reload()
-        except StoreUnavailable:
+        if _refused_for(REASON_NO_PRICE, made):
+            try:
+                await self._composer.reload()
+            except StoreUnavailable:
+                self._pump.forgotten = True
+                raise
+            made = compose(claim)
+        if self._routes.reloads != reloads and _refused_for(SENDER_UNKNOWN, made):
             self._pump.forgotten = True
-            raise
-        return compose(claim)
+            return []
+        return made
 
     def _apply(self, states: Sequence[CampaignState]) -> None:
         """Pause, resume, cancel and expire what is in memory."""
@@ -279,6 +287,7 @@ class Claiming:
         rooms = ahead.room()
         limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room)
         asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
+        reloads = self._routes.reloads
         async with self._under_way.one():
             with self._pump.allowances.promised(asked), ahead.timed():
                 consent_read = self._pump.look.now()
@@ -293,7 +302,9 @@ class Claiming:
                     self._pump.forgotten = True
                     raise
                 for claim in claims:
-                    made = await self._budgets.covered(claim, partial(self._composed, compose))
+                    made = await self._budgets.covered(
+                        claim, lambda queued: self._composed(compose, reloads, queued)
+                    )
                     for batch, _ in made:
                         batch.consent_read = consent_read
                     self._pump.add(made)
@@ -317,3 +328,7 @@ class Claiming:
         await self._store.release_interactive(messages, owner=self._owner)
         await self._store.release_forgotten(set(), set(), owner=self._owner)
         log.info("sending_released", chunks=len(chunks), interactive=len(messages))
+
+
+def _refused_for(why: str, made: Made) -> bool:
+    return any(reason == why for _, refused in made for _, reason in refused)

@@ -84,6 +84,7 @@ class Routes:
     ) -> None:
         """`simulated` is the carrier of simulated phones."""
         self.table = table
+        self.reloads = 0  # of carriers and rules; who waited for something may find others than before
         self._carriers = carriers
         self._carrier_of_sender = carrier_of_sender
         self._prices = prices
@@ -91,6 +92,11 @@ class Routes:
         self._clock = clock
         self._grace_s = grace_s
         self._simulated = simulated
+
+    def reload(self, table: RouteTable) -> None:
+        """Go on with other rules, and with what the carriers and their senders are by now."""
+        self.table = table
+        self.reloads += 1
 
     def networks(self, msisdns: Sequence[int], ported: Mapping[int, str]) -> list[str]:
         """Return the network of every recipient, the one it moved to where that is known."""
