@@ -45,19 +45,20 @@ class ClaimAhead:
         yield
         self._took_s = self._clock.monotonic() - started
 
-    def more(self, limit: int, taken: int) -> bool:
+    def more(self, rooms: Mapping[int, int], limit: int, taken: int) -> bool:
         """
         Return whether to claim again at once after one that was let take `limit` and took `taken`.
 
         If not, and more may wait than there was room for, it is asked for as soon as a carrier has written
-        half of what it may have: the rest lasts until the claim is back.
+        half of what it may have: the rest lasts until the claim is back. A claim that got less than it might
+        found all that waits, but for carriers that had no room (`rooms`, of before): it did not ask for them.
         """
-        if limit > 0 and taken < limit:
-            return False  # nothing waits
+        found_all = limit > 0 and taken < limit
+        asked = [id_ for id_ in self._up() if not found_all or rooms.get(id_, 0) <= 0]
         unwritten = self._unwritten()
         waits = [
             (unwritten[carrier_id] - self._most(carrier_id) / 2) / self._carriers[carrier_id].rate_per_s
-            for carrier_id in self._up()
+            for carrier_id in asked
         ]
         if not waits or min(waits) <= 0:
             return limit > 0 and bool(waits)  # without a limit the bound of what is in doubt is reached

@@ -308,7 +308,7 @@ class Claiming:
                     for batch, _ in made:
                         batch.consent_read = consent_read
                     self._pump.add(made)
-        return ahead.more(limit, sum(len(claim.message_ids) for claim in claims))
+        return ahead.more(rooms, limit, sum(len(claim.message_ids) for claim in claims))
 
     async def _give_back_forgotten(self) -> None:
         if not self._pump.forgotten:

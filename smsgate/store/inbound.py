@@ -101,6 +101,7 @@ class StoredGroup:
         Other octets in the place of a part mean that the sender uses the reference again: the old text comes
         out as it stands.
         """
+        self._arrived = Arrivals()  # who waited here for another process reads anew whom texts are from
         key = (mo.carrier_id, mo.sender, mo.destination, mo.ref, mo.total)
         ready: list[Joined] = []
         there = {row["part"]: row["raw"] for row in await self._connection.fetch(SQL["parts"], *key)}

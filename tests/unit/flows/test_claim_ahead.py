@@ -1,0 +1,57 @@
+"""When claims of the interactive lane ask for more: also where one carrier is full and another idle."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from smsgate.clock import SystemClock
+from smsgate.flows.allowances import Allowances
+from smsgate.flows.claim_ahead import ClaimAhead
+from smsgate.flows.ports import Carrier
+from smsgate.flows.sending import Pump
+from smsgate.flows.sending_limits import SendingLimits
+
+STEP = 25  # messages that a carrier of 100 a second may have ahead
+
+
+@asynccontextmanager
+async def ahead(carriers: int, of_first: int) -> AsyncIterator[ClaimAhead]:
+    """Carriers of which the first has so many messages to write, and the others none."""
+    batch = SimpleNamespace(chunk=None, bodies=None, carrier_id=1, size=of_first, next=0, retry=())
+    fields: dict[str, Any] = {
+        "allowances": Allowances(SendingLimits()),
+        "batches": lambda: [batch],
+        "wake_interactive": SimpleNamespace(set=lambda: None),
+    }
+    carrier = cast("Carrier", SimpleNamespace(rate_per_s=100, down_since=lambda: None))
+    pump = cast("Pump", SimpleNamespace(**fields))
+    made = ClaimAhead(pump, dict.fromkeys(range(1, carriers + 1), carrier), SystemClock(), submitted=False)
+    yield made
+    made._timers.cancel()
+
+
+@pytest.mark.parametrize("carriers", [1, 2])
+async def test_what_waits_for_a_full_carrier_is_asked_for_when_half_of_it_is_written(carriers: int) -> None:
+    async with ahead(carriers, STEP) as claims:
+        rooms = claims.room()
+        assert rooms[1] == 0
+        assert not claims.more(rooms, max(rooms.values()), 0)
+        assert claims._timers._set
+
+
+async def test_a_claim_that_found_all_that_waits_asks_for_nothing() -> None:
+    async with ahead(2, 3) as claims:
+        rooms = claims.room()
+        assert not claims.more(rooms, max(rooms.values()), 3)
+        assert not claims._timers._set
+
+
+async def test_a_full_claim_goes_on_at_once_while_there_is_room() -> None:
+    async with ahead(2, 3) as claims:
+        rooms = claims.room()
+        assert claims.more(rooms, max(rooms.values()), max(rooms.values()))
