@@ -12,6 +12,7 @@ import pytest
 from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
 from tests.flows.world import eventually
+from tests.store.waiting import somebody_waits
 
 T = TypeVar("T")
 MERCHANT, OTHER, MSISDN, MESSAGE, SENDER = 7, 8, 33600000005, 50, "38123"
@@ -137,16 +138,8 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
 async def _while_another_changes_it(database: Database, change: str, waiting: Coroutine[None, None, T]) -> T:
     """Let `waiting` come to the lock of an offer that another transaction has changed and then commits."""
 
-    async def somebody_waits() -> bool:
-        async with database.control() as connection:
-            found: bool = await connection.fetchval(
-                "SELECT count(*) > 0 FROM pg_stat_activity "
-                "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-            )
-        return found
-
     async with database.bulk_transaction() as changing:
         await changing.execute(f"UPDATE open_offer SET {CHANGED[change]} WHERE msisdn = $1", MSISDN)
         task = asyncio.create_task(waiting)
-        await eventually(somebody_waits)
+        await eventually(lambda: somebody_waits(database))
     return await task

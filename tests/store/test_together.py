@@ -10,6 +10,7 @@ from smsgate.store.catalogue import load
 from smsgate.store.pool import Database
 from smsgate.store.together import Together
 from tests.flows.world import eventually
+from tests.store.waiting import somebody_waits
 
 TABLES = "CREATE TABLE one (n int, word text); CREATE TABLE two (n int); GRANT ALL ON one, two TO sg_bulk"
 INSERT_ONE = "INSERT INTO one SELECT * FROM unnest($1::int[], $2::text[]) RETURNING n, word"
@@ -92,20 +93,12 @@ async def test_the_stock_that_another_left_is_read_though_its_lock_was_waited_fo
         async with database.bulk_transaction() as connection:
             await together.run(connection)
 
-    async def somebody_waits() -> bool:
-        async with database.control() as connection:
-            found: bool = await connection.fetchval(
-                "SELECT count(*) > 0 FROM pg_stat_activity "
-                "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-            )
-        return found
-
     async with database.bulk_transaction() as connection:
         await connection.execute(
             "UPDATE offer SET stock_remaining = 4, state = 'withdrawn' WHERE offer_id = 2"
         )
         task = asyncio.create_task(read())
-        await eventually(somebody_waits)
+        await eventually(lambda: somebody_waits(database))
     await task
     assert locked.rows == [(1, "live", 10), (2, "withdrawn", 4)]
     assert sorted(seen.rows) == [(1, 10), (2, 10)]
