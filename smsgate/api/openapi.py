@@ -29,6 +29,7 @@ _ALWAYS: Final = (
     "timeout",
     "invalid",
     "http_invalid",
+    "expectation_failed",
     "not_found",
 )
 _WITH_KEY: Final = ("key_missing", "key_invalid", "scope_missing", "merchant_suspended", "rate_limited")

@@ -83,6 +83,9 @@ COMMON: Final = (
     ProblemType(
         "cursor_unknown", 422, "The page's cursor is no object of this list", "Start from the first page."
     ),
+    ProblemType(
+        "expectation_failed", 417, "The Expect header cannot be met", "Send none, or `100-continue`."
+    ),
     ProblemType("range_invalid", 416, "No such part of the file", "`Content-Range` says how long it is."),
     ProblemType("export_not_ready", 503, "The file is being made", "Repeat the request after `Retry-After`."),
     ProblemType("internal", 500, "Our mistake", "Tell the operator the `request_id`."),
@@ -207,6 +210,7 @@ _HTTP_CODES: Final = {
     408: "request_timeout",
     413: "body_too_large",
     415: "media_type_unsupported",
+    417: "expectation_failed",
 }
 
 
@@ -215,5 +219,9 @@ def _of_http(exc: web.HTTPException) -> Problem:
     code = _HTTP_CODES.get(exc.status, "http_invalid" if exc.status < 500 else "internal")
     status = exc.status if exc.status in _HTTP_CODES else _STATUS[code]
     headers = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
-    details = {404: "There is no such route.", 405: f"Allowed here: {headers.get('Allow', '')}."}
+    details = {
+        404: "There is no such route.",
+        405: f"Allowed here: {headers.get('Allow', '')}.",
+        417: "Nothing but 100-continue can be expected.",
+    }
     return Problem(code, status, details.get(status, "The request cannot be read."), headers=headers)

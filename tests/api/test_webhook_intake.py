@@ -80,6 +80,7 @@ async def test_a_webhook_is_the_same_route_with_and_without_the_router(shop: Sho
     plain = await answered(made["id"])
     assert plain[0] == 202
     assert await answered(made["id"], Expect="100-continue") == plain
+    assert await answered(made["id"], Expect="200-ok") == (417, "expectation_failed")
     assert await answered(f"{made['id']}?") == plain
     assert await answered(f"{made['id']}?a=b") == (422, "invalid")
     assert await answered(f"{made['id']}/") == (404, "not_found")
@@ -93,8 +94,8 @@ async def test_a_webhook_is_the_same_route_with_and_without_the_router(shop: Sho
         return shop.api.context.metrics.get_sample_value("smsgate_http_requests_total", labels)
 
     route = f"{PATH}/{{id}}"
-    found = {status: count(route, status) for status in (202, 401, 404, 415, 422)}
-    assert found == {202: 3, 401: 1, 404: 2, 415: 1, 422: 1}
+    found = {status: count(route, status) for status in (202, 401, 404, 415, 417, 422)}
+    assert found == {202: 3, 401: 1, 404: 2, 415: 1, 417: 1, 422: 1}
     assert count("none", 404) == 1
     # Of the three that were answered 202 one started a campaign.
     assert await written(shop) == dict.fromkeys(NOTHING, 1)
