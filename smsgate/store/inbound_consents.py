@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
 from typing import Final
 
 import orjson
@@ -96,10 +95,9 @@ async def write_consent_states(connection: Connection, writes: InboundWrites) ->
             ]
             await set_states(connection, merchant_id, states)
     for name, instants in (("set_doubts", writes.doubts), ("set_less", writes.less)):
-        for merchant_id in sorted({merchant_id for merchant_id, _ in instants}):
-            mine = [(key[1], at) for key, at in instants.items() if key[0] == merchant_id]
-            subscribers, ats = zip(*sorted(mine, key=itemgetter(0)), strict=True)
-            await connection.execute(_SQL[name], merchant_id, subscribers, ats)
+        if instants:
+            merchants, subscribers = zip(*instants, strict=True)
+            await connection.execute(_SQL[name], merchants, subscribers, list(instants.values()))
     if writes.questions_closed:
         await connection.execute(
             _SQL["close_questions"],

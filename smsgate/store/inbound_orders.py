@@ -12,6 +12,7 @@ import orjson
 from smsgate.flows.order_written import written_orders
 from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text, texts_text
+from smsgate.store.columns import columns
 from smsgate.store.order_stamps import add_ground, add_stamps
 
 if TYPE_CHECKING:
@@ -29,11 +30,7 @@ SQL: Final = catalogue.load("inbound")
 
 
 def add_orders(together: Together, writes: InboundWrites) -> None:
-    """
-    Have new orders, every step and the stock written; `move_orders` writes the rest.
-
-    Stock of the first merchant alone: with as many statements as merchants, no two groups had the same one.
-    """
+    """Have new orders, every step and the stock written; `move_orders` writes the rest."""
     orders, steps = writes.orders, writes.order_steps
     if orders:
         together.write(
@@ -71,38 +68,29 @@ def add_orders(together: Together, writes: InboundWrites) -> None:
             texts_text([row.actor for row in steps]),
             texts_text([orjson.dumps(row.detail).decode() for row in steps]),
         )
-    for taken in _stock_taken(writes)[:1]:
-        together.write(SQL["take_stock"], *taken)
-
-
-def _stock_taken(writes: InboundWrites) -> list[tuple[int, list[int], list[int]]]:
-    """Return the pieces that are taken (offers, pieces of each), by merchant."""
-    found: defaultdict[int, dict[int, int]] = defaultdict(dict)
-    for (merchant_id, offer_id), pieces in writes.stock_taken.items():
-        found[merchant_id][offer_id] = pieces
-    return [(merchant_id, list(taken), list(taken.values())) for merchant_id, taken in sorted(found.items())]
+    if writes.stock_taken:
+        together.write(
+            SQL["take_stock"],
+            [merchant_id for merchant_id, _ in writes.stock_taken],
+            [offer_id for _, offer_id in writes.stock_taken],
+            list(writes.stock_taken.values()),
+        )
 
 
 async def move_orders(connection: Connection, writes: InboundWrites) -> None:
-    """Write what the steps left of orders, also of those that `add_orders` has written, and other stock."""
-    for taken in _stock_taken(writes)[1:]:
-        await connection.execute(SQL["take_stock"], *taken)
+    """Write what the steps left of orders, also of those that `add_orders` has written."""
     new = {row.order_id for row in writes.orders}  # written as their first step left them
-    moved = [row for row in writes.order_steps if row.seq > 1 or row.order_id not in new]
-    for merchant_id in sorted({row.merchant_id for row in moved}):
-        mine = {row.order_id: row for row in moved if row.merchant_id == merchant_id}
+    moved = {row.order_id: row for row in writes.order_steps if row.seq > 1 or row.order_id not in new}
+    if moved:
+        rows = list(moved.values())
         await connection.execute(
             SQL["set_order_states"],
-            merchant_id,
-            list(mine),
-            [row.state for row in mine.values()],
-            [row.at for row in mine.values()],
-            [row.quantity for row in mine.values()],
-            [row.total_minor for row in mine.values()],
-            [row.stock_held for row in mine.values()],
-            [None if row.due is None else row.due.event.value for row in mine.values()],
-            [None if row.due is None else row.due.at for row in mine.values()],
-        )
+            *columns(
+                rows, "merchant_id", "order_id", "state", "at", "quantity", "total_minor", "stock_held",
+            ),
+            [None if row.due is None else row.due.event.value for row in rows],
+            [None if row.due is None else row.due.at for row in rows],
+        )  # fmt: skip
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from smsgate.store.catalogue import without_comments
 from smsgate.store.connection import Connection
 
 Piece = tuple[str, tuple[str, ...]]  # a statement, and the columns of it that are read
-MADE_MAX: Final = 256  # different ones: which writes a group has, and of how many merchants
+MADE_MAX: Final = 256  # different ones: which writes a group has
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _CTE: Final = re.compile(
     r"\s*(\w+)(?:\s*\([^()]*\))?\s+AS\s+(?:(?:NOT\s+)?MATERIALIZED\s+)?\(", re.IGNORECASE

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from smsgate.campaigns.orders import Due, OrderEvent
 from smsgate.errors import StoreUnavailable
-from smsgate.flows.inbound_records import InboundContext, InboundWrites
+from smsgate.flows.inbound_records import InboundContext, InboundWrites, OrderStepRow
 from smsgate.store.inbound_offers import AnsweredOffers
 from smsgate.store.inbound_orders import add_orders, move_orders
 from smsgate.store.pool import Database
 from smsgate.store.together import Together
+from tests.flows.statements import transactions
 
 MERCHANT, ORDERED, ASKED, COUNTED = 7, 1, 2, 3
 OFFERS = """
@@ -62,5 +66,43 @@ async def test_pieces_are_taken_of_the_offers_of_all_merchants(database: Databas
     add_orders(together, writes)
     async with database.bulk_transaction() as connection:
         await together.run(connection)
-        await move_orders(connection, writes)
         assert await connection.fetchval(left) == [7, 10, 8, 9, 10, 10, 10, 10, 6]
+
+
+async def test_the_last_step_of_an_order_stays_whosever_it_is_and_in_one_statement(
+    database: Database,
+) -> None:
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    async with database.control() as connection:
+        await connection.execute(
+            "INSERT INTO orders (merchant_id, order_id, number, offer_id, offer_version, campaign_id, "
+            "message_id, nth, subscriber_id, msisdn, inbound_id, sender, quantity, unit_price_minor, "
+            "total_minor, currency, state, created_at, changed_at) "
+            "SELECT 7 + n % 2, n, n::text, 1, 1, 1, n, 1, n, n, n, '36111', 1, 100, 100, 'EUR', "
+            "'awaiting_confirmation', $1, $1 FROM generate_series(1, 4) n",
+            at,
+        )
+
+    def step(order_id: int, seq: int, state: str, due: Due | None = None) -> OrderStepRow:
+        pieces = 1 + seq
+        return OrderStepRow(
+            7 + order_id % 2, order_id, seq, "customer_ok", state, at, pieces, pieces * 100, order_id < 3,
+            due, "customer", {},
+        )  # fmt: skip
+
+    due = Due(OrderEvent.SHOP_SILENT, at)
+    steps = [step(1, 2, "placed"), step(2, 2, "placed", due), step(3, 2, "placed"), step(1, 3, "cancelled")]
+    async with transactions(database) as found, database.bulk_transaction() as connection:
+        await move_orders(connection, InboundWrites(order_steps=steps))
+        rows = await connection.fetch(
+            "SELECT order_id, state, quantity, total_minor, stock_held, due_event, placed_at = $1 AS placed "
+            "FROM orders ORDER BY order_id",
+            at,
+        )
+    assert [tuple(row) for row in rows] == [
+        (1, "cancelled", 4, 400, True, None, None),
+        (2, "placed", 3, 300, True, due.event.value, True),
+        (3, "placed", 3, 300, False, None, True),
+        (4, "awaiting_confirmation", 1, 100, True, None, None),
+    ]
+    assert found == [[("inbound.set_order_states",)]]

@@ -271,15 +271,17 @@ UPDATE subscriber AS s
 
 -- name: set_doubts
 -- scope: merchant
+-- Of people who are locked. ANY, here and below: by the key. As a join alone, a plan made while the table was empty went on to
+-- read all of it for each group of answers, until it was analyzed.
 UPDATE subscriber AS s SET doubt_until = t.until
-  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (subscriber_id, until)
- WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+  FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS t (merchant_id, subscriber_id, until)
+ WHERE s.merchant_id = ANY ($1) AND s.subscriber_id = ANY ($2) AND s.merchant_id = t.merchant_id AND s.subscriber_id = t.subscriber_id
 
 -- name: set_less
 -- scope: merchant
 UPDATE subscriber AS s SET less_at = t.at
-  FROM unnest($2::bigint[], $3::timestamptz[]) AS t (subscriber_id, at)
- WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
+  FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS t (merchant_id, subscriber_id, at)
+ WHERE s.merchant_id = ANY ($1) AND s.subscriber_id = ANY ($2) AND s.merchant_id = t.merchant_id AND s.subscriber_id = t.subscriber_id
 
 -- name: put_other_consents
 -- scope: merchant
@@ -313,20 +315,22 @@ SELECT t.merchant_id, t.order_id, t.seq, t.event, t.state, t.at, t.actor, t.deta
 
 -- name: set_order_states
 -- scope: merchant
+-- Of orders that are locked; ANY as above.
 UPDATE orders AS o
    SET state = t.state, changed_at = t.at, quantity = t.quantity, total_minor = t.total_minor, stock_held = t.stock_held,
        due_event = t.due_event, due_at = t.due_at,
        placed_at = CASE WHEN o.state = 'awaiting_confirmation' AND t.state = 'placed' THEN t.at ELSE o.placed_at END
-  FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::bigint[], $7::boolean[], $8::text[],
+  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::bigint[], $7::boolean[], $8::text[],
               $9::timestamptz[])
-    AS t (order_id, state, at, quantity, total_minor, stock_held, due_event, due_at)
- WHERE o.merchant_id = $1 AND o.order_id = t.order_id
+    AS t (merchant_id, order_id, state, at, quantity, total_minor, stock_held, due_event, due_at)
+ WHERE o.merchant_id = ANY ($1) AND o.order_id = ANY ($2) AND o.merchant_id = t.merchant_id AND o.order_id = t.order_id
 
 -- name: take_stock
 -- scope: merchant
+-- Of offers that are locked; ANY as above.
 UPDATE offer AS o SET stock_remaining = o.stock_remaining - t.pieces
-  FROM unnest($2::bigint[], $3::bigint[]) AS t (offer_id, pieces)
- WHERE o.merchant_id = $1 AND o.offer_id = t.offer_id
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS t (merchant_id, offer_id, pieces)
+ WHERE o.merchant_id = ANY ($1) AND o.offer_id = ANY ($2) AND o.merchant_id = t.merchant_id AND o.offer_id = t.offer_id
 
 -- name: answered
 -- scope: msisdn
