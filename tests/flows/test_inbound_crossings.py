@@ -18,6 +18,7 @@ from smsgate.store.subscribers import PgSubscribers
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, say, stock
 from tests.flows.test_order_questions import orders_of
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, eventually
+from tests.store.waiting import somebody_waits
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -33,15 +34,6 @@ async def revoke(world: World, number: int) -> None:
     await PgSubscribers(world.database, HASHES).consent(MERCHANT, draft, now)
 
 
-async def somebody_waits(world: World) -> bool:
-    """Tell whether a connection to this database waits for another's lock."""
-    found: bool = await world.value(
-        "SELECT count(*) > 0 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-    )
-    return found
-
-
 async def test_an_ok_after_a_stop_by_the_api_orders_nothing(database: Database) -> None:
     async with an_open_offer(database, stock=10) as (world, _):
         await revoke(world, 1)
@@ -55,7 +47,7 @@ async def test_an_ok_after_a_stop_by_the_api_orders_nothing(database: Database) 
 
 async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: Database) -> None:
     """What is open is read once the person is locked: the other process has deleted it by then."""
-    async with an_open_offer(database) as (world, _):
+    async with an_open_offer(database):
         msisdn = FIRST_MSISDN + 1
         mo = MobileOriginated(1, msisdn, str(msisdn), SENDER, "OK", b"OK", 0, datetime.now(UTC))
         store = StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS)
@@ -67,7 +59,7 @@ async def test_an_ok_that_waited_for_a_stop_elsewhere_meets_no_offer(database: D
         async with database.bulk_transaction() as stopping:
             await stopping.execute("SELECT 1 FROM subscriber WHERE subscriber_id = 10001 FOR UPDATE")
             looking = asyncio.create_task(look())
-            await eventually(lambda: somebody_waits(world))
+            await eventually(lambda: somebody_waits(database))
             await stopping.execute("DELETE FROM open_offer WHERE msisdn = $1", msisdn)
         assert await looking == {}
 
@@ -109,7 +101,7 @@ async def test_the_shops_no_locks_the_offer_before_the_order(database: Database)
         async with database.bulk_transaction() as inbound:
             await inbound.execute("SELECT 1 FROM offer FOR UPDATE")
             rejecting = asyncio.create_task(orders.reject(MERCHANT, order_id))
-            await eventually(lambda: somebody_waits(world))
+            await eventually(lambda: somebody_waits(database))
             await inbound.execute("SELECT 1 FROM orders FOR UPDATE NOWAIT")
         await rejecting
         assert await stock(world) == 10

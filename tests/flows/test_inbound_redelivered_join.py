@@ -11,9 +11,9 @@ from smsgate.security.suppression import EVERYBODY
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import events
 from tests.flows.test_consent_by_sms import HASHES, a_second_merchant
-from tests.flows.test_inbound_two_groups import has_waiting
 from tests.flows.test_joining import STRANGER, a_keyword, person
 from tests.flows.world import FIRST_MSISDN, SENDER, World, a_world, eventually
+from tests.store.waiting import so_many_wait
 
 MSISDN = FIRST_MSISDN + STRANGER
 
@@ -30,10 +30,10 @@ async def said_behind_a_join(world: World, text: str) -> None:
         async with world.database.control() as held, held.transaction():
             await held.execute("LOCK TABLE consent_event IN SHARE MODE")
             one.intake.put(join)
-            await eventually(lambda: has_waiting(world, 1))
+            await eventually(lambda: so_many_wait(world.database, 1))
             two.intake.put(join)
             two.intake.put(an_mo(text))
-            await eventually(lambda: has_waiting(world, 2))
+            await eventually(lambda: so_many_wait(world.database, 2))
         await eventually(lambda: one.intake.taken == 1 and two.intake.taken == 2)
 
 

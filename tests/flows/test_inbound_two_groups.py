@@ -10,21 +10,9 @@ from smsgate.simulator.mobile_originated import Mo
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, stock
 from tests.flows.world import FIRST_MSISDN, SENDER, World, eventually
+from tests.store.waiting import so_many_wait
 
 STRANGER = 900
-
-
-async def waiting(world: World) -> int:
-    """Return how many groups wait for another's lock."""
-    found: int = await world.value(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-    )
-    return found
-
-
-async def has_waiting(world: World, groups: int) -> bool:
-    return await waiting(world) == groups
 
 
 @asynccontextmanager
@@ -47,7 +35,7 @@ async def an_answer_that_waits(
     async with an_open_offer(database, subscribers=4, stock=pieces) as (world, gateway):
         async with no_commits(world):
             mo = world.answer(1, "OK")
-            await eventually(lambda: has_waiting(world, 1))
+            await eventually(lambda: so_many_wait(world.database, 1))
             yield world, gateway, mo
         await eventually(lambda: mo.taken)
         await eventually(lambda: not gateway.intake.backlog() and not gateway.intake.busy)
@@ -84,7 +72,7 @@ async def test_a_persons_next_text_waits_for_the_one_before_and_lets_others_pass
 async def test_the_last_piece_goes_to_the_group_that_came_first(database: Database) -> None:
     async with an_answer_that_waits(database, pieces=1) as (world, _, _mo):
         late = [world.answer(number, "OK") for number in (2, 3)]
-        await eventually(lambda: has_waiting(world, 2))  # the next group waits for the offer
+        await eventually(lambda: so_many_wait(world.database, 2))  # the next group waits for the offer
         assert [other.statuses for other in late] == [[], []]
     await eventually(lambda: all(other.taken for other in late))
     assert await outcomes(world) == {"ordered": 1, "sold_out": 2}
@@ -95,7 +83,7 @@ async def test_the_last_piece_goes_to_the_group_that_came_first(database: Databa
 async def test_two_groups_whose_connections_break_are_both_brought_again(database: Database) -> None:
     async with an_answer_that_waits(database, pieces=3) as (world, _, mo):
         late = world.answer(2, "OK")
-        await eventually(lambda: has_waiting(world, 2))
+        await eventually(lambda: so_many_wait(world.database, 2))
         await eventually(world.kill_bulk_connections)
     await eventually(lambda: late.taken)
     assert mo.taken

@@ -12,9 +12,10 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, order_numbers, outcomes, stock
-from tests.flows.test_inbound_two_groups import has_waiting, no_commits
+from tests.flows.test_inbound_two_groups import no_commits
 from tests.flows.test_offer_ends import TAKEN_BACK, the_offer
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, changes_of, eventually
+from tests.store.waiting import so_many_wait, waiting
 
 PEOPLE = 60
 PIECES = 20
@@ -73,14 +74,11 @@ async def test_a_group_does_not_wait_for_anothers_commit_where_nothing_is_counte
     async with an_open_offer(database, stock=None) as (world, _):
         async with no_commits(world):
             first = world.answer(1, "OK")
-            await eventually(lambda: has_waiting(world, 1))
+            await eventually(lambda: so_many_wait(world.database, 1))
             late = world.answer(2, "OK")
-            await eventually(lambda: has_waiting(world, 2))
-            waits_for = await world.rows(
-                "SELECT query LIKE '%campaign_counter%' AS counters FROM pg_stat_activity "
-                "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-            )
-            assert [row["counters"] for row in waits_for] == [True, True]  # both are decided and written
+            await eventually(lambda: so_many_wait(world.database, 2))
+            # Both are decided and written.
+            assert ["campaign_counter" in sql for sql in await waiting(world.database)] == [True, True]
         await taken([first, late])
         assert await outcomes(world) == {"ordered": 2}
 
@@ -90,10 +88,10 @@ async def test_a_withdrawal_waits_for_answers_that_came_first(database: Database
     async with an_open_offer(database, stock=pieces) as (world, gateway):
         async with no_commits(world):
             mo = world.answer(1, "OK")
-            await eventually(lambda: has_waiting(world, 1))
+            await eventually(lambda: so_many_wait(world.database, 1))
             changes = changes_of(world, gateway.pump.look.stops)
             withdrawing = asyncio.create_task(changes.withdraw(MERCHANT, await the_offer(world)))
-            await eventually(lambda: has_waiting(world, 2))
+            await eventually(lambda: so_many_wait(world.database, 2))
             assert not withdrawing.done()
         assert (await withdrawing).withdrawn
         await taken([mo])
@@ -108,7 +106,7 @@ async def test_an_answer_that_was_decided_before_a_withdrawal_and_not_written_or
         async with world.database.control() as held, held.transaction():
             await held.execute("LOCK TABLE order_event IN SHARE MODE")
             mo = world.answer(1, "OK")
-            await eventually(lambda: has_waiting(world, 1))
+            await eventually(lambda: so_many_wait(world.database, 1))
             changes = changes_of(world, gateway.pump.look.stops)
             assert (await changes.withdraw(MERCHANT, await the_offer(world))).withdrawn
         await taken([mo])
