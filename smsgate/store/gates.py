@@ -74,6 +74,10 @@ class _Wanted(NamedTuple):
         return _Wanted(*([column[n] for n in chosen] for column in self))
 
 
+_NONE_WANTED: Final = _Wanted((), (), (), ())
+_NOBODY: Final[frozenset[int]] = frozenset()
+
+
 class Gate:
     """
     One merchant's claim at one instant.
@@ -90,7 +94,11 @@ class Gate:
         self._merchant_id = merchant_id
         self._now = now
         self._alone = False
-        self._senders: dict[int, list[str]] = {}  # by which people have an open offer, or had one
+        self._known: dict[
+            str, set[int]
+        ] = {}  # by sender number: who has a row, of an open offer or one before
+        # Of these rows what caps still count, by sender number and person: whose message, and when.
+        self._counted: dict[str, dict[int, tuple[int, datetime]]] = {}
         self._spending: set[int] = set()  # who wanted fewer messages and may get an offer now; locked
 
     async def alone(self) -> None:
@@ -110,8 +118,16 @@ class Gate:
             *(ids_text(msisdns), self._merchant_id, self._now - DAY, self._now - WEEK),
             *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
         )  # fmt: skip
-        self._senders.update((row["msisdn"], row["senders"]) for row in rows)
-        return await self._capped([row["msisdn"] for row in rows if row["capped"]])
+        capped: list[int] = []
+        for sender, known, counted, merchant_ids, at in rows:
+            if sender is None:
+                capped = known
+                continue
+            self._known.setdefault(sender, set()).update(known)
+            if counted is not None:
+                contacts = zip(merchant_ids, at, strict=True)
+                self._counted.setdefault(sender, {}).update(zip(counted, contacts, strict=True))
+        return await self._capped(capped)
 
     async def _capped(self, msisdns: Sequence[int]) -> dict[int, Hold]:
         """Return until when each of these waits."""
@@ -245,13 +261,16 @@ class Gate:
 
     async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
         """Return the messages that got an open offer by `sender`."""
-        if not self._senders:
-            await self._first_offers(sender, wanted, openings)
-            return set(wanted.message_ids)
-        there = [sender in self._senders.get(msisdn, ()) for msisdn in wanted.msisdns]
-        first = wanted.of([n for n, known in enumerate(there) if not known])
+        known: set[int] | frozenset[int] = self._known.get(sender, _NOBODY)
+        if known.isdisjoint(wanted.msisdns):
+            first, again = wanted, _NONE_WANTED
+        elif known.issuperset(wanted.msisdns):
+            first, again = _NONE_WANTED, wanted
+        else:
+            there = [msisdn in known for msisdn in wanted.msisdns]
+            first = wanted.of([n for n, is_known in enumerate(there) if not is_known])
+            again = wanted.of([n for n, is_known in enumerate(there) if is_known])
         await self._first_offers(sender, first, openings)
-        again = wanted.of([n for n, known in enumerate(there) if known])
         return {*first.message_ids, *await self._next_offers(sender, again, openings)}
 
     async def _first_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> None:
@@ -265,11 +284,13 @@ class Gate:
             )
             await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
 
-    async def _next_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
+    async def _next_offers(
+        self, sender: str, wanted: _Wanted, openings: Sequence[Opening]
+    ) -> Collection[int]:
         """Take the places of offers that are over or answered; return the messages that got one."""
         if not wanted.message_ids:
-            return set()
-        rows = await self._connection.fetch(
+            return ()
+        row = await self._connection.fetchrow(
             SQL["take_places"],
             *map(ids_text, wanted),
             sender,
@@ -277,16 +298,27 @@ class Gate:
             *([opening.campaign[name] for opening in openings] for name in _OFFER),
             self._now - LATE_ANSWER_GRACE,
             self._now,
-            self._now - WEEK,
         )
-        await self._keep([row for row in rows if row["msisdn"] is not None])
-        return {row["message_id"] for row in rows}
+        assert row is not None
+        taken = row["taken"] or ()
+        if counted := self._counted.get(sender):
+            replaced = set(taken).difference(row["anew"] or ())
+            await self._keep(
+                {
+                    msisdn: counted[msisdn]
+                    for msisdn, message_id in zip(wanted.msisdns, wanted.message_ids, strict=True)
+                    if message_id in replaced and msisdn in counted
+                }
+            )
+        return taken
 
-    async def _keep(self, replaced: Sequence[asyncpg.Record]) -> None:
-        """Keep offers whose place was taken as contacts: caps still count them."""
+    async def _keep(self, replaced: Mapping[int, tuple[int, datetime]]) -> None:
+        """Keep offers whose place was taken as contacts, by person: caps still count them."""
         if replaced:
-            columns = [[row[name] for row in replaced] for name in ("msisdn", "merchant_id", "opened_at")]
-            await self._connection.execute(SQL["keep_contacts"], *columns, self._now - WEEK)
+            merchant_ids, at = zip(*replaced.values(), strict=True)
+            await self._connection.execute(
+                SQL["keep_contacts"], list(replaced), merchant_ids, at, self._now - WEEK
+            )
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)

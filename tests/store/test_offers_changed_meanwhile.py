@@ -17,6 +17,7 @@ from tests.store.waiting import somebody_waits
 T = TypeVar("T")
 MERCHANT, OTHER, MSISDN, MESSAGE, SENDER = 7, 8, 33600000005, 50, "38123"
 TAKEN = (OTHER, 1000 + MESSAGE, None)  # by the other merchant's offer
+REPLACED = ([1000 + MESSAGE], None)  # what `take_places` returns of a row that was there
 ANSWERED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 OPENED = """
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version,
@@ -29,6 +30,7 @@ CHANGED = {
     "was answered": "answered_at = now()",
     "is the merchant's next": "message_id = 99, expires_at = expires_at + interval '1 hour'",
 }
+CLOSED = "was closed"
 
 
 @pytest.mark.parametrize(
@@ -88,18 +90,20 @@ async def test_an_offer_that_was_changed_meanwhile_is_found(
 @pytest.mark.parametrize(
     ("over_after", "change", "taken", "left"),
     [
-        (timedelta(hours=3), "lasts longer", [MESSAGE], TAKEN),
-        (timedelta(hours=3), "was answered", [MESSAGE], TAKEN),
-        (timedelta(hours=3), "is the merchant's next", [MESSAGE], TAKEN),
-        (timedelta(hours=1.5), "lasts longer", [], (MERCHANT, MESSAGE, None)),
-        (timedelta(hours=1.5), "is the merchant's next", [], (MERCHANT, 99, None)),
+        (timedelta(hours=3), "lasts longer", REPLACED, TAKEN),
+        (timedelta(hours=3), "was answered", REPLACED, TAKEN),
+        (timedelta(hours=3), "is the merchant's next", REPLACED, TAKEN),
+        (timedelta(hours=3), CLOSED, ([1000 + MESSAGE], [1000 + MESSAGE]), TAKEN),
+        (timedelta(hours=1.5), "lasts longer", (None, None), (MERCHANT, MESSAGE, None)),
+        (timedelta(hours=1.5), "is the merchant's next", (None, None), (MERCHANT, 99, None)),
+        (timedelta(hours=1.5), CLOSED, ([1000 + MESSAGE], [1000 + MESSAGE]), TAKEN),
     ],
 )
 async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_it_is_over(
     database: Database,
     over_after: timedelta,
     change: str,
-    taken: list[int],
+    taken: tuple[list[int] | None, list[int] | None],
     left: tuple[int, int, datetime | None],
 ) -> None:
     """What is over after the change as before it gives its place; what came to be open keeps it."""
@@ -109,19 +113,13 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
     offer = ([2], [1], [1], [now + timedelta(days=1)])
     people = (f"{{{MSISDN}}}", f"{{{1000 + MESSAGE}}}", "{5}", "{0}")
 
-    async def take() -> list[int]:
+    async def take() -> tuple[object, ...]:
         async with database.bulk_transaction() as claiming:
-            rows = await claiming.fetch(
-                load("sending")["take_places"],
-                *people,
-                SENDER,
-                OTHER,
-                *offer,
-                now + over_after,
-                now,
-                now - timedelta(days=7),
+            row = await claiming.fetchrow(
+                load("sending")["take_places"], *people, SENDER, OTHER, *offer, now + over_after, now
             )
-        return [row["message_id"] - 1000 for row in rows]
+        assert row is not None
+        return tuple(row)
 
     assert await _while_another_changes_it(database, change, take()) == taken
     async with database.control() as connection:
@@ -131,7 +129,7 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
         assert row is not None
         assert tuple(row) == left
         assert await connection.fetchval("SELECT count(*) FROM open_offer WHERE message_id = 1050") == len(
-            taken
+            taken[0] or ()
         )
 
 
@@ -139,7 +137,10 @@ async def _while_another_changes_it(database: Database, change: str, waiting: Co
     """Let `waiting` come to the lock of an offer that another transaction has changed and then commits."""
 
     async with database.bulk_transaction() as changing:
-        await changing.execute(f"UPDATE open_offer SET {CHANGED[change]} WHERE msisdn = $1", MSISDN)
+        if change == CLOSED:
+            await changing.execute("DELETE FROM open_offer WHERE msisdn = $1", MSISDN)
+        else:
+            await changing.execute(f"UPDATE open_offer SET {CHANGED[change]} WHERE msisdn = $1", MSISDN)
         task = asyncio.create_task(waiting)
         await eventually(lambda: somebody_waits(database))
     return await task

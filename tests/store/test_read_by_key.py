@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -30,7 +30,6 @@ VALUES (1, 1, 1, 'mt', '*', 1, 'delivered');
 """
 OPEN, ANSWERS = 12_000, 200
 NOW = datetime.now(UTC)
-LATER = NOW + timedelta(hours=2)  # when all offers are over
 OFFERS = """
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version,
     subscriber_id, expires_at)
@@ -103,11 +102,7 @@ async def test_a_thousand_messages_are_read_by_their_key(
         ("inbound", "answered", ("numbers", "senders", "numbers", "instants")),
         ("inbound", "close_offers", ("merchants", "numbers")),
         ("sending", "close_unsent_offers", ("numbers", "senders", "numbers")),
-        (
-            "sending",
-            "take_places",
-            (*("literal",) * 3, "zeros", "38123", MERCHANT, [1], [1], [1], [NOW], LATER, NOW, NOW),
-        ),
+        ("sending", "known_people", ("literal", MERCHANT, NOW, NOW, 3, 10, 2, 5)),
     ],
 )
 async def test_the_open_offers_of_a_group_of_answers_are_read_by_their_key(
@@ -121,7 +116,6 @@ async def test_the_open_offers_of_a_group_of_answers_are_read_by_their_key(
         "merchants": [MERCHANT] * ANSWERS,
         "numbers": numbers,
         "literal": f"{{{','.join(map(str, numbers))}}}",
-        "zeros": f"{{{','.join(['0'] * ANSWERS)}}}",
         "senders": ["38123"] * ANSWERS,
         "instants": [NOW] * ANSWERS,
     }

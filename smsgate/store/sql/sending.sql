@@ -178,21 +178,30 @@ SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_s
 
 -- name: known_people
 -- scope: msisdn
--- Of people who have an open offer, or had one in the last week: by which numbers, and whether they had as many messages as a
--- cap lets through. LATERAL with a limit: by the key for each, however few rows the planner takes a table to have; else it
--- reads the whole table and looks through the whole list for each row, while there are no statistics.
-SELECT t.msisdn, array_remove(array_agg(k.sender), NULL) AS senders,
-       count(*) FILTER (WHERE k.at > $3) >= $5::int OR count(*) FILTER (WHERE k.at > $4) >= $6::int
-           OR count(*) FILTER (WHERE k.at > $3 AND k.merchant_id = $2) >= $7::int
-           OR count(*) FILTER (WHERE k.at > $4 AND k.merchant_id = $2) >= $8::int AS capped
-  FROM unnest($1::text::bigint[]) AS t (msisdn)
- CROSS JOIN LATERAL (
-    (SELECT sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000)
-     UNION ALL
-    (SELECT NULL, u.m, u.a FROM (SELECT merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c,
-            unnest(c.merchant_ids, c.at) AS u (m, a))
- ) AS k
- GROUP BY t.msisdn
+-- Of people who have an open offer, or had one in the last week: by each number who has a row, and of these rows what a cap still
+-- counts; without a number those who had as many messages as a cap lets through. LATERAL with a limit: by the key for each, however
+-- few rows the planner takes a table to have; else it reads the whole table and looks through the whole list for each row, while
+-- there are no statistics. A row for each number and not for each person: a shop's next campaign knows everybody.
+WITH known AS MATERIALIZED (
+    SELECT t.msisdn, k.sender, k.merchant_id, k.at
+      FROM unnest($1::text::bigint[]) AS t (msisdn)
+     CROSS JOIN LATERAL (
+        (SELECT sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000)
+         UNION ALL
+        (SELECT NULL, u.m, u.a FROM (SELECT merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c,
+                unnest(c.merchant_ids, c.at) AS u (m, a))
+     ) AS k
+), capped AS (
+    SELECT msisdn FROM known WHERE at > $4 GROUP BY msisdn
+    HAVING count(*) FILTER (WHERE at > $3) >= $5::int OR count(*) >= $6::int
+        OR count(*) FILTER (WHERE at > $3 AND merchant_id = $2) >= $7::int
+        OR count(*) FILTER (WHERE merchant_id = $2) >= $8::int
+)
+SELECT sender, array_agg(msisdn) AS msisdns, array_agg(msisdn) FILTER (WHERE at > $4) AS counted,
+       array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at
+  FROM known WHERE sender IS NOT NULL GROUP BY sender
+ UNION ALL
+SELECT NULL, array_agg(msisdn), NULL, NULL, NULL FROM capped HAVING count(*) > 0
 
 -- name: reluctant
 -- scope: merchant
@@ -239,24 +248,25 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
 
 -- name: take_places
 -- scope: msisdn
--- The places of offers that are answered, or over at $11; locked in the order of the number, so that two that meet never wait
--- for each other in a circle. What stood there comes back where a cap still counts it (younger than $13). LATERAL with a
--- limit, as in `known_people`; changed by the key, for another may have changed the row while this waited.
-WITH wanted AS MATERIALIZED (
-    SELECT t.*, o.merchant_id, o.opened_at
-      FROM (SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
-                AS t (msisdn, message_id, subscriber_id, place) ORDER BY 1) AS t
-     CROSS JOIN LATERAL (SELECT merchant_id, opened_at FROM open_offer
-                          WHERE msisdn = t.msisdn AND sender = $5 AND (answered_at IS NOT NULL OR expires_at < $11)
-                          LIMIT 1 FOR UPDATE) AS o
+-- The places of offers that are answered, or over at $11; in the order of the number, so that two that meet never wait for each
+-- other in a circle. By the key and in one step, whatever another changed while this waited; who has no row any more gets one, and
+-- comes back in `anew` (a row that was there is locked before it is changed, so xmax names us).
+WITH taken AS (
+    INSERT INTO open_offer AS o (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id,
+                                 expires_at, opened_at)
+    SELECT t.msisdn, $5, $6, ($7::bigint[])[1 + t.place], t.message_id, ($8::bigint[])[1 + t.place],
+           ($9::int[])[1 + t.place], t.subscriber_id, ($10::timestamptz[])[1 + t.place], $12
+      FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
+        AS t (msisdn, message_id, subscriber_id, place)
+     ORDER BY t.msisdn
+    ON CONFLICT (msisdn, sender) DO UPDATE
+       SET merchant_id = excluded.merchant_id, campaign_id = excluded.campaign_id, message_id = excluded.message_id,
+           offer_id = excluded.offer_id, offer_version = excluded.offer_version, subscriber_id = excluded.subscriber_id,
+           expires_at = excluded.expires_at, opened_at = excluded.opened_at, answered_at = NULL
+     WHERE o.answered_at IS NOT NULL OR o.expires_at < $11
+    RETURNING message_id, xmax = 0 AS anew
 )
-UPDATE open_offer AS o
-   SET merchant_id = $6, campaign_id = ($7::bigint[])[1 + t.place], message_id = t.message_id,
-       offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
-       expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
-  FROM wanted AS t
- WHERE o.msisdn = ANY (ARRAY(SELECT msisdn FROM wanted)) AND o.msisdn = t.msisdn AND o.sender = $5
-RETURNING t.message_id, CASE WHEN t.opened_at > $13 THEN t.msisdn END AS msisdn, t.merchant_id, t.opened_at
+SELECT array_agg(message_id) AS taken, array_agg(message_id) FILTER (WHERE anew) AS anew FROM taken
 
 -- name: keep_contacts
 -- scope: msisdn
