@@ -134,6 +134,11 @@ bench-import: $(STAMP)
 bench-inbound: $(STAMP)
 	$(BIN)/python -m benchmarks.inbound
 
+# A shop's next campaign over years of rows, beside a first one in a new database: twice 50 million rows, some 20 GB of disk.
+.PHONY: bench-past
+bench-past: $(STAMP)
+	$(BIN)/python -m benchmarks.past --rows $(or $(ROWS),50000000)
+
 # API reads beside a running campaign, in one process with it.
 .PHONY: bench-beside
 bench-beside: $(STAMP)

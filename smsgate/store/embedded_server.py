@@ -45,7 +45,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "full_page_writes": "on",
     "max_wal_size": "4GB",
     "min_wal_size": "256MB",
-    "wal_compression": "on",
+    "wal_compression": "off",
     "checkpoint_timeout": "15min",
     "autovacuum": "on",
     "password_encryption": "scram-sha-256",

@@ -172,25 +172,29 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 -- name: one_claim_at_a_time
 -- scope: control
 -- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there. Whoever waits
--- holds the campaign, and whoever stands still stops all: the time of both is short.
+-- holds the campaign, and whoever stands still stops all: the time of both is short. What follows is about some people of many, and a
+-- plan that was made for a table that was small is kept: no table is read as a whole.
 SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
-       pg_advisory_xact_lock($1)
+       set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock($1)
 
 -- name: known_people
 -- scope: msisdn
 -- Of people who have an open offer, or had one in the last week: by each number who has a row, and of these rows what a cap still
--- counts; without a number those who had as many messages as a cap lets through. LATERAL with a limit: by the key for each, however
--- few rows the planner takes a table to have; else it reads the whole table and looks through the whole list for each row, while
--- there are no statistics. A row for each number and not for each person: a shop's next campaign knows everybody.
-WITH known AS MATERIALIZED (
-    SELECT t.msisdn, k.sender, k.merchant_id, k.at
-      FROM unnest($1::text::bigint[]) AS t (msisdn)
-     CROSS JOIN LATERAL (
-        (SELECT sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000)
-         UNION ALL
-        (SELECT NULL, u.m, u.a FROM (SELECT merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c,
-                unnest(c.merchant_ids, c.at) AS u (m, a))
-     ) AS k
+-- counts; without a number those who had as many messages as a cap lets through, and how many rows of contacts there were. A row for
+-- each number and not for each person: a shop's next campaign knows everybody. People are the numbers from $9 to $10 ($11 rows of
+-- each table at most), and those of $1: LATERAL with a limit, by the key for each, however few rows the planner takes a table to have.
+WITH contact AS MATERIALIZED (
+    (SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
+     UNION ALL
+    SELECT c.* FROM unnest($1::text::bigint[]) AS t (msisdn)
+     CROSS JOIN LATERAL (SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c
+), known AS MATERIALIZED (
+    (SELECT msisdn, sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
+     UNION ALL
+    SELECT t.msisdn, o.sender, o.merchant_id, o.opened_at FROM unnest($1::text::bigint[]) AS t (msisdn)
+     CROSS JOIN LATERAL (SELECT sender, merchant_id, opened_at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000) AS o
+     UNION ALL
+    SELECT c.msisdn, NULL, u.m, u.a FROM contact AS c, unnest(c.merchant_ids, c.at) AS u (m, a)
 ), capped AS (
     SELECT msisdn FROM known WHERE at > $4 GROUP BY msisdn
     HAVING count(*) FILTER (WHERE at > $3) >= $5::int OR count(*) >= $6::int
@@ -198,10 +202,10 @@ WITH known AS MATERIALIZED (
         OR count(*) FILTER (WHERE merchant_id = $2) >= $8::int
 )
 SELECT sender, array_agg(msisdn) AS msisdns, array_agg(msisdn) FILTER (WHERE at > $4) AS counted,
-       array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at
+       array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at, 0 AS contacts
   FROM known WHERE sender IS NOT NULL GROUP BY sender
  UNION ALL
-SELECT NULL, array_agg(msisdn), NULL, NULL, NULL FROM capped HAVING count(*) > 0
+SELECT NULL, array_agg(msisdn), NULL, NULL, NULL, (SELECT count(*) FROM contact) FROM capped
 
 -- name: reluctant
 -- scope: merchant
