@@ -7,12 +7,19 @@ chunks let us write besides. Both together have one bound: a border moves as far
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.records import ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
+
+# Texts that wait for their carrier hold the bound against everybody's chunks, too. A rule may send them to a
+# carrier that is full while another one of it has room, so they are claimed, and stay.
+TEXTS_SHARE: Final = 2  # of the bound, all together
+SENDER_SHARE: Final = 4  # of one sender number: others' texts go on
 
 
 class Grants:
@@ -78,6 +85,17 @@ class Allowances:
         It is one step for a chunk, or for chunks of so many `people` together.
         """
         return grants.first(min(self.step, people))
+
+    def texts(self, batches: Iterable[Batch], senders: Iterable[str]) -> tuple[int, list[str]]:
+        """Return how many texts a claim may take, and of which of `senders`: who has few that wait."""
+        waiting: Counter[str] = Counter()
+        for batch in batches:
+            if batch.chunk is None:
+                waiting[batch.sender] += batch.size - batch.next + len(batch.retry)
+        bound = self._limits.in_doubt_max
+        step = max(1, bound // (2 * SENDER_SHARE))
+        room = max(1, bound // TEXTS_SHARE) - waiting.total()
+        return max(0, min(step, room)), [sender for sender in senders if waiting[sender] <= step]
 
     @contextmanager
     def promised(self, count: int) -> Iterator[None]:

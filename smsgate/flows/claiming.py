@@ -285,7 +285,9 @@ class Claiming:
     ) -> bool:
         """Claim texts of the interactive lane, a little ahead of the carriers' room; True: go on at once."""
         rooms = ahead.room()
-        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room)
+        allowed = self._routes.senders_with_room(rooms)
+        most, senders = self._pump.allowances.texts(self._pump.batches(), allowed)
+        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room, most)
         asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
         reloads = self._routes.reloads
         async with self._under_way.one():
@@ -295,7 +297,7 @@ class Claiming:
                     claims = await claim_once(
                         owner=self._owner,
                         limit=asked,
-                        senders=self._routes.senders_with_room(rooms),
+                        senders=senders if limit else [],
                         now=self._clock.now(),
                     )
                 except StoreUnavailable:
