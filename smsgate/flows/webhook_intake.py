@@ -243,15 +243,16 @@ class WebhookIntake:
         self, case: _Case, asked: WebhookAsk, like: OfferRecord, audience: Audience
     ) -> TriggerAcceptance:
         record = case.known.found.trigger
+        first_id = self._ids.block(2)
         offer = NewOffer(
             like.offer,
-            self._ids.next(),
+            first_id,
             case.at + life_of(asked.offer.mapped, asked.offer.settings),
             asked.external_id,
             like.stock,
             case.at,
         )
-        campaign = self._campaign(record, offer, audience, case.at)
+        campaign = self._campaign(record, first_id + 1, offer, audience, case.at)
         answer = orjson.dumps(
             {
                 "campaign": self._public_ids.encode(Kind.CAMPAIGN, campaign.campaign_id),
@@ -269,11 +270,11 @@ class WebhookIntake:
         )
 
     def _campaign(
-        self, record: TriggerRecord, offer: NewOffer, audience: Audience, now: datetime
+        self, record: TriggerRecord, campaign_id: int, offer: NewOffer, audience: Audience, now: datetime
     ) -> CampaignRecord:
         return CampaignRecord(
             merchant_id=record.merchant_id,
-            campaign_id=self._ids.next(),
+            campaign_id=campaign_id,
             external_id=None,
             offer_id=offer.offer_id,
             offer_version=offer.like.version,
