@@ -211,20 +211,25 @@ class StoredSending:
     ) -> list[InteractiveClaim]:
         claims: list[InteractiveClaim] = []
         async with self._database.bulk() as connection:
-            merchants = await connection.fetch(SQL["interactive_merchants"])
-            for turn, (merchant_id, budgeted, short, test) in enumerate(merchants):
-                share = -(-limit // (len(merchants) - turn))  # an even part of what is left
-                if share <= 0:
-                    break
-                rows = await connection.fetch(
-                    SQL["take_interactive"], merchant_id, owner, share, [] if short else senders, now,
-                    sorted(PURPOSES), test,
-                )  # fmt: skip
-                if rows:
-                    limit -= len(rows)
-                    ported = await ported_of(connection, [row["msisdn"] for row in rows])
-                    claims.append(_interactive(merchant_id, rows, ported))
-                    claims[-1].budgeted = budgeted
+            left = await connection.fetch(SQL["interactive_merchants"])
+            while left and limit > 0:  # what others leave of their parts goes to who has more
+                merchants, left = left, []
+                for turn, merchant in enumerate(merchants):
+                    merchant_id, budgeted, short, test = merchant
+                    share = -(-limit // (len(merchants) - turn))  # an even part of what is left
+                    if share <= 0:
+                        break
+                    rows = await connection.fetch(
+                        SQL["take_interactive"], merchant_id, owner, share, [] if short else senders, now,
+                        sorted(PURPOSES), test,
+                    )  # fmt: skip
+                    if len(rows) == share:
+                        left.append(merchant)
+                    if rows:
+                        limit -= len(rows)
+                        ported = await ported_of(connection, [row["msisdn"] for row in rows])
+                        claims.append(_interactive(merchant_id, rows, ported))
+                        claims[-1].budgeted = budgeted
         return claims
 
     async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from smsgate.flows.records import InteractiveClaim
+from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
 from tests.flows.test_budgets import prepaid, verified
-from tests.flows.world import UNIT_MICROS, World, a_world, eventually
+from tests.flows.world import PUBLIC_IDS, SENDER, UNIT_MICROS, World, a_world, eventually
 
 RATE_PER_S, TEXTS = 100, 200
 BURST = 10  # of such a rate: a tenth of a second
@@ -69,3 +71,15 @@ async def _in_memory(world: World) -> int:
     sent = world.log.submits  # first: what is claimed and sent in between makes this too many, not too few
     claimed = TEXTS - int(await world.value("SELECT count(*) FROM interactive_queue WHERE owner IS NULL"))
     return claimed - sent
+
+
+async def test_a_claim_takes_what_waits_also_where_one_merchant_has_most_of_it(database: Database) -> None:
+    """The rest of its texts waited for the next claim, though there was room for them."""
+    async with a_world(database, subscribers=7) as world:
+        await world.another_merchant(8, 1)
+        for number in range(7):
+            await world.system_message(number, "Boxman: bonjour")
+        await world.system_message(0, "Shop: bonjour", merchant=8)
+        store = StoredSending(database, IdMaker(3, lambda: 0), PUBLIC_IDS)
+        claims = await store.claim_interactive(owner=5, limit=10, senders=[SENDER], now=datetime.now(UTC))
+        assert sum(len(claim.message_ids) for claim in claims) == 8
