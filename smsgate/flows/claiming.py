@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 0.25  # then pauses, cancels and new campaigns are looked for, though there is more to claim
 FINISH_LOOK_S: Final = 1.0  # between looks for campaigns that are over, while there is more to claim
+UNSEEN_S: Final = 60.0  # a commit that was not seen may be under way at the server for as long
+UNSEEN_LOOK_S: Final = 1.0  # between looks for what it claims
 INTERACTIVE_MAX: Final = 500  # system messages taken by one claim
 ENDS: Final = frozenset((Drop.CANCELLED, Drop.WITHDRAWN, Drop.SUPERSEDED))  # of a campaign, before its time
 FAILED_WAIT_S: Final = 60.0  # a campaign whose claim fails for a reason of its own waits; others go on
@@ -79,6 +81,8 @@ class Claiming:
         self._enough = False
         self._ahead = ClaimAhead(pump, carriers, clock, submitted=False)
         self._ahead_submitted = ClaimAhead(pump, carriers, clock, submitted=True)
+        # Monotonic seconds: until when claims are looked for that nobody here answers for, and the last look.
+        self._forgotten_until = self._forgotten_at = clock.monotonic()
 
     async def claim_once(self) -> bool:
         """One round over the campaigns that send; True: something was claimed."""
@@ -313,8 +317,12 @@ class Claiming:
         return ahead.more(rooms, limit, sum(len(claim.message_ids) for claim in claims))
 
     async def _give_back_forgotten(self) -> None:
-        if not self._pump.forgotten:
+        now = self._clock.monotonic()
+        if self._pump.forgotten:
+            self._forgotten_until = now + UNSEEN_S
+        elif not self._forgotten_at + UNSEEN_LOOK_S <= now < self._forgotten_until:
             return
+        self._forgotten_at = now
         async with self._under_way.none():
             chunks, messages = await self._store.release_forgotten(
                 self._pump.held_chunks, self._pump.held_messages, owner=self._owner

@@ -7,6 +7,7 @@ import copy
 from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.gates import ALWAYS_OPEN
@@ -137,6 +138,44 @@ class _CommitNotSeen(StoredSending):
             _CommitNotSeen.interactive_lost = 1
             raise StoreUnavailable("connection lost")
         return claims
+
+
+class _LateCommit(StoredSending):
+    """A claim whose connection breaks while the server still commits: who looks for it comes too early."""
+
+    late: asyncio.Task[Any] | None = None
+    looked = asyncio.Event()
+
+    async def claim_interactive(self, **kwargs: Any) -> Any:
+        if _LateCommit.late is None:
+            _LateCommit.late = asyncio.create_task(self._commit(**kwargs))
+            raise StoreUnavailable("connection lost")
+        return await super().claim_interactive(**kwargs) if _LateCommit.late.done() else []
+
+    async def _commit(self, **kwargs: Any) -> Any:
+        await _LateCommit.looked.wait()
+        return await super().claim_interactive(**kwargs)
+
+    async def release_forgotten(self, *args: Any, **kwargs: Any) -> Any:
+        found = await super().release_forgotten(*args, **kwargs)
+        _LateCommit.looked.set()
+        return found
+
+
+async def test_a_claim_that_is_committed_after_it_was_looked_for_is_found_as_well(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        gateway, lease = await world.make()
+        _LateCommit.late, _LateCommit.looked = None, asyncio.Event()
+        gateway.claiming._store.__class__ = _LateCommit
+        await world.system_message(0, "Boxman: bonjour")
+        gateway.start()
+        try:
+            await eventually(lambda: _LateCommit.late is not None and _LateCommit.late.done())
+            await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
+        finally:
+            await gateway.drain(5.0)
+            await world.release(lease)
+        assert world.log.accepted == 1
 
 
 async def test_a_claim_whose_commit_was_not_seen_is_found_again(database: Database) -> None:
