@@ -31,6 +31,11 @@ class Standing(NamedTuple):
     silent_at: datetime | None  # when "STOP ALL" was said, or the carrier shut the number
 
 
+def is_open(state: ConsentState) -> bool:
+    """Return whether a person whose state for offers is this one is refused none of the gateway's texts."""
+    return state is not ConsentState.UNSUBSCRIBED and state not in _SHUT
+
+
 def refusal_of_text(kind: str, standing: Standing, *, answers: bool, made_at: datetime) -> str | None:
     """
     Return why a text of the gateway's own may not go any more; None: it may.

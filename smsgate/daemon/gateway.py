@@ -200,6 +200,7 @@ class Gateway:
             clock,
             owner=owner,
             busy_status=self._busy_status,
+            texts=self.claiming.texts,
         )
 
     def _make_loops(self, limits: SendingLimits) -> list[Loop]:

@@ -10,7 +10,7 @@ allowance, and counts against the same bound.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -32,12 +32,47 @@ class ClaimAhead:
         self._clock = clock
         self._submitted = submitted
         self._took_s = 0.0  # the last claim, from the question until it was in the pump's books
+        self._coming: Counter[int] = Counter()  # by carrier: claimed by answers' transactions under way
+        self._asked: frozenset[str] = frozenset()  # senders of the last claim
+        self._waiting: set[str] = set()  # senders of which something may have come since it began
+        self._first: frozenset[str] = frozenset()  # senders of which it left nothing to wait
         self._timers = Timers(clock, lambda _: pump.wake_interactive.set())
 
     def room(self) -> dict[int, int]:
         """Return how many messages each carrier that is up may get now; below 0 it has more than enough."""
         unwritten = self._unwritten()
         return {carrier_id: self._most(carrier_id) - unwritten[carrier_id] for carrier_id in self._up()}
+
+    def asks(self, senders: Collection[str]) -> None:
+        """Note that a claim begins, of texts from these."""
+        self._asked = frozenset(senders)
+        self._first -= self._waiting  # until it is back
+        self._waiting.clear()
+
+    def waits(self, sender: str) -> None:
+        """Note that a text from this sender was put in the queue."""
+        self._waiting.add(sender)
+
+    def is_first(self, sender: str) -> bool:
+        """Return whether no older text from this sender waits in the queue, as far as this process knows."""
+        return sender in self._first and sender not in self._waiting
+
+    @contextmanager
+    def coming(self, counts: Mapping[int, int]) -> Iterator[None]:
+        """Count messages by carrier that are about to be in the pump's books."""
+        self._coming.update(counts)
+        try:
+            yield
+        finally:
+            self._coming.subtract(counts)
+
+    def coming_soon(self) -> int:
+        """Return how many messages are about to be in the pump's books."""
+        return self._coming.total()
+
+    def was_given_back(self) -> None:
+        """Note that texts of whatever sender are in the queue again, and older than what comes."""
+        self._first = self._asked = frozenset()
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -54,6 +89,7 @@ class ClaimAhead:
         found all that waits, but for carriers that had no room (`rooms`, of before): it did not ask for them.
         """
         found_all = limit > 0 and taken < limit
+        self._first = self._asked if taken < max(1, limit) else frozenset()
         asked = [id_ for id_ in self._up() if not found_all or rooms.get(id_, 0) <= 0]
         unwritten = self._unwritten()
         waits = [
@@ -76,7 +112,7 @@ class ClaimAhead:
 
     def _unwritten(self) -> Counter[int]:
         """Return how many messages are in memory and not written yet, by carrier."""
-        found: Counter[int] = Counter()
+        found = self._coming.copy()
         for batch in self._pump.batches():
             if batch.chunk is None and (batch.bodies is not None) is self._submitted:
                 found[batch.carrier_id] += batch.size - batch.next + len(batch.retry)

@@ -31,6 +31,7 @@ from smsgate.flows.records import CampaignState, ChunkClaim, InteractiveClaim, L
 from smsgate.flows.rerouting import let_go
 from smsgate.flows.routes import SENDER_UNKNOWN, Routes
 from smsgate.flows.sending import Pump
+from smsgate.flows.texts_at_once import TextsAtOnce, refused_for
 from smsgate.routing.rules import Kind
 from smsgate.turns import make_room
 
@@ -83,6 +84,7 @@ class Claiming:
         self._ahead_submitted = ClaimAhead(pump, carriers, clock, submitted=True)
         # Monotonic seconds: until when claims are looked for that nobody here answers for, and the last look.
         self._forgotten_until = self._forgotten_at = clock.monotonic()
+        self.texts = TextsAtOnce(pump, composer, routes, self._ahead, self._under_way, owner=owner)
 
     async def claim_once(self) -> bool:
         """One round over the campaigns that send; True: something was claimed."""
@@ -220,14 +222,14 @@ class Claiming:
         was claimed is found forgotten and waits, as what was not.
         """
         made = compose(claim)
-        if _refused_for(REASON_NO_PRICE, made):
+        if refused_for(REASON_NO_PRICE, made):
             try:
                 await self._composer.reload()
             except StoreUnavailable:
                 self._pump.forgotten = True
                 raise
             made = compose(claim)
-        if self._routes.reloads != reloads and _refused_for(SENDER_UNKNOWN, made):
+        if self._routes.reloads != reloads and refused_for(SENDER_UNKNOWN, made):
             self._pump.forgotten = True
             return []
         return made
@@ -263,6 +265,8 @@ class Claiming:
         if self._pump.draining:
             return False
         self._pump.absent_due()
+        if self._pump.forgotten:  # else a person's next answer is claimed before what is given back
+            await self._give_back_forgotten()
         await self._read_consent_anew()
         await self._composer.refresh()
         more = await self._take(self._ahead, self._store.claim_interactive, self._composer.interactive)
@@ -288,20 +292,22 @@ class Claiming:
         compose: Callable[[Queued], Made],
     ) -> bool:
         """Claim texts of the interactive lane, a little ahead of the carriers' room; True: go on at once."""
-        rooms = ahead.room()
-        allowed = self._routes.senders_with_room(rooms)
-        most, senders = self._pump.allowances.texts(self._pump.batches(), allowed)
-        limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room, most)
-        asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
         reloads = self._routes.reloads
-        async with self._under_way.one():
+        async with self._under_way.one():  # a wait, so what there is room for is asked in it
+            rooms = ahead.room()
+            allowed = self._routes.senders_with_room(rooms)
+            most, senders = self._pump.allowances.texts(self._pump.batches(), allowed)
+            limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room, most)
+            asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
+            senders = senders if limit else []
+            ahead.asks(senders)
             with self._pump.allowances.promised(asked), ahead.timed():
                 consent_read = self._pump.look.now()
                 try:
                     claims = await claim_once(
                         owner=self._owner,
                         limit=asked,
-                        senders=senders if limit else [],
+                        senders=senders,
                         now=self._clock.now(),
                     )
                 except StoreUnavailable:
@@ -318,16 +324,19 @@ class Claiming:
 
     async def _give_back_forgotten(self) -> None:
         now = self._clock.monotonic()
-        if self._pump.forgotten:
-            self._forgotten_until = now + UNSEEN_S
-        elif not self._forgotten_at + UNSEEN_LOOK_S <= now < self._forgotten_until:
+        due = self._forgotten_at + UNSEEN_LOOK_S <= now < self._forgotten_until
+        if not (self._pump.forgotten or due):
             return
-        self._forgotten_at = now
         async with self._under_way.none():
+            self._forgotten_at = self._clock.monotonic()
+            if self._pump.forgotten:
+                self._forgotten_until = self._forgotten_at + UNSEEN_S
             chunks, messages = await self._store.release_forgotten(
                 self._pump.held_chunks, self._pump.held_messages, owner=self._owner
             )
             self._pump.forgotten = False
+            if messages:
+                self._ahead.was_given_back()
         if chunks or messages:
             log.warning("claims_given_back", chunks=chunks, interactive=messages)
 
@@ -338,7 +347,3 @@ class Claiming:
         await self._store.release_interactive(messages, owner=self._owner)
         await self._store.release_forgotten(set(), set(), owner=self._owner)
         log.info("sending_released", chunks=len(chunks), interactive=len(messages))
-
-
-def _refused_for(why: str, made: Made) -> bool:
-    return any(reason == why for _, refused in made for _, reason in refused)

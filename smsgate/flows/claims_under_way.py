@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 CampaignKey = tuple[int, int]  # merchant, campaign
 
@@ -36,14 +36,27 @@ class ClaimsUnderWay:
         while not self._open.is_set():
             await self._open.wait()
         keys = Counter(campaigns)
-        self._count += 1
         self._campaigns += keys
+        try:
+            with self.at_once():
+                yield
+        finally:
+            self._campaigns -= keys
+
+    @property
+    def closed(self) -> bool:
+        """Return whether a claim would have to wait before it begins."""
+        return not self._open.is_set()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Be a claim of what belongs to no campaign, without a wait: not while `closed`."""
+        self._count += 1
         self._none.clear()
         try:
             yield
         finally:
             self._count -= 1
-            self._campaigns -= keys
             if not self._count:
                 self._none.set()
 

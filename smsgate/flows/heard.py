@@ -70,7 +70,7 @@ def in_force(writes: InboundWrites, stops: StopSet, wakeups: Wakeups, now: float
             stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
         else:
             stops.remove(change.merchant_id, change.msisdn)
-    if len(writes.messages):
+    if len(writes.messages) > (0 if writes.claim is None else len(writes.claim.message_ids)):
         wakeups.interactive()
     if len(writes.events):
         wakeups.deliveries()

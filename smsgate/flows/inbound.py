@@ -36,6 +36,7 @@ from smsgate.flows.ports import Carrier, StopSet, Wakeups
 from smsgate.flows.ports_inbound import InboundGroup, InboundStore
 from smsgate.flows.records import Ack, MobileOriginated
 from smsgate.flows.routes import Prices
+from smsgate.flows.texts_at_once import IN_THE_QUEUE, Choose, Texts
 from smsgate.msisdn import mask
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Intake:
         *,
         owner: int,
         busy_status: Callable[[int], int],
+        texts: Texts = IN_THE_QUEUE,
     ) -> None:
         self._store = store
         self._carriers = carriers
@@ -77,6 +79,7 @@ class Intake:
         self._clock = clock
         self._owner = owner
         self._busy_status = busy_status
+        self._texts = texts
         self.halted = False  # there is no room on the disk: carriers are told to come back
         # STOPs that wait for their commit, by (sender number, msisdn): they hold the sender number meanwhile.
         self._pending_stops: Counter[tuple[str, int]] = Counter()
@@ -183,14 +186,14 @@ class Intake:
         for attempt in range(ATTEMPTS):
             try:
                 await self._prices.refresh()
-                async with self._store.group() as group:
+                async with self._texts.claiming() as choose, self._store.group() as group:
                     joined = await group.take_parts(carrier_id, self._clock.now() - PARTS_WAIT, skip)
                     if joined is None:
                         return None
                     mo = joined.mo
                     arrived = await group.arrive([mo], (), self._owner)
                     said = [Said(mo, reading_of(mo.text), complete=joined.complete)]
-                    writes = await self._decide(group, said, attempt, turn, arrived.takers, [])
+                    writes = await self._decide(group, said, attempt, turn, arrived.takers, [], choose)
             except StoreUnavailable:
                 raise
             except Exception as exc:  # one text that cannot be decided must not end the process
@@ -245,7 +248,7 @@ class Intake:
         await self._prices.refresh()
         repeated = 0
         joined: list[tuple[str, int]] = []
-        async with self._store.group() as group:
+        async with self._texts.claiming() as choose, self._store.group() as group:
             mos = [entry.mo for entry in entries]
             arrived = await group.arrive(mos, [fingerprint(mo) for mo in mos], self._owner)
             said: list[Said] = []
@@ -260,7 +263,7 @@ class Intake:
                     said += [Said(mo, reading_of(mo.text), complete=complete) for mo, complete in ready]
                     joined += [heard.key] if ready[-1].complete else []
             parts = [mos[place] for place in sorted(arrived.fresh)]
-            writes = await self._decide(group, said, attempt, turn, arrived.takers, parts)
+            writes = await self._decide(group, said, attempt, turn, arrived.takers, parts, choose)
         self.repeated += repeated
         return writes, joined
 
@@ -272,6 +275,7 @@ class Intake:
         turn: Turn,
         takers: dict[str, Taker],
         parts: Sequence[MobileOriginated],
+        choose: Choose,
     ) -> InboundWrites:
         """
         Read, decide and write; nothing is in force before the group's commit.
@@ -306,6 +310,7 @@ class Intake:
                 reading = reading_of(mo.text, context.language_of(mo), names)
             desk.take(mo, reading, repeated=each.repeated, complete=each.complete)
         await self._charges.add(desk.writes, context.ported)
+        choose(context, desk.writes)
         await group.write(desk.writes)
         return desk.writes
 
@@ -332,6 +337,7 @@ class Intake:
                 self._stops.add(*key, now)
             elif key not in self._pending_stops and key not in self._part_holds:
                 self._stops.remove(*key)
+        self._texts.committed(writes)
         self.outcomes.update(row.outcome for row in writes.rows)
 
     def _settle_stops(self, entries: Sequence[Heard]) -> list[tuple[str, int]]:

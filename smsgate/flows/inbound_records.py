@@ -256,6 +256,17 @@ class OrderStepRow(NamedTuple):
 
 
 @dataclass(slots=True)
+class TextClaim:
+    """Texts of a group that its transaction claims for this process, and what was so at that moment."""
+
+    owner: int  # epoch of this process
+    message_ids: set[int] = field(default_factory=set)  # once they are written: those that are claimed
+    consent_read: tuple[float, int] = (0.0, 0)
+    reloads: int = 0
+    ported: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class InboundWrites:
     """Everything that a group of MOs changes."""
 
@@ -284,6 +295,7 @@ class InboundWrites:
     counters: dict[tuple[int, int, str], int] = field(default_factory=dict)
     postings: list[PostingLine] = field(default_factory=list)
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
+    claim: TextClaim | None = None  # of some of them
     events: EventColumns = field(default_factory=EventColumns)
     consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
     # What this group adds to the answers of a number and day, and what it found there.

@@ -69,7 +69,14 @@ class InboundGroup(Protocol):
         """
         ...
 
-    async def write(self, writes: InboundWrites) -> None: ...
+    async def write(self, writes: InboundWrites) -> None:
+        """
+        Write everything that was decided.
+
+        Texts of `writes.claim` are this process's from the commit on. Afterwards it names those that are:
+        what a merchant with a budget says waits in the queue.
+        """
+        ...
 
 
 class InboundStore(Protocol):

@@ -205,6 +205,10 @@ class Routes:
         carrier_id = self._carrier_of_sender.get(sender)
         return carrier_id if carrier_id in self._carriers else None
 
+    def only_carrier(self, sender: str) -> int | None:
+        """Return the carrier that takes all from this sender; None: nobody, or rules may choose another."""
+        return None if self.table.carriers_of(sender) else self.owner(sender)
+
     def cost(self, carrier: str, network: str) -> int | None:
         """Return what a segment to `network` costs at a carrier now, in micros; None: nobody knows."""
         carrier_id = self._ids().get(carrier)

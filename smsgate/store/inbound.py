@@ -263,9 +263,11 @@ class StoredGroup:
         add_replies(rows, writes)
         add_consents(rows, writes)
         add_orders(rows, writes)
-        add_system_messages(rows, writes.messages)
+        texts = add_system_messages(rows, writes.messages, writes.claim)
         add_events(rows, writes.events)
         await rows.run(connection)
+        if writes.claim is not None:
+            writes.claim.message_ids = {message_id for message_id, owner in texts.rows if owner is not None}
         await write_consent_states(connection, writes)
         await put_questions(connection, writes.questions_asked, replacing=True)
         if writes.blocked:

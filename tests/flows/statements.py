@@ -45,6 +45,17 @@ async def transactions(database: Database) -> AsyncIterator[list[Statements]]:
     yield found
 
 
+@asynccontextmanager
+async def statements(database: Database) -> AsyncIterator[list[str]]:
+    """Note each statement of the catalogue, in a transaction of several or in one of its own."""
+    found: list[str] = []
+    async with AsyncExitStack() as stack:
+        for _ in range(BULK_CONNECTIONS):
+            connection = await stack.enter_async_context(database.bulk())
+            connection.add_query_logger(lambda logged: found.extend(pieces_of(logged.query)))
+    yield found
+
+
 def _noting(found: list[Statements]) -> Any:
     under_way: Statements = []
 

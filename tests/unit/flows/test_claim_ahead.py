@@ -55,3 +55,30 @@ async def test_a_full_claim_goes_on_at_once_while_there_is_room() -> None:
     async with ahead(2, 3) as claims:
         rooms = claims.room()
         assert claims.more(rooms, max(rooms.values()), max(rooms.values()))
+
+
+async def test_a_sender_is_first_from_a_claim_that_left_nothing_until_a_text_waits() -> None:
+    async with ahead(1, 3) as claims:
+        rooms = claims.room()
+        assert not claims.is_first("38123")  # nobody has looked
+        claims.asks(["38123"])
+        claims.more(rooms, max(rooms.values()), 0)
+        assert claims.is_first("38123")
+        assert not claims.is_first("38124")  # nobody asked for its texts
+        claims.waits("38123")
+        assert not claims.is_first("38123")
+        claims.asks(["38123"])
+        assert not claims.is_first("38123")  # until the claim is back
+        claims.waits("38123")  # it may be too late for this one
+        claims.more(rooms, max(rooms.values()), 1)
+        assert not claims.is_first("38123")
+        claims.asks(["38123"])
+        claims.more(rooms, max(rooms.values()), max(rooms.values()))
+        assert not claims.is_first("38123")  # a full claim may have left some
+
+
+async def test_what_answers_claim_takes_room_before_it_is_in_the_books() -> None:
+    async with ahead(1, 3) as claims:
+        with claims.coming({1: 5}):
+            assert claims.room() == {1: STEP - 8}
+        assert claims.room() == {1: STEP - 3}
