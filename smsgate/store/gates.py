@@ -79,7 +79,6 @@ class _Wanted(NamedTuple):
 
 
 _NONE_WANTED: Final = _Wanted((), (), (), ())
-_NOBODY: Final[frozenset[int]] = frozenset()
 
 
 class Gate:
@@ -99,7 +98,8 @@ class Gate:
         self._now = now
         self._alone = False
         # By sender number: who has a row, of an open offer or one before; others' people, too.
-        self._known: dict[str, set[int]] = {}
+        self._known: defaultdict[str, set[int]] = defaultdict(set)
+        self._live: defaultdict[str, set[int]] = defaultdict(set)  # of them those whose offer was open then
         # Of these rows what caps still count, by sender number and person: whose message, and when.
         self._counted: dict[str, dict[int, tuple[int, datetime]]] = {}
         self._spending: set[int] = set()  # who wanted fewer messages and may get an offer now; locked
@@ -121,11 +121,12 @@ class Gate:
         if _is_cut(rows, most):
             rows = await self._look(msisdns, 1, 0, 0)
         capped: set[int] = set()
-        for sender, known, counted, merchant_ids, at, _ in rows:
+        for sender, known, counted, merchant_ids, at, live, _ in rows:
             if sender is None:
                 capped.update(known or ())
                 continue
-            self._known.setdefault(sender, set()).update(known)
+            self._known[sender].update(known)
+            self._live[sender].update(live or ())
             if counted is not None:
                 contacts = zip(merchant_ids, at, strict=True)
                 self._counted.setdefault(sender, {}).update(zip(counted, contacts, strict=True))
@@ -140,7 +141,7 @@ class Gate:
             SQL["known_people"],
             *(ids_text(msisdns), self._merchant_id, self._now - DAY, self._now - WEEK),
             *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
-            *(first, last, most),
+            *(first, last, most, self._now - LATE_ANSWER_GRACE),
         )  # fmt: skip
 
     async def _capped(self, msisdns: Sequence[int]) -> dict[int, Hold]:
@@ -275,7 +276,9 @@ class Gate:
 
     async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
         """Return the messages that got an open offer by `sender`."""
-        known: set[int] | frozenset[int] = self._known.get(sender, _NOBODY)
+        known, live = self._known[sender], self._live[sender]
+        if not live.isdisjoint(wanted.msisdns):
+            wanted = wanted.of([n for n, msisdn in enumerate(wanted.msisdns) if msisdn not in live])
         if known.isdisjoint(wanted.msisdns):
             first, again = wanted, _NONE_WANTED
         elif known.issuperset(wanted.msisdns):

@@ -27,6 +27,7 @@ INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, of
     subscriber_id, expires_at, opened_at) VALUES ($1, $2, $3, 1, $1, 1, 1, $1, $4, $5)
 """
 CONTACTED = "INSERT INTO marketing_contact (msisdn, merchant_ids, at, last_at) VALUES ($1, $2, $3, $4)"
+UNLOCKED = "SELECT msisdn FROM open_offer WHERE msisdn = ANY ($1) AND sender = $2 FOR UPDATE SKIP LOCKED"
 COUNTED = """
 SELECT msisdn, merchant_id, opened_at AS at FROM open_offer
  UNION ALL
@@ -92,6 +93,10 @@ async def test_caps_hold_who_had_enough_and_places_that_are_taken_count_on(
         free = [msisdn for msisdn in people if msisdn not in held]
         ids = range(1, len(free) + 1)
         (opened,) = await gate.open([SENDER], [Opening(campaign, ids, free, free)])
+        # Whose offer is open may answer it meanwhile: that row is not locked.
+        async with database.bulk_transaction() as answering:
+            unlocked = await answering.fetch(UNLOCKED, list(still_open), SENDER)
+    assert {row["msisdn"] for row in unlocked} == still_open
     got = free if opened is None else [free[message_id - 1] for message_id in opened]
     assert set(got) == set(free) - still_open
     assert 0 < len(got) < len(free)

@@ -173,14 +173,14 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 -- scope: control
 -- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there. Whoever waits
 -- holds the campaign, and whoever stands still stops all: the time of both is short. What follows is about some people of many, and a
--- plan that was made for a table that was small is kept: no table is read as a whole.
+-- plan that was made for a table that was small is kept: no table is read as a whole, nor a range of it beyond a limit.
 SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
-       set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock($1)
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), pg_advisory_xact_lock($1)
 
 -- name: known_people
 -- scope: msisdn
 -- Of people who have an open offer, or had one in the last week: by each number who has a row, and of these rows what a cap still
--- counts; without a number those who had as many messages as a cap lets through, and how many rows of contacts there were. A row for
+-- counts, and whose offer is open at $12; without a number those who had as many messages as a cap lets through, and how many rows of contacts there were. A row for
 -- each number and not for each person: a shop's next campaign knows everybody. People are the numbers from $9 to $10 ($11 rows of
 -- each table at most), and those of $1: LATERAL with a limit, by the key for each, however few rows the planner takes a table to have.
 WITH contact AS MATERIALIZED (
@@ -189,12 +189,14 @@ WITH contact AS MATERIALIZED (
     SELECT c.* FROM unnest($1::text::bigint[]) AS t (msisdn)
      CROSS JOIN LATERAL (SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c
 ), known AS MATERIALIZED (
-    (SELECT msisdn, sender, merchant_id, opened_at AS at FROM open_offer WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
+    (SELECT msisdn, sender, merchant_id, opened_at AS at, answered_at IS NULL AND expires_at >= $12 AS live
+       FROM open_offer WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
      UNION ALL
-    SELECT t.msisdn, o.sender, o.merchant_id, o.opened_at FROM unnest($1::text::bigint[]) AS t (msisdn)
-     CROSS JOIN LATERAL (SELECT sender, merchant_id, opened_at FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000) AS o
+    SELECT t.msisdn, o.sender, o.merchant_id, o.opened_at, o.answered_at IS NULL AND o.expires_at >= $12
+      FROM unnest($1::text::bigint[]) AS t (msisdn)
+     CROSS JOIN LATERAL (SELECT * FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000) AS o
      UNION ALL
-    SELECT c.msisdn, NULL, u.m, u.a FROM contact AS c, unnest(c.merchant_ids, c.at) AS u (m, a)
+    SELECT c.msisdn, NULL, u.m, u.a, false FROM contact AS c, unnest(c.merchant_ids, c.at) AS u (m, a)
 ), capped AS (
     SELECT msisdn FROM known WHERE at > $4 GROUP BY msisdn
     HAVING count(*) FILTER (WHERE at > $3) >= $5::int OR count(*) >= $6::int
@@ -202,10 +204,11 @@ WITH contact AS MATERIALIZED (
         OR count(*) FILTER (WHERE merchant_id = $2) >= $8::int
 )
 SELECT sender, array_agg(msisdn) AS msisdns, array_agg(msisdn) FILTER (WHERE at > $4) AS counted,
-       array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at, 0 AS contacts
+       array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at,
+       array_agg(msisdn) FILTER (WHERE live) AS live, 0 AS contacts
   FROM known WHERE sender IS NOT NULL GROUP BY sender
  UNION ALL
-SELECT NULL, array_agg(msisdn), NULL, NULL, NULL, (SELECT count(*) FROM contact) FROM capped
+SELECT NULL, array_agg(msisdn), NULL, NULL, NULL, NULL, (SELECT count(*) FROM contact) FROM capped
 
 -- name: reluctant
 -- scope: merchant
@@ -254,7 +257,8 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
 -- scope: msisdn
 -- The places of offers that are answered, or over at $11; in the order of the number, so that two that meet never wait for each
 -- other in a circle. By the key and in one step, whatever another changed while this waited; who has no row any more gets one, and
--- comes back in `anew` (a row that was there is locked before it is changed, so xmax names us).
+-- comes back in `anew` (a row that was there is locked before it is changed, so xmax names us). An offer that is open would be
+-- locked, too, and its answer wait for the claim: those of `known_people` are left out before.
 WITH taken AS (
     INSERT INTO open_offer AS o (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id,
                                  expires_at, opened_at)
