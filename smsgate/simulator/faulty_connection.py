@@ -265,6 +265,7 @@ class FaultyConnection(SmscConnection):
                 self._silent = True
                 self.close()
             case _:
+                self._silent = True  # what comes until the cut of the next turn would be answered, or not
                 self._faulty.timetable.after(0.0, partial(SmscConnection.abort, self))
 
     def refuses_submit(self) -> int:

@@ -57,6 +57,7 @@ class Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for frame in self._decoder.feed(data):
             self.frames.append(frame)
+            self.smsc.heard.append((self, frame.command_id))
             if not self.smsc.silent:
                 self._take(frame)
 
@@ -152,6 +153,7 @@ class FakeSmsc:
         self.peers: list[Peer] = []
         self.binds: list[tuple[float, str, Pdu]] = []
         self.submits: list[tuple[float, Pdu]] = []
+        self.heard: list[tuple[Peer, int]] = []  # from whom, command_id: in the order of their coming
         self.bind_statuses: list[int] = []  # for the next binds; then 0
         self.hold = False  # keep submits unanswered until `answer_held`
         self.silent = False  # read everything, say nothing
