@@ -44,9 +44,10 @@ async def books(world: World, campaign_id: int) -> Counter[str]:
 
 async def test_an_orderly_stop_in_the_middle_loses_nobody_and_doubles_nobody(database: Database) -> None:
     async with a_world(database, subscribers=900, rate_per_s=900, response_latency_s=0.02) as world:
+        world.profile_changes = {"response_timeout_s": 60.0}  # also where the machine stands still
         campaign_id = await world.campaign(chunk=200)
         for border in (200, 500):
-            async with world.gateway():
+            async with world.gateway(drain_s=30.0):
                 await eventually(partial(world.submitted, border))
             assert world.log.submits < 900
             assert await world.value("SELECT count(*) FROM campaign_chunk WHERE state = 'claimed'") == 0
