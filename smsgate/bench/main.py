@@ -19,11 +19,14 @@ from smsgate.bench.meter import Meter, percentile, rss_max_mb, used_between
 from smsgate.bench.scene import (
     CAMPAIGN,
     COST_LIST,
-    MERCHANT,
+    ONE,
     PASSWORD,
     SENDER,
     SYSTEM_ID,
+    WARM_UP,
+    Shape,
     begin,
+    begin_warm_up,
     prepare,
 )
 from smsgate.bench.watch import Confirmations, Seconds, answer_now_and_then
@@ -70,7 +73,11 @@ class BenchFailed(SmsgateError):
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """`rate_per_s` None: as fast as it goes. `smsc` None: a simulator of its own."""
+    """
+    `rate_per_s` None: as fast as it goes. `smsc` None: a simulator of its own.
+
+    `answers`: phones answer while one campaign goes; of several it is not known whom they have reached.
+    """
 
     messages: int
     rate_per_s: int | None = None
@@ -78,6 +85,8 @@ class BenchOptions:
     system_id: str = SYSTEM_ID
     password: str = PASSWORD
     receipts: bool = True
+    shape: Shape = ONE
+    answers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ async def run_bench(
     """
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
-            place = await prepare(database, options.messages)
+            place = await prepare(database, options.messages, options.shape)
             if past is not None:
                 await past(database)
         settings = bench_settings(server, options, smsc.host, place)
@@ -249,14 +258,14 @@ class _Run:
 
     async def measure(self, smsc: OwnSmsc) -> Figures:
         gateway, messages = self._gateway, self._options.messages
+        await self._warm_up()
         confirmations, seconds = Confirmations(gateway), Seconds(gateway)
         before = await self._meter.read()
-        await begin(self._database)
+        await begin(self._database, self._options.shape)
         gateway.pump.wake_claims.set()
-        beside = [
-            asyncio.create_task(seconds.run()),
-            asyncio.create_task(answer_now_and_then(gateway, smsc.phones, messages)),
-        ]
+        beside = [asyncio.create_task(seconds.run())]
+        if self._options.answers:
+            beside.append(asyncio.create_task(answer_now_and_then(gateway, smsc.phones, messages)))
         complete = await self._until_done()
         after = await self._meter.read()
         for task in beside:
@@ -280,8 +289,18 @@ class _Run:
             settled_per_second=seconds.rate_after(SETTLE_S),
             memory_mb=seconds.memory_mb,
             complete=complete,
-            **await books(self._database, CAMPAIGN),
+            **await books(self._database, CAMPAIGN, self._options.shape.campaigns),
         )
+
+    async def _warm_up(self) -> None:
+        if self._options.shape.warm_up:
+            await begin_warm_up(self._database)
+            self._gateway.pump.wake_claims.set()
+            if not await until(self._warm, STALL_LIMIT_S):
+                raise BenchFailed("the campaign before the one that is measured does not come to an end")
+
+    async def _warm(self) -> bool:
+        return await self._came_to(WARM_UP, 1, self._options.shape.warm_up)
 
     async def _until_done(self) -> bool:
         """Wait for the last commit; False: it got stuck, and the figures say how far it came."""
@@ -299,10 +318,13 @@ class _Run:
 
     async def _done(self) -> bool:
         """Ask the database only when the process has nothing left to do: the question costs CPU, too."""
-        pump, messages = self._gateway.pump, self._options.messages
+        return await self._came_to(CAMPAIGN, self._options.shape.campaigns, self._options.messages)
+
+    async def _came_to(self, first_campaign: int, campaigns: int, messages: int) -> bool:
+        pump = self._gateway.pump
         if pump.batches() or pump.uncommitted or not self._gateway.outcomes.empty():
             return False
-        found = await progress(self._database, MERCHANT, CAMPAIGN)
+        found = await progress(self._database, first_campaign, campaigns)
         received = found.receipts + found.failures >= messages or not self._options.receipts
         return found.accepted + found.failures >= messages and received
 

@@ -1,5 +1,5 @@
 """
-What a benchmark sends, and to whom: one merchant, prices by network, subscribers, an offer and its campaign.
+What a benchmark sends, and to whom: merchants, prices by network, subscribers, offers and their campaigns.
 
 Rows are those that imports and the API write. Numbers are spread over the numbering plan, so subscribers who
 follow each other in a chunk are far from each other in every index by number.
@@ -8,12 +8,12 @@ follow each other in a chunk are far from each other in every index by number.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from smsgate.campaigns.hours import Place, hours
 from smsgate.flows.audience import Audience
 from smsgate.flows.commerce_records import CampaignRecord
-from smsgate.store.bench_books import People, write_merchant, write_offer
+from smsgate.store.bench_books import People, let_go, write_merchants, write_offer
 from smsgate.store.campaigns import PgCampaigns
 from smsgate.store.pool import Database
 
@@ -24,6 +24,9 @@ COST_LIST: Final = "sim-cost"
 MERCHANT: Final = 7
 CAMPAIGN: Final = 1_001
 _OFFER: Final = 2_001
+_LIST: Final = "music"  # the tag of who gets a campaign, where there is one campaign alone
+WARM_UP: Final = CAMPAIGN - 1
+_WARM_UP_LIST: Final = "warm-up"
 TEXT: Final = (  # 148 septets and a first name of 4 to 9
     "Boxman: {first_name}, le CD de Madonna est là, 19,90€ port compris. Répondez OK = commande avec "
     "obligation de paiement. Rétract. 14 j. bxm.fr/m1 STOP 36111"
@@ -41,6 +44,22 @@ MESSAGES_MAX: Final = _NUMBERS // 2
 # Where French people live, eight hours apart or less: on any weekday one of them may be written to.
 _ZONES: Final = ("Europe/Paris", "America/Cayenne", "Pacific/Tahiti", "Pacific/Noumea", "Indian/Reunion")
 _RUN: Final = timedelta(hours=1)  # the longest run in sight, and some
+
+
+class Shape(NamedTuple):
+    """
+    How many campaigns the messages are of; the campaigns are a multiple of the merchants.
+
+    `warm_up`: another campaign of so many messages is sent before: plans, caches and connections are those of
+    a process that is not new.
+    """
+
+    merchants: int = 1
+    campaigns: int = 1
+    warm_up: int = 0
+
+
+ONE: Final = Shape()
 
 
 def people_for(messages: int) -> int:
@@ -72,24 +91,44 @@ def open_place(now: datetime) -> str:
     return max(enough, key=enough.__getitem__, default="")
 
 
-async def prepare(database: Database, messages: int) -> str:
+async def prepare(database: Database, messages: int, shape: Shape = ONE) -> str:
     """
-    Write everything; the campaign is started, cut into chunks and paused, so nothing leaves yet.
+    Write everything; the campaigns are started, cut into chunks and paused, so nothing leaves yet.
+
+    Merchants and their campaigns take turns in the order of the people, by REFUSING_OF of these at a time.
 
     Returns:
         Where everybody is: a place that is open now; "" when none is.
     """
     now = datetime.now(UTC)
     place = open_place(now)
-    people = People(people_for(messages), _FIRST_NUMBER, _STRIDE, _NUMBERS, REFUSING_OF, NAMES, place)
-    await write_merchant(database, MERCHANT, people, now - timedelta(days=30))
-    await write_offer(database, MERCHANT, _OFFER, TEXT, SENDER, now + timedelta(hours=8))
+    each = shape.campaigns // shape.merchants
+    lists = (_LIST,) if each == 1 else tuple(f"{_LIST}-{nth}" for nth in range(each))
+    meant = people_for(messages)
+    everybody = meant + (people_for(shape.warm_up) if shape.warm_up else 0)
+    numbers = (_FIRST_NUMBER, _STRIDE, _NUMBERS)
+    people = People(everybody, *numbers, REFUSING_OF, NAMES, place, lists, meant, _WARM_UP_LIST)
+    merchants = range(MERCHANT, MERCHANT + shape.merchants)
+    await write_merchants(database, merchants, people, now - timedelta(days=30))
     campaigns = PgCampaigns(database)
-    audience = Audience(("music",), None)
+    campaign_id = CAMPAIGN
+    for merchant_id in merchants:
+        await write_offer(database, merchant_id, _OFFER, TEXT, SENDER, now + timedelta(hours=8))
+        for tag in lists:
+            await _start(campaigns, merchant_id, campaign_id, Audience((tag,), None), now)
+            campaign_id += 1
+    if shape.warm_up:
+        await _start(campaigns, MERCHANT, WARM_UP, Audience((_WARM_UP_LIST,), None), now)
+    return place
+
+
+async def _start(
+    campaigns: PgCampaigns, merchant_id: int, campaign_id: int, audience: Audience, now: datetime
+) -> None:
     await campaigns.create(
         CampaignRecord(
-            merchant_id=MERCHANT,
-            campaign_id=CAMPAIGN,
+            merchant_id=merchant_id,
+            campaign_id=campaign_id,
             external_id=None,
             offer_id=_OFFER,
             offer_version=1,
@@ -100,11 +139,14 @@ async def prepare(database: Database, messages: int) -> str:
             created_at=now,
         )
     )
-    await campaigns.start(MERCHANT, CAMPAIGN, audience, now)
-    await campaigns.change_state(MERCHANT, CAMPAIGN, "sending", "paused", now)
-    return place
+    await campaigns.start(merchant_id, campaign_id, audience, now)
+    await campaigns.change_state(merchant_id, campaign_id, "sending", "paused", now)
 
 
-async def begin(database: Database) -> None:
-    """Let the campaign go; the gateway's next look for work finds it."""
-    await PgCampaigns(database).change_state(MERCHANT, CAMPAIGN, "paused", "sending", datetime.now(UTC))
+async def begin(database: Database, shape: Shape = ONE) -> None:
+    """Let the campaigns go together; the gateway's next look for work finds them."""
+    await let_go(database, CAMPAIGN, shape.campaigns)
+
+
+async def begin_warm_up(database: Database) -> None:
+    await let_go(database, WARM_UP, 1)

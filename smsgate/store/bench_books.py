@@ -23,6 +23,9 @@ class People(NamedTuple):
     refusing_of: int  # one of so many has not agreed to offers
     names: Sequence[str]
     place: str  # `campaigns.hours.Place.key` of everybody; "": as the country says
+    lists: Sequence[str]  # tags; of each merchant's people, in turns of `refusing_of`
+    listed: int  # how many of the people these are for; the others' tag is `other_list`
+    other_list: str
 
 
 class Progress(NamedTuple):
@@ -31,15 +34,17 @@ class Progress(NamedTuple):
     receipts: int  # final ones
 
 
-async def write_merchant(database: Database, merchant_id: int, people: People, agreed_at: datetime) -> None:
-    """Write price lists, a merchant and its subscribers."""
+async def write_merchants(
+    database: Database, merchants: Sequence[int], people: People, agreed_at: datetime
+) -> None:
+    """Write price lists, merchants and their subscribers: people take turns among merchants, too."""
     async with database.bulk() as connection:
         for name in ("price_lists", "price_versions", "price_items"):
             await connection.execute(_SQL[name])
-        await connection.execute(_SQL["merchant"], merchant_id)
+        await connection.execute(_SQL["merchants"], merchants)
         for start in range(0, people.count_, SLICE):
             end = min(start + SLICE, people.count_)
-            await connection.execute(_SQL["subscribers"], merchant_id, start, end, *people[1:], agreed_at)
+            await connection.execute(_SQL["subscribers"], merchants, start, end, *people[1:], agreed_at)
     async with database.control() as connection:
         await connection.execute("VACUUM (ANALYZE) subscriber")  # as autovacuum does after an import
 
@@ -52,17 +57,24 @@ async def write_offer(
         await connection.execute(_SQL["offer_version"], merchant_id, offer_id, text, sender, expires_at)
 
 
-async def progress(database: Database, merchant_id: int, campaign_id: int) -> Progress:
+async def let_go(database: Database, first_campaign: int, campaigns: int) -> None:
+    """Have paused campaigns send."""
+    async with database.bulk() as connection:
+        await connection.execute(_SQL["let_go"], first_campaign, campaigns)
+
+
+async def progress(database: Database, first_campaign: int, campaigns: int) -> Progress:
+    """Return what these campaigns have come to, all together."""
     async with database.report() as connection:
-        row = await connection.fetchrow(_SQL["progress"], merchant_id, campaign_id)
+        row = await connection.fetchrow(_SQL["progress"], first_campaign, campaigns)
     assert row is not None
     return Progress(row["accepted"], row["failures"], row["receipts"])
 
 
-async def books(database: Database, campaign_id: int) -> dict[str, Any]:
+async def books(database: Database, first_campaign: int, campaigns: int) -> dict[str, Any]:
     """Return accepted, receipts, ledger_messages, unknown and orders, all from one snapshot."""
     async with database.report() as connection:
-        row = await connection.fetchrow(_SQL["books"], campaign_id)
+        row = await connection.fetchrow(_SQL["books"], first_campaign, campaigns)
     assert row is not None
     return dict(row)
 

@@ -17,19 +17,24 @@ VALUES (11, 1, 1, 'mt', '20801', 45000), (12, 1, 1, 'mt', '20810', 46000), (13, 
        (14, 1, 1, 'mt', '208', 48000), (15, 1, 1, 'mt', '*', 90000), (16, 1, 1, 'mo', '*', 10000),
        (21, 2, 1, 'mt', '20801', 30000), (22, 2, 1, 'mt', '20810', 31000), (23, 2, 1, 'mt', '*', 32000)
 
--- name: merchant
--- scope: merchant
+-- name: merchants
+-- scope: control
 INSERT INTO merchant (merchant_id, name, slug, country, language, timezone, currency, contact, price_list_id)
-VALUES ($1, 'Boxman', 'boxman', 'FR', 'fr', 'Europe/Paris', 'EUR', 'bxm.fr', 1)
+SELECT merchant_id, 'Boxman', 'boxman-' || merchant_id, 'FR', 'fr', 'Europe/Paris', 'EUR', 'bxm.fr', 1
+  FROM unnest($1::bigint[]) AS t (merchant_id)
 
 -- name: subscribers
--- scope: merchant
+-- scope: control
 -- Person n, from $2 up to $3: number $4 + n * $5 modulo $6; the last one of each $7 has not agreed to offers.
+-- Each $7 people are the next merchant's of $1, and when it is its turn again the next list's of $10; from person $11 on, $12's.
 INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, tags, fields, offers_state,
                         place, offers_state_at, created_at, updated_at)
-SELECT $1, 10000 + n, $4::bigint + n * $5::bigint % $6::bigint, 'fr', 'FR', ARRAY['music'],
+SELECT ($1::bigint[])[1 + n / $7::bigint % cardinality($1::bigint[])], 10000 + n,
+       $4::bigint + n * $5::bigint % $6::bigint, 'fr', 'FR',
+       ARRAY[CASE WHEN n < $11::bigint
+                  THEN ($10::text[])[1 + n / $7 / cardinality($1::bigint[]) % cardinality($10::text[])] ELSE $12::text END],
        jsonb_build_object('first_name', ($8::text[])[1 + n % cardinality($8::text[])]),
-       CASE WHEN n % $7::bigint = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $10, $10, $10
+       CASE WHEN n % $7 = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $13, $13, $13
   FROM generate_series($2::bigint, $3::bigint - 1) AS s (n)
 
 -- name: offer
@@ -42,12 +47,17 @@ INSERT INTO offer_version (merchant_id, offer_id, version, text, shop_name, item
                            quantity_max, language, country, sender, expires_at)
 VALUES ($1, $2, 1, $3, 'Boxman', 'CD Madonna', 1990, 'EUR', 5, 'fr', 'FR', $4, $5)
 
+-- name: let_go
+-- scope: control
+UPDATE campaign SET state = 'sending'
+ WHERE campaign_id >= $1::bigint AND campaign_id < $1::bigint + $2::bigint AND state = 'paused'
+
 -- name: progress
--- scope: merchant
+-- scope: report
 SELECT coalesce(sum(n) FILTER (WHERE kind IN ('delivered', 'failed')), 0)::bigint AS receipts,
        coalesce(sum(n) FILTER (WHERE kind = 'accepted'), 0)::bigint AS accepted,
        coalesce(sum(n) FILTER (WHERE kind IN ('refused', 'unknown', 'not_sent')), 0)::bigint AS failures
-  FROM campaign_counter WHERE merchant_id = $1 AND campaign_id = $2
+  FROM campaign_counter WHERE campaign_id >= $1::bigint AND campaign_id < $1::bigint + $2::bigint
 
 -- name: books
 -- scope: report
@@ -58,9 +68,11 @@ SELECT (SELECT count(*) FROM sent WHERE status = 0)
        (SELECT count(*) FROM receipt)
          - (SELECT count(*) FROM system JOIN receipt USING (merchant_id, message_id)) AS receipts,
        (SELECT coalesce(sum(messages), 0)::bigint FROM ledger_entry
-         WHERE account = 'revenue' AND direction = 'mt' AND campaign_id = $1) AS ledger_messages,
+         WHERE account = 'revenue' AND direction = 'mt'
+           AND campaign_id >= $1::bigint AND campaign_id < $1::bigint + $2::bigint) AS ledger_messages,
        (SELECT count(*) FROM sent WHERE status = -1) AS unknown,
-       (SELECT count(*) FROM orders WHERE campaign_id = $1) AS orders
+       (SELECT count(*) FROM orders
+         WHERE campaign_id >= $1::bigint AND campaign_id < $1::bigint + $2::bigint) AS orders
 
 -- name: confirmations
 -- scope: report
