@@ -27,6 +27,7 @@ from smsgate.errors import CommitUnknown, StoreNotReady, StoreUnavailable
 from smsgate.store import migrate as migrations
 from smsgate.store import roles
 from smsgate.store.connection import OPEN_PREFIXES, Connection, translate
+from smsgate.store.driver import TypedConnection
 from smsgate.store.dsn import Dsns, Source
 from smsgate.store.embedded import EmbeddedPostgres
 
@@ -68,14 +69,14 @@ class PoolSizes:
     control: int = 3
 
 
-class _Session(asyncpg.Connection):
+class _Session(TypedConnection):
     """A pooled connection whose role is put back between users: RESET ALL leaves a changed one."""
 
     def get_reset_query(self) -> str:
         return f"{super().get_reset_query()}\nRESET ROLE;"
 
 
-class _ApiSession(asyncpg.Connection):
+class _ApiSession(TypedConnection):
     """
     A pooled connection that is put back to what it was when it is taken, in one step with BEGIN.
 
@@ -100,7 +101,7 @@ class _ApiSession(asyncpg.Connection):
         return status
 
 
-class _BulkSession(asyncpg.Connection):
+class _BulkSession(TypedConnection):
     """
     A pooled connection that nobody leaves a trace on, so putting it back needs no statement.
 
