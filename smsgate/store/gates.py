@@ -31,10 +31,6 @@ DOUBT_WAIT: Final = timedelta(hours=1)
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
 NOTHING_OPENED: Final[Mapping[int, datetime]] = {}
-# Rows of each table that are read of a range of numbers: a shop among many has few of the people between its
-# own, who are then looked up one by one.
-RANGE_SHARE: Final = 2  # for each person
-RANGE_MORE: Final = 100
 GROUPS_MAX: Final = 16  # chunks that people of one chunk may become, who wait for one reason
 _OFFER: Final = ("campaign_id", "offer_id", "offer_version", "expires_at")  # of a campaign's row
 
@@ -97,7 +93,7 @@ class Gate:
         self._merchant_id = merchant_id
         self._now = now
         self._alone = False
-        # By sender number: who has a row, of an open offer or one before; others' people, too.
+        # By sender number: who has a row, of an open offer or one before.
         self._known: defaultdict[str, set[int]] = defaultdict(set)
         self._live: defaultdict[str, set[int]] = defaultdict(set)  # of them those whose offer was open then
         # Of these rows what caps still count, by sender number and person: whose message, and when.
@@ -115,13 +111,15 @@ class Gate:
         if not msisdns:
             return {}
         await self.alone()
-        # People of a chunk are neighbours by number, so most of those between them are theirs.
-        most = RANGE_SHARE * len(msisdns) + RANGE_MORE
-        rows = await self._look([], min(msisdns), max(msisdns), most)
-        if _is_cut(rows, most):
-            rows = await self._look(msisdns, 1, 0, 0)
+        limits = self._gates.caps
+        rows = await self._connection.fetch(
+            SQL["known_people"],
+            *(ids_text(msisdns), self._merchant_id, self._now - DAY, self._now - WEEK),
+            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
+            self._now - LATE_ANSWER_GRACE,
+        )  # fmt: skip
         capped: set[int] = set()
-        for sender, known, counted, merchant_ids, at, live, _ in rows:
+        for sender, known, counted, merchant_ids, at, live in rows:
             if sender is None:
                 capped.update(known or ())
                 continue
@@ -131,18 +129,6 @@ class Gate:
                 contacts = zip(merchant_ids, at, strict=True)
                 self._counted.setdefault(sender, {}).update(zip(counted, contacts, strict=True))
         return await self._capped([msisdn for msisdn in msisdns if msisdn in capped] if capped else [])
-
-    async def _look(
-        self, msisdns: Sequence[int], first: int, last: int, most: int
-    ) -> Sequence[asyncpg.Record]:
-        """Return what is known of people and of a range of numbers: at most `most` rows of each table."""
-        limits = self._gates.caps
-        return await self._connection.fetch(
-            SQL["known_people"],
-            *(ids_text(msisdns), self._merchant_id, self._now - DAY, self._now - WEEK),
-            *(getattr(limits, name) or NO_LIMIT for name in CapLimits.__slots__),
-            *(first, last, most, self._now - LATE_ANSWER_GRACE),
-        )  # fmt: skip
 
     async def _capped(self, msisdns: Sequence[int]) -> dict[int, Hold]:
         """Return until when each of these waits."""
@@ -339,13 +325,6 @@ class Gate:
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)
-
-
-def _is_cut(rows: Sequence[asyncpg.Record], most: int) -> bool:
-    """Return whether a range of numbers may have more rows than were read of it."""
-    offers = sum(len(row["msisdns"]) for row in rows if row["sender"] is not None)
-    contacts: int = max(row["contacts"] for row in rows)
-    return max(offers, contacts) >= most
 
 
 def _wanted(openings: Sequence[Opening]) -> _Wanted:

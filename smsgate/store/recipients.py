@@ -105,17 +105,17 @@ def _columns(pairs: Sequence[tuple[object, ...]]) -> list[list[object]]:
 
 
 async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: asyncpg.Record) -> People:
+    named = chunk["named"]
     row = await connection.fetchrow(
-        SQL["candidates"],
+        SQL["named_candidates" if named else "candidates"],
         campaign["merchant_id"],
         campaign["audience_tags"],
-        campaign["audience_ids"],
+        None if named else campaign["audience_ids"],  # the chunk names them of these
         campaign["audience_fields"],
         campaign["audience_bought"],
         campaign["audience_not_bought"],
         BOUGHT,
-        chunk["msisdn_lo"],
-        chunk["msisdn_hi"],
+        *((campaign["campaign_id"], chunk["no"]) if named else (chunk["msisdn_lo"], chunk["msisdn_hi"])),
         campaign["started_at"],
         CHUNK_SIZE + 1,
         senders_of(campaign),

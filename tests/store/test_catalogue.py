@@ -163,5 +163,6 @@ def test_whom_an_audience_means_is_said_once_for_preview_start_and_claim() -> No
         "campaigns.audience_sample",
         "campaigns.write_chunks",
         "sending.candidates",
+        "sending.named_candidates",
     ]
     assert [name for name in meant if part not in statements[name].sql] == []

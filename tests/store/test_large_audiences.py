@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from smsgate.bench.scene import prepare
+from collections import defaultdict
+
+from smsgate.bench.scene import Shape, prepare
+from smsgate.store.campaigns import CHUNK_SIZE
 from smsgate.store.pool import Database
 
 # What the statement that writes chunks may take is read where it writes them.
@@ -26,3 +29,30 @@ async def test_the_start_of_a_campaign_has_ten_minutes_for_its_chunks(database: 
         assert await connection.fetchval("SHOW statement_timeout") == "30s"  # and for its chunks alone
     async with database.bulk() as connection:
         assert await connection.fetchval("SELECT sum(size) FROM campaign_chunk") >= 100
+
+
+async def test_chunks_of_few_name_each_of_them_once_and_no_more_than_a_chunk_may_have(
+    database: Database,
+) -> None:
+    await prepare(database, 20_000, Shape(merchants=1, campaigns=4))
+    async with database.bulk() as connection:
+        chunks = await connection.fetch(
+            "SELECT campaign_id, size, subscriber_ids, msisdn_lo, msisdn_hi FROM campaign_chunk "
+            "ORDER BY campaign_id, no"
+        )
+        people = await connection.fetch(
+            "SELECT subscriber_id, msisdn, tags[1] AS tag FROM subscriber WHERE offers_state = 'subscribed'"
+        )
+    numbers = {row["subscriber_id"]: row["msisdn"] for row in people}
+    named: dict[int, list[int]] = defaultdict(list)
+    for chunk in chunks:
+        some = chunk["subscriber_ids"]
+        assert len(some) == chunk["size"] <= CHUNK_SIZE
+        found = sorted(numbers[each] for each in some)
+        assert (found[0], found[-1]) == (chunk["msisdn_lo"], chunk["msisdn_hi"])
+        named[chunk["campaign_id"]] += some
+    meant: dict[str, set[int]] = defaultdict(set)
+    for row in people:
+        meant[row["tag"]].add(row["subscriber_id"])
+    assert [set(each) for each in named.values()] == list(map(meant.get, sorted(meant)))
+    assert sum(map(len, named.values())) == len(people) == 20_000

@@ -82,19 +82,22 @@ RETURNING campaign_id;
 
 -- name: write_chunks
 -- scope: merchant
--- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim. MATERIALIZED: who
--- is meant is found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
+-- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim. It names its people
+-- where one of more than $10 is meant: the claim would read all others of the range, too. MATERIALIZED: who is meant is
+-- found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
 WITH meant AS MATERIALIZED (
-    SELECT msisdn
+    SELECT subscriber_id, msisdn
     FROM subscriber
     WHERE
 -- part: audience
 ), numbered AS (
-    SELECT msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $9::int AS no
+    SELECT subscriber_id, msisdn, (row_number() OVER (ORDER BY msisdn) - 1) / $9::int AS no
     FROM meant
 ), written AS (
-    INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size)
-    SELECT $1, $8, no, min(msisdn), max(msisdn), count(*)
+    INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, subscriber_ids)
+    SELECT $1, $8, no, min(msisdn), max(msisdn), count(*),
+        CASE WHEN (SELECT count(*) FROM meant) * $10::bigint < (SELECT count(*) FROM subscriber WHERE merchant_id = $1)
+            THEN array_agg(subscriber_id) END
     FROM numbered
     GROUP BY no
     RETURNING size

@@ -58,7 +58,7 @@ UPDATE campaign_chunk AS c
   FROM found
  WHERE c.merchant_id = $1 AND c.campaign_id = found.campaign_id AND c.no = found.no
 RETURNING c.merchant_id, c.campaign_id, c.no, msisdn_lo, msisdn_hi, fence, message_id_base, message_count,
-          allowance, members
+          allowance, members, subscriber_ids IS NOT NULL AS named
 
 -- name: campaign_offers
 -- scope: merchant
@@ -117,22 +117,23 @@ RETURNING campaign_id
 -- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
 -- One or two fields, as nearly every text has, are taken without a query of their own for each person. They come as JSON,
 -- which is read five times as fast as an array of arrays.
-SELECT coalesce(array_agg(subscriber_id), '{}') AS subscriber_ids, coalesce(array_agg(msisdn), '{}') AS msisdns,
-       CASE WHEN min(place) IS NOT DISTINCT FROM max(place) THEN ARRAY[coalesce(min(place), $13)] ELSE array_agg(place) END
-           AS places,
-       to_json(array_agg(CASE cardinality($14::text[])
-                     WHEN 1 THEN ARRAY[coalesce(fields ->> $14[1], '')]
-                     WHEN 2 THEN ARRAY[coalesce(fields ->> $14[1], ''), coalesce(fields ->> $14[2], '')]
-                     ELSE ARRAY(SELECT coalesce(fields ->> name, '') FROM unnest($14) WITH ORDINALITY AS f (name, n) ORDER BY n)
-                 END) FILTER (WHERE cardinality($14) > 0))::text AS fields
+-- part: chosen
   FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
          WHERE
 -- part: audience
            AND msisdn BETWEEN $8 AND $9
-           AND ($10::timestamptz IS NULL OR created_at <= $10 AND (offers_state_at IS NULL OR offers_state_at <= $10))
-           AND NOT EXISTS (SELECT FROM sender_stop x
-                            WHERE x.merchant_id = $1 AND x.sender = ANY($12::text[]) AND x.msisdn = subscriber.msisdn)
-         ORDER BY msisdn LIMIT $11) AS chosen
+-- part: still_meant
+
+-- name: named_candidates
+-- scope: merchant
+-- As `candidates`, of a chunk that names its people: number $9 of campaign $8.
+-- part: chosen
+  FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
+         WHERE
+-- part: audience
+           AND subscriber_id = ANY ((SELECT k.subscriber_ids FROM campaign_chunk k
+                                      WHERE k.merchant_id = $1 AND k.campaign_id = $8 AND k.no = $9)::bigint[])
+-- part: still_meant
 
 -- name: listed_candidates
 -- scope: merchant
@@ -179,24 +180,17 @@ SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_s
 
 -- name: known_people
 -- scope: msisdn
--- Of people who have an open offer, or had one in the last week: by each number who has a row, and of these rows what a cap still
--- counts, and whose offer is open at $12; without a number those who had as many messages as a cap lets through, and how many rows of contacts there were. A row for
--- each number and not for each person: a shop's next campaign knows everybody. People are the numbers from $9 to $10 ($11 rows of
--- each table at most), and those of $1: LATERAL with a limit, by the key for each, however few rows the planner takes a table to have.
-WITH contact AS MATERIALIZED (
-    (SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
+-- Of the people of $1 who have an open offer, or had one in the last week: by each number who has a row, and of these rows what a
+-- cap still counts, and whose offer is open at $9; without a number those who had as many messages as a cap lets through. A row
+-- for each number and not for each person: a shop's next campaign knows everybody. ANY goes through the index once, from number
+-- to number, be they neighbours or far from each other.
+WITH known AS MATERIALIZED (
+    SELECT msisdn, sender, merchant_id, opened_at AS at, answered_at IS NULL AND expires_at >= $9 AS live
+      FROM open_offer WHERE msisdn = ANY ($1::text::bigint[])
      UNION ALL
-    SELECT c.* FROM unnest($1::text::bigint[]) AS t (msisdn)
-     CROSS JOIN LATERAL (SELECT msisdn, merchant_ids, at FROM marketing_contact WHERE msisdn = t.msisdn LIMIT 1) AS c
-), known AS MATERIALIZED (
-    (SELECT msisdn, sender, merchant_id, opened_at AS at, answered_at IS NULL AND expires_at >= $12 AS live
-       FROM open_offer WHERE msisdn BETWEEN $9 AND $10 ORDER BY msisdn LIMIT $11)
-     UNION ALL
-    SELECT t.msisdn, o.sender, o.merchant_id, o.opened_at, o.answered_at IS NULL AND o.expires_at >= $12
-      FROM unnest($1::text::bigint[]) AS t (msisdn)
-     CROSS JOIN LATERAL (SELECT * FROM open_offer WHERE msisdn = t.msisdn LIMIT 1000) AS o
-     UNION ALL
-    SELECT c.msisdn, NULL, u.m, u.a, false FROM contact AS c, unnest(c.merchant_ids, c.at) AS u (m, a)
+    SELECT c.msisdn, NULL, u.m, u.a, false
+      FROM marketing_contact AS c, unnest(c.merchant_ids, c.at) AS u (m, a)
+     WHERE c.msisdn = ANY ($1::text::bigint[])
 ), capped AS (
     SELECT msisdn FROM known WHERE at > $4 GROUP BY msisdn
     HAVING count(*) FILTER (WHERE at > $3) >= $5::int OR count(*) >= $6::int
@@ -205,10 +199,10 @@ WITH contact AS MATERIALIZED (
 )
 SELECT sender, array_agg(msisdn) AS msisdns, array_agg(msisdn) FILTER (WHERE at > $4) AS counted,
        array_agg(merchant_id) FILTER (WHERE at > $4) AS merchant_ids, array_agg(at) FILTER (WHERE at > $4) AS at,
-       array_agg(msisdn) FILTER (WHERE live) AS live, 0 AS contacts
+       array_agg(msisdn) FILTER (WHERE live) AS live
   FROM known WHERE sender IS NOT NULL GROUP BY sender
  UNION ALL
-SELECT NULL, array_agg(msisdn), NULL, NULL, NULL, NULL, (SELECT count(*) FROM contact) FROM capped
+SELECT NULL, array_agg(msisdn), NULL, NULL, NULL, NULL FROM capped
 
 -- name: reluctant
 -- scope: merchant
