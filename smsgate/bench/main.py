@@ -255,6 +255,7 @@ class _Run:
         self._meter = Meter(server.data_dir, partial(wal_octets, database))
         self._moved: tuple[object, ...] = ()
         self._moved_at = 0.0
+        self._before = 0  # last words of carriers on messages of the campaign before
 
     async def measure(self, smsc: OwnSmsc) -> Figures:
         gateway, messages = self._gateway, self._options.messages
@@ -317,16 +318,25 @@ class _Run:
         return True
 
     async def _done(self) -> bool:
-        """Ask the database only when the process has nothing left to do: the question costs CPU, too."""
         return await self._came_to(CAMPAIGN, self._options.shape.campaigns, self._options.messages)
 
     async def _came_to(self, first_campaign: int, campaigns: int, messages: int) -> bool:
-        pump = self._gateway.pump
+        """Ask the database only when the process has nothing left to do: the question costs CPU, too."""
+        pump, receipts = self._gateway.pump, self._options.receipts
         if pump.batches() or pump.uncommitted or not self._gateway.outcomes.empty():
             return False
+        carriers = [carrier.counts for carrier in self._gateway.switchboard]
+        last = sum(
+            (each.receipts if receipts else each.accepted) + each.refused + each.in_doubt for each in carriers
+        )
+        if last - self._before < messages:
+            return False
         found = await progress(self._database, first_campaign, campaigns)
-        received = found.receipts + found.failures >= messages or not self._options.receipts
-        return found.accepted + found.failures >= messages and received
+        received = found.receipts + found.failures >= messages or not receipts
+        if not (received and found.accepted + found.failures >= messages):
+            return False
+        self._before = last
+        return True
 
     async def _confirmed(self) -> bool:
         return not await waiting(self._database)

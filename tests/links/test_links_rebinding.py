@@ -20,7 +20,6 @@ from tests.links.fake_smsc import Recorder, a_profile, an_account, fake_smsc, so
 from tests.links.test_links_binding import an_unused_port
 from tests.links.test_links_submitting import Sender
 
-
 SENDING = {"trx": CommandId.BIND_TRANSCEIVER, "tx+rx": CommandId.BIND_TRANSMITTER}
 
 

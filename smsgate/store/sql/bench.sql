@@ -26,12 +26,13 @@ SELECT merchant_id, 'Boxman', 'boxman-' || merchant_id, 'FR', 'fr', 'Europe/Pari
 -- name: subscribers
 -- scope: control
 -- Person n, from $2 up to $3: number $4 + n * $5 modulo $6; the last one of each $7 has not agreed to offers.
--- Each $7 people are the next merchant's of $1, and when it is its turn again the next list's of $10; from person $11 on, $12's.
+-- Each $7 people are the next merchant's of $1, and when it is its turn again the next list's of $10. From person $11 on they are
+-- the first merchant's, and of list $12.
 INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, tags, fields, offers_state,
                         place, offers_state_at, created_at, updated_at)
-SELECT ($1::bigint[])[1 + n / $7::bigint % cardinality($1::bigint[])], 10000 + n,
+SELECT ($1::bigint[])[CASE WHEN n < $11::bigint THEN 1 + n / $7::bigint % cardinality($1::bigint[]) ELSE 1 END], 10000 + n,
        $4::bigint + n * $5::bigint % $6::bigint, 'fr', 'FR',
-       ARRAY[CASE WHEN n < $11::bigint
+       ARRAY[CASE WHEN n < $11
                   THEN ($10::text[])[1 + n / $7 / cardinality($1::bigint[]) % cardinality($10::text[])] ELSE $12::text END],
        jsonb_build_object('first_name', ($8::text[])[1 + n % cardinality($8::text[])]),
        CASE WHEN n % $7 = $7 - 1 THEN 'unsubscribed' ELSE 'subscribed' END, $9, $13, $13, $13
