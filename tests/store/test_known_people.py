@@ -1,4 +1,4 @@
-"""What a claim knows of its people, by a range of numbers or one by one: held to a model of the caps."""
+"""What a claim knows of its people, neighbours or not: held to a model of the caps."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _until(contacts: Mapping[int, list[Contact]], numbers: Sequence[int]) -> set
 async def test_caps_hold_who_had_enough_and_places_that_are_taken_count_on(
     database: Database, others: int, seed: int
 ) -> None:
-    """With four others for each person the range is left, and people are looked up one by one."""
+    """People are neighbours, or others stand between them."""
     chance = random.Random(seed)
     everybody = range(33600000000, 33600000000 + PEOPLE * (others + 1))
     people = everybody[:: others + 1]
