@@ -91,7 +91,7 @@ class Allowances:
         waiting: Counter[str] = Counter()
         for batch in batches:
             if batch.chunk is None:
-                waiting[batch.sender] += batch.size - batch.next + len(batch.retry)
+                waiting[batch.sender] += batch.unwritten()
         bound = self._limits.in_doubt_max
         step = max(1, bound // (2 * SENDER_SHARE))
         room = max(1, bound // TEXTS_SHARE) - waiting.total()
@@ -128,9 +128,10 @@ def unwritten(batches: Iterable[Batch]) -> int:
     count = 0
     chunks: dict[ChunkKey, Chunk] = {}
     for batch in batches:
-        count += len(batch.retry) + len(batch.held)
+        count += len(batch.held)
         if batch.chunk is None:
-            count += batch.size - batch.next
+            count += batch.unwritten()
         else:
+            count += len(batch.retry)
             chunks[batch.chunk.key] = batch.chunk
     return count + sum(max(0, chunk.allowance_asked - chunk.reached()) for chunk in chunks.values())

@@ -265,6 +265,10 @@ class Batch:
             return self.chunk.message_count
         return self.message_ids[self.next] - self.chunk.message_id_base
 
+    def unwritten(self) -> int:
+        """Return how many entries have not been written yet, or were not taken by the carrier."""
+        return self.size - self.next + len(self.retry)
+
     def in_flight(self) -> int:
         """Return how many entries were written and have no outcome yet."""
         skipped = sum(index >= self.next for index in self.skip)

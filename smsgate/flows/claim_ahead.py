@@ -115,5 +115,5 @@ class ClaimAhead:
         found = self._coming.copy()
         for batch in self._pump.batches():
             if batch.chunk is None and (batch.bodies is not None) is self._submitted:
-                found[batch.carrier_id] += batch.size - batch.next + len(batch.retry)
+                found[batch.carrier_id] += batch.unwritten()
         return found

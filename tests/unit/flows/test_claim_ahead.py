@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,8 +12,10 @@ import pytest
 
 from smsgate.clock import SystemClock
 from smsgate.flows.allowances import Allowances
+from smsgate.flows.batches import Batch
 from smsgate.flows.claim_ahead import ClaimAhead
 from smsgate.flows.ports import Carrier
+from smsgate.flows.records import Lane
 from smsgate.flows.sending import Pump
 from smsgate.flows.sending_limits import SendingLimits
 
@@ -22,7 +25,24 @@ STEP = 25  # messages that a carrier of 100 a second may have ahead
 @asynccontextmanager
 async def ahead(carriers: int, of_first: int) -> AsyncIterator[ClaimAhead]:
     """Carriers of which the first has so many messages to write, and the others none."""
-    batch = SimpleNamespace(chunk=None, bodies=None, carrier_id=1, size=of_first, next=0, retry=())
+    batch = Batch(
+        handle=1,
+        lane=Lane.INTERACTIVE,
+        carrier_id=1,
+        merchant_id=7,
+        campaign_id=None,
+        sender="36111",
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        message_ids=range(of_first),
+        msisdns=range(of_first),
+        texts=[b""] * of_first,
+        sell_item_ids=[0] * of_first,
+        sell_micros=[0] * of_first,
+        cost_item_ids=[0] * of_first,
+        cost_micros=[0] * of_first,
+        currency="EUR",
+        cost_currency="EUR",
+    )
     fields: dict[str, Any] = {
         "allowances": Allowances(SendingLimits()),
         "batches": lambda: [batch],
