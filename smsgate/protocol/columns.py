@@ -17,6 +17,7 @@ from smsgate.protocol.frames import COMMAND_LENGTH_MAX, HEADER, HEADER_SIZE, Fra
 from smsgate.protocol.pdus import SHORT_MESSAGE_MAX, decode_pdu, encode_body
 from smsgate.protocol.receipt_states import STATE_WORDS
 from smsgate.protocol.receipts import MESSAGE_ID_OCTETS_MAX
+from smsgate.protocol.runs import RECEIPT, read_run
 from smsgate.protocol.session_states import Receipts, SubmitAnswers
 from smsgate.protocol.tlvs import TLV_HEAD, Tag, Tlvs, encode_tlvs, parse_tlvs, tlv_number
 
@@ -26,17 +27,8 @@ if TYPE_CHECKING:
     from smsgate.errors import FramingError
     from smsgate.protocol.session_states import Event
 
-# A deliver_sm with esm_class "delivery receipt" and no UDHI, whose text begins as Appendix B has it.
-# Groups: esm_class, sm_length, id, stat, err. It may read past sm_length: `_read_receipt` looks.
-_RECEIPT: Final = re.compile(
-    rb"[^\0]{0,5}\0"  # service_type
-    rb"..[^\0]{0,20}\0..[^\0]{0,20}\0"  # source and destination, ton and npi first
-    rb"[\x04-\x07\x84-\x87].."  # esm_class, protocol_id, priority_flag
-    rb"[^\0]{0,16}\0[^\0]{0,16}\0...."  # times, registered_delivery to sm_default_msg_id
-    rb"(.)(id:([^ \0]{1,65}) sub:\d{1,3} dlvrd:\d{1,3}"
-    rb" submit date:\d{10,14} done date:\d{10,14} stat:([A-Za-z]{4,13}) err:([0-9A-Za-z]{1,4}))",
-    re.DOTALL,
-)
+# It may read past sm_length: `_read_receipt` looks.
+_RECEIPT: Final = re.compile(RECEIPT, re.DOTALL)
 # TLVs of a receipt that the columns can do without; any other one is somebody's data: hand the PDU up.
 _IGNORED_TAGS: Final = frozenset({Tag.NETWORK_ERROR_CODE, Tag.USER_MESSAGE_REFERENCE})
 _SPACE: Final = 0x20
@@ -110,7 +102,15 @@ def walk(
     """
     end = len(data)
     unpack, take = HEADER.unpack_from, in_flight.pop
+    runs = not COMPILED
     while end - start >= HEADER_SIZE:
+        if runs:
+            octets = read_run(
+                data, start, in_flight, columns, receipts=receipts, length_max=command_length_max
+            )
+            start += octets
+            runs = octets > 0  # where one was read there may be another
+            continue
         if COMPILED:
             start = pump.read_common(
                 data, start, in_flight, columns, receipts, command_length_max, STATE_WORDS
@@ -159,9 +159,9 @@ def _read_receipt(data: bytes, start: int, stop: int, number: int, columns: Colu
     match = _RECEIPT.match(data, start, stop)
     if match is None:
         return False
-    sm_length, _, text_id, word, error = match.groups()
-    text_end = match.end(1) + sm_length[0]
-    end = match.end(2)
+    _, _, sm_length, _, text_id, _, _, word, error = match.groups()
+    text_end = match.end(3) + sm_length[0]
+    end = match.end(4)
     if end != text_end and (end > text_end or text_end > stop or data[end] != _SPACE):
         return False
     state = STATE_WORDS.get(word) or STATE_WORDS.get(word.upper(), 0)
