@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import asyncpg
 
-FIRST_OWN_OID: Final = 16_384  # PostgreSQL: FirstNormalObjectId; what is below comes with the server
+FIRST_OWN_OID: Final = (
+    12_000  # PostgreSQL: FirstUnpinnedObjectId; what is below is the same in all clusters of a version
+)
 
 
 class _NotAsked(NamedTuple):
