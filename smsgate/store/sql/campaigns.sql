@@ -83,8 +83,8 @@ RETURNING campaign_id;
 -- name: write_chunks
 -- scope: merchant
 -- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim. It names its people
--- where one of more than $10 is meant: the claim would read all others of the range, too. MATERIALIZED: who is meant is
--- found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
+-- where one of more than $10 is meant: the claim would read all others of the range, too. Whether there are so many is looked
+-- at no further than that: a campaign for one person does not count ten million. MATERIALIZED: who is meant is found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
 WITH meant AS MATERIALIZED (
     SELECT subscriber_id, msisdn
     FROM subscriber
@@ -96,8 +96,8 @@ WITH meant AS MATERIALIZED (
 ), written AS (
     INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, subscriber_ids)
     SELECT $1, $8, no, min(msisdn), max(msisdn), count(*),
-        CASE WHEN (SELECT count(*) FROM meant) * $10::bigint < (SELECT count(*) FROM subscriber WHERE merchant_id = $1)
-            THEN array_agg(subscriber_id) END
+        array_agg(subscriber_id) FILTER (WHERE EXISTS (
+            SELECT FROM subscriber WHERE merchant_id = $1 OFFSET (SELECT count(*) FROM meant) * $10::bigint))
     FROM numbered
     GROUP BY no
     RETURNING size
