@@ -146,7 +146,7 @@ RETURNING campaign_id
 -- name: listed_candidates
 -- scope: merchant
 -- As `candidates`, of audiences that are lists: $3 names each one's subscribers, $2 the place of its campaign in the
--- claim, $4 the campaign's start. LATERAL with a limit: by the key for each, whatever the planner takes the table for.
+-- claim, $4 the campaign's start. LATERAL with a limit and OFFSET: by the key for each, whatever the planner takes the tables for.
 SELECT t.place AS campaign, s.subscriber_id, s.msisdn, CASE WHEN s.place = '' THEN s.country ELSE s.place END AS place,
        ARRAY(SELECT coalesce(s.fields ->> name, '') FROM unnest($6::text[]) WITH ORDINALITY AS f (name, n) ORDER BY n) AS fields
   FROM unnest($2::int[], $3::bigint[], $4::timestamptz[]) AS t (place, subscriber_id, started_at)
@@ -155,7 +155,7 @@ SELECT t.place AS campaign, s.subscriber_id, s.msisdn, CASE WHEN s.place = '' TH
  ) AS s
  WHERE s.offers_state = 'subscribed'
    AND (t.started_at IS NULL OR s.created_at <= t.started_at AND (s.offers_state_at IS NULL OR s.offers_state_at <= t.started_at))
-   AND NOT EXISTS (SELECT FROM sender_stop x WHERE x.merchant_id = $1 AND x.sender = ANY($5::text[]) AND x.msisdn = s.msisdn)
+   AND NOT EXISTS (SELECT FROM sender_stop x WHERE x.merchant_id = $1 AND x.sender = ANY($5::text[]) AND x.msisdn = s.msisdn OFFSET 0)
  ORDER BY 1, 2
 
 -- name: shorten_chunk
