@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import asyncpg
 
-FIRST_OWN_OID: Final = (
-    12_000  # PostgreSQL: FirstUnpinnedObjectId; what is below is the same in all clusters of a version
-)
+# PostgreSQL: FirstUnpinnedObjectId. What is below is the same in all clusters of a major version.
+FIRST_OWN_OID: Final = 12_000
 
 
 class _NotAsked(NamedTuple):

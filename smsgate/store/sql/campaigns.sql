@@ -83,8 +83,9 @@ RETURNING campaign_id;
 -- name: write_chunks
 -- scope: merchant
 -- A chunk is a range of numbers; who of the range may get the offer is decided again by its claim. It names its people
--- where one of more than $10 is meant: the claim would read all others of the range, too. Whether there are so many is looked
--- at no further than that: a campaign for one person does not count ten million. MATERIALIZED: who is meant is found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
+-- where one of more than $10 is meant: the claim would read all others of the range, too. Whether there are so many is
+-- looked at no further than that: a campaign for one person does not count ten million. MATERIALIZED: who is meant is
+-- found in the order of the table and sorted then; in the order of numbers each person is a page of its own.
 WITH meant AS MATERIALIZED (
     SELECT subscriber_id, msisdn
     FROM subscriber

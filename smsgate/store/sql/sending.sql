@@ -113,35 +113,28 @@ RETURNING campaign_id
 -- name: candidates
 -- scope: merchant
 -- Who came, or consented, after the start was in no preview. Tags have no time: $11 bounds whom they bring along.
--- A STOP to a sender number ($12) counts, were it said before the person subscribed.
+-- A STOP to a sender number ($12) counts, were it said before the person subscribed. Those of the people who are meant are read in one
+-- walk and hashed: a join read all of the merchant's for each person where the planner took it for one with few, as most are.
 -- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
 -- One or two fields, as nearly every text has, are taken without a query of their own for each person. They come as JSON,
 -- which is read five times as fast as an array of arrays.
--- part: chosen
-  FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
-         WHERE
+WITH meant AS MATERIALIZED (
+    SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
+     WHERE
 -- part: audience
-           AND msisdn BETWEEN $8 AND $9
--- part: still_meant
-           AND NOT EXISTS (SELECT FROM sender_stop x
-                            WHERE x.merchant_id = $1 AND x.sender = ANY($12::text[]) AND x.msisdn = subscriber.msisdn)
-         ORDER BY msisdn LIMIT $11) AS chosen
+       AND msisdn BETWEEN $8 AND $9
+-- part: chosen
 
 -- name: named_candidates
 -- scope: merchant
--- As `candidates`, of a chunk that names its people: number $9 of campaign $8. OFFSET: each one's STOP by its key. The planner takes
--- the list for ten people, of whom hardly one is meant, and would read all of the merchant's STOPs for each of three thousand.
--- part: chosen
-  FROM (SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
-         WHERE
+-- As `candidates`, of a chunk that names its people: number $9 of campaign $8.
+WITH meant AS MATERIALIZED (
+    SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
+     WHERE
 -- part: audience
-           AND subscriber_id = ANY ((SELECT k.subscriber_ids FROM campaign_chunk k
-                                      WHERE k.merchant_id = $1 AND k.campaign_id = $8 AND k.no = $9)::bigint[])
--- part: still_meant
-           AND NOT EXISTS (SELECT FROM sender_stop x
-                            WHERE x.merchant_id = $1 AND x.sender = ANY($12::text[]) AND x.msisdn = subscriber.msisdn
-                           OFFSET 0)
-         ORDER BY msisdn LIMIT $11) AS chosen
+       AND subscriber_id = ANY ((SELECT k.subscriber_ids FROM campaign_chunk k
+                                  WHERE k.merchant_id = $1 AND k.campaign_id = $8 AND k.no = $9)::bigint[])
+-- part: chosen
 
 -- name: listed_candidates
 -- scope: merchant
@@ -182,7 +175,7 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 -- scope: control
 -- $1: the lock's number. Held until the commit, so what a claim knows of people holds until its rows are there. Whoever waits
 -- holds the campaign, and whoever stands still stops all: the time of both is short. What follows is about some people of many, and a
--- plan that was made for a table that was small is kept: no table is read as a whole, nor a range of it beyond a limit.
+-- plan that was made for a table that was small is kept: no table is read as a whole.
 SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
        set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), pg_advisory_xact_lock($1)
 
@@ -447,7 +440,7 @@ DELETE FROM interactive_queue WHERE merchant_id = $1 AND message_id = ANY($2::bi
 
 -- name: close_unsent_offers
 -- scope: msisdn
--- Locked in the order of the number first, as claims do. LATERAL with a limit, as in `known_people`; deleted by the
+-- Locked in the order of the number first, as claims do. LATERAL with a limit: by the key for each; deleted by the
 -- key, for another may have changed the row while this waited.
 WITH gone AS MATERIALIZED (
     SELECT o.msisdn, o.sender
