@@ -105,9 +105,7 @@ def walk(
     runs = not COMPILED
     while end - start >= HEADER_SIZE:
         if runs:
-            octets = read_run(
-                data, start, in_flight, columns, receipts=receipts, length_max=command_length_max
-            )
+            octets = read_run(data, start, in_flight, columns, receipts=receipts, longest=command_length_max)
             start += octets
             runs = octets > 0  # where one was read there may be another
             continue
@@ -141,11 +139,15 @@ def walk(
         ):
             return stop, Frame(command_id, number, status, data[body:stop])
         start = stop
-    if end - start >= 4:  # refuse other protocols and absurd lengths before the header is whole
-        length = int.from_bytes(data[start : start + 4], "big")
-        if not HEADER_SIZE <= length <= command_length_max:
-            return start, framing_error(length)
-    return start, None
+    return start, _early_error(data, start, command_length_max)
+
+
+def _early_error(data: bytes, start: int, command_length_max: int) -> FramingError | None:
+    """Refuse other protocols and absurd lengths before the header is whole."""
+    if len(data) - start < 4:
+        return None
+    length = int.from_bytes(data[start : start + 4], "big")
+    return None if HEADER_SIZE <= length <= command_length_max else framing_error(length)
 
 
 def _note_congestion(tlvs: Tlvs, columns: Columns) -> None:

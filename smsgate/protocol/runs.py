@@ -51,12 +51,12 @@ LAYOUTS_MAX: Final = 256  # that are kept: one for each carrier's form, by lengt
 
 
 def read_run(
-    data: bytes, start: int, in_flight: dict[int, int], columns: Columns, *, receipts: bool, length_max: int
+    data: bytes, start: int, in_flight: dict[int, int], columns: Columns, *, receipts: bool, longest: int
 ) -> int:
     """Read the run that begins at `start` into `columns` as `columns.walk` does; return how many octets."""
     head = data[start : start + _HEAD_SIZE]
     length, kind = int.from_bytes(head[:4], "big"), head[4:]
-    if not _SHORTEST <= length <= min(length_max, (len(data) - start) // RUN_MIN):
+    if not _SHORTEST <= length <= min(longest, (len(data) - start) // RUN_MIN):
         return 0
     if kind != _RESPONSE and not (receipts and kind == _RECEIPT):
         return 0

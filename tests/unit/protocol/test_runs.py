@@ -138,7 +138,7 @@ def test_a_run_is_taken_whole_up_to_what_is_not_of_it() -> None:
     ]
     columns = Columns()
     data = b"".join(run) + receipt(21, b"longer-than-those") + run[0]
-    taken = read_run(data, 0, {}, columns, receipts=True, length_max=LENGTH_MAX)
+    taken = read_run(data, 0, {}, columns, receipts=True, longest=LENGTH_MAX)
     assert taken == sum(map(len, run))
     assert columns.sequence_numbers == list(range(1, 21))
     assert columns.receipt_ids == [b"%06x" % n for n in range(1, 21)]
@@ -148,7 +148,7 @@ def test_a_run_is_taken_whole_up_to_what_is_not_of_it() -> None:
 def test_responses_come_out_of_those_in_flight() -> None:
     in_flight, columns = {number: number * 10 for number in range(1, 31)}, Columns()
     data = b"".join(response(number, b"%06x" % number) for number in range(20, 0, -1))
-    assert read_run(data, 0, in_flight, columns, receipts=False, length_max=LENGTH_MAX) == len(data)
+    assert read_run(data, 0, in_flight, columns, receipts=False, longest=LENGTH_MAX) == len(data)
     assert columns.slots == list(range(200, 0, -10))
     assert columns.message_ids == [b"%06x" % number for number in range(20, 0, -1)]
     assert in_flight == {number: number * 10 for number in range(21, 31)}
@@ -157,8 +157,8 @@ def test_responses_come_out_of_those_in_flight() -> None:
 def test_nothing_is_taken_of_too_few_or_where_receipts_may_not_come_or_beyond_the_longest_pdu() -> None:
     data = b"".join(receipt(n, b"%06x" % n) for n in range(RUN_MIN))
     few, columns = data[:-1], Columns()
-    assert read_run(few, 0, {}, columns, receipts=True, length_max=LENGTH_MAX) == 0
-    assert read_run(data, 0, {}, columns, receipts=False, length_max=LENGTH_MAX) == 0
-    assert read_run(data, 0, {}, columns, receipts=True, length_max=len(data) // RUN_MIN - 1) == 0
-    assert read_run(bytes(200), 0, {}, columns, receipts=True, length_max=LENGTH_MAX) == 0
+    assert read_run(few, 0, {}, columns, receipts=True, longest=LENGTH_MAX) == 0
+    assert read_run(data, 0, {}, columns, receipts=False, longest=LENGTH_MAX) == 0
+    assert read_run(data, 0, {}, columns, receipts=True, longest=len(data) // RUN_MIN - 1) == 0
+    assert read_run(bytes(200), 0, {}, columns, receipts=True, longest=LENGTH_MAX) == 0
     assert columns.sequence_numbers == []
