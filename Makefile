@@ -139,12 +139,12 @@ bench-inbound: $(STAMP)
 bench-past: $(STAMP)
 	$(BIN)/python -m benchmarks.past --rows $(or $(ROWS),50000000)
 
-# API reads beside a running campaign, in one process with it.
 # Campaigns of ten thousand messages and of ten million; one campaign or a hundred, of one merchant or of as many.
 .PHONY: bench-growth
 bench-growth: $(STAMP)
 	$(BIN)/python -m benchmarks.growth
 
+# API reads beside a running campaign, in one process with it.
 .PHONY: bench-beside
 bench-beside: $(STAMP)
 	$(BIN)/python -m benchmarks.beside
