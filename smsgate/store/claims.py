@@ -36,7 +36,6 @@ from smsgate.store.unsent import add_all_counters
 SQL = catalogue.load("sending")
 
 _MESSAGE: Final = RowFormat(
-    repeated=4,
     message_id=Kind.INT8,
     subscriber_id=Kind.INT8,
     msisdn=Kind.INT8,

@@ -42,10 +42,9 @@ _SENT_COLUMNS: Final[dict[str, Any]] = {
     "cost_micros": Kind.INT8,
     "reason": (Kind.TEXT, None),
 }
-SENT: Final = RowFormat(repeated=10, ascending=True, **_SENT_COLUMNS)
-_SENT_WITH_PARTS: Final = RowFormat(repeated=11, ascending=True, **_SENT_COLUMNS, parts=(Kind.INT2, None))
+SENT: Final = RowFormat(ascending=True, **_SENT_COLUMNS)
+_SENT_WITH_PARTS: Final = RowFormat(ascending=True, **_SENT_COLUMNS, parts=(Kind.INT2, None))
 _RECEIPT: Final = RowFormat(
-    repeated=4,
     ascending=True,
     message_id=Kind.INT8,
     received_at=Kind.TIMESTAMPTZ,

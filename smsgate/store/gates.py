@@ -39,7 +39,6 @@ CLAIMS_LOCK: Final = 7203003  # of `one_claim_at_a_time`, in the database's numb
 # Rows of people who have none yet, in the order of the number. Without ON CONFLICT, which costs each row a
 # second look and a record in the log.
 _FIRST_OFFER: Final = RowFormat(
-    repeated=7,
     msisdn=Kind.INT8,
     message_id=Kind.INT8,
     subscriber_id=Kind.INT8,

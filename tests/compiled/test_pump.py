@@ -36,7 +36,7 @@ COLUMNS: dict[str, Any] = {
     "h": Kind.TEXT,
     "i": (Kind.INT2, None),
 }
-FORMATS = [RowFormat(repeated=3, ascending=ascending, **COLUMNS) for ascending in (False, True)]
+FORMATS = [RowFormat(ascending=ascending, **COLUMNS) for ascending in (False, True)]
 ROW = st.tuples(
     INT8,
     st.none() | st.binary(max_size=30),

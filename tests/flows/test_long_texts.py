@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.flows.batches import Batch
 from smsgate.flows.long_texts import PARTS_MAX, ConcatReferences, LongText, Parts, long_text
-from smsgate.flows.records import Lane
 from smsgate.protocol.commands import Status
 from smsgate.protocol.encodings import GSM, UCS2, permitted
 from smsgate.protocol.mo_text import read_mo
@@ -20,6 +17,7 @@ from smsgate.protocol.shift_tables import Shift
 from smsgate.simulator.faults import Faults
 from smsgate.simulator.reassembly import Reassembly
 from smsgate.store.pool import Database
+from tests.batches import batch_of
 from tests.flows.world import COST_MICROS, MERCHANT, UNIT_MICROS, a_world, eventually
 
 LONG: Final = " ".join(f"Article {number} de votre commande: 1 CD, 19,90€." for number in range(8))
@@ -163,7 +161,7 @@ async def test_after_a_refused_part_the_others_are_not_sent_and_only_those_that_
 
 def test_a_part_that_comes_back_after_another_was_refused_is_not_sent_again() -> None:
     ids = [7, 7, 7, 8, 8]
-    batch = a_batch(ids, Parts(ids, [1, 2, 3, 1, 2], [3, 3, 3, 2, 2], [b""] * 5))
+    batch = batch_of(ids, parts=Parts(ids, [1, 2, 3, 1, 2], [3, 3, 3, 2, 2], [b""] * 5))
     assert batch.take(2) == [0, 1]
     assert batch.drop_broken([1]) == [2]
     batch.settled += 2
@@ -211,7 +209,7 @@ def test_what_no_alphabet_carries_has_its_reason() -> None:
 def test_a_message_is_done_with_its_last_part_and_given_back_only_whole() -> None:
     ids = [7, 7, 7, 8, 8, 9]
     parts = Parts(ids, [1, 2, 3, 1, 2, 1], [3, 3, 3, 2, 2, 1], [b""] * 6)
-    batch = a_batch(ids, parts)
+    batch = batch_of(ids, parts=parts)
     assert batch.take(2) == [0, 1]
     assert parts.settle([0, 1]) == []
     assert batch.drop_unwritten() == [8, 9]
@@ -220,22 +218,13 @@ def test_a_message_is_done_with_its_last_part_and_given_back_only_whole() -> Non
 
 def test_another_carrier_gets_only_messages_of_which_no_part_was_taken() -> None:
     ids = [7, 7, 8, 8, 9, 9]
-    batch = a_batch(ids, Parts(ids, [1, 2] * 3, [2] * 6, [b""] * 6))
+    batch = batch_of(ids, parts=Parts(ids, [1, 2] * 3, [2] * 6, [b""] * 6))
     assert batch.take(4) == [0, 1, 2, 3]
     batch.put_back([1, 2, 3])  # "not now" to all but the first
     assert batch.take_rest() == [2, 3, 4, 5]
     assert not batch.exhausted()
     assert batch.take_rest() == []
     assert batch.take(9) == [1]
-
-
-def a_batch(ids: list[int], parts: Parts) -> Batch:
-    return Batch(
-        handle=1, lane=Lane.INTERACTIVE, carrier_id=1, merchant_id=1, campaign_id=None, sender="36111",
-        expires_at=datetime(2026, 12, 1, tzinfo=UTC), message_ids=ids, msisdns=ids, texts=[b""] * len(ids),
-        sell_item_ids=ids, sell_micros=ids, cost_item_ids=ids, cost_micros=ids, currency="EUR",
-        cost_currency="EUR", parts=parts,
-    )  # fmt: skip
 
 
 async def test_an_orderly_stop_between_the_parts_sends_none_of_them_again(database: Database) -> None:

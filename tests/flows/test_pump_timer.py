@@ -19,6 +19,7 @@ from smsgate.flows.stops import RecentStops
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.protocol.segmentation import Concat
+from tests.batches import batch_of
 
 CARRIER = 1
 LOOKS = 5
@@ -158,24 +159,7 @@ def _pump(carrier: _SpentRate, clock: SystemClock) -> Pump:
 
 
 def _a_batch(clock: SystemClock, handle: int = 1) -> Batch:
-    batch = Batch(
-        handle=handle,
-        lane=Lane.INTERACTIVE,
-        carrier_id=CARRIER,
-        merchant_id=1,
-        campaign_id=None,
-        sender="36111",
-        expires_at=clock.now() + timedelta(hours=1),
-        message_ids=[1],
-        msisdns=[33612345678],
-        texts=[b"x"],
-        sell_item_ids=[0],
-        sell_micros=[0],
-        cost_item_ids=[0],
-        cost_micros=[0],
-        currency="EUR",
-        cost_currency="EUR",
-    )
+    batch = batch_of([1], handle=handle, expires_at=clock.now() + timedelta(hours=1))
     batch.consent_read = (clock.monotonic(), 0)
     return batch
 

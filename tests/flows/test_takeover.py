@@ -13,41 +13,31 @@ from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.flows.long_texts import Parts
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.outcomes import Outcomes
-from smsgate.flows.records import ChunkClaim, ChunkKey, Lane
+from smsgate.flows.records import ChunkClaim, ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.partitions import borders
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
+from tests.batches import batch_of
 from tests.flows.test_recovery import a_claimed_chunk, books
 from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
 
 
 def a_batch(claim: ChunkClaim) -> Batch:
-    size = len(claim.message_ids)
-    return Batch(
+    chunk = Chunk(
+        ChunkKey(MERCHANT, claim.campaign_id, claim.chunk_no, claim.fence),
+        claim.message_id_base,
+        claim.message_count,
+        claim.allowance,
+    )
+    return batch_of(
+        claim.message_ids,
+        chunk=chunk,
         handle=claim.fence,
-        lane=Lane.BULK,
-        carrier_id=1,
-        merchant_id=MERCHANT,
-        campaign_id=claim.campaign_id,
         sender=claim.offer.sender,
         expires_at=claim.offer.expires_at,
-        message_ids=claim.message_ids,
         msisdns=claim.msisdns,
-        texts=[b"x"] * size,
-        sell_item_ids=[11] * size,
-        sell_micros=[45_000] * size,
-        cost_item_ids=[21] * size,
-        cost_micros=[30_000] * size,
-        currency="EUR",
-        cost_currency="EUR",
-        chunk=Chunk(
-            ChunkKey(MERCHANT, claim.campaign_id, claim.chunk_no, claim.fence),
-            claim.message_id_base,
-            claim.message_count,
-            claim.allowance,
-        ),
     )
 
 
@@ -134,23 +124,12 @@ async def test_an_outcome_that_another_owner_wrote_first_is_neither_counted_nor_
 def esme_messages(segments: dict[int, int], *, unit_micros: int = 45_000) -> Batch:
     """Return messages of an ESME by their ids, each with the segments that it makes."""
     size, counts = len(segments), list(segments.values())
-    return Batch(
-        handle=1,
-        lane=Lane.INTERACTIVE,
-        carrier_id=1,
+    return batch_of(
+        list(segments),
         merchant_id=MERCHANT,
-        campaign_id=None,
         sender="38123",
-        expires_at=datetime.now(UTC) + timedelta(hours=1),
-        message_ids=list(segments),
-        msisdns=[33612345678] * size,
-        texts=[b""] * size,
-        sell_item_ids=[11] * size,
         sell_micros=[unit_micros * count for count in counts],
-        cost_item_ids=[21] * size,
         cost_micros=[unit_micros * 2 // 3 * count for count in counts],
-        currency="EUR",
-        cost_currency="EUR",
         bodies=[b"x"] * size,
         segments=counts,
     )
@@ -158,14 +137,9 @@ def esme_messages(segments: dict[int, int], *, unit_micros: int = 45_000) -> Bat
 
 def parts_of(message_id: int, count: int) -> Batch:
     """Return the parts of one system message."""
-    ids, ones = [message_id] * count, [1] * count
-    return Batch(
-        handle=1, lane=Lane.INTERACTIVE, carrier_id=1, merchant_id=MERCHANT, campaign_id=None, sender="36111",
-        expires_at=datetime.now(UTC) + timedelta(hours=1), message_ids=ids, msisdns=[33612345678] * count,
-        texts=[b"x"] * count, sell_item_ids=[11] * count, sell_micros=[45_000] * count,
-        cost_item_ids=[21] * count, cost_micros=[30_000] * count, currency="EUR", cost_currency="EUR",
-        segments=ones, parts=Parts(ids, range(1, count + 1), [count] * count, [b""] * count),
-    )  # fmt: skip
+    ids = [message_id] * count
+    parts = Parts(ids, range(1, count + 1), [count] * count, [b""] * count)
+    return batch_of(ids, merchant_id=MERCHANT, segments=[1] * count, parts=parts)
 
 
 async def test_a_long_message_that_is_charged_already_leaves_the_charge_of_a_short_one_alone(

@@ -13,13 +13,14 @@ import pytest
 from smsgate.clock import SystemClock
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
-from smsgate.flows.records import STATUS_NOT_SENT, ChunkKey, Lane, MobileOriginated
+from smsgate.flows.records import STATUS_NOT_SENT, ChunkKey, MobileOriginated
 from smsgate.flows.sending import Pump
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.flows.stops import RecentStops
 from smsgate.links.carrier import CarrierAccount
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.pdus import Pdu, encode_pdu
+from tests.batches import batch_of
 from tests.links.fake_smsc import FakeSmsc, a_profile, fake_smsc, states, until
 
 ABSENT = 0x401  # a vendor's status
@@ -41,24 +42,13 @@ class Stage:
     handles: count[int]
 
     def send(self, *, offer: bool = False, size: int = 1, ttl_s: float = 3_600.0) -> Batch:
-        batch = Batch(
-            handle=next(self.handles),
-            lane=Lane.BULK if offer else Lane.INTERACTIVE,
-            carrier_id=7,
-            merchant_id=1,
-            campaign_id=5 if offer else None,
-            sender="38123",
-            expires_at=SystemClock().now() + timedelta(seconds=ttl_s),
-            message_ids=list(range(size)),
-            msisdns=[PHONE] * size,
-            texts=[b"Bonjour"] * size,
-            sell_item_ids=[0] * size,
-            sell_micros=[0] * size,
-            cost_item_ids=[0] * size,
-            cost_micros=[0] * size,
-            currency="EUR",
-            cost_currency="EUR",
+        batch = batch_of(
+            list(range(size)),
             chunk=Chunk(ChunkKey(1, 5, 1, 1), 0, size, size) if offer else None,
+            handle=next(self.handles),
+            carrier_id=7,
+            expires_at=SystemClock().now() + timedelta(seconds=ttl_s),
+            msisdns=[PHONE] * size,
         )
         batch.consent_read = (SystemClock().monotonic(), 0)
         self.pump.add([(batch, [])])

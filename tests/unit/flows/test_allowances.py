@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.flows.allowances import Allowances, unwritten
 from smsgate.flows.batches import Batch, Chunk
-from smsgate.flows.records import ChunkKey, Lane
+from smsgate.flows.records import ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
+from tests.batches import batch_of
 
 SIZE = 60  # messages of a chunk
 RATES = st.sampled_from([10, 200, 4_000])
@@ -55,7 +55,8 @@ class Sender:
         promise.close()
         number = len(self.batches)
         chunk = Chunk(ChunkKey(1, number, 0, 1), number * SIZE, SIZE, min(SIZE, step))
-        self.batches.append(a_batch(number, chunk))
+        ids = range(number * SIZE, (number + 1) * SIZE)
+        self.batches.append(batch_of(ids, chunk=chunk, handle=number))
 
     def in_doubt(self) -> int:
         """Return what a crash would leave in doubt, if claims under way are committed."""
@@ -87,28 +88,6 @@ class Sender:
 def chunk_of(batch: Batch) -> Chunk:
     assert batch.chunk is not None
     return batch.chunk
-
-
-def a_batch(number: int, chunk: Chunk) -> Batch:
-    return Batch(
-        handle=number,
-        lane=Lane.BULK,
-        carrier_id=1,
-        merchant_id=1,
-        campaign_id=number,
-        sender="36111",
-        expires_at=datetime.now(UTC) + timedelta(hours=1),
-        message_ids=range(number * SIZE, (number + 1) * SIZE),
-        msisdns=range(SIZE),
-        texts=[b""] * SIZE,
-        sell_item_ids=[0] * SIZE,
-        sell_micros=[0] * SIZE,
-        cost_item_ids=[0] * SIZE,
-        cost_micros=[0] * SIZE,
-        currency="EUR",
-        cost_currency="EUR",
-        chunk=chunk,
-    )
 
 
 @given(rate_per_s=RATES, in_doubt_max=st.sampled_from([100, 150, 400]), chances=CHANCES)

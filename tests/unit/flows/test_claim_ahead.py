@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,12 +11,11 @@ import pytest
 
 from smsgate.clock import SystemClock
 from smsgate.flows.allowances import Allowances
-from smsgate.flows.batches import Batch
 from smsgate.flows.claim_ahead import ClaimAhead
 from smsgate.flows.ports import Carrier
-from smsgate.flows.records import Lane
 from smsgate.flows.sending import Pump
 from smsgate.flows.sending_limits import SendingLimits
+from tests.batches import batch_of
 
 STEP = 25  # messages that a carrier of 100 a second may have ahead
 
@@ -25,24 +23,7 @@ STEP = 25  # messages that a carrier of 100 a second may have ahead
 @asynccontextmanager
 async def ahead(carriers: int, of_first: int) -> AsyncIterator[ClaimAhead]:
     """Carriers of which the first has so many messages to write, and the others none."""
-    batch = Batch(
-        handle=1,
-        lane=Lane.INTERACTIVE,
-        carrier_id=1,
-        merchant_id=7,
-        campaign_id=None,
-        sender="36111",
-        expires_at=datetime.now(UTC) + timedelta(hours=1),
-        message_ids=range(of_first),
-        msisdns=range(of_first),
-        texts=[b""] * of_first,
-        sell_item_ids=[0] * of_first,
-        sell_micros=[0] * of_first,
-        cost_item_ids=[0] * of_first,
-        cost_micros=[0] * of_first,
-        currency="EUR",
-        cost_currency="EUR",
-    )
+    batch = batch_of(range(of_first), merchant_id=7)
     fields: dict[str, Any] = {
         "allowances": Allowances(SendingLimits()),
         "batches": lambda: [batch],

@@ -8,8 +8,9 @@ from itertools import count
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.outcomes import Outcomes
-from smsgate.flows.records import ChunkKey, Lane
+from smsgate.flows.records import ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
+from tests.batches import batch_of
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 SIZE = 4
@@ -17,25 +18,8 @@ SIZE = 4
 
 def a_batch(no: int) -> Batch:
     first = 1_000 * no
-    return Batch(
-        handle=no,
-        lane=Lane.BULK,
-        carrier_id=1,
-        merchant_id=7,
-        campaign_id=9,
-        sender="36111",
-        expires_at=AT,
-        message_ids=range(first, first + SIZE),
-        msisdns=[33_612_000_000 + n for n in range(SIZE)],
-        texts=[b"x"] * SIZE,
-        sell_item_ids=[11] * SIZE,
-        sell_micros=[45_000] * SIZE,
-        cost_item_ids=[21] * SIZE,
-        cost_micros=[30_000] * SIZE,
-        currency="EUR",
-        cost_currency="EUR",
-        chunk=Chunk(ChunkKey(7, 9, no, 1), first, SIZE, SIZE),
-    )
+    chunk = Chunk(ChunkKey(7, 9, no, 1), first, SIZE, SIZE)
+    return batch_of(range(first, first + SIZE), chunk=chunk, handle=no)
 
 
 def test_a_chunk_that_is_done_lets_its_batches_go_and_one_that_is_not_keeps_them() -> None:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from itertools import count
 
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.fair_queue import FairQueue
-from smsgate.flows.records import ChunkKey, Lane
+from smsgate.flows.records import ChunkKey
 from smsgate.flows.sending import SLICE_MAX
+from tests.batches import batch_of
 
 _handles = count(1)
 SIZE = 1_000
 
 
 def a_batch(merchant_id: int, campaign_id: int, *, weight: int = 1) -> Batch:
-    column = [0] * SIZE
-    return Batch(
-        handle=next(_handles),
-        lane=Lane.BULK,
-        carrier_id=1,
-        merchant_id=merchant_id,
-        campaign_id=campaign_id,
-        sender="36111",
-        expires_at=datetime(2030, 1, 1, tzinfo=UTC),
-        message_ids=range(SIZE),
-        msisdns=column,
-        texts=[b""] * SIZE,
-        sell_item_ids=column,
-        sell_micros=column,
-        cost_item_ids=column,
-        cost_micros=column,
-        currency="EUR",
-        cost_currency="EUR",
-        chunk=Chunk(ChunkKey(merchant_id, campaign_id, 0, 1), 0, SIZE, SIZE, weight=weight),
-    )
+    chunk = Chunk(ChunkKey(merchant_id, campaign_id, 0, 1), 0, SIZE, SIZE, weight=weight)
+    return batch_of(range(SIZE), chunk=chunk, handle=next(_handles))
 
 
 def write(queue: FairQueue, messages: int, slice_max: int = SLICE_MAX) -> Counter[tuple[int, int | None]]:
