@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from smsgate.flows.batches import Chunk
 from smsgate.flows.records import ChunkKey
-from tests.unit.flows.test_allowances import SIZE, a_batch
+from tests.batches import batch_of
+from tests.unit.flows.test_allowances import SIZE
 
 STEP = 10
 
@@ -13,7 +14,7 @@ def a_chunk(batches: int) -> Chunk:
     """A chunk of `batches` times SIZE messages, each batch one carrier's."""
     chunk = Chunk(ChunkKey(1, 1, 0, 1), 0, batches * SIZE, STEP)
     for number in range(batches):
-        a_batch(number, chunk)
+        batch_of(range(number * SIZE, (number + 1) * SIZE), chunk=chunk, handle=number)
     return chunk
 
 
