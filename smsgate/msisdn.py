@@ -8,6 +8,7 @@ belongs to imports and opt-ins, never to the sending path.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -31,6 +32,8 @@ FICTION_RANGES: Final = (("3363998", 11), ("447700900", 12))
 SIMULATED_CODE: Final = 999
 SIMULATED_PHONES: Final = 100  # of a test merchant
 SIMULATED_BLOCKS: Final = 1_000_000
+_FIRST_SIMULATED: Final = SIMULATED_CODE * SIMULATED_BLOCKS * SIMULATED_PHONES
+_END_OF_SIMULATED: Final = _FIRST_SIMULATED + SIMULATED_BLOCKS * SIMULATED_PHONES
 _SIMULATED: Final = re.compile(r"999[0-9]{8}", re.ASCII)
 
 _E164: Final = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
@@ -45,6 +48,13 @@ def is_e164(text: str) -> bool:
 def is_simulated(msisdn: int) -> bool:
     """Return whether it is a simulated phone's: no carrier may ever see it."""
     return msisdn // (SIMULATED_BLOCKS * SIMULATED_PHONES) == SIMULATED_CODE
+
+
+def any_simulated(msisdns: Sequence[int]) -> bool:
+    """Return whether one of these is a simulated phone's; most columns lie beyond their block as a whole."""
+    if not msisdns or max(msisdns) < _FIRST_SIMULATED or min(msisdns) >= _END_OF_SIMULATED:
+        return False
+    return any(map(is_simulated, msisdns))
 
 
 def simulated_phone(block: int, phone: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from smsgate.errors import Invalid
 
@@ -91,9 +91,12 @@ class NetworkTable:
         known, least = self._blocks, self._block_least
         if len(known) > BLOCKS_MAX:
             known.clear()
+        blocks = [msisdn // BLOCK_NUMBERS for msisdn in msisdns]
+        found = [*map(known.get, blocks)]
+        if None not in found:
+            return cast("list[str]", found)
         out: list[str] = []
-        for msisdn in msisdns:
-            block = msisdn // BLOCK_NUMBERS
+        for msisdn, block in zip(msisdns, blocks, strict=True):
             network = known.get(block)
             if network is None:
                 network = self.network_of(str(msisdn)).mccmnc

@@ -132,6 +132,8 @@ def render(parts: Parts, columns: Mapping[str, Sequence[str]], count: int) -> Re
             head + b"".join([value + tail for value, tail in zip(row, tails, strict=True)]) for row in rows
         ]
     octets_max = len(header) + alphabet.octets_max
+    if max(map(len, texts), default=0) <= octets_max and reasons.count(None) == count:
+        return Rendered(texts, reasons, alphabet)
     for row, text in enumerate(texts):
         if reasons[row] is None and len(text) > octets_max:
             reasons[row] = "text_too_long"
@@ -199,16 +201,14 @@ def one_segment(text: str, alphabets: Sequence[Alphabet]) -> Segment:
 def _encode_column(
     values: Sequence[str], reasons: list[str | None], encode: Callable[[str], bytes]
 ) -> list[bytes]:
-    known: dict[str, tuple[bytes, str | None]] = {}
-    encoded: list[bytes] = []
-    for row, value in enumerate(values):
-        found = known.get(value)
-        if found is None:
-            found = known[value] = _encoded(value, encode)
-        encoded.append(found[0])
-        if found[1] is not None and (reasons[row] is None or found[1] == _CHARSET):
-            reasons[row] = found[1]
-    return encoded
+    known = {value: _encoded(value, encode) for value in set(values)}
+    if any(reason is not None for _, reason in known.values()):
+        for row, value in enumerate(values):
+            reason = known[value][1]
+            if reason is not None and (reasons[row] is None or reason == _CHARSET):
+                reasons[row] = reason
+    octets = {value: found for value, (found, _) in known.items()}
+    return [*map(octets.__getitem__, values)]
 
 
 def _encoded(value: str, encode: Callable[[str], bytes]) -> tuple[bytes, str | None]:

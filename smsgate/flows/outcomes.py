@@ -27,7 +27,7 @@ from smsgate.flows.records import (
     Flush,
 )
 from smsgate.flows.references import Reference, References
-from smsgate.flows.runs import part_of, span_of
+from smsgate.flows.runs import is_same, part_of, span_of
 from smsgate.ids import quarter_hour_of
 from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
@@ -118,11 +118,14 @@ class Outcomes:
         quarter = quarter_hour_of(ids[0])
         at_once = quarter == quarter_hour_of(ids[-1])  # a chunk is accepted at one instant
         quarters = repeat(quarter) if at_once else [quarter_hour_of(ids[i]) for i in indexes]
-        prices = zip(sell_items, sells, cost_items, costs, strict=True)
-        for (price, size, at_quarter), count in Counter(
-            zip(prices, segments, quarters, strict=False)
-        ).items():
-            self.flush.charges[Charge(*head, *price, size, at_quarter, *tail)] += count
+        columns = (sell_items, sells, cost_items, costs)
+        if at_once and batch.segments is None and all(map(is_same, columns)):
+            price = (sell_items[0], sells[0], cost_items[0], costs[0])
+            self.flush.charges[Charge(*head, *price, 1, quarter, *tail)] += len(indexes)
+        else:
+            rows = zip(zip(*columns, strict=True), segments, quarters, strict=False)
+            for (prices, size, at_quarter), count in Counter(rows).items():
+                self.flush.charges[Charge(*head, *prices, size, at_quarter, *tail)] += count
         self._count(batch, "accepted", len(indexes))
         self.references.add(batch, smsc_ids, batch.slots(indexes))
         self._written_settled += len(indexes)

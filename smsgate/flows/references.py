@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from smsgate.flows.batches import SLOT_BITS, Batch, index_of
 from smsgate.protocol.message_ids import fold, folded_differs
@@ -54,6 +54,13 @@ class Found(NamedTuple):
 
 def _handle_of(slot: int) -> int:
     return slot >> SLOT_BITS
+
+
+def _runs(slots: list[int]) -> list[tuple[int, list[int]]]:
+    """Cut slots into those of one batch that follow each other, with the batch's handle."""
+    if slots and min(slots) >> SLOT_BITS == max(slots) >> SLOT_BITS:
+        return [(slots[0] >> SLOT_BITS, slots)]
+    return [(handle, [*run]) for handle, run in groupby(slots, key=_handle_of)]
 
 
 class References:
@@ -129,11 +136,11 @@ class References:
         known, origins = self._slots.get(carrier_id), self._origins
         if known is None or self._spellings or self._told:
             return None
-        slots = [known.get(smsc_id, -1) for smsc_id in smsc_ids]
+        slots = [*map(known.get, smsc_ids)]
         distinct = set(slots)
-        if len(distinct) < len(slots) or -1 in distinct:
+        if len(distinct) < len(slots) or None in distinct:
             return None
-        runs = [(handle, [*run]) for handle, run in groupby(slots, key=_handle_of)]
+        runs = _runs(cast("list[int]", slots))
         if any(origins[handle].is_special() for handle, _ in runs):
             return None
         for smsc_id in smsc_ids:

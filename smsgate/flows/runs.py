@@ -16,6 +16,12 @@ def span_of(indexes: Sequence[int]) -> slice | None:
     return slice(first, end) if list(indexes) == list(range(first, end)) else None
 
 
+def is_same(column: Sequence[object]) -> bool:
+    """Return whether all of a column are one value; told mostly by its ends."""
+    first = column[0]
+    return first == column[-1] and column.count(first) == len(column)
+
+
 def part_of(column: Sequence[int], indexes: Sequence[int], place: slice | None) -> Sequence[int]:
     return [column[i] for i in indexes] if place is None else column[place]
 

@@ -18,7 +18,7 @@ from smsgate.links.flow import Flow
 from smsgate.links.profile_changes import needs_new_bind
 from smsgate.links.requests import Requests
 from smsgate.links.submitted import submitted_bodies
-from smsgate.msisdn import is_e164, is_simulated
+from smsgate.msisdn import any_simulated, is_e164
 from smsgate.protocol.commands import Status
 from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.protocol.session_states import (
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 def _refuse_simulated(msisdns: Sequence[int]) -> None:
     """Let no octets exist for a phone that is none, however they came here."""
-    if any(map(is_simulated, msisdns)):
+    if any_simulated(msisdns):
         raise BodyError("a simulated phone has no carrier", Status.INVDSTADR)
 
 

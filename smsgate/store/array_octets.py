@@ -48,14 +48,9 @@ def _quoted(value: str) -> str:
 
 def text_octets(rows: Sequence[Sequence[str]]) -> list[bytes]:
     """Return a text[] for each row; rows that are equal are written once."""
-    known: dict[tuple[str, ...], bytes] = {}
-    found: list[bytes] = []
-    for key in map(tuple, rows):
-        octets = known.get(key)
-        if octets is None:
-            octets = known[key] = _text_array(key)
-        found.append(octets)
-    return found
+    keys = [*map(tuple, rows)]
+    known = {key: _text_array(key) for key in set(keys)}
+    return [*map(known.__getitem__, keys)]
 
 
 def _text_array(values: Sequence[str]) -> bytes:

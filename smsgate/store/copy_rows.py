@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any, Final, cast
 
 from smsgate.compiled import COMPILED, pump
+from smsgate.flows.runs import is_same
 
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)  # no flags, no extension
 TRAILER: Final = struct.pack(">h", -1)
@@ -120,7 +121,7 @@ class RowFormat:
         lists: list[Sequence[Any]] = []
         same = b""
         for kind, nullable, column in zip(self._kinds, self._nullable, columns, strict=True):
-            if isinstance(column, _CONSTANT) or _is_same(column, count):
+            if isinstance(column, _CONSTANT) or is_same(column):
                 same += _field(kind, column if isinstance(column, _CONSTANT) else column[0])
                 continue
             if same:
@@ -157,7 +158,7 @@ class _Rows:
 
     def add(self, kind: Kind, nullable: bool, column: Sequence[Any]) -> list[bytes] | None:
         """Add a column; return the octets that are to follow each row's part, where they differ in length."""
-        if _is_same(column, self._count):
+        if is_same(column):
             self.add_constant(_field(kind, column[0]))
             return None
         if kind.format and not (nullable and None in column):
@@ -201,12 +202,6 @@ class _Rows:
 
 def _as_they_are(column: Sequence[Any]) -> Sequence[Any]:
     return column
-
-
-def _is_same(column: Sequence[Any], count: int) -> bool:
-    """Return whether all rows have the same value."""
-    first = column[0]
-    return first == column[-1] and column.count(first) == count
 
 
 def _octets(kind: Kind, column: Sequence[Any]) -> Sequence[bytes | None]:

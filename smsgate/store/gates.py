@@ -39,6 +39,7 @@ CLAIMS_LOCK: Final = 7203003  # of `one_claim_at_a_time`, in the database's numb
 # Rows of people who have none yet, in the order of the number. Without ON CONFLICT, which costs each row a
 # second look and a record in the log.
 _FIRST_OFFER: Final = RowFormat(
+    ascending=True,
     msisdn=Kind.INT8,
     message_id=Kind.INT8,
     subscriber_id=Kind.INT8,
@@ -278,10 +279,9 @@ class Gate:
     async def _first_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> None:
         """Open the offers of people who have no row for this number."""
         if wanted.message_ids:
-            chosen = wanted.of(sorted(range(len(wanted.msisdns)), key=wanted.msisdns.__getitem__))
             data = _FIRST_OFFER.pack(
-                *chosen[:3],
-                *(sender, self._merchant_id, *_offers(chosen, openings)),
+                *wanted[:3],
+                *(sender, self._merchant_id, *_offers(wanted, openings)),
                 micros_since_2000(self._now),
             )
             await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)

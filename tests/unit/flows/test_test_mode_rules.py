@@ -13,7 +13,7 @@ from smsgate.billing.rating import rate_columns
 from smsgate.errors import Invalid
 from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.test_mode import PhoneBlock, check_phone, free_book, live_slug
-from smsgate.msisdn import SIMULATED_BLOCKS, is_simulated, normalize, number_and_region
+from smsgate.msisdn import SIMULATED_BLOCKS, any_simulated, is_simulated, normalize, number_and_region
 
 BLOCKS = st.integers(0, SIMULATED_BLOCKS - 1)
 
@@ -28,6 +28,13 @@ def test_blocks_of_simulated_phones_do_not_overlap(one: int, other: int) -> None
 @given(st.integers(1, 10**15 - 1))
 def test_a_number_is_simulated_only_under_the_reserved_code_with_eleven_digits(msisdn: int) -> None:
     assert is_simulated(msisdn) == (str(msisdn).startswith("999") and len(str(msisdn)) == 11)
+
+
+@given(
+    st.lists(st.sampled_from([99_899_999_999, 99_900_000_000, 99_999_999_999, 100_000_000_000, 33612345678]))
+)
+def test_a_column_has_a_simulated_number_where_one_of_it_is(msisdns: list[int]) -> None:
+    assert any_simulated(msisdns) == any(map(is_simulated, msisdns))
 
 
 @pytest.mark.parametrize("written", ["+99900000712", "00999 00000712", "+999 000007 12"])
