@@ -41,9 +41,9 @@ def rates_of(
     sell = rated(book, message_ids, networks, segments)
     cost = rated(cost_book, message_ids, networks, segments)
     return Rates(
-        _or_none(sell.item_ids),
+        _or_zero(sell.item_ids),
         sell.micros,
-        _or_none(cost.item_ids),
+        _or_zero(cost.item_ids),
         cost.micros,
         "" if book is None else book.currency,
         "" if cost_book is None else cost_book.currency,
@@ -52,7 +52,7 @@ def rates_of(
     )
 
 
-def _or_none(item_ids: Sequence[int | None]) -> list[int]:
+def _or_zero(item_ids: Sequence[int | None]) -> list[int]:
     """Return the items, 0 for what has none."""
     known = {item_id: item_id or 0 for item_id in set(item_ids)}
     return [*map(known.__getitem__, item_ids)]

@@ -260,7 +260,7 @@ class Gate:
             wanted = wanted.of([n for n, each in enumerate(wanted.message_ids) if each not in opened])
         return [_own(opening.message_ids, opened, senders[0]) for opening in openings]
 
-    async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> set[int]:
+    async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> list[int]:
         """Return the messages that got an open offer by `sender`."""
         known, live = self._known[sender], self._live[sender]
         if not live.isdisjoint(wanted.msisdns):
@@ -274,7 +274,7 @@ class Gate:
             first = wanted.of([n for n, is_known in enumerate(there) if not is_known])
             again = wanted.of([n for n, is_known in enumerate(there) if is_known])
         await self._first_offers(sender, first, openings)
-        return {*first.message_ids, *await self._next_offers(sender, again, openings)}
+        return [*first.message_ids, *await self._next_offers(sender, again, openings)]
 
     async def _first_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> None:
         """Open the offers of people who have no row for this number."""

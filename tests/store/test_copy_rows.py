@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsgate.store.connection import copy_binary, translate
-from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
+from smsgate.store.copy_rows import STEPPED_MAX, Kind, RowFormat, micros_since_2000
 from smsgate.store.pool import Database
 
 AT = datetime(2026, 11, 23, 9, 30, 0, 123456, tzinfo=UTC)
@@ -103,7 +103,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TIMESTAMPTZ: st.integers(8 * 10**14, 8 * 10**14 + 300),
     Kind.BOOL: st.booleans(),
     Kind.TEXT: st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=6),
-    Kind.BYTEA: st.binary(max_size=4),
+    Kind.BYTEA: st.binary(max_size=4) | st.binary(min_size=STEPPED_MAX - 1, max_size=STEPPED_MAX + 1),
     Kind.ARRAY: st.binary(min_size=3, max_size=3),
 }
 
