@@ -102,7 +102,7 @@ class RowFormat:
         rows = _Rows(count, self._head)
         for kind, nullable, column in zip(self._kinds, self._nullable, columns, strict=True):
             if isinstance(column, _CONSTANT):
-                rows.add_constant(_field(kind, column))
+                rows.add_constant(_field(kind, nullable, column))
             elif (octets := rows.add(kind, nullable, arranged(column))) is not None:
                 pieces += (rows.cut(), octets)
                 rows = _Rows(count, b"")
@@ -125,7 +125,7 @@ class RowFormat:
         same = b""
         for kind, nullable, column in zip(self._kinds, self._nullable, columns, strict=True):
             if isinstance(column, _CONSTANT) or is_same(column):
-                same += _field(kind, column if isinstance(column, _CONSTANT) else column[0])
+                same += _field(kind, nullable, column if isinstance(column, _CONSTANT) else column[0])
                 continue
             if same:
                 letters.append("r")
@@ -162,7 +162,7 @@ class _Rows:
     def add(self, kind: Kind, nullable: bool, column: Sequence[Any]) -> list[bytes] | None:
         """Add a column; return the octets that are to follow each row's part, where they differ in length."""
         if is_same(column):
-            self.add_constant(_field(kind, column[0]))
+            self.add_constant(_field(kind, nullable, column[0]))
             return None
         if kind.format and not (nullable and None in column):
             octets = struct.pack(f">{self._count}{kind.format}", *column)
@@ -216,17 +216,22 @@ def _octets(kind: Kind, column: Sequence[Any]) -> Sequence[bytes | None]:
     return [known[value] for value in column]
 
 
-def _field(kind: Kind, value: Any) -> bytes:
+def _field(kind: Kind, nullable: bool, value: Any) -> bytes:
     """Return a field as it stands in a row, its length before it."""
-    if value is None:
+    if value is None and nullable:
         return _NULL
     octets = _encoder(kind)(value)
     return _LENGTH.pack(len(octets)) + octets
+
+
+def _as_octets(value: Any) -> bytes:
+    """Raises TypeError: a number, of which `bytes` would make as many zeros."""
+    return b"".join((value,))
 
 
 def _encoder(kind: Kind) -> Callable[[Any], bytes]:
     if kind is Kind.TEXT:
         return str.encode
     if kind in {Kind.BYTEA, Kind.ARRAY}:
-        return bytes
+        return _as_octets
     return struct.Struct(f">{kind.format}").pack

@@ -109,10 +109,13 @@ def test_rows_for_copy_are_the_same_octets(
 )
 def test_what_is_no_number_of_the_column_is_refused_alike(wrong: list[Any]) -> None:
     def refused() -> str:
-        with pytest.raises(struct.error):
-            RowFormat(a=Kind.INT8, b=Kind.INT2).pack(wrong, [1])
-        with pytest.raises(struct.error):
-            RowFormat(a=Kind.INT8, b=Kind.INT2).pack([1], [2**15])
+        for more in ([], wrong, [1]):  # one row, all alike, and not
+            with pytest.raises(struct.error):
+                RowFormat(a=Kind.INT8, b=Kind.INT2).pack(wrong + more, [1, 2][: 1 + len(more)])
+        for kind, bits in ((Kind.INT2, 15), (Kind.INT4, 31), (Kind.INT8, 63)):
+            for value in (2**bits, -(2**bits) - 1):
+                with pytest.raises(struct.error):
+                    RowFormat(a=kind).pack([1, value])
         return "refused"
 
     assert both(refused) == ("refused", "refused")
