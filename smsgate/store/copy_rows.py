@@ -85,7 +85,7 @@ class RowFormat:
 
         Raises:
             ValueError: the columns differ in length.
-            struct.error: a value is out of its type's range.
+            struct.error: a value is out of its type's range, or of another type.
         """
         assert len(columns) == len(self.columns), "one column for each of the format"
         lengths = {len(column) for column in columns if not isinstance(column, _CONSTANT)}
@@ -94,8 +94,12 @@ class RowFormat:
         count = lengths.pop()
         if not count:
             return SIGNATURE + TRAILER
-        if COMPILED:
-            return self._packed(columns, count)
+        try:
+            return self._packed(columns, count) if COMPILED else self._joined(columns, count)
+        except (OverflowError, TypeError) as exc:
+            raise struct.error(str(exc)) from exc
+
+    def _joined(self, columns: Sequence[Any], count: int) -> bytes:
         order = self._order(columns)
         arranged = itemgetter(*order) if order else _as_they_are
         pieces: list[Iterable[bytes]] = []
@@ -137,13 +141,8 @@ class RowFormat:
         if same:
             letters.append("r")
             lists.append([same] * count)
-        order = self._order(columns)
-        try:
-            return pump.pack_rows(
-                SIGNATURE, self._head, TRAILER, "".join(letters).encode(), lists, count, order
-            )
-        except (OverflowError, TypeError) as exc:
-            raise struct.error(str(exc)) from exc
+        kinds = "".join(letters).encode()
+        return pump.pack_rows(SIGNATURE, self._head, TRAILER, kinds, lists, count, self._order(columns))
 
 
 class _Rows:

@@ -146,7 +146,7 @@ def test_what_is_no_number_of_the_column_is_refused(kind: Kind, wrong: Any) -> N
 
 @pytest.mark.parametrize("column", [[3], [3, 3], [b"a", 3]])
 def test_what_are_no_octets_is_refused(column: list[Any]) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(struct.error):
         RowFormat(a=Kind.BYTEA).pack(column)
 
 
