@@ -66,7 +66,7 @@ sub run {
     while (1) {
         my $select = IO::Select->new(\*STDIN, map { $_->[0] } values %$readers);
         for my $handle ($select->can_read) {
-            if (fileno $handle != fileno STDIN) {
+            if ($handle != \*STDIN) {    # by itself: what an order before it closed has no number any more
                 my ($reader) = grep { $_->[0] == $handle } values %$readers;
                 $reader->[1]->($handle) if $reader;
                 next;

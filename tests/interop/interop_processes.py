@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -134,6 +135,16 @@ class Child:
             return found
 
         return until(line, text) or ""
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let it do nothing: what is sent and told meanwhile comes to it all at once."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def send_sigterm(self) -> None:
         self._process.send_signal(signal.SIGTERM)
