@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.alike import of_each
 from smsgate.billing.prices import Basis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from smsgate.billing.prices import Direction, PriceItem, PriceVersion
 
 REASON_NO_PRICE: Final = "price_missing"
-_T = TypeVar("_T")
 
 
 class Rated(NamedTuple):
@@ -46,20 +46,13 @@ def rate_columns(
     units = {network: 0 if item is None else item.unit_micros for network, item in items.items()}
     if isinstance(segments, int):
         prices = {network: unit * segments for network, unit in units.items()}
-        micros = _of_each(networks, prices)
+        micros = of_each(networks, prices)
     else:
         micros = [units[network] * count for network, count in zip(networks, segments, strict=True)]
     delivered = frozenset(
         item.item_id for item in items.values() if item is not None and item.basis is Basis.DELIVERED
     )
-    return Rated(_of_each(networks, ids), micros, _of_each(networks, reasons), delivered)
-
-
-def _of_each(networks: Sequence[str], values: Mapping[str, _T]) -> list[_T]:
-    """Return what each network has, as a column."""
-    if len(values) == 1:
-        return [*values.values()] * len(networks)
-    return [*map(values.__getitem__, networks)]
+    return Rated(of_each(networks, ids), micros, of_each(networks, reasons), delivered)
 
 
 def _find(version: PriceVersion | None, direction: Direction, network: str) -> PriceItem | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.alike import of_each
 from smsgate.errors import Invalid, TextError
 from smsgate.protocol.encodings import GSM, Alphabet
 from smsgate.protocol.gsm0338 import encode_gsm
@@ -207,8 +208,7 @@ def _encode_column(
             reason = known[value][1]
             if reason is not None and (reasons[row] is None or reason == _CHARSET):
                 reasons[row] = reason
-    octets = {value: found for value, (found, _) in known.items()}
-    return [*map(octets.__getitem__, values)]
+    return of_each(values, {value: octets for value, (octets, _) in known.items()})
 
 
 def _encoded(value: str, encode: Callable[[str], bytes]) -> tuple[bytes, str | None]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple
 
+from smsgate.alike import is_same
 from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import STOPPED, Batch, Chunk
 from smsgate.flows.ledger import Charge
@@ -27,7 +28,7 @@ from smsgate.flows.records import (
     Flush,
 )
 from smsgate.flows.references import Reference, References
-from smsgate.flows.runs import is_same, part_of, span_of
+from smsgate.flows.runs import part_of, span_of
 from smsgate.ids import quarter_hour_of
 from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
 from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent

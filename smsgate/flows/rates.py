@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from smsgate.alike import made_of_each
 from smsgate.billing.prices import Direction, PriceBook, PriceVersion
 from smsgate.billing.rating import Rated, rate_columns
 from smsgate.flows.ports import Carrier
@@ -41,9 +42,9 @@ def rates_of(
     sell = rated(book, message_ids, networks, segments)
     cost = rated(cost_book, message_ids, networks, segments)
     return Rates(
-        _or_zero(sell.item_ids),
+        made_of_each(sell.item_ids, _or_zero),
         sell.micros,
-        _or_zero(cost.item_ids),
+        made_of_each(cost.item_ids, _or_zero),
         cost.micros,
         "" if book is None else book.currency,
         "" if cost_book is None else cost_book.currency,
@@ -52,10 +53,8 @@ def rates_of(
     )
 
 
-def _or_zero(item_ids: Sequence[int | None]) -> list[int]:
-    """Return the items, 0 for what has none."""
-    known = {item_id: item_id or 0 for item_id in set(item_ids)}
-    return [*map(known.__getitem__, item_ids)]
+def _or_zero(item_id: int | None) -> int:
+    return item_id or 0
 
 
 def rated(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final, NamedTuple, cast
 
 from smsgate.flows.batches import SLOT_BITS, Batch, index_of
+from smsgate.flows.runs import runs_of
 from smsgate.protocol.message_ids import fold, folded_differs
 from smsgate.protocol.receipt_states import FINAL
 
@@ -50,17 +50,6 @@ class Found(NamedTuple):
     merchant_id: int
     campaign_id: int | None
     message_ids: list[int]
-
-
-def _handle_of(slot: int) -> int:
-    return slot >> SLOT_BITS
-
-
-def _runs(slots: list[int]) -> list[tuple[int, list[int]]]:
-    """Cut slots into those of one batch that follow each other, with the batch's handle."""
-    if slots and min(slots) >> SLOT_BITS == max(slots) >> SLOT_BITS:
-        return [(slots[0] >> SLOT_BITS, slots)]
-    return [(handle, [*run]) for handle, run in groupby(slots, key=_handle_of)]
 
 
 class References:
@@ -140,7 +129,7 @@ class References:
         distinct = set(slots)
         if len(distinct) < len(slots) or None in distinct:
             return None
-        runs = _runs(cast("list[int]", slots))
+        runs = runs_of(cast("list[int]", slots))
         if any(origins[handle].is_special() for handle, _ in runs):
             return None
         for smsc_id in smsc_ids:

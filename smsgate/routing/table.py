@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from smsgate.alike import made_of_each
 from smsgate.routing.rules import ANY, Candidate, Kind, Rule
 
 COUNTRY_DIGITS: Final = 3
@@ -49,11 +50,9 @@ class View:
         """Return the rule of every recipient; each distinct leading part and network is looked up once."""
         digits = self._digits
         if not digits:
-            by_network = {network: self.rule("", network) for network in set(networks)}
-            return [by_network[network] for network in networks]
+            return made_of_each(networks, lambda network: self.rule("", network))
         keys = [(str(msisdn)[:digits], network) for msisdn, network in zip(msisdns, networks, strict=True)]
-        by_key = {key: self.rule(*key) for key in set(keys)}
-        return [by_key[key] for key in keys]
+        return made_of_each(keys, lambda key: self.rule(*key))
 
 
 class RouteTable:

@@ -14,6 +14,8 @@ from typing import Final
 
 import orjson
 
+from smsgate.alike import made_of_each
+
 _TEXT_OID: Final = 25
 # Dimensions, 1 when an element is NULL, type of the elements, their number, subscript of the first.
 _HEAD: Final = struct.Struct(">iiIii")
@@ -48,9 +50,7 @@ def _quoted(value: str) -> str:
 
 def text_octets(rows: Sequence[Sequence[str]]) -> list[bytes]:
     """Return a text[] for each row; rows that are equal are written once."""
-    keys = [*map(tuple, rows)]
-    known = {key: _text_array(key) for key in set(keys)}
-    return [*map(known.__getitem__, keys)]
+    return made_of_each([*map(tuple, rows)], _text_array)
 
 
 def _text_array(values: Sequence[str]) -> bytes:

@@ -17,8 +17,8 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final, cast
 
+from smsgate.alike import is_same, made_of_each
 from smsgate.compiled import COMPILED, pump
-from smsgate.flows.runs import is_same
 
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)  # no flags, no extension
 TRAILER: Final = struct.pack(">h", -1)
@@ -40,7 +40,6 @@ class Kind(Enum):
     INT2 = ("int2", "h")
     INT4 = ("int4", "i")
     INT8 = ("int8", "q")
-    BOOL = ("bool", "?")
     TIMESTAMPTZ = ("timestamptz", "q")  # values are ints: see `micros_since_2000`
     BYTEA = ("bytea", "")
     TEXT = ("text", "")
@@ -95,18 +94,28 @@ class RowFormat:
         if not count:
             return SIGNATURE + TRAILER
         try:
-            return self._packed(columns, count) if COMPILED else self._joined(columns, count)
+            order, constants = self._order(columns), self._constants(columns)
+            if COMPILED:
+                return self._packed(columns, constants, order, count)
+            return self._joined(columns, constants, order, count)
         except (OverflowError, TypeError) as exc:
             raise struct.error(str(exc)) from exc
 
-    def _joined(self, columns: Sequence[Any], count: int) -> bytes:
-        order = self._order(columns)
+    def _constants(self, columns: Sequence[Any]) -> list[bytes | None]:
+        """Return the fields that are the same in all rows, by column; None: the rows differ."""
+        return [*map(_constant, self._kinds, self._nullable, columns)]
+
+    def _joined(
+        self, columns: Sequence[Any], constants: Sequence[bytes | None], order: list[int] | None, count: int
+    ) -> bytes:
         arranged = itemgetter(*order) if order else _as_they_are
         pieces: list[Iterable[bytes]] = []
         rows = _Rows(count, self._head)
-        for kind, nullable, column in zip(self._kinds, self._nullable, columns, strict=True):
-            if isinstance(column, _CONSTANT):
-                rows.add_constant(_field(kind, nullable, column))
+        for kind, nullable, column, constant in zip(
+            self._kinds, self._nullable, columns, constants, strict=True
+        ):
+            if constant is not None:
+                rows.add_constant(constant)
             elif (octets := rows.add(kind, nullable, arranged(column))) is not None:
                 pieces += (rows.cut(), octets)
                 rows = _Rows(count, b"")
@@ -122,14 +131,18 @@ class RowFormat:
             return None
         return sorted(range(len(first)), key=first.__getitem__)
 
-    def _packed(self, columns: Sequence[Any], count: int) -> bytes:
+    def _packed(
+        self, columns: Sequence[Any], constants: Sequence[bytes | None], order: list[int] | None, count: int
+    ) -> bytes:
         """Do the same by the compiled pump; neighbours that are the same in all rows are one field to it."""
         letters: list[str] = []
         lists: list[Sequence[Any]] = []
         same = b""
-        for kind, nullable, column in zip(self._kinds, self._nullable, columns, strict=True):
-            if isinstance(column, _CONSTANT) or is_same(column):
-                same += _field(kind, nullable, column if isinstance(column, _CONSTANT) else column[0])
+        for kind, nullable, column, constant in zip(
+            self._kinds, self._nullable, columns, constants, strict=True
+        ):
+            if constant is not None:
+                same += constant
                 continue
             if same:
                 letters.append("r")
@@ -142,7 +155,7 @@ class RowFormat:
             letters.append("r")
             lists.append([same] * count)
         kinds = "".join(letters).encode()
-        return pump.pack_rows(SIGNATURE, self._head, TRAILER, kinds, lists, count, self._order(columns))
+        return pump.pack_rows(SIGNATURE, self._head, TRAILER, kinds, lists, count, order)
 
 
 class _Rows:
@@ -160,9 +173,6 @@ class _Rows:
 
     def add(self, kind: Kind, nullable: bool, column: Sequence[Any]) -> list[bytes] | None:
         """Add a column; return the octets that are to follow each row's part, where they differ in length."""
-        if is_same(column):
-            self.add_constant(_field(kind, nullable, column[0]))
-            return None
         if kind.format and not (nullable and None in column):
             octets = struct.pack(f">{self._count}{kind.format}", *column)
             self._add_block(_LENGTH.pack(len(octets) // self._count), octets)
@@ -211,8 +221,14 @@ def _octets(kind: Kind, column: Sequence[Any]) -> Sequence[bytes | None]:
     if kind in {Kind.BYTEA, Kind.ARRAY}:
         return column
     encode = _encoder(kind)
-    known = {value: None if value is None else encode(value) for value in set(column)}
-    return [known[value] for value in column]
+    return made_of_each(column, lambda value: None if value is None else encode(value))
+
+
+def _constant(kind: Kind, nullable: bool, column: Any) -> bytes | None:
+    """Return the field that all rows have; None: they differ."""
+    if isinstance(column, _CONSTANT):
+        return _field(kind, nullable, column)
+    return _field(kind, nullable, column[0]) if is_same(column) else None
 
 
 def _field(kind: Kind, nullable: bool, value: Any) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from smsgate.alike import made_of_each
 from smsgate.errors import StoreError
 from smsgate.flows.ledger import PostingLine, charge_lines
 from smsgate.flows.records import ChunkKey, Flush, ReceiptColumns, SentColumns, UnmatchedColumns
@@ -163,8 +164,7 @@ def _by_receipt(flush: Flush, *, merged: bool) -> list[tuple[int, int, int]]:
 
 def _micros(instants: Sequence[datetime]) -> list[int]:
     """Return a column of instants as PostgreSQL counts them; what came in one read has one instant."""
-    known = {at: micros_since_2000(at) for at in set(instants)}
-    return [known[at] for at in instants]
+    return made_of_each(instants, micros_since_2000)
 
 
 async def _copy_sent(connection: Connection, sent: SentColumns) -> None:
