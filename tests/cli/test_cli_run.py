@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from smsgate.cli.exits import Exit
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
 from tests.cli.carriers import SENDER, write_config
@@ -163,6 +165,18 @@ def test_a_second_signal_does_not_wait_for_answers(alone: tuple[Shell, Callable[
     assert daemon.end(signal.SIGTERM) == 1
     assert time.monotonic() - asked_at < 8.0
     assert "Stopped without waiting" in daemon.err
+
+
+@pytest.mark.parametrize(("command", "code"), [("run", Exit.OK), ("migrate", Exit.TERMINATED)])
+def test_sigterm_before_the_configuration_is_read_ends_as_later(
+    shell: Shell, started: Callable[..., Running], command: str, code: Exit
+) -> None:
+    config = shell.cwd / f"{command}.toml"
+    os.mkfifo(config, 0o600)
+    daemon = started(command, "--config", str(config))
+    with config.open("w"):  # somebody reads it, and waits for what it says
+        assert daemon.end(signal.SIGTERM) == code, daemon.err
+    assert daemon.err == ("Stopped before the start was complete.\n" if command == "run" else "")
 
 
 def test_a_supervisor_is_told_and_what_is_missing_is_said_in_plain_words(
