@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -59,8 +59,18 @@ def shipped(directory: Traversable | None = None) -> tuple[Migration, ...]:
     Raises:
         ValueError: a version twice.
     """
+    return _ours() if directory is None else _read(directory)
+
+
+@cache
+def _ours() -> tuple[Migration, ...]:
+    """Some sixty files, which a process reads once, however many databases it opens."""
+    return _read(_directory(None))
+
+
+def _read(directory: Traversable) -> tuple[Migration, ...]:
     found: dict[int, Migration] = {}
-    for path in _directory(directory).iterdir():
+    for path in directory.iterdir():
         if match := FILE_NAME.fullmatch(path.name):
             version = int(match[1])
             if version in found:
