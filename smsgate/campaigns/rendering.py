@@ -8,6 +8,7 @@ template engine: whatever is not a known `{field}` stays as typed, and values ar
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smsgate.alike import of_each
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 FIELDS_MAX: Final = 20  # distinct fields in one text; 160 septets cannot say more
 TEXT_CHARACTERS_MAX: Final = 1_600  # longer is no offer; bounds the work before anything is measured
+TEXTS_KEPT: Final = (
+    1_000  # encoded, some 4 kB each at most: a shop's webhooks make many campaigns of one text
+)
 
 _CHARSET: Final = "charset_ucs2"
 _PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}", re.ASCII)
@@ -81,14 +85,15 @@ def compile_text(text: str, known_fields: Collection[str], alphabets: Sequence[A
     first: Invalid | TextError | None = None
     for alphabet in alphabets:
         try:
-            return _parts(pieces[::2], names, alphabet)
+            return _parts(tuple(pieces[::2]), names, alphabet)
         except (Invalid, TextError) as exc:
             first = first or exc
     assert first is not None
     raise first
 
 
-def _parts(literals: Sequence[str], names: tuple[str, ...], alphabet: Alphabet) -> Parts:
+@lru_cache(maxsize=TEXTS_KEPT)
+def _parts(literals: tuple[str, ...], names: tuple[str, ...], alphabet: Alphabet) -> Parts:
     parts = Parts(tuple(alphabet.encode(piece) for piece in literals), names, alphabet)
     if parts.fixed_octets > alphabet.octets_max:
         width = alphabet.unit_octets

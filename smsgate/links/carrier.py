@@ -181,12 +181,9 @@ class CarrierAccount:
         self, bodies: Sequence[bytes], slots: Sequence[int], lane: Lane, segments: Sequence[int] = ()
     ) -> int:
         assert len(bodies) == len(slots)
-        count = min(len(bodies), self.room(lane))
-        if segments:
-            count = self._flow.fitting(segments[:count], lane)
-        start = self._flow.submit(self._senders, bodies[:count], slots[:count])
-        if segments and (more := sum(segments[:start]) - start):
-            self._flow.throttle.owe(more, self._clock.monotonic())
+        if self._stopped or not self._senders:
+            return 0
+        start = self._flow.submit(self._senders, bodies, slots, lane, segments)
         if self._asking is not None and lane is Lane.INTERACTIVE:
             self._asking.sent(bodies[:start], slots[:start])
         self._counts.submitted += start

@@ -37,16 +37,25 @@ class Flow:
 
     def room(self, senders: Sequence[Connection], lane: Lane) -> int:
         """Return how many segments may be written now."""
+        tokens = self._tokens(lane)
+        if not tokens:
+            return 0  # whatever the windows say; at a high rate this is asked at each read
+        return self._within([sender.room() for sender in senders], tokens, lane)
+
+    def _tokens(self, lane: Lane) -> int:
+        """Return how many segments the rate lets a lane write now; 0: not as many as it waits for."""
         now = self._clock()
         tokens, least = self.throttle.available(now), 1
         if lane is Lane.BULK:
             tokens -= self._rate_reserve(now)
             least = self._portion(now)
-        if tokens < least:
-            return 0  # whatever the windows say; at a high rate this is asked at each read
-        window = sum([sender.room() for sender in senders])
+        return tokens if tokens >= least else 0
+
+    def _within(self, rooms: Sequence[int], tokens: int, lane: Lane) -> int:
+        """Return how many of so many segments the binds' windows let a lane write."""
+        window = sum(rooms)
         if lane is Lane.BULK:
-            window -= self._window_reserve(senders)
+            window -= self._window_reserve(len(rooms))
         return max(0, min(window, tokens))
 
     def room_at(self, senders: Sequence[Connection], lane: Lane) -> float | None:
@@ -56,7 +65,7 @@ class Flow:
         at = self.throttle.next_at(wanted, now)
         if at > now:
             return at + ROOM_SLACK_S  # the windows are looked at then
-        reserve = self._window_reserve(senders) if lane is Lane.BULK else 0
+        reserve = self._window_reserve(len(senders)) if lane is Lane.BULK else 0
         return None if sum([sender.room() for sender in senders]) <= reserve else at
 
     def fitting(self, segments: Sequence[int], lane: Lane) -> int:
@@ -75,20 +84,34 @@ class Flow:
                 return max(1, place)
         return len(segments)
 
-    def submit(self, senders: Sequence[Connection], bodies: Sequence[bytes], slots: Sequence[int]) -> int:
-        """Write over the binds, as many as rate and windows let through; return how many these are."""
-        granted = self.throttle.take(len(bodies), self._clock())
+    def submit(
+        self,
+        senders: Sequence[Connection],
+        bodies: Sequence[bytes],
+        slots: Sequence[int],
+        lane: Lane,
+        segments: Sequence[int] = (),
+    ) -> int:
+        """
+        Write over the binds, as many as rate and windows let through; return how many these are.
+
+        `segments` is how many each message makes; () stands for one each.
+        """
+        rooms = [sender.room() for sender in senders]  # looked at once: there may be many binds and one text
+        count = min(len(bodies), self._within(rooms, self._tokens(lane), lane))
+        if segments:
+            count = self.fitting(segments[:count], lane)
+        granted = self.throttle.take(count, self._clock())
         start = 0
-        # Fullest first, each at most its even share: the last one always has room for the rest.
-        by_room = sorted(senders, key=lambda sender: sender.room())
-        few = by_room[-max(1, granted // PIECE_MIN) :]
-        if sum([sender.room() for sender in few]) >= granted:
-            by_room = few
-        for position, sender in enumerate(by_room):
-            stop = start + min((granted - start) // (len(by_room) - position), sender.room())
+        chosen = _chosen(rooms, granted)
+        for position, place in enumerate(chosen):
+            # Each at most its even share: the last one always has room for the rest.
+            stop = start + min((granted - start) // (len(chosen) - position), rooms[place])
             if stop > start:
-                start += sender.submit(bodies[start:stop], slots[start:stop])
+                start += senders[place].submit(bodies[start:stop], slots[start:stop])
         self.throttle.give_back(granted - start)
+        if segments and (more := sum(segments[:start]) - start):
+            self.throttle.owe(more, self._clock())
         return start
 
     def slow_down(self, response_s: float) -> None:
@@ -100,8 +123,8 @@ class Flow:
     def rate(self) -> float:
         return self.throttle.rate(self._clock())
 
-    def _window_reserve(self, senders: Sequence[Connection]) -> int:
-        return _reserve(self._profile.interactive_share, self._profile.window_max * len(senders))
+    def _window_reserve(self, binds: int) -> int:
+        return _reserve(self._profile.interactive_share, self._profile.window_max * binds)
 
     def _portion(self, now: float) -> int:
         """Return how many tokens campaigns wait for; at most what the bucket can hold beside the reserve."""
@@ -111,6 +134,20 @@ class Flow:
     def _rate_reserve(self, now: float) -> int:
         """Return how many of the rate's tokens campaigns leave free; a low rate's bucket holds few."""
         return _reserve(self._profile.interactive_share, int(self.throttle.burst(now)))
+
+
+def _chosen(rooms: Sequence[int], count: int) -> list[int]:
+    """
+    Return the places of the binds that write `count` messages, in the order of their rooms.
+
+    They are those with the most room, one for each PIECE_MIN; all where these have too little.
+    """
+    pieces, most = max(1, count // PIECE_MIN), max(rooms)
+    if pieces == 1 and most >= count:
+        return [rooms.index(most)]
+    by_room = sorted(range(len(rooms)), key=rooms.__getitem__)
+    few = by_room[-pieces:]
+    return few if sum([rooms[place] for place in few]) >= count else by_room
 
 
 def _reserve(share: float, whole: int) -> int:
