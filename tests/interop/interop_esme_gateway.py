@@ -13,7 +13,12 @@ from tests.interop.interop_smsc import PASSWORD, SYSTEM_ID, Smsc, an_smsc
 from tests.interop.interop_tshark import judge
 from tests.interop.interop_wire import Wire
 
-ESMES = "[esmes]\nplain_port = 0\ninsecure_plaintext = true\nenquire_interval_s = 1.0"
+ESMES = """[esmes]
+plain_port = 0
+insecure_plaintext = true
+enquire_interval_s = 1.0
+response_timeout_s = 60.0  # a busy machine answers late
+"""
 ACCOUNT = "boxman-erp"
 
 

@@ -131,6 +131,8 @@ class Gateway:
             "insecure_plaintext": True,
             "rate_per_s": 200,
             "window_max": 20,
+            # One bind and one answer to each request, however late a busy machine lets them come.
+            **dict.fromkeys(("connect_timeout_s", "bind_timeout_s", "response_timeout_s"), DEADLINE_S),
             **carrier,
         }
         return "\n".join(

@@ -10,10 +10,9 @@ import smpplib.client
 import smpplib.smpp
 
 from tests.interop.interop_esme import PHONE, SENDER, Server
-from tests.interop.interop_processes import until
+from tests.interop.interop_processes import DEADLINE_S, until
 
 OFFER = "Boxman: CD Madonna 19,90. OK = commande"
-TIMEOUT_S = 10
 
 
 class Esme:
@@ -23,7 +22,7 @@ class Esme:
         self.answers: list[Any] = []
         self.delivered: list[Any] = []
         self.client = smpplib.client.Client(
-            "127.0.0.1", server.port, timeout=TIMEOUT_S, allow_unknown_opt_params=True
+            "127.0.0.1", server.port, timeout=DEADLINE_S, allow_unknown_opt_params=True
         )
         self.client.set_message_sent_handler(self._answered)
         self.client.set_message_received_handler(self._delivered)

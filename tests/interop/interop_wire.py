@@ -55,7 +55,10 @@ class Wire:
 
     def close(self) -> None:
         """Cut every connection and let no new one in."""
-        for sock in list(self._sockets):
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(JOIN_S)  # it may be letting one in
+        for sock in self._sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:

@@ -32,9 +32,13 @@ from tests.interop.interop_esme import (
 from tests.interop.interop_esme_gateway import EsmeGateway, an_esme_gateway
 from tests.interop.interop_kannel import a_kannel
 from tests.interop.interop_peers import ESMES, an_esme_of
-from tests.interop.interop_processes import until
+from tests.interop.interop_processes import LIMIT_S, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings(*interop_aiosmpplib.LEAKS)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(LIMIT_S),
+    pytest.mark.filterwarnings(*interop_aiosmpplib.LEAKS),
+]
 
 LONG = "Boxman: " + "x" * 300
 SL = """<?xml version="1.0"?>

@@ -28,8 +28,13 @@ from tests.interop.interop_esme import (
 )
 from tests.interop.interop_esme_gateway import an_esme_server
 from tests.interop.interop_peers import SMSCS, an_esme_of, an_smsc_of
+from tests.interop.interop_processes import LIMIT_S
 
-pytestmark = [pytest.mark.interop, pytest.mark.parametrize("peer", SMSCS)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(LIMIT_S),
+    pytest.mark.parametrize("peer", SMSCS),
+]
 
 
 def what_came(submitted: dict[str, Any]) -> tuple[Any, ...]:
@@ -52,7 +57,7 @@ def test_texts_parts_receipts_and_answers_pass_in_both_directions(reachable_dir:
         }
         for answer in answers:
             check_receipt(receipts[answer["message_id"]], answer["message_id"])
-        assert sorted(map(what_came, smsc.seen("submit", status=0))) == sorted(
+        assert sorted(map(what_came, smsc.wait_for("submit", 4, status=0))) == sorted(
             (
                 (OFFER, "", GSM, 0),
                 (RUSSIAN, "", UCS2, 0),

@@ -18,9 +18,9 @@ from tests.interop.interop_gateway import (
     times_offered,
 )
 from tests.interop.interop_peers import SMSCS, an_smsc_of
-from tests.interop.interop_processes import Child, until
+from tests.interop.interop_processes import LIMIT_S, Child, until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(LIMIT_S)]
 with_every_smsc = pytest.mark.parametrize("peer", SMSCS)
 
 ONCE_EACH = Counter(PHONES)
@@ -52,12 +52,12 @@ def test_two_hundred_offers_arrive_once_each_and_ok_becomes_an_order_and_stop_is
 
 
 def check_the_offers(smsc: Child) -> None:
+    assert len(smsc.wait_for("deliver_answered", 200, what="receipt", status=0)) == 200
     assert times_offered(smsc) == ONCE_EACH
     assert len(smsc.seen("submit")) == 200
     for offer in offers(smsc):
         assert offer["destination"][:2] == [1, 1]
         assert (offer["data_coding"], offer["esm_class"], offer["registered_delivery"]) == (0, 0, 1)
-    assert len(smsc.wait_for("deliver_answered", 200, what="receipt", status=0)) == 200
 
 
 def check_an_order(smsc: Child, shop: Api) -> None:
@@ -91,6 +91,7 @@ def check_a_stop(smsc: Child, shop: Api) -> None:
     until(lambda: texts_to(smsc, stopped)[1:], "STOP is confirmed")
     # From another number: a phone holds one open offer per number, so that OK means one thing.
     shop.wait_until_finished(shop.start_campaign(OTHER_SENDER), delivered=199)
+    until(lambda: len(offers(smsc, OTHER_SENDER)) >= 199, "the SMSC has told of them")
     assert times_offered(smsc, OTHER_SENDER) == ONCE_EACH - Counter([stopped])
 
 
@@ -103,19 +104,20 @@ def test_sigterm_amid_a_campaign_unbinds_both_binds_and_after_restart_nothing_is
 ) -> None:
     with (
         an_smsc_of("npm-smpp-0.5") as smsc,
-        a_gateway(reachable_dir, smsc, bind="tx+rx", rate_per_s=60) as gateway,
+        a_gateway(reachable_dir, smsc, bind="tx+rx", rate_per_s=30) as gateway,
     ):
         with gateway.running() as (process, shop):
             smsc.wait_for("bind", 2, status=0)
             assert {bind["mode"] for bind in smsc.seen("bind")} == {"bind_transmitter", "bind_receiver"}
             shop.import_subscribers(PHONES)
             campaign = shop.start_campaign()
-            until(lambda: len(offers(smsc)) >= 50, "a part of the campaign is out")
+            # The rest takes 6 s more: a busy machine is late with the signal, and must not be too late.
+            until(lambda: len(offers(smsc)) >= 20, "a part of the campaign is out")
             assert process.terminate() == 0
         smsc.wait_for("closed", 2)
         assert {unbind["mode"] for unbind in smsc.seen("unbind")} == {"bind_transmitter", "bind_receiver"}
         before = times_offered(smsc)
-        assert 50 <= before.total() < 200
+        assert 20 <= before.total() < 200
         with gateway.running() as (process, shop):
             progress = shop.wait_until_finished(campaign, delivered=200)
             assert (progress["accepted"], progress["unknown"]) == (200, 0)
@@ -125,6 +127,7 @@ def test_sigterm_amid_a_campaign_unbinds_both_binds_and_after_restart_nothing_is
             shop.wait_until_finished(shop.start_campaign(OTHER_SENDER), accepted=200)
             assert shop.wait_until_finished(campaign)["accepted"] == 200
             assert process.terminate() == 0
+        smsc.wait_for("closed", 6)
         assert times_offered(smsc) == times_offered(smsc, OTHER_SENDER) == ONCE_EACH
         assert {submit["text"] for submit in smsc.seen("submit")} == {TEXT}
 
@@ -149,9 +152,10 @@ def test_throttled_offers_are_sent_again_and_a_cut_line_never_makes_an_offer_arr
         accepted = shop.wait_until_finished(campaign)["accepted"]
         progress = shop.wait_until_finished(campaign, delivered=accepted)
         assert accepted + progress["unknown"] == 200
+        assert process.terminate() == 0
+        smsc.wait_for("closed", 2)
         assert accepted <= times_offered(smsc).total() <= 200
         assert max(times_offered(smsc).values()) == 1
-        assert process.terminate() == 0
 
 
 @with_every_smsc
@@ -172,5 +176,6 @@ def test_each_side_asks_whether_the_other_is_there_and_an_unbound_gateway_comes_
         smsc.wait_for("unbind_resp", 2, status=0)
         process.wait_for("bind_state", 4, state="bound")
         assert process.terminate() == 0
+        smsc.wait_for("closed", 4)
         assert len(smsc.seen("unbind")) == 2
         assert not smsc.seen("error")

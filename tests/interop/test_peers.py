@@ -1,8 +1,9 @@
-"""What tests with peers rest on: an SMSC of theirs does what it is told, whatever comes at the same time."""
+"""What tests with peers rest on: an SMSC of theirs does what it is told, and tells what it does, at any speed."""
 
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -22,6 +23,7 @@ BIND = encode_pdu(
     )
 )
 ENQUIRE_LINK = encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, 2))
+MANY = 4_000  # their events are more than a pipe holds, 64 KiB
 
 
 @pytest.mark.parametrize("peer", SMSCS)
@@ -39,3 +41,17 @@ def test_an_smsc_that_cuts_a_line_with_octets_on_it_lets_the_next_one_in(peer: s
         with socket.create_connection(address) as line:
             line.sendall(BIND)
             smsc.wait_for("bind", 2, status=0)
+
+
+@pytest.mark.parametrize("peer", SMSCS)
+def test_an_smsc_tells_of_everything_however_late_that_is_read(peer: str) -> None:
+    with Smsc(SMSCS[peer]()) as smsc:
+        (listening,) = smsc.wait_for("listening")
+        with socket.create_connection((LOOPBACK, listening["port"]), timeout=1.0) as line:
+            line.sendall(BIND)
+            smsc.wait_for("bind", status=0)
+            with smsc.unread(), suppress(TimeoutError):
+                line.sendall(ENQUIRE_LINK * MANY)
+                while line.recv(65_536):  # until it answers no more: it waits, or is done
+                    pass
+            smsc.wait_for("enquire_link", MANY)

@@ -92,4 +92,5 @@ class Orders(LineReceiver):  # type: ignore[misc]
 
 def obey(orders: Callable[[dict[str, Any]], None]) -> None:
     StandardIO(Orders(orders))
+    os.set_blocking(sys.stdout.fileno(), True)  # `tell` waits for a full pipe; Twisted would have it fail
     reactor.run()
