@@ -1,4 +1,4 @@
-"""What tests with peers rest on: an SMSC of theirs does what it is told, and tells what it does, at any speed."""
+"""What tests with peers rest on: an SMSC does as told, and tells what it does, at any speed."""
 
 from __future__ import annotations
 
