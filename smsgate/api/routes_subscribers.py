@@ -284,11 +284,9 @@ async def create_consent(call: Call) -> Answer:
         welcome=welcome,
         order_id=order_id,
     )
-    row, msisdn, released = await context.subscribers.consent(call.merchant_id, draft, now)
+    row, msisdn = await context.subscribers.consent(call.merchant_id, draft, now)
     if body.purpose is Purpose.OFFERS:
-        if released:
-            context.stops.remove(call.merchant_id, msisdn)
-        elif row.state_after != ConsentState.SUBSCRIBED:
+        if row.state_after != ConsentState.SUBSCRIBED:
             context.stops.add(call.merchant_id, msisdn, context.clock.monotonic())
     elif not granted:
         context.stops.add(call.merchant_id, msisdn, context.clock.monotonic(), marketing=False)

@@ -92,7 +92,6 @@ class Process:
         self._notices = Notices(
             services.database,
             on_stop=self._on_stop,
-            on_start=self.stops.remove,
             on_withdrawal=self._on_withdrawal,
             on_ended=lambda whose, which, why: self.stops.end(whose, which, why, services.clock.monotonic()),
             on_key=self._on_key,

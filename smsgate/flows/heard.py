@@ -65,11 +65,8 @@ def tally(rows: Sequence[InboundRow]) -> dict[str, int]:
 
 def in_force(writes: InboundWrites, stops: StopSet, wakeups: Wakeups, now: float) -> None:
     """Let whoever has offers or texts in hand know what was committed; `now` is monotonic seconds."""
-    for change in writes.consent_changes:
-        if change.stopped:
-            stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
-        else:
-            stops.remove(change.merchant_id, change.msisdn)
+    for change in writes.taken_back:
+        stops.add(change.merchant_id, change.msisdn, now, marketing=change.marketing)
     if len(writes.messages) > (0 if writes.claim is None else len(writes.claim.message_ids)):
         wakeups.interactive()
     if len(writes.events):

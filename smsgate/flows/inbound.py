@@ -332,11 +332,8 @@ class Intake:
         now = self._clock.monotonic()
         in_force(writes, self._stops, self._wakeups, now)
         for said in writes.esmes.stops:
-            key = (said.sender, said.msisdn)
             if said.stopped:
-                self._stops.add(*key, now)
-            elif key not in self._pending_stops and key not in self._part_holds:
-                self._stops.remove(*key)
+                self._stops.add(said.sender, said.msisdn, now)
         self._texts.committed(writes)
         self.outcomes.update(row.outcome for row in writes.rows)
 

@@ -171,7 +171,7 @@ class ConsentCase(StopCase):
             for purpose in paused:
                 self._consent(person, purpose, ConsentEvent.PAUSE, ConsentState.PAUSED, until=until)
             if Purpose.OFFERS in paused:
-                self._hold(person, stopped=True)
+                self._hold(person)
             self.record("paused" if paused else "refused", person=person)
             if paused and not told:
                 told = True

@@ -8,7 +8,7 @@ from typing import Final
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Decision, Purpose, decide
 from smsgate.flows.inbound_case import Case
-from smsgate.flows.inbound_records import ConsentChange, ConsentRow, Person, Question
+from smsgate.flows.inbound_records import ConsentRow, Person, Question, TakenBack
 from smsgate.security.public_ids import Kind
 
 # The person's own wish for offers, as often as they come.
@@ -85,10 +85,11 @@ class ConsentWrites(Case):
             )
             if purpose is Purpose.OFFERS and event in (ConsentEvent.LESS, *_ASKED_FOR):
                 self._set_less(person, wanted=event is ConsentEvent.LESS and decision.tell is not None)
+            if purpose is Purpose.OFFERS and decision.close_offers:
+                self._writes.closed.add((person.merchant_id, self._mo.msisdn))
             seldom = person.less and purpose is Purpose.OFFERS
-            stopped = seldom or decision.state is not ConsentState.SUBSCRIBED
-            if stopped or purpose is Purpose.OFFERS:
-                self._hold(person, stopped=stopped, marketing=purpose is Purpose.OFFERS)
+            if seldom or decision.state is not ConsentState.SUBSCRIBED:
+                self._hold(person, marketing=purpose is Purpose.OFFERS)
             if decision.state is not ConsentState.PENDING:
                 self._end_questions(person, purpose)
         return decisions
@@ -100,10 +101,9 @@ class ConsentWrites(Case):
             self._writes.less[key] = self._mo.received_at if wanted else None
             person.less = wanted
 
-    def _hold(self, person: Person, *, stopped: bool, marketing: bool = True) -> None:
+    def _hold(self, person: Person, *, marketing: bool = True) -> None:
         """Let texts in memory know, once this is committed."""
-        change = ConsentChange(person.merchant_id, self._mo.msisdn, stopped, marketing)
-        self._writes.consent_changes.append(change)
+        self._writes.taken_back.append(TakenBack(person.merchant_id, self._mo.msisdn, marketing))
 
     def _consent(
         self,

@@ -159,12 +159,11 @@ class Joined(NamedTuple):
     complete: bool
 
 
-class ConsentChange(NamedTuple):
-    """What a STOP or START does to texts in memory, once it is committed."""
+class TakenBack(NamedTuple):
+    """What a STOP, a PAUSE or a doubt holds of the texts in memory, once it is committed."""
 
     merchant_id: int
     msisdn: int
-    stopped: bool
     marketing: bool = True  # False: another consent was taken back, offers go on
 
 
@@ -297,7 +296,7 @@ class InboundWrites:
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
     claim: TextClaim | None = None  # of some of them
     events: EventColumns = field(default_factory=EventColumns)
-    consent_changes: list[ConsentChange] = field(default_factory=list)  # in the order of the texts
+    taken_back: list[TakenBack] = field(default_factory=list)  # in the order of the texts
     # What this group adds to the answers of a number and day, and what it found there.
     answers: dict[AnsweredDay, int] = field(default_factory=dict)
     answers_read: Mapping[AnsweredDay, int] = field(default_factory=dict)

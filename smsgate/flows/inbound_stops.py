@@ -205,7 +205,7 @@ class StopCase(ConsentWrites):
         for person in self._people:
             self._writes.doubts[person.merchant_id, person.subscriber_id] = self._mo.received_at + DOUBT_MAX
             person.in_doubt = True
-            self._hold(person, stopped=True)
+            self._hold(person)
 
     def understood(self) -> None:
         """What the person says plainly ends a doubt about what was said before."""
@@ -213,5 +213,3 @@ class StopCase(ConsentWrites):
             if person.in_doubt:
                 self._writes.doubts[person.merchant_id, person.subscriber_id] = None
                 person.in_doubt = False
-                if person.offers_state is ConsentState.SUBSCRIBED and not person.less:
-                    self._hold(person, stopped=False)

@@ -1,10 +1,10 @@
 """
 The last look at consent, between a claim and the octets.
 
-Marketing is held by any STOP of the last hours. A text that a person may refuse but which needs no consent to
-offers (an appointment, a parcel) may go on after PAUSE or STOP OFFERS: where its person took anything back
-since consent was read, consent is read anew and decides. So it is with what nobody may refuse (an order's
-confirmation): its person may have been erased.
+Marketing is held by any STOP since consent was read. A text that a person may refuse but which needs no
+consent to offers (an appointment, a parcel) may go on after PAUSE or STOP OFFERS: where its person took
+anything back since consent was read, consent is read anew and decides. So it is with what nobody may refuse
+(an order's confirmation): its person may have been erased.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from smsgate.flows.stops import HOLD_MAX_S
 
 # A STOP that waits for its commit is looked at again after this; nearly always it is decided by then.
 UNDECIDED_WAIT_S: Final = 1.0
+_NEVER: Final = float("-inf")
 
 
 class Look(NamedTuple):
@@ -72,10 +73,7 @@ class LastLook:
         """Return what holds for these entries at this moment; None: all of them may go."""
         msisdns, ids = batch.msisdns, batch.message_ids
         if batch.lane is Lane.BULK:
-            merchant, sender = self.stops.held(batch.merchant_id), self.stops.held(batch.sender)
-            if not merchant and not sender:
-                return None
-            stopped = [i for i in indexes if msisdns[i] in merchant or msisdns[i] in sender]
+            stopped = self._held(batch, indexes)
             undecided: list[int] = []
         else:
             waiting = self.stops.undecided(batch.sender)
@@ -89,3 +87,18 @@ class LastLook:
             return None
         gone = {*stopped, *undecided}
         return Look([i for i in indexes if i not in gone], stopped, undecided)
+
+    def _held(self, batch: Batch, indexes: list[int]) -> list[int]:
+        """Return whose marketing a STOP holds, decided since consent was read or not decided yet."""
+        merchant, sender = self.stops.held(batch.merchant_id), self.stops.held(batch.sender)
+        waiting = self.stops.undecided(batch.sender)
+        if not merchant and not sender and not waiting:
+            return []
+        msisdns, read_at = batch.msisdns, batch.consent_read[0]
+        return [
+            i
+            for i in indexes
+            if msisdns[i] in waiting
+            or merchant.get(msisdns[i], _NEVER) >= read_at
+            or sender.get(msisdns[i], _NEVER) >= read_at
+        ]

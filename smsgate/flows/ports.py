@@ -313,14 +313,12 @@ class StopSet(Protocol):
         """End what `hold` began, and nothing that was decided."""
         ...
 
-    def remove(self, whose: int | str, msisdn: int) -> None: ...
-
     def forget_old(self, now: float) -> None:
         """Forget STOPs whose time is over; `now` in monotonic seconds."""
         ...
 
-    def held(self, whose: int | str) -> AbstractSet[int]:
-        """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
+    def held(self, whose: int | str) -> Mapping[int, float]:
+        """Return when each number's last STOP to a merchant (id) or a sender number came, monotonic s."""
         ...
 
     def undecided(self, sender: str) -> AbstractSet[int]:

@@ -343,11 +343,8 @@ class ConsentRow:
 
 
 class Consented(NamedTuple):
-    """`released`: offers in memory may go to the person; a doubt or a LESS holds them all the same."""
-
     row: ConsentRow
     msisdn: int
-    released: bool
 
 
 class SubscriberStore(Protocol):

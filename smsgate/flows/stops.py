@@ -3,13 +3,15 @@ STOPs of the last hours, and campaigns that ended in them.
 
 A claim reads consent when it commits; a STOP can come between that and the write to the socket. So
 every STOP is put here once it is committed, and the sending flow looks here before the octets exist
-(`last_look.py`). Older STOPs need no entry: a claim made after them does not choose the number, and what was
-read longer than `HOLD_MAX_S` ago is read anew. The same holds of a campaign whose offer was withdrawn.
+(`last_look.py`). It holds what was read until then and nothing else, for a claim made after it does not
+choose the number; so no START lifts it (docs/decisions/0065). What was read longer than `HOLD_MAX_S` ago is
+read anew. The same holds of a campaign whose offer was withdrawn.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Final
@@ -26,6 +28,7 @@ ENTRIES_MAX: Final = 500_000
 # What goes when it is full, oldest first. All at once, for each time voids every claim in memory.
 OVERFLOW_DROP: Final = ENTRIES_MAX // 10
 _NOBODY: Final[frozenset[int]] = frozenset()
+_NONE: Final[Mapping[int, float]] = {}
 ENDED_MAX: Final = 100_000  # campaigns, of 150 octets each; what is forgotten voids what was read before
 
 
@@ -40,8 +43,8 @@ class RecentStops:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[tuple[int | str, int], float] = OrderedDict()
-        self._held: dict[int | str, set[int]] = {}
-        self._undecided: dict[int | str, set[int]] = {}
+        self._held: dict[int | str, dict[int, float]] = {}
+        self._undecided: dict[str, set[int]] = {}
         self._waiting: OrderedDict[tuple[str, int], float] = OrderedDict()  # the same, by age
         self._ended: OrderedDict[tuple[int, int], tuple[Drop, float]] = OrderedDict()  # by age
         self.overflowed = 0  # how often STOPs were forgotten before their time, or may not have been heard
@@ -52,10 +55,13 @@ class RecentStops:
     def __contains__(self, key: object) -> bool:
         return key in self._entries or key in self._waiting
 
-    def held(self, whose: int | str) -> AbstractSet[int]:
-        """Return the numbers that a merchant (id) or a sender number (text) must not send marketing to."""
-        held, undecided = self._held.get(whose, _NOBODY), self._undecided.get(whose)
-        return held if undecided is None else held | undecided
+    def held(self, whose: int | str) -> Mapping[int, float]:
+        """
+        Return when each number's last STOP to a merchant (id) or a sender number (text) came, monotonic s.
+
+        No marketing for which consent was read by then may leave to it.
+        """
+        return self._held.get(whose, _NONE)
 
     def undecided(self, sender: str) -> AbstractSet[int]:
         """Return the numbers whose STOP to this sender number waits for its commit."""
@@ -74,7 +80,7 @@ class RecentStops:
         key = (whose, msisdn)
         self._entries[key] = now
         if marketing:
-            self._held.setdefault(whose, set()).add(msisdn)
+            self._held.setdefault(whose, {})[msisdn] = now
         self._entries.move_to_end(key)
         if len(self._entries) > ENTRIES_MAX:
             self.overflowed += 1
@@ -105,14 +111,10 @@ class RecentStops:
     def release(self, sender: str, msisdn: int) -> None:
         """End what `hold` began, and nothing that was decided."""
         self._waiting.pop((sender, msisdn), None)
-        _discard(self._undecided, sender, msisdn)
-
-    def remove(self, whose: int | str, msisdn: int) -> None:
-        """The person asked to get offers again; what is not decided yet stays held."""
-        if isinstance(whose, str):
-            self._forget(whose, msisdn)
-        else:  # what else the person took back stays remembered
-            _discard(self._held, whose, msisdn)
+        if (undecided := self._undecided.get(sender)) is not None:
+            undecided.discard(msisdn)
+            if not undecided:
+                del self._undecided[sender]
 
     def end(self, merchant_id: int, campaign_id: int, why: Drop, now: float) -> None:
         """Remember that nothing more of a campaign may leave."""
@@ -135,12 +137,7 @@ class RecentStops:
 
     def _forget(self, whose: int | str, msisdn: int) -> None:
         self._entries.pop((whose, msisdn), None)
-        _discard(self._held, whose, msisdn)
-
-
-def _discard(books: dict[int | str, set[int]], whose: int | str, msisdn: int) -> None:
-    held = books.get(whose)
-    if held is not None:
-        held.discard(msisdn)
-        if not held:
-            del books[whose]
+        if (held := self._held.get(whose)) is not None:
+            held.pop(msisdn, None)
+            if not held:
+                del self._held[whose]

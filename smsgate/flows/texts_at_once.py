@@ -155,7 +155,7 @@ def _heeded(context: InboundContext, writes: InboundWrites) -> set[tuple[int, in
 
     They are locked, and the group changes nothing that they agreed to.
     """
-    stirred = {each.msisdn for each in writes.consents} | {each.msisdn for each in writes.consent_changes}
+    stirred = {each.msisdn for each in writes.consents} | {each.msisdn for each in writes.taken_back}
     stirred.update(writes.blocked, (msisdn for _, msisdn in writes.number_stops))
     return {
         (person.merchant_id, person.subscriber_id, msisdn)

@@ -16,12 +16,12 @@ import orjson
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, Purpose, decide
 from smsgate.flows.commerce_records import EventColumns
 from smsgate.flows.consent_ageing import Ageing
-from smsgate.flows.inbound_records import ConsentChange
+from smsgate.flows.inbound_records import TakenBack
 from smsgate.flows.opt_outs import Code, ErrorCode
 from smsgate.store.catalogue import load
 from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
-from smsgate.store.notices import publish_consents
+from smsgate.store.notices import publish_taken_back
 
 if TYPE_CHECKING:
     import asyncpg
@@ -147,17 +147,12 @@ class PgConsentAgeing:
         ended = [each.msisdn for each in offers if each.state is not ConsentState.SUBSCRIBED]
         if event in {ConsentEvent.IDLE, ConsentEvent.CARRIER_STOP}:
             await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(ended), ended)
-        changes = [
-            ConsentChange(
-                merchant_id,
-                each.msisdn,
-                stopped=each.state is not ConsentState.SUBSCRIBED,
-                marketing=each.purpose is Purpose.OFFERS,
-            )
+        taken_back = [
+            TakenBack(merchant_id, each.msisdn, each.purpose is Purpose.OFFERS)
             for each in aged
-            if each.purpose is Purpose.OFFERS or each.state is not ConsentState.SUBSCRIBED
+            if each.state is not ConsentState.SUBSCRIBED
         ]
-        await publish_consents(connection, changes)
+        await publish_taken_back(connection, taken_back)
         told = [each for each in aged if each.told]
         await insert_events(connection, self._events(merchant_id, told, event, source, now))
 

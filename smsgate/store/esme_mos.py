@@ -36,8 +36,8 @@ async def write_esmes(connection: Connection, writes: EsmeWrites, next_id: Calla
             [stop.msisdn for stop in stopped],
             [stop.at for stop in stopped],
         )
-    for stop in last.values():
-        await publish_sender_stop(connection, stop.sender, stop.msisdn, stopped=stop.stopped)
+        for stop in stopped:
+            await publish_sender_stop(connection, stop.sender, stop.msisdn)
     started = [stop for stop in last.values() if not stop.stopped]
     if started:
         await connection.execute(

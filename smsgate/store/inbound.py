@@ -36,7 +36,7 @@ from smsgate.store.inbound_orders import add_orders, move_orders, stamped_orders
 from smsgate.store.inbound_rows import add_replies
 from smsgate.store.inbound_standing import lock_people, standing
 from smsgate.store.join_keywords import add_subscribers, read_keywords
-from smsgate.store.notices import publish_consents
+from smsgate.store.notices import publish_taken_back
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.pool import Database
 from smsgate.store.questions import put_questions
@@ -292,7 +292,7 @@ class StoredGroup:
             )
         if writes.postings:
             await insert_postings(connection, writes.postings)
-        await publish_consents(connection, writes.consent_changes)
+        await publish_taken_back(connection, writes.taken_back)
 
 
 def _joined(rows: Sequence[asyncpg.Record]) -> MoHeader:

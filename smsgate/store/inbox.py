@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -16,7 +15,6 @@ from smsgate.flows.inbox import Decision, InboxItem, Ruling, Verdict
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection
 from smsgate.store.inbound import StoredGroup, StoredInbound
-from smsgate.store.notices import publish_start
 from smsgate.store.pages import page_rows
 
 _SQL: Final = load("inbox")
@@ -56,12 +54,9 @@ class StoredDecision(StoredGroup):
         until = reply.received_at + DOUBT_MAX
         for row in await self._connection.fetch(_SQL["doubted"], reply.msisdn, until, DOUBT_MAX):
             if row["merchant_id"] == merchant_id or ruling.verdict is not Verdict.STOP:
-                await self._end_doubt(row["merchant_id"], row["subscriber_id"], reply.msisdn, until)
-
-    async def _end_doubt(self, merchant_id: int, subscriber_id: int, msisdn: int, until: datetime) -> None:
-        """Let marketing go on of whom this doubt held, and nothing else holds."""
-        if await self._connection.fetchval(_SQL["end_doubt"], merchant_id, subscriber_id, until):
-            await publish_start(self._connection, merchant_id, msisdn)
+                await self._connection.execute(
+                    _SQL["end_doubt"], row["merchant_id"], row["subscriber_id"], until
+                )
 
 
 async def _one(connection: Connection, merchant_id: int, inbound_id: int) -> InboxItem | None:

@@ -2,8 +2,8 @@
 What one process must know of another's commits at once: STOPs, ended campaigns, revoked keys, prices.
 
 NOTIFY is part of the transaction, so a notice is heard only after its commit, and by every process. While the
-listening connection is away nothing is heard: after it is back whatever was read before of consent, keys and
-prices is void (`on_gap`), and read anew.
+listening connection is away nothing is heard: whatever was read of consent, keys and prices is void
+(`on_gap`), every second until it is back and then once more, and read anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from smsgate.campaigns.offer_states import Drop
-from smsgate.flows.inbound_records import ConsentChange
+from smsgate.flows.inbound_records import TakenBack
 from smsgate.store.catalogue import load
 from smsgate.store.connection import Connection, translate
 from smsgate.store.pool import Database
@@ -27,10 +27,8 @@ log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "smsgate"
 STOP: Final = "stop"
-START: Final = "start"
 WITHDRAWAL: Final = "withdrawal"  # of a consent other than to offers
 SENDER_STOP: Final = "sender-stop"  # to a sender number, whoever the person is
-SENDER_START: Final = "sender-start"
 ENDED: Final = "ended"  # a campaign, and why
 KEY: Final = "key"
 PRICES: Final = "prices"
@@ -45,43 +43,24 @@ async def publish_stop(connection: Connection, merchant_id: int, msisdn: int) ->
     await connection.execute(_SQL["notify"], [f"{STOP} {merchant_id} {msisdn}"])
 
 
-async def publish_start(connection: Connection, merchant_id: int, msisdn: int) -> None:
-    """Tell every gateway process, with the commit, that this number may get offers again."""
-    await connection.execute(_SQL["notify"], [f"{START} {merchant_id} {msisdn}"])
-
-
 async def publish_withdrawal(connection: Connection, merchant_id: int, msisdn: int) -> None:
     """Tell every gateway process, with the commit, that a consent other than to offers was taken back."""
     await connection.execute(_SQL["notify"], [f"{WITHDRAWAL} {merchant_id} {msisdn}"])
 
 
-async def publish_consents(connection: Connection, changes: Sequence[ConsentChange]) -> None:
-    """
-    Tell every gateway process, with the commit, what many said; of a number at a merchant the last counts.
-
-    NOTIFY keeps the first of two that are alike: of STOP, START and STOP again the last would be lost.
-    """
-    last: dict[tuple[int, int, bool], ConsentChange] = {}
-    for change in changes:
-        key = change.merchant_id, change.msisdn, change.marketing
-        last.pop(key, None)  # so that the order is that of the last ones
-        last[key] = change
-    if last:
-        said = [f"{_word_of(each)} {each.merchant_id} {each.msisdn}" for each in last.values()]
+async def publish_taken_back(connection: Connection, taken_back: Sequence[TakenBack]) -> None:
+    """Tell every gateway process, with the commit, what many took back."""
+    if taken_back:
+        said = [
+            f"{STOP if each.marketing else WITHDRAWAL} {each.merchant_id} {each.msisdn}"
+            for each in dict.fromkeys(taken_back)
+        ]
         await connection.execute(_SQL["notify"], said)
 
 
-def _word_of(change: ConsentChange) -> str:
-    if not change.stopped:
-        return START
-    return STOP if change.marketing else WITHDRAWAL
-
-
-async def publish_sender_stop(connection: Connection, sender: str, msisdn: int, *, stopped: bool) -> None:
-    """Tell every gateway process, with the commit, to hold marketing from this sender number, or not to."""
-    await connection.execute(
-        _SQL["notify"], [f"{SENDER_STOP if stopped else SENDER_START} {sender} {msisdn}"]
-    )
+async def publish_sender_stop(connection: Connection, sender: str, msisdn: int) -> None:
+    """Tell every gateway process, with the commit, to hold marketing from this sender number."""
+    await connection.execute(_SQL["notify"], [f"{SENDER_STOP} {sender} {msisdn}"])
 
 
 async def publish_ended(connection: Connection, merchant_id: int, campaign_id: int, why: Drop) -> None:
@@ -105,7 +84,8 @@ class Notices:
 
     STOPs come with whose they are: a merchant's id, or a sender number as text.
 
-    `on_gap` is called whenever the listening begins: STOPs, revoked keys and prices may have been missed.
+    `on_gap` is called when the listening begins, and every PROBE_INTERVAL_S while it cannot: STOPs, revoked
+    keys and prices may have been missed.
     """
 
     def __init__(
@@ -113,7 +93,6 @@ class Notices:
         database: Database,
         *,
         on_stop: Callable[[int | str, int], None],
-        on_start: Callable[[int | str, int], None],
         on_withdrawal: Callable[[int, int], None],
         on_ended: Callable[[int, int, Drop], None],
         on_key: Callable[[str], None],
@@ -122,7 +101,6 @@ class Notices:
     ) -> None:
         self._database = database
         self._on_stop = on_stop
-        self._on_start = on_start
         self._on_withdrawal = on_withdrawal
         self._on_ended = on_ended
         self._on_key = on_key
@@ -140,7 +118,7 @@ class Notices:
             await asyncio.sleep(PROBE_INTERVAL_S)
 
     async def _listen(self) -> None:
-        connection = await self._database.connect(OWNER)
+        connection = await self._connect()
         try:
             with translate():
                 await connection.add_listener(CHANNEL, self._heard)
@@ -154,6 +132,16 @@ class Notices:
             with suppress(Exception):  # it may be gone already
                 await connection.close(timeout=1.0)
 
+    async def _connect(self) -> Connection:
+        connecting = asyncio.create_task(self._database.connect(OWNER))
+        try:
+            while not connecting.done():
+                self._on_gap()  # it may take its time, and nobody tells us of a STOP meanwhile
+                await asyncio.wait({connecting}, timeout=PROBE_INTERVAL_S)
+            return connecting.result()
+        finally:
+            connecting.cancel()
+
     def _heard(
         self,
         connection: asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
@@ -165,14 +153,10 @@ class Notices:
         match str(payload).split():
             case [kind, merchant_id, msisdn] if kind == STOP:
                 self._on_stop(int(merchant_id), int(msisdn))
-            case [kind, merchant_id, msisdn] if kind == START:
-                self._on_start(int(merchant_id), int(msisdn))
             case [kind, merchant_id, msisdn] if kind == WITHDRAWAL:
                 self._on_withdrawal(int(merchant_id), int(msisdn))
             case [kind, sender, msisdn] if kind == SENDER_STOP:
                 self._on_stop(sender, int(msisdn))
-            case [kind, sender, msisdn] if kind == SENDER_START:
-                self._on_start(sender, int(msisdn))
             case [kind, merchant_id, campaign_id, why] if kind == ENDED:
                 self._on_ended(int(merchant_id), int(campaign_id), Drop(why))
             case [kind, public_id] if kind == KEY:

@@ -30,7 +30,7 @@ from smsgate.flows.system_messages import columns_of
 from smsgate.store.catalogue import load
 from smsgate.store.consent_states import NewState, set_states
 from smsgate.store.events import insert_events
-from smsgate.store.notices import publish_start, publish_stop, publish_withdrawal
+from smsgate.store.notices import publish_stop, publish_withdrawal
 from smsgate.store.pages import page_rows
 from smsgate.store.questions import put_questions
 from smsgate.store.suppression import stops_among, suppressed_among, suppressed_to_add
@@ -153,7 +153,6 @@ class PgSubscribers:
                 _json(draft.evidence), draft.occurred_at, now,
             )  # fmt: skip
             assert row is not None
-            released = decision.state is ConsentState.SUBSCRIBED and not found["reluctant"]
             if decision.state is not before:
                 await _set_state(connection, merchant_id, draft, decision.state, now)
             if before is ConsentState.PENDING and decision.state is not before:
@@ -162,12 +161,12 @@ class PgSubscribers:
             if decision.state is ConsentState.PENDING and before is not ConsentState.PENDING:
                 await _ask(connection, draft, now)
             elif draft.purpose == Purpose.OFFERS:
-                await _spread(connection, merchant_id, held["msisdn"], decision, released=released)
+                await _spread(connection, merchant_id, held["msisdn"], decision)
             elif not draft.granted:
                 await publish_withdrawal(connection, merchant_id, held["msisdn"])
             if draft.welcome is not None and decision.tell == "start_welcome":
                 await _greet(connection, draft.welcome)
-        return Consented(_consent(row), held["msisdn"], released)
+        return Consented(_consent(row), held["msisdn"])
 
     async def consents(
         self, merchant_id: int, ask: PageAsk, *, subscriber_id: int | None
@@ -259,15 +258,11 @@ async def _greet(connection: Connection, welcome: SystemMessage) -> None:
         await insert_system_messages(connection, columns_of([welcome]))
 
 
-async def _spread(
-    connection: Connection, merchant_id: int, msisdn: int, decision: Decision, *, released: bool
-) -> None:
+async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:
     """Let whoever has offers to this person in hand know."""
     if decision.close_offers:
         await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
         await publish_stop(connection, merchant_id, msisdn)
-    elif released:
-        await publish_start(connection, merchant_id, msisdn)
 
 
 async def _tell(connection: Connection, merchant_id: int, draft: ConsentDraft, now: datetime) -> None:

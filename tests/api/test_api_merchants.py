@@ -71,7 +71,6 @@ async def test_the_processes_that_listen_hear_of_every_key_of_a_suspended_mercha
     notices = Notices(
         database,
         on_stop=lambda _merchant, _msisdn: None,
-        on_start=lambda _merchant, _msisdn: None,
         on_withdrawal=lambda _merchant, _msisdn: None,
         on_ended=lambda _merchant, _campaign, _why: None,
         on_key=heard.append,

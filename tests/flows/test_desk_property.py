@@ -62,9 +62,7 @@ def test_whatever_is_said_stock_orders_consent_and_answers_stay_in_step(
             elif row.outcome in {"asked", "no_open_offer"}:
                 asked[row.mo.msisdn, row.label == "help"] += texts_told
         assert all(count <= (HELPS_A_DAY if help_ else ANSWERS_A_DAY) for (_, help_), count in asked.items())
-        for change in writes.consent_changes:
-            if not change.stopped:
-                continue
+        for change in writes.taken_back:
             # What nobody can read holds marketing too, and leaves the offer open.
             person = context.people[change.msisdn][0]
             doubted = (MERCHANT, person.subscriber_id) in writes.doubts

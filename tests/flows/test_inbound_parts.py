@@ -74,7 +74,7 @@ async def test_a_stop_whose_end_never_comes_stops(database: Database) -> None:
     async with an_open_offer(database) as (world, gateway):
         await hear_parts(world, gateway, 1, STOP_FIRST, [1])
         assert await outcomes(world) == {}
-        assert FIRST_MSISDN + 1 in gateway.pump.look.stops.held(SENDER)  # at once, though nothing is decided
+        assert FIRST_MSISDN + 1 in gateway.pump.look.stops.undecided(SENDER)  # at once
         await grow_old(world)
         await eventually(lambda: settled(world))
         state = await world.value("SELECT offers_state FROM subscriber WHERE subscriber_id = 10001")
@@ -201,10 +201,11 @@ async def test_a_hold_ends_with_a_text_that_is_no_stop_after_all(database: Datab
         text = "Bonjour, " + "une question sur la livraison de la semaine " * 4
         text = text[:153] + "STOP"
         await hear_parts(world, gateway, 1, text + " " * 10, [2])
-        assert FIRST_MSISDN + 1 in gateway.pump.look.stops.held(SENDER)
+        assert FIRST_MSISDN + 1 in gateway.pump.look.stops.undecided(SENDER)
         await hear_parts(world, gateway, 1, text + " " * 10, [1])
         (row,) = await world.rows("SELECT label FROM inbound_message")
-        held = FIRST_MSISDN + 1 in gateway.pump.look.stops.held(SENDER)
+        held = FIRST_MSISDN + 1 in gateway.pump.look.stops.undecided(SENDER)
         assert not held
+        assert FIRST_MSISDN + 1 not in gateway.pump.look.stops.held(SENDER)
         # What cannot be read may be a STOP: it holds what the merchant sends.
         assert (row["label"] in {"stop", "unclear"}) is (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(7))

@@ -33,8 +33,7 @@ SELECT merchant_id, subscriber_id FROM subscriber s
 
 -- name: end_doubt
 -- scope: merchant
-UPDATE subscriber SET doubt_until = NULL WHERE merchant_id = $1 AND subscriber_id = $2 AND doubt_until = $3
-RETURNING offers_state = 'subscribed' AND less_at IS NULL AS wanting;
+UPDATE subscriber SET doubt_until = NULL WHERE merchant_id = $1 AND subscriber_id = $2 AND doubt_until = $3;
 
 -- name: decide
 -- scope: merchant

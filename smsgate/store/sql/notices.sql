@@ -1,6 +1,6 @@
 -- name: notify
 -- scope: control
-SELECT pg_notify('smsgate', t.said) FROM unnest($1::text[]) WITH ORDINALITY AS t (said, no) ORDER BY t.no
+SELECT pg_notify('smsgate', said) FROM unnest($1::text[]) AS said
 
 -- name: probe
 -- scope: control

@@ -70,7 +70,7 @@ SELECT state, created_at FROM orders WHERE merchant_id = $1 AND order_id = $2 AN
 -- A statement of its own after the lock: the locking one would not see the STOP that it waited for.
 SELECT CASE WHEN $3 = 'offers' THEN s.offers_state ELSE coalesce((
     SELECT o.state FROM consent_state o WHERE o.merchant_id = $1 AND o.subscriber_id = $2 AND o.purpose = $3
-), 'none') END AS state, s.less_at IS NOT NULL OR s.doubt_until IS NOT NULL AND s.doubt_until > now() AS reluctant, (
+), 'none') END AS state, (
     SELECT max(c.occurred_at)
     FROM consent_event c
     WHERE c.merchant_id = $1 AND c.subscriber_id = $2 AND c.purpose = $3 AND c.event = ANY ($4::text[])
