@@ -51,7 +51,7 @@ class Desk:
         case = _Decision(self, mo, reading)
         taker = self.context.takers.get(mo.destination)
         if taker is not None:
-            case.hand_over(taker, repeated=repeated)
+            case.hand_over(taker, repeated=repeated, complete=complete)
             return
         if repeated and reading.label is not Label.STOP:
             case.repetition()
@@ -128,15 +128,19 @@ class _Decision(OrderCase):
             return False
         return self.in_doubt(wish) if wish.command is None else self.ordered_away(wish, record=True)
 
-    def hand_over(self, taker: Taker, *, repeated: bool) -> None:
-        """The number is an ESME's: it gets the MO, and a STOP or START counts for the number all the same."""
+    def hand_over(self, taker: Taker, *, repeated: bool, complete: bool) -> None:
+        """
+        The number is an ESME's: it gets the MO, and a STOP or START counts for the number all the same.
+
+        A START of which a part is missing counts for nothing: who knows what was in it.
+        """
         label = self._reading.label
         if label is Label.STOP:
             self._writes.esmes.note_stop(taker, self._mo, stopped=True)
             self.stop(repeated=repeated)
         if repeated:
             return
-        if label is Label.START:
+        if label is Label.START and complete:
             self._writes.esmes.note_stop(taker, self._mo, stopped=False)
             self.start()
         self._writes.esmes.hand_over_whole(taker, self._mo)

@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from functools import partial
 
 from smsgate.daemon.gateway import Gateway
+from smsgate.flows.esme_records import AccountDraft, Purpose
 from smsgate.flows.mo_header import NO_PDU, MoHeader
 from smsgate.flows.records import MobileOriginated
 from smsgate.protocol.tlvs import Tag, encode_tlvs
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.simulator.mobile_originated import Mo, MoPart
+from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.inbound import StoredInbound
 from smsgate.store.pool import Database
-from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, stock
-from tests.flows.world import FIRST_MSISDN, SENDER, STAMPS, World, a_world, eventually
+from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, STAMPS, World, a_world, eventually
 
 HASHES = SuppressionHashes(bytes(32))
 
@@ -209,3 +211,20 @@ async def test_a_hold_ends_with_a_text_that_is_no_stop_after_all(database: Datab
         assert FIRST_MSISDN + 1 not in gateway.pump.look.stops.held(SENDER)
         # What cannot be read may be a STOP: it holds what the merchant sends.
         assert (row["label"] in {"stop", "unclear"}) is (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(7))
+
+
+async def test_a_start_with_a_hole_takes_back_no_stop_to_an_esmes_number(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        await PgEsmeAccounts(database).add(
+            AccountDraft(MERCHANT, 77, "clinic", Purpose.MARKETING, b"mac", (SENDER,), numbers=(SENDER,))
+        )
+        async with world.gateway() as gateway:
+            await say(world, 0, "STOP")
+            await hear_parts(world, gateway, 0, "START" + " " * 148 + " surtout pas", [1])
+            await grow_old(world)
+            await eventually(lambda: settled(world))
+        assert await world.value("SELECT label FROM inbound_message ORDER BY inbound_id DESC LIMIT 1") == (
+            "start"
+        )
+        assert await world.value("SELECT count(*) FROM sender_stop") == 1
+        assert await world.value("SELECT offers_state FROM subscriber") == "unsubscribed"
