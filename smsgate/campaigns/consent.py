@@ -8,7 +8,7 @@ API row never revives a later stop: only the person does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -42,6 +42,10 @@ class ConsentState(StrEnum):
     BLOCKED = "blocked"
 
 
+# In which an offer may be answered that came before.
+ANSWERS_OFFERS: Final = frozenset({ConsentState.SUBSCRIBED, ConsentState.PAUSED})
+
+
 class ConsentEvent(StrEnum):
     OPT_IN = "opt_in"  # form, shop or API with complete evidence; single opt-in
     OPT_IN_DOUBLE = "opt_in_double"  # the same, and a question goes out first
@@ -69,7 +73,8 @@ class Decision:
     """
     What an event does; `accepted` False leaves the state as it was, with the stable `code` of the refusal.
 
-    `tell` is the kind of system text to send; `close_offers` empties queues and open offers of the scope.
+    `tell` is the kind of system text to send; `close_offers` empties queues and open offers of the scope: at
+    the end of a consent, and where one begins again, since a claim that crossed the end may have left some.
     """
 
     state: ConsentState
@@ -83,6 +88,8 @@ _S, _E = ConsentState, ConsentEvent
 _WELCOME: Final = Decision(_S.SUBSCRIBED, tell="start_welcome")
 _ASK: Final = Decision(_S.PENDING, tell="optin_question")
 _STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offers=True)
+# What of a consent is over or not confirmed, and may have been in force before.
+_ENDED: Final = frozenset(ConsentState) - ANSWERS_OFFERS - {_S.NONE}
 _BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT, _E.SIMILAR_PRODUCTS)
 
 
@@ -118,6 +125,10 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
         _E.ERASE: Decision(_S.ERASED, close_offers=True),
     }
     row.update(_DIFFERENT[state])
+    if state in _ENDED:
+        for event, decision in row.items():
+            if decision.accepted and decision.state is _S.SUBSCRIBED:
+                row[event] = replace(decision, close_offers=True)
     return row
 
 

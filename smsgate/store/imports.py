@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.errors import NotFound
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SQL: Final = load("imports")
-_INBOUND: Final = load("inbound")  # a question ends in one way, whoever answers it
+_INBOUND: Final = load("inbound")  # a question or an offer ends in one way, whoever ends it
 _FIELDS: Final = tuple(field.name for field in fields(ImportRow))
 PURPOSE: Final = "offers"
 
@@ -63,14 +63,13 @@ class PgImports:
     ) -> None:
         async def work() -> None:
             async with self._database.transaction(merchant_id) as connection:
-                chosen, states, refused, asked = await _judge(connection, self._hashes, merchant_id, rows)
+                chosen, states, refused, ended = await _judge(connection, self._hashes, merchant_id, rows)
                 if chosen and not validate_only:
                     await _write(
                         connection, merchant_id, rows, chosen, states, (reference, who), id_base, now
                     )
-                if asked and not validate_only:
-                    ended = [merchant_id] * len(asked), asked, [PURPOSE] * len(asked)
-                    await connection.execute(_INBOUND["close_questions"], *ended)
+                if not validate_only:
+                    await ended.write(connection, merchant_id)
                 await connection.execute(
                     _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
                     errors.codes + refused.codes, errors.details + refused.details,
@@ -109,17 +108,27 @@ class PgImports:
         return [ImportErrorRow(*row) for row in rows[:limit]], len(rows) > limit
 
 
+class Ended(NamedTuple):
+    """Numbers whose question of a double opt-in waits no more; and that begin again, without older offers."""
+
+    asked: list[int]
+    offers: list[int]
+
+    async def write(self, connection: Connection, merchant_id: int) -> None:
+        if asked := self.asked:
+            about = [merchant_id] * len(asked), asked, [PURPOSE] * len(asked)
+            await connection.execute(_INBOUND["close_questions"], *about)
+        if offers := self.offers:
+            await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(offers), offers)
+
+
 async def _judge(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, rows: ImportRows
-) -> tuple[list[int], list[str], RowErrors, list[int]]:
-    """
-    Lock the known numbers; return which rows are taken, the state each leads to, and the refusals.
-
-    Besides them the numbers that a question of a double opt-in waits for no more: the row is the consent.
-    """
+) -> tuple[list[int], list[str], RowErrors, Ended]:
+    """Lock the known numbers; return which rows are taken, the state each leads to, refusals, what ends."""
     refused = RowErrors()
     if not rows:
-        return [], [], refused, []
+        return [], [], refused, Ended([], [])
     locked = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns)
     held = (
         await connection.fetch(
@@ -135,6 +144,7 @@ async def _judge(
     blocked = await suppressed_to_add(connection, hashes, merchant_id, rows.msisdns)
     for msisdn, at in (await stops_among(connection, hashes, merchant_id, rows.msisdns)).items():
         stopped_at[msisdn] = max(at, stopped_at.get(msisdn) or at)
+    offers: list[int] = []
     chosen: list[int] = []
     states: list[str] = []
     for i, msisdn in enumerate(rows.msisdns):
@@ -151,12 +161,14 @@ async def _judge(
             now_in[msisdn] = decision.state
             chosen.append(i)
             states.append(decision.state.value)
+            if decision.close_offers:
+                offers.append(msisdn)
         else:
             stop = stopped_at.get(msisdn)
             since = f" (stopped {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
             refused.add(rows.row_nos[i], decision.code, f"{REFUSALS[decision.code]}{since}")
     asked = [msisdn for msisdn in pending if now_in[msisdn] is not ConsentState.PENDING]
-    return chosen, states, refused, asked
+    return chosen, states, refused, Ended(asked, offers)
 
 
 async def _write(

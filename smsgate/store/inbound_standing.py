@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.consent import ANSWERS_OFFERS, ConsentState, Purpose
 from smsgate.flows.inbound_records import InboundContext, MerchantCard, Person, Question
 from smsgate.flows.records import MobileOriginated
 from smsgate.store.catalogue import load
@@ -43,7 +43,8 @@ async def standing(
     """
     Read what these people have, and return it with the rows of their open offers.
 
-    After the lock: a STOP that crossed, in another process or the API, has closed its offers.
+    After the lock: a STOP that crossed, in another process or the API, has closed its offers. What a claim
+    that had read consent before opens after it is never sent. It is left out: its person answers no offers.
     """
     msisdns = list({mo.msisdn for mo in mos})
     merchants = sorted({each.merchant_id for each in people})
@@ -77,8 +78,13 @@ async def standing(
     for msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at in asked.rows:
         question = Question(merchant_id, subscriber_id, Purpose(purpose), wording_version, asked_at)
         context.questions.setdefault((msisdn, sender), []).append(question)
-    found = opened.dicts()
+    found = [row for row in opened.dicts() if _answers(held.get((row["merchant_id"], row["subscriber_id"])))]
     if missing := {row["merchant_id"] for row in found} - context.merchants.keys():  # whose person is gone
         for row in await connection.fetch(_SQL["merchants"], sorted(missing)):
             context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
     return context, found
+
+
+def _answers(held: tuple[str, bool, bool] | None) -> bool:
+    """Whether the person of an open offer may answer it; of who is gone the offer decides alone."""
+    return held is None or ConsentState(held[0]) in ANSWERS_OFFERS

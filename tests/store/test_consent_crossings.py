@@ -135,6 +135,28 @@ async def test_an_import_that_waits_for_a_stops_commit_sees_it(database: Databas
     assert await value(database, "SELECT offers_state FROM subscriber") == "unsubscribed"
 
 
+@pytest.mark.parametrize(("state", "left"), [("unsubscribed", 0), ("expired", 0), ("subscribed", 1)])
+@pytest.mark.parametrize("how", ["consent", "import"])
+async def test_a_consent_that_begins_again_ends_the_offer_that_a_claim_left(
+    database: Database, how: str, state: str, left: int
+) -> None:
+    """The claim had read the consent before it ended, and was committed after that."""
+    await a_merchant(database, state)
+    async with database.bulk() as connection:
+        await connection.execute(
+            "INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, "
+            "offer_version, subscriber_id, opened_at, expires_at) "
+            "VALUES ($2, '36180', $1, 1, 1, 1, 1, $3, now(), now() + interval '1 day')",
+            MERCHANT, MSISDN, PERSON,
+        )  # fmt: skip
+    if how == "consent":
+        await PgSubscribers(database, HASHES).consent(MERCHANT, a_consent("offers", NOW), NOW)
+    else:
+        await put(database, a_row(NOW))
+    assert await value(database, "SELECT offers_state FROM subscriber") == "subscribed"
+    assert await value(database, "SELECT count(*) FROM open_offer") == left
+
+
 async def add(database: Database) -> None:
     draft = SubscriberDraft(IDS.next(), STRANGER, None, "fr", "FR", (), {})
     await PgSubscribers(database, HASHES).add(MERCHANT, draft, NOW)

@@ -70,6 +70,18 @@ def test_stop_is_taken_in_every_state_and_nothing_is_marketed_after_it(state: Co
     assert not may_market(decision.state)
 
 
+@pytest.mark.parametrize(("state", "event"), list(product(S, E)))
+def test_offers_are_closed_where_consent_ends_and_where_one_that_ended_begins_again(
+    state: ConsentState, event: ConsentEvent
+) -> None:
+    decision = TRANSITIONS[state, event]
+    alive = {S.SUBSCRIBED, S.PAUSED}
+    if decision.accepted and decision.state is S.SUBSCRIBED:
+        assert decision.close_offers is (state not in {*alive, S.NONE})
+    elif state in alive:
+        assert decision.close_offers is (decision.state not in alive)
+
+
 def test_two_stops_give_one_confirmation() -> None:
     first = decide(S.SUBSCRIBED, E.STOP, evidence_at=NOW)
     second = decide(first.state, E.STOP, evidence_at=NOW)
