@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 LIVE_KEYS: Final = frozenset(
     {
         "rate_per_s",
+        "burst_s",
         "interactive_share",
         "throttle_statuses",
         "reroute_statuses",

@@ -12,7 +12,8 @@ from smsgate.protocol.commands import Status
 WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
 RATE_LIMIT_PER_S: Final = 100_000  # segments; above any carrier's contract
 ADAPTIVE_START_PER_S: Final = 10.0  # segments: what even a small contract allows
-BURST_S: Final = 0.1  # what the bucket holds, as a time at full rate: longer than a slow turn of the loop
+BURST_S: Final = 0.1  # of most carriers: longer than a slow turn of the loop
+BURST_MAX_S: Final = 1.0  # carriers count by the second, so none can allow more
 BURST_MIN: Final = 2  # segments: one for the interactive lane and one for the bulk lane
 
 
@@ -22,6 +23,12 @@ class FlowKeys(BaseModel):
     window_max: int = Field(default=10, ge=1, le=WINDOW_LIMIT, description="unanswered submits per session")
     rate_per_s: int = Field(
         default=10, ge=1, le=RATE_LIMIT_PER_S, description="segments a second, of the contract"
+    )
+    burst_s: float = Field(
+        default=BURST_S,
+        ge=0,
+        le=BURST_MAX_S,
+        description="seconds of rate_per_s that may leave at once when less was sent before, 0 to 1",
     )
     rate_control: Literal["contract", "adaptive"] = Field(
         default="contract",
@@ -63,4 +70,4 @@ class FlowKeys(BaseModel):
     @property
     def burst(self) -> int:
         """Return how many segments may leave at once when nothing was sent for a while."""
-        return max(BURST_MIN, round(self.rate_per_s * BURST_S))
+        return max(BURST_MIN, round(self.rate_per_s * self.burst_s))

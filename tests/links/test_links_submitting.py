@@ -7,6 +7,7 @@ import socket
 from itertools import count
 
 import pytest
+from pydantic import ValidationError
 
 import smsgate.links.connection
 from smsgate.clock import SystemClock
@@ -114,6 +115,23 @@ async def test_no_second_sees_more_than_rate_and_burst() -> None:
         slack = 3  # the fake takes its time stamps a little after the octets left
         assert in_a_second <= 100 + profile.burst + slack
         assert times[-1] - times[0] < 160 / 100 + 0.5
+
+
+@pytest.mark.parametrize(("burst_s", "at_once"), [(None, 5), (0, 2), (0.5, 25), (1, 50)])
+async def test_what_leaves_at_once_is_the_time_of_the_rate_that_the_carrier_allows(
+    burst_s: float | None, at_once: int
+) -> None:
+    keys = {} if burst_s is None else {"burst_s": burst_s}
+    async with fake_smsc() as smsc:
+        profile = a_profile(smsc.port, window_max=500, rate_per_s=50, interactive_share=0, **keys)
+        async with an_account(profile) as (account, _):
+            assert account.submit(some_bodies(account, 100), list(range(100)), Lane.BULK) == at_once
+
+
+@pytest.mark.parametrize("burst_s", [-0.1, 1.1])
+def test_no_carrier_allows_more_at_once_than_a_second_of_its_rate(burst_s: float) -> None:
+    with pytest.raises(ValidationError):
+        a_profile(2775, burst_s=burst_s)
 
 
 async def test_the_sender_is_told_when_the_rate_gives_room_again() -> None:
