@@ -1,7 +1,7 @@
 """
 API reads beside a running bulk: how long a campaign, a message, a list and a statement take meanwhile.
 
-    python -m benchmarks.beside [--messages N] [--rate N] [--apart]
+    python -m benchmarks.beside [--messages N] [--rate N] [--apart] [--smsc HOST:PORT]
 
 One process has the roles `api` and `gateway`, as `smsgate run` has by default; with `--apart` the role `api`
 has one of its own (`--serve`) on the same database. The gateway sends a campaign; a reader in a process of
@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import Process, running
 from smsgate.daemon.services import Services, add_operator_key
+from smsgate.links.profile_values import read_host
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 
@@ -180,8 +182,8 @@ async def reached(gateway: Gateway, messages: int, *, settled: bool = False) -> 
         await asyncio.sleep(LOOK_S)
 
 
-async def run(messages: int, rate_per_s: int | None, *, apart: bool) -> dict[str, Any]:
-    options = BenchOptions(messages=messages, rate_per_s=rate_per_s)
+async def run(options: BenchOptions, *, apart: bool) -> dict[str, Any]:
+    messages = options.messages
     async with throw_away_database() as server, own_smsc() as smsc:
         async with await Database.open(server) as database:
             place = await prepare(database, messages)
@@ -241,6 +243,7 @@ def main() -> None:
     )
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rate", type=int, help="messages a second; left out: as fast as it goes")
+    parser.add_argument("--smsc", metavar="HOST:PORT", help="another SMSC that lets smsgate/secret bind")
     parser.add_argument("--reader", action="store_true", help="be the process that reads")
     parser.add_argument("--apart", action="store_true", help="the role api in a process of its own")
     parser.add_argument("--serve", type=Path, metavar="STATE_DIR", help="be that process")
@@ -250,7 +253,10 @@ def main() -> None:
     elif given.serve:
         run_as_daemon(serve(given.serve))
     else:
-        show_as_daemon(run(given.messages, given.rate, apart=given.apart))
+        options = BenchOptions(messages=given.messages, rate_per_s=given.rate)
+        if given.smsc:
+            options = replace(options, smsc=read_host(given.smsc))
+        show_as_daemon(run(options, apart=given.apart))
 
 
 if __name__ == "__main__":
