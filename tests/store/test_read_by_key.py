@@ -10,6 +10,7 @@ import pytest
 from smsgate.ids import first_id_at
 from smsgate.store.catalogue import load
 from smsgate.store.gates import CLAIMS_LOCK
+from smsgate.store.pages import ID_END
 from smsgate.store.pool import Database
 from tests.store.test_list_indexes import plan_of, read_by
 
@@ -29,6 +30,13 @@ INSERT INTO price_list (price_list_id, name, side, currency) VALUES (1, 'list', 
 INSERT INTO price_item (item_id, price_list_id, version, direction, network, unit_micros, basis)
 VALUES (1, 1, 1, 'mt', '*', 1, 'delivered');
 """
+SOME = """
+INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, campaign_id)
+SELECT $1, $2 + n, n, 33600000000 + n, 'offer', '38123', 1 FROM generate_series(1, $3::bigint) n
+"""
+RUNNING = (
+    400_000  # enough that a guess of a few in a hundred thousand is some rows, and sorting them looks cheap
+)
 OPEN, ANSWERS = 12_000, 200
 NOW = datetime.now(UTC)
 OFFERS = """
@@ -94,6 +102,23 @@ async def test_a_thousand_messages_are_read_by_their_key(
     }
     assert day
     assert max(day.values()) <= ASKED, day
+
+
+@pytest.mark.parametrize("of_campaign", [RUNNING, 100])
+async def test_a_page_of_a_running_campaign_reads_no_more_than_it_shows(
+    database: Database, of_campaign: int
+) -> None:
+    """Each page sorted all its messages until the table was analyzed: 0.8 s of CPU for 3 million."""
+    base, page = first_id_at(int(datetime.now(UTC).timestamp() * 1000)), 21
+    async with database.control() as connection:
+        await connection.execute(SOME, MERCHANT, base, RUNNING)
+    async with database.reading(MERCHANT) as connection:
+        plan = await plan_of(
+            connection, load("messages")["messages_page"], MERCHANT, ID_END, page, FINALS, 1, base + 1,
+            base + of_campaign, None, None, None, None,
+        )  # fmt: skip
+    read = sum(read_by(node) for node in plan if node.get("Relation Name", "").startswith("message"))
+    assert page <= read <= 2 * page, read
 
 
 @pytest.mark.parametrize(
