@@ -48,9 +48,6 @@ ROLE_SETTINGS: Final[dict[str, dict[str, str]]] = {
         "statement_timeout": "30s",
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "60s",
-        # A page is its first rows by an index. Of a table that grows faster than it is analyzed the planner takes a
-        # few to be all there are, and sorts what a bitmap finds: every message of a running campaign, for a page.
-        "enable_bitmapscan": "off",
     },
     roles.BULK: {
         "statement_timeout": "60s",
@@ -91,9 +88,16 @@ class _ApiSession(TypedConnection):
     def get_reset_query(self) -> str:
         return ""
 
-    def enter(self, merchant_id: int, *, planned_once: bool) -> None:
-        """Let the next transaction be this merchant's. Without it no row of any merchant is seen."""
+    def enter(self, merchant_id: int, *, planned_once: bool, in_order: bool = False) -> None:
+        """
+        Let the next transaction be this merchant's. Without it no row of any merchant is seen.
+
+        `in_order`: a page is its first rows by an index. Of a table that grows faster than it is analyzed the
+        planner takes a few to be all, and sorts what a bitmap finds: a whole campaign for 20 messages.
+        """
         self._entry = f"SELECT set_config('app.merchant', '{merchant_id:d}', true)"
+        if in_order:
+            self._entry += ", set_config('enable_bitmapscan', 'off', true)"
         if planned_once:
             self._entry += ", set_config('plan_cache_mode', 'force_generic_plan', true)"
 
@@ -213,7 +217,7 @@ class Database:
         """
         with translate():
             connection = await self._take(roles.API)
-            cast("_ApiSession", connection).enter(merchant_id, planned_once=planned_once)
+            cast("_ApiSession", connection).enter(merchant_id, planned_once=planned_once, in_order=True)
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             try:
                 await transaction.start()
