@@ -13,7 +13,8 @@ WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and w
 RATE_LIMIT_PER_S: Final = 100_000  # segments; above any carrier's contract
 ADAPTIVE_START_PER_S: Final = 10.0  # segments: what even a small contract allows
 BURST_S: Final = 0.1  # of most carriers: longer than a slow turn of the loop
-BURST_MAX_S: Final = 1.0  # carriers count by the second, so none can allow more
+BURST_MIN_S: Final = 0.01  # less, and the loop's timers hold the rate back
+BURST_MAX_S: Final = 1.0  # twice the rate in one second: nobody allows more
 BURST_MIN: Final = 2  # segments: one for the interactive lane and one for the bulk lane
 
 
@@ -26,9 +27,9 @@ class FlowKeys(BaseModel):
     )
     burst_s: float = Field(
         default=BURST_S,
-        ge=0,
+        ge=BURST_MIN_S,
         le=BURST_MAX_S,
-        description="seconds of rate_per_s that may leave at once when less was sent before, 0 to 1",
+        description="seconds of rate_per_s that may leave at once, on top of it, after a lull: 0.01 to 1",
     )
     rate_control: Literal["contract", "adaptive"] = Field(
         default="contract",
