@@ -88,8 +88,8 @@ _S, _E = ConsentState, ConsentEvent
 _WELCOME: Final = Decision(_S.SUBSCRIBED, tell="start_welcome")
 _ASK: Final = Decision(_S.PENDING, tell="optin_question")
 _STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offers=True)
-# What of a consent is over or not confirmed, and may have been in force before.
-_ENDED: Final = frozenset(ConsentState) - ANSWERS_OFFERS - {_S.NONE}
+# In which no consent is in force; one may have been before, also where there is none.
+_ENDED: Final = frozenset(ConsentState) - ANSWERS_OFFERS
 _BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT, _E.SIMILAR_PRODUCTS)
 
 

@@ -160,7 +160,7 @@ class Joined(NamedTuple):
 
 
 class TakenBack(NamedTuple):
-    """What a STOP, a PAUSE or a doubt holds of the texts in memory, once it is committed."""
+    """What a STOP, PAUSE, LESS or doubt holds of the texts in memory, once it is committed."""
 
     merchant_id: int
     msisdn: int
@@ -296,7 +296,7 @@ class InboundWrites:
     messages: SystemMessageColumns = field(default_factory=SystemMessageColumns)
     claim: TextClaim | None = None  # of some of them
     events: EventColumns = field(default_factory=EventColumns)
-    taken_back: list[TakenBack] = field(default_factory=list)  # in the order of the texts
+    taken_back: list[TakenBack] = field(default_factory=list)
     # What this group adds to the answers of a number and day, and what it found there.
     answers: dict[AnsweredDay, int] = field(default_factory=dict)
     answers_read: Mapping[AnsweredDay, int] = field(default_factory=dict)

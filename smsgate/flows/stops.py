@@ -89,7 +89,7 @@ class RecentStops:
         self.forget_old(now)
 
     def forget_old(self, now: float) -> None:
-        """Forget STOPs whose time is over, also where no other comes: what held may be over, too."""
+        """Forget STOPs that are older than all that was read, also where no other comes."""
         while self._entries:
             oldest = next(iter(self._entries))
             if self._entries[oldest] > now - KEEP_S:

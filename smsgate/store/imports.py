@@ -161,7 +161,7 @@ async def _judge(
             now_in[msisdn] = decision.state
             chosen.append(i)
             states.append(decision.state.value)
-            if decision.close_offers:
+            if decision.close_offers and msisdn in stopped_at:  # who is new has none
                 offers.append(msisdn)
         else:
             stop = stopped_at.get(msisdn)

@@ -78,6 +78,12 @@ async def publish_prices(connection: Connection) -> None:
     await connection.execute(_SQL["notify"], [PRICES])
 
 
+def _terminate(connecting: asyncio.Task[asyncpg.Connection[asyncpg.Record]]) -> None:
+    """End a connection that nobody waits for any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
+
+
 class Notices:
     """
     Listen until cancelled; a lost connection is made anew.
@@ -121,7 +127,8 @@ class Notices:
         connection = await self._connect()
         try:
             with translate():
-                await connection.add_listener(CHANNEL, self._heard)
+                async with asyncio.timeout(PROBE_LIMIT_S):
+                    await connection.add_listener(CHANNEL, self._heard)
                 self._on_gap()
                 self.connected.set()
                 while True:
@@ -138,9 +145,11 @@ class Notices:
             while not connecting.done():
                 self._on_gap()  # it may take its time, and nobody tells us of a STOP meanwhile
                 await asyncio.wait({connecting}, timeout=PROBE_INTERVAL_S)
-            return connecting.result()
-        finally:
+        except BaseException:
+            connecting.add_done_callback(_terminate)
             connecting.cancel()
+            raise
+        return connecting.result()
 
     def _heard(
         self,

@@ -259,10 +259,11 @@ async def _greet(connection: Connection, welcome: SystemMessage) -> None:
 
 
 async def _spread(connection: Connection, merchant_id: int, msisdn: int, decision: Decision) -> None:
-    """Let whoever has offers to this person in hand know."""
+    """Close the person's offers where they are over; who has some in hand hears of a consent that ends."""
     if decision.close_offers:
         await connection.execute(_INBOUND["close_offers"], [merchant_id], [msisdn])
-        await publish_stop(connection, merchant_id, msisdn)
+        if decision.state is not ConsentState.SUBSCRIBED:
+            await publish_stop(connection, merchant_id, msisdn)
 
 
 async def _tell(connection: Connection, merchant_id: int, draft: ConsentDraft, now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.imports import PgImports
 from smsgate.store.inbound import StoredInbound
+from smsgate.store.notices import CHANNEL
 from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from smsgate.store.subscribers import PgSubscribers
@@ -135,7 +137,9 @@ async def test_an_import_that_waits_for_a_stops_commit_sees_it(database: Databas
     assert await value(database, "SELECT offers_state FROM subscriber") == "unsubscribed"
 
 
-@pytest.mark.parametrize(("state", "left"), [("unsubscribed", 0), ("expired", 0), ("subscribed", 1)])
+@pytest.mark.parametrize(
+    ("state", "left"), [("unsubscribed", 0), ("expired", 0), ("none", 0), ("subscribed", 1)]
+)
 @pytest.mark.parametrize("how", ["consent", "import"])
 async def test_a_consent_that_begins_again_ends_the_offer_that_a_claim_left(
     database: Database, how: str, state: str, left: int
@@ -331,3 +335,18 @@ async def test_a_word_that_comes_as_three_years_end_keeps_the_consent(database: 
         )  # fmt: skip
     await task
     assert await value(database, "SELECT offers_state FROM subscriber") == "subscribed"
+
+
+@pytest.mark.parametrize(("state", "granted", "told"), [("unsubscribed", True, 0), ("subscribed", False, 1)])
+async def test_a_consent_that_ends_is_told_to_who_has_offers_in_hand_and_one_that_begins_is_not(
+    database: Database, state: str, granted: bool, told: int
+) -> None:
+    """A gateway that heard a grant as a STOP dropped what it had just claimed for the person."""
+    await a_merchant(database, state)
+    heard: list[object] = []
+    async with database.control() as connection:
+        await connection.add_listener(CHANNEL, lambda *notice: heard.append(notice[-1]))
+        draft = replace(a_consent("offers", NOW), granted=granted)
+        await PgSubscribers(database, HASHES).consent(MERCHANT, draft, NOW)
+        await connection.execute("SELECT 1")  # what was notified before comes with this answer
+    assert heard == [f"stop {MERCHANT} {MSISDN}"] * told

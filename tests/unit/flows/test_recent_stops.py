@@ -44,7 +44,7 @@ def test_a_hold_that_nobody_ends_ends_by_its_age() -> None:
 
 
 def test_a_stop_is_forgotten_in_time_though_no_other_comes() -> None:
-    """A doubt that was over by itself held its person for as long as nobody else said STOP."""
+    """It took its room for as long as nobody else said STOP."""
     stops, clock = RecentStops(), ManualClock(datetime(2026, 11, 27, tzinfo=UTC))
     look = LastLook(stops, clock)
     stops.add(MERCHANT, MSISDN, clock.monotonic())
