@@ -37,7 +37,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
 from smsgate.errors import SmsgateError
 from smsgate.links.profile import CarrierProfile
-from smsgate.links.profile_flow import BURST_MAX_S, RATE_LIMIT_PER_S
+from smsgate.links.profile_flow import BURST_MAX_S, BURST_S, RATE_LIMIT_PER_S
 from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_values import Host
 from smsgate.store.bench_books import books, progress, waiting, wal_octets
@@ -163,6 +163,12 @@ async def own_smsc() -> AsyncIterator[OwnSmsc]:
         await process.wait()
 
 
+def _burst_s(options: BenchOptions) -> float:
+    """Return what of the rate is made up for: all that a slow commit kept back, where an average is told."""
+    settled = options.rate_per_s is not None and options.messages > SETTLE_S * options.rate_per_s
+    return BURST_MAX_S if settled else BURST_S
+
+
 def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, place: str) -> Settings:
     """
     Return one carrier, and where the SMSC is not ours a second one whose phones answer.
@@ -178,7 +184,7 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, p
         insecure_plaintext=True,
         binds=BINDS,
         rate_per_s=options.rate_per_s or RATE_LIMIT_PER_S,
-        burst_s=BURST_MAX_S,  # what waited for a slow commit is made up for: --rate is an average
+        burst_s=_burst_s(options),
         window_max=WINDOW,
         response_timeout_s=30.0,
         registered_delivery=int(options.receipts),

@@ -86,5 +86,5 @@ async def standing(
 
 
 def _answers(held: tuple[str, bool, bool] | None) -> bool:
-    """Whether the person of an open offer may answer it: nobody whose consent is over, or who was erased."""
-    return held is not None and ConsentState(held[0]) in ANSWERS_OFFERS
+    """Whether the person of an open offer may answer it; of who is gone the offer decides alone."""
+    return held is None or ConsentState(held[0]) in ANSWERS_OFFERS

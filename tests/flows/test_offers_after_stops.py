@@ -54,13 +54,6 @@ async def test_a_start_ends_what_a_claim_left_before_it(database: Database) -> N
         assert await world.value(OPEN, FIRST_MSISDN) == 1  # another person's
 
 
-async def test_an_ok_of_who_was_erased_orders_nothing_that_a_claim_left(database: Database) -> None:
-    async with a_stop_that_a_claim_crossed(database) as world:
-        await world.execute("DELETE FROM subscriber WHERE msisdn = $1", FIRST_MSISDN + 1)
-        await say(world, 1, "OK", answers=0)
-        assert await world.value("SELECT count(*) FROM orders") == 0
-
-
 @pytest.mark.parametrize("again", [None, "START"])
 async def test_an_offer_from_before_a_pause_may_be_answered_in_it_and_after_it(
     database: Database, again: str | None

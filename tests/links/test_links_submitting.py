@@ -7,10 +7,10 @@ import socket
 from itertools import count
 
 import pytest
-from pydantic import ValidationError
 
 import smsgate.links.connection
 from smsgate.clock import SystemClock
+from smsgate.errors import ConfigError
 from smsgate.flows.records import Lane
 from smsgate.links.carrier import CarrierAccount
 from smsgate.links.connection import Connection
@@ -130,7 +130,7 @@ async def test_what_leaves_at_once_is_the_time_of_the_rate_that_the_carrier_allo
 
 @pytest.mark.parametrize("burst_s", [0, 1.1])
 def test_no_carrier_allows_nothing_at_once_or_more_than_a_second_of_its_rate(burst_s: float) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError, match="burst_s"):
         a_profile(2775, burst_s=burst_s)
 
 

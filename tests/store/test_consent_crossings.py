@@ -26,6 +26,7 @@ from smsgate.store.inbound import StoredInbound
 from smsgate.store.notices import CHANNEL
 from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
+from smsgate.store.roles import OWNER
 from smsgate.store.subscribers import PgSubscribers
 from smsgate.store.suppression import block, note_stops, stops_among, suppressed_to_add
 from tests.flows.world import STAMPS
@@ -344,9 +345,12 @@ async def test_a_consent_that_ends_is_told_to_who_has_offers_in_hand_and_one_tha
     """A gateway that heard a grant as a STOP dropped what it had just claimed for the person."""
     await a_merchant(database, state)
     heard: list[object] = []
-    async with database.control() as connection:
+    connection = await database.connect(OWNER)
+    try:
         await connection.add_listener(CHANNEL, lambda *notice: heard.append(notice[-1]))
         draft = replace(a_consent("offers", NOW), granted=granted)
         await PgSubscribers(database, HASHES).consent(MERCHANT, draft, NOW)
         await connection.execute("SELECT 1")  # what was notified before comes with this answer
+    finally:
+        await connection.close()
     assert heard == [f"stop {MERCHANT} {MSISDN}"] * told
