@@ -110,9 +110,10 @@ class Closing:
         """
         merchant = await self._store.merchant(merchant_id)
         period = await self._store.period(merchant_id, month)
-        if period is None:
+        if period is None or period.closed_at is None:
             (state,) = await self._store.states(merchant_id)
             self._check_order(state, month)
+        if period is None:
             await self.cut(merchant, month, self._clock.now())
         return await self.bill(merchant, month)
 
@@ -262,9 +263,9 @@ class Closing:
     def _check_order(self, state: CloseState, month: Month) -> None:
         if self._clock.now() < month_bounds(month, state.zone_name)[1]:
             raise Conflict(f"{month} is not over yet in {state.zone_name}", code="month_running")
-        due = _next_month(state)
-        if due is not None and month > due:
-            raise Conflict(f"close {due} first: months are closed in their order", code="close_order")
+        # Also what is cut and waits for something of its own: tiers, minimums, balance, seals go on from it.
+        if earlier := _open_before(state, month):
+            raise Conflict(f"close {earlier[0]} first: months are closed in their order", code="close_order")
 
     async def _drafts(self, merchant: BillingMerchant, period: Period) -> tuple[Seller, list[Draft]]:
         if self._seller is None:

@@ -108,6 +108,27 @@ async def test_a_month_that_runs_and_one_before_its_turn_are_refused(database: D
         await books.closing().close(SHOP, Month(2026, 9))
 
 
+@pytest.mark.parametrize("cut", [False, True])
+async def test_no_month_is_billed_while_an_earlier_one_waits_for_its_documents(
+    database: Database, cut: bool
+) -> None:
+    """By its name it was: the prepaid balance lost the earlier month's usage, and both seals covered it."""
+    books = await some_books(database)
+    await books.merchant(SHOP, profile=False)
+    await books.take(SHOP, 1)
+    with pytest.raises(DomainError, match="no billing profile"):
+        await books.closing().close(SHOP, OCTOBER)
+    books.go_to(datetime(2026, 12, 5, tzinfo=UTC))
+    if cut:
+        await books.closing().close_due()  # October waits on
+    await books.profile(SHOP)
+    with pytest.raises(Conflict, match="close 2026-10 first") as refused:
+        await books.closing().close(SHOP, NOVEMBER)
+    assert refused.value.code == "close_order"
+    await books.closing().close(SHOP, OCTOBER)
+    await books.closing().close(SHOP, NOVEMBER)
+
+
 async def test_a_close_without_a_buyer_stands_cut_and_is_finished_when_there_is_one(
     database: Database,
 ) -> None:
