@@ -34,9 +34,8 @@ FAR_GROWTH_PER_S: Final = 0.15
 START_GROWTH_PER_S: Final = 0.25  # adaptive, before the first refusal: double after 3.1 s
 USED_S: Final = 1.0  # an adaptive rate climbs only while the rate is what held sending up, within this time
 BURST_MIN: Final = 2  # segments: the least that the bucket holds, however low the rate
-THROTTLED_BURST_SHARE: Final = (
-    0.2  # 20 ms of the rate where it holds 0.1 s: longer than the loop's timers are late
-)
+# 20 ms of the rate where the bucket holds 0.1 s: longer than the loop's timers are late.
+THROTTLED_BURST_SHARE: Final = 0.2
 TOKEN_EPSILON: Final = 1e-6  # a token is whole when rounding alone keeps it from 1
 RATE_MIN_PER_S: Final = 0.5  # segments: a connector never stops by itself
 
