@@ -21,7 +21,7 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.campaigns.blocks import block_case
 from smsgate.campaigns.order_commands import may_command
 from smsgate.clock import Clock
-from smsgate.errors import StoreError, StoreUnavailable
+from smsgate.errors import CommitUnknown, StoreError, StoreUnavailable
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.heard import Heard, Said, in_force, reading_of, tally
 from smsgate.flows.inbound_case import DeskTools
@@ -78,6 +78,8 @@ class Intake:
         self._wakeups = wakeups
         self._clock = clock
         self._owner = owner
+        self._process = str(owner)  # as those know it who say something again
+        self._unseen = 0  # commits whose end was not seen
         self._busy_status = busy_status
         self._texts = texts
         self.halted = False  # there is no room on the disk: carriers are told to come back
@@ -191,7 +193,7 @@ class Intake:
                     if joined is None:
                         return None
                     mo = joined.mo
-                    arrived = await group.arrive([mo], (), self._owner)
+                    arrived = await group.arrive([mo], (), self._process)
                     said = [Said(mo, reading_of(mo.text), complete=joined.complete)]
                     writes = await self._decide(group, said, attempt, turn, arrived.takers, [], choose)
             except StoreUnavailable:
@@ -214,6 +216,9 @@ class Intake:
             except StoreUnavailable as exc:
                 if exc.sqlstate.startswith("40") and attempt + 1 < ATTEMPTS:
                     continue  # a deadlock: the other one has gone on
+                if isinstance(exc, CommitUnknown):  # it may stand, and its carrier is told to bring it again
+                    self._unseen += 1
+                    self._process = f"{self._owner}.{self._unseen}"
                 log.error("inbound_waits", error=str(exc), messages=len(mos))
                 self._busy(mos)
                 return
@@ -250,7 +255,7 @@ class Intake:
         joined: list[tuple[str, int]] = []
         async with self._texts.claiming() as choose, self._store.group() as group:
             mos = [entry.mo for entry in entries]
-            arrived = await group.arrive(mos, [fingerprint(mo) for mo in mos], self._owner)
+            arrived = await group.arrive(mos, [fingerprint(mo) for mo in mos], self._process)
             said: list[Said] = []
             for place, heard in enumerate(entries):
                 if place not in arrived.fresh:

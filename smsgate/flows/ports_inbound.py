@@ -31,10 +31,13 @@ class InboundGroup(Protocol):
     """One transaction for a group of MOs."""
 
     async def arrive(
-        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
+        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: str
     ) -> Arrived:
         """
         Note the MOs as seen, and read whom they are from; `process` is this node's epoch.
+
+        It is another one after a commit whose end was not seen: what was noted then may come again on a
+        session that was told to bring it again.
 
         Without fingerprints nothing is noted, and nothing is fresh.
         """

@@ -88,7 +88,7 @@ class StoredGroup:
         self._arrived = Arrivals()
 
     async def arrive(
-        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
+        self, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: str
     ) -> Arrivals:
         """Note what has come, and read whom it is from; without fingerprints nothing is noted."""
         self._arrived = await arrivals(self._connection, mos, fingerprints, process)
@@ -153,7 +153,7 @@ class StoredGroup:
         """Read and lock what these MOs may concern."""
         msisdns = {mo.msisdn for mo in mos}
         if not msisdns <= self._arrived.msisdns:
-            await self.arrive(mos, (), 0)
+            await self.arrive(mos, (), "")
         people = [each for each in self._arrived.people if each.msisdn in msisdns]
         held = await lock_people(self._connection, people)
         context, opened = await standing(self._connection, mos, people, held)

@@ -45,7 +45,7 @@ class Arrivals:
 
 
 async def arrivals(
-    connection: Connection, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: int
+    connection: Connection, mos: Sequence[MobileOriginated], fingerprints: Sequence[bytes], process: str
 ) -> Arrivals:
     """
     Note the MOs as seen and read whom they are from, as one statement; nothing but the first is locked.
@@ -93,5 +93,5 @@ def _people(reads: Together, msisdns: Collection[int]) -> tuple[Read, Read]:
     )
 
 
-def _session(mo: MobileOriginated, process: int) -> str:
+def _session(mo: MobileOriginated, process: str) -> str:
     return "" if mo.ack is None else f"{process}:{mo.ack.session}"

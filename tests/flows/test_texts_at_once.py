@@ -167,6 +167,30 @@ async def test_a_commit_that_is_not_seen_is_found_and_the_text_leaves_once(datab
         assert texts.count(texts[1]) == 1
 
 
+async def test_what_comes_again_a_minute_after_a_commit_that_was_not_seen_is_no_second_order(
+    database: Database,
+) -> None:
+    """Its carrier was told to bring it again, on a session that lives on."""
+    lost = False
+
+    async with ready(database) as (world, gateway):
+
+        async def lose() -> None:
+            nonlocal lost
+            if not lost:
+                lost = True
+                await world.execute("UPDATE mo_seen SET seen_at = seen_at - interval '61 s'")
+                raise CommitUnknown("connection lost")
+
+        _Ends.after = lose
+        gateway.intake._store.__class__ = _Ends
+        mo = world.answer(1, "2")
+        await eventually(lambda: mo.taken)
+        assert await world.value("SELECT count(*) FROM orders") == 1
+        assert await world.value("SELECT count(*) FROM inbound_message WHERE outcome = 'ordered'") == 1
+        assert gateway.intake.repeated == 1
+
+
 async def test_a_person_s_next_answer_does_not_overtake_what_is_given_back(database: Database) -> None:
     lost = asyncio.Event()
 

@@ -17,7 +17,7 @@ from tests.flows.world import STAMPS
 HASHES = SuppressionHashes(bytes(32))
 
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-PROCESS = 5
+PROCESS, ANOTHER = "5", "6"
 
 
 def an_mo(*, after_s: float = 0, session: int = 1, text: str = "OK") -> MobileOriginated:
@@ -34,7 +34,7 @@ def an_mo(*, after_s: float = 0, session: int = 1, text: str = "OK") -> MobileOr
     )
 
 
-async def is_new(database: Database, mo: MobileOriginated, process: int = PROCESS) -> bool:
+async def is_new(database: Database, mo: MobileOriginated, process: str = PROCESS) -> bool:
     async with StoredInbound(database, itertools.count(1 << 40).__next__, HASHES, STAMPS).group() as group:
         return (await group.arrive([mo], [fingerprint(mo)], process)).fresh == {0}
 
@@ -45,14 +45,14 @@ async def is_new(database: Database, mo: MobileOriginated, process: int = PROCES
         (59, 1, PROCESS, False),  # a handset repeats
         (61, 1, PROCESS, True),  # the same session took our answer: the person says it again
         (61, 2, PROCESS, False),  # a new connection: our answer may have been lost
-        (61, 1, PROCESS + 1, False),  # another process, or this one after a restart
+        (61, 1, ANOTHER, False),  # another process, or this one after a restart
         (599, 2, PROCESS, False),
         (601, 2, PROCESS, True),
-        (601, 1, PROCESS + 1, True),
+        (601, 1, ANOTHER, True),
     ],
 )
 async def test_the_same_text_is_new_or_a_repetition_by_session_and_time(
-    database: Database, after_s: float, session: int, process: int, *, new: bool
+    database: Database, after_s: float, session: int, process: str, *, new: bool
 ) -> None:
     assert await is_new(database, an_mo())
     assert await is_new(database, an_mo(after_s=after_s, session=session), process) is new
