@@ -19,9 +19,8 @@ async def held(world: World) -> list[tuple[str, int]]:
 async def test_an_unclear_reply_holds_the_next_offer_until_the_person_is_plain(database: Database) -> None:
     async with an_open_offer(database) as (world, gateway):
         await say(world, 0, UNCLEAR)
-        assert FIRST_MSISDN in gateway.pump.look.stops.held(
-            MERCHANT
-        )  # what is in memory does not leave either
+        # What is in memory does not leave either.
+        assert FIRST_MSISDN in gateway.pump.look.stops.held(MERCHANT)
         await world.execute("UPDATE open_offer SET expires_at = now() - interval '1 day'")
         before = world.simulator.phones.received
         await world.campaign()

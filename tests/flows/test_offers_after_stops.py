@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.flows.inbound_world import an_open_offer, events, outcomes, say
-from tests.flows.world import FIRST_MSISDN, eventually
+from tests.flows.world import FIRST_MSISDN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,4 +62,4 @@ async def test_an_offer_from_before_a_pause_may_be_answered_in_it_and_after_it(
         if again:
             await say(world, 1, again)
         await say(world, 1, "OK")
-        await eventually(lambda: world.value("SELECT count(*) = 1 FROM orders"))
+        assert await world.value("SELECT count(*) FROM orders") == 1

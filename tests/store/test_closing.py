@@ -20,6 +20,7 @@ from tests.store.books import (
     OCTOBER,
     OTHER_ITEM,
     SELLER,
+    Books,
     some_books,
 )  # fmt: skip
 
@@ -108,16 +109,22 @@ async def test_a_month_that_runs_and_one_before_its_turn_are_refused(database: D
         await books.closing().close(SHOP, Month(2026, 9))
 
 
+async def an_october_without_a_buyer(database: Database) -> Books:
+    """Return ten messages' books whose close is cut, and waits for the buyer."""
+    books = await some_books(database)
+    await books.merchant(SHOP, profile=False)
+    await books.take(SHOP, 10)
+    with pytest.raises(DomainError, match="no billing profile"):
+        await books.closing().close(SHOP, OCTOBER)
+    return books
+
+
 @pytest.mark.parametrize("cut", [False, True])
 async def test_no_month_is_billed_while_an_earlier_one_waits_for_its_documents(
     database: Database, cut: bool
 ) -> None:
     """By its name it was: the prepaid balance lost the earlier month's usage, and both seals covered it."""
-    books = await some_books(database)
-    await books.merchant(SHOP, profile=False)
-    await books.take(SHOP, 1)
-    with pytest.raises(DomainError, match="no billing profile"):
-        await books.closing().close(SHOP, OCTOBER)
+    books = await an_october_without_a_buyer(database)
     books.go_to(datetime(2026, 12, 5, tzinfo=UTC))
     if cut:
         await books.closing().close_due()  # October waits on
@@ -132,11 +139,7 @@ async def test_no_month_is_billed_while_an_earlier_one_waits_for_its_documents(
 async def test_a_close_without_a_buyer_stands_cut_and_is_finished_when_there_is_one(
     database: Database,
 ) -> None:
-    books = await some_books(database)
-    await books.merchant(SHOP, profile=False)
-    await books.take(SHOP, 10)
-    with pytest.raises(DomainError, match="no billing profile"):
-        await books.closing().close(SHOP, OCTOBER)
+    books = await an_october_without_a_buyer(database)
     await books.take(SHOP, 2, recorded_at=CLOSE_AT + timedelta(seconds=1))  # late, for the cut stands
     await books.profile(SHOP)
     (row,) = await books.closing().close(SHOP, OCTOBER)

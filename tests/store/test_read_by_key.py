@@ -34,9 +34,7 @@ SOME = """
 INSERT INTO message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, campaign_id)
 SELECT $1, $2 + n, n, 33600000000 + n, 'offer', '38123', 1 FROM generate_series(1, $3::bigint) n
 """
-RUNNING = (
-    400_000  # enough that a guess of a few in a hundred thousand is some rows, and sorting them looks cheap
-)
+RUNNING = 400_000  # so many that a guess of a few in a hundred thousand is some rows, cheap to sort
 OPEN, ANSWERS = 12_000, 200
 NOW = datetime.now(UTC)
 OFFERS = """
