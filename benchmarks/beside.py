@@ -28,8 +28,9 @@ import uvloop
 
 from benchmarks.running import run_as_daemon, show_as_daemon
 from benchmarks.watching import ask
-from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database
+from smsgate.bench.main import BenchOptions, bench_settings
 from smsgate.bench.meter import percentile
+from smsgate.bench.parts import own_smsc, throw_away_database
 from smsgate.bench.scene import CAMPAIGN, MERCHANT, begin, prepare
 from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.gateway import Gateway

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from benchmarks.running import show
 from benchmarks.watching import ask
-from smsgate.bench.main import BenchOptions, bench_settings, own_smsc, throw_away_database, until
+from smsgate.bench.main import BenchOptions, bench_settings, until
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
+from smsgate.bench.parts import own_smsc, throw_away_database
 from smsgate.bench.scene import MERCHANT, SENDER, TEXT, prepare
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from benchmarks.billed_months import close_months, write_merchants
 from benchmarks.running import show
-from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, rss_max_mb
+from smsgate.bench.parts import throw_away_database
 from smsgate.ids import first_id_at
 from smsgate.store.bench_books import wal_octets
 from smsgate.store.partitions import make_ahead

@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 
 from benchmarks.running import run_to_end
-from smsgate.bench.main import throw_away_database
+from smsgate.bench.parts import throw_away_database
 from smsgate.store.connection import copy_binary
 from smsgate.store.flushing import SENT
 from smsgate.store.pool import Database

@@ -24,8 +24,8 @@ import orjson
 
 from benchmarks.running import show
 from benchmarks.watching import ask
-from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, rss_max_mb, used_between
+from smsgate.bench.parts import throw_away_database
 from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.process import running
 from smsgate.daemon.services import add_operator_key

@@ -31,8 +31,9 @@ from benchmarks.inbound_gateway import Done, Other, another_gateway, done_by, sh
 from benchmarks.ordinary_inbound import run_ordinary
 from benchmarks.running import show_as_daemon
 from benchmarks.watching import ask
-from smsgate.bench.main import BenchOptions, bench_settings, throw_away_database, until
+from smsgate.bench.main import BenchOptions, bench_settings, until
 from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.parts import throw_away_database
 from smsgate.bench.scene import begin, msisdn_of, prepare
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running

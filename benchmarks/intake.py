@@ -28,8 +28,8 @@ from pydantic import SecretStr
 
 from benchmarks.running import show_as_daemon
 from benchmarks.watching import ask
-from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.parts import throw_away_database
 from smsgate.bench.scene import COST_LIST, MERCHANT, PASSWORD, SENDER, SYSTEM_ID, msisdn_of, prepare
 from smsgate.config import HttpSettings, NodeSettings, Settings
 from smsgate.daemon.process import running

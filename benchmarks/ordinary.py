@@ -21,8 +21,9 @@ from typing import Any
 import asyncpg
 from smpplib import consts, gsm, smpp
 
-from smsgate.bench.main import own_smsc, throw_away_database, until
+from smsgate.bench.main import until
 from smsgate.bench.meter import Meter, used_between
+from smsgate.bench.parts import own_smsc, throw_away_database
 from smsgate.bench.scene import NAMES, PASSWORD, SENDER, SYSTEM_ID, TEXT, msisdn_of
 from smsgate.links.profile_values import Host
 from smsgate.store.roles import ADMIN

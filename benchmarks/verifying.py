@@ -19,8 +19,8 @@ from typing import Any, Final
 from benchmarks.billed_months import close_months
 from benchmarks.charged_rows import DAY, write_day
 from benchmarks.running import run_to_end
-from smsgate.bench.main import throw_away_database
 from smsgate.bench.meter import Meter
+from smsgate.bench.parts import throw_away_database
 from smsgate.cli.sessions import silence_logs
 from smsgate.flows.verifying import Looked, verify
 from smsgate.store.bench_books import wal_octets

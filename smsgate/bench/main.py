@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from smsgate.bench.meter import Meter, percentile, rss_max_mb, used_between
+from smsgate.bench.parts import BenchFailed, OwnSmsc, Written, own_smsc, throw_away_database
 from smsgate.bench.scene import (
     CAMPAIGN,
     COST_LIST,
@@ -35,7 +31,6 @@ from smsgate.config.marketing import CapSettings, HoursSettings
 from smsgate.config.settings import SendingSettings
 from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.process import running
-from smsgate.errors import SmsgateError
 from smsgate.links.profile import CarrierProfile
 from smsgate.links.profile_flow import BURST_MAX_S, BURST_S, RATE_LIMIT_PER_S
 from smsgate.links.profile_senders import SenderNumber
@@ -65,10 +60,6 @@ CAPS: Final = CapSettings(
     person_per_day_max=3, person_per_week_max=10, merchant_per_day_max=2, merchant_per_week_max=5
 )
 _FOR_PEOPLE: Final = frozenset({"settled_per_second", "memory_mb", "complete", "hours_kept"})
-
-
-class BenchFailed(SmsgateError):
-    code = "bench_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,51 +107,6 @@ class Figures:
     def as_json(self) -> dict[str, Any]:
         keys = [name for name in self.__slots__ if name not in _FOR_PEOPLE]
         return {key: getattr(self, key) for key in keys}
-
-
-def _reachable_dir() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="smsgate-bench-"))
-    directory.chmod(0o711)  # ours; PostgreSQL's own user, when root runs this, has to get in
-    return directory
-
-
-@asynccontextmanager
-async def throw_away_database() -> AsyncIterator[EmbeddedPostgres]:
-    """Run an embedded server with the settings that `smsgate run` has: fsync and synchronous_commit on."""
-    directory = _reachable_dir()
-    try:
-        async with EmbeddedPostgres(directory / "state", system_dir=directory / "system") as server:
-            yield server
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnSmsc:
-    host: Host
-    phones: asyncio.StreamWriter  # an MSISDN and "\n": it says OK
-
-
-@asynccontextmanager
-async def own_smsc() -> AsyncIterator[OwnSmsc]:
-    """Run the simulator as a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "smsgate.bench.smsc",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        port = (await process.stdout.readline()).strip()
-        if not port:
-            raise BenchFailed("the SMSC simulator did not start; `smsgate smsc` says why")
-        yield OwnSmsc(Host("127.0.0.1", int(port)), process.stdin)
-    finally:
-        process.stdin.close()  # it ends with its input
-        await process.wait()
 
 
 def _burst_s(options: BenchOptions) -> float:
@@ -212,31 +158,30 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, p
     )
 
 
-async def run_bench(
-    options: BenchOptions, *, past: Callable[[Database], Awaitable[object]] | None = None
-) -> Figures:
+async def run_bench(options: BenchOptions, written: Written | None = None) -> Figures:
     """
     Send `options.messages` offers and return the figures.
 
-    `past` writes what the database has from before, beside the people and the campaign. It is counted in
-    `accepted` and `receipts`, and the books are not proved then.
+    `written`: was written for the same options. What it has from before is counted in `accepted` and
+    `receipts`, and the books are not proved.
 
     Raises:
         BenchFailed: the SMSC lets nobody bind, or the simulator does not start.
         SmsgateError: a proof of the books does not hold on what the run leaves behind.
     """
-    async with throw_away_database() as server, own_smsc() as smsc:
-        async with await Database.open(server) as database:
-            place = await prepare(database, options.messages, options.shape)
-            if past is not None:
-                await past(database)
+    async with throw_away_database(written.state_dir if written else None) as server, own_smsc() as smsc:
+        if written is not None:
+            place = written.place
+        else:
+            async with await Database.open(server) as database:
+                place = await prepare(database, options.messages, options.shape)
         settings = bench_settings(server, options, smsc.host, place)
         async with running(settings, say=lambda _: None) as process:
             assert process.gateway is not None
             await _bound(process.gateway, options)
             run = _Run(process.services.database, process.gateway, server, options)
             figures = await run.measure(smsc)
-            if past is None:
+            if written is None:
                 (await PgVerify(process.services.database).looked()).hold()
             return replace(figures, hours_kept=bool(place))
 
