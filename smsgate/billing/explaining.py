@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from smsgate.billing.charge_facts import Cut, ExplainFacts, PartFacts, Priced
+    from smsgate.billing.charge_facts import Cut, ExplainFacts, GivenBack, PartFacts, Priced
     from smsgate.billing.vat import Vat
 
 DELIVERED: Final = "delivrd"  # the first final receipt that charges on the delivered basis
@@ -133,6 +133,10 @@ def _part(part: PartFacts, facts: ExplainFacts, origin: Month, vat: Vat | None) 
         period, late, lines = _billing(part, part.sell, facts, origin, vat, told)
         if not part.postings:
             wrong.append("No posting of the ledger holds it.")
+    elif part.given_back is not None and part.sell is not None:
+        # Charged by a receipt, given back, and then a receipt came of an earlier time.
+        told.append(_given_back(part.given_back))
+        told += _documents(_lines(facts, part.sell, period_of(origin, part.given_back.at, facts.cuts), vat))
     costs = part.cost is not None and not part.refusal and _by_basis(part, part.cost, "costs")[0]
     amount = part.sell_micros if is_charged and part.given_back is None else 0
     made = ExplainedPart(
@@ -256,11 +260,12 @@ def _ledger(part: PartFacts, sell: Priced) -> list[Fact]:
     elif shown:
         told.append(Fact("ledger", f"One of these postings holds it: {'; '.join(shown)}."))
     if part.given_back is not None:
-        back = part.given_back
-        told.append(
-            Fact("given_back", f"Given back at {_instant(back.at)} by posting {back.name}: {back.reason}.")
-        )
+        told.append(_given_back(part.given_back))
     return told
+
+
+def _given_back(back: GivenBack) -> Fact:
+    return Fact("given_back", f"Given back at {_instant(back.at)} by posting {back.name}: {back.reason}.")
 
 
 def _period(origin: Month, period: Month, cuts: Sequence[Cut]) -> str:

@@ -221,7 +221,9 @@ async def _proof(
         )
         for item_id in delivered:
             messages[item_id] = charged.get(item_id, (0, 0))
-    reversed_ = _sums(await connection.fetch(_SQL["reversed_of_month"], merchant_id, first, end))
+    reversed_ = _sums(
+        await connection.fetch(_SQL["reversed_of_month"], merchant_id, first, end, delivered, sorted(FINAL))
+    )
     retired = _sums(await connection.fetch(_RETIRED["retired_of_month"], merchant_id, first_day(month)))
     for sums, sign in ((reversed_, -1), (retired, 1)):
         for item_id, (segments, micros) in sums.items():

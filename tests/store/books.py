@@ -153,14 +153,16 @@ class Books:
         owner: int = OWNER,
         cost: tuple[int, int] = (0, 0),
         by_receipt: bool = False,
+        cost_by_receipt: bool = False,
         message_ids: Sequence[int] = (),
         receipts_of: Sequence[int] = (),
     ) -> list[int]:
         """
         Have the carrier take messages: rows and charge, in one flush; return their ids.
 
-        `by_receipt`: the sell item is of delivered basis, so the flush does not charge it. `message_ids` are
-        of the instant of acceptance. `receipts_of`: messages taken before, whose final receipts come with it.
+        `by_receipt`, `cost_by_receipt`: the item is of delivered basis, so the flush does not charge it.
+        `message_ids` are of the instant of acceptance. `receipts_of`: messages taken before, whose final
+        receipts come with it.
         """
         item_id, micros = item
         cost_item, cost_micros = cost
@@ -182,8 +184,9 @@ class Books:
         sent.sent_at += [at] * messages
         charge = Charge(
             merchant_id, campaign_id, CARRIER, 0 if by_receipt else item_id,
-            0 if by_receipt else micros * segments, cost_item, cost_micros * segments, segments,
-            quarter_hour_of(base), currency, currency if cost_item else "",
+            0 if by_receipt else micros * segments, 0 if cost_by_receipt else cost_item,
+            0 if cost_by_receipt else cost_micros * segments, segments, quarter_hour_of(base), currency,
+            currency if cost_item and not cost_by_receipt else "",
         )  # fmt: skip
         flush.charges[charge] += messages
         for message_id in receipts_of:

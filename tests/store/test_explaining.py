@@ -149,6 +149,22 @@ async def test_a_charge_that_was_given_back_names_both_postings_and_charges_noth
     assert [posted.messages for posted in part.facts.postings] == [4]
 
 
+async def test_a_charge_given_back_is_told_though_a_receipt_has_taken_it_away_since(
+    database: Database,
+) -> None:
+    books = await a_shop(database)
+    (message_id,) = await books.take(SHOP, 1, item=(DELIVERED_ITEM, 50_000), by_receipt=True)
+    await books.write_messages(SHOP, [message_id])
+    later = IN_OCTOBER + timedelta(minutes=5)
+    await books.receipt(SHOP, message_id, ReceiptState.DELIVRD, later, recorded_at=later)
+    reversing = Reversing(PgReversals(database, lambda: next(books.ids)), books.clock)
+    await reversing.reverse(SHOP, [message_id], "sent twice")
+    await books.receipt(SHOP, message_id, ReceiptState.UNDELIV, IN_OCTOBER, recorded_at=later)
+    part = await one_part(books, message_id)
+    assert (part.charged, part.amount_micros, part.wrong) == (False, 0, ())
+    assert next(fact.sentence for fact in part.told if fact.name == "given_back").endswith(": sent twice.")
+
+
 async def test_a_changed_amount_is_found_by_computing_it_again(database: Database) -> None:
     books = await a_shop(database)
     ids = await books.take(SHOP, 2)

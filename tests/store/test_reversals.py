@@ -8,11 +8,15 @@ import pytest
 
 from smsgate.errors import Invalid
 from smsgate.flows.reversals import REASON_MAX, Reversing
+from smsgate.flows.verifying import Finding
+from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.store.pool import Database
 from smsgate.store.reversals import PgReversals
-from tests.store.books import CLOSE_AT, NOVEMBER, OCTOBER, Books, some_books
+from smsgate.store.verify import looked_of
+from tests.store.books import CLOSE_AT, IN_OCTOBER, NOVEMBER, OCTOBER, Books, some_books
 
 SHOP = 7
+BY_RECEIPT, COST_BY_RECEIPT = 13, 22
 
 
 def reversing(books: Books) -> Reversing:
@@ -71,3 +75,50 @@ async def test_without_a_reason_nothing_is_given_back(database: Database, reason
     books = await some_books(database)
     with pytest.raises(Invalid):
         await reversing(books).reverse(SHOP, [1], reason)
+
+
+async def books_of_delivered_basis(database: Database) -> Books:
+    books = await some_books(database, now=CLOSE_AT - timedelta(seconds=1))
+    await books.merchant(SHOP)
+    await books.prices((BY_RECEIPT, "mt", "*", 45_000), list_id=9, basis="delivered")
+    await books.prices((COST_BY_RECEIPT, "mt", "*", 30_000), list_id=10, side="cost", basis="delivered")
+    return books
+
+
+async def broken(books: Books) -> list[Finding]:
+    async with books.database.report() as connection:
+        return (await looked_of(connection)).broken
+
+
+async def test_a_receipt_after_the_charge_was_given_back_still_makes_the_carrier_be_paid(
+    database: Database,
+) -> None:
+    books = await books_of_delivered_basis(database)
+    cost = (COST_BY_RECEIPT, 30_000)
+    (at_once,) = await books.take(SHOP, 1, cost=cost, cost_by_receipt=True)
+    assert await reversing(books).reverse(SHOP, [at_once], "sent by mistake") == 1
+    await books.receipt(SHOP, at_once, ReceiptState.DELIVRD, IN_OCTOBER, recorded_at=IN_OCTOBER)
+    assert await books.accounts() == {("cost", "EUR"): 30_000, ("carrier_accrual", "EUR"): -30_000}
+    assert await broken(books) == []
+
+
+async def test_a_charge_that_was_given_back_is_not_given_back_again_by_an_earlier_receipt(
+    database: Database,
+) -> None:
+    """The first final receipt was charged and given back; one of an earlier time says that it failed."""
+    books = await books_of_delivered_basis(database)
+    cost = (COST_BY_RECEIPT, 30_000)
+    ids = await books.take(
+        SHOP, 2, item=(BY_RECEIPT, 45_000), by_receipt=True, cost=cost, cost_by_receipt=True
+    )
+    later = IN_OCTOBER + timedelta(minutes=5)
+    for message_id in ids:
+        await books.receipt(SHOP, message_id, ReceiptState.DELIVRD, later, recorded_at=later)
+    assert await reversing(books).reverse(SHOP, ids[:1], "sent by mistake") == 1
+    await books.receipt(SHOP, ids[0], ReceiptState.UNDELIV, IN_OCTOBER, recorded_at=later)
+    accounts = await books.accounts()
+    assert (accounts["unbilled", "EUR"], accounts["cost", "EUR"]) == (45_000, 30_000)
+    assert await broken(books) == []
+    books.go_to(CLOSE_AT)
+    await books.closing().close(SHOP, OCTOBER)
+    assert await books.lines(SHOP) == [("2026-10", "380", "2026-10", 1, 45_000, 5)]

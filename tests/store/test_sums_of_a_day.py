@@ -2,7 +2,8 @@
 What is kept of a dropped day is what the proof of message rows makes of them, whatever they are.
 
 Random rows: two merchants, parts, items of both bases on both sides, refusals, charges given back, receipts
-that come again, that contradict each other, that come at one instant, before their message, or of no part.
+that come again, that contradict each other or a charge given back, that come at one instant, before their
+message, or of no part.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Rows:
         self.receipts: list[Row] = []
         self.reversals: list[Row] = []
         self.charged = 0
+        self.contradicted = 0  # given back, and then told to have failed before it was charged
         for _ in range(MESSAGES):
             self._message()
 
@@ -67,9 +69,14 @@ class Rows:
             if status or not sell or (sell == BY_RECEIPT and not self._arrived(told)):
                 continue
             self.charged += 1
-            if random.random() < 0.2:
+            if random.random() < (0.5 if sell == BY_RECEIPT else 0.2):
                 self.charged -= 1
                 self.reversals.append((shop, message_id, part, 1, "wrong", at))
+                if random.random() < 0.5:  # after that, one that says it failed before
+                    self.contradicted += sell == BY_RECEIPT
+                    self.receipts.append((
+                        shop, message_id, part, int(ReceiptState.UNDELIV), at - timedelta(seconds=61)
+                    ))  # fmt: skip
 
     def _told(self, shop: int, message_id: int, part: int, at: datetime) -> list[Row]:
         random = self._random
@@ -151,6 +158,7 @@ async def test_what_is_kept_of_a_day_is_what_the_proof_finds(database: Database,
     await books.prices((COST_ITEM, "mt", "*", 30_000), list_id=10, side="cost")
     await books.prices((COST_BY_RECEIPT, "mt", "*", 31_000), list_id=11, side="cost", basis="delivered")
     rows = Rows(Random(seed))
+    assert rows.contradicted
     await written(books, rows)
     assert await sums_become_the_ledger(books) == rows.charged > 0
     assert await differences(books) == []

@@ -115,11 +115,17 @@ GROUP BY s.sell_item_id
 
 -- name: reversed_of_month
 -- scope: merchant
+-- Of what is charged on delivery ($4) only what its receipts charge: one that came after, with an earlier time, took the charge away.
 SELECT s.sell_item_id AS item_id, sum(s.segments)::bigint AS segments, sum(s.sell_micros)::bigint AS micros
 FROM charge_reversal v
 JOIN sent s ON s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
     AND s.message_id >= $2 AND s.message_id < $3
 WHERE v.merchant_id = $1 AND v.message_id >= $2 AND v.message_id < $3
+    AND (s.sell_item_id <> ALL ($4::bigint[]) OR 2 = (
+        SELECT r.state FROM receipt r
+        WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+            AND r.message_id >= $2 AND r.message_id < $3 AND r.state = ANY ($5::smallint[])
+        ORDER BY r.received_at, r.state LIMIT 1))
 GROUP BY s.sell_item_id
 
 -- name: replies_of_month

@@ -12,9 +12,10 @@ CROSS JOIN LATERAL (
 
 -- name: charges
 -- scope: merchant
--- In a later statement than the lock, so that it sees what the one before committed. What was given back stays so.
+-- In a later statement than the lock, so that it sees what the one before committed. What was given back stays so, and the carrier
+-- is paid all the same.
 SELECT s.merchant_id, s.message_id, s.segment, m.campaign_id, s.carrier_id, s.segments, s.sell_item_id, s.sell_micros,
-    s.cost_item_id, s.cost_micros, coalesce(i.basis = 'delivered', false) AS sell_by_receipt,
+    s.cost_item_id, s.cost_micros, coalesce(i.basis = 'delivered', false) AND v.posting_id IS NULL AS sell_by_receipt,
     coalesce(k.basis = 'delivered', false) AS cost_by_receipt, l.currency, n.currency AS cost_currency,
     s.status = 0 AND coalesce(r.state = $5::smallint, false) AS charged
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) AS t (merchant_id, message_id, segment)
@@ -31,9 +32,8 @@ LEFT JOIN LATERAL (
     WHERE f.merchant_id = t.merchant_id AND f.message_id = t.message_id AND f.segment = t.segment
         AND f.state = ANY($4::smallint[])
     ORDER BY f.received_at, f.state LIMIT 1) r ON true
-WHERE (i.basis = 'delivered' OR k.basis = 'delivered')
-    AND NOT EXISTS (SELECT FROM charge_reversal v
-                    WHERE v.merchant_id = t.merchant_id AND v.message_id = t.message_id AND v.segment = t.segment)
+LEFT JOIN charge_reversal v ON v.merchant_id = t.merchant_id AND v.message_id = t.message_id AND v.segment = t.segment
+WHERE (i.basis = 'delivered' AND v.posting_id IS NULL) OR k.basis = 'delivered'
 
 -- name: of_delivered_basis
 -- scope: merchant

@@ -43,6 +43,11 @@ WITH taken AS (
     FROM charge_reversal v
     JOIN sent s ON s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
     WHERE v.message_id >= $2 AND v.message_id < $3 AND s.message_id >= $2 AND s.message_id < $3
+        AND (s.sell_item_id <> ALL ($4::bigint[]) OR 2 = (
+            SELECT r.state FROM receipt r
+            WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment
+                AND r.message_id >= $2 AND r.message_id < $3 AND r.state = ANY ($5::smallint[])
+            ORDER BY r.received_at, r.state LIMIT 1))
     UNION ALL
     SELECT merchant_id, 'cost', carrier_id, cost_item_id, quarter, messages, segments, cost
     FROM outcome WHERE cost_item_id <> 0 AND (delivered OR cost_item_id <> ALL ($4::bigint[]))

@@ -76,7 +76,10 @@ WITH told AS MATERIALIZED (
         count(*) AS messages, sum(s.segments) AS segments, sum(s.sell_micros) AS micros
     FROM charge_reversal v
     JOIN sent s ON s.merchant_id = v.merchant_id AND s.message_id = v.message_id AND s.segment = v.segment
-    WHERE s.message_id >= $1
+    WHERE s.message_id >= $1 AND (s.sell_item_id <> ALL ($3::bigint[]) OR 2 = (
+        SELECT r.state FROM receipt r
+        WHERE r.merchant_id = s.merchant_id AND r.message_id = s.message_id AND r.segment = s.segment AND r.state = ANY ($4::smallint[])
+        ORDER BY r.received_at, r.state LIMIT 1))
     GROUP BY 1, 2, 3, 4
 ), quarterly AS MATERIALIZED (  -- bits are counted once for both sides
     SELECT merchant_id, carrier_id, accepted, sell_item_id, sell_micros, cost_item_id, cost_micros, segments, ms / 900000 AS quarter,
