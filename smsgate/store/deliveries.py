@@ -13,6 +13,7 @@ import orjson
 from smsgate.flows.commerce_records import EventRecord
 from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, DueEndpoint, EndpointAnswers
 from smsgate.store.catalogue import load
+from smsgate.store.node_lease import ended
 from smsgate.store.shop_reach import note_answers
 
 if TYPE_CHECKING:
@@ -111,16 +112,13 @@ class PgDeliveries:
                 await connection.execute(_SQL["release"], merchant_id, owner, events, endpoints)
 
     async def release_orphans(self) -> int:
-        async with self._database.control() as connection:
-            owners = await connection.fetch(_SQL["owners"])
-        live = [row["epoch"] for row in owners if row["live"]]
-        newest = max((row["epoch"] for row in owners), default=0)
+        async with self._database.bulk() as connection:
+            held = await connection.fetch(_SQL["owners"])
+        dead = await ended(self._database, {row["owner"] for row in held})
         released = 0
         async with self._database.bulk() as connection:
-            for row in await connection.fetch(_SQL["orphans"], live, newest):
-                released += len(
-                    await connection.fetch(_SQL["release_orphans"], row["merchant_id"], live, newest)
-                )
+            for merchant_id in sorted({row["merchant_id"] for row in held if row["owner"] in dead}):
+                released += len(await connection.fetch(_SQL["release_orphans"], merchant_id, dead))
         return released
 
     async def backlog(self, now: datetime) -> tuple[int, float]:

@@ -9,6 +9,7 @@ compared.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -48,6 +49,17 @@ async def take_slot(connection: Connection, name: str, ttl_s: float = TTL_S) -> 
     if slot is None:
         raise StoreUnavailable(f"All {NODES_MAX} node slots are taken.")
     return NodeLease(slot, epoch)
+
+
+async def ended(database: Database, owners: AbstractSet[int]) -> list[int]:
+    """
+    Return those of some owners whose lease has ended; an epoch has no other lease ever.
+
+    The owners were seen before the leases are looked at here: who comes after this look is none of them.
+    """
+    async with database.control() as connection:
+        live = {row["epoch"] for row in await connection.fetch(_SQL["live"])}
+    return sorted(owners - live)
 
 
 async def renew(connection: Connection, lease: NodeLease, ttl_s: float = TTL_S) -> bool:

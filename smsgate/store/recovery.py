@@ -15,6 +15,7 @@ from smsgate.flows.records import Recovery, ReportColumns
 from smsgate.protocol.receipt_states import ReceiptState
 from smsgate.store import catalogue
 from smsgate.store.esme_reports import insert_reports
+from smsgate.store.node_lease import ended
 from smsgate.store.pool import Database
 from smsgate.store.unsent import add_counters, settle_unsent
 
@@ -34,20 +35,21 @@ async def recover(
 
     `segments_of(sender, body)` says what a system message counts for of which nobody knows an outcome.
     """
-    async with database.control() as connection:
-        live = [row["epoch"] for row in await connection.fetch(SQL["live_owners"])]
+    dead = await _dead_owners(database)
     async with database.bulk() as connection:
-        chunks = await connection.fetch(SQL["orphaned_chunks"], live)
-        interactive = await connection.fetch(SQL["orphaned_interactive"], live)
+        chunks = await connection.fetch(SQL["orphaned_chunks"], dead) if dead else []
+        interactive = await connection.fetch(SQL["orphaned_interactive"], dead) if dead else []
     resumed = unknown = 0
     for merchant_id, campaign_id, no in chunks:
-        found = await _return_chunk(database, merchant_id, campaign_id, no, live, now)
+        found = await _return_chunk(database, merchant_id, campaign_id, no, dead, now)
         if found is not None:
             resumed += 1
             unknown += found
     silent = 0
-    for merchant_id, message_ids in interactive:
+    for merchant_id, listed in interactive:
         async with database.bulk_transaction() as connection:
+            held = await connection.fetch(SQL["lock_orphaned_interactive"], merchant_id, listed, dead)
+            message_ids = [row["message_id"] for row in held]
             texts = await connection.fetch(SQL["orphaned_texts"], merchant_id, message_ids)
             rows = await connection.fetch(
                 SQL["unknown_interactive"],
@@ -65,6 +67,12 @@ async def recover(
             silent += len(unknown_ids)
     cancelled = await _end_cancelled(database, now)
     return Recovery(resumed, unknown, silent, cancelled)
+
+
+async def _dead_owners(database: Database) -> list[int]:
+    async with database.bulk() as connection:
+        owners = {row["owner"] for row in await connection.fetch(SQL["owners"])}
+    return await ended(database, owners)
 
 
 async def _end_cancelled(database: Database, now: datetime) -> int:
@@ -86,10 +94,10 @@ async def _end_cancelled(database: Database, now: datetime) -> int:
 
 
 async def _return_chunk(
-    database: Database, merchant_id: int, campaign_id: int, no: int, live: list[int], now: datetime
+    database: Database, merchant_id: int, campaign_id: int, no: int, dead: list[int], now: datetime
 ) -> int | None:
     async with database.bulk_transaction() as connection:
-        chunk = await connection.fetchrow(SQL["lock_orphaned_chunk"], merchant_id, campaign_id, no, live)
+        chunk = await connection.fetchrow(SQL["lock_orphaned_chunk"], merchant_id, campaign_id, no, dead)
         if chunk is None:
             return None
         unknown = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,8 +17,10 @@ from smsgate.flows.outcomes import Outcomes
 from smsgate.flows.records import ChunkClaim, ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
+from smsgate.store.node_lease import take_slot
 from smsgate.store.partitions import borders
 from smsgate.store.pool import Database
+from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
 from tests.batches import batch_of
 from tests.flows.test_recovery import a_claimed_chunk, books
@@ -74,6 +77,68 @@ class _Owner:
         return await self.store.flush(
             self.outcomes.cut(Grants(50, 8_000, SendingLimits()), datetime.now(UTC)).flush, owner=self.epoch
         )
+
+
+async def test_who_begins_to_claim_while_the_dead_are_looked_for_is_not_one_of_them(
+    database: Database,
+) -> None:
+    """Another node gives the chunk of a dead owner back, and a third one, just started, claims it."""
+    async with a_world(database, subscribers=100) as world:
+        campaign_id = await world.campaign()
+        dead, looking = _Owner(world, 5), _Owner(world, 6)
+        await dead.claim(campaign_id)
+        connection = await database.connect(ADMIN)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE campaign_chunk IN ACCESS EXCLUSIVE MODE")
+                recovery = asyncio.create_task(
+                    looking.store.recover(segments_of=one_segment, now=datetime.now(UTC))
+                )
+                await eventually(
+                    lambda: world.value(
+                        "SELECT count(*) > 0 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+                        "WHERE c.relname = 'campaign_chunk' AND NOT l.granted"
+                    )
+                )
+                lease = await take_slot(connection, "third")
+                await connection.execute(
+                    "UPDATE campaign_chunk SET owner = $1, fence = fence + 1", lease.epoch
+                )
+            found = await recovery
+        finally:
+            await connection.close()
+        assert (found.chunks_resumed, found.messages_unknown) == (0, 0)
+        assert await world.value("SELECT owner FROM campaign_chunk") == lease.epoch
+        assert await world.value("SELECT count(*)::int FROM sent") == 0
+
+
+async def test_a_text_that_its_owner_gives_back_while_it_is_settled_is_not_settled(
+    database: Database,
+) -> None:
+    """It stood still, lost its lease, and gives back what it has not written in stopping."""
+    async with a_world(database, subscribers=1) as world:
+        await world.system_message(0, "Boxman: bonjour")
+        await world.execute("UPDATE interactive_queue SET owner = 5")
+        looking = _Owner(world, 6)
+        connection = await database.connect(ADMIN)
+        try:
+            async with connection.transaction():
+                await connection.execute("UPDATE interactive_queue SET owner = NULL")
+                recovery = asyncio.create_task(
+                    looking.store.recover(segments_of=one_segment, now=datetime.now(UTC))
+                )
+                await eventually(
+                    lambda: world.value(
+                        "SELECT count(*) > 0 FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                    )
+                )
+            found = await recovery
+        finally:
+            await connection.close()
+        assert found.interactive_unknown == 0
+        assert await world.value("SELECT count(*)::int FROM interactive_queue") == 1
+        assert await world.value("SELECT count(*)::int FROM sent") == 0
 
 
 @pytest.mark.parametrize("flushes", ["before the recovery", "after the recovery", "after the other owner"])

@@ -77,21 +77,14 @@ UPDATE webhook_delivery d
 SELECT merchant_id, endpoint_id, event_id FROM webhook_delivery WHERE state = 'pending' AND owner = $1;
 
 -- name: owners
--- scope: control
-SELECT epoch, expires_at > now() AS live FROM node WHERE epoch > 0;
-
--- name: orphans
 -- scope: report
--- An owner newer than every lease just read is alive: it came while we looked.
-SELECT DISTINCT merchant_id
-  FROM webhook_delivery
- WHERE state = 'pending' AND owner <= $2 AND NOT owner = ANY ($1::bigint[]);
+SELECT DISTINCT owner, merchant_id FROM webhook_delivery WHERE state = 'pending' AND owner IS NOT NULL;
 
 -- name: release_orphans
 -- scope: merchant
 UPDATE webhook_delivery
    SET owner = NULL
- WHERE merchant_id = $1 AND state = 'pending' AND owner <= $3 AND NOT owner = ANY ($2::bigint[])
+ WHERE merchant_id = $1 AND state = 'pending' AND owner = ANY ($2::bigint[])
 RETURNING event_id;
 
 -- name: backlog

@@ -22,3 +22,7 @@ RETURNING slot
 -- name: release_slot
 -- scope: control
 UPDATE node SET expires_at = now() WHERE slot = $1 AND epoch = $2
+
+-- name: live
+-- scope: control
+SELECT epoch FROM node WHERE expires_at > now()

@@ -620,18 +620,20 @@ UPDATE receipt_unmatched SET next_try_at = $3::timestamptz + ($3::timestamptz - 
 INSERT INTO receipt (merchant_id, message_id, segment, state, error, received_at)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bytea[], $6::timestamptz[])
 
--- name: live_owners
--- scope: control
-SELECT epoch FROM node WHERE expires_at > now()
+-- name: owners
+-- scope: report
+SELECT owner FROM campaign_chunk WHERE state = 'claimed' AND owner IS NOT NULL
+UNION
+SELECT owner FROM interactive_queue WHERE owner IS NOT NULL
 
 -- name: orphaned_chunks
 -- scope: report
-SELECT merchant_id, campaign_id, no FROM campaign_chunk WHERE state = 'claimed' AND NOT owner = ANY($1::bigint[])
+SELECT merchant_id, campaign_id, no FROM campaign_chunk WHERE state = 'claimed' AND owner = ANY($1::bigint[])
 
 -- name: lock_orphaned_chunk
 -- scope: merchant
 SELECT message_id_base, message_count, allowance, members FROM campaign_chunk
- WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'claimed' AND NOT owner = ANY($4::bigint[])
+ WHERE merchant_id = $1 AND campaign_id = $2 AND no = $3 AND state = 'claimed' AND owner = ANY($4::bigint[])
    FOR UPDATE SKIP LOCKED
 
 -- name: mark_unknown
@@ -672,8 +674,16 @@ RETURNING message_id_base, message_count, members
 -- name: orphaned_interactive
 -- scope: report
 SELECT merchant_id, array_agg(message_id ORDER BY message_id) AS message_ids FROM interactive_queue
- WHERE owner IS NOT NULL AND NOT owner = ANY($1::bigint[])
+ WHERE owner = ANY($1::bigint[])
  GROUP BY merchant_id
+
+-- name: lock_orphaned_interactive
+-- scope: merchant
+-- In the order of the key. One that its owner gave back meanwhile, standing still as it had, may be another's by now.
+SELECT message_id FROM interactive_queue
+ WHERE merchant_id = $1 AND message_id = ANY($2::bigint[]) AND owner = ANY($3::bigint[])
+ ORDER BY message_id
+   FOR UPDATE
 
 -- name: orphaned_texts
 -- scope: merchant
