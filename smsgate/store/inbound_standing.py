@@ -79,12 +79,9 @@ async def standing(
         question = Question(merchant_id, subscriber_id, Purpose(purpose), wording_version, asked_at)
         context.questions.setdefault((msisdn, sender), []).append(question)
     found = [row for row in opened.dicts() if _answers(held.get((row["merchant_id"], row["subscriber_id"])))]
-    if missing := {row["merchant_id"] for row in found} - context.merchants.keys():  # whose person is gone
-        for row in await connection.fetch(_SQL["merchants"], sorted(missing)):
-            context.merchants[row["merchant_id"]] = MerchantCard(**dict(row))
     return context, found
 
 
 def _answers(held: tuple[str, bool, bool] | None) -> bool:
-    """Whether the person of an open offer may answer it; of who is gone the offer decides alone."""
-    return held is None or ConsentState(held[0]) in ANSWERS_OFFERS
+    """Whether the person of an open offer may answer it; who was erased meanwhile answers none."""
+    return held is not None and ConsentState(held[0]) in ANSWERS_OFFERS

@@ -118,6 +118,7 @@ async def test_a_decision_that_fails_costs_its_neighbours_nothing(database: Data
             "INSERT INTO offer_version SELECT 8, 88, 1, text, shop_name, item, unit_price_minor, currency, "
             "quantity_max, language, country, sender, expires_at, created_at FROM offer_version"
         )
+        await world.execute("UPDATE subscriber SET merchant_id = 8 WHERE msisdn = $1", FIRST_MSISDN + 4)
         await world.execute(
             "UPDATE open_offer SET merchant_id = 8, offer_id = 88 WHERE msisdn = $1", FIRST_MSISDN + 4
         )
@@ -133,6 +134,15 @@ async def test_a_decision_that_fails_costs_its_neighbours_nothing(database: Data
         await world.execute("UPDATE merchant SET timezone = 'Europe/Paris' WHERE merchant_id = 8")
         await eventually(lambda: mos[3].taken)
         assert len(await order_numbers(world)) == 8
+
+
+async def test_who_was_erased_orders_nothing_from_an_offer_that_a_claim_left(database: Database) -> None:
+    """The claim had read the person before and opened the offer after; the erasure takes it by and by."""
+    async with an_open_offer(database, subscribers=3) as (world, _):
+        await world.execute("DELETE FROM subscriber WHERE msisdn = $1", FIRST_MSISDN + 1)
+        await say(world, 1, "OK", answers=0)
+        await say(world, 2, "OK")
+        assert len(await order_numbers(world)) == 1
 
 
 async def test_a_large_group_lets_everybody_else_work_in_between(database: Database) -> None:
