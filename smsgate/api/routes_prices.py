@@ -30,7 +30,7 @@ from smsgate.billing.tiers import Ladder, LadderMode, Step, ladder_from_json, la
 from smsgate.errors import Invalid
 from smsgate.flows.ports_api import NewPrices, PriceItem, PriceListRow, PriceVersionRow
 from smsgate.flows.publishing import (
-    CLOCK_SKEW,
+    AHEAD_MIN,
     ITEMS_MAX,
     Publication,
     billable,
@@ -59,7 +59,12 @@ PROBLEMS: Final = (
     ProblemType(
         "sheet_invalid", 422, "Prices that cannot be read", "The sentence names the line or the network."
     ),
-    ProblemType("effective_from_past", 422, "Prices cannot change in the past", "Choose an instant to come."),
+    ProblemType(
+        "effective_from_past",
+        422,
+        "Prices cannot change in the past",
+        "Choose an instant a minute ahead or more, so that every node knows of it in time.",
+    ),
     ProblemType(
         "below_cost", 409, "Sells below cost", "Change the prices, or publish them with allow_below_cost."
     ),
@@ -113,7 +118,7 @@ class PriceItemIn(RequestModel):
 
 
 class PublishPrices(RequestModel):
-    effective_from: Instant = Field(description="Not past, but for a list's first version.")
+    effective_from: Instant = Field(description="A minute ahead or more, but for a list's first version.")
     items: list[PriceItemIn] = Field(min_length=1, max_length=ITEMS_MAX)
     allow_below_cost: bool = Field(
         default=False, description="Without it prices that earn less than they cost are refused."
@@ -209,7 +214,7 @@ async def publish_prices(call: Call) -> Answer:
         [NewPrices(body.effective_from, items, context.ids.block(len(items)))],
         source_sha256=hashlib.sha256(call.octets).digest(),
         now=now,
-        not_before=now - CLOCK_SKEW,
+        not_before=now + AHEAD_MIN,
     )
     return _price_version(call, row)
 

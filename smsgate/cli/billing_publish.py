@@ -25,7 +25,7 @@ from smsgate.daemon.services import Services
 from smsgate.errors import Conflict
 from smsgate.flows.ports_api import PriceVersionRow
 from smsgate.flows.pricing import Pricing
-from smsgate.flows.publishing import Publication, change_view, check_margins, plan
+from smsgate.flows.publishing import AHEAD, Publication, change_view, check_margins, plan
 from smsgate.flows.publishing import publish as publish_versions
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import check_currency, micros_to_text
@@ -83,7 +83,7 @@ def publish(
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="Of rows without a date: ISO 8601 with its offset.", show_default="now"),
+        typer.Option("--from", help="Of rows without a date; with its offset.", show_default="soonest"),
     ] = None,
     zone: Annotated[
         str | None, typer.Option(help="IANA zone of dates without an offset.", show_default="none: refused")
@@ -147,12 +147,14 @@ async def _work(
     await pricing.refresh()
     now = services.clock.now()
     prices = await _list_for(services, wish, sheet.currency)
+    book = pricing.book(prices.price_list_id)
+    soonest = now + AHEAD if book is not None and book.versions else now
     publication = plan(
         sheet,
         prices,
         pricing,
         default_table(),
-        effective_from=wish.effective_from or now,
+        effective_from=wish.effective_from or soonest,
         partial=wish.partial,
     )
     if seen is not None and seen.last_version != publication.last_version:

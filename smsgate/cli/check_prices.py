@@ -77,7 +77,8 @@ def _check_costs(findings: Findings, settings: Settings, pricing: Pricing, clock
         if book is None or book.version_at(clock.now()) is None:
             findings.fail(
                 name,
-                f"{where} is {carrier.cost_list!r}, and no cost list of that name has prices in force",
+                f"{where} is {carrier.cost_list!r}, and no cost list of that name has prices in force"
+                + _coming(book, clock),
                 f"smsgate billing publish {carrier.cost_list} FILE.csv --side cost",
             )
         else:
@@ -127,20 +128,31 @@ def _check_merchant(
     prices, book = lists[merchant.price_list_id], pricing.book(merchant.price_list_id)
     publish = f"smsgate billing publish {prices.name} FILE.csv"
     if book is None or book.version_at(clock.now()) is None:
-        findings.fail(name, f"the list {prices.name} has no version in force", publish)
+        findings.fail(name, f"the list {prices.name} has no version in force{_coming(book, clock)}", publish)
         return
     missing = networks_without_price(book, merchant.country, clock, default_table())
     if missing:
         shown = ", ".join(missing[:NETWORKS_SHOWN]) + (", ..." if len(missing) > NETWORKS_SHOWN else "")
         findings.fail(
             name,
-            f"the list {prices.name} has no price for {len(missing)} networks of {merchant.country}: {shown}",
+            f"the list {prices.name} has no price for {len(missing)} networks of {merchant.country}: {shown}"
+            + _coming(book, clock),
             f"add them, or the country's code alone, and publish again: {publish}",
         )
     else:
         findings.ok(
             name, f"list {prices.name}, {book.currency}: every network of {merchant.country} has a price"
         )
+
+
+def _coming(book: PriceBook | None, clock: Clock) -> str:
+    """Say which version is about to begin: it may be the remedy, published a moment ago."""
+    versions = () if book is None else book.versions
+    for version in versions:
+        if version.effective_from > clock.now():
+            at = version.effective_from.isoformat(timespec="seconds")
+            return f"; version {version.version} begins at {at}"
+    return ""
 
 
 def _check_margins(

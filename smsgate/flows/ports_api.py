@@ -249,7 +249,7 @@ class PriceStore(Protocol):
 
         Raises:
             NotFound: no such list.
-            Invalid: an instant is before `not_before`, and it is not the list's first version.
+            Invalid: the list has a version, and an instant is before `not_before` or before the first one's.
             Conflict: a version from that instant exists, or another one was published meanwhile.
         """
         ...

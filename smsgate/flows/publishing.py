@@ -22,7 +22,11 @@ from smsgate.flows.pricing import Pricing
 from smsgate.flows.usage_records import PriceListData
 from smsgate.money import micros_to_text
 
-CLOCK_SKEW: Final = timedelta(minutes=5)  # between the operator's clock and ours
+# A change of prices is known everywhere before it begins, for what is accepted is never priced anew: nodes
+# look every REFRESH_S, their clocks are 5 s apart at most (`smsgate check`), a claim that has looked may wait
+# 20 s for its locks before it numbers its messages, and the commit of the change takes its time.
+AHEAD_MIN: Final = timedelta(seconds=60)
+AHEAD: Final = timedelta(seconds=75)  # of a change that is to begin as soon as it can
 ITEMS_MAX: Final = 5_000  # networks of the world, both directions
 NETWORKS_TOLD_MAX: Final = 100  # of one refusal; all of them stand in the differences
 
@@ -177,7 +181,7 @@ async def publish(
         prices,
         source_sha256=hashlib.sha256(octets).digest(),
         now=now,
-        not_before=now - CLOCK_SKEW,
+        not_before=now + AHEAD_MIN,
         last_version=publication.last_version,
     )
 

@@ -66,19 +66,17 @@ class PgPrices:
                 if prices_of is None:
                     raise NotFound
                 await connection.execute(_SQL["lock_list"], price_list_id)
-                last: int = await connection.fetchval(_SQL["last_version"], price_list_id)
+                published = await connection.fetchrow(_SQL["published"], price_list_id)
+                assert published is not None
+                last: int = published["last_version"]
                 if last_version not in {None, last}:
                     raise Conflict(
                         f"Version {last} was published meanwhile: look at the differences again.",
                         code="prices_changed",
                     )
                 for place, version in enumerate(prices):
-                    if last and version.effective_from < not_before:
-                        raise Invalid(
-                            "Prices cannot change in the past; only a list's first version may start there.",
-                            code="effective_from_past",
-                            pointer="/effective_from",
-                        )
+                    if last:
+                        _check_start(version.effective_from, not_before, published["begins_at"])
                     await _insert(connection, prices_of, last + 1 + place, version, source_sha256, now)
                 await publish_prices(connection)
         except StoreError as exc:
@@ -115,6 +113,27 @@ class PgPrices:
             )
             for row in rows
         ]
+
+
+def _check_start(at: datetime, not_before: datetime, begins_at: datetime) -> None:
+    """
+    Refuse prices that would be others than those by which messages were charged.
+
+    `begins_at`: of the list's first version, which holds before that, too (`flows.rates`).
+    """
+    if at < not_before:
+        why = (
+            "Prices cannot change in the past, nor before every node knows of it: from "
+            f"{not_before.isoformat(timespec='seconds')} on. Only a list's first version may."
+        )
+    elif at < begins_at:
+        why = (
+            f"The list begins at {begins_at.isoformat(timespec='seconds')}, and what is sent before that has "
+            "the prices of its first version. Publish these to another list."
+        )
+    else:
+        return
+    raise Invalid(why, code="effective_from_past", pointer="/effective_from")
 
 
 async def _insert(

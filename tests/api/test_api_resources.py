@@ -117,10 +117,16 @@ async def test_prices_are_published_and_given_to_a_merchant(api: Api) -> None:
     assert first.body["items"][0] == {
         "direction": "mt", "network": "*", "unit_price": "0.045", "basis": "submit", "tiers": None,
     }  # fmt: skip
-    past = await api.operator.post(path, {"effective_from": ago(hours=1), "items": items})
-    assert (past.status, past.code) == (422, "effective_from_past")
+    for early in (ago(hours=1), ago(seconds=0), ago(seconds=-50)):  # other nodes would learn of it too late
+        past = await api.operator.post(path, {"effective_from": early, "items": items})
+        assert (past.status, past.code) == (422, "effective_from_past")
     later = await api.operator.post(path, {"effective_from": ago(hours=-1), "items": items})
     assert later.body["version"] == 2
+    ahead = await api.operator.post("/v1/price_lists", {"name": "ahead", "currency": "EUR"})
+    path = f"/v1/price_lists/{ahead.body['id']}/versions"
+    first = await api.operator.post(path, {"effective_from": ago(hours=-2), "items": items})
+    sooner = await api.operator.post(path, {"effective_from": ago(hours=-1), "items": items})
+    assert (first.status, sooner.status, sooner.code) == (201, 422, "effective_from_past")  # its prices hold
     given = await api.operator.call(
         "PUT", f"/v1/merchants/{merchant.merchant_id}/price_list", {"price_list": made.body["id"]}
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from smsgate.flows.publishing import AHEAD_MIN
 from smsgate.security.public_ids import Kind
 from tests.api.commerce_setup import Shop
 
@@ -219,12 +220,13 @@ async def test_a_price_published_a_moment_ago_counts(shop: Shop) -> None:
     published = await shop.api.operator.post(
         f"/v1/price_lists/{lists.body['data'][0]['id']}/versions",
         {
-            "effective_from": (shop.clock.now() + timedelta(seconds=1)).isoformat(),
+            "effective_from": (shop.clock.now() + AHEAD_MIN).isoformat(),
             "items": [{"direction": "mt", "network": "*", "unit_price": "0.08"}],
         },
     )
     assert published.status == 201, published
-    shop.clock.advance(2)
+    assert (await shop.caller.post(f"{path}/start")).code == "price_missing"
+    shop.clock.advance(AHEAD_MIN.total_seconds())
     assert (await shop.caller.post(f"{path}/preview")).body["cost"] == "0.08"
     assert (await shop.caller.post(f"{path}/start")).status == 200
 

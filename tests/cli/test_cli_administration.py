@@ -158,7 +158,7 @@ def test_what_cannot_be_meant_is_a_usage_error(shell: Shell, arguments: tuple[st
     assert found.out == ""
 
 
-def test_prices_are_published_and_shown_and_a_new_version_replaces_them(shell: Shell) -> None:
+def test_prices_are_published_and_shown(shell: Shell) -> None:
     name = a_list(shell)
     shown = shell.ok("prices", "show", name, "--json").json()
     assert shown["version"] == 1
@@ -166,10 +166,12 @@ def test_prices_are_published_and_shown_and_a_new_version_replaces_them(shell: S
         {"direction": "mo", "network": "*", "unit_price": "0.01", "basis": "submit", "tiers": None},
         {"direction": "mt", "network": "208", "unit_price": "0.045", "basis": "submit", "tiers": None},
     ]
-    shell.ok("billing", "publish", name, "-", "--yes", stdin="direction,network,unit_price\nmt,*,0.05\n")
-    assert shell.ok("prices", "show", name, "--json").json()["version"] == 2
     (row,) = [row for row in shell.ok("prices", "list", "--json").json() if row["name"] == name]
-    assert (row["side"], row["currency"], row["versions"], row["in_force"]) == ("sell", "EUR", 2, 2)
+    assert (row["side"], row["currency"], row["versions"], row["in_force"]) == ("sell", "EUR", 1, 1)
+    rows = "mccmnc,rate,effective\n208,0.04,2026-01-01T00:00Z\n208,0.05,2026-02-01T00:00Z\n"
+    shell.ok("billing", "publish", f"{name}-2", "-", "--yes", "--partial", stdin=rows)
+    shown = shell.ok("prices", "show", f"{name}-2", "--json").json()  # the last of those that have begun
+    assert (shown["version"], shown["items"][0]["unit_price"]) == (2, "0.05")
 
 
 def test_prices_of_the_future_are_not_yet_in_force(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_nothing_is_published_until_its_differences_were_taken(shell: Shell) -> 
     assert ["mo", "*", "0.01", "-", "removed"] in rows
     assert versions_of(shell, name) == 1
     shell.ok("billing", "publish", name, "-", "--yes", stdin=sheet)
+    assert versions_of(shell, name) == 2
+
+
+def test_a_change_begins_when_every_node_knows_of_it(shell: Shell) -> None:
+    """What is accepted until then has the old prices; what is accepted is never priced anew."""
+    name = a_list(shell)
+    asked_at = datetime.now(UTC)
+    publish = ("billing", "publish", name, "-", "--yes", "--json")
+    (version,) = shell.ok(*publish, stdin=PRICES.replace("0.045", "0.05")).json()["versions"]
+    assert datetime.fromisoformat(version["effective_from"]) >= asked_at + timedelta(seconds=75)
+    at_once = (datetime.now(UTC) + timedelta(seconds=50)).isoformat()
+    refused = shell.run(*publish, "--from", at_once, stdin=PRICES)
+    assert (refused.code, "nor before every node knows of it" in refused.err) == (1, True)
     assert versions_of(shell, name) == 2
 
 

@@ -55,6 +55,11 @@ def test_an_installation_is_mended_as_the_check_says_until_it_is_whole(
     third = shell.run("check", "--config", config, "--json")
     assert "networks of FR: 208" in finding(third, "prices of boxman", "failed")["detail"]
     shell.ok("billing", "publish", "abroad", "-", "--yes", stdin=PRICES)
+    mended = shell.run("check", "--config", config, "--json")
+    detail = finding(mended, "prices of boxman", "failed")["detail"]
+    assert "; version 2 begins at 20" in detail  # a minute ahead
+    shell.ok("billing", "publish", "home", "-", "--yes", stdin=PRICES)
+    shell.ok("merchant", "price-list", "boxman", "home")
 
     last = shell.run("check", "--config", config, "--json")
     assert last.code == 0, last.out

@@ -21,9 +21,9 @@ LIMIT $3;
 -- Versions are numbered without gaps, one publisher at a time.
 SELECT pg_advisory_xact_lock($1::bigint);
 
--- name: last_version
+-- name: published
 -- scope: control
-SELECT coalesce(max(version), 0) FROM price_version WHERE price_list_id = $1;
+SELECT coalesce(max(version), 0) AS last_version, min(effective_from) AS begins_at FROM price_version WHERE price_list_id = $1;
 
 -- name: insert_version
 -- scope: control
