@@ -43,7 +43,7 @@ REFUSING_OF: Final = 50  # one of so many subscribers has not agreed to offers
 MESSAGES_MAX: Final = _NUMBERS // 2
 # Where French people live, eight hours apart or less: on any weekday one of them may be written to.
 _ZONES: Final = ("Europe/Paris", "America/Cayenne", "Pacific/Tahiti", "Pacific/Noumea", "Indian/Reunion")
-_RUN: Final = timedelta(hours=1)  # the longest run in sight, and some
+_RUN: Final = timedelta(hours=2)  # the longest run in sight, or many of one written database, and some
 
 
 class Shape(NamedTuple):
