@@ -147,6 +147,18 @@ async def test_events_are_cloud_events_and_are_read_for_ninety_days(shop: Shop) 
     assert (await shop.caller.get("/v1/events")).body["data"] == []
 
 
+async def test_a_range_is_delivered_again_as_far_as_the_endpoint_asked_for_it(shop: Shop) -> None:
+    made = await created(shop, event_types=["order.created"])
+    await happened(shop, "order.created", "inbound.received", "order.created")
+    [other] = await happened(shop, "consent.revoked")
+    path = f"{PATH}/{made['id']}/deliveries"
+    await shop.execute("UPDATE webhook_delivery SET state = 'delivered'")
+    ever = {"from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"}
+    assert (await shop.caller.post(path, ever)).body == {"events": 2}
+    named = await shop.caller.post(path, {"event": shop.public(Kind.EVENT, other)})
+    assert named.body == {"events": 1}  # who names one has it
+
+
 async def test_a_failed_delivery_is_seen_and_sent_again(shop: Shop) -> None:
     made = await created(shop)
     first, second = await happened(shop, "order.created", "order.cancelled")

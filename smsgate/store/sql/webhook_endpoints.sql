@@ -62,11 +62,15 @@ LIMIT $3;
 
 -- name: redeliver
 -- scope: merchant
--- What waits for an attempt already is left alone: its owner may be writing it to a socket now.
+-- Of a range what the endpoint asked for; one that is named is sent. What waits for an attempt already is left alone: its owner may
+-- be writing it to a socket now.
 INSERT INTO webhook_delivery (merchant_id, event_id, endpoint_id, subject, state, next_attempt_at)
 SELECT e.merchant_id, e.event_id, $2, e.subject, 'pending', $3
 FROM event e
+JOIN webhook_endpoint w ON w.merchant_id = $1 AND w.endpoint_id = $2
 WHERE e.merchant_id = $1 AND e.event_id >= $4 AND e.event_id <= $5
+    AND ($4 = $5 OR cardinality(w.event_types) = 0 OR e.type = ANY (w.event_types)
+        OR e.type LIKE 'merchant.%' AND 'order.created' = ANY (w.event_types))
 ORDER BY e.event_id
 LIMIT $6
 ON CONFLICT (merchant_id, event_id, endpoint_id) DO UPDATE
