@@ -33,7 +33,7 @@ from smsgate.store.events import insert_events
 from smsgate.store.notices import publish_stop, publish_withdrawal
 from smsgate.store.pages import page_rows
 from smsgate.store.questions import put_questions
-from smsgate.store.suppression import stops_among, suppressed_among, suppressed_to_add
+from smsgate.store.suppression import lock_for_adding, stops_among, suppressed_among, suppressed_to_add
 from smsgate.store.system_messages import insert_system_messages
 
 if TYPE_CHECKING:
@@ -139,6 +139,10 @@ class PgSubscribers:
             evidence_at = draft.occurred_at
             if draft.order_id is not None:
                 evidence_at = await _sold_at(connection, merchant_id, draft, held["country"], now)
+            if draft.granted:
+                await lock_for_adding(
+                    connection
+                )  # a STOP that is being noted reads no consent but of the past
             strangers = await stops_among(connection, self._hashes, merchant_id, [held["msisdn"]])
             stops = [each for each in (found["stopped_at"], *strangers.values()) if each is not None]
             decision = decide(

@@ -59,11 +59,16 @@ async def _lifted(
     return {whose[row["hash"]]: row["lifted_at"] for row in rows}
 
 
+async def lock_for_adding(connection: Connection) -> None:
+    """Let no number be blocked, and no STOP of a stranger be noted, until this transaction ends."""
+    await connection.execute(_SQL["lock_for_adding"], LOCK_KEY)
+
+
 async def suppressed_to_add(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, msisdns: Sequence[int]
 ) -> dict[int, Suppressed]:
     """Do the same for people who are being added: no number is blocked until this transaction ends."""
-    await connection.execute(_SQL["lock_for_adding"], LOCK_KEY)
+    await lock_for_adding(connection)
     return await suppressed_among(connection, hashes, merchant_id, msisdns)
 
 

@@ -117,6 +117,22 @@ async def put(database: Database, rows: ImportRows) -> None:
     )  # fmt: skip
 
 
+async def test_a_consent_is_not_recorded_beside_a_stop_of_who_was_a_stranger_before(
+    database: Database,
+) -> None:
+    """A group of texts had read before the person was added; it ends who wants offers when it notes the STOP."""
+    await a_merchant(database)
+    people = PgSubscribers(database, HASHES)
+    older = a_consent("offers", NOW - timedelta(days=1))
+    async with database.bulk_transaction() as connection:
+        await note_stops(connection, HASHES, IDS.next, {(0, MSISDN): NOW})
+        task = await waits(database, people.consent(MERCHANT, older, NOW))
+    with pytest.raises(DomainError) as refused:
+        await task
+    assert refused.value.code == "stop_is_newer"
+    assert await value(database, "SELECT offers_state FROM subscriber") == "none"
+
+
 @pytest.mark.parametrize("purpose", ["offers", "polls"])
 async def test_a_consent_that_waits_for_a_stops_commit_sees_it(database: Database, purpose: str) -> None:
     await a_merchant(database)
