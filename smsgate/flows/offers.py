@@ -11,10 +11,12 @@ from typing import Final
 
 from smsgate.campaigns.offers import PRICE_MINOR_MAX, QUANTITY_MAX, Facts, Finding, lint, lint_sender
 from smsgate.campaigns.rendering import TEXT_CHARACTERS_MAX, compile_text, field_names
+from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
 from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid, TextError
 from smsgate.flows.commerce_records import MerchantProfile, Page, PageAsk
 from smsgate.flows.offer_records import OfferDraft, OfferRecord
+from smsgate.flows.order_texts import price_text
 from smsgate.flows.ports import Ids
 from smsgate.flows.ports_commerce import TLV_REFUSAL, OffersStore, SenderInfo, check_tlvs, refused_tags
 from smsgate.flows.records import OfferVersion
@@ -262,6 +264,12 @@ def _check_values(offer: OfferVersion, stock: int | None, now: datetime) -> None
     for holds, name, range_ in checks:
         if not holds:
             raise Invalid(f"{name} must be {range_}", pointer=f"/{name}")
+    total = price_text(offer.unit_price_minor * offer.quantity_max, offer.currency, offer.language)
+    if len(total) > FIELD_CHARACTERS_MAX["total"]:
+        raise Invalid(
+            f"quantity_max must be less: {total} is too long for the texts that say what an order costs",
+            pointer="/quantity_max",
+        )
     if not LIFE_MIN <= life <= LIFE_MAX:
         raise Invalid(
             "expires_at must be at least 30 minutes and at most 366 days ahead",

@@ -160,6 +160,8 @@ async def test_a_number_whose_answers_go_to_an_application_sends_no_offer(shop: 
         ({"price": "0"}, "invalid", "/price"),
         ({"price": 19.9}, "invalid", "/price"),
         ({"quantity_max": 0}, "invalid", "/quantity_max"),
+        # 19 980 000,00 HUF stands in no text that says what was ordered, so no answer could be decided.
+        ({"currency": "HUF", "price": "20000", "quantity_max": 999}, "invalid", "/quantity_max"),
         ({"currency": "XXX"}, "currency_unknown", None),
         ({"unheard_of": 1}, "invalid", "/unheard_of"),
         ({"item": ""}, "invalid", "/item"),
