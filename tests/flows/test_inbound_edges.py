@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
 from smsgate.campaigns.replies import read_reply
 from smsgate.flows.order_texts import free_number, order_number
+from smsgate.flows.records import MobileOriginated
 from smsgate.simulator.mobile_originated import Mo, MoPart
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
@@ -143,6 +145,22 @@ async def test_who_was_erased_orders_nothing_from_an_offer_that_a_claim_left(dat
         await say(world, 1, "OK", answers=0)
         await say(world, 2, "OK")
         assert len(await order_numbers(world)) == 1
+
+
+async def test_a_sender_without_a_number_changes_no_order_of_who_was_erased(database: Database) -> None:
+    """Both have the number 0 here; another text of the group is of a subscriber of that merchant."""
+    async with an_open_offer(database, subscribers=3) as (world, gateway):
+        await say(world, 1, "OK")
+        (number,) = await order_numbers(world)
+        await world.execute("UPDATE orders SET msisdn = 0")  # as the erasure leaves it
+        now = datetime.now(UTC)
+        for source, msisdn, text in (
+            (str(FIRST_MSISDN + 2), FIRST_MSISDN + 2, "bonjour"),
+            ("EVIL", 0, f"NON {number}"),
+        ):
+            gateway.intake.put(MobileOriginated(1, msisdn, source, SENDER, text, text.encode(), 0, now))
+        await eventually(lambda: world.value("SELECT count(*) = 3 FROM inbound_message"))
+        assert await world.value("SELECT state FROM orders") == "placed"
 
 
 async def test_a_large_group_lets_everybody_else_work_in_between(database: Database) -> None:

@@ -55,6 +55,40 @@ async def test_whom_the_rules_first_carrier_cannot_write_to_gets_the_offer_by_th
         assert await world.value("SELECT count(*) FROM campaign_chunk WHERE state <> 'done'") == 0
 
 
+async def test_who_got_the_offer_of_a_chunk_that_was_given_back_may_answer_it(database: Database) -> None:
+    """The first of the chunk waits for a carrier that is away, so the border stands before the others."""
+    async with two_carriers(database, [FIRST_THEN_OTHER], subscribers=12) as world:
+        world.profile_changes, world.other_changes = LATIN1, GSM
+        await call(world, 0, "Ω")
+        campaign_id = await world.campaign(text=PERSONAL, state="paused")
+        async with world.gateway() as gateway:
+            await eventually(lambda: gateway.switchboard.carriers[2].down_since() is None)
+            await world.other.stop(0.0)
+            await eventually(lambda: gateway.switchboard.carriers[2].down_since() is not None)
+            await world.set_state(campaign_id, "sending")
+            await eventually(lambda: world.simulator.phones.received == 11)
+            await world.set_state(campaign_id, "paused")
+            await eventually(
+                lambda: world.value("SELECT count(*) = 1 FROM campaign_chunk WHERE state = 'ready'")
+            )
+            mos = [world.answer(number, "OK") for number in (0, 5)]
+            await eventually(lambda: all(mo.taken for mo in mos))
+            await eventually(lambda: world.value("SELECT count(*) = 2 FROM inbound_message"))
+            rows = await world.rows("SELECT msisdn FROM orders")
+            assert [row["msisdn"] for row in rows] == [FIRST_MSISDN + 5]  # nobody wrote to the other one
+
+
+async def test_a_kill_leaves_no_more_in_doubt_because_another_carrier_is_fast(database: Database) -> None:
+    async with two_carriers(database, [], subscribers=3_000) as world:
+        world.profile_changes, world.other_changes = {"rate_per_s": 10}, {"rate_per_s": 12_000}
+        await world.campaign(chunk=3_000)
+        async with world.killed_gateway():
+            await eventually(lambda: world.log.submits >= 5)
+        async with world.gateway():
+            await eventually(lambda: world.value("SELECT count(*) > 0 FROM sent WHERE reason = 'owner_lost'"))
+        assert await world.value("SELECT count(*)::int FROM sent WHERE reason = 'owner_lost'") <= 20
+
+
 async def test_a_text_too_long_in_the_first_carriers_alphabets_is_claimed_for_the_next(
     database: Database,
 ) -> None:

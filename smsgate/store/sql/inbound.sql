@@ -57,7 +57,8 @@ RETURNING part, source, raw, data_coding, codec, received_at, esm_class, source_
 -- key and never by its place (ctid): what another changed while the lock was waited for stands in a place that the statement
 -- does not see, and was passed over.
 -- Left out is what was claimed and surely is not written yet, for a pace, a pause or a link that is down: the border is committed
--- before what is below it is written. Nobody can mean what nobody got. Each campaign's few chunks are read by their key, too.
+-- before what is below it is written, and of a chunk that is given back all that was written has its outcome. Nobody can mean what
+-- nobody got. Each campaign's few chunks are read by their key, too.
 WITH opened AS MATERIALIZED (
     SELECT o.msisdn, o.sender, o.merchant_id, o.campaign_id, o.message_id, o.offer_id, o.offer_version, o.subscriber_id,
            o.answered_at
@@ -68,8 +69,10 @@ SELECT o.*
   LEFT JOIN LATERAL (
        SELECT true AS unwritten FROM campaign_chunk k
         WHERE k.merchant_id = o.merchant_id AND k.campaign_id = o.campaign_id AND k.state <> 'done'
-          AND k.message_id_base + k.allowance <= o.message_id AND o.message_id < k.message_id_base + k.message_count
+          AND k.message_id_base <= o.message_id AND o.message_id < k.message_id_base + k.message_count
+          AND (k.state = 'ready' OR k.message_id_base + k.allowance <= o.message_id)
           AND (k.members IS NULL OR o.message_id = ANY (k.members))
+          AND (SELECT true FROM sent x WHERE x.merchant_id = o.merchant_id AND x.message_id = o.message_id LIMIT 1) IS NULL
         LIMIT 1) AS k ON true
  WHERE k.unwritten IS NULL
  ORDER BY o.msisdn, o.sender
@@ -189,10 +192,11 @@ SELECT offer_id FROM offer
 
 -- name: named_orders
 -- scope: merchant
+-- Each only to the number that placed it; an erased person's order has none, as has a sender that is a name.
 SELECT o.merchant_id, o.number, o.msisdn, o.message_id, o.campaign_id, o.offer_id, o.offer_version, o.subscriber_id
   FROM orders o
   JOIN unnest($2::bigint[], $3::text[]) AS t (msisdn, number) ON o.number = t.number AND o.msisdn = t.msisdn
- WHERE o.merchant_id = $1
+ WHERE o.merchant_id = $1 AND o.msisdn <> 0
 
 -- name: orders_of_people
 -- scope: merchant
