@@ -354,7 +354,7 @@ class _Story:
 
     async def _flush(self) -> None:
         limits = SendingLimits()
-        cut = self._outcomes.cut(Grants(limits.allowance_min, 0, limits), self._clock.now())
+        cut = self._outcomes.cut(Grants(0, limits), self._clock.now())
         for _ in range(REPEATS):
             await flushing.commit(
                 self._database, cut.flush, owner=self._owner, next_id=self._own_id, public_ids=_NO_EVENTS

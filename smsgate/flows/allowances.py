@@ -25,11 +25,10 @@ SENDER_SHARE: Final = 4  # of one sender number: others' texts go on
 class Grants:
     """What may be added to the borders of chunks now; a flush or a claim takes its part in turn."""
 
-    __slots__ = ("_halted", "_least", "_reserve", "_room", "step")
+    __slots__ = ("_halted", "_least", "_reserve", "_room")
 
-    def __init__(self, step: int, room: int, limits: SendingLimits, *, halted: bool = False) -> None:
-        """`room` is how many messages more may come into doubt; `step` is the most for one chunk."""
-        self.step = step
+    def __init__(self, room: int, limits: SendingLimits, *, halted: bool = False) -> None:
+        """`room` is how many messages more may come into doubt."""
         self._halted = halted
         self._room = room
         # The last quarter goes out in the smallest steps, and to chunks alone that are being written: those
@@ -60,31 +59,27 @@ class Allowances:
 
     def __init__(self, limits: SendingLimits) -> None:
         self._limits = limits
-        self.step = limits.allowance_min
         self.halted = False  # nothing is claimed and no border moves: there is no room on the disk
         self._promised = 0  # to claims under way
         self._waiting: dict[ChunkKey, Chunk] = {}
 
-    def fit(self, rate_per_s: int) -> None:
-        """Fit the step to the fastest carrier."""
-        self.step = self.step_of(rate_per_s)
-
     def step_of(self, rate_per_s: int) -> int:
-        """Return how many messages of such a carrier's rate one step covers."""
+        """Return how many messages one step covers where so many are written in a second."""
         return self._limits.allowance(rate_per_s)
 
     def grants(self, uncommitted: int, batches: Iterable[Batch]) -> Grants:
         """Return what there is to give; `uncommitted` messages are written without a durable outcome."""
         room = self._limits.in_doubt_max - uncommitted - unwritten(batches) - self._promised
-        return Grants(self.step, room, self._limits, halted=self.halted)
+        return Grants(room, self._limits, halted=self.halted)
 
-    def first(self, grants: Grants, people: int) -> int:
+    def first(self, grants: Grants, people: int, rate_per_s: int) -> int:
         """
         Return how far what is about to be claimed may be written at once.
 
-        It is one step for a chunk, or for chunks of so many `people` together.
+        It is one step for a chunk, or for chunks of so many `people` together; `rate_per_s` is that of all
+        carriers which may take them.
         """
-        return grants.first(min(self.step, people))
+        return grants.first(min(self.step_of(rate_per_s), people))
 
     def texts(self, batches: Iterable[Batch], senders: Iterable[str]) -> tuple[int, list[str]]:
         """Return how many texts a claim may take, and of which of `senders`: who has few that wait."""
@@ -108,11 +103,11 @@ class Allowances:
 
     def wants(self, chunk: Chunk) -> bool:
         """Return whether another commit would move the chunk's border."""
-        return chunk.key not in self._waiting and chunk.may_grow(self.step)
+        return chunk.key not in self._waiting and chunk.may_grow()
 
     def committed(self, chunk: Chunk) -> None:
         """Let the chunk be written up to its new border; one that got nothing waits for room."""
-        if chunk.allowance == chunk.allowance_asked and chunk.may_grow(self.step):
+        if chunk.allowance == chunk.allowance_asked and chunk.may_grow():
             self._waiting[chunk.key] = chunk
         chunk.allowance = chunk.allowance_asked
 

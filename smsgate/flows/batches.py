@@ -51,6 +51,7 @@ class Chunk:
         "message_count",
         "message_id_base",
         "returned",
+        "step",
         "weight",
     )
 
@@ -71,6 +72,7 @@ class Chunk:
         self.allowance = allowance
         self.allowance_asked = allowance
         self.batches: list[Batch] = []
+        self.step = 0  # by which one commit moves the border at most; the pump fits it to the carriers
         self.returned = False  # to be given back by the next flush: another claim goes on with it
         self.limit = allowance if paced else None  # the allowance grows no further; None: no pace
         self.funded = allowance if budgeted else None  # nor beyond what is paid for; None: no budget
@@ -92,13 +94,13 @@ class Chunk:
         """Return where in the chunk the last batch's next first write stands; beyond it nobody waits."""
         return min((batch.reached() for batch in self.batches), default=self.message_count)
 
-    def may_grow(self, step: int) -> bool:
+    def may_grow(self) -> bool:
         """Return whether another commit would move the border, and somebody waits behind it."""
-        return not self.settled() and self.allowance_asked < self.next_allowance(step)
+        return not self.settled() and self.allowance_asked < self.next_allowance()
 
-    def next_allowance(self, step: int) -> int:
+    def next_allowance(self) -> int:
         """Return how far the next commit may move the border: it bounds what a crash leaves in doubt."""
-        wanted = min(self.message_count, self.reached() + step)
+        wanted = min(self.message_count, self.reached() + self.step)
         borders = [border for border in (self.limit, self.funded) if border is not None]
         return max(self.allowance_asked, min([wanted, *borders]))
 
@@ -366,9 +368,19 @@ class Batch:
         return [first | index for index in indexes]
 
 
-def never_written(batches: Sequence[Batch]) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
-    """Take out of batches what was not written: return chunks, and (merchant, message) of what has none."""
-    chunks = list({batch.key: None for batch in batches if batch.key is not None})
+def never_written(
+    batches: Sequence[Batch],
+) -> tuple[dict[ChunkKey, int | None], list[tuple[int, int]]]:
+    """
+    Take out of batches what was not written: return chunks, and (merchant, message) of what has none.
+
+    With each chunk comes its new border; None: something of it is in flight, and the border stays.
+    """
+    chunks = {
+        batch.chunk.key: None if batch.chunk.in_flight() else batch.chunk.reached()
+        for batch in batches
+        if batch.chunk is not None
+    }
     messages = [
         (batch.merchant_id, message_id)
         for batch in batches

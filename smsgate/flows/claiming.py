@@ -169,7 +169,8 @@ class Claiming:
         allowances = self._pump.allowances
         async with self._under_way.one(map(key_of, group)):
             consent_read = self._pump.look.now()
-            step = allowances.first(self._pump.grants(), people)
+            rate = max(self._routes.rate_of(state.sender) for state in group)
+            step = allowances.first(self._pump.grants(), people, rate)
             with allowances.promised(step):
                 claims, made = await self._claim(group, step)
             for claim in claims:

@@ -385,6 +385,6 @@ def _progress(chunk: Chunk, grants: Grants) -> ChunkProgress:
     done = chunk.settled()
     if chunk.returned:  # nothing beyond what was written is in doubt: the next claim asks for its own
         return ChunkProgress(chunk.key, chunk.reached(), done=done, released=True)
-    if wanted := chunk.next_allowance(grants.step) - chunk.allowance_asked:
+    if wanted := chunk.next_allowance() - chunk.allowance_asked:
         chunk.allowance_asked += wanted if done else grants.take(wanted)
     return ChunkProgress(chunk.key, chunk.allowance_asked, done=done)

@@ -202,8 +202,8 @@ class SendingStore(Protocol):
         """
         ...
 
-    async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
-        """Give chunks back at an orderly stop; what has no outcome yet is claimed again later."""
+    async def release_chunks(self, chunks: Mapping[ChunkKey, int | None], *, owner: int) -> None:
+        """Give chunks back with their borders (None: as it is); what has no outcome yet is claimed again."""
         ...
 
     async def finish_campaigns(self, now: datetime) -> list[tuple[int, int]]:

@@ -205,6 +205,15 @@ class Routes:
         carrier_id = self._carrier_of_sender.get(sender)
         return carrier_id if carrier_id in self._carriers else None
 
+    def rate_of(self, sender: str) -> int:
+        """Return how many messages a second all carriers together take that may get some from this sender."""
+        names, owner = self.table.carriers_of(sender), self.owner(sender)
+        return sum(
+            carrier.rate_per_s
+            for carrier_id, carrier in self._carriers.items()
+            if carrier_id == owner or carrier.name in names
+        )
+
     def only_carrier(self, sender: str) -> int | None:
         """Return the carrier that takes all from this sender; None: nobody, or rules may choose another."""
         return None if self.table.carriers_of(sender) else self.owner(sender)

@@ -63,7 +63,6 @@ class Pump:
         self.held_chunks: set[ChunkKey] = set()
         self.held_messages: set[tuple[int, int]] = set()
         self.allowances = Allowances(limits)
-        self.rates_changed()
         self.absent = Absent()
         self.draining = False
         self.uncommitted = 0
@@ -75,8 +74,18 @@ class Pump:
         self.routed: Counter[tuple[str, int]] = Counter()  # of them, by (rule, carrier)
 
     def rates_changed(self) -> None:
-        """Fit the step of allowances to the fastest carrier."""
-        self.allowances.fit(max((carrier.rate_per_s for carrier in self._carriers.values()), default=0))
+        """Fit the steps of chunks to what their carriers are by now."""
+        for chunk in {batch.chunk for batch in self._batches.values() if batch.chunk is not None}:
+            self._fit(chunk)
+
+    def _fit(self, chunk: Chunk) -> None:
+        """
+        Fit the step of a chunk to the carriers that write it: a kill leaves a moment of theirs in doubt.
+
+        A step of the fastest carrier of the process would be minutes of a slow one's, and most of the bound.
+        """
+        carriers = {batch.carrier_id for batch in chunk.batches} & self._carriers.keys()
+        chunk.step = self.allowances.step_of(sum(self._carriers[each].rate_per_s for each in carriers))
 
     def grants(self) -> Grants:
         return self.allowances.grants(self.uncommitted, self._batches.values())
@@ -204,7 +213,7 @@ class Pump:
         indexes, bodies = self._bodies(carrier, batch, indexes, now)
         if not indexes:
             return True
-        if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= self.allowances.step // 2:
+        if batch.chunk is not None and batch.chunk.allowance - batch.reached() <= batch.chunk.step // 2:
             self._ask(batch.chunk)  # ahead of need, so that the writing does not wait for a commit
         taken = carrier.submit(bodies, batch.slots(indexes), lane, batch.segments_of(indexes))
         if taken < len(indexes):
@@ -281,8 +290,9 @@ class Pump:
         at = self._clock.now()
         for batch, refused in made:
             self._batches[batch.handle] = batch
-            if batch.key is not None:
-                self.held_chunks.add(batch.key)
+            if batch.chunk is not None:
+                self.held_chunks.add(batch.chunk.key)
+                self._fit(batch.chunk)
             else:
                 self.held_messages.update((batch.merchant_id, message_id) for message_id in batch.message_ids)
             if refused:
@@ -390,8 +400,8 @@ class Pump:
             queue.clear()
         self._timers.cancel()
 
-    def forget(self) -> tuple[list[ChunkKey], list[tuple[int, int]]]:
-        """After the last flush: return what was never written, chunks and (merchant, message)."""
+    def forget(self) -> tuple[dict[ChunkKey, int | None], list[tuple[int, int]]]:
+        """After the last flush: return what was never written, chunks (their borders) and messages."""
         left = never_written(list(self._batches.values()))
         for books in (self._batches, self.held_chunks, self.held_messages):
             books.clear()

@@ -161,7 +161,7 @@ class StoredSending:
             public_campaign=self._public_campaign,
         )
 
-    async def release_chunks(self, chunks: Sequence[ChunkKey], *, owner: int) -> None:
+    async def release_chunks(self, chunks: Mapping[ChunkKey, int | None], *, owner: int) -> None:
         by_merchant: dict[int, list[ChunkKey]] = defaultdict(list)
         for chunk in chunks:
             by_merchant[chunk.merchant_id].append(chunk)
@@ -174,6 +174,7 @@ class StoredSending:
                     [key.chunk_no for key in keys],
                     [key.fence for key in keys],
                     owner,
+                    [chunks[key] for key in keys],
                 )
 
     async def finish_campaigns(self, now: datetime) -> list[tuple[int, int]]:
@@ -282,7 +283,7 @@ class StoredSending:
         async with self._database.bulk() as connection:
             mine = await connection.fetch(SQL["chunks_of_owner"], owner)
             queued = await connection.fetch(SQL["interactive_of_owner"], owner)
-        lost_chunks = [key for row in mine if (key := ChunkKey(*row)) not in chunks]
+        lost_chunks = {key: None for row in mine if (key := ChunkKey(*row)) not in chunks}
         lost_messages = [pair for row in queued if (pair := (row[0], row[1])) not in messages]
         await self.release_chunks(lost_chunks, owner=owner)
         await self.release_interactive(lost_messages, owner=owner)

@@ -52,6 +52,12 @@ async def test_an_orderly_stop_in_the_middle_loses_nobody_and_doubles_nobody(dat
             assert world.log.submits < 900
             assert await world.value("SELECT count(*) FROM campaign_chunk WHERE state = 'claimed'") == 0
             assert await world.value("SELECT count(*) FROM sent WHERE status <> 0") == 0
+            # What the next owner was not granted is not in doubt after its kill.
+            assert await world.value(
+                "SELECT bool_and(allowance <= (SELECT count(*) FROM sent s "
+                "WHERE s.message_id >= message_id_base AND s.message_id < message_id_base + message_count)) "
+                "FROM campaign_chunk WHERE state = 'ready' AND message_id_base IS NOT NULL"
+            )
         async with world.gateway():
             await eventually(lambda: world.finished(campaign_id))
         assert Counter(world.log.by_destination.values()) == {1: 900}

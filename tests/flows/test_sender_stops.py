@@ -53,7 +53,7 @@ async def test_a_chunk_that_is_claimed_again_leaves_out_who_said_stop_to_its_sen
         claim = await claimed(sending, campaign_id, now)
         assert len(claim.msisdns) == 3
         key = ChunkKey(MERCHANT, campaign_id, claim.chunk_no, claim.fence)
-        await sending.release_chunks([key], owner=OWNER)
+        await sending.release_chunks({key: None}, owner=OWNER)
         await said_stop(world, 1)
         again = await claimed(sending, campaign_id, now)
         assert again.msisdns == [FIRST_MSISDN, FIRST_MSISDN + 2]

@@ -26,6 +26,8 @@ from tests.batches import batch_of
 from tests.flows.test_recovery import a_claimed_chunk, books
 from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
 
+STEP = 50  # of an allowance
+
 
 def a_batch(claim: ChunkClaim) -> Batch:
     chunk = Chunk(
@@ -34,6 +36,7 @@ def a_batch(claim: ChunkClaim) -> Batch:
         claim.message_count,
         claim.allowance,
     )
+    chunk.step = STEP
     return batch_of(
         claim.message_ids,
         chunk=chunk,
@@ -59,7 +62,7 @@ class _Owner:
             MERCHANT,
             [campaign_id],
             owner=self.epoch,
-            allowance_step=50,
+            allowance_step=STEP,
             now=datetime.now(UTC),
             gates=ALWAYS_OPEN,
         )
@@ -75,7 +78,7 @@ class _Owner:
 
     async def flush(self) -> set[ChunkKey]:
         return await self.store.flush(
-            self.outcomes.cut(Grants(50, 8_000, SendingLimits()), datetime.now(UTC)).flush, owner=self.epoch
+            self.outcomes.cut(Grants(8_000, SendingLimits()), datetime.now(UTC)).flush, owner=self.epoch
         )
 
 
@@ -263,7 +266,7 @@ async def test_a_free_long_message_that_another_owner_wrote_first_leaves_the_seg
 async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(database: Database) -> None:
     async with a_world(database, subscribers=10) as world:
         store, campaign_id, key, ids = await a_claimed_chunk(world, owner=5)
-        await store.release_chunks([key], owner=5)
+        await store.release_chunks({key: None}, owner=5)
         day = date.today() - timedelta(days=200)  # noqa: DTZ011  # any day long ago
         low, high = borders(day)
         await world.execute(

@@ -322,8 +322,9 @@ SELECT min(child.relname) AS name
 
 -- name: release_chunks
 -- scope: merchant
-UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL
-  FROM unnest($2::bigint[], $3::bigint[], $4::int[]) AS t (campaign_id, no, fence)
+-- With the border go those below it who are in doubt after a kill of the next owner, so it does not stay where it was.
+UPDATE campaign_chunk AS c SET state = 'ready', owner = NULL, allowance = least(c.allowance, t.border)
+  FROM unnest($2::bigint[], $3::bigint[], $4::int[], $6::int[]) AS t (campaign_id, no, fence, border)
  WHERE c.merchant_id = $1 AND c.campaign_id = t.campaign_id AND c.no = t.no AND c.fence = t.fence AND c.owner = $5
    AND c.state = 'claimed'
 

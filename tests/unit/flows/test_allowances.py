@@ -37,12 +37,12 @@ class Sender:
 
     def __post_init__(self) -> None:
         self.allowances = Allowances(self.limits)
-        self.allowances.fit(self.rate_per_s)
 
     def ask(self) -> None:
         """Begin a claim; two are under way at most."""
         if len(self.claims) < 2:
-            step = self.allowances.first(self.allowances.grants(self.uncommitted, self.batches), SIZE)
+            grants = self.allowances.grants(self.uncommitted, self.batches)
+            step = self.allowances.first(grants, SIZE, self.rate_per_s)
             promise = ExitStack()
             promise.enter_context(self.allowances.promised(step))
             self.claims.append((step, promise))
@@ -55,6 +55,7 @@ class Sender:
         promise.close()
         number = len(self.batches)
         chunk = Chunk(ChunkKey(1, number, 0, 1), number * SIZE, SIZE, min(SIZE, step))
+        chunk.step = self.allowances.step_of(self.rate_per_s)
         ids = range(number * SIZE, (number + 1) * SIZE)
         self.batches.append(batch_of(ids, chunk=chunk, handle=number))
 
@@ -74,7 +75,7 @@ class Sender:
         grants = self.allowances.grants(self.uncommitted, self.batches)
         asking = [chunk for chunk in map(chunk_of, self.batches[self.away :]) if self.allowances.wants(chunk)]
         for chunk in asking:
-            wanted = min(SIZE, chunk.reached() + grants.step) - chunk.allowance_asked
+            wanted = min(SIZE, chunk.reached() + chunk.step) - chunk.allowance_asked
             chunk.allowance_asked += grants.take(wanted)
         assert self.in_doubt() <= self.limits.in_doubt_max  # the crash comes right after the commit
         self.uncommitted -= self.answered

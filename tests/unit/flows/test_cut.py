@@ -30,7 +30,7 @@ def test_a_chunk_that_is_done_lets_its_batches_go_and_one_that_is_not_keeps_them
     outcomes.accepted(done, list(range(SIZE)), [b"1", b"2", b"3", b"4"], AT)
     outcomes.accepted(begun, [0], [b"5"], AT)
     outcomes.touch(begun.chunk)
-    cut = outcomes.cut(Grants(1_000, 8_000, SendingLimits()), AT)
+    cut = outcomes.cut(Grants(8_000, SendingLimits()), AT)
     assert done.chunk.batches == [done]
     cut.let_go()
     assert done.chunk.batches == []
