@@ -63,6 +63,7 @@ async def test_who_got_the_offer_of_a_chunk_that_was_given_back_may_answer_it(da
         campaign_id = await world.campaign(text=PERSONAL, state="paused")
         async with world.gateway() as gateway:
             await eventually(lambda: gateway.switchboard.carriers[2].down_since() is None)
+            assert world.other is not None
             await world.other.stop(0.0)
             await eventually(lambda: gateway.switchboard.carriers[2].down_since() is not None)
             await world.set_state(campaign_id, "sending")
