@@ -41,7 +41,7 @@ from smsgate.money import minor_to_text
 from smsgate.protocol.commands import status_text
 from smsgate.protocol.receipt_states import FINAL, ReceiptState
 from smsgate.store.catalogue import load
-from smsgate.store.closing import ALWAYS, first_day, month_of_day
+from smsgate.store.closing import first_day, month_of_day
 from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 
@@ -290,10 +290,11 @@ async def _month_segments(
     connection: Connection, merchant_id: int, items: Items, origin: Month, zone_name: str
 ) -> Mapping[int, int]:
     """Count what steps are counted by, where there are any."""
-    if all(priced.item.ladder is None for priced in items.values()):
+    tiered = [item_id for item_id, priced in items.items() if priced.item.ladder is not None]
+    if not tiered:
         return {}
     start, end = month_bounds(origin, zone_name)
     rows = await connection.fetch(
-        _BILLING["ledger_of_month"], merchant_id, start, end, start - CLOCKS_APART, ALWAYS, True
+        _BILLING["charged_of_items"], merchant_id, start, end, start - CLOCKS_APART, tiered
     )
     return {row["item_id"]: row["segments"] for row in rows}

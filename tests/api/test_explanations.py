@@ -112,6 +112,25 @@ async def test_the_merchant_reads_its_charge_and_nothing_of_the_cost(api: Api, d
     assert [word for word in ("cost", "margin", "0.03", "0.09", "list 3") if word in text] == []
 
 
+async def test_prices_by_quantity_are_explained_to_merchant_and_operator(
+    api: Api, database: Database
+) -> None:
+    books = await some_books(database)
+    await books.execute(
+        "UPDATE price_item SET ladder = $2::text::jsonb WHERE item_id = $1",
+        ITEM,
+        '{"mode": "graduated", "steps": [[1, 45000], [5, 40000]]}',
+    )
+    with_reports(api, database, books)
+    caller, message = await a_message(api, books)
+    for answer in (
+        await caller.get(f"/v1/messages/{message}/explanation"),
+        await api.operator.get(f"/v1/explanations/{message}"),
+    ):
+        assert answer.status == 200, answer
+        assert any("; 6 segments of it are charged" in sentence for sentence in answer.body["says"])
+
+
 async def test_the_operator_reads_cost_and_margin_of_anybodys_message(api: Api, database: Database) -> None:
     books = await some_books(database)
     await books.prices((COST_ITEM, "mt", "*", 30_000), list_id=3, side="cost")

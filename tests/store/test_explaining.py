@@ -17,7 +17,17 @@ from smsgate.store.explaining import PgExplaining
 from smsgate.store.pool import Database
 from smsgate.store.reversals import PgReversals
 from tests.flows.world import MERCHANT, MO_MICROS
-from tests.store.books import CLOSE_AT, IN_OCTOBER, NOVEMBER, OCTOBER, SELLER, Books, some_books
+from tests.store.books import (
+    CLOSE_AT,
+    IN_OCTOBER,
+    ITEM,
+    NOVEMBER,
+    OCTOBER,
+    OTHER_ITEM,
+    SELLER,
+    Books,
+    some_books,
+)
 from tests.store.verified_books import REPLIES, write_books
 
 SHOP, OTHER = 7, 8
@@ -163,6 +173,34 @@ async def test_a_charge_given_back_is_told_though_a_receipt_has_taken_it_away_si
     part = await one_part(books, message_id)
     assert (part.charged, part.amount_micros, part.wrong) == (False, 0, ())
     assert next(fact.sentence for fact in part.told if fact.name == "given_back").endswith(": sent twice.")
+
+
+async def test_prices_by_quantity_are_told_with_what_their_month_counts(database: Database) -> None:
+    books = await a_shop(database)
+    await books.execute(
+        "UPDATE price_item SET ladder = $2::text::jsonb WHERE item_id = $1",
+        ITEM,
+        '{"mode": "graduated", "steps": [[1, 45000], [5, 40000]]}',
+    )
+    ids = await books.take(SHOP, 3, segments=2)
+    await books.write_messages(SHOP, ids)
+    await books.take(SHOP, 5, item=(OTHER_ITEM, 90_001))  # of another price
+    await books.take(OTHER, 5)
+    await books.take(SHOP, 5, accepted_at=CLOSE_AT)  # of another month
+    reversing = Reversing(PgReversals(database, lambda: next(books.ids)), books.clock)
+    assert (
+        await step_of(books, ids[0]) == "6 segments of it are charged in its month so far: the step of 0.04"
+    )
+    await reversing.reverse(SHOP, ids[1:2], "sent twice")
+    assert (
+        await step_of(books, ids[0]) == "4 segments of it are charged in its month so far: the step of 0.045"
+    )
+
+
+async def step_of(books: Books, message_id: int) -> str:
+    part = await one_part(books, message_id)
+    (told,) = [fact.sentence for fact in part.told if fact.name == "tier"]
+    return told.partition("; ")[2].partition(". A message")[0]
 
 
 async def test_a_changed_amount_is_found_by_computing_it_again(database: Database) -> None:
