@@ -52,11 +52,16 @@ class UsageRow(NamedTuple):
 
 @dataclass(slots=True)
 class Billed:
-    """What a merchant's documents have billed so far; only months that can still get late units matter."""
+    """
+    What a merchant's closes have billed so far; only months that can still get late units matter.
+
+    `credited` is what credits by hand took of the shortfalls: it is not left to be given back.
+    """
 
     counts: defaultdict[tuple[int, Month], Counter[Vat]] = field(default_factory=lambda: defaultdict(Counter))
     nets: Counter[tuple[str, Month]] = field(default_factory=Counter)
     shortfalls: Counter[tuple[str, Month]] = field(default_factory=Counter)
+    credited: Counter[tuple[str, Month]] = field(default_factory=Counter)
 
     def add(self, currency: str, lines: Iterable[Line]) -> None:
         """Take lines with the signs of the ledger (`Document.signed_lines`)."""
@@ -67,6 +72,10 @@ class Billed:
                 self.nets[currency, terms.origin] += line.net_minor
             else:
                 self.shortfalls[currency, terms.origin] += line.net_minor
+
+    def shortfall_left(self, currency: str, month: Month) -> int:
+        """Return what can be given back of a month's shortfall; never below zero."""
+        return max(0, self.shortfalls[currency, month] - self.credited[currency, month])
 
 
 def shortfall(minimum_minor: int, net_minor: int) -> int:
@@ -137,12 +146,16 @@ def _usage_lines(
 def _commitment_lines(
     key: tuple[str, Month], minimum_minor: int, vat: Vat, lines: Iterable[Line], billed: Billed
 ) -> list[Line]:
-    """Return the line that moves the month's billed shortfall to what it is now; none when it stays."""
+    """
+    Return the line that moves the month's billed shortfall to what it is now; none when it stays.
+
+    What was credited by hand stays credited: it is neither given back again nor billed again.
+    """
     currency, month = key
     net = billed.nets[key] + sum(
         line.net_minor for line in lines if line.terms.origin == month and line.terms.kind is LineKind.USAGE
     )
-    change = shortfall(minimum_minor, net) - billed.shortfalls[key]
+    change = max(shortfall(minimum_minor, net) - billed.shortfalls[key], -billed.shortfall_left(*key))
     if not change:
         return []
     unit_micros = abs(change) * micros_per_minor(currency)

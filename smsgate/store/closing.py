@@ -271,6 +271,8 @@ async def _billed(connection: Connection, merchant_id: int, origins: Sequence[da
             billed.nets[currency, origin] += row["net_minor"]
         elif kind is LineKind.COMMITMENT:
             billed.shortfalls[currency, origin] += row["net_minor"]
+    for row in await connection.fetch(_SQL["credited_shortfalls"], merchant_id, origins):
+        billed.credited[row["currency"], month_of_day(row["origin"])] += row["net_minor"]
     return billed
 
 

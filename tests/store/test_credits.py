@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smsgate.billing.documents import LineKind
+from smsgate.billing.periods import Month
 from smsgate.errors import DomainError, NotFound
 from smsgate.flows.documents import Documents, StoredDocument
 from smsgate.store.issued import PgDocuments
 from smsgate.store.pool import Database
 from smsgate.store.verify import PgVerify
-from tests.store.books import OCTOBER, OTHER_ITEM, SELLER, Books, some_books
+from tests.store.books import NOVEMBER, OCTOBER, OTHER_ITEM, SELLER, Books, some_books
 
 SHOP = 7
+LATE = datetime(2026, 11, 12, 9, tzinfo=UTC)
+LATER = datetime(2026, 12, 12, 9, tzinfo=UTC)
 
 
 def documents_of(books: Books) -> Documents:
@@ -89,6 +94,62 @@ async def test_a_credit_note_is_not_credited_and_changes_no_later_close(database
     row = await documents.credit(invoice, [(1, 1)])
     with pytest.raises(DomainError, match="is no invoice"):
         await documents.credit(await documents.by_number(row.number), None)
+
+
+async def a_month_below_its_minimum(database: Database) -> tuple[Books, Documents, StoredDocument]:
+    """Return an invoice of 100 x 0.045 and the 5.50 that were missing to October's 10.00."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.partitions(LATE, LATER)
+    await a_minimum(books, 1, 1_000)
+    await books.take(SHOP, 100)
+    (row,) = await books.closing().close(SHOP, OCTOBER)
+    documents = documents_of(books)
+    return books, documents, await documents.by_number(row.number)
+
+
+async def a_minimum(books: Books, version: int, minor: int) -> None:
+    await books.execute(
+        "INSERT INTO billing_commitment (merchant_id, version, currency, first_month, last_month, "
+        "minimum_minor) VALUES ($1, $2, 'EUR', '2026-10-01', '2026-10-01', $3)",
+        SHOP,
+        version,
+        minor,
+    )
+
+
+async def credit_the_minimum(documents: Documents, invoice: StoredDocument) -> None:
+    (place,) = [
+        number for number, line in enumerate(invoice.lines, 1) if line.terms.kind is LineKind.COMMITMENT
+    ]
+    await documents.credit(invoice, [(place, 1)])
+
+
+async def closed_with(books: Books, month: Month, at: datetime, late: int) -> list[tuple[str, int]]:
+    """Close a month that gets October's late units; return (type, net) of its documents."""
+    await books.take(SHOP, late, recorded_at=at)
+    books.go_to(at + timedelta(days=25))
+    return [(row.doc_type, row.net_minor) for row in await books.closing().close(SHOP, month)]
+
+
+async def test_what_was_credited_of_a_minimum_is_not_given_back_again_for_late_units(
+    database: Database,
+) -> None:
+    books, documents, invoice = await a_month_below_its_minimum(database)
+    await credit_the_minimum(documents, invoice)
+    assert await closed_with(books, NOVEMBER, LATE, 40) == [("380", 180)]
+    # What more units than the minimum wants bring is billed, and of the minimum nothing is left.
+    assert await closed_with(books, NOVEMBER.next(), LATER, 100) == [("380", 450)]
+    (await PgVerify(database).looked()).hold()
+
+
+async def test_of_a_minimum_that_was_credited_in_part_the_rest_is_given_back(database: Database) -> None:
+    books, documents, invoice = await a_month_below_its_minimum(database)
+    await a_minimum(books, 2, 1_300)
+    assert await closed_with(books, NOVEMBER, LATE, 20) == [("380", 300)]  # 0.90, and 2.10 to 7.60
+    await credit_the_minimum(documents, invoice)
+    # 3.60 came late, and 2.10 are left of what the minimum billed.
+    assert await closed_with(books, NOVEMBER.next(), LATER, 80) == [("380", 360 - 210)]
 
 
 @pytest.mark.parametrize("number", ["", "F-2026-000009", "F-2026-x", "F-2026-0", "000001", "F-2026-9999999"])

@@ -159,6 +159,16 @@ JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.docu
 WHERE d.merchant_id = $1 AND d.credits_id IS NULL AND d.doc_type IN ('380', '381') AND l.origin = ANY($2::date[])
 GROUP BY d.currency, l.kind, l.item_id, l.origin, l.vat_category, l.vat_rate_micros
 
+-- name: credited_shortfalls
+-- scope: merchant
+-- What credits by hand took of the minimums of months.
+SELECT d.currency, l.origin, sum(l.net_minor)::bigint AS net_minor
+FROM document d
+JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+WHERE d.merchant_id = $1 AND d.credits_id IS NOT NULL AND d.doc_type = '381' AND l.kind = 'commitment'
+    AND l.origin = ANY($2::date[])
+GROUP BY d.currency, l.origin
+
 -- name: invoices_of_months
 -- scope: merchant
 -- What a credit note of the close may refer to: documents that billed units of these months, the latest invoice first.
