@@ -100,7 +100,11 @@ class BilledLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExplainFacts:
-    """`month_segments`: what was charged so far of an item with a ladder, in the month of acceptance."""
+    """
+    `month_segments`: what was charged so far of an item with a ladder, in the month of acceptance.
+
+    `first_month` is the first one that is billed, cut or to be cut; older charges fall into it.
+    """
 
     direction: Direction
     accepted_at: datetime
@@ -110,3 +114,4 @@ class ExplainFacts:
     lines: Sequence[BilledLine] = ()
     month_segments: Mapping[int, int] = field(default_factory=dict)
     vat: VatHistory | None = None
+    first_month: Month | None = None

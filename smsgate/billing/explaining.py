@@ -95,6 +95,15 @@ def period_of(origin: Month, recorded_at: datetime, cuts: Sequence[Cut]) -> Mont
     return month
 
 
+def _first_open(facts: ExplainFacts, origin: Month) -> Month:
+    """Return the month that takes a charge if nothing is cut: its own, or the first that is billed."""
+    return origin if facts.first_month is None else max(origin, facts.first_month)
+
+
+def _taken_by(facts: ExplainFacts, origin: Month, recorded_at: datetime) -> Month:
+    return period_of(_first_open(facts, origin), recorded_at, facts.cuts)
+
+
 def charged(part: PartFacts, direction: Direction) -> tuple[bool, str]:
     """Return whether the part is charged, and the sentence that says why (R8)."""
     if part.refusal:
@@ -136,7 +145,7 @@ def _part(part: PartFacts, facts: ExplainFacts, origin: Month, vat: Vat | None) 
     elif part.given_back is not None and part.sell is not None:
         # Charged by a receipt, given back, and then a receipt came of an earlier time.
         told.append(_given_back(part.given_back))
-        told += _documents(_lines(facts, part.sell, period_of(origin, part.given_back.at, facts.cuts), vat))
+        told += _documents(_lines(facts, part.sell, _taken_by(facts, origin, part.given_back.at), vat))
     costs = part.cost is not None and not part.refusal and _by_basis(part, part.cost, "costs")[0]
     amount = part.sell_micros if is_charged and part.given_back is None else 0
     made = ExplainedPart(
@@ -206,21 +215,27 @@ def _billing(
         Fact("month", f"Accepted at {local.isoformat()} in {facts.zone_name}: its month is {origin}.")
     )
     told += _ledger(part, sell)
-    periods = sorted({period_of(origin, posted.at, facts.cuts) for posted in part.postings})
+    periods = sorted({_taken_by(facts, origin, posted.at) for posted in part.postings})
     if len(periods) != 1:
         return None, False, ()
     [period] = periods
-    told.append(Fact("period", _period(origin, period, facts.cuts)))
+    told.append(Fact("period", _period(origin, period, facts)))
     lines = _lines(facts, sell, period, vat)
     told += _documents(lines)
-    back = part.given_back
+    later = None if part.given_back is None else _taken_by(facts, origin, part.given_back.at)
     if not lines:
-        undone = back is not None and period_of(origin, back.at, facts.cuts) == period
-        why = "charge and reversal fall into one period" if undone else f"{period} is not billed yet"
-        told.append(Fact("document", f"No line has it: {why}."))
-    if back is not None and (later := period_of(origin, back.at, facts.cuts)) != period:
+        told.append(Fact("document", f"No line has it: {_no_line(facts, period, undone=later == period)}."))
+    if later is not None and later != period:
         told += _documents(_lines(facts, sell, later, vat))
-    return period, period != origin, lines
+    return period, period != _first_open(facts, origin), lines
+
+
+def _no_line(facts: ExplainFacts, period: Month, *, undone: bool) -> str:
+    if undone:
+        return "charge and reversal fall into one period"
+    if not any(cut.closed for cut in facts.cuts if cut.month == period):
+        return f"{period} is not billed yet"
+    return f"{period} is closed, and what it charges and gives back of this price, month and VAT cancels out"
 
 
 def _lines(facts: ExplainFacts, sell: Priced, period: Month, vat: Vat | None) -> tuple[BilledLine, ...]:
@@ -268,16 +283,17 @@ def _given_back(back: GivenBack) -> Fact:
     return Fact("given_back", f"Given back at {_instant(back.at)} by posting {back.name}: {back.reason}.")
 
 
-def _period(origin: Month, period: Month, cuts: Sequence[Cut]) -> str:
-    found = {cut.month: cut for cut in cuts}
+def _period(origin: Month, period: Month, facts: ExplainFacts) -> str:
+    found = {cut.month: cut for cut in facts.cuts}
+    first = _first_open(facts, origin)
     if period == origin:
         if origin not in found:
             return f"It falls into {origin}, which is not cut yet."
         return f"It falls into {origin}: it was recorded before the cut at {_instant(found[origin].cut_at)}."
-    return (
-        f"It falls into {period}, at its own price and VAT: {origin} was cut at "
-        f"{_instant(found[origin].cut_at)}, and it was recorded later."
-    )
+    said = f"It falls into {period}, at its own price and VAT"
+    if period == first:
+        return f"{said}: that is the first month that is billed."
+    return f"{said}: {first} was cut at {_instant(found[first].cut_at)}, and it was recorded later."
 
 
 def _recomputed(priced: Priced, micros: int, part: PartFacts, at: datetime, what: str) -> list[str]:

@@ -97,6 +97,7 @@ class PgExplaining:
                 await _cuts(connection, merchant_id, origin),
                 await _lines(connection, merchant_id, list(items), origin),
                 await _month_segments(connection, merchant_id, items, origin, zone_name),
+                first_month=await _first_month(connection, merchant_id, zone_name),
             )
             vats = [
                 (row["valid_from"], row["category"], row["rate_micros"])
@@ -256,6 +257,20 @@ async def _items(connection: Connection, item_ids: Iterable[int]) -> Items:
 async def _cuts(connection: Connection, merchant_id: int, origin: Month) -> list[Cut]:
     rows = await connection.fetch(_SQL["cuts"], merchant_id, first_day(origin))
     return [Cut(month_of_day(row["month"]), row["cut_at"], row["closed"]) for row in rows]
+
+
+async def _first_month(connection: Connection, merchant_id: int, zone_name: str) -> Month | None:
+    """Return the first month that is billed: the first cut one, or what `flows.closing` will cut first."""
+    row = await connection.fetchrow(_SQL["first_month"], merchant_id)
+    assert row is not None
+    if row["first_cut"] is not None:
+        return month_of_day(row["first_cut"])
+    firsts = []
+    if row["first_minimum"] is not None:
+        firsts.append(month_of_day(row["first_minimum"]))
+    if row["first_charge"] is not None:
+        firsts.append(month_of(row["first_charge"], zone_name))
+    return min(firsts, default=None)
 
 
 async def _lines(

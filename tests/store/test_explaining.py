@@ -32,6 +32,7 @@ from tests.store.verified_books import REPLIES, write_books
 
 SHOP, OTHER = 7, 8
 DELIVERED_ITEM, COST_ITEM = 21, 31
+LATE = datetime(2026, 11, 12, 9, tzinfo=UTC)
 IDS = PublicIds(bytes(32))
 
 
@@ -133,6 +134,56 @@ async def test_a_receipt_after_the_close_is_late_and_on_the_next_invoice(databas
     await books.closing().close(SHOP, NOVEMBER)
     (line,) = (await one_part(books, ids[0])).lines
     assert (line.number, line.month, line.quantity) == ("F-2026-000002", NOVEMBER, 1)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_charge_of_before_the_first_month_that_is_billed_is_in_that_month(
+    database: Database, closed: bool
+) -> None:
+    books = await a_shop(database)
+    in_september = datetime(2026, 9, 30, 10, tzinfo=UTC)
+    await books.partitions(in_september)
+    ids = [
+        *await books.take(SHOP, 1, accepted_at=in_september, item=(DELIVERED_ITEM, 50_000), by_receipt=True),
+        *await books.take(SHOP, 1, item=(DELIVERED_ITEM, 50_000), by_receipt=True),
+    ]
+    await books.write_messages(SHOP, ids)
+    for minutes, message_id in enumerate(reversed(ids), 1):  # the first charge is October's
+        at = IN_OCTOBER + timedelta(minutes=minutes)
+        await books.receipt(SHOP, message_id, ReceiptState.DELIVRD, at, recorded_at=at)
+    if closed:
+        await books.closing().close_due()
+    part = await one_part(books, ids[0])
+    assert (part.charged, part.period, part.late) == (True, OCTOBER, False)
+    assert [(line.number, line.quantity) for line in part.lines] == [("F-2026-000001", 1)] * closed
+    (said,) = [fact.sentence for fact in part.told if fact.name == "period"]
+    assert said == "It falls into 2026-10, at its own price and VAT: that is the first month that is billed."
+    (document,) = [fact.sentence for fact in part.told if fact.name == "document"]
+    assert document.startswith("F-2026-000001 of " if closed else "No line has it: 2026-10 is not billed yet")
+
+
+async def test_late_charges_and_reversals_that_cancel_out_are_billed_without_a_line(
+    database: Database,
+) -> None:
+    books = await a_shop(database)
+    billed = await books.take(SHOP, 2)
+    (late,) = await books.take(SHOP, 1, item=(ITEM, 45_000), message_ids=[billed[-1] + 1], recorded_at=LATE)
+    await books.write_messages(SHOP, [*billed, late])
+    await books.closing().close(SHOP, OCTOBER)
+    books.go_to(LATE)
+    reversing = Reversing(PgReversals(database, lambda: next(books.ids)), books.clock)
+    await reversing.reverse(SHOP, billed[:1], "sent twice")
+    before = [fact.sentence for fact in (await one_part(books, late)).told if fact.name == "document"]
+    assert before == ["No line has it: 2026-11 is not billed yet."]
+    books.go_to(datetime(2026, 12, 5, tzinfo=UTC))
+    assert await books.closing().close(SHOP, NOVEMBER) == []
+    part = await one_part(books, late)
+    assert (part.period, part.late, part.lines) == (NOVEMBER, True, ())
+    (said,) = [fact.sentence for fact in part.told if fact.name == "document"]
+    assert said == (
+        "No line has it: 2026-11 is closed, and what it charges and gives back of this price, month and VAT "
+        "cancels out."
+    )
 
 
 async def test_a_charge_that_was_given_back_names_both_postings_and_charges_nothing(

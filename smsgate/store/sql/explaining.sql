@@ -69,6 +69,14 @@ SELECT month, cut_at, closed_at IS NOT NULL AS closed FROM billing_period
 WHERE merchant_id = $1 AND month >= $2
 ORDER BY month
 
+-- name: first_month
+-- scope: merchant
+-- What `close_states` has of one merchant.
+SELECT (SELECT min(b.month) FROM billing_period b WHERE b.merchant_id = $1) AS first_cut,
+    (SELECT min(c.first_month) FROM billing_commitment c WHERE c.merchant_id = $1) AS first_minimum,
+    (SELECT l.accepted_at FROM ledger_entry l
+     WHERE l.merchant_id = $1 AND l.account = 'unbilled' ORDER BY l.at LIMIT 1) AS first_charge
+
 -- name: lines
 -- scope: merchant
 SELECT d.document_id, d.series, d.number, d.doc_type, d.month, d.issued_on, d.currency, l.line, l.item_id, l.quantity,
