@@ -2,8 +2,10 @@
 I17: an exported file is what its manifest says, row for row; its sums are those of ledger and documents.
 
 A file is read again from its first row to its last; memory does not grow with it. The ledger is asked for
-what it had recorded of the month when the file was made: what came later is in a later file. A file that was
-made while its month still ran is held to its manifest alone. Records of a document are held to its lines.
+what the file's snapshot had of the month: what came later is in a later file, also of a flush that was cut
+before and committed after it, so the manifest names the instants of the last minutes that were there. A file
+that was made while its month still ran is held to its manifest alone. Records of a document are held to its
+lines.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from smsgate.errors import Invalid
 from smsgate.flows.commerce_records import MerchantProfile
 from smsgate.flows.document_exports import kinds_told
 from smsgate.flows.documents import StoredDocument
-from smsgate.flows.exporting import UsageRecordStore, books_told, file_told, sha256_of
+from smsgate.flows.exporting import Recorded, UsageRecordStore, books_told, file_told, sha256_of
 from smsgate.flows.verifying import Finding
 from smsgate.money import micros_from_text, micros_to_text
 
@@ -174,11 +176,12 @@ async def _unlike_books(file: ExportedFile, store: UsageRecordStore, merchant: M
         starts_at, ends_at = month_bounds(month, merchant.timezone)
         if made_at < ends_at:
             return ""
+        recorded = _recorded(told, made_at)
     except (AttributeError, TypeError, ValueError) as exc:
         raise Invalid(f"the manifest of {file.path.name} has no time: {exc}", code="export_invalid") from exc
     async with store.snapshot(merchant.merchant_id, starts_at, ends_at) as snapshot:
-        booked = books_told(await snapshot.ledger(told["currency"], before=made_at))
-        billed = await snapshot.billed(told["currency"], month, made_at)
+        booked = books_told(await snapshot.ledger(told["currency"], recorded))
+        billed = await snapshot.billed(told["currency"], month, recorded)
     if booked != told["sums"]:
         return f"it has {_shown(told['sums'])}, the ledger {_shown(booked)}"
     filed = {each["direction"]: (each["segments"], each["amount"]) for each in told["sums"]}
@@ -191,6 +194,15 @@ async def _unlike_books(file: ExportedFile, store: UsageRecordStore, merchant: M
                 f"{segments} segments, {micros_to_text(micros)}"
             )
     return ""
+
+
+def _recorded(told: Mapping[str, Any], made_at: datetime) -> Recorded:
+    """Return what the file's snapshot had; manifests of before it was told have the instant alone."""
+    ledger = told.get("ledger", {})
+    if "instants" not in ledger:
+        return Recorded(made_at)
+    instants = [datetime.fromisoformat(text) for text in ledger["instants"]]
+    return Recorded(datetime.fromisoformat(ledger["before"]), instants)
 
 
 def _shown(found: Any) -> str:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -27,6 +27,9 @@ from smsgate.security.public_ids import Kind, PublicIds
 
 _OUTCOMES: Final = {state.value: state.name.lower() for state in ReceiptState}
 CONTRADICTIONS_MAX: Final = 1_000  # shown in a manifest, some 200 octets each; all are counted
+# A flush commits some time after the instant that its postings bear, and clocks of nodes differ. What was
+# recorded this long before a snapshot is in it, unless the database was away for longer.
+SETTLED_AFTER: Final = timedelta(minutes=10)
 READ_OCTETS: Final = 1 << 20  # of the finished file at once, for its SHA-256
 
 
@@ -72,6 +75,13 @@ class LedgerSum(NamedTuple):
     amount_micros: int
 
 
+class Recorded(NamedTuple):
+    """What a snapshot had of the ledger: what was recorded before an instant, and later at some others."""
+
+    before: datetime
+    instants: Sequence[datetime] = ()
+
+
 class Contradiction(NamedTuple):
     """A message's final receipts in the order of arrival, of which the first one counts (R8)."""
 
@@ -86,15 +96,19 @@ class UsageSnapshot(Protocol):
 
     def received(self, currency: str) -> AsyncIterator[Sequence[ReceivedMessage]]: ...
 
-    async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
-        """Return the month's sums; `before`: without what was recorded then or later."""
+    async def ledger(self, currency: str, recorded: Recorded | None = None) -> Sequence[LedgerSum]:
+        """Return the month's sums; `recorded`: of this alone."""
         ...
 
-    async def billed(self, currency: str, month: Month, made_at: datetime) -> Mapping[str, tuple[int, int]]:
+    async def recorded_since(self, currency: str, since: datetime) -> Sequence[datetime]:
+        """Return the instants from `since` on at which some of the month was recorded, in their order."""
+        ...
+
+    async def billed(self, currency: str, month: Month, recorded: Recorded) -> Mapping[str, tuple[int, int]]:
         """
         Return (segments, micros) by direction of what documents bill of the month, and of what none does yet.
 
-        Without what was recorded from `made_at` on; micros at the price of each message, before any steps.
+        Of `recorded` alone; micros at the price of each message, before any steps.
         """
         ...
 
@@ -188,10 +202,14 @@ class Exporting:
                 sums.add(rows)
                 rows_to.write(rows)
             ledger = await snapshot.ledger(question.currency)
+            recorded = Recorded(now - SETTLED_AFTER)
+            if now >= ends_at:  # else nobody holds it to the ledger, and a campaign may be running
+                instants = await snapshot.recorded_since(question.currency, recorded.before)
+                recorded = Recorded(recorded.before, instants)
             contradictions = self._contradictions(*await snapshot.contradictions(CONTRADICTIONS_MAX))
         rows_to.close(sums)
         values = await asyncio.to_thread(
-            _manifest, question, (starts_at, ends_at), path, name or path.name, sums, ledger, now
+            _manifest, question, (starts_at, ends_at), path, name or path.name, sums, ledger, recorded, now
         )
         return Manifest({**values, "contradictions": contradictions})
 
@@ -285,6 +303,7 @@ def _manifest(
     name: str,
     sums: UsageSums,
     ledger: Sequence[LedgerSum],
+    recorded: Recorded,
     now: datetime,
 ) -> dict[str, Any]:
     file, books = file_told(sums), books_told(ledger)
@@ -303,7 +322,12 @@ def _manifest(
         "rows": sums.rows,
         "columns": list(COLUMNS),
         "sums": file,
-        "ledger": {"equal": file == books, "sums": books},
+        "ledger": {
+            "equal": file == books,
+            "sums": books,
+            "before": recorded.before.isoformat(),
+            "instants": [at.isoformat() for at in recorded.instants],
+        },
     }
 
 

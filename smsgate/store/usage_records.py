@@ -9,7 +9,7 @@ from typing import Final
 
 from smsgate.billing.periods import Month
 from smsgate.flows.events import first_id_of
-from smsgate.flows.exporting import ChargedMessage, Contradiction, LedgerSum, ReceivedMessage
+from smsgate.flows.exporting import ChargedMessage, Contradiction, LedgerSum, ReceivedMessage, Recorded
 from smsgate.protocol.receipt_states import FINAL
 from smsgate.store.catalogue import load
 from smsgate.store.closing import first_day
@@ -49,13 +49,18 @@ class PgUsageSnapshot:
         while rows := await cursor.fetch(BATCH_ROWS):
             yield [ReceivedMessage(*row) for row in rows]
 
-    async def ledger(self, currency: str, before: datetime | None = None) -> Sequence[LedgerSum]:
-        rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency, before)
+    async def ledger(self, currency: str, recorded: Recorded | None = None) -> Sequence[LedgerSum]:
+        before, instants = (None, ()) if recorded is None else recorded
+        rows = await self._connection.fetch(_SQL["ledger_sums"], *self._span, currency, before, instants)
         return [LedgerSum(*row) for row in rows]
 
-    async def billed(self, currency: str, month: Month, made_at: datetime) -> Mapping[str, tuple[int, int]]:
+    async def recorded_since(self, currency: str, since: datetime) -> Sequence[datetime]:
+        rows = await self._connection.fetch(_SQL["recorded_since"], *self._span, currency, since)
+        return [row["at"] for row in rows]
+
+    async def billed(self, currency: str, month: Month, recorded: Recorded) -> Mapping[str, tuple[int, int]]:
         rows = await self._connection.fetch(
-            _SQL["billed_sums"], *self._span, currency, first_day(month), made_at
+            _SQL["billed_sums"], *self._span, currency, first_day(month), recorded.before, recorded.instants
         )
         return {row["direction"]: (row["segments"], row["amount_micros"]) for row in rows}
 

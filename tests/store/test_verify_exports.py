@@ -57,10 +57,10 @@ async def october(database: Database) -> Books:
     return books
 
 
-async def export(database: Database, path: Path, form: str = "csv") -> Manifest:
+async def export(database: Database, path: Path, form: str = "csv", *, now: datetime = CLOSE_AT) -> Manifest:
     exporting = Exporting(PgUsageRecords(database), PublicIds(bytes(32)))
     question = ExportQuestion(await PgOffers(database).merchant(SHOP), OCTOBER, "EUR")
-    manifest = await exporting.write(question, path, FORMS[form], now=CLOSE_AT)
+    manifest = await exporting.write(question, path, FORMS[form], now=now)
     path.with_name(path.name + MANIFEST_SUFFIX).write_bytes(orjson.dumps(dict(manifest.values)))
     return manifest
 
@@ -155,6 +155,55 @@ async def test_what_was_recorded_after_the_file_was_made_is_of_a_later_file(
         f"'{CLOSE_AT + timedelta(seconds=1)}', accepted_at FROM ledger_entry WHERE item_id = 12"
     )
     assert await found(*books, more) == Finding("I17", 0, None)
+
+
+async def test_flushes_that_cross_an_export_are_in_its_file_or_not_as_its_snapshot_had_them(
+    database: Database, tmp_path: Path
+) -> None:
+    books = await october(database)
+    path, now = tmp_path / "october.csv", CLOSE_AT - timedelta(days=3)
+    moment = timedelta(seconds=0.2)
+    seen = await books.take(SHOP, 2, recorded_at=now + moment)  # its clock is ahead, or it was quick
+    await books.write_messages(SHOP, seen)
+    manifest = await export(database, path, now=now)
+    assert (manifest.rows, manifest.equal) == (17, True)
+    unseen = await books.take(SHOP, 1, recorded_at=now - moment)  # it was cut before, and commits after
+    await books.write_messages(SHOP, unseen)
+    assert await proved(database, path) == Finding("I17", 0, None)
+    await books.closing().close(SHOP, OCTOBER)
+    assert await proved(database, path) == Finding("I17", 0, None)
+    assert (await export(database, tmp_path / "later.csv", now=CLOSE_AT + moment)).rows == 18
+    assert await proved(database, tmp_path / "later.csv") == Finding("I17", 0, None)
+    # What it has is still looked for, and what is too old to have crossed it.
+    for recorded_at, moved_to, names in (
+        (now + moment, now + 2 * moment, "the ledger mt 15 messages"),
+        (now - moment, now - timedelta(hours=1), "the ledger mt 18 messages"),
+    ):
+        move = "UPDATE ledger_entry SET at = $2 WHERE at = $1"
+        await books.execute(move, recorded_at, moved_to)
+        assert names in ((await proved(database, path)).first or "")
+        await books.execute(move, moved_to, recorded_at)
+
+
+async def test_a_manifest_that_names_no_flushes_is_held_to_the_instant_at_which_it_was_made(
+    books: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    arguments, path = books
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    beside = path.with_name(path.name + MANIFEST_SUFFIX)
+    (tmp_path / beside.name).write_bytes(beside.read_bytes())
+    told(copy, ledger={"equal": True})
+    assert await found(arguments, copy) == Finding("I17", 0, None)
+    later = f"UPDATE ledger_entry SET at = '{CLOSE_AT}' WHERE item_id = 12"
+    assert "the ledger mt 12 messages" in ((await found(arguments, copy, later)).first or "")
+
+
+async def proved(database: Database, path: Path) -> Finding:
+    async def merchant(_slug: str) -> MerchantProfile:
+        return await PgOffers(database).merchant(SHOP)
+
+    return await prove_exports([read_export(path)], PgUsageRecords(database), merchant, no_document)
 
 
 def told(path: Path, **changes: Any) -> None:

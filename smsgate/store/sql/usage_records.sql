@@ -39,14 +39,22 @@ SELECT e.direction, sum(e.messages)::bigint AS messages, sum(e.segments)::bigint
     -sum(e.amount_micros)::bigint AS amount_micros
 FROM ledger_entry e
 WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.accepted_at >= $2 AND e.accepted_at < $3 AND e.currency = $4
-    AND e.direction IN ('mt', 'mo') AND ($5::timestamptz IS NULL OR e.at < $5)
+    AND e.direction IN ('mt', 'mo') AND ($5::timestamptz IS NULL OR e.at < $5 OR e.at = ANY ($6::timestamptz[]))
 GROUP BY e.direction
 ORDER BY e.direction;
+
+-- name: recorded_since
+-- scope: merchant
+SELECT DISTINCT e.at
+FROM ledger_entry e
+WHERE e.merchant_id = $1 AND e.account = 'revenue' AND e.accepted_at >= $2 AND e.accepted_at < $3 AND e.currency = $4
+    AND e.direction IN ('mt', 'mo') AND e.at >= $5
+ORDER BY e.at;
 
 -- name: billed_sums
 -- scope: merchant
 -- What lines of closes bill of the month that begins on $5, at the price of the messages; what was recorded since the last close is
--- on no line yet; less what was recorded from $6 on.
+-- on no line yet; less what was recorded from $6 on, at other instants than $7.
 SELECT direction, sum(segments)::bigint AS segments, sum(amount_micros)::bigint AS amount_micros
 FROM (
     SELECT i.direction, n.quantity AS segments, n.quantity * i.unit_micros AS amount_micros
@@ -60,7 +68,7 @@ FROM (
     FROM ledger_entry e
     CROSS JOIN (SELECT coalesce(max(p.cut_at), '-infinity') AS cut_at FROM billing_period p
                 WHERE p.merchant_id = $1 AND p.month >= $5 AND p.closed_at IS NOT NULL) c
-    CROSS JOIN LATERAL (VALUES (1, e.at >= c.cut_at), (-1, e.at >= $6)) AS w (sign, counts)
+    CROSS JOIN LATERAL (VALUES (1, e.at >= c.cut_at), (-1, e.at >= $6 AND e.at <> ALL ($7::timestamptz[]))) AS w (sign, counts)
     WHERE e.merchant_id = $1 AND e.account = 'unbilled' AND e.direction IN ('mt', 'mo') AND e.currency = $4 AND e.accepted_at >= $2
         AND e.accepted_at < $3 AND w.counts
 ) x
