@@ -52,7 +52,10 @@ class ReconciliationSummary(AnswerModel):
     month: str
     zone: str = Field(description="The carrier's, whose month it is.")
     currency: str
-    verdict: str = Field(description="accepted, dispute or underbilled.")
+    verdict: str = Field(
+        description="accepted, dispute or underbilled. A difference that is tolerated is disputed for "
+        "messages of other months that the bill lists (cut_off)."
+    )
     our_cost: str
     invoiced: str
     difference: str

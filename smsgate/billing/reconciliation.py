@@ -111,13 +111,15 @@ class Matching:
     """
     Sums over pairs, which may come one by one and in any order; the rows themselves are handed back.
 
-    Both bounds are instants of the carrier's month. Sums hold what lies inside it.
+    Both bounds are instants of the carrier's month. Sums hold what lies inside it, `beyond_micros` what the
+    carrier lists outside of it.
     """
 
     starts_at: datetime
     ends_at: datetime
     our_micros: int = 0
     billed_micros: int = 0
+    beyond_micros: int = 0
     counts: Counter[RowClass] = field(default_factory=Counter)
     prices: defaultdict[PriceKey, PriceSums] = field(default_factory=lambda: defaultdict(PriceSums))
 
@@ -139,6 +141,7 @@ class Matching:
         lying = other or mine
         assert lying is not None
         if not self.starts_at <= lying.at < self.ends_at:
+            self.beyond_micros += 0 if other is None else other.cost_micros or 0
             return
         owed = mine if mine is not None and mine.owed else None
         named = owed or mine or other
@@ -250,6 +253,21 @@ def judge(our_micros: int, invoiced_micros: int, tolerance: Tolerance) -> tuple[
     return verdict, allowed // HUNDRED_PERCENT
 
 
+def judge_file(matching: Matching, tolerance: Tolerance) -> tuple[Verdict, int]:
+    """
+    Return the verdict on what a file asks by its rows, where nobody says what the invoice asks.
+
+    Rows of other months are asked for, too: what they come to must be tolerated, with what the month's own
+    rows are too dear.
+    """
+    ours, billed = matching.our_micros, matching.billed_micros
+    verdict, allowed = judge(ours, billed, tolerance)
+    if verdict is Verdict.ACCEPTED:
+        asked = max(ours, billed) + max(0, matching.beyond_micros)
+        verdict = judge(ours, asked, tolerance)[0]
+    return verdict, allowed
+
+
 def reconcile(
     ours: Iterable[TrafficRow],
     theirs: Iterable[TrafficRow],
@@ -284,8 +302,12 @@ def reconcile(
             )
             for judged in matching.take(mine, others[0] if others else None, others[1:])
         ]
-    invoiced = matching.billed_micros if invoiced_micros is None else invoiced_micros
-    verdict, allowed = judge(matching.our_micros, invoiced, tolerance)
+    if invoiced_micros is None:
+        invoiced = matching.billed_micros
+        verdict, allowed = judge_file(matching, tolerance)
+    else:
+        invoiced = invoiced_micros
+        verdict, allowed = judge(matching.our_micros, invoiced, tolerance)
     return Reconciliation(tuple(sorted(found, key=_by_id)), matching.our_micros, invoiced, allowed, verdict)
 
 

@@ -180,11 +180,12 @@ def _tell(result: BillResult, pack: Path | None) -> None:
             for line in result.lines
         ],
     )  # fmt: skip
+    for_others = ", for the messages of other months that it lists" if result.is_for_other_months else ""
     show(
         f"{result.carrier}, {result.month} ({result.zone_name}): we count "
         f"{micros_to_text(result.our_micros)}, it asks {micros_to_text(result.invoiced_micros)}, "
         f"a difference of {micros_to_text(result.difference_micros)} {result.currency}; "
-        f"{micros_to_text(result.allowed_micros)} is tolerated: {result.verdict.value}."
+        f"{micros_to_text(result.allowed_micros)} is tolerated: {result.verdict.value}{for_others}."
     )
     if pack is not None:
         say(f"The pack for the carrier is in {pack}.")

@@ -196,6 +196,11 @@ def _letter(result: BillResult, name: str, by_message: bool) -> str:
         Verdict.UNDERBILLED: "Your bill is lower than what we count. We ask you to check it.",
         Verdict.ACCEPTED: "The difference is within the tolerance, and we accept the bill.",
     }[result.verdict]
+    if result.is_for_other_months:
+        said = (
+            "With the messages of other months that your file lists (cut_off) you ask more than that. We "
+            "dispute these and ask you to correct the bill."
+        )
     asked, ours, difference, tolerated = (
         f"{micros_to_text(micros)} {result.currency}"
         for micros in (

@@ -24,6 +24,7 @@ from smsgate.billing.reconciliation import (
     TrafficRow,
     Verdict,
     judge,
+    judge_file,
     whole_messages,
 )
 from smsgate.clock import Clock
@@ -104,6 +105,11 @@ class BillResult:
     @property
     def difference_micros(self) -> int:
         return self.invoiced_micros - self.our_micros
+
+    @property
+    def is_for_other_months(self) -> bool:
+        """Return whether it is disputed for messages of other months; the month's own are as we count."""
+        return self.verdict is Verdict.DISPUTE and self.difference_micros <= self.allowed_micros
 
 
 class ReconcilingStore(Protocol):
@@ -198,7 +204,10 @@ class Reconciling:
         if not bill.rows:
             raise Invalid(f"{question.file_name} has no rows", code="bill_invalid")
         invoiced = billed if question.invoiced_micros is None else question.invoiced_micros
-        verdict, allowed = judge(matching.our_micros, invoiced, question.tolerance)
+        if bill.by_message and question.invoiced_micros is None:
+            verdict, allowed = judge_file(matching, question.tolerance)
+        else:
+            verdict, allowed = judge(matching.our_micros, invoiced, question.tolerance)
         counts = {name.value: count for name, count in matching.counts.items()} if bill.by_message else {}
         result = BillResult(
             id_, question.carrier, question.month, question.zone_name, question.currency, bill.by_message,

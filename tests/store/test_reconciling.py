@@ -161,6 +161,33 @@ async def test_every_row_that_differs_has_its_reason_and_the_pack_proves_itself(
     assert PublicIds(bytes(32)).encode(Kind.MESSAGE, int(ids[5], 16)) in known
 
 
+@pytest.mark.parametrize(
+    ("again", "verdict"),
+    [(1, Verdict.ACCEPTED), (2, Verdict.DISPUTE), (50, Verdict.DISPUTE)],  # 0.03 of 3.00 is tolerated
+)
+async def test_messages_of_another_month_that_a_file_asks_for_again_are_disputed(
+    database: Database, tmp_path: Path, again: int, verdict: Verdict
+) -> None:
+    books = await a_month(database)
+    september = datetime.fromisoformat("2026-09-30T12:00:00+00:00")
+    await books.partitions(september)
+    billed_before = await took(books, SHOP, 50, accepted_at=september)
+    ids = await took(books, SHOP, 100)
+    rows = [(id_, IN_OCTOBER, 1, "0.03") for id_ in ids]
+    rows += [(id_, september, 1, "0.03") for id_ in billed_before[:again]]
+    messages = MatchFile(tmp_path / MESSAGES)
+    result = await reconciled(books, a_bill(rows), messages)
+    assert (result.our_micros, result.invoiced_micros) == (3_000_000, 3_000_000)
+    assert (result.counts, result.verdict) == ({"matched": 100, "cut_off": again}, verdict)
+    write_pack(tmp_path, result, messages, ProofKey(bytes(range(32))), "Passerelle SAS")
+    letter = (tmp_path / LETTER).read_text()
+    assert ("With the messages of other months" in letter) is (verdict is Verdict.DISPUTE)
+    assert f"cut_off ({again}): it lies in another month" in letter
+    # Who says what the invoice asks is asked for no more by the file.
+    told = await reconciled(books, a_bill(rows), invoiced=3_000_000)
+    assert told.verdict is Verdict.ACCEPTED
+
+
 async def test_a_file_counts_once_and_is_listed_with_its_lines(database: Database) -> None:
     books = await a_month(database)
     ids = await took(books, SHOP, 2)
