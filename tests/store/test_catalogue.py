@@ -109,7 +109,7 @@ def test_a_catalogue_file_that_is_unclear_is_refused(text: str) -> None:
 
 
 def test_load_gives_the_texts_of_one_file() -> None:
-    assert set(catalogue.load("node")) == {"next_epoch", "take_slot", "renew_slot", "release_slot"}
+    assert set(catalogue.load("node")) == {"next_epoch", "take_slot", "renew_slot", "release_slot", "live"}
 
 
 def test_files_of_the_catalogue_are_all_sql() -> None:
