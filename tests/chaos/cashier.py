@@ -30,7 +30,7 @@ from tests.chaos.proof import Check, some
 from tests.chaos.town import LOOK_FAILED, Town
 
 PRICE_MICROS: Final = 45_000  # of an offer, as the scene publishes it
-STEP: Final = (50, 250)  # messages that are paid for at once
+STEP: Final = (100, 500)  # messages that are paid for at once; a look takes seconds on a busy machine
 LOOK_S: Final = 0.5
 SIZES: Final = PoolSizes(api=1, bulk=1, report=1, control=1)
 NODE: Final = 62  # of the ids of postings; no gateway of the town comes to it
