@@ -11,8 +11,10 @@ import pytest
 
 from smsgate.billing.currencies import Ratio
 from smsgate.billing.periods import Month
+from smsgate.clock import ManualClock
 from smsgate.errors import Conflict, DomainError, SmsgateError
 from smsgate.store.pool import Database
+from smsgate.store.verify import PgVerify
 from tests.store.books import (
     CLOSE_AT,
     ITEM,
@@ -238,6 +240,21 @@ async def test_dates_of_issue_do_not_fall_when_a_clock_does(database: Database) 
     books.go_to(CLOSE_AT - timedelta(days=2))
     await books.closing().close(8, OCTOBER)
     assert await books.rows("SELECT DISTINCT issued_on::text FROM document") == [("2026-11-05",)]
+
+
+async def test_a_month_that_another_node_cut_with_a_faster_clock_is_closed_after_its_cut(
+    database: Database,
+) -> None:
+    books = await some_books(database)
+    await books.merchant(SHOP, profile=False)
+    await books.take(SHOP, 10)
+    ahead = Books(database, ManualClock(CLOSE_AT + timedelta(seconds=3)), ids=books.ids)
+    with pytest.raises(DomainError, match="no billing profile"):
+        await ahead.closing().close(SHOP, OCTOBER)  # the cut stands
+    await books.profile(SHOP)
+    await books.closing().close(SHOP, OCTOBER)
+    assert await books.value("SELECT closed_at = cut_at FROM billing_period")
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_a_charge_in_the_flush_that_runs_while_the_month_is_cut_is_never_lost(

@@ -243,7 +243,8 @@ FROM unnest($3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::int[], $8::da
 
 -- name: close_period
 -- scope: merchant
-UPDATE billing_period SET closed_at = $3 WHERE merchant_id = $1 AND month = $2
+-- The node that cut it may have a faster clock.
+UPDATE billing_period SET closed_at = greatest($3, cut_at) WHERE merchant_id = $1 AND month = $2
 
 -- name: documents_of_month
 -- scope: merchant
