@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsgate.flows.events import first_id_of
@@ -25,8 +25,8 @@ _SQL: Final = load("housekeeping")
 _SUPPRESSIONS: Final = load("suppressions")
 # Their border is a time-ordered id.
 _BY_ID: Final = frozenset({
-    "webhook_delivery", "budget_charge", "import_error", "data_request", "campaign_chunk", "reply_text",
-    "reply_number", "order", "order_record",
+    "webhook_delivery", "import_error", "data_request", "campaign_chunk", "reply_text", "reply_number",
+    "order", "order_record",
 })  # fmt: skip
 # Of rows that nobody may change at run time.
 AS_OWNER: Final = frozenset({
@@ -139,6 +139,8 @@ class PgHousekeeping:
 
 
 def _border(job: str, before: datetime) -> datetime | int:
+    if job == "budget_charge":  # with the rows of its messages, which go by whole days
+        return partitions.borders(before.astimezone(UTC).date())[0]
     return first_id_of(before) if job in _BY_ID else before
 
 

@@ -18,12 +18,14 @@ from smsgate.flows.budget_records import BudgetTerms, LeaseAsk
 from smsgate.flows.verifying import Finding
 from smsgate.ids import IdMaker, first_id_at
 from smsgate.protocol.receipt_states import ReceiptState
+from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.budgets import PgLeases
 from smsgate.store.embedded import EmbeddedPostgres
+from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
-from smsgate.store.verify import looked_of
-from tests.store.books import IN_OCTOBER, OWNER, Books, some_books
+from smsgate.store.verify import PgVerify, looked_of
+from tests.store.books import IN_OCTOBER, OWNER, PUBLIC_IDS, Books, some_books
 from tests.store.verified_books import Corruption, first_found, found_after, made_once
 
 SHOP = 7
@@ -270,3 +272,25 @@ async def test_what_fails_on_delivery_comes_back_after_72_hours_and_what_is_neve
     await holds()
     await heard(taken[4], ReceiptState.DELIVRD)  # charged, and nobody waits for it any more
     await holds()
+
+
+async def test_a_lease_is_folded_with_the_rows_of_its_day_and_not_before(database: Database) -> None:
+    """It was at its own hour, and the rows of a whole day go together."""
+    books, account = await an_account(database)
+    await account.sends(3)
+    await account.settle(LATER)
+    store = PgHousekeeping(database, SuppressionHashes(bytes(32)), PUBLIC_IDS)
+    midnight = IN_OCTOBER.replace(hour=0) + timedelta(days=1)
+
+    async def left(before: datetime) -> tuple[int, int]:
+        for table in ("sent", "receipt"):
+            await store.drop_partitions(table, before)
+        await store.delete_older("budget_charge", before, 1_000)
+        (await PgVerify(database).looked()).hold()
+        return (
+            await books.value("SELECT count(*) FROM sent"),
+            await books.value("SELECT count(*) FROM budget_charge WHERE lease_id <> 0"),
+        )
+
+    assert await left(midnight - timedelta(seconds=1)) == (3, 1)
+    assert await left(midnight) == (0, 0)
