@@ -69,6 +69,31 @@ async def test_all_that_is_left_equals_the_invoice_to_the_cent(database: Databas
         await documents.credit(invoice, None)
 
 
+@pytest.mark.parametrize(
+    ("messages", "unit_micros", "parts", "nets", "vats"),
+    [
+        (100, 45_000, [1] * 3, [5, 5, 5, 435], [1, 1, 1, 87]),  # three roundings of a line, and its rest
+        (1_000, 10_000, [3] * 4, [3, 3, 3, 3, 988], [1, 1, 1, 1, 196]),  # of VAT
+        (10, 5_000, [1] * 7, [1, 1, 1, 1, 1, 0, 0, 0], [0] * 7 + [1]),  # nothing is left to round
+        (30, 10_000, [3] * 8, [3] * 8 + [6], [1] * 6 + [0] * 3),  # no VAT is
+    ],
+)
+async def test_the_last_credit_takes_all_roundings_before_it_and_the_proofs_hold(
+    database: Database, messages: int, unit_micros: int, parts: list[int], nets: list[int], vats: list[int]
+) -> None:
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.execute("UPDATE price_item SET unit_micros = $1 WHERE item_id = $2", unit_micros, OTHER_ITEM)
+    await books.take(SHOP, messages, item=(OTHER_ITEM, unit_micros))
+    (row,) = await books.closing().close(SHOP, OCTOBER)
+    documents = documents_of(books)
+    invoice = await documents.by_number(row.number)
+    asked = [*([(1, part)] for part in parts), None]
+    rows = [await documents.credit(invoice, each) for each in asked]
+    assert ([row.net_minor for row in rows], [row.vat_minor for row in rows]) == (nets, vats)
+    (await PgVerify(database).looked()).hold()
+
+
 @pytest.mark.parametrize("asked", [[(1, 8)], [(3, 1)], [(1, 0)], [(1, 4), (1, 4)]])
 async def test_what_is_more_than_is_left_is_refused_whole_and_takes_no_number(
     database: Database, asked: list[tuple[int, int]]
