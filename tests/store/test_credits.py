@@ -13,8 +13,9 @@ from smsgate.errors import DomainError, NotFound
 from smsgate.flows.documents import Documents, StoredDocument
 from smsgate.store.issued import PgDocuments
 from smsgate.store.pool import Database
+from smsgate.store.reversals import PgReversals
 from smsgate.store.verify import PgVerify
-from tests.store.books import NOVEMBER, OCTOBER, OTHER_ITEM, SELLER, Books, some_books
+from tests.store.books import CLOSE_AT, NOVEMBER, OCTOBER, OTHER_ITEM, SELLER, Books, some_books
 
 SHOP = 7
 LATE = datetime(2026, 11, 12, 9, tzinfo=UTC)
@@ -35,6 +36,19 @@ async def an_invoice(database: Database) -> tuple[Books, Documents, StoredDocume
     (row,) = await books.closing().close(SHOP, OCTOBER)
     documents = documents_of(books)
     return books, documents, await documents.by_number(row.number)
+
+
+async def one_that_gives_back(books: Books) -> StoredDocument:
+    """Return November's invoice of -30 x 0.045 of October, whose 100 were billed, and 100 x 0.045."""
+    november = datetime(2026, 11, 12, 9, tzinfo=UTC)
+    await books.partitions(november)
+    october = await books.take(SHOP, 100)
+    await books.closing().close(SHOP, OCTOBER)
+    await books.take(SHOP, 100, accepted_at=november)
+    await PgReversals(books.database, lambda: next(books.ids)).reverse(SHOP, october[:30], "why", november)
+    books.go_to(CLOSE_AT + timedelta(days=31))
+    (row,) = await books.closing().close(SHOP, NOVEMBER)
+    return await documents_of(books).by_number(row.number)
 
 
 async def test_lines_are_credited_at_their_own_price_and_the_ledger_gives_revenue_and_vat_back(
@@ -92,6 +106,34 @@ async def test_the_last_credit_takes_all_roundings_before_it_and_the_proofs_hold
     rows = [await documents.credit(invoice, each) for each in asked]
     assert ([row.net_minor for row in rows], [row.vat_minor for row in rows]) == (nets, vats)
     (await PgVerify(database).looked()).hold()
+
+
+@pytest.mark.parametrize(
+    ("category", "vat", "parts", "vats"),
+    [
+        ("S", 63, [(1, -10), (2, 1), (2, 99)], [-9, 1, 89, -18]),
+        ("AE", -27, [(1, -1), (1, -1), (2, 50)], [-1, -1, 0, -25]),
+    ],
+)
+async def test_an_invoice_that_also_gives_back_is_credited_by_its_lines_and_the_proofs_hold(
+    database: Database, category: str, vat: int, parts: list[tuple[int, int]], vats: list[int]
+) -> None:
+    """Of November, with 30 messages of October given back; without VAT in November its VAT is below zero."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    if category != "S":
+        await books.execute(
+            "INSERT INTO billing_vat (merchant_id, valid_from, category, rate_micros, reason) "
+            "VALUES ($1, '2026-11-01', $2, 0, 'abroad')", SHOP, category,
+        )  # fmt: skip
+    invoice = await one_that_gives_back(books)
+    documents = documents_of(books)
+    assert invoice.row.vat_minor == vat
+    rows = []
+    for asked in [*([part] for part in parts), None]:
+        rows.append(await documents.credit(invoice, asked))
+        (await PgVerify(database).looked()).hold()
+    assert [row.vat_minor for row in rows] == vats
 
 
 @pytest.mark.parametrize("asked", [[(1, 8)], [(3, 1)], [(1, 0)], [(1, 4), (1, 4)]])
