@@ -294,3 +294,40 @@ async def test_a_lease_is_folded_with_the_rows_of_its_day_and_not_before(databas
 
     assert await left(midnight - timedelta(seconds=1)) == (3, 1)
     assert await left(midnight) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "earlier", "lie", "told"),
+    [
+        (
+            ReceiptState.DELIVRD, ReceiptState.UNDELIV, spent_more("month lease", 1),
+            "90001 micros are spent, the rows of its messages have 45000",
+        ),
+        (
+            ReceiptState.UNDELIV, ReceiptState.DELIVRD,
+            "UPDATE receipt SET state = 2 WHERE message_id = (SELECT max(message_id) FROM sent)",
+            "is charged 45000 micros, and no lease has it",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_receipt_that_contradicts_what_its_lease_was_settled_by_is_listed_and_no_wrong_lease(
+    database: Database, first: ReceiptState, earlier: ReceiptState, lie: str, told: str
+) -> None:
+    """The earlier of the two decides (R8), and nobody waits for it any more. The other message is held."""
+    books, account = await an_account(database)
+    contradicted, other = await account.sends(2, item=(BY_RECEIPT, UNIT), by_receipt=True)
+    at = IN_OCTOBER + timedelta(minutes=5)
+    for message_id in (contradicted, other):
+        await books.receipt(SHOP, message_id, first, at, recorded_at=at)
+    await account.settle(IN_OCTOBER)
+    await account.settle(LATER)
+    assert await books.value("SELECT count(*) FROM budget_lease") == 0
+    at -= timedelta(minutes=1)
+    await books.receipt(SHOP, contradicted, earlier, at, recorded_at=LATER)
+    looked = await PgVerify(database).looked()
+    looked.hold()
+    assert [(each.invariant, each.wrong) for each in looked.listed if each.wrong] == [("R8", 1)]
+    await books.execute(lie)
+    (wrong,) = [each for each in (await PgVerify(database).looked()).broken if each.invariant == "I14"]
+    assert wrong.wrong == 1
+    assert told in (wrong.first or "")
