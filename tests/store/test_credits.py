@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
 
 import pytest
 
@@ -154,6 +156,23 @@ async def test_two_who_credit_at_once_do_not_credit_more_than_there_is(database:
     )
     assert sum(not isinstance(answer, DomainError) for answer in answers) == 1
     assert await books.value("SELECT sum(quantity)::int FROM document_line WHERE credits_line = 1") == 4
+
+
+async def test_credits_count_in_the_order_of_their_numbers_and_not_of_their_ids(database: Database) -> None:
+    """Ids are made before the invoice is locked, and by nodes whose clocks differ."""
+    books = await some_books(database)
+    await books.merchant(SHOP)
+    await books.execute("UPDATE price_item SET unit_micros = 10000 WHERE item_id = $1", OTHER_ITEM)
+    await books.take(SHOP, 8)
+    await books.take(SHOP, 101, item=(OTHER_ITEM, 10_000))
+    (row,) = await books.closing().close(SHOP, OCTOBER)
+    rows = []
+    for first_id, asked in ((9_100, [(1, 3)]), (9_000, [(1, 5)]), (9_200, None)):
+        documents = Documents(PgDocuments(database), SELLER, books.clock, partial(next, count(first_id)))
+        rows.append(await documents.credit(await documents.by_number(row.number), asked))
+    # 0.14 and 0.22 of 0.36; as if the second came first it would be 0.23 and 0.13, so a cent more of VAT
+    assert [(row.net_minor, row.vat_minor) for row in rows] == [(14, 3), (22, 4), (101, 20)]
+    (await PgVerify(database).looked()).hold()
 
 
 async def test_a_credit_note_is_not_credited_and_changes_no_later_close(database: Database) -> None:

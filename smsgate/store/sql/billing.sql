@@ -295,12 +295,12 @@ ORDER BY line
 
 -- name: credited_lines
 -- scope: merchant
--- What credit notes took of a document, in the order in which they were written.
+-- What credit notes took of a document, in the order in which they were written: of their numbers, for ids are made before.
 SELECT d.document_id, l.credits_line, l.quantity
 FROM document d
 JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
 WHERE d.merchant_id = $1 AND d.credits_id = $2
-ORDER BY d.document_id, l.line
+ORDER BY d.issued_on, d.series, d.number, l.line
 
 -- name: set_profile
 -- scope: merchant
