@@ -120,7 +120,7 @@ async def put(database: Database, rows: ImportRows) -> None:
 async def test_a_consent_is_not_recorded_beside_a_stop_of_who_was_a_stranger_before(
     database: Database,
 ) -> None:
-    """A group of texts had read before the person was added; it ends who wants offers when it notes the STOP."""
+    """A group of texts had read before the person was added; it ends who wants offers by then."""
     await a_merchant(database)
     people = PgSubscribers(database, HASHES)
     older = a_consent("offers", NOW - timedelta(days=1))
