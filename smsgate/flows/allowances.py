@@ -8,11 +8,12 @@ chunks let us write besides. Both together have one bound: a border moves as far
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from smsgate.flows.batches import Batch, Chunk
+from smsgate.flows.ports import Carrier
 from smsgate.flows.records import ChunkKey
 from smsgate.flows.sending_limits import SendingLimits
 
@@ -62,6 +63,15 @@ class Allowances:
         self.halted = False  # nothing is claimed and no border moves: there is no room on the disk
         self._promised = 0  # to claims under way
         self._waiting: dict[ChunkKey, Chunk] = {}
+
+    def fit(self, chunk: Chunk, carriers: Mapping[int, Carrier]) -> None:
+        """
+        Fit the step of a chunk to the carriers that write it: a kill leaves a moment of theirs in doubt.
+
+        A step of the fastest carrier of the process would be minutes of a slow one's, and most of the bound.
+        """
+        writing = {batch.carrier_id for batch in chunk.batches} & carriers.keys()
+        chunk.step = self.step_of(sum(carriers[carrier_id].rate_per_s for carrier_id in writing))
 
     def step_of(self, rate_per_s: int) -> int:
         """Return how many messages one step covers where so many are written in a second."""

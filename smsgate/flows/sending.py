@@ -76,16 +76,7 @@ class Pump:
     def rates_changed(self) -> None:
         """Fit the steps of chunks to what their carriers are by now."""
         for chunk in {batch.chunk for batch in self._batches.values() if batch.chunk is not None}:
-            self._fit(chunk)
-
-    def _fit(self, chunk: Chunk) -> None:
-        """
-        Fit the step of a chunk to the carriers that write it: a kill leaves a moment of theirs in doubt.
-
-        A step of the fastest carrier of the process would be minutes of a slow one's, and most of the bound.
-        """
-        carriers = {batch.carrier_id for batch in chunk.batches} & self._carriers.keys()
-        chunk.step = self.allowances.step_of(sum(self._carriers[each].rate_per_s for each in carriers))
+            self.allowances.fit(chunk, self._carriers)
 
     def grants(self) -> Grants:
         return self.allowances.grants(self.uncommitted, self._batches.values())
@@ -292,7 +283,7 @@ class Pump:
             self._batches[batch.handle] = batch
             if batch.chunk is not None:
                 self.held_chunks.add(batch.chunk.key)
-                self._fit(batch.chunk)
+                self.allowances.fit(batch.chunk, self._carriers)
             else:
                 self.held_messages.update((batch.merchant_id, message_id) for message_id in batch.message_ids)
             if refused:
