@@ -72,7 +72,10 @@ def test_what_was_ended_leaves_neither_a_server_nor_a_directory(
 def _server(directory: Path, *, made: bool) -> int:
     """Return the process id of the PostgreSQL below `directory`, or of what makes its files; 0: none."""
     for found in directory.glob("smsgate-bench-*/state/*/postmaster.pid"):
-        lines = found.read_text().splitlines()
+        try:
+            lines = found.read_text().splitlines()
+        except FileNotFoundError:  # the server stopped, or its directory got its final name
+            continue
         if lines and (found.parent.name == "postgres") == made == ("ready   " in lines):
             return abs(int(lines[0]))
     return 0
