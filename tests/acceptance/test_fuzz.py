@@ -21,7 +21,7 @@ from tests.acceptance.town import Ground, Town, a_town, eventually
 EXAMPLES_MAX = 15  # per operation and phase: some thousand requests in all
 OPERATORS_ROUTES = "^/v1/(merchants|api_keys|price_lists|carriers)"
 SEED = 1999
-LIMIT_S = 240.0  # a guard against a hang, and no bar: some thousand requests took 94 s on a slow machine
+LIMIT_S = 480.0  # a guard against a hang, and no bar: some thousand requests took 94 s, and once over 240
 
 
 @pytest.mark.timeout(LIMIT_S + 30)
