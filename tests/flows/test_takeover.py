@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from smsgate.flows.allowances import Grants
@@ -14,7 +17,7 @@ from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.flows.long_texts import Parts
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.flows.outcomes import Outcomes
-from smsgate.flows.records import ChunkClaim, ChunkKey
+from smsgate.flows.records import ChunkClaim, ChunkKey, Recovery
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.node_lease import take_slot
@@ -82,66 +85,58 @@ class _Owner:
         )
 
 
+@asynccontextmanager
+async def a_recovery_that_waits_for(
+    world: World, change: str, found: list[Recovery]
+) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Have a recovery wait for a transaction of another process, which goes on in the body and commits."""
+    connection = await world.database.connect(ADMIN)
+    try:
+        async with connection.transaction():
+            await connection.execute(change)
+            looking = _Owner(world, 6).store
+            recovery = asyncio.create_task(looking.recover(segments_of=one_segment, now=datetime.now(UTC)))
+            await eventually(
+                lambda: world.value(
+                    "SELECT count(*) > 0 FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+            )
+            yield connection
+        found.append(await recovery)
+    finally:
+        await connection.close()
+    assert await world.value("SELECT count(*)::int FROM sent") == 0
+
+
 async def test_who_begins_to_claim_while_the_dead_are_looked_for_is_not_one_of_them(
     database: Database,
 ) -> None:
     """Another node gives the chunk of a dead owner back, and a third one, just started, claims it."""
+    found: list[Recovery] = []
     async with a_world(database, subscribers=100) as world:
         campaign_id = await world.campaign()
-        dead, looking = _Owner(world, 5), _Owner(world, 6)
-        await dead.claim(campaign_id)
-        connection = await database.connect(ADMIN)
-        try:
-            async with connection.transaction():
-                await connection.execute("LOCK TABLE campaign_chunk IN ACCESS EXCLUSIVE MODE")
-                recovery = asyncio.create_task(
-                    looking.store.recover(segments_of=one_segment, now=datetime.now(UTC))
-                )
-                await eventually(
-                    lambda: world.value(
-                        "SELECT count(*) > 0 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
-                        "WHERE c.relname = 'campaign_chunk' AND NOT l.granted"
-                    )
-                )
-                lease = await take_slot(connection, "third")
-                await connection.execute(
-                    "UPDATE campaign_chunk SET owner = $1, fence = fence + 1", lease.epoch
-                )
-            found = await recovery
-        finally:
-            await connection.close()
-        assert (found.chunks_resumed, found.messages_unknown) == (0, 0)
+        await _Owner(world, 5).claim(campaign_id)
+        change = "LOCK TABLE campaign_chunk IN ACCESS EXCLUSIVE MODE"
+        async with a_recovery_that_waits_for(world, change, found) as connection:
+            lease = await take_slot(connection, "third")
+            await connection.execute("UPDATE campaign_chunk SET owner = $1, fence = fence + 1", lease.epoch)
+        assert (found[0].chunks_resumed, found[0].messages_unknown) == (0, 0)
         assert await world.value("SELECT owner FROM campaign_chunk") == lease.epoch
-        assert await world.value("SELECT count(*)::int FROM sent") == 0
 
 
 async def test_a_text_that_its_owner_gives_back_while_it_is_settled_is_not_settled(
     database: Database,
 ) -> None:
     """It stood still, lost its lease, and gives back what it has not written in stopping."""
+    found: list[Recovery] = []
     async with a_world(database, subscribers=1) as world:
         await world.system_message(0, "Boxman: bonjour")
         await world.execute("UPDATE interactive_queue SET owner = 5")
-        looking = _Owner(world, 6)
-        connection = await database.connect(ADMIN)
-        try:
-            async with connection.transaction():
-                await connection.execute("UPDATE interactive_queue SET owner = NULL")
-                recovery = asyncio.create_task(
-                    looking.store.recover(segments_of=one_segment, now=datetime.now(UTC))
-                )
-                await eventually(
-                    lambda: world.value(
-                        "SELECT count(*) > 0 FROM pg_stat_activity "
-                        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                    )
-                )
-            found = await recovery
-        finally:
-            await connection.close()
-        assert found.interactive_unknown == 0
+        async with a_recovery_that_waits_for(world, "UPDATE interactive_queue SET owner = NULL", found):
+            pass
+        assert found[0].interactive_unknown == 0
         assert await world.value("SELECT count(*)::int FROM interactive_queue") == 1
-        assert await world.value("SELECT count(*)::int FROM sent") == 0
 
 
 @pytest.mark.parametrize("flushes", ["before the recovery", "after the recovery", "after the other owner"])
