@@ -33,6 +33,8 @@ ROUND_INTERVAL_S: Final = 0.02  # between two rounds of claims, however often th
 ORPHANS_INTERVAL_S: Final = 10.0
 KEPT_BACK_S: Final = 0.1  # until a host's rate or a slot may have room again
 AWAY_S: Final = 1.0  # wait after the database went away
+# Until an endpoint is asked again of which the database refused a result: what was sent is sent once more.
+REFUSED_HOLD_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -159,10 +161,15 @@ class Deliveries:
         """Give back the claims whose commit was not seen: while this process lives, nobody else would."""
         if not self._forgotten:
             return
+        self._forgotten = False  # before the statement: what is forgotten meanwhile needs another one
         held = [*self._attempts.values(), *(outcome.claim for _, outcome in self._settled)]
-        if released := await self._store.release_forgotten(held, owner=self._owner):
+        try:
+            released = await self._store.release_forgotten(held, owner=self._owner)
+        except StoreError:
+            self._forgotten = True
+            raise
+        if released:
             log.warning("webhook_claims_given_back", deliveries=released)
-        self._forgotten = False
 
     def _host(self, url: str) -> str:
         """Return the host whose bounds count; URLs that are refused by now share one entry."""
@@ -206,24 +213,35 @@ class Deliveries:
             batch = self._settled[:SETTLE_MAX]
             if not batch:
                 return
-            while True:
-                try:
-                    await self._write([outcome for _, outcome in batch])
-                    break
-                except StoreUnavailable as exc:
-                    log.warning("webhook_results_wait", deliveries=len(batch), error=str(exc)[:200])
-                    await asyncio.sleep(AWAY_S)
-                except StoreError as exc:
-                    # Their claims stay ours and are repeated once our lease has ended: late, never lost.
-                    log.error("webhook_results_refused", deliveries=len(batch), error=str(exc)[:200])
-                    break
+            refused = await self._write_all([outcome for _, outcome in batch])
             del self._settled[: len(batch)]
             if self._settled:
                 self._to_settle.set()
+            for claim in refused:  # given back and sent again: late, never lost
+                key = (claim.merchant_id, claim.endpoint_id)
+                self._pace.failed(key, self._clock.monotonic(), REFUSED_HOLD_S)
+                self._forgotten = True
             for host, outcome in batch:
                 self._pace.ended(host, outcome.claim.merchant_id)
         self._count([outcome for _, outcome in batch])
         self.wake.set()
+
+    async def _write_all(self, outcomes: Sequence[Outcome]) -> list[ClaimedDelivery]:
+        """Write results, one by one if the database refuses them together; return what it still refuses."""
+        while True:
+            try:
+                await self._write(outcomes)
+            except StoreUnavailable as exc:
+                log.warning("webhook_results_wait", deliveries=len(outcomes), error=str(exc)[:200])
+                await asyncio.sleep(AWAY_S)
+            except StoreError as exc:
+                log.error("webhook_results_refused", deliveries=len(outcomes), error=str(exc)[:200])
+                break
+            else:
+                return []
+        if len(outcomes) == 1:
+            return [outcomes[0].claim]
+        return [claim for outcome in outcomes for claim in await self._write_all([outcome])]
 
     async def _write(self, outcomes: Sequence[Outcome]) -> None:
         await self._store.settle(

@@ -11,13 +11,14 @@ import orjson
 import pytest
 from aiohttp import web
 
-from smsgate.errors import SignatureInvalid, SmsgateError, StoreUnavailable
+from smsgate.errors import SignatureInvalid, SmsgateError, StoreError, StoreUnavailable
 from smsgate.flows.orders import ShopAnswer
 from smsgate.flows.ports_webhooks import ClaimedDelivery, DeliveryResult, EndpointAnswers
 from smsgate.security.webhook_signatures import new_secret, verify
 from smsgate.store import node_lease
 from smsgate.store.deliveries import PgDeliveries
 from smsgate.store.webhook_endpoints import PgWebhookEndpoints
+from smsgate.webhooks.delivery import REFUSED_HOLD_S
 from smsgate.webhooks.limits import DeliverySettings
 from tests.webhooks.gateway import MERCHANT, Gateway, answering, deciding
 
@@ -272,6 +273,40 @@ async def test_a_claim_whose_commit_was_not_seen_is_given_back_and_what_is_in_ha
     await gateway.turn()
     assert [(await gateway.row(event))["state"] for event in (in_hand, forgotten)] == ["delivered"] * 2
     assert len(shop.received) == 2, "what was in hand was not claimed and sent again"
+
+
+class Refusing(PgDeliveries):
+    """The database refuses every write that has the result of one event, like a deadlock that comes back."""
+
+    event_id: int | None = None
+
+    async def settle(self, results: Sequence[DeliveryResult], *rest: Any, **more: Any) -> None:
+        if any(result.event_id == self.event_id for result in results):
+            raise StoreError("deadlock detected")
+        await super().settle(results, *rest, **more)
+
+
+async def test_a_result_that_the_database_refuses_holds_back_no_other_and_is_sent_again_later(
+    gateway: Gateway, shop: Any
+) -> None:
+    await gateway.endpoint(shop.url())
+    events = [await gateway.event(f"ord_{number}") for number in range(3)]
+    gateway.deliveries._store = store = Refusing(gateway.database)
+    store.event_id = events[1]
+    await gateway.turn()
+
+    async def states() -> list[str]:
+        return [(await gateway.row(event))["state"] for event in events]
+
+    assert await states() == ["delivered", "pending", "delivered"]
+    store.event_id = None
+    await gateway.turn()
+    assert len(shop.received) == 3, "the endpoint is left in peace for a while"
+    gateway.clock.advance(REFUSED_HOLD_S)
+    await gateway.turn()
+    assert await states() == ["delivered"] * 3
+    ids = [received.headers["webhook-id"] for received in shop.received]
+    assert (ids[3], ids.count(ids[3])) == (gateway.public(events[1]), 2)
 
 
 async def test_the_loop_delivers_what_it_is_woken_for_and_parks_the_rest_when_stopped(
