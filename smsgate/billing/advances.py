@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from smsgate.billing.currencies import converted_after, ratio_from_text
 from smsgate.billing.documents import Document, DocumentType, Line, LineKind, LineTerms
 from smsgate.billing.invoices import InvoiceAdvance, check_invoice
 from smsgate.billing.issuable import check_issuable
@@ -77,6 +78,10 @@ class Advance:
     def left_minor(self) -> int:
         return self.gross_minor - self.used_gross_minor
 
+    @property
+    def used_vat_minor(self) -> int:
+        return self._vat_of(self.used_gross_minor)
+
     def taking(self, gross_minor: int) -> Deduction:
         """
         Deduct the next part of the gross; VAT is its share, so that all parts have all of the VAT.
@@ -84,7 +89,7 @@ class Advance:
         The share of what is deducted up to now is rounded, and what it has more than before is this part's.
         """
         assert 0 <= gross_minor <= self.left_minor
-        vat = self._vat_of(self.used_gross_minor + gross_minor) - self._vat_of(self.used_gross_minor)
+        vat = self._vat_of(self.used_gross_minor + gross_minor) - self.used_vat_minor
         return Deduction(self, gross_minor, vat)
 
     def taking_net(self, gross_max_minor: int, net_max_minor: int) -> Deduction:
@@ -264,9 +269,6 @@ def refund_draft(invoice: Invoice, vat: Vat, part: Deduction, *, reference: str,
     document = _document(DocumentType.PREPAYMENT_CREDIT, month, currency, line, rows)
     words = PREPAYMENT_WORDS.get(invoice.language, PREPAYMENT_WORDS["en"])
     (paper_line,), (paper_vat,) = invoice.lines, invoice.vats
-    other_vat = 0
-    if invoice.vat_minor:  # at the rate of the invoice itself
-        other_vat = round_half_away(invoice.other_vat_minor * part.vat_minor, invoice.vat_minor)
     paper = replace(
         invoice,
         number="",
@@ -292,7 +294,7 @@ def refund_draft(invoice: Invoice, vat: Vat, part: Deduction, *, reference: str,
         paid_minor=0,
         preceding_number=part.advance.number,
         preceding_on=part.advance.issued_on,
-        other_vat_minor=other_vat,
+        other_vat_minor=_other_vat(invoice, part),
     )
     check_invoice(replace(paper, number=NUMBER_TO_COME), rests=True)
     moved = (
@@ -320,3 +322,15 @@ def _document(
         exact_micros=line.exact_micros,
         rounding_micros=0,
     )
+
+
+def _other_vat(invoice: Invoice, part: Deduction) -> int:
+    """Return the part's VAT in the other currency, at the rate of the prepayment invoice itself."""
+    used = part.advance.used_vat_minor
+    if invoice.other_rate:
+        rate = ratio_from_text(invoice.other_rate)
+        return converted_after(used, part.vat_minor, invoice.currency, invoice.other_currency, rate)
+    if not invoice.vat_minor:
+        return 0
+    other, vat = invoice.other_vat_minor, invoice.vat_minor  # of before rates were kept
+    return round_half_away(other * (used + part.vat_minor), vat) - round_half_away(other * used, vat)

@@ -41,8 +41,10 @@ def credit_draft(
         for number, line in enumerate(lines, 1)
     ]
     creditable = Creditable(invoice.currency, originals)
+    vat_before = 0
     for earlier in before:
-        creditable.credit(earlier)
+        given = creditable.credit(earlier)
+        vat_before += given.gross_minor - given.net_minor
     wanted = creditable.left if asked is None else list(asked)
     if not wanted:
         raise DomainError(
@@ -50,7 +52,7 @@ def credit_draft(
         )
     credit = creditable.credit(wanted)
     document = _document(invoice, lines, credit)
-    paper = _paper(invoice, document, credit)
+    paper = _paper(invoice, document, credit, vat_before)
     check_invoice(replace(paper, number=invoice.number), rests=True)
     exact = -document.exact_micros
     return Draft(
@@ -79,10 +81,9 @@ def _document(invoice: Invoice, lines: Sequence[Line], credit: Credit) -> Docume
     )
 
 
-def _paper(invoice: Invoice, document: Document, credit: Credit) -> Invoice:
-    other_vat = 0
-    if invoice.vat_minor:  # at the rate of the invoice itself
-        other_vat = round_half_away(invoice.other_vat_minor * document.vat_minor, abs(invoice.vat_minor))
+def _paper(invoice: Invoice, document: Document, credit: Credit, vat_before: int) -> Invoice:
+    vat_now = vat_before + document.vat_minor
+    other_vat = _other_vat(invoice, vat_now) - _other_vat(invoice, vat_before)
     return replace(
         invoice,
         number="",
@@ -106,6 +107,18 @@ def _paper(invoice: Invoice, document: Document, credit: Credit) -> Invoice:
         other_vat_minor=other_vat,
         results=(),
     )
+
+
+def _other_vat(invoice: Invoice, vat_minor: int) -> int:
+    """
+    Return what so much of an invoice's VAT is in its other currency, at the rate of the invoice itself.
+
+    Each credit takes the difference of two of these, so that all of them together give all of it back.
+    """
+    if not invoice.vat_minor:
+        return 0
+    sign = 1 if invoice.vat_minor > 0 else -1
+    return round_half_away(sign * invoice.other_vat_minor * vat_minor, abs(invoice.vat_minor))
 
 
 def _vat(row: VatRow, invoice: Invoice) -> InvoiceVat:

@@ -52,6 +52,17 @@ def converted(amount_minor: int, currency: str, other: str, rate: Ratio) -> int:
     return round_half_away(micros * rate.numerator, rate.denominator * micros_per_minor(other))
 
 
+def converted_after(before_minor: int, amount_minor: int, currency: str, other: str, rate: Ratio) -> int:
+    """
+    Return what the next part of an amount comes to, of which `before_minor` were converted before.
+
+    What is converted up to now is rounded, and what it has more than before is this part's: so all parts make
+    what the whole makes.
+    """
+    up_to_now = converted(before_minor + amount_minor, currency, other, rate)
+    return up_to_now - converted(before_minor, currency, other, rate)
+
+
 def euros_of_francs(francs_micros: int) -> int:
     """Return cents of an amount in millionths of a franc, rounded once."""
     scale = EUR_PER_FRF.denominator * micros_per_minor("EUR")

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.billing.currencies import Ratio, converted
+from smsgate.billing.currencies import Ratio, converted_after
 from smsgate.billing.documents import CREDITS, DocumentType
 from smsgate.billing.fec import EURO
 from smsgate.billing.vat import Vat, VatRow
@@ -29,12 +29,18 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SoldAdvance:
-    """What a document deducts of a prepayment invoice, at that one's own VAT and rate of exchange."""
+    """
+    What a document deducts of a prepayment invoice, at that one's own VAT and rate of exchange.
+
+    `net_before_minor` and `vat_before_minor` are what documents took of it before (`converted_after`).
+    """
 
     vat: Vat
     net_minor: int
     vat_minor: int
     rate: Ratio | None = None
+    net_before_minor: int = 0
+    vat_before_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class SoldDocument:
     A document of ours. `rate`: euros for one unit of its currency; None in euros.
 
     `euro_vat_minor` is what it prints of VAT in euros; None in euros. `advances` were reported with their
-    prepayment invoices, and are taken off as they were reported.
+    prepayment invoices, and are taken off as they were reported; a credit note of one has that one.
     """
 
     doc_type: DocumentType
@@ -81,23 +87,27 @@ class Report:
         sign = -1 if document.doc_type in CREDITS else 1
         rows, currency = document.vat_rows, document.currency
         left = document.euro_vat_minor
+        credited = document.advances if document.doc_type in CREDITS else ()
+        net_before = sum(advance.net_before_minor for advance in credited)
+        vat_before = sum(advance.vat_before_minor for advance in credited)
         for place, row in enumerate(rows, 1):
             total = self._total(document, row.vat)
-            vat_eur = _euros(row.amount_minor, currency, document.rate)
+            vat_eur = _euros(row.amount_minor, currency, document.rate, vat_before)
             if left is not None:
                 vat_eur = left if place == len(rows) else vat_eur
                 left -= vat_eur
             total.net_minor += sign * row.basis_minor
             total.vat_minor += sign * row.amount_minor
-            total.net_eur_minor += sign * _euros(row.basis_minor, currency, document.rate)
+            total.net_eur_minor += sign * _euros(row.basis_minor, currency, document.rate, net_before)
             total.vat_eur_minor += sign * vat_eur
-        for advance in document.advances:
+        deducted = () if credited else document.advances
+        for advance in deducted:
             total = self._total(document, advance.vat)
             total.net_minor -= advance.net_minor
             total.vat_minor -= advance.vat_minor
-            total.net_eur_minor -= _euros(advance.net_minor, currency, advance.rate)
-            total.vat_eur_minor -= _euros(advance.vat_minor, currency, advance.rate)
-        for vat in {row.vat for row in rows} | {advance.vat for advance in document.advances}:
+            total.net_eur_minor -= _euros(advance.net_minor, currency, advance.rate, advance.net_before_minor)
+            total.vat_eur_minor -= _euros(advance.vat_minor, currency, advance.rate, advance.vat_before_minor)
+        for vat in {row.vat for row in rows} | {advance.vat for advance in deducted}:
             self._total(document, vat).documents += 1
 
     def _total(self, document: SoldDocument, vat: Vat) -> Total:
@@ -129,5 +139,5 @@ def report_of(documents: Iterable[SoldDocument]) -> Report:
     return report
 
 
-def _euros(amount_minor: int, currency: str, rate: Ratio | None) -> int:
-    return amount_minor if rate is None else converted(amount_minor, currency, EURO, rate)
+def _euros(amount_minor: int, currency: str, rate: Ratio | None, before_minor: int) -> int:
+    return amount_minor if rate is None else converted_after(before_minor, amount_minor, currency, EURO, rate)

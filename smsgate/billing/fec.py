@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from smsgate.billing.currencies import Ratio, converted
+from smsgate.billing.currencies import Ratio, converted_after
 from smsgate.billing.documents import CREDITS, PREPAYMENTS, DocumentType
 from smsgate.errors import Invalid
 from smsgate.money import minor_to_text
@@ -68,11 +68,17 @@ class Accounts:
 
 
 class BookedAdvance(NamedTuple):
-    """A part of a prepayment invoice, at the rate at which that one was booked."""
+    """
+    A part of a prepayment invoice, at the rate at which that one was booked.
+
+    `gross_before_minor` and `vat_before_minor` are what documents took of it before (`converted_after`).
+    """
 
     gross_minor: int
     vat_minor: int
     rate: Ratio | None = None
+    gross_before_minor: int = 0
+    vat_before_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,8 @@ class BookedDocument:
     Amounts are those printed on the document: a credit note's are positive too.
 
     `rate` is how many euros one unit of its currency gives, and `euro_vat_minor` the VAT in euros as the
-    document tells it; None: its rows have its own currency. `advances` are what an invoice deducts.
+    document tells it; None: its rows have its own currency. `advances` are what an invoice deducts, and the
+    one that a credit note of a prepayment gives back.
     """
 
     number: str
@@ -207,10 +214,18 @@ def _legs(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
 
 def _deducted(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
     """Return the rows by which an invoice deducts advances: they, and the VAT in them, are owed no more."""
+    if document.doc_type in CREDITS:
+        return []
     gross = sum(advance.gross_minor for advance in document.advances)
     vat = sum(advance.vat_minor for advance in document.advances)
-    booked_gross = sum(_in_books(advance.gross_minor, advance, document) for advance in document.advances)
-    booked_vat = sum(_in_books(advance.vat_minor, advance, document) for advance in document.advances)
+    booked_gross = sum(
+        _in_books(advance.gross_minor, advance.gross_before_minor, advance.rate, document.currency)
+        for advance in document.advances
+    )
+    booked_vat = sum(
+        _in_books(advance.vat_minor, advance.vat_before_minor, advance.rate, document.currency)
+        for advance in document.advances
+    )
     legs = (
         _Leg(accounts.advances, gross - vat, booked_gross - booked_vat, debit=True),
         _Leg(accounts.vat, vat, booked_vat, debit=True),
@@ -219,8 +234,8 @@ def _deducted(document: BookedDocument, accounts: Accounts) -> list[_Leg]:
     return [leg for leg in legs if leg.own_minor]
 
 
-def _in_books(minor: int, advance: BookedAdvance, document: BookedDocument) -> int:
-    return minor if advance.rate is None else converted(minor, document.currency, EURO, advance.rate)
+def _in_books(minor: int, before: int, rate: Ratio | None, currency: str) -> int:
+    return minor if rate is None else converted_after(before, minor, currency, EURO, rate)
 
 
 def _booked(document: BookedDocument) -> tuple[int, list[int]]:
@@ -229,10 +244,14 @@ def _booked(document: BookedDocument) -> tuple[int, list[int]]:
     rate = document.rate
     if rate is None:
         return document.gross_minor, vats
-    booked = [converted(vat, document.currency, EURO, rate) for vat in vats]
+    gross_before = vat_before = 0
+    if document.doc_type in CREDITS:
+        gross_before = sum(advance.gross_before_minor for advance in document.advances)
+        vat_before = sum(advance.vat_before_minor for advance in document.advances)
+    booked = [converted_after(vat_before, vat, document.currency, EURO, rate) for vat in vats]
     if document.euro_vat_minor is not None and booked:
         booked[-1] += document.euro_vat_minor - sum(booked)  # as it is printed
-    return converted(document.gross_minor, document.currency, EURO, rate), booked
+    return converted_after(gross_before, document.gross_minor, document.currency, EURO, rate), booked
 
 
 def comma_text(minor: int, currency: str) -> str:

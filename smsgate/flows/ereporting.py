@@ -69,6 +69,8 @@ def _sold(row: IssuedDocument, seller: Seller) -> SoldDocument:
                 advance.gross_minor - advance.vat_minor,
                 advance.vat_minor,
                 rate_of(row, advance.other_rate, seller),
+                advance.gross_before_minor - advance.vat_before_minor,
+                advance.vat_before_minor,
             )
             for advance in row.advances
         ),

@@ -57,13 +57,19 @@ def span_of(text: str) -> Span:
 
 
 class IssuedAdvance(NamedTuple):
-    """What a document deducts of a prepayment invoice, with that one's exchange rate and VAT."""
+    """
+    What a document deducts or credits of a prepayment invoice, with that one's exchange rate and VAT.
+
+    The last two are what documents took of it before.
+    """
 
     gross_minor: int
     vat_minor: int
     other_rate: str
     category: str
     rate_micros: int
+    gross_before_minor: int
+    vat_before_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class IssuedDocument:
     What the FEC takes of a document; `vats` are (category, rate, basis, amount) as printed.
 
     `other_rate` is the rate at which it was issued, "" of before that was kept; `advances` are what it
-    deducts.
+    deducts, or the one that it credits.
     """
 
     number: str
@@ -163,7 +169,13 @@ def _booked(row: IssuedDocument, seller: Seller) -> BookedDocument:
         rate=rate,
         euro_vat_minor=row.other_vat_minor if row.other_currency == EURO else None,
         advances=tuple(
-            BookedAdvance(advance.gross_minor, advance.vat_minor, rate_of(row, advance.other_rate, seller))
+            BookedAdvance(
+                advance.gross_minor,
+                advance.vat_minor,
+                rate_of(row, advance.other_rate, seller),
+                advance.gross_before_minor,
+                advance.vat_before_minor,
+            )
             for advance in row.advances
         ),
     )

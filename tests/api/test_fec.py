@@ -10,14 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from smsgate.billing.currencies import Ratio
+from smsgate.flows.budget_records import BudgetTerms
 from smsgate.flows.closing import Closing
 from smsgate.flows.fec import Fec
+from smsgate.flows.prepaying import Prepaying
+from smsgate.security.public_ids import Kind
+from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.closing import PgClosing
 from smsgate.store.fec import PgFec
 from smsgate.store.pool import Database
+from smsgate.store.prepaying import PgPrepaid
 from tests.api.api_server import Api
 from tests.api.test_invoices import PROFILE, a_merchant, close, with_invoicing
-from tests.store.books import SELLER, Books, some_books
+from tests.store.books import IN_OCTOBER, SELLER, Books, some_books
 
 COLUMNS = [
     "JournalCode", "JournalLib", "EcritureNum", "EcritureDate", "CompteNum", "CompteLib", "CompAuxNum",
@@ -131,6 +136,44 @@ async def test_what_was_booked_stays_booked_when_the_exchange_rate_is_another_on
     for seller in (replace(SELLER_IN_DOLLARS_TOO, exchange_rates={"USD": Ratio(2, 1)}), SELLER):
         api.context.invoicing = replace(api.context.invoicing, fec=Fec(PgFec(database), seller))
         assert (await fec(api, "2026"))[0] == before
+
+
+async def test_an_advance_in_dollars_leaves_no_cent_in_the_books_when_all_of_it_is_used(
+    api: Api, database: Database
+) -> None:
+    """1.20 dollars are 1.10 euros; two months and what is paid back have 0.40 each, and 0.37 three times."""
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    assert api.context.invoicing is not None
+    next_id, seller = api.context.ids.next, SELLER_IN_DOLLARS_TOO
+    closing = Closing(PgClosing(database, str), seller, books.clock, next_id)
+    api.context.invoicing = replace(api.context.invoicing, closing=closing, fec=Fec(PgFec(database), seller))
+    caller = await api.merchant()
+    merchant_id = api.context.public_ids.decode(Kind.MERCHANT, caller.merchant_id)
+    path = f"/v1/merchants/{caller.merchant_id}/billing_profile"
+    assert (await api.operator.call("PUT", path, PROFILE)).status == 200
+    await books.execute("UPDATE merchant SET currency = 'USD' WHERE merchant_id = $1", merchant_id)
+    await books.prices((21, "mt", "*", 110_000), currency="USD", list_id=2)
+    budgets = PgBudgets(database, next_id)
+    await budgets.set_terms(merchant_id, BudgetTerms(prepaid=True), books.clock.now())
+    prepaying = Prepaying(PgPrepaid(database, next_id), budgets, seller, books.clock, next_id)
+    await prepaying.top_up(merchant_id, 1_000_000, "transfer 1")
+    for month, at, closed_on in (
+        ("2026-10", IN_OCTOBER, "2026-11-05"),
+        ("2026-11", books.clock.now(), "2026-12-05"),
+    ):
+        await books.take(merchant_id, 3, item=(21, 110_000), currency="USD", accepted_at=at)
+        books.go_to(datetime.fromisoformat(f"{closed_on}T08:00:00+00:00"))
+        (invoice,) = (await close(api, caller, month)).body["data"]
+        assert (invoice["gross"], invoice["paid"]) == ("0.40", "0.40")
+    await prepaying.refund(merchant_id, "the end")
+    rows, _headers = await fec(api, "2026")
+    balances: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        balances[row["CompteNum"]] += cents(row["Debit"]) - cents(row["Credit"])
+    # 0.66 dollars of sales and 0.14 of VAT; what was paid in and not paid back is still to be paid, as the
+    # books of a bank are not ours.
+    assert {**balances} == {"419100": 0, "445710": -12, "706000": -62, "411000": 74}
 
 
 async def test_what_cannot_be_booked_is_said(api: Api, database: Database) -> None:

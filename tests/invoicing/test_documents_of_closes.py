@@ -88,6 +88,30 @@ def test_the_documents_of_a_close_pass_every_rule_and_so_does_a_credit_of_them(n
             assert findings.rules_fired >= RULES_FIRED_MIN
 
 
+@pytest.mark.parametrize("given_back", [False, True], ids=["used", "more given back than used"])
+def test_credits_in_dollars_give_back_the_vat_in_euros_to_the_cent(given_back: bool) -> None:
+    sign = -1 if given_back else 1
+    rows = [
+        UsageRow(11, SEPTEMBER, Vat("S", 20_000_000), sign * 7),
+        UsageRow(11, OCTOBER, Vat("AE", 0), 100),
+    ]
+    (document,) = close_month(OCTOBER, rows, {11: ItemTerms(1, 11, 3, "USD", 47_000)}, Billed())
+    buyer = Buyer(BERLIN, "en", 30)
+    invoice = issued(draft_of(document, WHO, buyer, TEXTS, ledger_micros=document.exact_micros))
+    # 20 % of 33 cents, 0.91825 euros a dollar
+    assert (invoice.code, invoice.vat_minor, invoice.other_vat_minor) == ("380", sign * 7, sign * 6)
+    taxed = 1 + [line.vat_category for line in invoice.lines].index("S")
+    before: list[list[tuple[int, int]]] = []
+    euros = []
+    for _ in range(7):
+        asked = [(taxed, sign)]
+        euros.append(issued(credit_draft(invoice, document.lines, before, asked)).other_vat_minor)
+        before.append(asked)
+    assert sum(euros) == invoice.other_vat_minor
+    whole = issued(credit_draft(invoice, document.lines, [], None))
+    assert whole.other_vat_minor == invoice.other_vat_minor
+
+
 @pytest.mark.parametrize("edition", range(EDITION))
 def test_a_credit_of_an_invoice_with_older_words_has_those_of_today(edition: int) -> None:
     (draft,) = drafts("S", BOXMAN, USAGE)

@@ -14,11 +14,15 @@ FROM (
 ) x
 LEFT JOIN LATERAL (
     SELECT json_agg(json_build_array(t.gross_minor, t.vat_minor, coalesce(v.p ->> 'other_rate', ''),
-                                     v.p #>> '{vats,0,category}', (v.p #>> '{vats,0,rate_micros}')::bigint)
+                                     v.p #>> '{vats,0,category}', (v.p #>> '{vats,0,rate_micros}')::bigint,
+                                     coalesce(b.gross_minor, 0), coalesce(b.vat_minor, 0))
                     ORDER BY t.advance_id) AS advances
     FROM document_advance t JOIN document r ON r.merchant_id = t.merchant_id AND r.document_id = t.advance_id
     CROSS JOIN LATERAL (SELECT convert_from(r.payload, 'UTF8')::jsonb AS p) v
-    WHERE t.merchant_id = x.merchant_id AND t.document_id = x.document_id AND x.doc_type = '380') a ON true
+    LEFT JOIN LATERAL (
+        SELECT sum(e.gross_minor)::bigint AS gross_minor, sum(e.vat_minor)::bigint AS vat_minor FROM document_advance e
+        WHERE e.merchant_id = t.merchant_id AND e.advance_id = t.advance_id AND e.document_id < t.document_id) b ON true
+    WHERE t.merchant_id = x.merchant_id AND t.document_id = x.document_id AND x.doc_type IN ('380', '503')) a ON true
 ORDER BY issued_on, series, number
 LIMIT $3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -19,9 +20,11 @@ from smsgate.billing.advances import (
 )
 from smsgate.billing.budgets import Budget
 from smsgate.billing.closing import Billed, ItemTerms, UsageRow, close_month
+from smsgate.billing.currencies import Ratio
 from smsgate.billing.documents import DocumentType
+from smsgate.billing.ereporting import SoldAdvance, SoldDocument, report_of
 from smsgate.billing.fec import BookedAdvance, BookedDocument, fec_rows
-from smsgate.billing.invoices import Party, canonical_json, check_invoice, invoice_from_json
+from smsgate.billing.invoices import Invoice, Party, canonical_json, check_invoice, invoice_from_json
 from smsgate.billing.issuing import Buyer, Draft, ItemText, Seller, draft_of
 from smsgate.billing.periods import Month
 from smsgate.billing.postings import Account
@@ -203,6 +206,55 @@ def test_what_is_paid_back_has_the_rest_of_net_and_vat(net: int, vat: Vat, data:
     assert sum(entries.values()) == 0
     assert entries.get(Account.CASH, 0) == -paper.gross_minor * 10_000
     assert entries.get(Account.PREPAID, 0) == paper.net_minor * 10_000
+
+
+DOLLARS = replace(SELLER, currency="EUR", exchange_rates={"USD": Ratio(91_825, 100_000)})
+
+
+@given(amounts, vats, st.lists(amounts, max_size=6))
+def test_parts_of_an_advance_in_dollars_are_its_euros_in_all(net: int, vat: Vat, wanted: list[int]) -> None:
+    """The last part is paid back, and its own paper says the euros of VAT that the others left."""
+    micros = net * micros_per_minor("USD")
+    draft = prepayment_draft(
+        micros, "USD", vat, DOLLARS, BUYER, reference="transfer 7", paid_on=DAY, month=NOVEMBER
+    )
+    paid = draft.numbered("F-2026", 7, DAY)
+    left = an_advance(net, vat, 7)
+    rate = DOLLARS.exchange_rates["USD"]
+    booked = [_booked(paid, vat, rate, ())]
+    sold = [_sold(paid, vat, rate, ())]
+    gross, tax = 0, 0
+    for asked in [*wanted, left.gross_minor]:
+        last = asked >= left.left_minor
+        part = left.taking(min(asked, left.left_minor))
+        paper = refund_draft(paid, vat, part, reference="back", paid_on=DAY).numbered("F-2026", 8, DAY)
+        before = BookedAdvance(part.gross_minor, part.vat_minor, rate, gross, tax)
+        reported = SoldAdvance(vat, part.net_minor, part.vat_minor, rate, gross - tax, tax)
+        booked.append(_booked(paper, vat, rate, (before,)))
+        sold.append(_sold(paper, vat, rate, (reported,)))
+        gross, tax = gross + part.gross_minor, tax + part.vat_minor
+        left = replace(left, used_gross_minor=gross)
+        if last:
+            break
+    balances: Counter[str] = Counter()
+    for row in fec_rows(booked):
+        balances[row.CompteNum] += int(row.Debit.replace(",", "")) - int(row.Credit.replace(",", ""))
+    assert set(balances.values()) == {0}
+    (total,) = report_of(sold).totals.values()
+    assert (total.net_minor, total.vat_minor, total.net_eur_minor, total.vat_eur_minor) == (0, 0, 0, 0)
+
+
+def _booked(paper: Invoice, vat: Vat, rate: Ratio, advances: tuple[BookedAdvance, ...]) -> BookedDocument:
+    return BookedDocument(
+        paper.number, DocumentType(paper.code), DAY, "USD", "7", "Boxman", paper.net_minor,
+        (VatRow(vat, paper.net_minor, paper.vat_minor),), paper.gross_minor, rate, paper.other_vat_minor,
+        advances,
+    )  # fmt: skip
+
+
+def _sold(paper: Invoice, vat: Vat, rate: Ratio, advances: tuple[SoldAdvance, ...]) -> SoldDocument:
+    rows = (VatRow(vat, paper.net_minor, paper.vat_minor),)
+    return SoldDocument(DocumentType(paper.code), DAY, "USD", rows, rate, paper.other_vat_minor, advances)
 
 
 @given(
