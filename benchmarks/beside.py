@@ -110,7 +110,8 @@ async def serve(state_dir: Path) -> None:
 @asynccontextmanager
 async def port_of(process: Process, state_dir: Path) -> AsyncIterator[int]:
     """Lend the port of the API: this process's, or of one that is started for it."""
-    if process.api is not None:
+    if "api" in process.settings.node.roles:
+        assert process.api is not None
         yield process.api.port
         return
     child = await asyncio.create_subprocess_exec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from aiohttp import web
@@ -14,12 +15,12 @@ from smsgate.api.context import CONTEXT, ApiContext
 from smsgate.api.deadlines import Deadlines
 from smsgate.api.endpoint import Endpoint, Gate, endpoint
 from smsgate.api.problems import Problems
-from smsgate.api.routing import DIRECT_END
+from smsgate.api.routing import DIRECT_END, Route
 from smsgate.api.table import PROBLEMS, ROUTES
 
 
-def build_app(context: ApiContext) -> web.Application:
-    """Return the application; serve it with `smsgate.api.serving.serve`."""
+def build_app(context: ApiContext, routes: Sequence[Route] = ROUTES) -> web.Application:
+    """Return the application with these routes; serve it with `smsgate.api.serving.serve`."""
     problems = Problems(PROBLEMS)
     settings = context.settings
     authenticator = Authenticator(context.api_keys, context.key_mac_key, context.clock, settings)
@@ -33,12 +34,12 @@ def build_app(context: ApiContext) -> web.Application:
     app = web.Application()
     app[CONTEXT] = context
     app[AUTHENTICATOR] = authenticator
-    endpoints = [endpoint(gate, route) for route in ROUTES]
-    for route, serve in zip(ROUTES, endpoints, strict=True):
+    endpoints = [endpoint(gate, route) for route in routes]
+    for route, serve in zip(routes, endpoints, strict=True):
         app.router.add_route(route.method, route.path, partial(_resolved, serve))
     direct = [
         Direct(route.path.removesuffix(DIRECT_END), route.path, serve)
-        for route, serve in zip(ROUTES, endpoints, strict=True)
+        for route, serve in zip(routes, endpoints, strict=True)
         if route.direct
     ]
     app[AROUND] = Around(gate, context.metrics, direct)

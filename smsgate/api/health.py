@@ -81,12 +81,16 @@ async def document(call: Call) -> Answer:
     return Text(document_octets(), "application/json")
 
 
-ROUTES: Final = (
-    Route("GET", "/", about, "What this is and where its description is", None, response=About),
+MONITORED: Final = (  # all that a process without the role `api` answers
     Route("GET", "/healthz", live, "Alive", None, response=Health),
     Route("GET", "/livez", live, "Alive", None, response=Health),
     Route("GET", "/readyz", ready, "Ready to serve", None, response=Health, more_statuses=(503,)),
     Route("GET", "/metrics", metrics, "Prometheus metrics", None, media_type="text/plain"),
+)
+
+ROUTES: Final = (
+    Route("GET", "/", about, "What this is and where its description is", None, response=About),
+    *MONITORED,
     Route("GET", "/problems/{code}", problem_page, "What an error code means", None, media_type="text/plain"),
     Route("GET", "/v1/openapi.json", document, "This document", None, media_type="application/json"),
 )

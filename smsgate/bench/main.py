@@ -151,7 +151,7 @@ def bench_settings(server: EmbeddedPostgres, options: BenchOptions, own: Host, p
         caps=CAPS,
         node=NodeSettings(state_dir=server.data_dir.parent, roles=("gateway",)),
         database=DatabaseSettings(),
-        http=HttpSettings(port=0),
+        http=HttpSettings(port=0, health_port=0),
         webhooks=WebhookSettings(),
         sending=SendingSettings(in_doubt_max=IN_DOUBT_MAX),
         carriers=(measured, phones) if options.smsc else (measured,),

@@ -136,8 +136,9 @@ class _Daemon:
     def _refused_by_system(self, exc: OSError) -> SmsgateError:
         words = exc.strerror or str(exc)
         if exc.errno in ADDRESS_ERRORS or isinstance(exc, socket.gaierror):
-            host, port = self._settings.http.host, self._settings.http.port
-            return SmsgateError(f"{words}. {host}:{port} cannot be had: set another http.host or http.port.")
+            host, port = self._settings.http.host, self._settings.listening_port
+            keys = f"http.host or http.{self._settings.port_key}"
+            return SmsgateError(f"{words}. {host}:{port} cannot be had: set another {keys}.")
         return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
 
     def _on_hangup(self, process: Process) -> None:
@@ -182,14 +183,12 @@ def _starting(sentence: str) -> None:
 
 def ready_sentence(process: Process) -> str:
     roles = ", ".join(process.settings.node.roles)
-    api = (
-        ""
-        if process.api is None
-        else f" The API is at http://{process.settings.http.host}:{process.api.port}."
-    )
+    assert process.api is not None
+    what = "The API is" if "api" in process.settings.node.roles else "Health and metrics are"
+    where = f" {what} at http://{process.settings.http.host}:{process.api.port}."
     count = len(process.settings.carriers)
     carriers = f"{count} carrier{'' if count == 1 else 's'}"
-    return f"smsgate runs as {roles}.{api} {carriers}. Ctrl-C ends in order."
+    return f"smsgate runs as {roles}.{where} {carriers}. Ctrl-C ends in order."
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -34,6 +34,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, str]]] = {
     "SMSGATE_DATABASE_CONTROL_DSN": ("database", "control_dsn"),
     "SMSGATE_HTTP_HOST": ("http", "host"),
     "SMSGATE_HTTP_PORT": ("http", "port"),
+    "SMSGATE_HTTP_HEALTH_PORT": ("http", "health_port"),
     "SMSGATE_LOG_LEVEL": ("log", "level"),
 }
 OTHERS_MAY_READ: Final = 0o077
@@ -127,7 +128,7 @@ def _apply_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> No
         if value := environ.get(name):
             entry = tables.setdefault(table, {})
             if isinstance(entry, dict):
-                entry[key] = int(value) if key == "port" and value.isdecimal() else value
+                entry[key] = int(value) if key.endswith("port") and value.isdecimal() else value
 
 
 def _carriers(tables: object, environ: Mapping[str, str], warnings: list[str]) -> tuple[CarrierProfile, ...]:

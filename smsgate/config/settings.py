@@ -110,6 +110,13 @@ class HttpSettings(BaseModel):
     port: int = Field(
         strict=True, default=8080, ge=0, le=65_535, description="0 to 65535; 0 takes any free port"
     )
+    health_port: int = Field(
+        strict=True,
+        default=8081,
+        ge=0,
+        le=65_535,
+        description="0 to 65535, for a process without the role api; 0 takes any free port",
+    )
     port_shared: bool = Field(
         strict=True,
         default=False,
@@ -357,3 +364,13 @@ class Settings(BaseModel):
     )
     billing: BillingSettings = Field(default_factory=BillingSettings, description="the table [billing]")
     log: LogSettings = Field(default_factory=LogSettings, description="the table [log]")
+
+    @property
+    def port_key(self) -> Literal["port", "health_port"]:
+        """Return the key of [http] that names the port on which a process with these roles listens."""
+        return "port" if "api" in self.node.roles else "health_port"
+
+    @property
+    def listening_port(self) -> int:
+        port: int = getattr(self.http, self.port_key)
+        return port

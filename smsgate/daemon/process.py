@@ -12,6 +12,7 @@ from aiohttp import web
 from smsgate.api.app import build_app
 from smsgate.api.app_keys import AUTHENTICATOR
 from smsgate.api.context import ApiContext
+from smsgate.api.health import MONITORED
 from smsgate.api.serving import Serving, serve
 from smsgate.billing.networks import default_table
 from smsgate.clock import Clock, SystemClock
@@ -79,7 +80,7 @@ class Process:
         self.reloading = Reloading(settings, services.database, None, self._senders, read)
         self.webhooks: WebhookSide | None = None
         self.esmes: EsmeSide | None = None
-        self.api: Serving | None = None
+        self.api: Serving | None = None  # without the role `api`: its health routes alone
         self._app: web.Application | None = None
         self.pricing = Pricing(PgPriceData(services.database), services.clock)
         self.stops = RecentStops()
@@ -105,7 +106,7 @@ class Process:
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
-        """Begin what the roles say; the API listens last, when everything behind it stands."""
+        """Begin what the roles say; the port is listened on last, when everything behind it stands."""
         settings, services = self.settings, self.services
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
@@ -144,15 +145,15 @@ class Process:
         self._watch()
         if "api" in roles:
             self._begin(kept_files(self._reports, services.clock, self.metrics))
-            self._app = build_app(self._api_context(commerce))
-            http = settings.http
-            self.api = await serve(self._app, http.host, http.port, port_shared=http.port_shared)
-        log.info(
-            "started",
-            roles=sorted(roles),
-            port=self.api.port if self.api else None,
-            compiled=compiled_parts(),
-        )
+        self.api = await self._listen(self._api_context(commerce))
+        log.info("started", roles=sorted(roles), port=self.api.port, compiled=compiled_parts())
+
+    async def _listen(self, context: ApiContext) -> Serving:
+        http, port = self.settings.http, self.settings.listening_port
+        if "api" not in self.settings.node.roles:
+            return await serve(build_app(context, MONITORED), http.host, port)
+        self._app = build_app(context)
+        return await serve(self._app, http.host, port, port_shared=http.port_shared)
 
     async def _hear(self) -> None:
         """Claim nothing before STOPs of other processes are heard."""

@@ -23,7 +23,7 @@ def a_process(ground: Ground, role: str = "webhooks") -> Settings:
     return Settings(
         node=NodeSettings(state_dir=ground.state_dir, roles=(role,)),
         database=DatabaseSettings(dsn=SecretStr(ground.dsn)),
-        http=HttpSettings(port=0),
+        http=HttpSettings(port=0, health_port=0),
     )
 
 

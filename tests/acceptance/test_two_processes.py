@@ -8,6 +8,7 @@ revocation that comes in by the API holds for the process that sends.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from smsgate.config.settings import Role
 from smsgate.daemon.process import Process, running
 from smsgate.security.public_ids import Kind
 from smsgate.store.roles import ADMIN
-from tests.acceptance.town import PATIENCE_S, Ground, Town, an_empty_town, eventually
+from tests.acceptance.town import PATIENCE_S, Caller, Ground, Town, an_empty_town, eventually
 
 RATE_PER_S = 100
 WITHIN_S = 1.0  # a command holds within this, whatever process it came in by
@@ -105,6 +106,23 @@ async def test_a_cancel_holds_within_a_second_in_the_process_that_sends(ground: 
         assert sent - at_the_command <= RATE_PER_S * WITHIN_S
         assert sent < len(town.msisdns)
         assert set(log.by_destination.values()) == {1}
+
+
+async def test_the_process_without_the_api_answers_monitors_and_nobody_else(ground: Ground) -> None:
+    async with a_divided_town(ground, subscribers=1) as (town, worker):
+        assert worker.api is not None
+        monitor = Caller(f"http://127.0.0.1:{worker.api.port}", "", town.session)
+        for path in ("/livez", "/healthz", "/readyz"):
+            assert (await monitor.ask("GET", path)).status == 200
+        text = (await monitor.get("/metrics")).decode()
+        assert re.search(r'^smsgate_bind_up\{.*carrier="sim"\} 1\.0$', text, re.MULTILINE)
+        assert "smsgate_flush_failures_total 0.0" in text
+        assert 'smsgate_loop_silent_seconds{loop="claims"}' in text
+        operator = Caller(monitor.base_url, town.operator.key, town.session)
+        for path in ("/", "/v1/carriers", "/v1/orders", "/v1/openapi.json"):
+            assert (await operator.ask("GET", path)).code == "not_found"
+        worker.draining = True
+        assert (await monitor.ask("GET", "/readyz")).body["status"] == "draining"
 
 
 async def quiet(count: Callable[[], int], within_s: float = PATIENCE_S) -> int:

@@ -418,7 +418,7 @@ async def an_empty_town(
             caps=UNCAPPED,
             node=NodeSettings(state_dir=ground.state_dir),
             database=DatabaseSettings(dsn=SecretStr(dsn or ground.dsn)),
-            http=HttpSettings(port=0, **{"requests_per_s": 10_000, **(http or {})}),
+            http=HttpSettings(port=0, health_port=0, **{"requests_per_s": 10_000, **(http or {})}),
             sending=SendingSettings(poll_s=0.1),
             webhooks=WebhookSettings(
                 allow_http=True,

@@ -48,6 +48,7 @@ CONFIGURATION: Final = """
 state_dir = "{state_dir}"
 [http]
 port = {http_port}
+health_port = 0
 requests_per_s = 10000
 [log]
 form = "json"

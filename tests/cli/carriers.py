@@ -21,6 +21,7 @@ def write_config(
         f"""
 [http]
 port = {http_port}
+health_port = 0
 
 [hours]
 enforce = false

@@ -197,12 +197,15 @@ def test_a_supervisor_is_told_and_what_is_missing_is_said_in_plain_words(
             shell.extra = {}
 
 
-def test_a_port_in_use_is_a_sentence(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("roles", "key"), [("api,gateway,webhooks", "port"), ("gateway,webhooks", "health_port")]
+)
+def test_a_port_in_use_is_a_sentence(roles: str, key: str, shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        found = shell.run("run", env={"SMSGATE_HTTP_PORT": str(port)})
+        found = shell.run("run", "--roles", roles, env={f"SMSGATE_HTTP_{key.upper()}": str(port)})
     assert found.code == 1
-    assert f"127.0.0.1:{port} cannot be had: set another http.host or http.port." in found.err
+    assert f"127.0.0.1:{port} cannot be had: set another http.host or http.{key}." in found.err
     assert "Traceback" not in found.err
 
 

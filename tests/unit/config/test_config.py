@@ -132,12 +132,13 @@ def test_environment_variables_win_over_the_file(write: Write) -> None:
     environ = {
         "SMSGATE_STATE_DIR": "/data",
         "SMSGATE_HTTP_PORT": "9090",
+        "SMSGATE_HTTP_HEALTH_PORT": "9091",
         "SMSGATE_LOG_LEVEL": "debug",
         "SMSGATE_DATABASE_DSN": "postgresql://localhost/smsgate",
     }
     settings = load_settings(write("[http]\nport = 3\n"), environ)
     assert settings.node.state_dir == Path("/data")
-    assert settings.http.port == 9090
+    assert (settings.http.port, settings.http.health_port) == (9090, 9091)
     assert settings.log.level == "debug"
     dsns = settings.database.dsns()
     assert dsns is not None
@@ -183,6 +184,7 @@ def test_what_is_not_toml_is_told_with_its_place(octets: bytes, tmp_path: Path) 
         ("[http]\nport = true", "http.port", "0 to 65535"),
         ('[http]\nport = "8080"', "http.port", "0 to 65535"),
         ('[http]\nmetrics_public = "yes"', "http.metrics_public", "true:"),
+        ("[http]\nhealth_port = -1", "http.health_port", "0 to 65535"),
         ('[http]\nhost = ""', "http.host", "an address of this machine"),
         ("http = 3", "http", "the table [http]"),
         ('[http]\ntrusted_proxies = ["10.0.0.0/33"]', "http.trusted_proxies", "10.0.0.0/8"),
