@@ -208,10 +208,10 @@ class LoopReading(Protocol):
 
 
 def watch_carriers(metrics: Metrics, carriers: Iterable[CarrierReading]) -> None:
-    known = tuple(carriers)
+    """Show `carriers` as they are at each scrape: a reload, a stop or a start puts others in their place."""
 
     def binds(value: Callable[[BindReading], float]) -> Callable[[], dict[Labels, float]]:
-        return lambda: {(c.name, b.bind): value(b) for c in known for b in c.binds()}
+        return lambda: {(c.name, b.bind): value(b) for c in carriers for b in c.binds()}
 
     metrics.gauge("bind_up", "1: bound", binds(lambda bind: float(bind.state == "bound")), "carrier", "bind")
     metrics.gauge(
@@ -223,25 +223,25 @@ def watch_carriers(metrics: Metrics, carriers: Iterable[CarrierReading]) -> None
     metrics.gauge(
         "carrier_rate_limit",
         "Segments a second that the carrier allows",
-        lambda: {(c.name,): c.rate_per_s for c in known},
+        lambda: {(c.name,): c.rate_per_s for c in carriers},
         "carrier",
     )
     metrics.gauge(
         "carrier_rate_now",
         "Segments a second at this moment: less than the limit after the carrier throttled",
-        lambda: {(c.name,): c.rate_now() for c in known},
+        lambda: {(c.name,): c.rate_now() for c in carriers},
         "carrier",
     )
     metrics.histogram(
         "carrier_response_seconds",
         "How long the carrier took to answer a submit_sm, one of each read",
-        lambda: {(c.name,): c.response_times for c in known},
+        lambda: {(c.name,): c.response_times for c in carriers},
         "carrier",
     )
     metrics.counter(
         "carrier_events",
         "What was exchanged with a carrier, by kind",
-        lambda: {(c.name, kind): n for c in known for kind, n in counts_of(c.counts).items()},
+        lambda: {(c.name, kind): n for c in carriers for kind, n in counts_of(c.counts).items()},
         "carrier",
         "kind",
     )

@@ -11,7 +11,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.town import Ground, Town, a_town, eventually
+from smsgate.config import Settings
+from smsgate.daemon.process import running
+from smsgate.links.profile import CarrierProfile
+from tests.acceptance.town import Ground, Town, a_carrier, a_town, an_empty_town, eventually
 
 
 async def test_a_carrier_away_leaves_the_node_ready_and_shows_in_its_binds(ground: Ground) -> None:
@@ -86,9 +89,40 @@ async def test_a_carrier_is_drained_stopped_and_started_over_the_api(ground: Gro
             answer = await town.operator.ask("POST", f"/v1/carriers/sim/{action}", {})
             assert (answer.status, answer.body["state"]) == (200, state), answer
             await eventually(lambda bound=bound: _bound(town, bound))  # type: ignore[misc]
+            assert (await metrics(town)).get("smsgate_bind_up", 0) == bound  # a stopped carrier has no binds
         unknown = await town.operator.ask("POST", "/v1/carriers/nobody/drain", {})
         assert (unknown.status, unknown.code) == (404, "not_found")
         assert (await town.merchant.ask("POST", "/v1/carriers/sim/stop", {})).code == "operator_only"
+
+
+async def test_metrics_tell_of_the_carriers_that_there_are_after_a_reload(ground: Ground) -> None:
+    async with an_empty_town(ground) as town:
+        (sim,) = town.settings.carriers
+        wanted = [sim]
+
+        def read() -> Settings:
+            return town.settings.model_copy(update={"carriers": tuple(wanted)})
+
+        async with running(town.settings, say=lambda _: None, clock=town.clock, read=read) as town.process:
+            await eventually(lambda: _up_in(town, "sim"))
+            # A mended key has it bind anew, as a corrected password does; `second` is new.
+            wanted[:] = [sim.model_copy(update={"window_max": 50}), a_second_carrier(town)]
+            await town.process.reloading.reload()
+            await eventually(lambda: _up_in(town, "sim", "second"))
+            assert (await metrics(town, "sim"))["smsgate_bind_window_max"] == 50
+            wanted[:] = [a_second_carrier(town)]
+            await town.process.reloading.reload()
+            # What waits of it in the database is still told.
+            assert set(await metrics(town, "sim")) <= {"smsgate_carrier_waiting"}
+            assert await _up_in(town, "second")
+
+
+def a_second_carrier(town: Town) -> CarrierProfile:
+    return a_carrier(town.simulator.smpp_port, name="second", senders=())
+
+
+async def _up_in(town: Town, *carriers: str) -> bool:
+    return all([(await metrics(town, each)).get("smsgate_bind_up") == 1 for each in carriers])
 
 
 async def _bound(town: Town, wanted: bool) -> bool:
@@ -116,11 +150,13 @@ async def binds(town: Town) -> list[dict[str, Any]]:
     return found
 
 
-async def metrics(town: Town) -> dict[str, float]:
-    """Return the sum of every family's samples, by the sample's name."""
+async def metrics(town: Town, carrier: str = "") -> dict[str, float]:
+    """Return the sum of every family's samples, by the sample's name; of a carrier: of its own series."""
     text = (await town.anybody.get("/metrics")).decode()
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
+            if carrier and sample.labels.get("carrier") != carrier:
+                continue
             found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return found
