@@ -45,6 +45,7 @@ _REFUSED_NAMES: Final = (
 )
 _REFUSED_EXACTLY: Final = frozenset({"text", "body", "message_text", "dsn", "plaintext"})
 _TRACEBACK: Final = "exception"
+_OF_THE_LINE: Final = ("event", "level", "timestamp", _TRACEBACK)  # three of them are put in last
 # Sentences of libraries, which may quote a row or a request; ids are longer than any number of a person.
 _SENTENCES: Final = frozenset({"error", "reason", "detail", "event", _TRACEBACK})
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z_])\+?[0-9]{9,15}(?![0-9A-Za-z])")
@@ -100,8 +101,15 @@ def _format_exception(logger: WrappedLogger, method: str, event: EventDict) -> E
 
 def guard(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask, refuse, escape and cut; the last processor before a line is written."""
-    entries = event.items() if len(event) <= ENTRIES_MAX else _first(event.items())
-    return {key: _clean(key, value, 0) for key, value in entries}
+    entries = event if len(event) <= ENTRIES_MAX else _shortened(event)
+    return {key: _clean(key, value, 0) for key, value in entries.items()}
+
+
+def _shortened(event: EventDict) -> EventDict:
+    """Leave values out, and nothing without which nobody finds or understands the line."""
+    own = {key: event[key] for key in _OF_THE_LINE if key in event}
+    values = [entry for entry in event.items() if entry[0] not in own]
+    return {**dict(values[: ENTRIES_MAX - len(own)]), **own}
 
 
 def _clean(key: str, value: Any, depth: int) -> Any:

@@ -109,6 +109,14 @@ def test_everything_is_cut_to_a_bound(sink: io.StringIO) -> None:
     assert len(sink.getvalue()) < 10_000
 
 
+def test_a_line_of_too_many_values_loses_some_and_never_what_it_is_about(sink: io.StringIO) -> None:
+    found = line(sink, **{f"n{n}": n for n in range(100)}, exc_info=ZeroDivisionError("by nothing"))
+    assert (found["event"], found["level"], found["n0"]) == ("happened", "info", 0)
+    assert "timestamp" in found
+    assert "ZeroDivisionError" in found["exception"]
+    assert len(found) == ENTRIES_MAX
+
+
 @pytest.mark.parametrize(
     ("number", "told"),
     [
