@@ -94,8 +94,9 @@ class Housekeeping:
                 more |= unfinished
         deleted["receipt_unmatched"] += await self._store.trim_receipts(RECEIPTS_MAX, ROWS_MAX)
         self.deleted.update(deleted)
-        if made or dropped or any(deleted.values()):
-            log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **deleted)
+        found = {rule: count for rule, count in deleted.items() if count}
+        if made or dropped or found:
+            log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **found)
         return more
 
     def _age(self, rule: Rule) -> timedelta:

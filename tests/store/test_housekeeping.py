@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from smsgate.campaigns.retention import By, kept, rules
 from smsgate.clock import ManualClock
@@ -126,6 +127,18 @@ async def test_what_was_spent_on_messages_out_of_retention_stays_as_one_sum(data
         async with database.control() as connection:
             rows = await connection.fetch("SELECT lease_id, spent_micros FROM budget_charge ORDER BY 1")
         assert [tuple(row) for row in rows] == [(0, 2_000), (3, 1_000), (4, 1_000)]
+
+
+async def test_a_run_that_did_something_tells_what_and_not_all_that_it_looked_at(database: Database) -> None:
+    await a_housekeeping(database).step()  # partitions
+    await put(database, "mo_seen", 1, NOW - timedelta(days=2))
+    with capture_logs() as lines:
+        for _ in range(2):
+            await a_housekeeping(database).step()
+    assert lines == [{
+        "event": "housekeeping_done", "log_level": "info",
+        "partitions_made": 0, "partitions_dropped": 0, "mo_seen": 1,
+    }]  # fmt: skip
 
 
 async def test_two_nodes_may_keep_house_at_once(database: Database) -> None:
