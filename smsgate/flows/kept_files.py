@@ -139,8 +139,13 @@ class FileHousekeeping:
         self.removed: Counter[str] = Counter()  # since the start
 
     async def step(self) -> bool:
-        """Do one run of a loop."""
-        gone = {name: await files.keep_house() for name, files in self._kept.items()}
+        """Do one run of a loop; a directory that cannot be swept is told and left until the next run."""
+        gone: dict[str, int] = {}
+        for name, files in self._kept.items():
+            try:
+                gone[name] = await files.keep_house()
+            except OSError as exc:  # files in the way must not end a process that answers merchants
+                log.warning("files_not_removed", rule=name, directory=str(files.directory), error=str(exc))
         self.removed.update(gone)
         if any(gone.values()):
             log.info("files_removed", **gone)

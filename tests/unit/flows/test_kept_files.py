@@ -12,8 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from structlog.testing import capture_logs
+
 from smsgate.clock import SystemClock
-from smsgate.flows.kept_files import SCRATCH, KeptFiles
+from smsgate.flows.kept_files import SCRATCH, FileHousekeeping, KeptFiles
+from smsgate.flows.loops import Loop
 
 # Another process of ours that makes scratch in argv[1], says so, and waits for its death.
 MAKER: Final = """
@@ -65,6 +68,33 @@ async def test_scratch_of_another_process_is_let_alone_until_that_is_dead(tmp_pa
         maker.wait()
     await swept(files_in(tmp_path))
     assert not path.exists()
+
+
+async def test_a_directory_that_cannot_be_swept_is_told_and_neither_ends_the_loop_nor_keeps_others(
+    tmp_path: Path,
+) -> None:
+    """A file system that was mounted for reading only would end the process, and the next one as well."""
+    (tmp_path / "file").write_text("no directory")
+    (tmp_path / "packs").mkdir()
+    old = tmp_path / "packs" / "old.zip"
+    old.write_text("a month")
+    os.utime(old, (0, 0))
+    housekeeping = FileHousekeeping(
+        {"usage_file": files_in(tmp_path / "file" / "usage"), "dispute_pack": files_in(tmp_path / "packs")}
+    )
+    loop = Loop("files", housekeeping.step, SystemClock(), interval_s=60.0)
+    with capture_logs() as lines:
+        running = asyncio.create_task(loop.run())
+        async with asyncio.timeout(10.0):
+            while housekeeping.removed["dispute_pack"] != 1 and not running.done():
+                await asyncio.sleep(0.01)
+        loop.stop()
+        await running
+    assert not old.exists()
+    (told, done) = lines
+    assert (told["event"], told["log_level"], told["rule"]) == ("files_not_removed", "warning", "usage_file")
+    assert "Not a directory" in told["error"]
+    assert (done["event"], done["dispute_pack"]) == ("files_removed", 1)
 
 
 NOBODY: Final = 65_534
