@@ -7,6 +7,7 @@ night. It gives what no network may have, such as the octets of the last PDUs.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,7 @@ from smsgate.protocol.pcap import MEDIA_TYPE, TracedPdu, pcap_octets
 from smsgate.protocol.pdu_masking import masked
 
 SOCKET_NAME: Final = "gateway.sock"
+LOCK_NAME: Final = "gateway.sock.lock"
 SOCKET_MODE: Final = 0o600
 SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long directories exceed
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
@@ -53,15 +55,33 @@ def _socket_path(state_dir: Path) -> Iterator[str]:
 # The gateway's side
 
 
+@contextmanager
+def _own_socket(state_dir: Path) -> Iterator[None]:
+    """Hold the socket's lock: the kernel drops it when its holder dies, and what lies there is nobody's."""
+    with (state_dir / LOCK_NAME).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise OSError(
+                f"another gateway process answers on {state_dir / SOCKET_NAME}: `smsgate reload` and "
+                "`smsgate carrier` reach that one, SIGHUP this one; give each gateway a state_dir of its own"
+            ) from exc
+        (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+
 @asynccontextmanager
 async def control_socket(
     state_dir: Path, switchboard: Switchboard | None, esmes: EsmeSessions | None, reloading: Reloading
 ) -> AsyncIterator[None]:
     """
-    Answer on the control socket; only the process that holds the directory's gateway lock may.
+    Answer on the control socket, as long as no other gateway process answers there.
 
     Raises:
-        OSError: the directory takes no socket.
+        OSError: another one does, or the directory takes no socket.
     """
     app = web.Application()
     if switchboard is not None:
@@ -73,19 +93,18 @@ async def control_socket(
         app[_ESMES] = esmes
         app.add_routes([web.get("/esmes", _esmes)])
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    (state_dir / SOCKET_NAME).unlink(missing_ok=True)  # of a process that was killed
-    before = os.umask(0o777 & ~SOCKET_MODE)
-    try:
-        with _socket_path(state_dir) as path:
-            await web.UnixSite(runner, path).start()
-    finally:
-        os.umask(before)
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-        (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+    with _own_socket(state_dir):
+        await runner.setup()
+        before = os.umask(0o777 & ~SOCKET_MODE)
+        try:
+            with _socket_path(state_dir) as path:
+                await web.UnixSite(runner, path).start()
+        finally:
+            os.umask(before)
+        try:
+            yield
+        finally:
+            await runner.cleanup()
 
 
 async def _carriers(request: web.Request) -> web.Response:

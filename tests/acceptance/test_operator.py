@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from smsgate.config import Settings
+from smsgate.daemon.control import ask_carriers
 from smsgate.daemon.process import running
+from smsgate.errors import LinkError
 from smsgate.links.profile import CarrierProfile
 from tests.acceptance.town import Ground, Town, a_carrier, a_town, an_empty_town, eventually
 
@@ -128,6 +132,25 @@ async def _up_in(town: Town, *carriers: str) -> bool:
 async def _bound(town: Town, wanted: bool) -> bool:
     (carrier,) = (await town.operator.get("/v1/carriers"))["data"]
     return any(bind["state"] == "bound" for bind in carrier["binds"]) is wanted
+
+
+async def test_a_second_gateway_on_one_state_directory_leaves_the_first_ones_control_socket_alone(
+    ground: Ground,
+) -> None:
+    """With a PostgreSQL of the operator's own both may run; the commands then speak to the first."""
+    async with an_empty_town(ground) as town:
+        async with town.gateway():
+            with capture_logs() as lines:
+                async with running(town.settings, say=lambda _: None, clock=town.clock):
+                    assert [carrier["name"] for carrier in await ask_carriers(ground.state_dir)] == ["sim"]
+            (told,) = (line for line in lines if line["event"] == "control_socket_refused")
+            assert "another gateway process answers" in told["error"]
+            assert "a state_dir of its own" in told["error"]
+            assert [carrier["name"] for carrier in await ask_carriers(ground.state_dir)] == ["sim"]
+        with pytest.raises(LinkError):
+            await ask_carriers(ground.state_dir)
+        async with town.gateway():
+            assert await ask_carriers(ground.state_dir)
 
 
 async def test_the_operators_routes_are_the_operators_alone(ground: Ground) -> None:
