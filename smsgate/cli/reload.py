@@ -17,7 +17,8 @@ EPILOG: Final = examples("smsgate reload", "smsgate reload --json", "smsgate rel
 HELP: Final = (
     "Have the running gateway follow its changed configuration: carriers and routes.\n\nThe file is checked "
     "as a whole first; one that cannot work, or has no carrier any more, changes nothing. Carriers that stay "
-    "the same keep their sessions. SIGHUP does the same."
+    "the same keep their sessions. SIGHUP does the same for the process that gets it: one without the role "
+    "gateway wants one, for its senders."
 )
 DONE: Final = (
     ("added", "added"),

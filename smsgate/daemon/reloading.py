@@ -97,11 +97,13 @@ class Reloading:
         return report
 
     def _check_nothing_removed(self) -> None:
-        names = [] if self.gateway is None else [carrier.name for carrier in self.gateway.switchboard]
+        names = [carrier.name for carrier in self._settings.carriers]  # their senders, where none is bound
         if names:
+            commanded = "gateway" in self._settings.node.roles  # others have no control socket
+            mend = "run `smsgate reload --remove-all-carriers`" if commanded else "start this process again"
             raise Conflict(
                 f"the configuration has no [[carriers]] any more, and {', '.join(names)} would be removed; "
-                "if that is meant, run `smsgate reload --remove-all-carriers`",
+                f"if that is meant, {mend}",
                 code="carriers_would_be_removed",
             )
 

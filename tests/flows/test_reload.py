@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from smsgate.config import load_settings
 from smsgate.daemon.gateway import Gateway
-from smsgate.errors import ConfigError, NotFound
+from smsgate.daemon.reloading import Reloading, sender_table
+from smsgate.errors import ConfigError, Conflict, NotFound
 from smsgate.flows.sending_limits import SendingLimits
 from smsgate.links.switchboard import Changes
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.routing.table import NO_ROUTES
 from smsgate.store.pool import Database
+from tests.cli.carriers import write_config
 from tests.flows.test_long_texts import LONG
 from tests.flows.test_recovery import books
 from tests.flows.test_routing import received, two_carriers
@@ -299,3 +302,29 @@ async def test_a_drained_carrier_sends_nothing_and_still_hears(database: Databas
         first, second = received(world)
         assert first <= {FIRST_MSISDN + 1}  # the confirmation of its STOP
         assert len(second) >= 39
+
+
+async def test_a_file_cut_short_empties_no_senders_of_a_process_without_carriers_of_its_own(
+    database: Database, tmp_path: Path
+) -> None:
+    """The process of the API takes offers by the senders of the file, and binds nowhere."""
+    path = write_config(tmp_path / "smsgate.toml", smpp="127.0.0.1:1")
+    whole = '[node]\nroles = ["api"]\n' + path.read_text("utf-8")
+    path.write_text(whole, "utf-8")
+    settings = load_settings(path)
+    senders = sender_table(settings)
+    before = dict(senders)
+    reloading = Reloading(settings, database, None, senders, lambda: load_settings(path))
+    path.write_text(whole[: whole.index("[[carriers]]")], "utf-8")
+    with pytest.raises(Conflict, match="sim would be removed") as caught:
+        await reloading.reload()
+    assert caught.value.code == "carriers_would_be_removed"
+    assert "start this process again" in str(caught.value)
+    assert senders == before != {}
+    path.write_text(whole.replace(str(next(iter(before))), "36999"), "utf-8")
+    await reloading.reload()
+    assert set(senders) == {"36999"}
+    path.write_text(whole[: whole.index("[[carriers]]")], "utf-8")
+    await reloading.reload(remove_all_carriers=True)
+    assert senders == {}
+    await reloading.reload()  # nothing is left to be lost
