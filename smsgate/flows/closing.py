@@ -104,6 +104,7 @@ class Closing:
         Cut a month that is over, if nobody has, and write its documents, if nobody has.
 
         Raises:
+            NotFound: no such merchant, or a test merchant.
             Conflict: code `month_running`, or `close_order`: an earlier month is to be closed first.
             DomainError: code `billing_incomplete`: seller, buyer or VAT is not known; the cut stands.
             SmsgateError: the ledger and the messages do not agree.
@@ -111,8 +112,7 @@ class Closing:
         merchant = await self._store.merchant(merchant_id)
         period = await self._store.period(merchant_id, month)
         if period is None or period.closed_at is None:
-            (state,) = await self._store.states(merchant_id)
-            self._check_order(state, month)
+            self._check_order(await self._state(merchant_id), month)
         if period is None:
             await self.cut(merchant, month, self._clock.now())
         return await self.bill(merchant, month)
@@ -187,7 +187,7 @@ class Closing:
             return drafts
         coming = await advances_to_come(self._store, seller, merchant.merchant_id, self._clock.now())
         account.advances = [*account.advances, *coming][:ADVANCES_MAX]
-        (state,) = await self._store.states(merchant.merchant_id)
+        state = await self._state(merchant.merchant_id)
         for month in _open_before(state, period.month):
             earlier = await self._store.period(merchant.merchant_id, month)
             earlier = earlier or await self._open_period(merchant, month)
@@ -196,10 +196,7 @@ class Closing:
         return [account.deduct(draft) for draft in drafts]
 
     async def _open_period(self, merchant: BillingMerchant, month: Month) -> Period:
-        states = await self._store.states(merchant.merchant_id)
-        if not states:
-            raise NotFound("Test merchants are not billed.")
-        now, state = self._clock.now(), states[0]
+        now, state = self._clock.now(), await self._state(merchant.merchant_id)
         if state.last_cut is not None and month <= state.last_cut:
             raise Conflict(f"{month} is closed: a later month is, too", code="month_closed")
         due, previous_cut_at = _next_month(state), None
@@ -210,6 +207,13 @@ class Closing:
             previous_cut_at = None if last is None else last.cut_at
         bounds = month_bounds(month, merchant.zone_name)
         return Period(merchant.merchant_id, month, *bounds, now, previous_cut_at, None)
+
+    async def _state(self, merchant_id: int) -> CloseState:
+        """Return where one merchant's closes stand; raises NotFound: it is a test merchant."""
+        states = await self._store.states(merchant_id)
+        if not states:
+            raise NotFound("Test merchants are not billed.")
+        return states[0]
 
     async def step(self) -> bool:
         """Close what is due, for the daemon; what cannot be closed is told, counted and left."""

@@ -281,6 +281,20 @@ async def test_a_consumer_abroad_is_not_served(api: Api, database: Database) -> 
     assert (answer.status, answer.code) == (422, "vat_refused")
 
 
+async def test_the_close_of_a_test_merchant_says_that_it_is_not_billed(api: Api, database: Database) -> None:
+    books = await some_books(database)
+    with_invoicing(api, database, books)
+    caller, _ = await a_merchant(api, books)
+    key = {"name": "try", "mode": "test", "scopes": ["read"]}
+    assert (await api.operator.post(f"/v1/merchants/{caller.merchant_id}/api_keys", key)).status == 201
+    async with database.control() as connection:
+        merchant_id = await connection.fetchval("SELECT merchant_id FROM merchant WHERE slug LIKE '%.test'")
+    public_id = api.context.public_ids.encode(Kind.MERCHANT, merchant_id)
+    answer = await api.operator.post(f"/v1/merchants/{public_id}/closes", {"month": "2026-10"})
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert answer.body["detail"] == "Test merchants are not billed."
+
+
 async def test_a_close_that_cannot_be_says_why(api: Api, database: Database) -> None:
     books = await some_books(database)
     with_invoicing(api, database, books)
