@@ -10,7 +10,7 @@ from smsgate.billing.networks import NetworkTable
 from smsgate.billing.prices import Direction
 from smsgate.flows.esme_records import EsmeAccount, Submission
 from smsgate.flows.routes import Prices
-from smsgate.msisdn import DENIED_CALLING_CODES, is_e164
+from smsgate.msisdn import DENIED_CALLING_CODES, is_e164, is_simulated
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.pdus import Pdu, encode_body
 from smsgate.protocol.submitted_content import content_refusal, passes, segments_of
@@ -87,7 +87,10 @@ class Judge:
 def msisdn_of(octets: bytes) -> int | None:
     """Return an international number, written with "+", "00" or neither; None: it is none that is served."""
     digits = octets.decode("latin-1").removeprefix("+").removeprefix("00")
-    return int(digits) if is_e164(digits) and not digits.startswith(_DENIED) else None
+    if not is_e164(digits) or digits.startswith(_DENIED):
+        return None
+    msisdn = int(digits)
+    return None if is_simulated(msisdn) else msisdn  # only test keys write to those
 
 
 def form_refusal(fields: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ from smsgate.billing.prices import Direction, PriceBook
 from smsgate.clock import Clock
 from smsgate.flows.batches import Batch
 from smsgate.flows.ports import Carrier
-from smsgate.msisdn import is_simulated
+from smsgate.msisdn import any_simulated, is_simulated
 from smsgate.routing.choosing import Tier, pick, tiers, without
 from smsgate.routing.rules import Kind, Rule
 from smsgate.routing.table import RouteTable
@@ -115,11 +115,37 @@ class Routes:
         *,
         salt: int,
     ) -> list[Group]:
-        """Split recipients by carrier; `salt` and the number choose among equals, the same each time."""
-        if msisdns and is_simulated(
-            msisdns[0]
-        ):  # a test merchant has no other phones, a live one none of these
-            return [Group(None, self._simulated, _own(self._simulated))]
+        """
+        Split recipients by carrier; `salt` and the number choose among equals, the same each time.
+
+        Simulated phones have their own carrier, whatever rules say and whoever else is in the column.
+        """
+        if not any_simulated(msisdns):
+            return self._real(merchant_id, sender, kind, msisdns, networks, salt)
+        real = [place for place, msisdn in enumerate(msisdns) if not is_simulated(msisdn)]
+        simulated = Group(None, self._simulated, _own(self._simulated))
+        if not real:
+            return [simulated]
+        found = self._real(
+            merchant_id, sender, kind, [msisdns[p] for p in real], [networks[p] for p in real], salt
+        )
+        return [
+            simulated._replace(places=[p for p, msisdn in enumerate(msisdns) if is_simulated(msisdn)]),
+            *(
+                group._replace(places=real if group.places is None else [real[p] for p in group.places])
+                for group in found
+            ),
+        ]
+
+    def _real(
+        self,
+        merchant_id: int,
+        sender: str,
+        kind: Kind,
+        msisdns: Sequence[int],
+        networks: Sequence[str],
+        salt: int,
+    ) -> list[Group]:
         owner = self.owner(sender)
         slug = self._prices.slug(merchant_id)
         view = self.table.view(slug, sender, kind) if self.table else None

@@ -10,9 +10,11 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from smsgate.errors import BodyError
 from smsgate.flows.records import Ack, CarrierReceipts
 from smsgate.flows.test_mode import SIMULATED_CARRIER
 from smsgate.msisdn import is_simulated
+from smsgate.protocol.commands import Status
 from smsgate.protocol.encodings import GSM, UCS2
 from smsgate.protocol.message_ids import IdForm, ReceiptIds
 from smsgate.protocol.receipt_states import ReceiptState
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from smsgate.protocol.segmentation import Concat
 
 ROOM: Final = 100  # messages taken at once: a developer's phones, and no more of the pump's time than that
+
+
+def _refuse_real(msisdns: Sequence[int]) -> None:
+    """Deliver nothing that a person was to get."""
+    if not all(map(is_simulated, msisdns)):
+        raise BodyError("this is no simulated phone", Status.INVDSTADR)
 
 
 class SimulatedCarrier:
@@ -73,7 +81,7 @@ class SimulatedCarrier:
         esm_class: int = 0,  # noqa: ARG002
         tlvs: bytes = b"",  # noqa: ARG002
     ) -> list[bytes]:
-        assert all(map(is_simulated, msisdns))
+        _refuse_real(msisdns)
         return list(texts)
 
     def submitted_bodies(
@@ -83,7 +91,7 @@ class SimulatedCarrier:
         bodies: Sequence[bytes],
         expires_at: datetime,  # noqa: ARG002
     ) -> list[bytes]:
-        assert all(map(is_simulated, msisdns))
+        _refuse_real(msisdns)
         return list(bodies)
 
     def submit(

@@ -74,6 +74,7 @@ async def test_each_submit_that_is_not_allowed_gets_the_status_that_says_why(gro
             ({"source_addr": b"Bank"}, (), Status.INVSRCADR),
             ({"destination_addr": b"0612345678"}, (), Status.INVDSTADR),
             ({"destination_addr": b"8816123456789"}, (), Status.INVDSTADR),
+            ({"destination_addr": b"99900000712"}, (), Status.INVDSTADR),  # a simulated phone's
             ({"destination_addr": b""}, (), Status.INVDSTADR),
             ({"priority_flag": 4}, (), Status.INVPRTFLG),
             ({"schedule_delivery_time": b"000001000000000R"}, (), Status.INVSCHED),

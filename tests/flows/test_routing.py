@@ -160,3 +160,26 @@ async def test_a_system_message_follows_its_rule(database: Database) -> None:
         async with world.gateway():
             await eventually(lambda: received(world)[1] == {FIRST_MSISDN + 1})
         assert received(world)[0] == set()
+
+
+async def test_simulated_phones_among_others_go_to_their_own_carrier_and_the_others_by_the_rules(
+    database: Database,
+) -> None:
+    """One of them in front took real phones along, and the carrier of simulated ones ended the process."""
+    simulated, real = 99_900_000_712, FIRST_MSISDN
+    rule = Rule("first", (Candidate("other"),), prefixes=(str(real),))
+    async with two_carriers(database, [], subscribers=1) as world, world.gateway() as gateway:
+        own, routes = gateway.simulated.carrier_id, gateway.routes
+
+        def places(*msisdns: int) -> dict[int | None, list[int] | None]:
+            groups = routes.groups(MERCHANT, SENDER, Kind.ESME, msisdns, ["20801"] * len(msisdns), salt=0)
+            assert len({group.carrier_id for group in groups}) == len(groups)
+            return {group.carrier_id: group.places for group in groups}
+
+        assert places(real) == {1: None}
+        assert places(simulated, simulated) == {own: None}
+        assert places(simulated, real) == {own: [0], 1: [1]}
+        assert places(real, simulated, real + 1) == {own: [1], 1: [0, 2]}
+        routes.reload(RouteTable([rule], {"other": {SENDER: None}}))
+        assert places(real, simulated) == {own: [1], 2: [0]}
+        assert places(real + 1, simulated, real, simulated) == {own: [1, 3], 1: [0], 2: [2]}

@@ -27,6 +27,14 @@ def test_a_link_makes_no_octets_for_a_simulated_phone_however_it_got_there() -> 
         account.submitted_bodies("36111", [PHONE], [b""], NOON + timedelta(hours=1))
 
 
+def test_the_simulated_carrier_takes_nothing_to_a_real_phone_and_no_process_ends_by_it() -> None:
+    carrier = SimulatedCarrier(9, owner=3)
+    with pytest.raises(BodyError):
+        carrier.bodies("36111", [PHONE, 33612345678], [b"hello"] * 2, 0)
+    with pytest.raises(BodyError):
+        carrier.submitted_bodies("36111", [33612345678], [b""], NOON + timedelta(hours=1))
+
+
 async def test_what_a_carrier_says_of_a_simulated_number_is_nobodys() -> None:
     async with fake_smsc() as smsc, an_account(a_profile(smsc.port)) as (_, events):
         smsc.live[0].deliver(b"OK", source_addr=b"%d" % PHONE)
