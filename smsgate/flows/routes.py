@@ -80,7 +80,7 @@ class Routes:
         clock: Clock,
         *,
         grace_s: float,
-        simulated: int | None = None,
+        simulated: int,
     ) -> None:
         """`simulated` is the carrier of simulated phones."""
         self.table = table
@@ -220,7 +220,8 @@ class Routes:
         )
 
     def known_ids(self) -> AbstractSet[int]:
-        return self._carriers.keys()
+        """Return the carriers that may have something to write; that of simulated phones is never removed."""
+        return self._carriers.keys() | {self._simulated}
 
     def down_ids(self) -> frozenset[int]:
         ids = self._ids()

@@ -135,6 +135,34 @@ async def test_a_developer_plays_a_sale_with_a_shop_and_neither_books_nor_the_li
     assert town.offers_to(town.msisdns[0]) == 1
 
 
+async def test_a_paced_offer_waits_with_the_simulated_phones_and_no_failover_takes_it_to_a_carrier(
+    town: Town,
+) -> None:
+    developer = await a_test_key(town, town.merchant_id)
+    first = int((await developer.get("/v1/test/phones"))["first"][1:])
+    rows = b"\n".join(orjson.dumps(a_row(first + n, town.clock.now())) for n in range(3))
+    assert (await developer.post("/v1/imports", rows, Content_Type="application/x-ndjson"))["rows_ok"] == 3
+    phones = [f"+{first + n}" for n in range(3)]
+    campaign = await developer.post(
+        "/v1/campaigns",
+        {
+            "offer": an_offer(town.clock, stock=10),
+            "audience": {"subscribers": phones},
+            "messages_per_minute": 60,
+            "start": True,
+        },
+    )
+
+    async def ended() -> Any:
+        found = await developer.get(f"/v1/campaigns/{campaign['id']}")
+        return found["progress"] if found["state"] == "finished" else None
+
+    progress = await eventually(ended)
+    assert progress["delivered"] == 3, progress
+    assert town.process.gateway is not None
+    assert town.process.gateway.rerouting.moved.total() == 0
+
+
 async def test_test_keys_write_to_their_simulated_phones_alone_and_live_keys_to_none(town: Town) -> None:
     developer = await a_test_key(town, town.merchant_id)
     _, fnac = await town.another_merchant("fnac")

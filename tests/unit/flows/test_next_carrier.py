@@ -41,7 +41,7 @@ def next_of(
     }
     clock = ManualClock(datetime(2026, 11, 27, tzinfo=UTC))
     prices = cast("Prices", None)
-    routes = Routes(carriers, {}, NO_ROUTES, prices, default_table(), clock, grace_s=5.0)
+    routes = Routes(carriers, {}, NO_ROUTES, prices, default_table(), clock, grace_s=5.0, simulated=9)
     return routes.next_carrier(cast("Batch", Waiting(1, Way("rule", TIERS, tried))), may_wait=may_wait)
 
 
