@@ -16,6 +16,7 @@ from typing import Final
 
 from smsgate.clock import Clock
 from smsgate.flows.ports import Carrier
+from smsgate.flows.records import Lane
 from smsgate.flows.sending import Pump
 from smsgate.flows.timers import Timers
 
@@ -24,13 +25,26 @@ STEPS_MAX: Final = 2  # steps of an allowance that a carrier may have in memory,
 
 
 class ClaimAhead:
-    """Of what the gateway says itself, or, apart from it, of what ESMEs submitted."""
+    """
+    Of what the gateway says itself, or, apart from it, of what ESMEs submitted.
 
-    def __init__(self, pump: Pump, carriers: Mapping[int, Carrier], clock: Clock, *, submitted: bool) -> None:
+    Their marketing is a third: it waits in the campaigns' lane, and what leaves before those not behind it.
+    """
+
+    def __init__(
+        self,
+        pump: Pump,
+        carriers: Mapping[int, Carrier],
+        clock: Clock,
+        *,
+        submitted: bool,
+        lane: Lane = Lane.INTERACTIVE,
+    ) -> None:
         self._pump = pump
         self._carriers = carriers
         self._clock = clock
         self._submitted = submitted
+        self._lane = lane
         self._took_s = 0.0  # the last claim, from the question until it was in the pump's books
         self._coming: Counter[int] = Counter()  # by carrier: claimed by answers' transactions under way
         self._asked: frozenset[str] = frozenset()  # senders of the last claim
@@ -114,6 +128,7 @@ class ClaimAhead:
         """Return how many messages are in memory and not written yet, by carrier."""
         found = self._coming.copy()
         for batch in self._pump.batches():
-            if batch.chunk is None and (batch.bodies is not None) is self._submitted:
+            submitted = batch.bodies is not None
+            if batch.chunk is None and submitted is self._submitted and batch.lane is self._lane:
                 found[batch.carrier_id] += batch.unwritten()
         return found

@@ -81,7 +81,11 @@ class Claiming:
         self.wake_ahead = asyncio.Event()  # there is enough to claim for a second round beside the first
         self._enough = False
         self._ahead = ClaimAhead(pump, carriers, clock, submitted=False)
-        self._ahead_submitted = ClaimAhead(pump, carriers, clock, submitted=True)
+        # What ESMEs submitted, by whether it is marketing.
+        self._ahead_submitted = {
+            marketing: ClaimAhead(pump, carriers, clock, submitted=True, lane=lane)
+            for marketing, lane in ((False, Lane.INTERACTIVE), (True, Lane.BULK))
+        }
         # Monotonic seconds: until when claims are looked for that nobody here answers for, and the last look.
         self._forgotten_until = self._forgotten_at = clock.monotonic()
         self.texts = TextsAtOnce(pump, composer, routes, self._ahead, self._under_way, owner=owner)
@@ -271,10 +275,10 @@ class Claiming:
         await self._read_consent_anew()
         await self._composer.refresh()
         more = await self._take(self._ahead, self._store.claim_interactive, self._composer.interactive)
-        return (
-            await self._take(self._ahead_submitted, self._store.claim_submitted, self._composer.submitted)
-            or more
-        )
+        for marketing, ahead in self._ahead_submitted.items():
+            claim_once = partial(self._store.claim_submitted, marketing=marketing)
+            more |= await self._take(ahead, claim_once, self._composer.submitted)
+        return more
 
     async def _read_consent_anew(self) -> None:
         """Let texts go on that wait because their people's consent may not be what it was at their claim."""

@@ -237,9 +237,13 @@ class SendingStore(Protocol):
         ...
 
     async def claim_submitted(
-        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime, marketing: bool
     ) -> list[SubmittedClaim]:
-        """Take up to `limit` waiting messages of ESMEs, as `claim_interactive` does; accounts take turns."""
+        """
+        Take up to `limit` waiting messages of ESMEs, as `claim_interactive` does; accounts take turns.
+
+        They are those of marketing accounts, or those of all others.
+        """
         ...
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:

@@ -45,6 +45,7 @@ from smsgate.store.gates import Gate
 from smsgate.store.pool import Database
 from smsgate.store.portability import ported_of
 from smsgate.store.reclaims import Reclaim
+from smsgate.store.rotation import Rotation, even_part
 from smsgate.store.transactional import stopped
 
 SQL = catalogue.load("sending")
@@ -64,6 +65,8 @@ class StoredSending:
         self._ids = ids
         self._public_ids = public_ids
         self._public_campaign: Callable[[int], str] = partial(public_ids.encode, Kind.CAMPAIGN)
+        self._merchants_turn = Rotation("merchant_id")
+        self._accounts_turn = {marketing: Rotation("account_id") for marketing in (False, True)}
 
     async def campaign_states(self, known: Sequence[tuple[int, int]]) -> list[CampaignState]:
         if not known:
@@ -212,12 +215,12 @@ class StoredSending:
     ) -> list[InteractiveClaim]:
         claims: list[InteractiveClaim] = []
         async with self._database.bulk() as connection:
-            left = await connection.fetch(SQL["interactive_merchants"])
+            left = self._merchants_turn.begun(await connection.fetch(SQL["interactive_merchants"]))
             while left and limit > 0:  # what others leave of their parts goes to who has more
                 merchants, left = left, []
                 for turn, merchant in enumerate(merchants):
                     merchant_id, budgeted, short, test = merchant
-                    share = -(-limit // (len(merchants) - turn))  # an even part of what is left
+                    share, more = even_part(limit, len(merchants) - turn)
                     if share <= 0:
                         break
                     rows = await connection.fetch(
@@ -227,6 +230,8 @@ class StoredSending:
                     if len(rows) == share:
                         left.append(merchant)
                     if rows:
+                        if more:
+                            self._merchants_turn.got_rest(merchant)
                         limit -= len(rows)
                         ported = await ported_of(connection, [row["msisdn"] for row in rows])
                         claims.append(_interactive(merchant_id, rows, ported))
@@ -242,13 +247,15 @@ class StoredSending:
         return frozenset(message_ids) - may_go  # what was erased meanwhile is not among the rows
 
     async def claim_submitted(
-        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
+        self, *, owner: int, limit: int, senders: Sequence[str], now: datetime, marketing: bool
     ) -> list[SubmittedClaim]:
         claims: list[SubmittedClaim] = []
+        rotation = self._accounts_turn[marketing]
         async with self._database.bulk() as connection:
-            accounts = await connection.fetch(SQL["submitting_accounts"])
-            for turn, (merchant_id, account_id, marketing, may_send, budgeted) in enumerate(accounts):
-                share = -(-limit // (len(accounts) - turn))  # an even part of what is left
+            accounts = rotation.begun(await connection.fetch(SQL["submitting_accounts"], marketing))
+            for turn, account in enumerate(accounts):
+                merchant_id, account_id, may_send, budgeted = account
+                share, more = even_part(limit, len(accounts) - turn)
                 if share <= 0:
                     break
                 froms = senders if may_send else []  # then only what is over: somebody waits to hear of it
@@ -262,6 +269,8 @@ class StoredSending:
                     rows = await connection.fetch(
                         SQL["taken_submitted"], merchant_id, ids, marketing, LESS_PERIOD
                     )
+                if more:
+                    rotation.got_rest(account)
                 limit -= len(rows)
                 claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
                 claim.ported = await ported_of(connection, claim.msisdns)

@@ -38,10 +38,13 @@ class _Queue:
         self.sending = StoredSending(world.database, ids, PUBLIC_IDS)
 
     async def fill(
-        self, lives: Sequence[timedelta] = (HOUR, OVER), purpose: Purpose = Purpose.TRANSACTIONAL
+        self,
+        lives: Sequence[timedelta] = (HOUR, OVER),
+        purpose: Purpose = Purpose.TRANSACTIONAL,
+        account_id: int = ACCOUNT,
     ) -> list[int]:
         account = await self.accounts.add(
-            AccountDraft(MERCHANT, ACCOUNT, "clinic", purpose, b"mac", (SENDER,))
+            AccountDraft(MERCHANT, account_id, f"clinic{account_id}", purpose, b"mac", (SENDER,))
         )
         stored = await self.traffic.add_submissions(
             [self._submission(account, self.now + life) for life in lives],
@@ -53,8 +56,10 @@ class _Queue:
     def _submission(self, account: EsmeAccount, expires_at: datetime) -> Submission:
         return Submission(account, FIRST_MSISDN, SENDER, 1, 1, BODY, expires_at)
 
-    async def claims(self, limit: int) -> list[SubmittedClaim]:
-        return await self.sending.claim_submitted(owner=OWNER, limit=limit, senders=[SENDER], now=self.now)
+    async def claims(self, limit: int, *, marketing: bool = False) -> list[SubmittedClaim]:
+        return await self.sending.claim_submitted(
+            owner=OWNER, limit=limit, senders=[SENDER], now=self.now, marketing=marketing
+        )
 
     async def claimed(self) -> list[int]:
         return [message_id for claim in await self.claims(10) for message_id in claim.message_ids]
@@ -92,6 +97,66 @@ async def test_what_waits_of_an_account_that_may_not_send_stays_until_it_may_or_
         assert await queue.claimed() == [over]
         await world.execute(f"UPDATE {whose} SET state = 'active'")
         assert await queue.claimed() == [waiting]
+
+
+async def test_accounts_take_turns_also_where_a_claim_has_no_room_for_all_of_them(
+    database: Database,
+) -> None:
+    """Each claim began with the lowest id: behind a slow carrier the others' messages expired."""
+    async with a_world(database, subscribers=1) as world:
+        queue, accounts = _Queue(world), [ACCOUNT + n for n in range(3)]
+        for account_id in accounts:
+            await queue.fill([HOUR] * 12, account_id=account_id)
+
+        async def served(limit: int) -> dict[int, int]:
+            return {claim.account_id: len(claim.message_ids) for claim in await queue.claims(limit)}
+
+        first, second, third = accounts
+        assert [await served(2) for _ in accounts] == [
+            {first: 1, second: 1},
+            {third: 1, first: 1},
+            {second: 1, third: 1},
+        ]
+        assert [await served(1) for _ in accounts] == [{first: 1}, {second: 1}, {third: 1}]
+        # Nor has one of them more of each claim for good, where all are in it.
+        assert [await served(5) for _ in accounts] == [
+            {first: 2, second: 2, third: 1},
+            {third: 2, first: 2, second: 1},
+            {second: 2, third: 2, first: 1},
+        ]
+
+
+async def test_marketing_and_what_people_expect_are_claimed_apart(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        await queue.fill([HOUR] * 2, Purpose.MARKETING)
+        await queue.fill([HOUR] * 2, account_id=ACCOUNT + 1)
+        assert [claim.account_id for claim in await queue.claims(10)] == [ACCOUNT + 1]
+        assert [claim.account_id for claim in await queue.claims(10, marketing=True)] == [ACCOUNT]
+
+
+async def test_merchants_texts_take_turns_too(database: Database) -> None:
+    async with a_world(database, subscribers=4) as world:
+        merchants = [MERCHANT, MERCHANT + 1, MERCHANT + 2]
+        for merchant in merchants[1:]:
+            await world.another_merchant(merchant, 4)
+        for number in range(4):
+            for merchant in merchants:
+                await world.system_message(number, "Bonjour", merchant=merchant)
+        queue = _Queue(world)
+
+        async def served(limit: int) -> dict[int, int]:
+            claims = await queue.sending.claim_interactive(
+                owner=OWNER, limit=limit, senders=[SENDER], now=queue.now
+            )
+            return {claim.merchant_id: len(claim.message_ids) for claim in claims}
+
+        first, second, third = merchants
+        assert [await served(2) for _ in merchants] == [
+            {first: 1, second: 1},
+            {third: 1, first: 1},
+            {second: 1, third: 1},
+        ]
 
 
 async def test_marketing_that_waited_until_its_consent_was_old_is_looked_at_anew_and_sent(

@@ -505,13 +505,14 @@ SELECT message_id, order_id, kind, body FROM message
 
 -- name: submitting_accounts
 -- scope: report
-SELECT a.merchant_id, a.account_id, a.purpose = 'marketing' AS marketing,
+SELECT a.merchant_id, a.account_id,
        a.state = 'active' AND t.state = 'active' AND NOT coalesce(budget_is_short(b) AND b.short_until > now(), false) AS may_send,
        b.merchant_id IS NOT NULL AS budgeted
   FROM esme_account a
   JOIN merchant t ON t.merchant_id = a.merchant_id
   LEFT JOIN budget b ON b.merchant_id = a.merchant_id
- WHERE EXISTS (SELECT FROM interactive_queue q
+ WHERE (a.purpose = 'marketing') = $1
+   AND EXISTS (SELECT FROM interactive_queue q
                 WHERE q.merchant_id = a.merchant_id AND q.account_id = a.account_id AND q.owner IS NULL)
  ORDER BY a.account_id
 

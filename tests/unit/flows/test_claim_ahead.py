@@ -11,29 +11,52 @@ import pytest
 
 from smsgate.clock import SystemClock
 from smsgate.flows.allowances import Allowances
+from smsgate.flows.batches import Batch
 from smsgate.flows.claim_ahead import ClaimAhead
 from smsgate.flows.ports import Carrier
+from smsgate.flows.records import Lane
 from smsgate.flows.sending import Pump
 from smsgate.flows.sending_limits import SendingLimits
 from tests.batches import batch_of
 
 STEP = 25  # messages that a carrier of 100 a second may have ahead
+CARRIER = cast("Carrier", SimpleNamespace(rate_per_s=100, down_since=lambda: None))
+
+
+def a_pump(*batches: Batch) -> Pump:
+    fields: dict[str, Any] = {
+        "allowances": Allowances(SendingLimits()),
+        "batches": lambda: batches,
+        "wake_interactive": SimpleNamespace(set=lambda: None),
+    }
+    return cast("Pump", SimpleNamespace(**fields))
 
 
 @asynccontextmanager
 async def ahead(carriers: int, of_first: int) -> AsyncIterator[ClaimAhead]:
     """Carriers of which the first has so many messages to write, and the others none."""
-    batch = batch_of(range(of_first), merchant_id=7)
-    fields: dict[str, Any] = {
-        "allowances": Allowances(SendingLimits()),
-        "batches": lambda: [batch],
-        "wake_interactive": SimpleNamespace(set=lambda: None),
-    }
-    carrier = cast("Carrier", SimpleNamespace(rate_per_s=100, down_since=lambda: None))
-    pump = cast("Pump", SimpleNamespace(**fields))
-    made = ClaimAhead(pump, dict.fromkeys(range(1, carriers + 1), carrier), SystemClock(), submitted=False)
+    pump = a_pump(batch_of(range(of_first), merchant_id=7))
+    made = ClaimAhead(pump, dict.fromkeys(range(1, carriers + 1), CARRIER), SystemClock(), submitted=False)
     yield made
     made._timers.cancel()
+
+
+async def test_marketing_that_waits_behind_campaigns_takes_no_room_from_what_people_expect() -> None:
+    """It counted as if it stood before other accounts' messages, which so left at the campaigns' pace."""
+    marketing = batch_of(range(STEP), lane=Lane.BULK, bodies=[b""] * STEP)
+    expected = batch_of(range(3), bodies=[b""] * 3)
+    own = batch_of(range(5))
+    rooms = {}
+    for name, submitted, lane in (
+        ("own", False, Lane.INTERACTIVE),
+        ("expected", True, Lane.INTERACTIVE),
+        ("marketing", True, Lane.BULK),
+    ):
+        claims = ClaimAhead(
+            a_pump(marketing, expected, own), {1: CARRIER}, SystemClock(), submitted=submitted, lane=lane
+        )
+        rooms[name] = claims.room()[1]
+    assert rooms == {"own": STEP - 5, "expected": STEP - 3, "marketing": 0}
 
 
 @pytest.mark.parametrize("carriers", [1, 2])
