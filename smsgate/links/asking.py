@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from smsgate.errors import CarrierRefused, LinkError
+from smsgate.errors import BodyError, CarrierRefused, LinkError, Unanswered
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.message_ids import fold
 from smsgate.protocol.receipt_states import FINAL
@@ -113,26 +113,33 @@ class Asking:
             self._spellings[key] = left
 
     async def run(self) -> None:
-        """Ask until cancelled."""
-        while True:
-            await asyncio.sleep(ROUND_S)
-            await self.round()
+        """Ask until cancelled; nobody waits for the end, so an error says itself that it is one."""
+        try:
+            while True:
+                await asyncio.sleep(ROUND_S)
+                await self.round()
+        except Exception:
+            log.exception("queries_ended")
+            raise
 
     async def round(self) -> None:
         now = self._clock()
         due = [message_id for message_id, (_, at, _) in self._awaited.items() if at <= now]
         for message_id in due[:ASKED_PER_ROUND_MAX]:
+            if message_id not in self._awaited:
+                continue  # its receipt came while another one was asked about
             try:
                 await self._ask(message_id)
-            except CarrierRefused as error:
+            except Unanswered:
+                self._later(message_id)  # nothing may ever come for this one, and others wait for their turn
+            except (CarrierRefused, BodyError) as error:
                 self._forget(message_id)
                 log.info("query_refused", status=error.status)
             except LinkError:
                 return  # asked again when the carrier can be
 
     async def _ask(self, message_id: bytes) -> None:
-        source, _, tries = self._awaited[message_id]
-        ton, npi, addr = source
+        (ton, npi, addr), _, _ = self._awaited[message_id]
         fields: dict[str, Any] = {
             "message_id": message_id,
             "source_addr_ton": ton,
@@ -148,7 +155,15 @@ class Asking:
             self._forget(message_id)
             self.told += 1
             self._tell(message_id, state, b"%03d" % answer.get("error_code", 0))
-        elif tries + 1 >= TRIES_MAX:
+        else:
+            self._later(message_id)
+
+    def _later(self, message_id: bytes) -> None:
+        """Ask again after twice as long, unless it was asked often enough, or has its receipt."""
+        if message_id not in self._awaited:
+            return
+        source, _, tries = self._awaited[message_id]
+        if tries + 1 >= TRIES_MAX:
             self._forget(message_id)
         else:
             at = self._clock() + self._after_s * 2 ** (tries + 1)

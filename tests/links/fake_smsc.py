@@ -86,7 +86,9 @@ class Peer(asyncio.Protocol):
         elif frame.command_id in {CommandId.ENQUIRE_LINK, CommandId.UNBIND}:
             self.answer(frame, Status.OK, b"")
         elif frame.command_id in smsc.answers:
-            self.write(smsc.answers[frame.command_id](frame))
+            answer = smsc.answers[frame.command_id](frame)
+            if answer is not None:
+                self.write(answer)
 
     def answer(self, frame: Frame, status: int, body: bytes) -> None:
         self.write(Frame(frame.command_id | RESPONSE_BIT, frame.sequence_number, status, body))
@@ -161,7 +163,8 @@ class FakeSmsc:
         self.submit_status: Callable[[int], int] = lambda _count: 0
         self.sessions_max = 1_000
         self.refused_binds = 0
-        self.answers: dict[int, Callable[[Frame], Frame]] = {}  # to rarer requests, by command_id
+        # To rarer requests, by command_id; None: none.
+        self.answers: dict[int, Callable[[Frame], Frame | None]] = {}
         self.server: asyncio.Server | None = None
         self._ids = 0
 

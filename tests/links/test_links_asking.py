@@ -68,6 +68,48 @@ async def test_a_message_with_its_receipt_is_not_asked_about() -> None:
             assert seen == []
 
 
+async def test_a_receipt_that_comes_while_another_message_is_asked_about_ends_nothing_else() -> None:
+    """The second message of the round was gone when its turn came: nothing was asked ever after."""
+    async with fake_smsc() as smsc:
+        seen = answer_queries(smsc, [ReceiptState.DELIVRD])
+        answer = smsc.answers[CommandId.QUERY_SM]
+
+        def after_a_receipt(frame: Frame) -> Frame | None:
+            smsc.live[0].receipt(b"id-2")
+            return answer(frame)
+
+        smsc.answers[CommandId.QUERY_SM] = after_a_receipt
+        profile = a_profile(smsc.port, query=True, query_after_s=1e-9, window_max=10)
+        async with an_account(profile) as (account, events):
+            await sent(account, events, 3)
+            await asking_of(account).round()
+            assert [pdu.fields["message_id"] for pdu in seen] == [b"id-1", b"id-3"]
+            assert len(asking_of(account)) == 0
+
+
+async def test_a_message_that_the_carrier_says_nothing_of_is_not_asked_about_for_ever() -> None:
+    """It came first in each round, and the round ended with it: of the others nobody asked."""
+    async with fake_smsc() as smsc:
+        seen = answer_queries(smsc, [ReceiptState.DELIVRD])
+        asked: list[bytes] = []
+        answer = smsc.answers[CommandId.QUERY_SM]
+
+        def silent_of_the_first(frame: Frame) -> Frame | None:
+            message_id = decode_pdu(frame).fields["message_id"]
+            asked.append(message_id)
+            return None if message_id == b"id-1" else answer(frame)
+
+        smsc.answers[CommandId.QUERY_SM] = silent_of_the_first
+        profile = a_profile(smsc.port, query=True, query_after_s=1e-9, window_max=10, response_timeout_s=0.1)
+        async with an_account(profile) as (account, events):
+            await sent(account, events, 2)
+            for _ in range(TRIES_MAX + 1):
+                await asking_of(account).round()
+            assert asked.count(b"id-1") == TRIES_MAX
+            assert [pdu.fields["message_id"] for pdu in seen] == [b"id-2"]
+            assert len(asking_of(account)) == 0
+
+
 async def test_a_receipt_that_spells_the_id_in_another_way_ends_the_asking_too() -> None:
     """Hexadecimal in the response, decimal in the receipt (jasmin issue 20)."""
     async with fake_smsc() as smsc:
