@@ -42,7 +42,8 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS_MAX: Final = 2_000  # in all: some 20 kB each when idle
 QUERIES_AT_ONCE_MAX: Final = 4  # statements of query_sm, cancel_sm and replace_sm under way
-QUERIES_WAITING_MAX: Final = 500  # beyond it: slow down
+QUERIES_OF_ACCOUNT_MAX: Final = 500  # of them that wait; beyond it: slow down
+QUERIES_WAITING_MAX: Final = 2_000  # of all accounts
 
 
 class EsmeDesk:
@@ -70,7 +71,7 @@ class EsmeDesk:
         self._next_slot = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Semaphore(QUERIES_AT_ONCE_MAX)
-        self._queries_waiting = 0
+        self._queries_waiting: Counter[int] = Counter()  # by account
         self._leaving = False
         self.turned_away = 0  # connections above the limits, since the start
 
@@ -208,10 +209,11 @@ class EsmeDesk:
             )
 
     def _take_query(self, bind: Bind, pdu: Pdu) -> None:
-        if self._queries_waiting >= QUERIES_WAITING_MAX:
+        account_id, waiting = bind.account.account_id, self._queries_waiting
+        if waiting[account_id] >= QUERIES_OF_ACCOUNT_MAX or waiting.total() >= QUERIES_WAITING_MAX:
             bind.connection.answer(pdu, Status.THROTTLED)
             return
-        self._queries_waiting += 1
+        waiting[account_id] += 1
         self._begin(self._query(bind, pdu))
 
     async def _query(self, bind: Bind, pdu: Pdu) -> None:
@@ -219,7 +221,7 @@ class EsmeDesk:
             async with bind.asking, self._asking:
                 answer = await self._queries.answer(bind.account, pdu)
         finally:
-            self._queries_waiting -= 1
+            self._queries_waiting -= Counter((bind.account.account_id,))  # which drops a count of zero
         bind.connection.answer(pdu, answer.status, answer.fields)
 
     # ------------------------------------------------------------ binds

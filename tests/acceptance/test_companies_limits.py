@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 
 from smsgate.esmes.connection import UNBOUND_OCTETS_MAX, WRITE_BUFFER_HIGH
+from smsgate.esmes.desk import QUERIES_AT_ONCE_MAX, QUERIES_OF_ACCOUNT_MAX
 from smsgate.esmes.door import UNBOUND_MAX, UNBOUND_PER_SOURCE_MAX
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import HEADER_SIZE, Frame
@@ -249,6 +250,30 @@ async def test_messages_are_asked_about_cancelled_and_replaced_by_their_account_
         )
         assert everything.status == 0
         assert await state_of(other) == (0, ReceiptState.DELETED)
+
+
+async def test_questions_of_one_account_that_wait_throttle_it_alone_until_all_together_are_too_many(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.esmes.desk.QUERIES_WAITING_MAX", QUERIES_OF_ACCOUNT_MAX + 1)
+    over = 100
+    async with an_esme_town(ground) as company:
+        curious, other = await company.raw(), await company.raw(await company.another_account("other"))
+        busy = company.side.desk._asking
+        for _ in range(QUERIES_AT_ONCE_MAX):
+            await busy.acquire()  # as while the database is slow
+        asked = encode_pdu(Pdu(CommandId.QUERY_SM, 0, 7, {"message_id": b"7"}))
+        curious.writer.write(asked * (QUERIES_OF_ACCOUNT_MAX + over))
+        assert {(await curious.read()).status for _ in range(over)} == {Status.THROTTLED}
+        for number in (1, 2):
+            other.writer.write(encode_pdu(Pdu(CommandId.CANCEL_SM, 0, number, {"message_id": b"7"})))
+        second = await other.read()
+        assert (second.number, second.status) == (2, Status.THROTTLED)
+        for _ in range(QUERIES_AT_ONCE_MAX):
+            busy.release()
+        first = await other.read()
+        assert (first.number, first.status) == (1, Status.INVMSGID)
+        assert {(await curious.read()).status for _ in range(QUERIES_OF_ACCOUNT_MAX)} == {Status.INVMSGID}
 
 
 async def test_a_replaced_text_costs_the_rate_as_a_submit_and_the_day_what_it_is_longer(
