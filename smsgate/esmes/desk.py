@@ -92,12 +92,12 @@ class EsmeDesk:
         return rooms
 
     def deliver(self, account_id: int, deliveries: Sequence[EsmeDelivery]) -> int:
-        """Spread them over the account's receiving sessions, fullest room first."""
+        """Spread them evenly over the account's sessions, as far as each has room."""
         taken = 0
-        binds = sorted(self._by_account.get(account_id, ()), key=lambda bind: -bind.connection.room())
+        binds = [bind for bind in self._by_account.get(account_id, ()) if bind.connection.room() > 0]
+        binds.sort(key=lambda bind: bind.connection.room())  # what one has no room for goes to those after it
         for position, bind in enumerate(binds):
-            room = bind.connection.room()
-            share = min(room, -(-(len(deliveries) - taken) // (len(binds) - position)))
+            share = min(bind.connection.room(), (len(deliveries) - taken) // (len(binds) - position))
             chosen = deliveries[taken : taken + share]
             if not chosen:
                 continue

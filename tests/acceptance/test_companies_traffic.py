@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from aiosmpplib import ESME, NPI, TON, AbstractHook, DeliverSm, PhoneNumber, SubmitSm, SubmitSmResp
 
+from smsgate.flows.esme_records import EsmeDelivery
 from smsgate.flows.records import Lane
 from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
-from smsgate.protocol.pdus import Pdu, decode_pdu
+from smsgate.protocol.pdus import Pdu, decode_pdu, encode_body
 from smsgate.protocol.tlvs import Tag
 from tests.acceptance.esmes import COMPANY_NUMBER, PHONE, a_submit, an_esme_town, bind_octets, statuses
 from tests.acceptance.town import SELL_MICROS, Ground, eventually
@@ -129,6 +130,30 @@ async def test_a_receipt_waits_for_its_esme_and_comes_until_it_is_taken(ground: 
         answer(second, last)
         await eventually(company.nothing_waits)
         assert company.side.relay.delivered == 1
+
+
+async def test_what_is_due_goes_to_the_sessions_that_have_room_as_much_as_they_have_together(
+    ground: Ground,
+) -> None:
+    """A transmitter, or a session whose window is full, had its part, which went back to the queue."""
+    async with an_esme_town(ground, account={"window_max": 10}) as company:
+        await company.raw(command_id=CommandId.BIND_TRANSMITTER)
+        await company.raw(command_id=CommandId.BIND_RECEIVER)
+        (account,) = company.side.desk._by_account
+        now = company.town.clock.now()
+        mo = encode_body(CommandId.DELIVER_SM, {"short_message": b"OK"})
+
+        def delivered(count: int) -> int:
+            due = [EsmeDelivery(1, n, account, None, 0, b"", mo, now, 0) for n in range(count)]
+            return company.side.desk.deliver(account, due)
+
+        assert delivered(6) == 6
+        await company.raw(command_id=CommandId.BIND_RECEIVER)
+        assert delivered(1) == 1
+        in_flight = sorted(bind.connection.session.in_flight() for bind in company.side.desk.binds())
+        assert in_flight == [0, 1, 6]  # of two, the one with more room
+        assert delivered(13) == 13
+        assert delivered(1) == 0
 
 
 async def test_an_esme_of_smpp_33_gets_no_optional_parameter(ground: Ground) -> None:
