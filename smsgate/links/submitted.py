@@ -11,15 +11,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from smsgate.errors import TextError
-from smsgate.protocol.commands import CommandId
+from smsgate.errors import BodyError, TextError
+from smsgate.protocol.commands import CommandId, Status
 from smsgate.protocol.frames import Frame
 from smsgate.protocol.gsm0338 import DATA_CODING, ESM_CLASS_UDHI, decode_gsm
 from smsgate.protocol.packing import SEPTET_MASK, fill_bits_after, pack
 from smsgate.protocol.pdus import decode_pdu, encode_body
 from smsgate.protocol.submitted_content import VENDOR_TAGS
 from smsgate.protocol.times import absolute_time, relative_time
-from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_value
+from smsgate.protocol.tlvs import Tag, encode_tlvs, tlv_number, tlv_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _DEFAULT: Final = DATA_CODING["gsm7"]
 _INTERMEDIATE: Final = 0x10  # registered_delivery: SMPP 3.4 §5.2.17
+_PORTS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 _VALIDITY_MIN: Final = timedelta(seconds=60)  # a shorter one is over before the SMSC has looked at it
 
 
@@ -49,7 +50,8 @@ def submitted_bodies(
 
     Raises:
         TextError: code `not_in_alphabet`; this carrier's default alphabet lacks a character of the text.
-        BodyError: a stored body that cannot be read, or is too long for a carrier without TLVs.
+        BodyError: a stored body that cannot be read; for a carrier without TLVs one that is too long, or that
+            is a part of a text, or meant for a port, by its TLVs.
     """
     assert len(msisdns) == len(bodies)
     source = profile.source_address(sender)
@@ -89,10 +91,18 @@ def _body(
                 (tag, write(value, udhi) if tag == Tag.MESSAGE_PAYLOAD else value) for tag, value in tlvs
             )
     if not with_tlvs:
+        _refuse_what_needs_tlvs(tlvs)
         payload = tlv_value(tlvs, Tag.MESSAGE_PAYLOAD)
         text = payload or fields["short_message"]
         return encode_body(CommandId.SUBMIT_SM, {**fields, "short_message": text})
     return encode_body(CommandId.SUBMIT_SM, fields) + encode_tlvs(_merged(profile, sender, tlvs))
+
+
+def _refuse_what_needs_tlvs(tlvs: Tlvs) -> None:
+    """Refuse what would be another message without its TLVs: shown apart, or shown at all."""
+    part = (tlv_number(tlvs, Tag.SAR_TOTAL_SEGMENTS) or 1) > 1
+    if part or any(tag in _PORTS for tag, _ in tlvs):
+        raise BodyError("this carrier takes no TLVs, which tell a part or a port", Status.OPTPARNOTALLWD)
 
 
 def _merged(profile: CarrierProfile, sender: str, tlvs: Tlvs) -> Tlvs:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smsgate.clock import ManualClock
-from smsgate.errors import TextError
+from smsgate.errors import BodyError, TextError
 from smsgate.links.submitted import submitted_bodies
 from smsgate.protocol.commands import CommandId
 from smsgate.protocol.frames import Frame
@@ -23,7 +23,12 @@ HEADER = bytes.fromhex("050003070201")  # part 1 of 2, with one bit of fill afte
 
 
 def written(
-    payload: bytes | None = None, fields: dict[str, Any] | None = None, tlvs: Tlvs = (), **settings: Any
+    payload: bytes | None = None,
+    fields: dict[str, Any] | None = None,
+    tlvs: Tlvs = (),
+    *,
+    with_tlvs: bool = True,
+    **settings: Any,
 ) -> Pdu:
     """Return what a carrier of these settings gets for a submit_sm with these fields."""
     body = encode_body(CommandId.SUBMIT_SM, fields or {}) + encode_tlvs(tlvs)
@@ -36,7 +41,7 @@ def written(
         [33612345678],
         [body],
         NOON + timedelta(hours=1),
-        with_tlvs=True,
+        with_tlvs=with_tlvs,
     )
     return decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, made))
 
@@ -77,3 +82,33 @@ def test_an_esmes_vendor_tlvs_reach_the_carrier_that_lets_a_message_bring_them()
     made = written(tlvs=asked, **demanded)
     assert set(made.tlvs) == {(0x1400, b"ours"), (0x1401, b"default"), (Tag.USER_MESSAGE_REFERENCE, b"\0\7")}
     assert written(tlvs=asked).tlvs == ((Tag.USER_MESSAGE_REFERENCE, b"\0\7"),)
+
+
+@pytest.mark.parametrize(
+    "tlvs",
+    [
+        (
+            (Tag.SAR_MSG_REF_NUM, b"\0\7"),
+            (Tag.SAR_TOTAL_SEGMENTS, b"\2"),
+            (Tag.SAR_SEGMENT_SEQNUM, b"\1"),
+        ),
+        ((Tag.DESTINATION_PORT, b"\x0b\x84"),),
+        ((Tag.SOURCE_PORT, b"\x23\xf0"),),
+    ],
+)
+def test_a_part_or_a_port_that_only_a_tlv_tells_is_no_text_for_a_carrier_without_tlvs(tlvs: Tlvs) -> None:
+    """Written without them a phone shows parts as texts of their own, and what is for a port as garbage."""
+    fields = {"short_message": b"x"}
+    assert written(fields=fields, tlvs=tlvs).tlvs == tlvs
+    with pytest.raises(BodyError):
+        written(fields=fields, tlvs=tlvs, with_tlvs=False)
+
+
+def test_tlvs_that_change_nothing_of_the_text_are_left_out_for_a_carrier_without_tlvs() -> None:
+    alone = (
+        (Tag.USER_MESSAGE_REFERENCE, b"\0\7"),
+        (Tag.SAR_TOTAL_SEGMENTS, b"\1"),
+        (Tag.SAR_SEGMENT_SEQNUM, b"\1"),
+    )
+    made = written(payload=b"x", tlvs=alone, with_tlvs=False)
+    assert (made.fields["short_message"], made.tlvs) == (b"x", ())
