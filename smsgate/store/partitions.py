@@ -2,9 +2,10 @@
 Daily range partitions by 64-bit id: made ahead, dropped when old. Runs on the control connection, as the
 owner.
 
-Two may run at once: an advisory lock lets one after the other. Each partition is its own short transaction
-with a lock timeout, because DROP needs the table for itself for a moment and must not make senders queue
-behind it.
+Two may run at once: an advisory lock lets one after the other. Each partition is its own short transaction.
+A dump, an export or a proof may hold what it reads for hours. A partition is made beside all of them, for
+ATTACH lets others read and write its table. DROP needs the table for itself for a moment, and who sends
+queues behind it until then: it waits only so long as a sender may.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from smsgate.store.distribution import Table, load, partitioned
 
 LOCK_KEY: Final = 0x736D7367_00000002  # "smsg", 2: one partition job at a time
 LOCK_TIMEOUT: Final = "2s"
+DROP_LOCK_TIMEOUT: Final = "100ms"  # all that write into the table wait behind it
 DAYS_BACK: Final = 1  # a node whose clock is behind makes yesterday's ids just after midnight
 NAME: Final = "{table}_p{day:%Y%m%d}"
 
@@ -80,7 +82,8 @@ async def drop_older(
     `keep` writes what has to stay of a day, in the transaction that drops it.
 
     Raises:
-        StoreUnavailable: the table was in use all the time; what was dropped is dropped, try later.
+        StoreUnavailable: the table was in use all the time (its `sqlstate` is LOCK_NOT_AVAILABLE); what was
+            dropped is dropped, try later.
     """
     border = before.astimezone(UTC).date()
     dropped: list[str] = []
@@ -113,8 +116,10 @@ async def _make(connection: Connection, table: str, day: date) -> None:
             await _begin(connection)
             if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
                 return  # another process was faster
+            # Not PARTITION OF, which wants the table for itself; what comes out is the same.
             await connection.execute(
-                f'CREATE TABLE "{name}" PARTITION OF "{table}" FOR VALUES FROM ({low}) TO ({high})'
+                f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS '
+                "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION)"
             )
             # Nobody reads a partition by its own name; without a policy the API role would see nothing there.
             if await connection.fetchval(
@@ -123,6 +128,9 @@ async def _make(connection: Connection, table: str, day: date) -> None:
                 await connection.execute(
                     f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
                 )
+            await connection.execute(
+                f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM ({low}) TO ({high})'
+            )
 
 
 async def _drop(connection: Connection, name: str, keep: Callable[[], Awaitable[None]] | None) -> None:
@@ -131,6 +139,7 @@ async def _drop(connection: Connection, name: str, keep: Callable[[], Awaitable[
             await _begin(connection)
             if keep is not None:
                 await keep()
+            await connection.execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
             await connection.execute(f'DROP TABLE IF EXISTS "{name}"')
 
 
