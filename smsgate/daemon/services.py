@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ from smsgate.security.proof_chain import ProofKey
 from smsgate.security.public_ids import PublicIds
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store import node_lease
+from smsgate.store.connection import Connection
 from smsgate.store.dsn import DATABASE, Dsns
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.keyring import (
@@ -121,7 +123,7 @@ async def open_services(
     """Open the database and take a node slot, renewed until leaving gives it back at once."""
     async with open_database(state_dir, dsns, say, name=database_name, guarded=True) as database:
         async with database.control() as connection:
-            await make_ahead(connection, clock.now(), PARTITIONS_AHEAD_DAYS)
+            await _make_partitions(connection, clock.now())
             asked_at = asyncio.get_running_loop().time()
             lease = await node_lease.take_slot(connection, f"{socket.gethostname()}:{os.getpid()}")
         lease_loop = asyncio.create_task(keep_lease(Renewals(database), lease, asked_at), name="lease")
@@ -148,6 +150,20 @@ async def open_services(
                     await node_lease.release(connection, lease)
             except StoreUnavailable as exc:  # it runs out by itself, and why we end must not be hidden
                 log.warning("lease_not_released", slot=lease.slot, error=str(exc))
+
+
+async def _make_partitions(connection: Connection, now: datetime) -> None:
+    """
+    Insist on the partitions of today and tomorrow; housekeeping makes what is missing of the others.
+
+    Raises:
+        StoreUnavailable: one that is needed now could not be made.
+    """
+    await make_ahead(connection, now, 1)
+    try:
+        await make_ahead(connection, now, PARTITIONS_AHEAD_DAYS)
+    except StoreUnavailable as exc:
+        log.warning("partitions_left_to_housekeeping", error=str(exc))
 
 
 async def while_leased(services: Services, work: Coroutine[Any, Any, T]) -> T:
