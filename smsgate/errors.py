@@ -35,7 +35,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-DUPLICATE_KEY: Final = "23505"  # of sqlstate
+# of sqlstate
+DUPLICATE_KEY: Final = "23505"
+LOCK_NOT_AVAILABLE: Final = "55P03"  # in the time that the statement had
 
 
 class SmsgateError(Exception):

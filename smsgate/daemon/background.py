@@ -70,6 +70,11 @@ def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> L
         lambda: {(rule,): count for rule, count in housekeeping.deleted.items()},
         "rule",
     )
+    metrics.gauge(
+        "drops_wait",
+        "1: a day whose time is over was not dropped in the last run, for its table was in use",
+        lambda: int(housekeeping.drops_wait),
+    )
     return Loop("housekeeping", housekeeping.step, services.clock, interval_s=HOUSEKEEPING_INTERVAL_S)
 
 

@@ -12,10 +12,13 @@ import structlog
 
 from smsgate.campaigns.retention import By, Rule, kept, rules
 from smsgate.clock import Clock
+from smsgate.errors import LOCK_NOT_AVAILABLE, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 PARTITIONS_AHEAD_DAYS: Final = 7  # a week of failing housekeeping loses no message
+# Each try to drop a day lets senders wait for some 100 ms, and who reads its table may do so for hours.
+DROPS_PAUSE: Final = timedelta(minutes=10)
 ROWS_MAX: Final = 5_000  # deleted by one statement: some 50 ms of locks
 STATEMENTS_MAX: Final = 20  # per job and run; the rest follows in the next run
 
@@ -41,7 +44,12 @@ class HousekeepingStore(Protocol):
         ...
 
     async def drop_partitions(self, table: str, before: datetime) -> int:
-        """Drop whole days older than `before`; return how many."""
+        """
+        Drop whole days older than `before`; return how many.
+
+        Raises:
+            StoreUnavailable: with LOCK_NOT_AVAILABLE: the table was in use; days before may be gone.
+        """
         ...
 
     async def delete_older(
@@ -71,21 +79,19 @@ class Housekeeping:
         self._retention = retention
         self._clock = clock
         self.deleted: Counter[str] = Counter()  # by rule, since the start
+        self.drops_wait = False  # the table of a day whose time is over was in use
+        self._drops_paused_until: datetime | None = None
 
     async def step(self) -> bool:
         """
         Do one run; True: there is more, go on.
 
         Raises:
-            StoreUnavailable: the database is away, or a table was busy; the next run goes on.
+            StoreUnavailable: the database is away; the next run goes on.
         """
         now = self._clock.now()
         made = await self._store.make_partitions(now, PARTITIONS_AHEAD_DAYS)
-        dropped = 0
-        for rule in rules().values():
-            if rule.by is By.DAYS:
-                for table in rule.tables:
-                    dropped += await self._store.drop_partitions(table, now - self._age(rule))
+        dropped = await self._drop(now)
         deleted: dict[str, int] = {}
         more = False
         for rule in rules().values():
@@ -98,6 +104,25 @@ class Housekeeping:
         if made or dropped or found:
             log.info("housekeeping_done", partitions_made=made, partitions_dropped=dropped, **found)
         return more
+
+    async def _drop(self, now: datetime) -> int:
+        """Drop days whose time is over, up to a table in use: by its rows is found what others must keep."""
+        if self._drops_paused_until is not None and now < self._drops_paused_until:
+            return 0
+        dropped = 0
+        self._drops_paused_until = None
+        try:
+            for rule in rules().values():
+                if rule.by is By.DAYS:
+                    for table in rule.tables:
+                        dropped += await self._store.drop_partitions(table, now - self._age(rule))
+        except StoreUnavailable as exc:
+            if exc.sqlstate != LOCK_NOT_AVAILABLE:
+                raise
+            log.warning("partition_in_use", table=table)
+            self._drops_paused_until = now + DROPS_PAUSE
+        self.drops_wait = self._drops_paused_until is not None
+        return dropped
 
     def _age(self, rule: Rule) -> timedelta:
         days = self._retention.days_of(rule)

@@ -82,8 +82,8 @@ async def drop_older(
     `keep` writes what has to stay of a day, in the transaction that drops it.
 
     Raises:
-        StoreUnavailable: the table was in use all the time (its `sqlstate` is LOCK_NOT_AVAILABLE); what was
-            dropped is dropped, try later.
+        StoreUnavailable: with LOCK_NOT_AVAILABLE: the table was in use all the time; what was dropped is
+            dropped, try later.
     """
     border = before.astimezone(UTC).date()
     dropped: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -46,11 +46,11 @@ BY_ID = {"webhook_delivery", "import_error", "data_request", "campaign_chunk"}
 PEOPLES = {"reply_text", "reply_number", "person", "consent_evidence", "order", "order_record"}
 
 
-def a_housekeeping(database: Database, now: datetime = NOW) -> Housekeeping:
+def a_housekeeping(database: Database, now: datetime | ManualClock = NOW) -> Housekeeping:
     return Housekeeping(
         PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32))),
         Retention(messages_days=30),
-        ManualClock(now),
+        now if isinstance(now, ManualClock) else ManualClock(now),
     )
 
 
@@ -110,6 +110,38 @@ async def test_partitions_are_made_a_week_ahead_and_dropped_after_the_retention(
     assert messages[-1] == (later + timedelta(days=7)).date()
     assert messages[0] >= (later - timedelta(days=30)).date()
     assert events[0] == (NOW - timedelta(days=1)).date()
+
+
+async def oldest_day(database: Database, table: str) -> date:
+    async with database.control() as connection:
+        return (await partitions.existing(connection, table))[0][1]
+
+
+async def test_days_of_a_table_in_use_are_left_for_ten_minutes_and_the_rest_is_done(
+    database: Database,
+) -> None:
+    clock = ManualClock(NOW)
+    housekeeping = a_housekeeping(database, clock)
+    await housekeeping.step()
+    clock.advance(timedelta(days=40).total_seconds())
+    await put(database, "mo_seen", 1, NOW)
+    yesterday = NOW.date() - timedelta(days=1)
+    async with database.report() as reader:
+        await reader.fetch("SELECT FROM message")
+        assert await housekeeping.step() is False
+        assert await count(database, "mo_seen") == 0
+        assert await oldest_day(database, "message") == yesterday
+        # Rows of orders are found by their messages: those of another table must not go before them.
+        assert await oldest_day(database, "sent") == yesterday
+        assert housekeeping.drops_wait is True
+    clock.advance(599)
+    await housekeeping.step()
+    assert await oldest_day(database, "message") == yesterday
+    clock.advance(1)
+    await housekeeping.step()
+    assert await oldest_day(database, "message") >= clock.now().date() - timedelta(days=30)
+    assert await oldest_day(database, "sent") >= clock.now().date() - timedelta(days=30)
+    assert housekeeping.drops_wait is False
 
 
 async def test_what_was_spent_on_messages_out_of_retention_stays_as_one_sum(database: Database) -> None:

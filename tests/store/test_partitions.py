@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from smsgate.errors import StoreUnavailable
+from smsgate.errors import LOCK_NOT_AVAILABLE, StoreUnavailable
 from smsgate.ids import IdMaker, first_id_at
 from smsgate.store import partitions
 from smsgate.store.connection import Connection
@@ -179,7 +179,7 @@ async def test_a_table_in_use_is_tried_again_and_then_left(
 
         with pytest.raises(StoreUnavailable) as caught:
             await drop_older(connection, "sent", NOW, sleep=nap)
-        assert caught.value.sqlstate == "55P03"
+        assert caught.value.sqlstate == LOCK_NOT_AVAILABLE
         assert naps == 5
         assert await existing(connection, "sent") == before
 
