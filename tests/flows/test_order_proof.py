@@ -220,6 +220,28 @@ async def test_an_order_from_before_terms_were_proved_holds_and_its_next_stamp_t
         assert ["offer" in each for each in kinds] == [True, False]
 
 
+async def retire_partitions(database: Database) -> None:
+    later = datetime.now(UTC) + timedelta(days=402)
+    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
+    await Housekeeping(keeper, Retention(), ManualClock(later)).step()
+
+
+async def test_what_the_messages_of_an_order_cost_is_told_when_their_partitions_are_gone(
+    database: Database,
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "OK")
+        order_id = await world.value("SELECT order_id FROM orders")
+        await eventually(lambda: world.value("SELECT count(*) = 4 FROM receipt"))
+        before = await orders_of(database).details(MERCHANT, order_id)
+        assert (len(before.offer_costs), before.system_messages) == (1, 1)
+        assert before.offer_costs[0].sell_micros > 0 < before.system_micros
+    await retire_partitions(database)
+    async with database.control() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM sent") == 0
+    assert await orders_of(database).details(MERCHANT, order_id) == before
+
+
 async def test_an_order_is_proved_when_its_partitions_are_gone(database: Database) -> None:
     async with an_open_offer(database) as (world, _):
         await say(world, 1, "OK")
@@ -227,9 +249,7 @@ async def test_an_order_is_proved_when_its_partitions_are_gone(database: Databas
         await eventually(lambda: world.value("SELECT count(*) = 4 FROM receipt"))
         await orders_of(database).confirm(MERCHANT, order_id, "B-889")
         before = await proof_of(world, order_id)
-    later = datetime.now(UTC) + timedelta(days=402)
-    keeper = PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32)))
-    await Housekeeping(keeper, Retention(), ManualClock(later)).step()
+    await retire_partitions(database)
     async with database.control() as connection:
         for table in ("message", "sent", "receipt", "event"):
             assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0, table

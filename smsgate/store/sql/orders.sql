@@ -88,12 +88,16 @@ UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 A
 
 -- name: message_costs
 -- scope: merchant
+-- What outlived its partition, here and below, is in the tables of the names with kept_.
 SELECT s.sell_item_id AS item_id, i.network, i.unit_micros, sum(s.segments)::int AS segments,
     sum(s.sell_micros)::bigint AS sell_micros, l.currency
-FROM sent s
+FROM (
+    SELECT sell_item_id, segments, sell_micros FROM sent WHERE merchant_id = $1 AND message_id = $2
+    UNION ALL
+    SELECT sell_item_id, segments, sell_micros FROM kept_sent WHERE merchant_id = $1 AND message_id = $2
+) AS s
 JOIN price_item i ON i.item_id = s.sell_item_id
 JOIN price_list l ON l.price_list_id = i.price_list_id
-WHERE s.merchant_id = $1 AND s.message_id = $2
 GROUP BY 1, 2, 3, 6
 ORDER BY 1;
 
@@ -101,7 +105,16 @@ ORDER BY 1;
 -- scope: merchant
 -- System messages about an order are made after it, so only later partitions are looked at.
 SELECT coalesce(sum(s.sell_micros), 0)::bigint AS sell_micros, count(DISTINCT m.message_id)::int AS messages
-FROM message m
-JOIN sent s ON s.merchant_id = m.merchant_id AND s.message_id = m.message_id
-WHERE m.merchant_id = $1 AND m.order_id = $2 AND m.campaign_id IS NULL AND m.message_id >= $3
-    AND m.message_id < $4;
+FROM (
+    SELECT message_id FROM message
+    WHERE merchant_id = $1 AND order_id = $2 AND campaign_id IS NULL AND message_id >= $3 AND message_id < $4
+    UNION ALL
+    SELECT message_id FROM kept_message
+    WHERE merchant_id = $1 AND order_id = $2 AND campaign_id IS NULL AND message_id >= $3 AND message_id < $4
+) AS m
+CROSS JOIN LATERAL (
+    SELECT sell_micros FROM sent
+    WHERE merchant_id = $1 AND message_id = m.message_id AND message_id >= $3 AND message_id < $4
+    UNION ALL
+    SELECT sell_micros FROM kept_sent WHERE merchant_id = $1 AND message_id = m.message_id
+) AS s;
