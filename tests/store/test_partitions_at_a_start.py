@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from smsgate.security.master_key_file import load_master_key
 
 from smsgate.clock import ManualClock
 from smsgate.daemon.services import open_services
 from smsgate.errors import StoreUnavailable
+from smsgate.security.master_key_file import load_master_key
 from smsgate.store import partitions
 from smsgate.store.distribution import load, partitioned
 from smsgate.store.dsn import Dsns
