@@ -37,6 +37,7 @@ class Rule(NamedTuple):
     least: int | None = None
     most: int | None = None
     operator: str = ""
+    beyond: int | None = None
 
     @property
     def is_for_merchants_to_choose(self) -> bool:

@@ -315,6 +315,7 @@ class WebhookSettings(BaseModel):
 # An OK is judged by the message that it answers: the longest offer lives 366 days (flows.offers.LIFE_MAX), an
 # OK is taken 15 minutes longer, and the last receipts come days later.
 MESSAGES_DAYS_MIN: Final = 370
+MESSAGES_DAYS_MAX: Final = 4_000
 
 
 class RetentionSettings(BaseModel):
@@ -324,8 +325,8 @@ class RetentionSettings(BaseModel):
         strict=True,
         default=_RETENTION.messages_days,
         ge=MESSAGES_DAYS_MIN,
-        le=4_000,
-        description=f"days that messages and receipts are kept, {MESSAGES_DAYS_MIN} to 4000",
+        le=MESSAGES_DAYS_MAX,
+        description=f"days that messages and receipts are kept, {MESSAGES_DAYS_MIN} to {MESSAGES_DAYS_MAX}",
     )
 
     def kept(self) -> Retention:

@@ -35,7 +35,10 @@ class Retention:
 
     def days_of(self, rule: Rule) -> int | None:
         """Return a rule's days, or those that the operator decided instead; None: it keeps for good."""
-        return getattr(self, rule.operator) if rule.operator else rule.days
+        if not rule.operator:
+            return rule.days
+        decided: int = getattr(self, rule.operator)
+        return decided if rule.beyond is None else max(rule.days or 0, decided + rule.beyond)
 
 
 class HousekeepingStore(Protocol):

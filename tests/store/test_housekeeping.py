@@ -46,10 +46,12 @@ BY_ID = {"webhook_delivery", "import_error", "data_request", "campaign_chunk"}
 PEOPLES = {"reply_text", "reply_number", "person", "consent_evidence", "order", "order_record"}
 
 
-def a_housekeeping(database: Database, now: datetime | ManualClock = NOW) -> Housekeeping:
+def a_housekeeping(
+    database: Database, now: datetime | ManualClock = NOW, messages_days: int = 30
+) -> Housekeeping:
     return Housekeeping(
         PgHousekeeping(database, SuppressionHashes(bytes(32)), PublicIds(bytes(32))),
-        Retention(messages_days=30),
+        Retention(messages_days),
         now if isinstance(now, ManualClock) else ManualClock(now),
     )
 
@@ -84,6 +86,15 @@ async def test_rows_go_when_their_time_is_over_and_not_before(job: str, database
     assert await count(database, job) == 2
     assert await a_housekeeping(database, LATER).step() is False
     assert await count(database, job) == 2
+
+
+async def test_chunks_stay_for_as_long_as_an_operator_keeps_messages_that_are_found_by_them(
+    database: Database,
+) -> None:
+    for number, days in enumerate((1_399, 1_401)):
+        await put(database, "campaign_chunk", number, LATER - timedelta(days=days))
+    await a_housekeeping(database, LATER, messages_days=1_000).step()
+    assert await count(database, "campaign_chunk") == 1
 
 
 async def test_one_run_deletes_a_bounded_number_and_says_that_there_is_more(

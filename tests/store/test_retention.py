@@ -128,6 +128,7 @@ def test_every_rule_says_what_why_and_by_whose_word() -> None:
             assert rule.least <= rule.days <= rule.most, rule
         assert rule.days is not None or rule.by is By.NOBODY, rule
         assert not rule.operator or rule.operator in Retention.__slots__, rule
+        assert rule.beyond is None or rule.operator, rule
 
 
 def test_every_table_of_a_rule_is_there() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from smsgate.api.limits import ApiSettings
+from smsgate.campaigns.retention import rules
 from smsgate.config import Settings, load_configuration, load_settings, settings_of
 from smsgate.config.routes import RouteSettings
-from smsgate.config.settings import MESSAGES_DAYS_MIN
+from smsgate.config.settings import MESSAGES_DAYS_MAX, MESSAGES_DAYS_MIN
 from smsgate.errors import ConfigError
 from smsgate.flows.housekeeping import Retention
 from smsgate.flows.offers import LIFE_MAX
@@ -271,6 +272,16 @@ def test_messages_are_kept_longer_than_any_offer_lives() -> None:
     assert timedelta(days=MESSAGES_DAYS_MIN) > LIFE_MAX + LATE_ANSWER_GRACE + for_receipts
     kept = settings_of({"retention": {"messages_days": MESSAGES_DAYS_MIN}}).retention.kept()
     assert kept.messages_days == MESSAGES_DAYS_MIN
+
+
+def test_chunks_by_which_messages_are_found_stay_as_long_as_the_last_of_them() -> None:
+    """They go by when their campaign was made, whose last message may be of its last day."""
+    for messages_days in range(MESSAGES_DAYS_MIN, MESSAGES_DAYS_MAX + 1):
+        retention = Retention(messages_days=messages_days)
+        message, chunk = (retention.days_of(rules()[rule]) for rule in ("message", "campaign_chunk"))
+        assert message == messages_days
+        assert chunk is not None
+        assert timedelta(days=chunk - messages_days) >= LIFE_MAX
 
 
 # ------------------------------------------------------------ secrets
