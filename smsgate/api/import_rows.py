@@ -24,7 +24,7 @@ from smsgate.msisdn import number_and_region
 ROW_OCTETS_MAX: Final = 4_096  # a number, its evidence and 20 fields of 100 characters
 PIECE_ROWS: Final = 50  # rows read in one turn of the loop: some 1 ms, 5 where no number is written plainly
 BATCH_ROWS: Final = 2_000  # rows a transaction, some 50 ms; two ids each, and a block has 4,096
-ERRORS_STORED_MAX: Final = 100_000  # of one import; further bad rows are counted and not listed
+ROWS_MAX: Final = 10_000_000  # of one import
 CLOCK_SKEW: Final = timedelta(minutes=5)
 DETAIL_MAX: Final = 400  # characters of one row's error
 TAGS_MAX: Final = 20
@@ -79,7 +79,7 @@ class RowReader:
         self._header: list[str] | None = None
         self._delimiter = ","
         self.row_no = 0  # lines after the header, empty ones not counted
-        self._errors_stored = 0
+        self.has_more_rows = False  # than ROWS_MAX; they are not read
 
     def read(self, lines: Sequence[bytes | None], rows: ImportRows, errors: RowErrors) -> None:
         """
@@ -96,18 +96,14 @@ class RowReader:
             if self._is_csv and self._header is None:
                 self._read_header(line)
                 continue
+            if self.row_no == ROWS_MAX:
+                self.has_more_rows = True
+                return
             self.row_no += 1
             try:
                 self._take(rows, self._values(line))
             except Invalid as exc:
-                self._refuse(errors, exc.code, str(exc))
-
-    def _refuse(self, errors: RowErrors, code: str, detail: str) -> None:
-        if self._errors_stored < ERRORS_STORED_MAX:
-            self._errors_stored += 1
-            errors.add(self.row_no, code, printable(detail))
-        else:
-            errors.unlisted += 1
+                errors.add(self.row_no, exc.code, printable(str(exc)))
 
     def _read_header(self, line: bytes | None) -> None:
         text = (line or b"").decode("utf-8", "replace").removeprefix("\ufeff")

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from smsgate.api.import_rows import BATCH_ROWS, PIECE_ROWS, LineCutter, RowReader
+from smsgate.api.import_rows import BATCH_ROWS, PIECE_ROWS, ROWS_MAX, LineCutter, RowReader
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Body, Call, Route
@@ -21,7 +21,6 @@ from smsgate.security.public_ids import Kind
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
-ROWS_MAX: Final = 10_000_000
 PUTS_MAX: Final = 2  # batches written at a time: each core of the database's machine has one, and a pool many
 DESCRIPTION: Final = (
     "One row a line, up to 4 KiB: msisdn, consent_at, consent_source and wording_version, and if you like "
@@ -100,9 +99,9 @@ class _Run:
         numbers = frozenset(rows.msisdns)
         while len(self.puts) == PUTS_MAX or any(not numbers.isdisjoint(put.numbers) for put in self.puts):
             await self._oldest()
-        if rows or errors.total:
+        if rows or errors:
             self.puts.append(_Put(numbers, asyncio.create_task(self._put(rows, errors))))
-        if self.reader.row_no >= ROWS_MAX:
+        if self.reader.has_more_rows:
             raise Invalid(f"An import may have {ROWS_MAX} rows.", code="import_too_long")
 
     async def _put(self, rows: ImportRows, errors: RowErrors) -> None:

@@ -34,16 +34,11 @@ class ImportRows:
 
 @dataclass(slots=True)
 class RowErrors:
-    """What is wrong with which row; parallel columns. `unlisted` more rows failed and are not listed."""
+    """What is wrong with which row; parallel columns."""
 
     row_nos: list[int] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
-    unlisted: int = 0
-
-    @property
-    def total(self) -> int:
-        return len(self.row_nos) + self.unlisted
 
     def __len__(self) -> int:
         return len(self.row_nos)

@@ -33,6 +33,7 @@ _SQL: Final = load("imports")
 _INBOUND: Final = load("inbound")  # a question or an offer ends in one way, whoever ends it
 _FIELDS: Final = tuple(field.name for field in fields(ImportRow))
 PURPOSE: Final = "offers"
+ERRORS_LISTED_MAX: Final = 100_000  # of one import; further bad rows are counted and not listed
 
 
 class PgImports:
@@ -70,12 +71,16 @@ class PgImports:
                     )
                 if not validate_only:
                     await ended.write(connection, merchant_id)
-                await connection.execute(
-                    _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
-                    errors.codes + refused.codes, errors.details + refused.details,
-                )  # fmt: skip
-                failed = errors.total + len(refused)
-                await connection.execute(_SQL["count_rows"], merchant_id, import_id, len(chosen), failed)
+                failed = len(errors) + len(refused)
+                failed_before = await connection.fetchval(
+                    _SQL["count_rows"], merchant_id, import_id, len(chosen), failed
+                )
+                # While there is room all that fail are listed, so what failed before says how much is left.
+                if failed and (room := ERRORS_LISTED_MAX - failed_before) > 0:
+                    await connection.execute(
+                        _SQL["put_errors"], merchant_id, import_id, errors.row_nos + refused.row_nos,
+                        errors.codes + refused.codes, errors.details + refused.details, room,
+                    )  # fmt: skip
 
         # Not idempotent: when the answer to a commit is lost, a second run would count the rows twice.
         await retry_transaction(work, idempotent=False)

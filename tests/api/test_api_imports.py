@@ -210,6 +210,39 @@ async def test_many_batches_and_pages_of_errors(api: Api) -> None:
     assert seen == list(range(1, 2_500, 10))
 
 
+async def test_bad_rows_beyond_the_limit_are_counted_and_not_listed_whoever_refused_them(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.store.imports.ERRORS_LISTED_MAX", 10)
+    monkeypatch.setattr("smsgate.api.routes_imports.BATCH_ROWS", 6)
+    merchant = await api.merchant()
+    await imported(merchant, ndjson(a_row(1)), NDJSON)
+    subscriber = (await merchant.get("/v1/subscribers")).body["data"][0]["id"]
+    now = datetime.now(UTC).isoformat()
+    stop = {"subscriber": subscriber, "event": "revoked", "source": "call", "occurred_at": now}
+    assert (await merchant.post("/v1/consents", stop)).status == 201
+    answer = await imported(merchant, ndjson(a_row(2), *[a_row(1)] * 20), NDJSON)
+    assert counts(answer) == (21, 1, 20)
+    assert await errors(merchant, answer) == [(row, "stop_is_newer") for row in range(2, 12)]
+    unread = await imported(merchant, ndjson(*[{"msisdn": "x"}] * 7, *[a_row(1)] * 20), NDJSON)
+    assert counts(unread) == (27, 0, 27)
+    assert len(await errors(merchant, unread)) == 10
+
+
+async def test_an_import_takes_as_many_rows_as_the_limit_says_and_none_beyond(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.api.import_rows.ROWS_MAX", 10)
+    merchant = await api.merchant()
+    rows = [a_row(number) for number in range(11)]
+    assert counts(await imported(merchant, ndjson(*rows[:10]), NDJSON)) == (10, 10, 0)
+    other = await api.merchant()
+    refused = await other.post("/v1/imports", data=ndjson(*rows), headers=NDJSON)
+    assert (refused.status, refused.code) == (422, "import_too_long")
+    (job,) = (await other.get("/v1/imports")).body["data"]
+    assert (job["state"], job["rows_total"], job["rows_ok"]) == ("failed", 10, 10)
+
+
 @pytest.mark.parametrize("header", ["msisdn,consent_at", "a,b,c", "", HEADER + ",msisdn", "\x00\xff"])
 async def test_a_csv_without_its_header_is_refused_and_the_import_failed(api: Api, header: str) -> None:
     merchant = await api.merchant()

@@ -93,12 +93,15 @@ JOIN s ON s.msisdn = n.msisdn;
 INSERT INTO import_error (merchant_id, import_id, row_no, code, detail)
 SELECT $1, $2, n.row_no, n.code, n.detail
 FROM unnest($3::bigint[], $4::text[], $5::text[]) AS n (row_no, code, detail)
+ORDER BY n.row_no
+LIMIT $6
 ON CONFLICT (merchant_id, import_id, row_no) DO NOTHING;
 
 -- name: count_rows
 -- scope: merchant
 UPDATE import_job SET rows_total = rows_total + $3 + $4, rows_ok = rows_ok + $3, rows_failed = rows_failed + $4
-WHERE merchant_id = $1 AND import_id = $2;
+WHERE merchant_id = $1 AND import_id = $2
+RETURNING rows_failed - $4;
 
 -- name: finish
 -- scope: merchant
