@@ -16,7 +16,7 @@ from smsgate.api.buckets import Buckets
 from smsgate.api.context import ApiContext
 from smsgate.api.deadlines import Deadlines
 from smsgate.api.endpoint_headers import NO_STORE, REQUEST_ID
-from smsgate.api.idempotency import JSON_ABANDONED_S, STREAM_ABANDONED_S, Outcome, is_uncertain, key_of, once
+from smsgate.api.idempotency import Outcome, is_uncertain, key_of, once
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Reply, Route, Text
@@ -181,7 +181,7 @@ async def _run_once(
         provisional,
         final=final,
         run=run,
-        abandoned_s=STREAM_ABANDONED_S if streams else JSON_ABANDONED_S,
+        streams=streams,
     )
     if outcome.replayed:
         call.headers["Idempotent-Replayed"] = "true"

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -24,8 +25,9 @@ from smsgate.errors import StoreUnavailable
 from smsgate.security.compare import same
 
 # A JSON request cannot run longer than `handler_timeout_s` (30 s): one that seems to is of a dead process.
-JSON_ABANDONED_S: Final = 120
-STREAM_ABANDONED_S: Final = 6 * 3600  # an import of 4 GiB over a slow line
+# One with a stream may run for hours over a slow line: it renews its key as long as it lives.
+ABANDONED_S: Final = 120
+RENEW_INTERVAL_S: Final = 30.0
 KEEP_STATUSES_BELOW: Final = 500
 NOT_KEPT: Final = frozenset({401, 403, 408, 409, 413, 415, 429})  # about this attempt, not about the request
 # The connection went, or the server did: the commit may have come through (PostgreSQL, appendix A).
@@ -76,20 +78,20 @@ async def once(
     *,
     final: Callable[[], Awaitable[bytes]],
     run: Callable[[], Awaitable[Outcome]],
-    abandoned_s: int,
+    streams: bool,
 ) -> Outcome:
     """
     Run a request under a key, or return what its first run answered.
 
     `provisional` is the fingerprint known before the body was read whole, `final` reads the rest and returns
-    the whole one; for a body in memory both are the same.
+    the whole one; for a body in memory both are the same. What `streams` may be done again at any time.
 
     Raises:
         Refusal: `idempotency_in_flight`, `idempotency_mismatch`.
     """
     now = context.clock.now()
     stored = await context.idempotency.reserve(
-        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=abandoned_s)
+        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=ABANDONED_S)
     )
     if stored is not None:
         if stored.status is None:
@@ -102,16 +104,41 @@ async def once(
             raise Refusal("idempotency_mismatch", "This key was used for another request.")
         return Outcome(stored.status, stored.answer, replayed=True)
     try:
-        outcome = await run()
-        kept = outcome.status < KEEP_STATUSES_BELOW and outcome.status not in NOT_KEPT
-        fingerprint = await final() if kept else b""
+        async with AsyncExitStack() as stack:
+            if streams:
+                await stack.enter_async_context(_renewed(context, owner_id, key))
+            outcome = await run()
+            kept = outcome.status < KEEP_STATUSES_BELOW and outcome.status not in NOT_KEPT
+            fingerprint = await final() if kept else b""
     except BaseException as exc:
-        if isinstance(exc, asyncio.CancelledError) and abandoned_s <= JSON_ABANDONED_S:
-            raise  # perhaps in the middle of a commit: the key stays taken; an import's would for hours
-        await context.idempotency.release(owner_id, key)
+        if streams or not isinstance(exc, asyncio.CancelledError):  # perhaps in the middle of a commit
+            await _release(context, owner_id, key)
         raise
     if kept:
         await context.idempotency.complete(owner_id, key, fingerprint, outcome.status, outcome.octets)
     elif not outcome.uncertain:
-        await context.idempotency.release(owner_id, key)
+        await _release(context, owner_id, key)
     return outcome
+
+
+async def _release(context: ApiContext, owner_id: int, key: str) -> None:
+    with suppress(StoreUnavailable):  # then it frees itself later; what became of the request is told
+        await context.idempotency.release(owner_id, key)
+
+
+@asynccontextmanager
+async def _renewed(context: ApiContext, owner_id: int, key: str) -> AsyncIterator[None]:
+    """Keep a key taken while its request runs."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL_S)
+            with suppress(StoreUnavailable):
+                await context.idempotency.renew(owner_id, key, context.clock.now())
+
+    renewing = asyncio.create_task(renew(), name="idempotency-key")
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)

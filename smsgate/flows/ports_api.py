@@ -94,6 +94,10 @@ class IdempotencyStore(Protocol):
         """
         ...
 
+    async def renew(self, owner_id: int, key: str, now: datetime) -> None:
+        """Note that the request under a key still runs."""
+        ...
+
     async def complete(
         self, owner_id: int, key: str, fingerprint: bytes, status: int, answer: bytes
     ) -> None: ...

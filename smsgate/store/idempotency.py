@@ -34,6 +34,10 @@ class PgIdempotency:
             if row is not None:
                 return StoredAnswer(bytes(row["fingerprint"]), row["status"], bytes(row["answer"] or b""))
 
+    async def renew(self, owner_id: int, key: str, now: datetime) -> None:
+        async with self._database.transaction(owner_id) as connection:
+            await connection.execute(_SQL["renew"], owner_id, key, now)
+
     async def complete(self, owner_id: int, key: str, fingerprint: bytes, status: int, answer: bytes) -> None:
         async with self._database.transaction(owner_id) as connection:
             await connection.execute(_SQL["complete"], owner_id, key, fingerprint, status, answer)

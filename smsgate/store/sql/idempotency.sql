@@ -11,6 +11,10 @@ RETURNING key;
 -- scope: merchant
 SELECT fingerprint, status, answer FROM idempotency_key WHERE merchant_id = $1 AND key = $2;
 
+-- name: renew
+-- scope: merchant
+UPDATE idempotency_key SET created_at = $3 WHERE merchant_id = $1 AND key = $2 AND status IS NULL;
+
 -- name: complete
 -- scope: merchant
 UPDATE idempotency_key SET fingerprint = $3, status = $4, answer = $5
