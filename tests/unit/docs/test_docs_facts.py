@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from smsgate.cli.main import COMMANDS, app
+from smsgate.cli.run import STOP_LIMIT_S
 
 ROOT: Final = Path(__file__).parents[3]
 PAGES: Final = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
@@ -43,6 +44,16 @@ def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
     made = {name for names in made for name in names.split()}
     assert "bench-intake" in made
     assert [name for name in TARGET.findall(page.read_text("utf-8")) if name not in made] == []
+
+
+def test_the_unit_for_systemd_lets_smsgate_stop_in_order_and_postgresql_run_on() -> None:
+    """By itself systemd sends its signals to PostgreSQL, too, which smsgate stops when it is done with it."""
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| systemd \| .*$", text, re.MULTILINE)
+    unit = dict(re.findall(r"`(\w+)=([^`]*)`", row))
+    assert unit["KillMode"] == "process"
+    assert unit["Type"] == "notify"
+    assert float(unit["TimeoutStopSec"]) > STOP_LIMIT_S + 10  # the cut, and the database's last checkpoint
 
 
 def test_every_metric_of_ours_is_explained_and_no_other() -> None:
