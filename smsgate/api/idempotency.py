@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
 
+from smsgate.api.alive import SILENCE_MAX_S, signs_of_life
 from smsgate.api.context import ApiContext
 from smsgate.api.problems import Refusal
 from smsgate.errors import StoreUnavailable
@@ -26,8 +27,7 @@ from smsgate.security.compare import same
 
 # A JSON request cannot run longer than `handler_timeout_s` (30 s): one that seems to is of a dead process.
 # One with a stream may run for hours over a slow line: it renews its key as long as it lives.
-ABANDONED_S: Final = 120
-RENEW_INTERVAL_S: Final = 30.0
+ABANDONED_S: Final = SILENCE_MAX_S
 KEEP_STATUSES_BELOW: Final = 500
 NOT_KEPT: Final = frozenset({401, 403, 408, 409, 413, 415, 429})  # about this attempt, not about the request
 # The connection went, or the server did: the commit may have come through (PostgreSQL, appendix A).
@@ -103,10 +103,14 @@ async def once(
         if not same(stored.fingerprint, await final()):
             raise Refusal("idempotency_mismatch", "This key was used for another request.")
         return Outcome(stored.status, stored.answer, replayed=True)
+
+    async def renew() -> None:
+        await context.idempotency.renew(owner_id, key, context.clock.now())
+
     try:
         async with AsyncExitStack() as stack:
             if streams:
-                await stack.enter_async_context(_renewed(context, owner_id, key))
+                await stack.enter_async_context(signs_of_life(renew))
             outcome = await run()
             kept = outcome.status < KEEP_STATUSES_BELOW and outcome.status not in NOT_KEPT
             fingerprint = await final() if kept else b""
@@ -124,21 +128,3 @@ async def once(
 async def _release(context: ApiContext, owner_id: int, key: str) -> None:
     with suppress(StoreUnavailable):  # then it frees itself later; what became of the request is told
         await context.idempotency.release(owner_id, key)
-
-
-@asynccontextmanager
-async def _renewed(context: ApiContext, owner_id: int, key: str) -> AsyncIterator[None]:
-    """Keep a key taken while its request runs."""
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
-            with suppress(StoreUnavailable):
-                await context.idempotency.renew(owner_id, key, context.clock.now())
-
-    renewing = asyncio.create_task(renew(), name="idempotency-key")
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)

@@ -10,12 +10,13 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from smsgate.api.alive import signs_of_life
 from smsgate.api.import_rows import BATCH_ROWS, PIECE_ROWS, ROWS_MAX, LineCutter, RowReader
 from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, QueryModel
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Body, Call, Route
 from smsgate.errors import Invalid, SmsgateError
-from smsgate.flows.ports_imports import ImportRow, ImportRows, RowErrors
+from smsgate.flows.ports_imports import BROKE_OFF, ImportRow, ImportRows, RowErrors
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
@@ -43,7 +44,9 @@ class ImportQuery(QueryModel):
 class Import(AnswerModel):
     id: str
     kind: str
-    state: str = Field(description="running, finished, or failed: the file broke off, rows before it are in.")
+    state: str = Field(
+        description="running, finished, or failed: the file or the gateway broke off, rows before it are in."
+    )
     validate_only: bool
     rows_total: int
     rows_ok: int
@@ -141,10 +144,11 @@ async def create_import(call: Call) -> Answer:
     await context.imports.start(
         call.merchant_id, import_id, query.kind, validate_only=query.validate_only, now=now
     )
-    problem = "The import broke off."
+    problem = BROKE_OFF
     try:
         try:
-            await _stream(call, run)
+            async with signs_of_life(lambda: context.imports.renew(call.merchant_id, import_id)):
+                await _stream(call, run)
         finally:
             await run.written()  # rows before the break are in
         problem = ""

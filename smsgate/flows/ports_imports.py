@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from smsgate.flows.commerce_records import Page, PageAsk
+
+BROKE_OFF: Final = "The import broke off."
 
 
 @dataclass(slots=True)
@@ -95,6 +97,10 @@ class ImportStore(Protocol):
         id and `who` that of the key that brings it, for the evidence. A row older than the number's last stop
         is refused as `stop_is_newer`.
         """
+        ...
+
+    async def renew(self, merchant_id: int, import_id: int) -> None:
+        """Note that an import still runs; one that does not say so for two minutes is told as `failed`."""
         ...
 
     async def finish(self, merchant_id: int, import_id: int, *, problem: str, now: datetime) -> ImportRow:

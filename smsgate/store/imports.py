@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from smsgate.campaigns.consent import ConsentEvent, ConsentState, decide
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_imports import ImportErrorRow, ImportRow, ImportRows, RowErrors
+from smsgate.flows.ports_imports import BROKE_OFF, ImportErrorRow, ImportRow, ImportRows, RowErrors
 from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
@@ -84,6 +84,10 @@ class PgImports:
 
         # Not idempotent: when the answer to a commit is lost, a second run would count the rows twice.
         await retry_transaction(work, idempotent=False)
+
+    async def renew(self, merchant_id: int, import_id: int) -> None:
+        async with self._database.transaction(merchant_id) as connection:
+            await connection.execute(_SQL["renew"], merchant_id, import_id)
 
     async def finish(self, merchant_id: int, import_id: int, *, problem: str, now: datetime) -> ImportRow:
         async with self._database.transaction(merchant_id) as connection:
@@ -207,4 +211,7 @@ def _of(column: Sequence[T], chosen: list[int]) -> Sequence[T]:
 
 
 def _import(row: asyncpg.Record) -> ImportRow:
-    return ImportRow(*(row[name] for name in _FIELDS))
+    found = ImportRow(*(row[name] for name in _FIELDS))
+    if row["is_silent"]:  # its process died, or its database was away when it ended
+        return replace(found, state="failed", problem=BROKE_OFF, finished_at=row["alive_at"])
+    return found

@@ -127,7 +127,7 @@ async def test_an_imports_key_is_free_two_minutes_after_its_process_died(
 async def test_an_import_over_a_slow_line_keeps_its_key(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smsgate.api.idempotency.RENEW_INTERVAL_S", 0.02)
+    monkeypatch.setattr("smsgate.api.alive.INTERVAL_S", 0.02)
     rest = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:

@@ -280,6 +280,51 @@ async def test_an_upload_that_breaks_off_keeps_its_rows_and_is_failed(api: Api) 
     assert len((await merchant.get("/v1/subscribers?limit=100")).body["data"]) == 100
 
 
+async def test_an_import_whose_process_died_is_failed_two_minutes_later(api: Api, database: Database) -> None:
+    merchant = await api.merchant()
+    done = await imported(merchant, ndjson(a_row(1)), NDJSON)
+
+    async def now_silent_for(seconds: int) -> list[tuple[str, str]]:
+        """Leave the import as a process leaves it that is killed after its first rows."""
+        async with database.bulk() as connection:
+            await connection.execute(
+                "UPDATE import_job SET state = 'running', finished_at = NULL, "
+                "alive_at = now() - make_interval(secs => $1)",
+                seconds,
+            )
+        one = (await merchant.get(f"/v1/imports/{done.body['id']}")).body
+        (listed,) = (await merchant.get("/v1/imports")).body["data"]
+        return [(each["state"], each["problem"]) for each in (one, listed)]
+
+    assert await now_silent_for(115) == [("running", "")] * 2
+    assert await now_silent_for(121) == [("failed", "The import broke off.")] * 2
+
+
+async def test_an_import_over_a_slow_line_runs(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.api.alive.INTERVAL_S", 0.02)
+    rest = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield ndjson(a_row(1))
+        await rest.wait()
+        yield ndjson(a_row(2))
+
+    merchant = await api.merchant()
+    importing = asyncio.create_task(imported(merchant, slow(), NDJSON))
+    async with asyncio.timeout(30), database.control() as connection:
+        while not await connection.fetchval("SELECT count(*) FROM import_job"):
+            await asyncio.sleep(0.01)
+        await connection.execute("UPDATE import_job SET alive_at = now() - interval '7 h'")
+        while await connection.fetchval("SELECT alive_at < now() - interval '1 h' FROM import_job"):
+            await asyncio.sleep(0.01)
+    (job,) = (await merchant.get("/v1/imports")).body["data"]
+    assert job["state"] == "running"
+    rest.set()
+    assert counts(await importing) == (2, 2, 0)
+
+
 async def test_a_repeated_import_under_one_key_is_answered_from_memory_and_another_body_refused(
     api: Api,
 ) -> None:

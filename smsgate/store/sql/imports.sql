@@ -5,14 +5,15 @@ VALUES ($1, $2, $3, 'running', $4, $5);
 
 -- name: import
 -- scope: merchant
-SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at
+SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at, alive_at,
+    state = 'running' AND alive_at < now() - interval '120 s' AS is_silent
 FROM import_job
 WHERE merchant_id = $1 AND import_id = $2;
 
 -- name: imports_page
 -- scope: merchant
-SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at,
-    import_id AS page_id
+SELECT import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at, alive_at,
+    state = 'running' AND alive_at < now() - interval '120 s' AS is_silent, import_id AS page_id
 FROM import_job
 WHERE merchant_id = $1 AND import_id < $2
 ORDER BY import_id DESC
@@ -103,11 +104,16 @@ UPDATE import_job SET rows_total = rows_total + $3 + $4, rows_ok = rows_ok + $3,
 WHERE merchant_id = $1 AND import_id = $2
 RETURNING rows_failed - $4;
 
+-- name: renew
+-- scope: merchant
+UPDATE import_job SET alive_at = now() WHERE merchant_id = $1 AND import_id = $2 AND state = 'running';
+
 -- name: finish
 -- scope: merchant
 UPDATE import_job SET state = CASE WHEN $3 = '' THEN 'finished' ELSE 'failed' END, problem = $3, finished_at = $4
 WHERE merchant_id = $1 AND import_id = $2
-RETURNING import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at;
+RETURNING import_id, kind, state, validate_only, rows_total, rows_ok, rows_failed, problem, created_at, finished_at, alive_at,
+    false AS is_silent;
 
 -- name: errors
 -- scope: merchant
