@@ -191,3 +191,35 @@ async def test_stops_are_read_of_the_people_of_a_chunk_and_once(database: Databa
     ]
     assert read == [ASKED]
     assert max(stopped) <= ASKED
+
+
+ABOUT_ORDERS = """
+INSERT INTO {kept}message (merchant_id, message_id, subscriber_id, msisdn, kind, sender, order_id, body)
+SELECT {merchant}, {base} + n, n, 33600000000 + n, 'confirmed', '38123', n, 'x'
+  FROM generate_series(1, {rows}) n;
+INSERT INTO {kept}sent (merchant_id, message_id, segment, carrier_id, status, segments, smsc_id, sell_item_id,
+    sell_micros, cost_item_id, cost_micros, sent_at)
+SELECT {merchant}, {base} + n, 1, 1, 0, 1, 'x', 1, 1, 1, 1, now() FROM generate_series(1, {rows}) n;
+"""
+
+
+@pytest.mark.parametrize("kept", ["", "kept_"])
+async def test_what_an_orders_messages_cost_reads_no_others(database: Database, kept: str) -> None:
+    base = first_id_at(int(datetime.now(UTC).timestamp() * 1000))
+    order, limits = DAY // 2, (base, base + DAY + 1)
+    async with database.control() as connection:
+        await connection.execute(ABOUT_ORDERS.format(merchant=MERCHANT, base=base, rows=DAY, kept=kept))
+    async with database.transaction(MERCHANT) as connection:
+        orders = load("orders")
+        plans = [
+            await plan_of(connection, orders["message_costs"], MERCHANT, base + order),
+            await plan_of(connection, orders["system_message_costs"], MERCHANT, order, *limits),
+        ]
+    for plan in plans:
+        read = [
+            read_by(node)
+            for node in plan
+            if node.get("Relation Name", "").startswith((f"{kept}message", f"{kept}sent"))
+        ]
+        assert read
+        assert max(read) <= 1, read
