@@ -8,6 +8,7 @@ confirmations and whatever else an order needs are not marketing and wait for no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from smsgate.campaigns.tables import table
 
 DAYS_AHEAD: Final = 15  # the longest run of Sundays and holidays anywhere is far shorter
 NOBODY_WAIVES: Final[frozenset[str]] = frozenset()
+_REGION: Final = re.compile(r"[A-Z0-9]{1,3}")  # as ISO 3166-2 has them
 _DAYS: Final = ("mon_fri",) * 5 + ("saturday", "sunday")
 
 
@@ -48,7 +50,7 @@ class Place:
         """Return the place that `key` names."""
         head, _, zones = key.partition("@")
         country, _, region = head.partition("-")
-        return cls(country, region, tuple(zones.split("+")) if zones else ())
+        return cls(country, region, _zone_names(zones))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,15 @@ def hours(place: Place, at: datetime, waived: AbstractSet[str] = NOBODY_WAIVES) 
 
 @lru_cache(maxsize=10_000)
 def zones_of(place: Place) -> tuple[ZoneInfo, ...]:
-    """Return every clock that the person may live by; UTC for a country that no table has."""
+    """
+    Return every clock that the person may live by; UTC for a country that no table has.
+
+    A name that this machine does not know (other machines may have newer tables) says nothing: one such row
+    must not stop the claim of its neighbours.
+    """
     regions = table("law", "hours.toml")["zones"].get(place.country, {})
     names = (
-        place.zones
+        (place.zones if all(map(is_zone, place.zones)) else ())
         or tuple(regions.get(place.region, ()))
         or _zones_of_country().get(place.country, ("UTC",))
     )
@@ -144,13 +151,13 @@ def zones_of(place: Place) -> tuple[ZoneInfo, ...]:
 
 def is_zone(name: str) -> bool:
     """Return whether `name` is an IANA time zone that this machine knows."""
-    return name in available_timezones()
+    return name in _known_zones()
 
 
 def is_region(country: str, region: str) -> bool:
-    """Return whether a country has this region; True where we know none of its regions."""
+    """Return whether a country has this region; of a country without a table, whether it could have."""
     known = table("law", "hours.toml")["zones"].get(country)
-    return known is None or region in known
+    return _REGION.fullmatch(region) is not None if known is None else region in known
 
 
 def has_one_clock(country: str) -> bool:
@@ -257,6 +264,23 @@ def _window(text: str | None) -> Window | None:
         return Window(0, 0)
     begin, end = (int(part[:2]) * 60 + int(part[3:]) for part in text.split("-"))
     return Window(begin, end)
+
+
+def _zone_names(joined: str) -> tuple[str, ...]:
+    """Return the names in a key: of a zone with a plus (Etc/GMT+5) what is behind it is all digits."""
+    names: list[str] = []
+    for part in joined.split("+") if joined else ():
+        if names and part.isdigit():
+            names[-1] += f"+{part}"
+        else:
+            names.append(part)
+    return tuple(names)
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    """Once for all: each call of the library's reads every file of the tables."""
+    return frozenset(available_timezones())
 
 
 @cache

@@ -102,6 +102,13 @@ async def test_policies_of_a_place_say_what_holds_there_now(shop: Shop) -> None:
     assert (refused.status, refused.code) == (422, "place_invalid")
 
 
+async def test_policies_of_a_place_know_a_time_zone_with_a_plus(shop: Shop) -> None:
+    shop.api.context.gates = Gates()
+    read = await shop.caller.get("/v1/policies?country=US&timezone=Etc/GMT%2B5")
+    assert read.status == 200, read
+    assert read.body["now"]["until"]
+
+
 async def test_a_subscribers_place_is_kept_for_the_hours(shop: Shop) -> None:
     made = await shop.caller.post(
         "/v1/subscribers", {"msisdn": "+12125550123", "region": "TX", "timezone": "America/Chicago"}

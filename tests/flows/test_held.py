@@ -157,6 +157,30 @@ async def test_a_chunk_of_many_countries_goes_where_it_is_day(database: Database
         assert (every, await world.value("SELECT count(*) FROM open_offer")) == (40, 40)
 
 
+async def test_people_with_a_plus_in_their_time_zone_or_a_place_of_no_form_stop_nobodys_campaign(
+    database: Database,
+) -> None:
+    """Of places that earlier versions kept, too: what cannot be read counts for the country alone."""
+    gates = Gates()
+    places = {1: "US-TX@Etc/GMT+5", 2: "FR-75@x", 3: "FR@Mars/Olympus"}
+    async with a_world(database, subscribers=12) as world:
+        for rest, place in places.items():
+            move = "UPDATE subscriber SET country = left($1, 2), place = $1 WHERE subscriber_id % 4 = $2"
+            await world.execute(move, place, rest)
+        campaign_id = await world.campaign(chunk=4, expires_in=timedelta(days=7))
+        claimer = Claimer(world, gates)
+        now = next_night()
+        opens = {place: next_open(place, now, gates) for place in ("FR", *places.values())}
+        assert opens["FR-75@x"] == opens["FR@Mars/Olympus"] == opens["FR"]
+        got: Counter[datetime] = Counter()
+        for instant in sorted({now, *opens.values()}):
+            for claim in await claimer.claim(campaign_id, instant):
+                got[instant] += len(claim.message_ids)
+                await settle(world, claim.message_ids)
+        assert got == {opens["FR"]: 9, opens["US-TX@Etc/GMT+5"]: 3}
+        assert await holds(world) == {}
+
+
 async def test_who_would_be_reached_when_the_offer_is_nearly_over_gets_nothing(database: Database) -> None:
     gates, night = Gates(), next_night()
     opens = next_open("FR", night, gates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given, settings
@@ -207,6 +207,26 @@ def test_holidays_are_those_of_the_region_and_of_every_region_when_it_is_unknown
 )
 def test_a_key_names_the_place_that_made_it(place: Place) -> None:
     assert Place.of(place.key) == place
+
+
+@pytest.mark.parametrize("zone", sorted(available_timezones()))
+def test_a_key_names_every_zone_that_this_machine_knows_also_one_with_a_plus(zone: str) -> None:
+    alone, beside = Place("US", "TX", (zone,)), Place("US", "", ("America/Denver", zone, "Asia/Tokyo"))
+    assert Place.of(alone.key) == alone
+    assert Place.of(beside.key) == beside
+    assert hours(alone, datetime(2026, 11, 24, tzinfo=UTC)).until
+
+
+@pytest.mark.parametrize("zones", [("5",), ("Mars/Olympus",), ("../etc/passwd",), ("America",)])
+def test_a_place_whose_clocks_nobody_knows_has_those_of_its_country(zones: tuple[str, ...]) -> None:
+    assert zones_of(Place("US", "", zones)) == zones_of(Place("US"))
+    assert zones_of(Place("US", "TX", zones)) == zones_of(Place("US", "TX"))
+    assert zones_of(Place("US", "", ("America/Denver", *zones))) == zones_of(Place("US"))
+
+
+def test_a_region_of_a_country_without_a_table_has_the_form_of_one() -> None:
+    assert is_region("FR", "75C")
+    assert not any(is_region("FR", region) for region in ("75@x", "FR-57", "idf", "12345", "75\n", "٤"))
 
 
 def test_every_clock_of_the_tables_exists_and_every_state_has_one() -> None:

@@ -35,3 +35,11 @@ def test_a_place_that_does_not_exist_is_refused(region: str, timezone: str, poin
     with pytest.raises(Invalid) as caught:
         check_place("US", region, timezone)
     assert (caught.value.code, caught.value.pointer) == ("place_invalid", pointer)
+
+
+@pytest.mark.parametrize("region", ["75@x", "75+5", "idf", "\0", "12345"])
+def test_what_is_no_region_of_any_country_is_refused_where_no_table_has_the_regions(region: str) -> None:
+    check_place("FR", "75C", "Europe/Paris")
+    with pytest.raises(Invalid) as caught:
+        check_place("FR", region, "")
+    assert (caught.value.code, caught.value.pointer) == ("place_invalid", "/region")
