@@ -56,7 +56,7 @@ PROBLEMS: Final = (
     ProblemType(
         "subscriber_exists", 409, "The number is a subscriber", "`subscriber` in the answer is its id."
     ),
-    ProblemType("stop_is_newer", 409, "The person said STOP later", "Only the person can come back."),
+    ProblemType("stop_is_newer", 409, "The person said STOP or no later", "Only a newer consent counts."),
     ProblemType(
         "consent_missing",
         422,

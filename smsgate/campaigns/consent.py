@@ -90,6 +90,9 @@ _ASK: Final = Decision(_S.PENDING, tell="optin_question")
 _STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offers=True)
 # In which no consent is in force; one may have been before, also where there is none.
 _ENDED: Final = frozenset(ConsentState) - ANSWERS_OFFERS
+# What an opt-in or import that is written down later must be newer than. The person's no to the question is
+# as good an answer as a STOP.
+VOIDS_EARLIER: Final = (_E.STOP, _E.CARRIER_STOP, _E.COMPLAINT, _E.NO)
 _BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT, _E.SIMILAR_PRODUCTS)
 
 
@@ -208,10 +211,10 @@ def decide(
     """
     Return what `event` does to a consent in `current`.
 
-    `evidence_at` is when the person agreed (or when the event happened), `last_stop_at` the last stop of this
-    number for this purpose, whatever the present state. An opt-in or import that is not newer than that
-    stop is
-    refused with `stop_is_newer`, one without wording version, time, source and who with `consent_missing`.
+    `evidence_at` is when the person agreed (or when the event happened), `last_stop_at` the last of what
+    voids earlier consents (`VOIDS_EARLIER`) of this number for this purpose, whatever the present state. An
+    opt-in or import that is not newer than that is refused with `stop_is_newer`, one without wording
+    version, time, source and who with `consent_missing`.
     """
     assert evidence_at.tzinfo is not None
     if event in _BY_ROW:

@@ -13,7 +13,7 @@ from smsgate.store.array_octets import ids_text, texts_text
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
 from smsgate.store.pages import page_rows
-from smsgate.store.subscribers import REFUSALS, STOP_EVENTS
+from smsgate.store.subscribers import REFUSALS, VOIDING_EVENTS
 from smsgate.store.suppression import stops_among, suppressed_to_add
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ async def _judge(
     held = (
         await connection.fetch(
             _SQL["consents_of"], merchant_id, [row["subscriber_id"] for row in locked], PURPOSE,
-            list(STOP_EVENTS),
+            VOIDING_EVENTS,
         )
         if locked
         else []

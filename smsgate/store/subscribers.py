@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from smsgate.campaigns.consent import (
+    VOIDS_EARLIER,
     ConsentEvent,
     ConsentState,
     Decision,
@@ -48,12 +49,9 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("subscribers")
 _INBOUND: Final = load("inbound")  # a STOP closes offers in one way, whoever takes it
-# What a later opt-in must be newer than.
-STOP_EVENTS: Final = tuple(
-    event.value for event in (ConsentEvent.STOP, ConsentEvent.CARRIER_STOP, ConsentEvent.COMPLAINT)
-)
+VOIDING_EVENTS: Final = [event.value for event in VOIDS_EARLIER]
 REFUSALS: Final = {
-    "stop_is_newer": "The person said STOP after that consent was given; only the person can come back.",
+    "stop_is_newer": "The person said STOP, or no, after that consent was given; only a newer one counts.",
     "consent_missing": "Wording version, source and time of the consent are needed.",
     "suppressed": "This number may not be written to any more.",
 }
@@ -132,7 +130,7 @@ class PgSubscribers:
             if held is None:
                 raise NotFound
             found = await connection.fetchrow(
-                _SQL["consent_of"], merchant_id, draft.subscriber_id, draft.purpose, list(STOP_EVENTS)
+                _SQL["consent_of"], merchant_id, draft.subscriber_id, draft.purpose, VOIDING_EVENTS
             )
             assert found is not None  # its row is locked
             before, event = ConsentState(found["state"]), _event(draft)

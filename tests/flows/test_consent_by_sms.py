@@ -337,6 +337,21 @@ async def test_a_no_behind_an_offer_that_ended_is_one_to_the_question_for_good(d
         assert await state(world, 1, "location") == "none"
 
 
+async def test_a_no_to_the_question_outlives_every_consent_of_before(database: Database) -> None:
+    async with a_world(database, subscribers=2) as world:
+        await world.execute("UPDATE subscriber SET offers_state = 'none'")
+        async with world.gateway():
+            await ask(world, 1, "offers")
+            await eventually(lambda: world.simulator.phones.received == 1)
+            before = datetime.now(UTC)
+            await say(world, 1, "non merci", answers=0)
+            with pytest.raises(DomainError) as refused:
+                await agree(world, "offers", before)
+            assert (refused.value.code, await state(world, 1)) == ("stop_is_newer", "none")
+            await agree(world, "offers", datetime.now(UTC))
+            assert await state(world, 1) == "subscribed"
+
+
 async def test_a_question_that_was_asked_over_seven_days_ago_takes_no_yes(database: Database) -> None:
     async with a_world(database, subscribers=2) as world:
         await world.execute("UPDATE subscriber SET offers_state = 'none'")
