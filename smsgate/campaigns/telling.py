@@ -3,6 +3,7 @@ Which of the gateway's own texts still go to a person who asked for silence: the
 
 A STOP ends offers, not orders: what an open order needs goes on, until the person said
 "STOP ALL", the carrier shut the number, it was blocked, or it is another person's. Then the shop is told.
+A silence lasts until the person agrees again: being asked, or a no, is none.
 Whoever writes to us afterwards is answered: HELP works in every state, and no merchant can switch it off.
 """
 
@@ -12,14 +13,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from smsgate.campaigns.consent import ConsentState, Purpose
+from smsgate.campaigns.consent import ANSWERS_OFFERS, ConsentState, Purpose
 
 # The one text that a silence brings with it: it goes in any case: exactly one confirmation of a STOP.
 CONFIRMATIONS: Final = frozenset({"stop_confirmation", "stop_topic", "erasure_asked", "apology"})
+# Asked on a consent that is newer than any STOP, or not at all.
+QUESTIONS: Final = frozenset({"optin_question", "optin_topic_question"})
 # They ask for more messages, or promise them: worth nothing once the person said STOP.
-INVITATIONS: Final = frozenset(
-    {"optin_question", "optin_topic_question", "start_welcome", "topic_welcome", "less_confirmation"}
-)
+INVITATIONS: Final = QUESTIONS | {"start_welcome", "topic_welcome", "less_confirmation"}
 _SHUT: Final = frozenset({ConsentState.BLOCKED, ConsentState.EXPIRED, ConsentState.ERASED})
 
 
@@ -32,7 +33,7 @@ class Standing(NamedTuple):
 
 
 def is_open(state: ConsentState) -> bool:
-    """Return whether a person whose state for offers is this one is refused none of the gateway's texts."""
+    """Return whether a person whose state for offers is this one is refused no answer of the gateway's."""
     return state is not ConsentState.UNSUBSCRIBED and state not in _SHUT
 
 
@@ -45,12 +46,13 @@ def refusal_of_text(kind: str, standing: Standing, *, answers: bool, made_at: da
     if kind in CONFIRMATIONS:
         return None
     state = standing.states.get(Purpose.OFFERS, ConsentState.NONE)
-    stopped = state is ConsentState.UNSUBSCRIBED
-    if kind in INVITATIONS and stopped and standing.offers_at is not None and standing.offers_at >= made_at:
+    invites_stopped = kind in INVITATIONS and state is ConsentState.UNSUBSCRIBED
+    if invites_stopped and standing.offers_at is not None and standing.offers_at >= made_at:
         return "stopped"
-    since = standing.offers_at if state in _SHUT else standing.silent_at if stopped else None
-    if state not in _SHUT and since is None:
+    if state in _SHUT:
+        goes = answers and standing.offers_at is not None and made_at >= standing.offers_at
+        return None if goes else "suppressed"
+    if state in ANSWERS_OFFERS or standing.silent_at is None:
         return None
-    if answers and since is not None and made_at >= since:
-        return None
-    return "suppressed" if state in _SHUT else "stopped"
+    goes = (answers or kind in QUESTIONS) and made_at >= standing.silent_at
+    return None if goes else "stopped"

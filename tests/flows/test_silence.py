@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, say
+from tests.flows.test_consent_by_sms import agree, ask, state
 from tests.flows.test_long_texts import LONG
 from tests.flows.world import World, a_world, eventually
 
@@ -101,3 +104,56 @@ async def test_a_start_ends_a_silence_and_a_plain_stop_does_not(database: Databa
         assert await world.value("SELECT silent_at IS NOT NULL FROM subscriber")
         await say(world, 0, "START")
         assert await world.value("SELECT silent_at IS NULL FROM subscriber")
+
+
+async def news_goes(world: World, number: int) -> bool:
+    """Queue news of an order, and return whether it left."""
+    before = world.texts_to(number).count(NEWS)
+    message_id = await order_text(world, number, 1)
+    await eventually(lambda: world.value("SELECT count(*) = 1 FROM sent WHERE message_id = $1", message_id))
+    reason = await world.value("SELECT reason FROM sent WHERE message_id = $1", message_id)
+    if reason is None:
+        await eventually(lambda: world.texts_to(number).count(NEWS) > before)
+    assert reason in {None, "stopped"}
+    return reason is None
+
+
+async def test_a_silence_holds_while_a_question_waits_and_after_a_no_to_it(database: Database) -> None:
+    """Whoever was asked, on a newer form, has said nothing yet."""
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "STOP ALL")
+        asked = len(world.texts_to(1)) + 1
+        await ask(world, 1, "offers")
+        await eventually(lambda: len(world.texts_to(1)) == asked)  # the question itself goes
+        assert (await state(world, 1), await news_goes(world, 1)) == ("pending", False)
+        await say(world, 1, "non", answers=0)
+        assert (await state(world, 1), await news_goes(world, 1)) == ("none", False)
+        assert "contact" in (await say(world, 1, "HELP"))[0]
+        await ask(world, 1, "offers")
+        await eventually(lambda: "vraiment" in world.texts_to(1)[-1])
+        await say(world, 1, "oui")
+        assert (await state(world, 1), await news_goes(world, 1)) == ("subscribed", True)
+
+
+async def test_a_silence_that_a_newer_consent_ended_is_not_kept_for_a_later_plain_stop(
+    database: Database,
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "STOP ALL")
+        await agree(world, "offers", datetime.now(UTC))
+        assert await news_goes(world, 1)
+        await say(world, 1, "STOP")
+        assert (await state(world, 1), await news_goes(world, 1)) == ("unsubscribed", True)
+
+
+@pytest.mark.parametrize(("after", "goes"), [("blocked", False), ("expired", True)])
+async def test_a_silence_outlives_a_block_and_is_no_new_owners(
+    database: Database, after: str, *, goes: bool
+) -> None:
+    said = {"blocked": "Mauvais numéro", "expired": "Stop, j'ai récupéré ce numéro"}[after]
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "STOP ALL")
+        await say(world, 1, said, answers=after == "blocked")
+        assert await state(world, 1) == after
+        kept = await world.value("SELECT silent_at IS NOT NULL FROM subscriber WHERE subscriber_id = 10001")
+        assert kept is not goes

@@ -265,10 +265,13 @@ SELECT t.merchant_id, t.consent_id, t.subscriber_id, t.msisdn, t.purpose, t.even
 
 -- name: set_consent
 -- scope: merchant
--- A silence is kept by whatever leaves the person unsubscribed.
+-- A silence is kept until the person agrees again (also by an import, which leaves it to be taken away here), or the number is
+-- another person's (expired): being asked, or a no to that, ends none.
 UPDATE subscriber AS s
    SET offers_state = t.state, offers_state_at = t.at, paused_until = t.until, updated_at = t.at,
-       silent_at = CASE WHEN t.silent THEN t.at WHEN s.offers_state = 'unsubscribed' AND t.state = 'unsubscribed' THEN s.silent_at END
+       silent_at = CASE WHEN t.silent THEN t.at
+                        WHEN s.offers_state IN ('none', 'pending', 'unsubscribed', 'blocked')
+                             AND t.state IN ('none', 'pending', 'unsubscribed', 'blocked') THEN s.silent_at END
   FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::boolean[])
     AS t (subscriber_id, state, at, until, silent)
  WHERE s.merchant_id = $1 AND s.subscriber_id = t.subscriber_id
