@@ -132,6 +132,8 @@ class InboundContext:
     named: dict[tuple[int, str], tuple[OpenOffer, PlacedOrder]] = field(default_factory=dict)
     # (msisdn, sender number that asked): of each person here, whatever number they write to
     questions: dict[tuple[int, str], list[Question]] = field(default_factory=dict)
+    # By sender number: who wrote from it, of the merchants of anybody here.
+    wrote: dict[str, set[int]] = field(default_factory=dict)
     # By sender number, of those from which strangers are answered.
     sender_merchants: dict[str, list[SenderMerchant]] = field(default_factory=dict)
     stops_noted: set[tuple[int, int]] = field(default_factory=set)  # (merchant or 0 for all, msisdn)

@@ -161,18 +161,17 @@ class StopCase(ConsentWrites):
             return list(everyone)
         if command.merchant_ids is not None:
             return [person for person in everyone if person.merchant_id in command.merchant_ids]
+        return self._reached_by_bare_stop(everyone)
+
+    def _reached_by_bare_stop(self, everyone: Sequence[Person]) -> list[Person]:
         reach = reach_on(self._mo.received_at.date(), self._tools.rules.reaches)
         if reach is StopReach.ALL:
             return list(everyone)
         if reach is StopReach.OFFER and self._open is not None:
             mine = self._open.offer.merchant_id
             return [person for person in self._people if person.merchant_id == mine]
-        writers = {
-            each.card.merchant_id
-            for each in self._context.sender_merchants.get(self._mo.destination, [])
-            if each.wrote
-        }
-        return [person for person in everyone if person in self._people or person.merchant_id in writers]
+        wrote = self._context.wrote.get(self._mo.destination, ())
+        return [person for person in everyone if person in self._people or person.merchant_id in wrote]
 
     def _confirm_stop(self, told: Sequence[Person], command: StopCommand) -> None:
         """One text, whoever is concerned: it names them."""
@@ -202,14 +201,16 @@ class StopCase(ConsentWrites):
 
     def doubt(self) -> None:
         """Hold marketing of whomever a STOP here would reach: nobody knows that the text was none."""
-        for person in self._people:
+        for person in self._reached_by_bare_stop(self._context.people.get(self._mo.msisdn, [])):
             self._writes.doubts[person.merchant_id, person.subscriber_id] = self._mo.received_at + DOUBT_MAX
             person.in_doubt = True
             self._hold(person)
 
     def understood(self) -> None:
         """What the person says plainly ends a doubt about what was said before."""
-        for person in self._people:
-            if person.in_doubt:
+        everyone = self._context.people.get(self._mo.msisdn, [])
+        reached = self._reached_by_bare_stop(everyone)
+        for person in everyone:
+            if person.in_doubt and (person in reached or person in self._people):
                 self._writes.doubts[person.merchant_id, person.subscriber_id] = None
                 person.in_doubt = False

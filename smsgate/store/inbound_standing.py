@@ -61,6 +61,8 @@ async def standing(
     asked = reads.read(_SQL["open_questions"], _ASKED, msisdns)
     answers = reads.read(_SQL["answer_counts"], ("msisdn", "day_at", "answers"), msisdns)
     cards = reads.read(_SQL["merchants"], MerchantCard.__slots__, merchants)
+    senders = list({mo.destination for mo in mos})
+    writers = reads.read(_SQL["writers_among"], ("sender", "merchant_id"), senders, merchants)
     await reads.run(connection)
     context = InboundContext(
         answers_given={(msisdn, day_at): given for msisdn, day_at, given in answers.rows},
@@ -75,6 +77,8 @@ async def standing(
             state, in_doubt, less = held[who]
             person = Person(*who, each.language, ConsentState(state), others.get(who, {}), in_doubt, less)
             context.people.setdefault(each.msisdn, []).append(person)
+    for sender, merchant_id in writers.rows:
+        context.wrote.setdefault(sender, set()).add(merchant_id)
     for msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at in asked.rows:
         question = Question(merchant_id, subscriber_id, Purpose(purpose), wording_version, asked_at)
         context.questions.setdefault((msisdn, sender), []).append(question)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import pytest
+
+from smsgate.campaigns.consent_commands import DatedReach, SmsRules, StopReach
+from smsgate.links.profile_senders import SenderNumber
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, say
-from tests.flows.world import FIRST_MSISDN, MERCHANT, World, a_world, eventually
+from tests.flows.test_consent_by_sms import OTHER, a_second_merchant
+from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
 UNCLEAR = "euh bof"
 
@@ -41,3 +48,64 @@ async def test_a_doubt_ends_by_itself(database: Database) -> None:
             campaign_id = await world.campaign()
             await eventually(lambda: world.finished(campaign_id))
         assert len(world.texts_to(0)) == 1
+
+
+async def doubted(world: World) -> set[int]:
+    rows = await world.rows("SELECT merchant_id FROM subscriber WHERE doubt_until IS NOT NULL")
+    return {row["merchant_id"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("reach", "held"),
+    [(StopReach.NUMBER, {MERCHANT}), (StopReach.ALL, {MERCHANT, OTHER}), (StopReach.OFFER, {MERCHANT})],
+)
+async def test_a_doubt_holds_whom_a_stop_would_reach_and_a_plain_word_ends_it_for_all(
+    database: Database, reach: StopReach, held: set[int]
+) -> None:
+    """Disco Mania knows the person, and never wrote from Boxman's number."""
+    async with a_world(database, subscribers=3) as world:
+        await a_second_merchant(world)
+        world.rules = SmsRules((DatedReach(date(2020, 1, 1), reach),))
+        own = SenderNumber(number=SENDER, receives=True, merchants=("boxman",))
+        world.profile_changes["senders"] = (own,)
+        async with world.gateway() as gateway:
+            await world.campaign()
+            gateway.pump.wake_claims.set()
+            await eventually(lambda: world.simulator.phones.received == 3)
+            await say(world, 1, UNCLEAR)
+            assert await doubted(world) == held
+            assert (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(OTHER)) is (OTHER in held)
+            await say(world, 1, "NON", answers=0)
+            assert await doubted(world) == set()
+
+
+async def test_a_doubt_holds_who_wrote_from_the_number_before_it_was_anothers(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        await a_second_merchant(world)
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+        await world.execute("DELETE FROM open_offer")  # it ended long ago
+        world.profile_changes["senders"] = (SenderNumber(number=SENDER, receives=True, merchants=("disco",)),)
+        async with world.gateway():
+            await say(world, 1, UNCLEAR)
+            assert await doubted(world) == {MERCHANT, OTHER}
+            await say(world, 1, "oui")
+            assert await doubted(world) == set()
+
+
+async def test_of_merchants_of_one_number_an_offers_doubt_is_its_own_where_a_stop_ends_no_others(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=3) as world:
+        await a_second_merchant(world)
+        world.rules = SmsRules((DatedReach(date(2020, 1, 1), StopReach.OFFER),))
+        campaign_id = await world.campaign()
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+            await say(world, 1, UNCLEAR)
+            assert await doubted(world) == {MERCHANT}
+            await world.execute("UPDATE subscriber SET doubt_until = now() + interval '1 day'")
+            await say(world, 1, "oui")
+            rows = await world.rows("SELECT subscriber_id FROM subscriber WHERE doubt_until IS NULL")
+            assert {row["subscriber_id"] for row in rows} == {10_001, 20_001}

@@ -17,7 +17,7 @@ from tests.flows.statements import Statements, transactions
 ARRIVED: Final = ("inbound.first_seen", "esme_traffic.takers", "inbound.people", "portability.ported_of")
 STANDING: Final = (
     "inbound.other_consents", "inbound.open_offers", "inbound.open_questions", "inbound.answer_counts",
-    "inbound.merchants",
+    "inbound.merchants", "inbound.writers_among",
 )  # fmt: skip
 ANSWERED: Final = (
     "inbound.lock_offers", "inbound.offer_versions", "inbound.orders_of_messages", "inbound.taken_numbers",

@@ -128,6 +128,10 @@ RETURNING msisdn, day_at, answers
 -- scope: report
 SELECT merchant_id, slug, name, language, contact, timezone FROM merchant WHERE merchant_id = ANY($1::bigint[])
 
+-- name: writers_among
+-- scope: report
+SELECT sender, merchant_id FROM sender_merchant WHERE sender = ANY ($1::text[]) AND merchant_id = ANY ($2::bigint[])
+
 -- name: sender_merchants
 -- scope: report
 -- Who wrote from numbers that got a STOP or HELP. Beside them who may: those that are named ($2, $3), and of numbers that everybody may use
