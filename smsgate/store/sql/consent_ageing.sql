@@ -21,12 +21,22 @@ SELECT merchant_id, subscriber_id, purpose FROM consent_question q
 
 -- name: due_idle
 -- scope: report
--- A word from the person, or an agreement, is contact; what the merchant does is none.
-SELECT s.merchant_id, s.subscriber_id, 'offers' AS purpose FROM subscriber s
- WHERE ($3::bigint[] IS NULL OR s.subscriber_id = ANY ($3))
-   AND s.created_at <= $1 AND s.offers_state IN ('pending', 'subscribed', 'paused') AND s.offers_state_at <= $1
-   AND NOT EXISTS (SELECT FROM inbound_message i
-                    WHERE i.merchant_id = s.merchant_id AND i.msisdn = s.msisdn AND i.received_at > $1)
+-- A word from the person, or an agreement to whatever, is contact: the log has also one that changed no state. What the merchant does is
+-- none, nor what time alone does to a consent. Each person's few words and consents are read by their key.
+SELECT d.merchant_id, d.subscriber_id, d.purpose
+  FROM (SELECT merchant_id, subscriber_id, msisdn, 'offers' AS purpose FROM subscriber
+         WHERE ($3::bigint[] IS NULL OR subscriber_id = ANY ($3))
+           AND created_at <= $1 AND offers_state IN ('pending', 'subscribed', 'paused') AND offers_state_at <= $1
+         UNION ALL
+        SELECT c.merchant_id, c.subscriber_id, s.msisdn, c.purpose
+          FROM consent_state c JOIN subscriber s ON s.merchant_id = c.merchant_id AND s.subscriber_id = c.subscriber_id
+         WHERE ($3::bigint[] IS NULL OR c.subscriber_id = ANY ($3))
+           AND s.created_at <= $1 AND c.state IN ('pending', 'subscribed', 'paused') AND c.state_at <= $1) AS d
+ WHERE (SELECT true FROM inbound_message i
+         WHERE i.merchant_id = d.merchant_id AND i.msisdn = d.msisdn AND i.received_at > $1 LIMIT 1) IS NULL
+   AND (SELECT true FROM consent_event e
+         WHERE e.merchant_id = d.merchant_id AND e.subscriber_id = d.subscriber_id AND e.occurred_at > $1
+           AND e.event NOT IN ('idle', 'resume', 'question_expired') LIMIT 1) IS NULL
  ORDER BY 1, 2 LIMIT $2
 
 -- name: lock_people
