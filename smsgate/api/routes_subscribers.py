@@ -56,7 +56,7 @@ PROBLEMS: Final = (
     ProblemType(
         "subscriber_exists", 409, "The number is a subscriber", "`subscriber` in the answer is its id."
     ),
-    ProblemType("stop_is_newer", 409, "The person said STOP or no later", "Only a newer consent counts."),
+    ProblemType("stop_is_newer", 409, "That consent has ended", "Bring a newer one, after any STOP."),
     ProblemType(
         "consent_missing",
         422,

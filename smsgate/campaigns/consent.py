@@ -2,7 +2,7 @@
 Consent of one number towards one merchant for one purpose.
 
 The log of events is append-only; this is the fold. STOP is always taken, in every state. An import or an
-API row never revives a later stop: only the person does.
+API row never revives what ended after its evidence: only the person, or a newer one, does.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ _STOPPED: Final = Decision(_S.UNSUBSCRIBED, tell="stop_confirmation", close_offe
 # In which no consent is in force; one may have been before, also where there is none.
 _ENDED: Final = frozenset(ConsentState) - ANSWERS_OFFERS
 # What an opt-in or import that is written down later must be newer than. The person's no to the question is
-# as good an answer as a STOP.
-VOIDS_EARLIER: Final = (_E.STOP, _E.CARRIER_STOP, _E.COMPLAINT, _E.NO)
+# as good an answer as a STOP, and what three silent years ended is not brought back by what began it.
+VOIDS_EARLIER: Final = (_E.STOP, _E.CARRIER_STOP, _E.COMPLAINT, _E.NO, _E.IDLE)
 _BY_ROW: Final = (_E.OPT_IN, _E.OPT_IN_DOUBLE, _E.IMPORT, _E.SIMILAR_PRODUCTS)
 
 

@@ -174,7 +174,7 @@ async def _judge(
                 offers.append(msisdn)
         else:
             stop = stopped_at.get(msisdn)
-            since = f" (stopped {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
+            since = f" (ended {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
             refused.add(rows.row_nos[i], decision.code, f"{REFUSALS[decision.code]}{since}")
     asked = [msisdn for msisdn in pending if now_in[msisdn] is not ConsentState.PENDING]
     return chosen, states, refused, Ended(asked, offers)

@@ -51,7 +51,7 @@ _SQL: Final = load("subscribers")
 _INBOUND: Final = load("inbound")  # a STOP closes offers in one way, whoever takes it
 VOIDING_EVENTS: Final = [event.value for event in VOIDS_EARLIER]
 REFUSALS: Final = {
-    "stop_is_newer": "The person said STOP, or no, after that consent was given; only a newer one counts.",
+    "stop_is_newer": "A STOP, a no or three years of silence ended that consent; only a newer one counts.",
     "consent_missing": "Wording version, source and time of the consent are needed.",
     "suppressed": "This number may not be written to any more.",
 }

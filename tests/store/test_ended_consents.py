@@ -144,3 +144,15 @@ async def test_what_time_alone_does_to_a_consent_is_no_contact(database: Databas
     await logged(database, event, "subscribed", NOW, "appointments")
     await ageing(database, NOW).step()
     assert set((await states(database)).values()) == {"expired", "unsubscribed"}
+
+
+@pytest.mark.parametrize("how", ["consent", "import"])
+async def test_a_consent_of_before_three_silent_years_revives_nothing_and_a_newer_one_begins(
+    database: Database, how: str
+) -> None:
+    await a_silent_person(database)
+    await ageing(database, NOW).step()
+    assert await brought(database, how, LONG_AGO + timedelta(days=1)) == "stop_is_newer"
+    assert await value(database, STATE) == "expired"
+    assert await brought(database, how, NOW + timedelta(days=1)) is None
+    assert await value(database, STATE) == "subscribed"
