@@ -249,9 +249,9 @@ def _place(values: Mapping[str, object], country: str) -> tuple[str, str]:
     return region, timezone
 
 
-def _tags(value: object) -> str:
+def _tags(value: object) -> str | None:
     if value is None:
-        return "{}"
+        return None
     if not isinstance(value, list) or len(value) > TAGS_MAX:
         raise Invalid(f"tags is no list of at most {TAGS_MAX}.", code="row_invalid")
     if not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in value):

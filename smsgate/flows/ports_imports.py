@@ -24,7 +24,8 @@ class ImportRows:
     regions: list[str] = field(default_factory=list)
     timezones: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)  # campaigns.places.place_key
-    tags: list[str] = field(default_factory=list)  # PostgreSQL arrays of texts: {"a","b"}
+    # PostgreSQL arrays of texts: {"a","b"}; None, here and of languages: what the person has stays.
+    tags: list[str | None] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)  # JSON objects of texts
     wording_versions: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)

@@ -64,13 +64,12 @@ class PgImports:
     ) -> None:
         async def work() -> None:
             async with self._database.transaction(merchant_id) as connection:
-                chosen, states, refused, ended = await _judge(connection, self._hashes, merchant_id, rows)
+                judged = await _judge(connection, self._hashes, merchant_id, rows)
+                chosen, refused = judged.chosen, judged.refused
                 if chosen and not validate_only:
-                    await _write(
-                        connection, merchant_id, rows, chosen, states, (reference, who), id_base, now
-                    )
+                    await _write(connection, merchant_id, rows, judged, (reference, who), id_base, now)
                 if not validate_only:
-                    await ended.write(connection, merchant_id)
+                    await judged.ended.write(connection, merchant_id)
                 failed = len(errors) + len(refused)
                 failed_before = await connection.fetchval(
                     _SQL["count_rows"], merchant_id, import_id, len(chosen), failed
@@ -131,13 +130,23 @@ class Ended(NamedTuple):
             await connection.execute(_INBOUND["close_offers"], [merchant_id] * len(offers), offers)
 
 
+class Judged(NamedTuple):
+    """Which rows are taken, the state each leads to, refusals, what ends; `held` are the known people."""
+
+    chosen: list[int]
+    states: list[str]
+    refused: RowErrors
+    ended: Ended
+    held: Sequence[asyncpg.Record]
+
+
 async def _judge(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, rows: ImportRows
-) -> tuple[list[int], list[str], RowErrors, Ended]:
-    """Lock the known numbers; return which rows are taken, the state each leads to, refusals, what ends."""
+) -> Judged:
+    """Lock the known numbers, and decide about each row."""
     refused = RowErrors()
     if not rows:
-        return [], [], refused, Ended([], [])
+        return Judged([], [], refused, Ended([], []), [])
     locked = await connection.fetch(_SQL["lock_numbers"], merchant_id, rows.msisdns)
     held = (
         await connection.fetch(
@@ -177,32 +186,50 @@ async def _judge(
             since = f" (ended {stop:%Y-%m-%dT%H:%M:%SZ})" if stop is not None else ""
             refused.add(rows.row_nos[i], decision.code, f"{REFUSALS[decision.code]}{since}")
     asked = [msisdn for msisdn in pending if now_in[msisdn] is not ConsentState.PENDING]
-    return chosen, states, refused, Ended(asked, offers)
+    return Judged(chosen, states, refused, Ended(asked, offers), held)
 
 
 async def _write(
     connection: Connection,
     merchant_id: int,
     rows: ImportRows,
-    chosen: list[int],
-    states: list[str],
+    judged: Judged,
     brought: tuple[str, str],
     id_base: int,
     now: datetime,
 ) -> None:
-    reference, who = brought
+    (reference, who), chosen = brought, judged.chosen
+    msisdns = _of(rows.msisdns, chosen)
 
     def texts(column: Sequence[str | None]) -> str:
         return texts_text(_of(column, chosen))
 
+    def kept(column: Sequence[str | None], name: str) -> str:
+        known = {row["msisdn"]: row[name] for row in judged.held}
+        return texts_text(_or_known(_of(column, chosen), msisdns, known))
+
     await connection.execute(
         _SQL["put_rows"], merchant_id, id_base, id_base + len(rows), PURPOSE, ConsentEvent.IMPORT.value,
-        "import", reference, now, _of(rows.msisdns, chosen), texts(rows.external_ids),
-        texts(rows.languages), texts(rows.countries), texts(rows.tags), texts(rows.fields),
-        texts_text(states), texts(rows.wording_versions), texts(rows.sources), _of(rows.occurred_at, chosen),
-        ids_text(_of(rows.row_nos, chosen)), texts(rows.regions), texts(rows.timezones), texts(rows.places),
-        who,
+        "import", reference, now, msisdns, texts(rows.external_ids),
+        kept(rows.languages, "language"), texts(rows.countries), kept(rows.tags, "tags"), texts(rows.fields),
+        texts_text(judged.states), texts(rows.wording_versions), texts(rows.sources),
+        _of(rows.occurred_at, chosen), ids_text(_of(rows.row_nos, chosen)), texts(rows.regions),
+        texts(rows.timezones), texts(rows.places), who,
     )  # fmt: skip
+
+
+def _or_known(
+    column: Sequence[str | None], msisdns: Sequence[int], known: dict[int, str | None]
+) -> Sequence[str | None]:
+    """Put in what is known of a person, also from an earlier row, where a row names nothing."""
+    if None not in column:
+        return column
+    found: list[str | None] = []
+    for msisdn, named in zip(msisdns, column, strict=True):
+        if named is not None:
+            known[msisdn] = named
+        found.append(named if named is not None else known.get(msisdn))
+    return found
 
 
 def _of(column: Sequence[T], chosen: list[int]) -> Sequence[T]:

@@ -171,6 +171,45 @@ async def test_validating_alone_writes_nothing_and_tells_the_same(api: Api) -> N
     assert counts(await imported(merchant, body, NDJSON)) == (3, 2, 1)
 
 
+@pytest.mark.parametrize("headers", [NDJSON, CSV])
+async def test_a_file_that_is_sent_again_keeps_the_language_and_the_tags_that_it_names_none_of(
+    api: Api, headers: dict[str, str]
+) -> None:
+    merchant = await api.merchant()
+    names = ("msisdn", "consent_at", "consent_source", "wording_version")
+    plain = [a_row(n) for n in (1, 2)]
+    lines = [",".join((*names, "language", "tags")), *(",".join((*row.values(), "", "")) for row in plain)]
+    body = ndjson(*plain) if headers is NDJSON else "\n".join(lines).encode()
+    await imported(merchant, body, headers)
+    found = (await merchant.get("/v1/subscribers?msisdn=33639980001")).body["data"][0]
+    assert (found["language"], found["tags"]) == ("fr", [])
+    path = f"/v1/subscribers/{found['id']}"
+    await merchant.call("PATCH", path, {"language": "en", "tags": ["vip", "jazz"]})
+    assert counts(await imported(merchant, body, headers)) == (2, 2, 0)
+    kept = (await merchant.get(path)).body
+    assert (kept["language"], kept["tags"]) == ("en", ["vip", "jazz"])
+    other = (await merchant.get("/v1/subscribers?msisdn=33639980002")).body["data"][0]
+    assert (other["language"], other["tags"]) == ("fr", [])
+
+
+async def test_an_import_changes_the_language_and_the_tags_that_a_row_names(api: Api) -> None:
+    merchant = await api.merchant()
+    await imported(merchant, ndjson(a_row(1, language="en", tags=["vip"]), a_row(1)), NDJSON)
+    found = (await merchant.get("/v1/subscribers")).body["data"][0]
+    assert (found["language"], found["tags"]) == ("en", ["vip"])  # of an earlier row of the same number
+    await imported(merchant, ndjson(a_row(1, language="de")), NDJSON)
+    await imported(merchant, ndjson(a_row(1, tags=[])), NDJSON)
+    found = (await merchant.get("/v1/subscribers")).body["data"][0]
+    assert (found["language"], found["tags"]) == ("de", [])
+    refused = a_row(1, language="it", tags=["no"], consent_at="2001-01-01T00:00:00Z")
+    await merchant.post("/v1/consents", {"subscriber": found["id"], "event": "revoked", "source": "call",
+                                         "occurred_at": "2002-01-01T00:00:00Z"})  # fmt: skip
+    answer = await imported(merchant, ndjson(refused, a_row(1)), NDJSON)
+    assert await errors(merchant, answer) == [(1, "stop_is_newer")]
+    found = (await merchant.get("/v1/subscribers")).body["data"][0]
+    assert (found["language"], found["tags"]) == ("de", [])
+
+
 async def test_of_rows_with_one_number_the_last_counts_and_all_consents_are_kept(api: Api) -> None:
     merchant = await api.merchant()
     answer = await imported(merchant, ndjson(a_row(1, language="fr"), a_row(1, language="en")), NDJSON)

@@ -30,7 +30,7 @@ FOR UPDATE;
 -- name: consents_of
 -- scope: merchant
 -- A statement of its own after the lock: the locking one would not see the STOPs that it waited for.
-SELECT s.msisdn, s.offers_state, (
+SELECT s.msisdn, s.offers_state, s.language, s.tags::text AS tags, (
     SELECT max(c.occurred_at)
     FROM consent_event c
     WHERE c.merchant_id = $1 AND c.subscriber_id = s.subscriber_id AND c.purpose = $3 AND c.event = ANY ($4::text[])
@@ -59,7 +59,7 @@ WITH n AS MATERIALIZED (
     )
     SELECT DISTINCT ON (n.msisdn)
         $1, $2 + n.place - 1, n.msisdn, n.external_id, coalesce(n.language, m.language), n.country,
-        n.tags::text[], n.fields::jsonb, n.state, $8, $8, $8, n.region, n.timezone, n.at
+        coalesce(n.tags, '{}')::text[], n.fields::jsonb, n.state, $8, $8, $8, n.region, n.timezone, n.at
     FROM n
     JOIN merchant m ON m.merchant_id = $1
     ORDER BY n.msisdn, n.place DESC
