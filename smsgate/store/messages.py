@@ -178,16 +178,21 @@ def _segments(row: asyncpg.Record) -> int:
 
 def _text(row: asyncpg.Record) -> str:
     """Return the text as people read it; of a binary message there is none."""
-    if row["submitted"] == b"":  # erased
-        return ""
     if row["submitted"] is not None:
-        pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, row["submitted"]))
-        payload = tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD)
-        fields = pdu.fields
-        return read_mo(
-            fields["short_message"], fields["data_coding"], fields["esm_class"], message_payload=payload
-        ).text
+        return submitted_text(row["submitted"])
     return row["body"] if row["body"] is not None else rendered(row["text"] or "", row["fields"] or [])
+
+
+def submitted_text(body: bytes) -> str:
+    """Return the text of what an ESME submitted, as it is kept; a binary or erased message has none."""
+    if not body:  # erased
+        return ""
+    pdu = decode_pdu(Frame(CommandId.SUBMIT_SM, 0, 0, body))
+    payload = tlv_value(pdu.tlvs, Tag.MESSAGE_PAYLOAD)
+    fields = pdu.fields
+    return read_mo(
+        fields["short_message"], fields["data_coding"], fields["esm_class"], message_payload=payload
+    ).text
 
 
 def _reason(state: MessageState, row: asyncpg.Record) -> str | None:

@@ -17,11 +17,14 @@ from smsgate.flows.ports_privacy import DataRequestRow, Lift, Suppressed
 from smsgate.security.public_ids import Kind
 from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
+from smsgate.store.messages import submitted_text
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
 from smsgate.store.suppression import block, suppressed_among
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from smsgate.flows.commerce_records import PageAsk
     from smsgate.flows.ports import Ids
     from smsgate.security.suppression import SuppressionHashes
@@ -93,7 +96,7 @@ class PgPrivacy:
             file: dict[str, object] = {}
             for name, (statement, key) in asked.items():
                 rows = await connection.fetch(_SQL[statement], merchant_id, key)
-                file[name] = [orjson.loads(row["record"]) for row in rows]
+                file[name] = [_record(row) for row in rows]
             count = sum(len(records) for records in file.values() if isinstance(records, list))
             request = DataRequestRow(request_id, "access", subscriber_id, count, now)
             await self._remember(connection, merchant_id, request)
@@ -212,6 +215,17 @@ class PgPrivacy:
             _SQL["add_request"], merchant_id, request.request_id, request.kind, request.subscriber_id,
             request.records, request.created_at,
         )  # fmt: skip
+
+
+def _record(row: asyncpg.Record) -> dict[str, object]:
+    """Return a record of the file; what an ESME submitted with its text, or the octets of what has none."""
+    record: dict[str, object] = orjson.loads(row["record"])
+    if body := row.get("submitted"):
+        if text := submitted_text(body):
+            record["body"] = text
+        else:
+            record["submitted"] = body.hex()
+    return record
 
 
 async def erasures_of(database: Database, merchant_id: int) -> int:

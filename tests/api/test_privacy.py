@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from smsgate.protocol.commands import CommandId
+from smsgate.protocol.pdus import encode_body
+from smsgate.protocol.tlvs import Tag, encode_tlvs
 from smsgate.security.public_ids import Kind
 from smsgate.store.pool import Database
 from smsgate.store.privacy import erasures_of
@@ -149,6 +152,44 @@ async def test_an_access_hands_out_every_record_of_a_person_as_one_file(
         "event", "marketing_contact", "answer_count", "idempotency_key",
         "campaign_chunk",  # as the bound of a range
     }  # fmt: skip
+
+
+async def submitted(shop: Shop, fields: dict[str, Any], tlvs: bytes = b"") -> int:
+    """Have an ESME of the merchant have written to the number."""
+    message_id = shop.next_id()
+    await shop.execute(
+        "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender) VALUES ($1, $2, $3, 'esme', $4)",
+        shop.merchant_id, message_id, MSISDN, SENDER,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO esme_message VALUES ($1, $2, 5, 1, 1, $3)",
+        shop.merchant_id, message_id, encode_body(CommandId.SUBMIT_SM, fields) + tlvs,
+    )  # fmt: skip
+    return message_id
+
+
+async def test_an_access_hands_out_what_esmes_wrote_to_the_person_as_text_where_it_is_one(
+    shop: Shop,
+) -> None:
+    person = await a_person(shop)
+    long = "Anne, your parcel" * 20
+    texts = {
+        await submitted(shop, {"short_message": "Code: 1234 €".encode("utf-16-be"), "data_coding": 8}): (
+            "Code: 1234 €"
+        ),
+        await submitted(shop, {}, encode_tlvs([(Tag.MESSAGE_PAYLOAD, long.encode())])): long,
+        await submitted(shop, {"short_message": b"\x01\xff", "data_coding": 4}): None,
+    }
+    await queued(shop, MSISDN)
+    made = await shop.caller.post("/v1/data_requests", {"kind": "access", "subscriber": person["id"]})
+    assert made.status == 201, made
+    by_id = {each["message_id"]: each for each in made.body["file"]["messages"]}
+    assert {message_id: by_id[message_id]["body"] for message_id in texts} == texts
+    octets = [each["submitted"] for each in by_id.values() if "submitted" in each]
+    assert octets == [
+        encode_body(CommandId.SUBMIT_SM, {"short_message": b"\x01\xff", "data_coding": 4}).hex()
+    ]
+    assert "Boxman: contact" in {each["body"] for each in by_id.values()}
 
 
 async def test_an_erasure_leaves_the_number_in_no_table_and_the_order_with_a_pseudonym(

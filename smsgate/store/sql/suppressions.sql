@@ -338,8 +338,9 @@ SELECT to_jsonb(t)::text AS record FROM consent_state t WHERE merchant_id = $1 A
 -- scope: merchant
 SELECT (to_jsonb(m) || jsonb_build_object('offer_text', v.text,
             'outcomes', (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'smsc_id'), '[]') FROM sent x
-                          WHERE x.merchant_id = $1 AND x.message_id = m.message_id)))::text AS record
+                          WHERE x.merchant_id = $1 AND x.message_id = m.message_id)))::text AS record, e.body AS submitted
   FROM message m
+  LEFT JOIN esme_message e ON e.merchant_id = $1 AND e.message_id = m.message_id
   LEFT JOIN campaign c ON c.merchant_id = m.merchant_id AND c.campaign_id = m.campaign_id
   LEFT JOIN offer_version v ON v.merchant_id = c.merchant_id AND v.offer_id = c.offer_id AND v.version = c.offer_version
  WHERE m.merchant_id = $1 AND m.message_id = ANY ($2::bigint[])
