@@ -87,6 +87,9 @@ class DataRequest(AnswerModel):
     subscriber: str
     records: int = Field(description="Handed out, or erased.")
     created_at: Instant
+    state: Literal["done", "under_way"] = Field(
+        description="under_way: what was being written when the person was erased is removed in moments."
+    )
     file: dict[str, object] | None = Field(description="Of an access: every record, in the answer alone.")
 
 
@@ -186,6 +189,7 @@ def _request(call: Call, row: DataRequestRow, file: dict[str, object] | None = N
         subscriber=call.public(Kind.SUBSCRIBER, row.subscriber_id),
         records=row.records,
         created_at=row.created_at,
+        state=row.state,
         file=file,
     )
 

@@ -129,6 +129,8 @@ def erase(
         show_json(request)
     else:
         say(f"{request['records']} records of {slug} erased; the number stays out.")
+        if request["state"] != "done":
+            say("What was being written of the person meanwhile is removed by a gateway that runs.")
 
 
 @app.command(
@@ -239,7 +241,7 @@ def requests(
     if as_json:
         show_json(found)
         return
-    columns = ("created_at", "kind", "subscriber", "records")
+    columns = ("created_at", "kind", "subscriber", "records", "state")
     show_table(columns, [[str(row[column]) for column in columns] for row in found])
 
 
@@ -279,4 +281,5 @@ def _as_dict(services: Services, row: DataRequestRow) -> dict[str, object]:
         "subscriber": services.public_ids.encode(Kind.SUBSCRIBER, row.subscriber_id),
         "records": row.records,
         "created_at": row.created_at.isoformat(),
+        "state": row.state,
     }

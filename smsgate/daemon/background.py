@@ -13,13 +13,16 @@ from smsgate.flows.closing import Closing
 from smsgate.flows.housekeeping import Housekeeping
 from smsgate.flows.kept_files import FileHousekeeping
 from smsgate.flows.loops import Loop
+from smsgate.flows.person_requests import OwedErasures
 from smsgate.flows.ports import Carrier
 from smsgate.flows.price_watch import WATCH_INTERVAL_S, PriceWatch
 from smsgate.flows.pricing import Pricing
 from smsgate.store.housekeeping import PgHousekeeping
+from smsgate.store.privacy import PgPrivacy
 from smsgate.telemetry.metrics import Metrics
 
 HOUSEKEEPING_INTERVAL_S: Final = 3600.0
+ERASURES_INTERVAL_S: Final = 10.0  # what a request left is gone so much later, or at a start
 CLOSES_INTERVAL_S: Final = 600.0  # a month closes that much after its time at most
 
 
@@ -33,6 +36,7 @@ def background_loops(
 ) -> Iterator[Loop]:
     """Yield the loops, and have the metrics read them; `carriers` are those that run at this moment."""
     yield _housekeeping(settings, services, metrics)
+    yield _erasures(services, metrics)
     if settings.billing.close == "automatic":  # else the operator closes months
         metrics.gauge(
             "closes_waiting",
@@ -76,6 +80,13 @@ def _housekeeping(settings: Settings, services: Services, metrics: Metrics) -> L
         lambda: int(housekeeping.drops_wait),
     )
     return Loop("housekeeping", housekeeping.step, services.clock, interval_s=HOUSEKEEPING_INTERVAL_S)
+
+
+def _erasures(services: Services, metrics: Metrics) -> Loop:
+    privacy = PgPrivacy(services.database, services.suppression, services.ids, services.order_stamps)
+    owed = OwedErasures(privacy, services.clock)
+    metrics.gauge("erasures_owed", "Erasures that wait for who else writes of the person", lambda: owed.left)
+    return Loop("erasures", owed.step, services.clock, interval_s=ERASURES_INTERVAL_S)
 
 
 def kept_files(reports: BillingReports, clock: Clock, metrics: Metrics) -> Loop:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import replace
+from typing import Final, Protocol
+
+import structlog
 
 from smsgate.clock import Clock
+from smsgate.errors import StoreUnavailable
 from smsgate.flows.ports import Ids, StopSet
-from smsgate.flows.ports_privacy import DataRequestRow, PrivacyStore
+from smsgate.flows.ports_privacy import DataRequestRow, OwedErasure, PrivacyStore
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 10.0  # for who else writes of the person; a request of the API must not wait much longer
+OWED_MAX: Final = 1_000  # of one look
 
 
 class MerchantFiles(Protocol):
@@ -44,16 +53,24 @@ class PersonRequests:
         Remove a person: the records, what waits in memory, and files that tell the number.
 
         Files that other processes keep are handed out no more (flows/usage_files.py), and go within a day.
+        What others are still writing after a while is left to a gateway's `OwedErasures`.
 
         Raises:
             NotFound: no such subscriber.
         """
         now = self._clock.now()
-        row, msisdn = await self._store.erase(merchant_id, subscriber_id, self._ids.next(), now)
-        self._stops.add(merchant_id, msisdn, self._clock.monotonic())
+        row, owed = await self._store.erase(merchant_id, subscriber_id, self._ids.next(), now)
+        self._stops.add(merchant_id, owed.msisdn, self._clock.monotonic())
         if self._files is not None:
             await self._files.forget(merchant_id)
-        return row
+        return replace(row, state="done") if await self._finish(owed) else row
+
+    async def _finish(self, owed: OwedErasure) -> bool:
+        try:
+            return await self._store.finish_erasure(owed, self._clock.now(), PATIENCE_S)
+        except StoreUnavailable as exc:  # what the person asked for stands, and the rest follows
+            log.warning("erasure_not_finished", error=str(exc))
+            return False
 
     async def block(self, msisdn: int, reason: str) -> list[int]:
         """Block a number for every merchant; return the merchants that had it."""
@@ -61,3 +78,28 @@ class PersonRequests:
         for merchant_id in merchant_ids:
             self._stops.add(merchant_id, msisdn, self._clock.monotonic())
         return merchant_ids
+
+
+class OwedErasures:
+    """Run `step` every few seconds; two nodes may do it at once, and beside the request itself."""
+
+    def __init__(self, store: PrivacyStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.left = 0  # at the last look
+
+    async def step(self) -> bool:
+        """
+        Finish the erasures that are not over, where nobody writes any more who began before them.
+
+        Raises:
+            StoreUnavailable: the database is away; the next step goes on.
+        """
+        owed = await self._store.owed_erasures(OWED_MAX)
+        now, done = self._clock.now(), 0
+        for each in owed:
+            done += await self._store.finish_erasure(each, now, patience_s=0)
+        self.left = len(owed) - done
+        if done:
+            log.info("erasures_finished", count=done)
+        return done == OWED_MAX

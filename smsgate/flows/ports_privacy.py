@@ -20,6 +20,16 @@ class DataRequestRow:
     subscriber_id: int
     records: int  # handed out, or erased
     created_at: datetime
+    state: str  # done | under_way
+
+
+@dataclass(frozen=True, slots=True)
+class OwedErasure:
+    """An erasure that is not over: what others were writing of the person is still to be removed."""
+
+    merchant_id: int
+    request_id: int
+    msisdn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,24 @@ class PrivacyStore(Protocol):
 
     async def erase(
         self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
-    ) -> tuple[DataRequestRow, int]:
+    ) -> tuple[DataRequestRow, OwedErasure]:
         """
-        Remove a person; the keyed hash stays. Returns the number too, for what is in memory.
+        Remove a person; the keyed hash stays. What others are writing is removed by `finish_erasure`.
 
         Raises:
             NotFound: no such subscriber.
+        """
+        ...
+
+    async def owed_erasures(self, limit: int) -> Sequence[OwedErasure]:
+        """Return those that are not over, the oldest first."""
+        ...
+
+    async def finish_erasure(self, owed: OwedErasure, now: datetime, patience_s: float) -> bool:
+        """
+        Remove what others were writing of the person; whoever does it, and how often, is all the same.
+
+        False: somebody who began before is not done after `patience_s`.
         """
         ...
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
+import pytest
+
+from smsgate.flows import person_requests
 from tests.acceptance.town import SENDER, Ground, a_carrier, an_empty_town, eventually
 from tests.acceptance.wire import commands_of, smpp_wire
 
@@ -96,3 +100,33 @@ async def test_answers_and_events_that_wait_at_the_stop_are_not_lost(ground: Gro
 
             orders = await eventually(all_confirmed)
             assert sorted(order["msisdn"] for order in orders) == [f"+{msisdn}" for msisdn in town.msisdns]
+
+
+async def test_an_erasure_that_is_not_over_at_the_stop_is_finished_by_the_next_process(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is writing for longer than the request waits, and than the process lives."""
+    monkeypatch.setattr(person_requests, "PATIENCE_S", 0.1)
+
+    async with an_empty_town(ground) as town:
+
+        async def states() -> list[str]:
+            return [each["state"] for each in await town.merchant.all("/v1/data_requests")]
+
+        writer = await asyncpg.connect(ground.dsn)
+        try:
+            async with town.gateway():
+                await town.settle(1)
+                person = await town.subscriber(town.msisdns[0])
+                await writer.execute("BEGIN; INSERT INTO answer_count VALUES (1, now(), 1)")
+                asked = {"kind": "erasure", "subscriber": person["id"]}
+                made = await town.merchant.post("/v1/data_requests", asked)
+                assert (made["state"], await states()) == ("under_way", ["under_way"])
+        finally:
+            await writer.close()
+        async with town.gateway():
+
+            async def done() -> bool:
+                return await states() == ["done"]
+
+            await eventually(done)

@@ -20,6 +20,7 @@ from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
 from smsgate.telemetry.logs import configure_logs
 from tests.api.commerce_setup import SENDER, Shop
+from tests.api.test_owed_erasures import finish_owed
 from tests.api.test_privacy import MSISDN, a_history, a_person
 from tests.store.test_retention import SET_UP
 
@@ -174,6 +175,7 @@ async def a_whole_life(shop: Shop, database: Database) -> dict[str, Any]:
             "INSERT INTO esme_delivery VALUES ($1, $2, 5, NULL, 0, '', $3, $4, $4, $4)",
             merchant_id, shop.next_id(), text.encode(), now + timedelta(days=1),
         )  # fmt: skip
+        await put("INSERT INTO erasure_owed VALUES ($1, $2, $3)", merchant_id, shop.next_id(), MSISDN)
         hash_ = shop.api.context.privacy._hashes.of(merchant_id, MSISDN)  # type: ignore[union-attr]
         await put("INSERT INTO suppression_lift VALUES ($1, $2, 'Bea', $3)", hash_, now, text)
     return person
@@ -206,6 +208,8 @@ async def test_an_erasure_leaves_the_person_in_no_table_file_and_log(
     made = await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
     structlog.reset_defaults()
     assert made.status == 201, made
+    assert set(await search(database)) == {"erasure_owed"}  # by one that was cut off before
+    await finish_owed(shop)
     assert await search(database) == {}
     assert not any(mark in log.getvalue() for mark in MARKS)
     checked = await shop.caller.get(f"/v1/suppressions?msisdn=%2B{DIGITS}")

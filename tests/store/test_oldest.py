@@ -45,6 +45,7 @@ ROWS: Final[dict[str, tuple[str, Callable[[datetime], Values]]]] = {
     "suppression": ("suppression", _by_instant("created_at", reason="complaint")),
     "sender_stop": ("sender_stop", _by_instant("stopped_at")),
     "data_request": ("data_request", _by_instant("created_at", kind="access")),
+    "erasure_owed": ("erasure_owed", _by_id("request_id")),
     "message": ("message", _by_id("message_id")),
     "order": ("orders", _by_instant("created_at", state="placed")),
     "order_record": ("kept_message", _by_id("message_id", order_id=1)),

@@ -101,6 +101,9 @@ GRANT SELECT, INSERT ON payout, payout_line TO sg_bulk;
 -- What a person of the merchant decided about a reply stands.
 GRANT SELECT ON inbound_decision TO sg_api;
 
+-- Which erasures are not over; the number is for the owner alone, who finishes them.
+GRANT SELECT (merchant_id, request_id) ON erasure_owed TO sg_api;
+
 -- What a close sealed of the ledger stands.
 GRANT SELECT ON ledger_seal TO sg_api, sg_report;
 GRANT SELECT, INSERT ON ledger_seal TO sg_bulk;

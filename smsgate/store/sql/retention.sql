@@ -48,6 +48,10 @@ SELECT min(stopped_at) FROM sender_stop;
 -- scope: report
 SELECT min(created_at) FROM data_request;
 
+-- name: oldest_erasure_owed
+-- scope: report
+SELECT to_timestamp(((min(request_id) >> 22) + 1735689600000) / 1000.0) FROM erasure_owed;
+
 -- name: oldest_order
 -- scope: report
 SELECT min(created_at) FROM orders;

@@ -102,7 +102,10 @@ SELECT count(*) + coalesce(max(request_id), 0) FROM data_request WHERE merchant_
 
 -- name: requests_page
 -- scope: merchant
-SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_id FROM data_request
+SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_id,
+       CASE WHEN EXISTS (SELECT FROM erasure_owed e WHERE e.merchant_id = $1 AND e.request_id = r.request_id)
+            THEN 'under_way' ELSE 'done' END AS state
+  FROM data_request r
  WHERE merchant_id = $1 AND request_id < $2 ORDER BY request_id DESC LIMIT $3
 
 -- name: person
@@ -142,14 +145,38 @@ UPDATE message SET msisdn = 0, fields = NULL, push = NULL, tlvs = NULL, body = C
  WHERE merchant_id = $1 AND message_id = ANY ($2::bigint[])
 RETURNING 1
 
--- name: own_transaction
+-- name: new_transaction
 -- scope: control
+-- Whoever wrote something until now has a number below it; a snapshot's end would be that of the last one that is over.
 SELECT pg_current_xact_id()::text
 
 -- name: older_are_over
 -- scope: control
--- Whoever began to write before that transaction has ended; who began after it saw what it did.
-SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8
+SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8
+
+-- name: erase_owe
+-- scope: merchant
+INSERT INTO erasure_owed (merchant_id, request_id, msisdn) VALUES ($1, $2, $3)
+
+-- name: erase_owed
+-- scope: report
+SELECT merchant_id, request_id, msisdn FROM erasure_owed ORDER BY request_id LIMIT $1
+
+-- name: erase_after
+-- scope: merchant
+-- $3: a new transaction. What was written down before stands; of another cluster, whose backup this is, it may never come.
+UPDATE erasure_owed SET waits_for = least(waits_for, $3::text::xid8) WHERE merchant_id = $1 AND request_id = $2
+RETURNING waits_for::text
+
+-- name: erase_again
+-- scope: merchant
+-- What is removed now was seen until now: whoever has read it may write it still.
+UPDATE erasure_owed SET waits_for = NULL WHERE merchant_id = $1 AND request_id = $2
+
+-- name: erase_done
+-- scope: merchant
+-- Unless another process has removed something meanwhile.
+DELETE FROM erasure_owed WHERE merchant_id = $1 AND request_id = $2 AND waits_for = $3::text::xid8 RETURNING 1
 
 -- name: erase_waiting
 -- scope: merchant
