@@ -13,7 +13,15 @@ from smsgate.api.routes_orders import PROOF_MEDIA_TYPE
 from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.errors import Invalid
 from smsgate.flows.person_requests import PersonRequests
-from smsgate.flows.ports_privacy import BlockReason, DataRequestRow, Lift, PrivacyStore
+from smsgate.flows.ports_privacy import (
+    NOBODY,
+    BlockReason,
+    DataRequestRow,
+    Lift,
+    OfNumber,
+    PrivacyStore,
+    Whom,
+)
 from smsgate.msisdn import normalize
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -77,14 +85,21 @@ class Suppressions(AnswerModel):
 
 
 class CreateDataRequest(RequestModel):
+    """Of a subscriber, or of a number."""
+
     kind: Literal["access", "erasure"]
-    subscriber: str = Field(max_length=64)
+    subscriber: str | None = Field(default=None, max_length=64)
+    msisdn: Number | None = Field(
+        default=None,
+        description="International form: also of somebody who is no subscriber any more, while messages, "
+        "replies and orders are kept.",
+    )
 
 
 class DataRequest(AnswerModel):
     id: str
     kind: str
-    subscriber: str
+    subscriber: str | None = Field(description="null: a number that was no subscriber's.")
     records: int = Field(description="Handed out, or erased.")
     created_at: Instant
     state: Literal["done", "under_way"] = Field(
@@ -128,11 +143,19 @@ def _lift(call: Call, body: LiftBlock) -> Lift:
 
 async def create_data_request(call: Call) -> Answer:
     body = call.body_as(CreateDataRequest)
-    subscriber_id = call.decode(Kind.SUBSCRIBER, body.subscriber)
+    whom = _whom(call, body)
     if body.kind == "access":
-        row, file = await _person_requests(call).access(call.merchant_id, subscriber_id)
+        row, file = await _person_requests(call).access(call.merchant_id, whom)
         return _request(call, row, dict(file))
-    return _request(call, await _person_requests(call).erase(call.merchant_id, subscriber_id))
+    return _request(call, await _person_requests(call).erase(call.merchant_id, whom))
+
+
+def _whom(call: Call, body: CreateDataRequest) -> Whom:
+    if body.subscriber is not None and body.msisdn is None:
+        return call.decode(Kind.SUBSCRIBER, body.subscriber)
+    if body.msisdn is not None and body.subscriber is None:
+        return OfNumber(int(_msisdn(body.msisdn, "/msisdn")))
+    raise Invalid("name either subscriber or msisdn", pointer="")
 
 
 async def list_data_requests(call: Call) -> Answer:
@@ -186,7 +209,7 @@ def _request(call: Call, row: DataRequestRow, file: dict[str, object] | None = N
     return DataRequest(
         id=call.public(Kind.DATA_REQUEST, row.request_id),
         kind=row.kind,
-        subscriber=call.public(Kind.SUBSCRIBER, row.subscriber_id),
+        subscriber=None if row.subscriber_id == NOBODY else call.public(Kind.SUBSCRIBER, row.subscriber_id),
         records=row.records,
         created_at=row.created_at,
         state=row.state,
@@ -211,6 +234,7 @@ ROUTES: Final = (
                       "consent, begins again. 404 where the person is not blocked."),
     Route("POST", "/v1/data_requests", create_data_request, "Hand out or erase a person's data",
           Scope.SUBSCRIBERS, request=CreateDataRequest, response=DataRequest, status=201,
+          errors=("msisdn_invalid",),
           description="Access answers with every record as one file. Erasure removes number and texts; "
                       "orders stay under the subscriber's id, and a keyed hash keeps the number out."),
     Route("GET", "/v1/consents/{id}/proof", get_consent_proof, "What was agreed and what came of it, signed",

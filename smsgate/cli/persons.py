@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
@@ -22,7 +24,7 @@ from smsgate.errors import NotFound, SmsgateError
 from smsgate.flows.commerce_records import PageAsk
 from smsgate.flows.consent_proof import ConsentProofs
 from smsgate.flows.person_requests import PersonRequests
-from smsgate.flows.ports_privacy import BlockReason, DataRequestRow, Lift, Suppressed
+from smsgate.flows.ports_privacy import NOBODY, BlockReason, DataRequestRow, Lift, OfNumber, Suppressed
 from smsgate.flows.stops import RecentStops
 from smsgate.msisdn import normalize
 from smsgate.security.proof_chain import ProofKey
@@ -56,8 +58,9 @@ def access(
     settings = load_settings(config)
 
     async def work(services: Services) -> tuple[dict[str, object], object]:
-        merchant_id, subscriber_id = await _person(services, slug, msisdn)
-        made = await _person_requests(settings, services).access(merchant_id, subscriber_id)
+        merchant_id = (await merchant_of(services, slug)).merchant_id
+        with _nothing_of(slug, msisdn):
+            made = await _person_requests(settings, services).access(merchant_id, OfNumber(msisdn))
         return _as_dict(services, made[0]), made[1]
 
     if to.exists():
@@ -120,8 +123,9 @@ def erase(
     settings = load_settings(config)
 
     async def work(services: Services) -> dict[str, object]:
-        merchant_id, subscriber_id = await _person(services, slug, msisdn)
-        row = await _person_requests(settings, services).erase(merchant_id, subscriber_id)
+        merchant_id = (await merchant_of(services, slug)).merchant_id
+        with _nothing_of(slug, msisdn):
+            row = await _person_requests(settings, services).erase(merchant_id, OfNumber(msisdn))
         return _as_dict(services, row)
 
     request = with_settings(settings, work)
@@ -242,7 +246,7 @@ def requests(
         show_json(found)
         return
     columns = ("created_at", "kind", "subscriber", "records", "state")
-    show_table(columns, [[str(row[column]) for column in columns] for row in found])
+    show_table(columns, [[str(row[column] or "-") for column in columns] for row in found])
 
 
 def _privacy(services: Services) -> PgPrivacy:
@@ -269,6 +273,14 @@ async def _person(services: Services, slug: str, msisdn: int) -> tuple[int, int]
     return merchant_id, page.rows[0].subscriber_id
 
 
+@contextmanager
+def _nothing_of(slug: str, msisdn: int) -> Iterator[None]:
+    try:
+        yield
+    except NotFound as exc:
+        raise NotFound(f"{slug} has nothing of the number +{msisdn}") from exc
+
+
 def _msisdn(text: str) -> int:
     with as_usage("NUMBER"):
         return int(normalize(text))
@@ -278,7 +290,9 @@ def _as_dict(services: Services, row: DataRequestRow) -> dict[str, object]:
     return {
         "id": services.public_ids.encode(Kind.DATA_REQUEST, row.request_id),
         "kind": row.kind,
-        "subscriber": services.public_ids.encode(Kind.SUBSCRIBER, row.subscriber_id),
+        "subscriber": None
+        if row.subscriber_id == NOBODY
+        else services.public_ids.encode(Kind.SUBSCRIBER, row.subscriber_id),
         "records": row.records,
         "created_at": row.created_at.isoformat(),
         "state": row.state,

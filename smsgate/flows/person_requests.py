@@ -11,7 +11,7 @@ import structlog
 from smsgate.clock import Clock
 from smsgate.errors import StoreUnavailable
 from smsgate.flows.ports import Ids, StopSet
-from smsgate.flows.ports_privacy import DataRequestRow, OwedErasure, PrivacyStore
+from smsgate.flows.ports_privacy import DataRequestRow, OwedErasure, PrivacyStore, Whom
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +37,16 @@ class PersonRequests:
         self._ids = ids
         self._clock = clock
 
-    async def access(
-        self, merchant_id: int, subscriber_id: int
-    ) -> tuple[DataRequestRow, Mapping[str, object]]:
+    async def access(self, merchant_id: int, whom: Whom) -> tuple[DataRequestRow, Mapping[str, object]]:
         """
         Return every record of a person, by kind, as it is stored.
 
         Raises:
-            NotFound: no such subscriber.
+            NotFound: no such subscriber, or nothing of the number.
         """
-        return await self._store.access(merchant_id, subscriber_id, self._ids.next(), self._clock.now())
+        return await self._store.access(merchant_id, whom, self._ids.next(), self._clock.now())
 
-    async def erase(self, merchant_id: int, subscriber_id: int) -> DataRequestRow:
+    async def erase(self, merchant_id: int, whom: Whom) -> DataRequestRow:
         """
         Remove a person: the records, what waits in memory, and files that tell the number.
 
@@ -56,10 +54,10 @@ class PersonRequests:
         What others are still writing after a while is left to a gateway's `OwedErasures`.
 
         Raises:
-            NotFound: no such subscriber.
+            NotFound: no such subscriber, or nothing of the number.
         """
         now = self._clock.now()
-        row, owed = await self._store.erase(merchant_id, subscriber_id, self._ids.next(), now)
+        row, owed = await self._store.erase(merchant_id, whom, self._ids.next(), now)
         self._stops.add(merchant_id, owed.msisdn, self._clock.monotonic())
         if self._files is not None:
             await self._files.forget(merchant_id)

@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from smsgate.flows.commerce_records import Page, PageAsk
 
+NOBODY: Final = 0
 # Why a number is blocked for every merchant.
 BlockReason = Literal["wrong_person", "death", "child", "complaint", "carrier"]
+
+
+@dataclass(frozen=True, slots=True)
+class OfNumber:
+    """
+    Somebody by the number alone.
+
+    Who is no subscriber any more is known to messages, replies and orders for longer.
+    """
+
+    msisdn: int
+
+
+Whom = int | OfNumber  # a subscriber's id, or a number
 
 
 @dataclass(frozen=True, slots=True)
 class DataRequestRow:
     request_id: int
     kind: str  # access | erasure
-    subscriber_id: int
+    subscriber_id: int  # NOBODY: a number that is no subscriber's
     records: int  # handed out, or erased
     created_at: datetime
     state: str  # done | under_way
@@ -79,24 +94,24 @@ class PrivacyStore(Protocol):
         ...
 
     async def access(
-        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+        self, merchant_id: int, whom: Whom, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, Mapping[str, object]]:
         """
         Return every record of a person, by kind, as it is stored.
 
         Raises:
-            NotFound: no such subscriber.
+            NotFound: no such subscriber, or nothing of the number.
         """
         ...
 
     async def erase(
-        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+        self, merchant_id: int, whom: Whom, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, OwedErasure]:
         """
         Remove a person; the keyed hash stays. What others are writing is removed by `finish_erasure`.
 
         Raises:
-            NotFound: no such subscriber.
+            NotFound: no such subscriber, or nothing of the number.
         """
         ...
 

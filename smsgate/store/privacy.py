@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_privacy import DataRequestRow, Lift, OwedErasure, Suppressed
+from smsgate.flows.ports_privacy import NOBODY, DataRequestRow, Lift, OwedErasure, Suppressed, Whom
 from smsgate.security.public_ids import Kind
 from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
+from smsgate.store.connection import begin_again, retry_transaction
 from smsgate.store.erasures import as_owner, finish, message_ids, owe, owed_erasures
 from smsgate.store.messages import submitted_text
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
-from smsgate.store.suppression import block, suppressed_among
+from smsgate.store.suppression import LOCK_KEY, block, suppressed_among
 
 if TYPE_CHECKING:
     import asyncpg
@@ -37,7 +38,20 @@ BY_NUMBER: Final = (
     "erase_import_errors", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
-BY_SUBSCRIBER: Final = ("erase_consents", "erase_consent_records", "erase_states", "erase_subscriber")
+BY_SUBSCRIBER: Final = (
+    "erase_consents", "erase_consent_records", "erase_states", "erase_gone", "erase_subscriber",
+)  # fmt: skip
+
+
+class _Person(NamedTuple):
+    msisdn: int
+    subscriber_ids: list[int]  # the one there is, or those that time removed, the last first
+    message_ids: list[int]
+    is_subscriber: bool
+
+    @property
+    def id(self) -> int:
+        return self.subscriber_ids[0] if self.subscriber_ids else NOBODY
 
 
 class PgPrivacy:
@@ -68,38 +82,48 @@ class PgPrivacy:
         await self.unblock(msisdn, merchant_id, by, now)
 
     async def access(
-        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+        self, merchant_id: int, whom: Whom, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, Mapping[str, object]]:
         async with self._database.transaction(merchant_id) as connection:
-            msisdn = await self._number(connection, merchant_id, subscriber_id)
-            ids = await message_ids(connection, merchant_id, msisdn)
-            asked: dict[str, tuple[str, object]] = {
-                "subscriber": ("file_subscriber", subscriber_id),
-                "consents": ("file_consents", subscriber_id),
-                "consent_states": ("file_states", subscriber_id),
-                "messages": ("file_messages", ids),
-                "inbound_messages": ("file_inbound", msisdn),
-                "orders": ("file_orders", msisdn),
-                "order_messages": ("file_order_messages", msisdn),
-                "open_offers": ("file_open_offers", msisdn),
-                "sender_stops": ("file_sender_stops", msisdn),
-            }
-            file: dict[str, object] = {}
-            for name, (statement, key) in asked.items():
+            person = await self._person(connection, merchant_id, whom)
+            msisdn, people = person.msisdn, person.subscriber_ids
+            asked: Sequence[tuple[str, str, object]] = (
+                ("subscriber", "file_subscriber", people),
+                ("consents", "file_consents", people),
+                ("consent_states", "file_states", people),
+                ("messages", "file_messages", person.message_ids),
+                ("inbound_messages", "file_inbound", msisdn),
+                ("orders", "file_orders", msisdn),
+                ("order_messages", "file_order_messages", msisdn),
+                ("order_messages", "file_consent_messages", people),
+                ("open_offers", "file_open_offers", msisdn),
+                ("sender_stops", "file_sender_stops", msisdn),
+            )
+            file: dict[str, list[object]] = {}
+            for name, statement, key in asked:
                 rows = await connection.fetch(_SQL[statement], merchant_id, key)
-                file[name] = [_record(row) for row in rows]
-            count = sum(len(records) for records in file.values() if isinstance(records, list))
-            request = DataRequestRow(request_id, "access", subscriber_id, count, now, "done")
+                file.setdefault(name, []).extend(map(_record, rows))
+            count = sum(map(len, file.values()))
+            request = DataRequestRow(request_id, "access", person.id, count, now, "done")
             await self._remember(connection, merchant_id, request)
         return request, file
 
     async def erase(
-        self, merchant_id: int, subscriber_id: int, request_id: int, now: datetime
+        self, merchant_id: int, whom: Whom, request_id: int, now: datetime
+    ) -> tuple[DataRequestRow, OwedErasure]:
+        return await retry_transaction(
+            lambda: self._erase(merchant_id, whom, request_id, now), idempotent=False
+        )
+
+    async def _erase(
+        self, merchant_id: int, whom: Whom, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, OwedErasure]:
         async with as_owner(self._database, merchant_id) as connection:
-            msisdn = await self._number(connection, merchant_id, subscriber_id)
+            person = await self._person(connection, merchant_id, whom)
+            msisdn, people, ids = person.msisdn, person.subscriber_ids, person.message_ids
+            if not person.is_subscriber:
+                await self._keep_out(connection, merchant_id, msisdn)
             await connection.fetch(_SQL["lock_orders"], merchant_id, msisdn)
-            ids = await message_ids(connection, merchant_id, msisdn)
             own = [self._hashes.of(merchant_id, msisdn)]
             await connection.execute(_SQL["suppress"], own, ["erased"], now)
             await connection.fetch(_SQL["erase_lifts"], own[0])
@@ -107,21 +131,21 @@ class PgPrivacy:
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)
             count += await self._erase_of_orders(
-                connection, merchant_id, subscriber_id, [o["order_id"] for o in orders], msisdn
+                connection, merchant_id, people, [o["order_id"] for o in orders], msisdn
             )
             for statement in ("erase_submitted", "erase_messages"):
                 count += len(await connection.fetch(_SQL[statement], merchant_id, ids))
             for statement in BY_NUMBER:
                 count += len(await connection.fetch(_SQL[statement], merchant_id, msisdn))
             for statement in BY_SUBSCRIBER:
-                count += len(await connection.fetch(_SQL[statement], merchant_id, subscriber_id))
+                count += len(await connection.fetch(_SQL[statement], merchant_id, people))
             erased = {row["order_id"]: now for row in orders}
             await connection.fetch(_SQL["erase_salts"], merchant_id, list(erased))
             await self._stamps.extend(connection, merchant_id, erased, erases=True)
             await publish_stop(connection, merchant_id, msisdn)
             owed = OwedErasure(merchant_id, request_id, msisdn)
             await owe(connection, owed)
-            request = DataRequestRow(request_id, "erasure", subscriber_id, count, now, "under_way")
+            request = DataRequestRow(request_id, "erasure", person.id, count, now, "under_way")
             await self._remember(connection, merchant_id, request)
         return request, owed
 
@@ -129,13 +153,14 @@ class PgPrivacy:
         self,
         connection: Connection,
         merchant_id: int,
-        subscriber_id: int,
+        subscriber_ids: Sequence[int],
         order_ids: Sequence[int],
         msisdn: int,
     ) -> int:
         """Empty what is kept with orders, which stay, and events that were kept of consents."""
         encode = self._stamps.public_ids.encode
-        subjects = [encode(Kind.SUBSCRIBER, subscriber_id), *(encode(Kind.ORDER, each) for each in order_ids)]
+        subjects = [encode(Kind.SUBSCRIBER, each) for each in subscriber_ids]
+        subjects += [encode(Kind.ORDER, each) for each in order_ids]
         steps = await connection.fetch(_SQL["erase_steps"], merchant_id, order_ids)
         messages = await connection.fetch(_SQL["erase_kept_messages"], merchant_id, order_ids)
         events = await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn)
@@ -151,6 +176,34 @@ class PgPrivacy:
         async with self._database.transaction(merchant_id) as connection:
             rows, more = await page_rows(connection, _SQL["requests_page"], merchant_id, ask)
         return Page([DataRequestRow(*(row[name] for name in DataRequestRow.__slots__)) for row in rows], more)
+
+    async def _person(self, connection: Connection, merchant_id: int, whom: Whom) -> _Person:
+        if isinstance(whom, int):
+            msisdn, people = await self._number(connection, merchant_id, whom), [whom]
+        else:
+            msisdn = whom.msisdn
+            rows = await connection.fetch(_SQL["people_by_number"], merchant_id, msisdn)
+            people = [row["subscriber_id"] for row in rows]
+        is_subscriber = bool(people)
+        if not is_subscriber:
+            hash_ = self._hashes.of(merchant_id, msisdn)
+            rows = await connection.fetch(_SQL["gone_by_number"], merchant_id, hash_)
+            people = [row["subscriber_id"] for row in rows]
+        ids = await message_ids(connection, merchant_id, msisdn)
+        if not (people or ids or await connection.fetchval(_SQL["knows_number"], merchant_id, msisdn)):
+            raise NotFound
+        return _Person(msisdn, people, ids, is_subscriber)
+
+    async def _keep_out(self, connection: Connection, merchant_id: int, msisdn: int) -> None:
+        """
+        Let nobody add the number until this transaction ends, and its hash is there.
+
+        Raises:
+            StoreUnavailable: somebody was adding it; begin again.
+        """
+        await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
+        if await connection.fetch(_SQL["people_by_number"], merchant_id, msisdn):
+            raise begin_again("The number was added at the same time.")
 
     async def _number(self, connection: Connection, merchant_id: int, subscriber_id: int) -> int:
         msisdn: int | None = await connection.fetchval(_SQL["person"], merchant_id, subscriber_id)

@@ -53,7 +53,7 @@ def test_a_person_is_handed_out_erased_and_kept_out(shop: Shell) -> None:
     erased = shop.ok("person", "erase", "boxman", NUMBER, "--yes", "--json").json()
     assert (erased["kind"], erased["records"]) == ("erasure", 1)
     gone = shop.run("person", "erase", "boxman", NUMBER, "--yes")
-    assert (gone.code, gone.err) == (1, f"smsgate: Boxman has no subscriber with the number {NUMBER}.\n")
+    assert (gone.code, gone.err) == (1, f"smsgate: Boxman has nothing of the number {NUMBER}.\n")
     asked = shop.ok("person", "suppressed", "boxman", NUMBER, "--json").json()
     assert (asked["suppressed"], asked["reason"]) == (True, "erased")
     listed = shop.ok("person", "requests", "boxman", "--json").json()

@@ -112,6 +112,22 @@ SELECT request_id, kind, subscriber_id, records, created_at, request_id AS page_
 -- scope: merchant
 SELECT msisdn FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 FOR UPDATE
 
+-- name: people_by_number
+-- scope: merchant
+SELECT subscriber_id FROM subscriber WHERE merchant_id = $1 AND msisdn = $2 FOR UPDATE
+
+-- name: gone_by_number
+-- scope: merchant
+-- People whom time removed; how they agreed is kept for longer.
+SELECT subscriber_id FROM person_gone WHERE merchant_id = $1 AND hash = $2 ORDER BY last_at DESC
+
+-- name: knows_number
+-- scope: merchant
+-- Beside people and messages.
+SELECT EXISTS (SELECT FROM inbound_message WHERE merchant_id = $1 AND msisdn = $2)
+    OR EXISTS (SELECT FROM orders WHERE merchant_id = $1 AND msisdn = $2)
+    OR EXISTS (SELECT FROM sender_stop WHERE merchant_id = $1 AND msisdn = $2)
+
 -- name: lock_orders
 -- scope: merchant
 -- Who changes one of them meanwhile writes its texts first, or finds the next step.
@@ -237,7 +253,7 @@ RETURNING 1
 -- scope: merchant
 -- What was told with a consent, and outlived its partition.
 WITH texts AS (
-    DELETE FROM kept_message WHERE merchant_id = $1 AND subscriber_id = $2 AND order_id IS NULL AND campaign_id IS NULL
+    DELETE FROM kept_message WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) AND order_id IS NULL AND campaign_id IS NULL
     RETURNING message_id
 ), outcomes AS (
     DELETE FROM kept_sent s USING texts t WHERE s.merchant_id = $1 AND s.message_id = t.message_id
@@ -262,7 +278,7 @@ UPDATE order_stamp SET salt = '' WHERE merchant_id = $1 AND order_id = ANY ($2::
 
 -- name: erase_consents
 -- scope: merchant
-UPDATE consent_event SET msisdn = 0, evidence = '{}' WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+UPDATE consent_event SET msisdn = 0, evidence = '{}' WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) RETURNING 1
 
 -- name: erase_events
 -- scope: merchant
@@ -343,23 +359,27 @@ DELETE FROM answer_count WHERE msisdn = $1 RETURNING 1
 
 -- name: erase_states
 -- scope: merchant
-DELETE FROM consent_state WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+DELETE FROM consent_state WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) RETURNING 1
+
+-- name: erase_gone
+-- scope: merchant
+DELETE FROM person_gone WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) RETURNING 1
 
 -- name: erase_subscriber
 -- scope: merchant
-DELETE FROM subscriber WHERE merchant_id = $1 AND subscriber_id = $2 RETURNING 1
+DELETE FROM subscriber WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) RETURNING 1
 
 -- name: file_subscriber
 -- scope: merchant
-SELECT to_jsonb(t)::text AS record FROM subscriber t WHERE merchant_id = $1 AND subscriber_id = $2
+SELECT to_jsonb(t)::text AS record FROM subscriber t WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[])
 
 -- name: file_consents
 -- scope: merchant
-SELECT to_jsonb(t)::text AS record FROM consent_event t WHERE merchant_id = $1 AND subscriber_id = $2 ORDER BY consent_id
+SELECT to_jsonb(t)::text AS record FROM consent_event t WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) ORDER BY consent_id
 
 -- name: file_states
 -- scope: merchant
-SELECT to_jsonb(t)::text AS record FROM consent_state t WHERE merchant_id = $1 AND subscriber_id = $2 ORDER BY purpose
+SELECT to_jsonb(t)::text AS record FROM consent_state t WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) ORDER BY purpose
 
 -- name: file_messages
 -- scope: merchant
@@ -391,10 +411,11 @@ SELECT (to_jsonb(t) || jsonb_build_object('steps', (SELECT coalesce(jsonb_agg(to
 SELECT DISTINCT to_jsonb(k)::text AS record FROM orders o
   JOIN kept_message k ON k.merchant_id = $1 AND (k.order_id = o.order_id OR k.message_id = o.message_id)
  WHERE o.merchant_id = $1 AND o.msisdn = $2
- UNION
-SELECT to_jsonb(k)::text FROM subscriber s
-  JOIN kept_message k ON k.merchant_id = $1 AND k.subscriber_id = s.subscriber_id AND k.order_id IS NULL AND k.campaign_id IS NULL
- WHERE s.merchant_id = $1 AND s.msisdn = $2
+
+-- name: file_consent_messages
+-- scope: merchant
+SELECT to_jsonb(k)::text AS record FROM kept_message k
+ WHERE merchant_id = $1 AND subscriber_id = ANY ($2::bigint[]) AND order_id IS NULL AND campaign_id IS NULL
 
 -- name: file_open_offers
 -- scope: msisdn
