@@ -173,7 +173,8 @@ _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
         _E.IDLE: _stay(_S.EXPIRED),
         _E.REASSIGNED: _stay(_S.EXPIRED),
     },
-    # The keyed hash in the suppression list is all that is left: rows are refused, the person may come back.
+    # The keyed hash in the suppression list is all that is left. It refuses rows and, before a state is asked
+    # for, a START and a keyword, too: who was erased is told to turn to the contact.
     _S.ERASED: {
         **{event: _refuse(_S.ERASED, "suppressed") for event in _BY_ROW},
         _E.STOP: Decision(_S.ERASED, tell="stop_confirmation"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SQL: Final = load("suppressions")
 _INBOUND: Final = load("inbound")  # offers are closed in one way
 _AGEING: Final = load("consent_ageing")
-ERASED: Final = "erased"  # the person's own wish: nobody lifts it but the person
+ERASED: Final = "erased"  # the person's own wish: nobody lifts it, and it holds for good
 LOCK_KEY: Final = 0x736D7367_00000006  # "smsg", 6: people are added, or numbers blocked
 
 
