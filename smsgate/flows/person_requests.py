@@ -15,7 +15,7 @@ from smsgate.flows.ports_privacy import DataRequestRow, OwedErasure, PrivacyStor
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_S: Final = 10.0  # for who else writes of the person; a request of the API must not wait much longer
+PATIENCE_S: Final = 20.0  # for who else writes of the person; a request of the API must not wait much longer
 OWED_MAX: Final = 1_000  # of one look
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _SQL: Final = load("suppressions")
 WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
 POLL_S: Final = 0.02  # claims and texts are transactions of milliseconds
-NO_MERCHANT: Final = 0  # of replies that concern none
 
 
 @asynccontextmanager
@@ -58,7 +57,6 @@ async def finish(database: Database, owed: OwedErasure, now: datetime, patience_
             return False
         await _erase_what_crossed(database, owed, now)
         await _erase_bounds(database, owed)
-        await _erase_of_nobody(database, owed.msisdn)
         async with as_owner(database, owed.merchant_id) as connection:
             if await connection.fetchval(_SQL["erase_done"], *_key(owed), border):
                 return True
@@ -120,10 +118,3 @@ async def _erase_bounds(database: Database, owed: OwedErasure) -> None:
 async def _again_if(found: int, connection: Connection, owed: OwedErasure) -> None:
     if found:
         await connection.execute(_SQL["erase_again"], *_key(owed))
-
-
-async def _erase_of_nobody(database: Database, msisdn: int) -> None:
-    """Remove what is no merchant's: texts from before anybody knew the number, and counts of answers."""
-    async with as_owner(database, NO_MERCHANT) as connection:
-        await connection.fetch(_SQL["erase_inbound"], NO_MERCHANT, msisdn)
-        await connection.fetch(_SQL["erase_answer_counts"], msisdn)

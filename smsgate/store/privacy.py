@@ -38,6 +38,7 @@ BY_NUMBER: Final = (
     "erase_import_errors", "erase_deliveries",
     "erase_sender_stops", "erase_open_offers", "erase_questions", "erase_contacts",
 )  # fmt: skip
+NO_MERCHANT: Final = 0  # of replies that concern none
 BY_SUBSCRIBER: Final = (
     "erase_consents", "erase_consent_records", "erase_states", "erase_gone", "erase_subscriber",
 )  # fmt: skip
@@ -139,6 +140,7 @@ class PgPrivacy:
                 count += len(await connection.fetch(_SQL[statement], merchant_id, msisdn))
             for statement in BY_SUBSCRIBER:
                 count += len(await connection.fetch(_SQL[statement], merchant_id, people))
+            await self._erase_of_nobody(connection, msisdn)
             erased = {row["order_id"]: now for row in orders}
             await connection.fetch(_SQL["erase_salts"], merchant_id, list(erased))
             await self._stamps.extend(connection, merchant_id, erased, erases=True)
@@ -165,6 +167,11 @@ class PgPrivacy:
         messages = await connection.fetch(_SQL["erase_kept_messages"], merchant_id, order_ids)
         events = await connection.fetch(_SQL["erase_kept_events"], merchant_id, subjects, msisdn)
         return len(steps) + len(messages) + len(events)
+
+    async def _erase_of_nobody(self, connection: Connection, msisdn: int) -> None:
+        """Remove what is no merchant's: texts from before anybody knew the number, and counts of answers."""
+        await connection.fetch(_SQL["erase_inbound"], NO_MERCHANT, msisdn)
+        await connection.fetch(_SQL["erase_answer_counts"], msisdn)
 
     async def owed_erasures(self, limit: int) -> Sequence[OwedErasure]:
         return await owed_erasures(self._database, limit)

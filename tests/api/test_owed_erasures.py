@@ -55,11 +55,20 @@ def privacy(shop: Shop) -> PgPrivacy:
     return store
 
 
-async def finish_owed(shop: Shop) -> OwedErasures:
-    """Do what a gateway does every few seconds."""
+async def step(shop: Shop) -> int:
+    """Do what a gateway does every few seconds; return how many erasures are not over."""
     loop = OwedErasures(privacy(shop), shop.clock)
     await loop.step()
-    return loop
+    return loop.left
+
+
+async def finish_owed(shop: Shop) -> None:
+    """Do it until all are over: whoever writes in the same server, for another test, is waited for."""
+
+    async def over() -> bool:
+        return await step(shop) == 0
+
+    await eventually(over)
 
 
 async def owed(database: Database) -> int:
@@ -92,7 +101,7 @@ async def test_what_a_claim_wrote_meanwhile_is_removed_though_the_erasure_was_cu
         assert await states(shop) == ["under_way"]
     known = await tables_that_know(database, MSISDN)
     assert known.keys() == {"message", "campaign_chunk", "open_offer", "marketing_contact", "erasure_owed"}
-    assert (await finish_owed(shop)).left == 0
+    await finish_owed(shop)
     assert await tables_that_know(database, MSISDN) == {}
     assert await states(shop) == ["done"]
 
@@ -111,9 +120,7 @@ async def test_what_is_no_merchants_is_removed_though_the_erasure_was_cut_off(
     async with database.bulk_transaction() as writing:  # anything, for anybody
         await writing.execute("INSERT INTO answer_count VALUES ($1, now(), 1)", OTHER)
         await cut_off(shop, person["id"])
-    assert {"inbound_message", "answer_count"} <= (await tables_that_know(database, MSISDN)).keys()
-    await finish_owed(shop)
-    assert await tables_that_know(database, MSISDN) == {}
+    assert await tables_that_know(database, MSISDN) == {"erasure_owed": 1}
     assert await tables_that_know(database, OTHER) == {"answer_count": 1}
 
 
@@ -136,9 +143,9 @@ async def test_an_erasure_is_not_over_while_somebody_writes_who_began_before_it(
         await claim(claiming, shop, person["id"])
         made = await shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
         assert (made.status, made.body["state"]) == (201, "under_way")
-        assert (await finish_owed(shop)).left == 1
+        assert await step(shop) == 1
         assert await states(shop) == ["under_way"]
-    assert (await finish_owed(shop)).left == 0
+    await finish_owed(shop)
     assert await tables_that_know(database, MSISDN) == {}
     assert await states(shop) == ["done"]
 
@@ -178,7 +185,6 @@ async def test_processes_that_finish_the_same_erasures_at_once_leave_nothing_beh
             await cut_off(shop, person["id"])
     assert await owed(database) == len(people)
     await asyncio.gather(*(finish_owed(shop) for _ in range(3)))
-    await finish_owed(shop)
     for number in numbers:
         assert await tables_that_know(database, number) == {}
     assert await owed(database) == 0
@@ -197,11 +203,16 @@ async def test_a_bound_that_a_claim_had_read_before_and_writes_after_goes_too(
         async with database.bulk_transaction() as writing:  # anything, for anybody
             await writing.execute("INSERT INTO answer_count VALUES ($1, now(), 1)", OTHER)
             await cut_off(shop, person["id"])
-            assert (await finish_owed(shop)).left == 1
+            assert await step(shop) == 1
             await reading.execute(chunk, shop.merchant_id, 2, MSISDN)  # younger than who was waited for
-        assert (await finish_owed(shop)).left == 1
-        assert await shop.value("SELECT msisdn_lo FROM campaign_chunk WHERE no = 1") == 0
-    assert (await finish_owed(shop)).left == 0
+
+        async def the_first_is_empty() -> bool:
+            assert await step(shop) == 1
+            return bool(await shop.value("SELECT msisdn_lo = 0 FROM campaign_chunk WHERE no = 1"))
+
+        await eventually(the_first_is_empty)
+        assert await step(shop) == 1
+    await finish_owed(shop)
     assert await tables_that_know(database, MSISDN) == {}
 
 
@@ -212,7 +223,7 @@ async def test_what_was_waited_for_in_a_cluster_whose_backup_this_is_has_ended(
         await connection.execute(
             "INSERT INTO erasure_owed VALUES ($1, 1, $2, '9999999999'::xid8)", shop.merchant_id, MSISDN
         )
-    assert (await finish_owed(shop)).left == 0
+    await finish_owed(shop)
     assert await owed(database) == 0
 
 
