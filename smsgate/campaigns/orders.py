@@ -49,6 +49,8 @@ class OrderState(StrEnum):
 
 # A customer may still cancel these.
 LIVE: Final = frozenset({OrderState.PLACED, OrderState.CONFIRMED})
+# A program that answers the event of such an order has not heard what the customer said since.
+FOR_A_PERSON: Final = frozenset({OrderState.DISPUTED})
 # An order that came to nothing is no reason to refuse the next one.
 ENDED: Final = frozenset(
     {OrderState.REJECTED, OrderState.CANCELLED, OrderState.WITHDRAWN, OrderState.EXPIRED}
@@ -208,6 +210,7 @@ def advance(
     cancel_until: datetime | None = None,
     withdraw_until: datetime | None = None,
     may_withdraw: bool = True,
+    automatic: bool = False,
 ) -> Step:
     """
     Return what `event` does to an order in `state`.
@@ -215,7 +218,7 @@ def advance(
     A passed cancel window or withdrawal period is not an error of the customer: the state stays, the shop is
     asked (`order.cancel_requested`) and the customer told so. `cancel_until` None means no window was
     promised, `withdraw_until` None that the period has not begun, so it is not over; `may_withdraw` False
-    that the law gives no such right here.
+    that the law gives no such right here; `automatic` that no person decided it.
 
     Raises:
         TransitionRefused: code `order_state`; the event is not allowed in this state.
@@ -224,6 +227,8 @@ def advance(
     step = TRANSITIONS.get((state, event))
     if step is None:
         raise TransitionRefused(f"an order that is {state} does not take {event}", code="order_state")
+    if automatic and state in FOR_A_PERSON:
+        raise TransitionRefused(f"a person decides about an order that is {state}", code="order_state")
     if step.guard is Guard.CANCEL_WINDOW and (cancel_until is None or at > cancel_until):
         return Step(state, tell="cancel_requested", notify="order.cancel_requested")
     if step.guard is Guard.WITHDRAWAL_PERIOD:

@@ -162,8 +162,9 @@ class Orders:
         Apply `{"decision": "confirm" | "reject" | "require_action", ...}` from a webhook's answer.
 
         The other fields are those of the API's requests: `order_ref`; `reason`; `link` and `until`. `order`
-        is the order's id, or its public id (the event's subject). Never raises for what the shop wrote: the
-        delivery of the event succeeded either way.
+        is the order's id, or its public id (the event's subject). What is a person's to decide (a disputed
+        order) no answer decides. Never raises for what the shop wrote: the delivery of the event succeeded
+        either way.
         """
         if not isinstance(answer, Mapping) or "decision" not in answer:
             return ShopAnswer.NONE
@@ -172,10 +173,12 @@ class Orders:
             match answer["decision"]:
                 case "confirm":
                     ref = _text(answer.get("order_ref"), REF_CHARACTERS_MAX)
-                    await self.confirm(merchant_id, order_id, ref)
+                    await self._step(merchant_id, order_id, OrderEvent.SHOP_CONFIRM, ref, automatic=True)
                 case "reject":
                     reason = _text(answer.get("reason"), REASON_CHARACTERS_MAX)
-                    await self.reject(merchant_id, order_id, reason)
+                    await self._step(
+                        merchant_id, order_id, OrderEvent.SHOP_REJECT, reason=reason, automatic=True
+                    )
                 case "require_action":
                     link = _text(answer.get("link"), LINK_CHARACTERS_MAX)
                     if not link:
@@ -225,9 +228,10 @@ class Orders:
         due: Due | None = None,
         action: _Action | None = None,
         delivered_at: datetime | None = None,
+        automatic: bool = False,
     ) -> OrderRecord:
         """
-        Take one event; `due` is what must still be due.
+        Take one event; `due` is what must still be due, `automatic` that a program of the shop decided it.
 
         Raises:
             TransitionRefused: code `order_state`.
@@ -238,7 +242,7 @@ class Orders:
             if due is not None and _due_of(order) != due:
                 raise TransitionRefused("something else is due by now", code="order_state")
             before = OrderState(order.state)
-            step = advance(before, event, at=now)
+            step = advance(before, event, at=now, automatic=automatic)
             if order_ref and order.shop_ref and order_ref != order.shop_ref:
                 raise Conflict(
                     f"the order is confirmed as {order.shop_ref!r}", code="order_state", pointer="/order_ref"

@@ -56,6 +56,42 @@ async def test_events_wait_for_a_shop_that_answers_errors_and_come_each_once_and
         assert await deliveries_of(town, "failed") == []
 
 
+async def test_an_order_that_is_disputed_while_the_shop_is_down_is_confirmed_by_a_person_alone(
+    ground: Ground,
+) -> None:
+    """The event of the order is older than the dispute: whatever answers it has not heard of that."""
+    async with a_town(ground, subscribers=1) as town:
+        (msisdn,) = town.msisdns
+        started_at = town.clock.now()
+        await town.finished(await town.new_record())
+        town.shop.fail("error", 3_600.0)
+        await town.answer(msisdn, "OK")
+        await texted(town, msisdn, 2)
+        await town.answer(msisdn, "je n'ai rien commandé")
+        await texted(town, msisdn, 3)
+        await eventually(lambda: town.shop.failed >= 1)
+
+        town.shop.recover()  # and it confirms whatever it hears of
+        town.clock.skip(SECOND_ATTEMPT_S)
+        await nothing_pending(town)
+        assert town.shop.by_type["order.disputed"] == 1
+        assert (await town.only_order())["state"] == "disputed"
+        delivered = await deliveries_of(town, "delivered")
+        (told,) = [each for each in delivered if each["event_type"] == ORDER_CREATED]
+        assert "not possible in the order's state" in str(told["last_error"])
+
+        (endpoint,) = await town.merchant.all("/v1/webhook_endpoints")
+        again = {"from": started_at.isoformat(), "to": town.clock.now().isoformat()}
+        await town.merchant.post(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries", again)
+        await nothing_pending(town)
+        assert town.shop.repeated >= 1
+        assert (await town.only_order())["state"] == "disputed"
+
+        order = (await town.only_order())["id"]
+        await town.merchant.post(f"/v1/orders/{order}/confirm", {"order_ref": "B-1"})
+        assert (await town.only_order())["state"] == "confirmed"
+
+
 async def test_a_shop_that_hangs_keeps_nobody_else_waiting(ground: Ground) -> None:
     """A shop that took an event and hung before it answered gets it again, and knows it."""
     async with a_town(ground, subscribers=1) as town:

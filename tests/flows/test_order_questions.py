@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from smsgate.clock import SystemClock
-from smsgate.flows.orders import Orders
+from smsgate.flows.orders import Orders, ShopAnswer
 from smsgate.ids import IdMaker
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.orders import PgOrders
@@ -385,3 +385,19 @@ async def test_a_shop_that_has_the_order_or_reads_it_by_itself_may_take_its_time
         order = await the_order(world)
         assert (order["state"], order["due_at"]) == ("placed", None)
         assert len(world.texts_to(1)) == 2
+
+
+@pytest.mark.parametrize("decision", ["confirm", "reject"])
+async def test_a_disputed_order_is_decided_by_a_person_and_not_by_the_answer_to_an_event(
+    database: Database, decision: str
+) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK")
+        await say(world, 1, "je n'ai rien commandé")
+        order, orders = await the_order(world), orders_of(database)
+        assert order["state"] == "disputed"
+        answered = await orders.apply_shop_answer(MERCHANT, order["order_id"], {"decision": decision})
+        assert answered is ShopAnswer.REFUSED
+        assert (await the_order(world))["state"] == "disputed"
+        by_a_person = await getattr(orders, decision)(MERCHANT, order["order_id"])
+        assert by_a_person.state == f"{decision}ed"
