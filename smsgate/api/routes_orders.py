@@ -12,13 +12,9 @@ from smsgate.api.models import AnswerModel, Instant, Page, PageQuery, RequestMod
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route, Text
 from smsgate.errors import Invalid
+from smsgate.flows.order_actions import LINK_CHARACTERS_MAX
 from smsgate.flows.order_records import OrderRecord
-from smsgate.flows.orders import (
-    LINK_CHARACTERS_MAX,
-    REASON_CHARACTERS_MAX,
-    REF_CHARACTERS_MAX,
-    OrderDetails,
-)
+from smsgate.flows.orders import REASON_CHARACTERS_MAX, REF_CHARACTERS_MAX, OrderDetails
 from smsgate.money import micros_to_text, minor_to_text
 from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
@@ -39,7 +35,12 @@ OrderStateName = Literal[
 
 PROBLEMS: Final = (
     ProblemType("order_state", 409, "The order's state does not allow this", "Read its state and its steps."),
-    ProblemType("action_invalid", 422, "Not a time to act until", "Ahead, at most 14 days, with its zone."),
+    ProblemType(
+        "action_invalid",
+        422,
+        "Not a link to send, or not a time to act until",
+        "A link in a URI's own characters; a time ahead, at most 14 days, with its zone.",
+    ),
     ProblemType(
         "delivered_at_invalid", 422, "Not a time of delivery", "Between the order and now, with its zone."
     ),
@@ -73,7 +74,10 @@ class RefuseOrder(RequestModel):
 class RequireAction(RequestModel):
     link: Annotated[
         str, StringConstraints(min_length=1, max_length=LINK_CHARACTERS_MAX), AfterValidator(_printable)
-    ] = Field(description="What the buyer is sent, such as a page to pay at: short, it stands in one SMS.")
+    ] = Field(
+        description="What the buyer is sent, such as a page to pay at: short, it stands in one SMS. "
+        "In the characters of a URI (RFC 3986)."
+    )
     until: Instant = Field(description="At most 14 days ahead; then the order has come to nothing.")
 
 

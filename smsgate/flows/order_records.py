@@ -64,6 +64,7 @@ class OrderRecord(NamedTuple):
     delivered_at: datetime | None = None
     shop_answer_s: int = USUAL_TERMS.shop_answer_s
     confirm_by_sms: bool = False
+    timezone: str = "UTC"  # the merchant's, for times in texts
 
 
 @dataclass(frozen=True, slots=True)

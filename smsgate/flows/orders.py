@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -25,6 +25,7 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, TransitionRefused
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessage, SystemMessageColumns
 from smsgate.flows.events import add_event, order_data
+from smsgate.flows.order_actions import LINK_CHARACTERS_MAX, Action, action_of
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.order_texts import price_text
 from smsgate.flows.ports import Ids, Wakeups
@@ -38,17 +39,8 @@ CHANGE_ATTEMPTS_MAX: Final = 5
 REF_CHARACTERS_MAX: Final = 100
 REASON_CHARACTERS_MAX: Final = 500  # kept with the order; the buyer's text has room for 30
 REASON_TOLD_MAX: Final = 30
-LINK_CHARACTERS_MAX: Final = 30  # it stands in one SMS beside what it is for
-ACTION_DAYS_MAX: Final = 14  # nobody remembers a longer one
 DELIVERY_AHEAD: Final = timedelta(days=1)  # clocks and zones; a delivery has happened
 DUE_MAX: Final = 200  # orders of one look
-
-
-class _Action(NamedTuple):
-    """What the buyer has to do, and by when."""
-
-    link: str
-    until: datetime
 
 
 class ShopAnswer(StrEnum):
@@ -128,18 +120,10 @@ class Orders:
         Take the shop's word that the buyer has to do something first, such as to pay at `link`.
 
         Raises:
-            Invalid: code `action_invalid`; the time is over, or too far ahead.
+            Invalid: code `action_invalid`; no link to send, or the time is over, or too far ahead.
         """
-        now = self._clock.now()
-        if not now < until <= now + timedelta(days=ACTION_DAYS_MAX):
-            raise Invalid(
-                f"until must be ahead, at most {ACTION_DAYS_MAX} days",
-                code="action_invalid",
-                pointer="/until",
-            )
-        return await self._step(
-            merchant_id, order_id, OrderEvent.SHOP_REQUIRE_ACTION, action=_Action(link, until)
-        )
+        action = action_of(link, until, self._clock.now())
+        return await self._step(merchant_id, order_id, OrderEvent.SHOP_REQUIRE_ACTION, action=action)
 
     async def fulfil(self, merchant_id: int, order_id: int, delivered_at: datetime) -> OrderRecord:
         """
@@ -181,8 +165,6 @@ class Orders:
                     )
                 case "require_action":
                     link = _text(answer.get("link"), LINK_CHARACTERS_MAX)
-                    if not link:
-                        return ShopAnswer.REFUSED
                     await self.require_action(merchant_id, order_id, link, _instant(answer.get("until")))
                 case _:
                     return ShopAnswer.REFUSED
@@ -226,7 +208,7 @@ class Orders:
         *,
         actor: str = "shop",
         due: Due | None = None,
-        action: _Action | None = None,
+        action: Action | None = None,
         delivered_at: datetime | None = None,
         automatic: bool = False,
     ) -> OrderRecord:
@@ -271,7 +253,7 @@ class Orders:
         raise Conflict("the order is being changed by others; read it, then decide")
 
     def _messages(
-        self, order: OrderRecord, step: Step, reason: str, action: _Action | None, now: datetime
+        self, order: OrderRecord, step: Step, reason: str, action: Action | None, now: datetime
     ) -> Sequence[SystemMessage]:
         if step.tell is None or (step.tell == "order_confirmed" and not order.confirm_by_sms):
             return []  # the receipt went already; a confirmation is a text, or the shop's own e-mail
@@ -307,7 +289,7 @@ class Orders:
             self._wakeups.interactive()
         self._wakeups.deliveries()
 
-    def _told(self, order: OrderRecord, kind: str, reason: str, action: _Action | None) -> str:
+    def _told(self, order: OrderRecord, kind: str, reason: str, action: Action | None) -> str:
         """Return the text for the buyer; a reason that does not fit stays with the order."""
         language = spoken(order.language, order.offer_language, ucs2=self._writes_ucs2(order.sender))
         fields: dict[str, str | int] = {
@@ -318,7 +300,7 @@ class Orders:
             "total": price_text(order.total_minor, order.currency, language),
         }
         if action is not None:
-            fields |= {"link": action.link, "until": f"{action.until:%d.%m. %H:%M}"}
+            fields |= action.fields(order.timezone)
         if reason and len(reason) <= REASON_TOLD_MAX and kind == "order_rejected":
             try:
                 return system_text(kind, language, **fields, reason=reason)
@@ -333,9 +315,7 @@ def _due_of(order: OrderRecord) -> Due | None:
     return Due(OrderEvent(order.due_event), order.due_at)
 
 
-def _detail(
-    before: OrderRecord, after: OrderRecord, reason: str, action: _Action | None
-) -> dict[str, object]:
+def _detail(before: OrderRecord, after: OrderRecord, reason: str, action: Action | None) -> dict[str, object]:
     detail: dict[str, object] = {"reason": reason} if reason else {}
     if after.shop_ref != before.shop_ref:
         detail["order_ref"] = after.shop_ref

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from smsgate.campaigns.texts import LANGUAGES
 from smsgate.flows.orders import ShopAnswer
 from smsgate.protocol.segmentation import measure
 from smsgate.security.proof_chain import ProofKey
@@ -220,6 +222,62 @@ async def test_an_action_has_a_time_ahead_and_near(shop: Shop, until: str) -> No
     order = await shop.order(await shop.campaign(), buyer)
     answer = await shop.caller.post(f"/v1/orders/{order}/require_action", {"link": "b.fr", "until": until})
     assert (answer.status, answer.code) == (422, "action_invalid")
+
+
+async def ask_to_act(shop: Shop, order: str, link: str, until: datetime, way: str) -> bool:
+    """Ask by the API, or in the answer to the order's event; return whether that was taken."""
+    body = {"link": link, "until": until.isoformat()}
+    if way == "api":
+        answer = await shop.caller.post(f"/v1/orders/{order}/require_action", body)
+        assert answer.status == 200 or (answer.status, answer.code) == (422, "action_invalid"), answer
+        return answer.status == 200
+    decision = {"decision": "require_action", **body}
+    answered = await shop.commerce.orders.apply_shop_answer(shop.merchant_id, order, decision)
+    return answered is ShopAnswer.APPLIED
+
+
+BOTH_WAYS = pytest.mark.parametrize("way", ["api", "answer"])
+
+
+@BOTH_WAYS
+async def test_the_buyer_reads_the_time_to_act_of_the_merchants_own_clocks(shop: Shop, way: str) -> None:
+    """Whatever offset the shop writes it with: what a Paris shop means as 18:00 is 18:00 to its buyer."""
+    day = shop.clock.now().date()
+    at_six = [
+        datetime.combine(day + timedelta(days=days), time(18), ZoneInfo("Europe/Paris")) for days in (2, 3)
+    ]
+    offsets = [UTC, timezone(timedelta(hours=-5))]
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    for until, offset in zip(at_six, offsets, strict=True):
+        assert await ask_to_act(shop, order, "bxm.fr/p/1", until.astimezone(offset), way)
+    for until, (_, _, text) in zip(at_six, await told(shop), strict=True):
+        assert f"avant {until:%d.%m.} 18:00: " in text
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("link", ["bxm.fr/é", "bxm.fr/„", "bxm.fr/`", "bxm.fr/p 1", "\N{GRINNING FACE}" * 30])
+@pytest.mark.parametrize("language", ["fr", "ru"])
+async def test_a_link_that_would_not_arrive_as_it_is_written_is_refused(
+    shop: Shop, way: str, link: str, language: str
+) -> None:
+    [buyer] = await shop.subscribers(1)
+    await shop.execute("UPDATE subscriber SET language = $1", language)
+    order = await shop.order(await shop.campaign(), buyer)
+    assert not await ask_to_act(shop, order, link, shop.clock.now() + timedelta(hours=3), way)
+    assert await told(shop) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_dearest_link_fits_and_arrives_as_it_is_written(shop: Shop, language: str) -> None:
+    [buyer] = await shop.subscribers(1)
+    await shop.execute("UPDATE subscriber SET language = $1", language)
+    order = await shop.order(await shop.campaign(), buyer)
+    link = "~" * 30  # each is two septets
+    assert await ask_to_act(shop, order, link, shop.clock.now() + timedelta(hours=3), "api")
+    [(_, _, body)] = await told(shop)
+    assert body.endswith(link)
+    assert measure(body).segments == 1
 
 
 async def test_the_shop_tells_when_the_buyer_has_the_goods(shop: Shop) -> None:
