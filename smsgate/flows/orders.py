@@ -242,7 +242,8 @@ class Orders:
                 due_at=None if next_ is None else next_.at,
                 delivered_at=delivered_at or order.delivered_at,
             )
-            if changed._replace(seq=order.seq, changed_at=order.changed_at) == order:
+            unchanged = changed._replace(seq=order.seq, changed_at=order.changed_at) == order
+            if unchanged and (action is None or action.link == await self._link_asked(order)):
                 return order
             detail = _detail(order, changed, reason, action)
             change = _change(order, changed, event, actor, detail)
@@ -251,6 +252,13 @@ class Orders:
                 self._wake(messages)
                 return changed
         raise Conflict("the order is being changed by others; read it, then decide")
+
+    async def _link_asked(self, order: OrderRecord) -> str | None:
+        """Return the link that the buyer has; it stands with the steps alone."""
+        asked = OrderEvent.SHOP_REQUIRE_ACTION
+        steps = await self._store.steps(order.merchant_id, order.order_id)
+        links = [str(step.detail.get("link")) for step in steps if step.event == asked]
+        return links[-1] if links else None
 
     def _messages(
         self, order: OrderRecord, step: Step, reason: str, action: Action | None, now: datetime

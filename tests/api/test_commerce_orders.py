@@ -256,6 +256,18 @@ async def test_the_buyer_reads_the_time_to_act_of_the_merchants_own_clocks(shop:
 
 
 @BOTH_WAYS
+async def test_a_corrected_link_is_told_and_its_repetition_is_not(shop: Shop, way: str) -> None:
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    until = shop.clock.now() + timedelta(hours=3)
+    for link in ("bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/2", "bxm.fr/p/1"):
+        assert await ask_to_act(shop, order, link, until, way)
+    assert [body.split()[-1] for _, _, body in await told(shop)] == ["bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/1"]
+    steps = (await shop.caller.get(f"/v1/orders/{order}")).body["steps"]
+    assert [step["detail"].get("link") for step in steps[1:]] == ["bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/1"]
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("link", ["bxm.fr/é", "bxm.fr/„", "bxm.fr/`", "bxm.fr/p 1", "\N{GRINNING FACE}" * 30])
 @pytest.mark.parametrize("language", ["fr", "ru"])
 async def test_a_link_that_would_not_arrive_as_it_is_written_is_refused(
