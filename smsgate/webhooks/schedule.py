@@ -38,7 +38,7 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(text[:12]), RETRY_AFTER_MAX_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers that no date has
         return None
     seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
     return seconds if seconds > 0 else None

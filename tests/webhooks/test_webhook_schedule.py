@@ -57,6 +57,7 @@ def test_retry_after_puts_off_and_never_forward() -> None:
         ("Mon, 23 Nov 2026 10:01:00 GMT", 60.0),
         ("Mon, 23 Nov 2026 09:00:00 GMT", None),
         ("soon", None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
         ("-5", None),
         ("٣", None),
         ("9" * 5000, RETRY_AFTER_MAX_S),
