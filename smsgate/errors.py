@@ -26,6 +26,7 @@ Every error that smsgate raises on purpose.
         * TransitionRefused      the event is not allowed in this state
         * NotFound               no such object for this merchant
         * Conflict               the object exists already, or is busy
+        * TooSoon                not so often: says when to ask again
         * Invalid                a value is out of its documented range
 
 Commands, the demonstration and the benchmark have some of their own below SmsgateError, which end them.
@@ -243,6 +244,17 @@ class NotFound(DomainError):
 class Conflict(DomainError):
     code = "conflict"
     http_status = 409
+
+
+class TooSoon(DomainError):
+    """`retry_after_s`: until it may be asked again; it may be refused then, too."""
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Invalid(DomainError):

@@ -7,6 +7,7 @@ table of `ProblemType`: the common ones here, the others as `PROBLEMS` beside th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +16,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from smsgate.errors import DomainError, SmsgateError, TextError
+from smsgate.errors import DomainError, SmsgateError, TextError, TooSoon
 
 MEDIA_TYPE: Final = "application/problem+json"
 ERRORS_MAX: Final = 50  # pointers shown in one problem: enough to mend a form
@@ -150,6 +151,9 @@ class Problems:
                 pass
             case Refusal():
                 return Problem(exc.code, exc.http_status, str(exc), exc.errors, exc.extra, exc.headers)
+            case TooSoon():
+                wait = {"Retry-After": str(max(1, math.ceil(exc.retry_after_s)))}
+                return Problem(exc.code, self._status(exc), str(exc), headers=wait)
             case DomainError():
                 found = exc.extra.get("errors")
                 errors = list(found) if isinstance(found, list) else []

@@ -100,6 +100,7 @@ class Process:
             on_gap=self._on_gap,
         )
         self._client = WebhookClient(settings.webhooks.policy())
+        self._challenges = WebhookClient(settings.webhooks.policy())  # looks up names in threads of its own
         self._tasks: list[asyncio.Task[None]] = []  # end by themselves in `stop`
         self._endless: list[asyncio.Task[None]] = []  # have to be cancelled
         self._loops: list[Loop] = []
@@ -110,6 +111,7 @@ class Process:
         settings, services = self.settings, self.services
         roles = settings.node.roles
         await self._stack.enter_async_context(self._client)
+        await self._stack.enter_async_context(self._challenges)
         self._stack.push_async_callback(self._reports.usage_files.close)
         self._endless.append(asyncio.create_task(self._notices.run(), name="notices"))
         await self._hear()
@@ -247,7 +249,7 @@ class Process:
             pricing=self.pricing,
             networks=default_table(),
             senders=self._senders,
-            prover=ChallengeProver(self._client, services.clock),
+            prover=ChallengeProver(self._challenges, services.clock),
             policy=self.settings.webhooks.policy(),
             secrets=services.keyring,
             ids=services.ids,

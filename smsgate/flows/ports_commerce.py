@@ -293,12 +293,15 @@ class EndpointsStore(RotatingRows, Protocol):
 class EndpointProver(Protocol):
     """Asks a new endpoint for a sign that its owner wants our events; implemented by `webhooks`."""
 
-    async def prove(self, *, url: str, secret: str, endpoint: str) -> str | None:
+    async def prove(self, *, merchant_id: int, host: str, url: str, secret: str, endpoint: str) -> str | None:
         """
-        Send a POST signed by `secret` with a challenge to `url`, which the receiver must give back.
+        Send a POST signed by `secret` with a challenge to `url` on `host`, which the receiver must give back.
 
         Returns None when it did, else one sentence why not, fit to be shown to the merchant. `endpoint` is
         the public id that the endpoint will have. Never raises for what the other side does.
+
+        Raises:
+            TooSoon: so many are tried already, or so many of this merchant have failed.
         """
         ...
 

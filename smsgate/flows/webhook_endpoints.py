@@ -55,14 +55,17 @@ class WebhookEndpoints:
             AddressRefused: the URL leads where we do not send.
             Invalid: code `endpoint_not_proved`, or an unknown event type.
             Conflict: code `endpoints_too_many`.
+            TooSoon: too many are tried at once, or fail one after the other.
         """
         check_event_types(event_types)
-        check_url(url, self._policy)
+        host = check_url(url, self._policy).host
         if await self._store.count(merchant_id) >= ENDPOINTS_MAX:
             raise Conflict(f"a merchant has at most {ENDPOINTS_MAX} endpoints", code="endpoints_too_many")
         endpoint_id, secret = self._ids.next(), new_secret()
         public_id = self._public_ids.encode(Kind.WEBHOOK_ENDPOINT, endpoint_id)
-        refusal = await self._prover.prove(url=url, secret=secret, endpoint=public_id)
+        refusal = await self._prover.prove(
+            merchant_id=merchant_id, host=host, url=url, secret=secret, endpoint=public_id
+        )
         if refusal is not None:
             raise Invalid(refusal, code="endpoint_not_proved", pointer="/url")
         record = EndpointRecord(

@@ -54,8 +54,12 @@ class Pace:
         return max(1, self.concurrency // MERCHANT_SHARE)
 
     def held(self, endpoint: EndpointKey, now: float) -> bool:
+        return self.held_s(endpoint, now) > 0
+
+    def held_s(self, endpoint: EndpointKey, now: float) -> float:
+        """Return how long an endpoint is still held."""
         state = self._endpoints.get(endpoint)
-        return state is not None and now < state.held_until
+        return 0.0 if state is None else max(0.0, state.held_until - now)
 
     def room(self, host: str, endpoint: EndpointKey, now: float) -> int:
         """Return how many requests may start now, for an endpoint that is not held."""

@@ -12,6 +12,7 @@ from typing import Any
 from smsgate.api.context import ApiContext
 from smsgate.billing.networks import default_table
 from smsgate.clock import ManualClock
+from smsgate.errors import TooSoon
 from smsgate.flows.commerce import Commerce
 from smsgate.flows.ports_commerce import SenderInfo
 from smsgate.flows.pricing import Pricing
@@ -46,9 +47,14 @@ class Prover:
 
     def __init__(self) -> None:
         self.refusal: str | None = None
+        self.busy_s = 0.0  # not now: ask again later
         self.asked: list[tuple[str, str, str]] = []
 
-    async def prove(self, *, url: str, secret: str, endpoint: str) -> str | None:
+    async def prove(self, *, merchant_id: int, host: str, url: str, secret: str, endpoint: str) -> str | None:
+        assert merchant_id
+        assert host in url
+        if self.busy_s:
+            raise TooSoon("Other endpoints are being tried.", self.busy_s)
         self.asked.append((url, secret, endpoint))
         return self.refusal
 

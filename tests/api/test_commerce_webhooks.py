@@ -59,6 +59,15 @@ async def test_an_endpoint_that_does_not_answer_the_challenge_is_not_stored(shop
     assert await shop.value("SELECT count(*) FROM webhook_endpoint") == 0
 
 
+async def test_who_wants_too_many_endpoints_tried_is_told_when_to_come_back(shop: Shop) -> None:
+    shop.prover.busy_s = 3.2
+    answer = await shop.caller.post(PATH, {"url": URL})
+    assert (answer.status, answer.code) == (429, "rate_limited")
+    assert answer.headers["Retry-After"] == "4"
+    assert "being tried" in answer.body["detail"]
+    assert await shop.value("SELECT count(*) FROM webhook_endpoint") == 0
+
+
 @pytest.mark.parametrize(
     "url",
     [
