@@ -10,13 +10,14 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from smsgate.api.alive import SILENCE_MAX_S
 from smsgate.api.auth import Authenticator, check_scope, source_of
 from smsgate.api.body import BodyStream, check_media_type
 from smsgate.api.buckets import Buckets
 from smsgate.api.context import ApiContext
 from smsgate.api.deadlines import Deadlines
 from smsgate.api.endpoint_headers import NO_STORE, REQUEST_ID
-from smsgate.api.idempotency import Outcome, is_uncertain, key_of, once
+from smsgate.api.idempotency import ABANDONED_AFTER_S, Outcome, is_uncertain, key_of, once
 from smsgate.api.json_body import BODY_OCTETS_MAX, parse_json
 from smsgate.api.problems import MEDIA_TYPE, Problems, Refusal
 from smsgate.api.routing import JSON_MEDIA_TYPE, Answer, Body, Call, Reply, Route, Text
@@ -50,6 +51,7 @@ def endpoint(gate: Gate, route: Route) -> Endpoint:
 
     Order: key, scope, rate, query, headers of the body, body, model, idempotency, handler.
     """
+    deadlines = gate.deadlines if route.handler_s is None else Deadlines(route.handler_s)
 
     async def serve(request: web.Request, path: Mapping[str, str]) -> web.StreamResponse:
         call = Call(gate.context, request, request[REQUEST_ID], None, path)
@@ -60,8 +62,8 @@ def endpoint(gate: Gate, route: Route) -> Endpoint:
             body = await _read_body(route, call)
             key = key_of(request) if route.by_key else None
             if key is None:
-                return await _run(gate, route, call)
-            return await _run_once(gate, route, call, key, body)
+                return await _run(deadlines, route, call)
+            return await _run_once(gate, deadlines, route, call, key, body)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except Exception as exc:  # noqa: BLE001  # the one border: everything becomes a problem
@@ -138,31 +140,30 @@ async def _read_body(route: Route, call: Call) -> BodyStream | None:
     return body
 
 
-async def _run(gate: Gate, route: Route, call: Call) -> web.StreamResponse:
+async def _run(deadlines: Deadlines, route: Route, call: Call) -> web.StreamResponse:
     if route.takes is Body.STREAM or route.media_type != JSON_MEDIA_TYPE:
         answer = await route.handler(call)
     else:
-        answer = await gate.deadlines.run(route.handler(call))
+        answer = await deadlines.run(route.handler(call))
     if isinstance(answer, web.StreamResponse):
         return answer
     return _with_headers(_plain(route, answer), call)
 
 
 async def _run_once(
-    gate: Gate, route: Route, call: Call, key: str, body: BodyStream | None
+    gate: Gate, deadlines: Deadlines, route: Route, call: Call, key: str, body: BodyStream | None
 ) -> web.StreamResponse:
     request = call.request
     streams = route.takes is Body.STREAM
 
     async def run() -> Outcome:
         try:
-            answer = await _run(gate, route, call)
+            answer = await _run(deadlines, route, call)
         except Exception as exc:  # noqa: BLE001  # a refusal is an answer, too, and is kept
             problem = gate.problems.of(exc, call.request_id)
             call.headers.update(problem.headers)
             octets = gate.problems.octets(problem, call.request_id)
-            # An import is done row by row, each once however often it comes: it may be sent again at once.
-            return Outcome(problem.status, octets, uncertain=not streams and is_uncertain(exc))
+            return Outcome(problem.status, octets, uncertain=is_uncertain(exc))
         assert isinstance(answer, web.Response)
         assert isinstance(answer.body, bytes)
         return Outcome(answer.status, answer.body)
@@ -181,6 +182,7 @@ async def _run_once(
         provisional,
         final=final,
         run=run,
+        abandoned_s=SILENCE_MAX_S if streams else deadlines.seconds + ABANDONED_AFTER_S,
         streams=streams,
     )
     if outcome.replayed:

@@ -19,15 +19,16 @@ from typing import Final
 
 from aiohttp import web
 
-from smsgate.api.alive import SILENCE_MAX_S, signs_of_life
+from smsgate.api.alive import signs_of_life
 from smsgate.api.context import ApiContext
 from smsgate.api.problems import Refusal
 from smsgate.errors import StoreUnavailable
 from smsgate.security.compare import same
 
-# A JSON request cannot run longer than `handler_timeout_s` (30 s): one that seems to is of a dead process.
-# One with a stream may run for hours over a slow line: it renews its key as long as it lives.
-ABANDONED_S: Final = SILENCE_MAX_S
+# A JSON request cannot run longer than its deadline (30 s, or what its route has): one that has seemed to for
+# so long is of a dead process. One with a stream may run for hours over a slow line: it renews its key as
+# long as it lives.
+ABANDONED_AFTER_S: Final = 90
 KEEP_STATUSES_BELOW: Final = 500
 NOT_KEPT: Final = frozenset({401, 403, 408, 409, 413, 415, 429})  # about this attempt, not about the request
 # The connection went, or the server did: the commit may have come through (PostgreSQL, appendix A).
@@ -49,7 +50,7 @@ def is_uncertain(error: Exception) -> bool:
     """Return whether the work may have been committed although it ended with this error."""
     if isinstance(error, StoreUnavailable):
         return error.sqlstate.startswith(UNCERTAIN_SQLSTATES)
-    return isinstance(error, TimeoutError)  # `handler_timeout_s` may have cut a commit short
+    return isinstance(error, TimeoutError)  # its deadline may have cut a commit short
 
 
 def key_of(request: web.Request) -> str | None:
@@ -78,6 +79,7 @@ async def once(
     *,
     final: Callable[[], Awaitable[bytes]],
     run: Callable[[], Awaitable[Outcome]],
+    abandoned_s: float,
     streams: bool,
 ) -> Outcome:
     """
@@ -91,7 +93,7 @@ async def once(
     """
     now = context.clock.now()
     stored = await context.idempotency.reserve(
-        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=ABANDONED_S)
+        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=abandoned_s)
     )
     if stored is not None:
         if stored.status is None:

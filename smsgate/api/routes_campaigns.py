@@ -32,6 +32,7 @@ from smsgate.api.routing import Answer, Call, Route
 from smsgate.api.text_choices import CampaignChoice, as_campaign_choices
 from smsgate.campaigns.campaign_states import CampaignEvent
 from smsgate.campaigns.pacing import PER_MINUTE_MAX
+from smsgate.flows.audience import LOOK_S_MAX
 from smsgate.flows.commerce_records import CampaignRecord
 from smsgate.flows.records import COUNTERS
 from smsgate.money import micros_to_text
@@ -39,6 +40,9 @@ from smsgate.security.api_keys import Scope
 from smsgate.security.public_ids import Kind
 
 CampaignStateName = Literal["draft", "sending", "paused", "cancelled", "finished"]
+
+# A start looks through the people twice: for their prices, then to cut them into chunks.
+AUDIENCE_HANDLER_S: Final = 2.0 * LOOK_S_MAX + 30.0
 
 PROBLEMS: Final = (
     ProblemType("campaign_state", 409, "The campaign's state does not allow this", "Read its state."),
@@ -311,6 +315,7 @@ ROUTES: Final = (
             *START_ERRORS,
             *(e for e in OFFER_ERRORS if e not in START_ERRORS),
         ),
+        handler_s=AUDIENCE_HANDLER_S,
     ),
     Route(
         "GET",
@@ -339,6 +344,7 @@ ROUTES: Final = (
         "See text, reach and cost",
         Scope.READ,
         response=PreviewAnswer,
+        handler_s=AUDIENCE_HANDLER_S,
     ),
     Route(
         "POST",
@@ -348,6 +354,7 @@ ROUTES: Final = (
         Scope.SEND,
         response=Campaign,
         errors=START_ERRORS,
+        handler_s=AUDIENCE_HANDLER_S,
     ),
     Route(
         "POST",
@@ -367,6 +374,7 @@ ROUTES: Final = (
         query=ResumeQuery,
         response=Campaign,
         errors=("campaign_state", "campaign_guarded", "conflict", "price_missing", *LINT_ERRORS),
+        handler_s=AUDIENCE_HANDLER_S,
     ),
     Route(
         "POST",

@@ -200,6 +200,7 @@ class Route:
     media_type: str = JSON_MEDIA_TYPE  # of the answer
     idempotent: bool | None = None  # None: every POST with a key
     description: str = ""
+    handler_s: float | None = None  # how long the work may take; None: `ApiSettings.handler_timeout_s`
     direct: bool = False  # POST, and its path ends in an id: found without the router (smsgate.api.app)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,9 @@ from typing import Final
 # Digits of a number by which an audience is counted: enough to tell the operators of every plan we know,
 # few enough that no audience makes more than some ten thousand groups.
 PREFIX_DIGITS: Final = 7
+# Seconds: how long one look through an audience may take. Eleven million people take longer than the 30 that
+# other work of a request may.
+LOOK_S_MAX: Final = 600
 
 
 @dataclass(frozen=True, slots=True)

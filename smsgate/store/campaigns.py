@@ -14,7 +14,7 @@ from smsgate.campaigns.guard import GuardOverrides
 from smsgate.campaigns.offer_states import Drop
 from smsgate.campaigns.orders import OrderState
 from smsgate.errors import DomainError, NotFound, StoreError, TransitionRefused
-from smsgate.flows.audience import PREFIX_DIGITS, Audience
+from smsgate.flows.audience import LOOK_S_MAX, PREFIX_DIGITS, Audience
 from smsgate.flows.commerce_records import (
     AudienceGroup,
     CampaignRecord,
@@ -44,9 +44,6 @@ CHUNK_SIZE: Final = (
 # A chunk names its people where fewer than one of so many of the merchant's is meant. To look one up by the
 # key costs a claim some 2.5 times what the next one of a range does.
 NAMED_BELOW: Final = 2
-# Seconds: how long the look through an audience may take. Eleven million people take longer than the 30 of
-# this role's other statements (`pool.ROLE_SETTINGS`).
-AUDIENCE_S: Final = 600
 
 
 class PgCampaigns:
@@ -242,7 +239,8 @@ async def _write_chunks(
 
 
 async def _allow_long(connection: Connection) -> None:
-    await connection.execute(f"SET LOCAL statement_timeout = '{AUDIENCE_S}s'")
+    """Let the transaction's statements take longer than this role's others (`pool.ROLE_SETTINGS`)."""
+    await connection.execute(f"SET LOCAL statement_timeout = '{LOOK_S_MAX}s'")
 
 
 async def _change_state(

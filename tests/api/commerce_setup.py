@@ -211,10 +211,10 @@ async def add_commerce(context: ApiContext, database: Database, prover: Prover) 
 
 
 @asynccontextmanager
-async def an_open_shop(database: Database) -> AsyncIterator[Shop]:
+async def an_open_shop(database: Database, **settings: Any) -> AsyncIterator[Shop]:
     """Run the API with commerce on `database`; the shop's merchant pays 0.045 EUR a segment in France."""
     clock, prover = ManualClock(datetime.now(UTC)), Prover()
-    context = a_context(database, requests_per_s=10_000)
+    context = a_context(database, requests_per_s=10_000, **settings)
     context.clock = clock
     await add_commerce(context, database, prover)
     async with running(context) as api:

@@ -1,0 +1,86 @@
+"""Looks through an audience take longer than other requests may: minutes, with many millions of people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from smsgate.api.idempotency import ABANDONED_AFTER_S
+from smsgate.api.routes_campaigns import AUDIENCE_HANDLER_S
+from smsgate.store.pool import Database
+from tests.api.api_server import Answer
+from tests.api.commerce_setup import Shop, an_open_shop
+
+HANDLER_S = 1.0
+LOOK_S = 1.8  # longer than other handlers may take, shorter than PostgreSQL lets them wait for a lock
+KEY = {"Idempotency-Key": "k"}
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with an_open_shop(database, handler_timeout_s=HANDLER_S) as opened:
+        await opened.subscribers(3)
+        yield opened
+
+
+@asynccontextmanager
+async def a_long_look(shop: Shop) -> AsyncIterator[None]:
+    """Let nobody look at people within."""
+    async with shop.database.control() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+async def in_a_long_look(shop: Shop, request: Awaitable[T]) -> T:
+    async with a_long_look(shop):
+        under_way = asyncio.ensure_future(request)
+        await asyncio.sleep(LOOK_S)
+    return await under_way
+
+
+async def test_a_campaign_is_previewed_started_and_resumed_however_long_its_people_are_looked_at(
+    shop: Shop,
+) -> None:
+    campaign = await shop.campaign()
+    path = f"/v1/campaigns/{campaign['id']}"
+    preview = await in_a_long_look(shop, shop.caller.post(f"{path}/preview"))
+    assert (preview.status, preview.body["recipients"]) == (200, 3)
+    started = await in_a_long_look(shop, shop.caller.post(f"{path}/start"))
+    assert (started.status, started.body["state"], started.body["recipients"]) == (200, "sending", 3)
+    assert (await shop.caller.post(f"{path}/pause")).status == 200
+    resumed = await in_a_long_look(shop, shop.caller.post(f"{path}/resume"))
+    assert (resumed.status, resumed.body["state"]) == (200, "sending")
+
+
+async def test_a_campaign_that_starts_as_it_is_created_has_as_long(shop: Shop) -> None:
+    offer = await shop.offer()
+    body = {"offer": offer["id"], "audience": {"all": True}, "start": True}
+    created = await in_a_long_look(shop, shop.caller.post("/v1/campaigns", body))
+    assert (created.status, created.body["state"]) == (201, "sending")
+
+
+async def test_other_requests_end_at_the_handlers_limit(shop: Shop) -> None:
+    read = await in_a_long_look(shop, shop.caller.get("/v1/subscribers"))
+    assert (read.status, read.code) == (503, "timeout")
+
+
+async def test_a_start_that_takes_its_time_is_not_done_a_second_time_under_its_key(shop: Shop) -> None:
+    campaign = await shop.campaign()
+
+    async def start() -> Answer:
+        return await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start", headers=KEY)
+
+    async with a_long_look(shop):
+        first = asyncio.create_task(start())
+        await asyncio.sleep(0.5)
+        shop.clock.advance(AUDIENCE_HANDLER_S + ABANDONED_AFTER_S - 1.0)
+        again = await start()
+        assert (again.status, again.code) == (409, "idempotency_in_flight")
+    assert (await first).status == 200
+    again = await start()
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
