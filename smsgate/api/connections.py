@@ -56,6 +56,7 @@ class GuardedConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None  # of the next look at that
         self._in_header = False
         self._requests = 0
+        self._leaving = 0  # octets of answers that were still to be taken at the last look
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         ours = cast("asyncio.Transport", transport)  # uvloop's is none by class
@@ -99,6 +100,7 @@ class GuardedConnection(asyncio.Protocol):
         """A header is complete: from here the request's own deadlines count."""
         self._requests += 1
         self._in_header = False
+        self._leaving = 0
         self._disarm()
 
     def request_ended(self) -> None:
@@ -128,10 +130,24 @@ class GuardedConnection(asyncio.Protocol):
         if self._until is None or self._transport is None:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._until:
-            self._transport.abort()
-        else:
+        if loop.time() < self._until:
             self._timer = loop.call_at(self._until, self._look)
+        elif self._in_header or not self._goes_on(self._transport.get_write_buffer_size()):
+            self._transport.abort()
+
+    def _goes_on(self, leaving: int) -> bool:
+        """
+        Let a client take what is written for it, at its own pace; return whether it does.
+
+        A request ends when its answer is made, and a large one leaves after that.
+        """
+        before, self._leaving = self._leaving, leaving
+        if leaving:
+            self._arm(self._connections.settings.stalled_s)
+            return not before or leaving < before
+        if before:
+            self._arm(self._connections.settings.idle_timeout_s)
+        return before > 0
 
 
 def connection_of(request: web.Request) -> GuardedConnection | None:

@@ -21,7 +21,6 @@ from smsgate.api.routing import Call
 from smsgate.flows.kept_files import KeptFile
 
 READ_OCTETS: Final = 128 << 10  # in memory of one download at once, and as much in the socket's buffer
-STALLED_S: Final = 60.0  # a client that takes nothing that long is cut off; it may go on where it was
 _ONE_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*")
 
 
@@ -103,7 +102,7 @@ async def _stream(call: Call, response: web.StreamResponse, opened: IO[bytes], p
         while left:
             octets = await asyncio.to_thread(opened.read, min(left, READ_OCTETS))
             left -= len(octets)
-            async with asyncio.timeout(STALLED_S):
+            async with asyncio.timeout(call.context.settings.stalled_s):
                 await response.write(octets)
         await response.write_eof()
     except (ConnectionError, TimeoutError):

@@ -21,6 +21,7 @@ class ApiSettings:
     wrong_keys_per_s: int = 20  # per source address; more than a human's typing, less than a guess is worth
     header_timeout_s: float = 10.0  # from the first octet of a request to the end of its header
     idle_timeout_s: float = 30.0  # a connection without a request
+    stalled_s: float = 60.0  # a client that takes nothing of an answer; of a file it may go on where it was
     body_timeout_s: float = 20.0  # plus one second for every 64 KiB that came
     handler_timeout_s: float = 30.0  # JSON requests; a stuck statement must not hold its connection for ever
     import_octets_max: int = 4 * GIB
