@@ -87,6 +87,11 @@ class Gateway:
         await PgWebhookEndpoints(self.database).create(record, 10)
         return endpoint_id, secret
 
+    async def disable(self, endpoint_id: int) -> None:
+        await PgWebhookEndpoints(self.database).change(
+            MERCHANT, endpoint_id, (), "disabled", "disabled by the merchant"
+        )
+
     async def enable(self, endpoint_id: int) -> None:
         await PgWebhookEndpoints(self.database).change(MERCHANT, endpoint_id, (), "active", "")
 

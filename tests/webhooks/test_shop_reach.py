@@ -210,6 +210,41 @@ async def test_an_endpoint_that_is_gone_is_lost_at_once_and_found_when_it_is_ena
     assert not await shops.lost()
 
 
+def types_received(shop: Any) -> list[str]:
+    return [orjson.loads(received.body)["type"] for received in shop.received]
+
+
+async def test_orders_that_are_taken_while_no_endpoint_takes_any_are_handed_over_when_one_is_enabled(
+    shops: Shops, shop: Any
+) -> None:
+    gateway = shops.gateway
+    endpoint_id, _ = await gateway.endpoint(shop.url())
+    await gateway.endpoint(shop.url(), "consent.revoked")  # one that has to do with no orders
+    await gateway.disable(endpoint_id)
+    for type_ in ("order.created", "consent.revoked", "order.cancelled"):
+        await gateway.event("ord_1", type_)
+    await gateway.turn()
+    assert types_received(shop) == ["consent.revoked"]
+    gateway.clock.advance(86_400.0)
+    await gateway.enable(endpoint_id)
+    for _ in range(2):  # those of one order one after the other
+        await gateway.turn()
+    assert types_received(shop) == ["consent.revoked", "order.created", "order.cancelled"]
+
+
+async def test_nothing_is_kept_for_an_endpoint_that_another_one_has_replaced(shops: Shops, shop: Any) -> None:
+    gateway = shops.gateway
+    old, _ = await gateway.endpoint(shop.url(path="/old"))
+    await gateway.endpoint(shop.url(path="/new"), "order.created")
+    await gateway.disable(old)
+    for type_ in ("order.created", "order.cancelled"):
+        await gateway.event("ord_1", type_)
+    await gateway.enable(old)
+    for _ in range(2):
+        await gateway.turn()
+    assert types_received(shop) == ["order.created"]
+
+
 async def test_who_has_no_endpoint_for_orders_reads_them_by_the_api_and_is_not_lost(
     shops: Shops, shop: Any
 ) -> None:

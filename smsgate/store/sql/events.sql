@@ -1,7 +1,8 @@
 -- name: insert_events
 -- scope: merchant
 -- The outbox: an event and what is to be delivered of it stand or fall with the change that it tells of.
--- Whoever takes orders is told that they cannot be handed over, asked for or not.
+-- Whoever takes orders is told that they cannot be handed over, asked for or not. Orders that are taken while no
+-- endpoint takes any wait for those that are disabled.
 WITH new_events AS (
     SELECT *
     FROM unnest(
@@ -16,8 +17,12 @@ INSERT INTO webhook_delivery (merchant_id, event_id, endpoint_id, subject, state
 SELECT n.merchant_id, n.event_id, e.endpoint_id, n.subject, 'pending', n.created_at
 FROM new_events n
 JOIN webhook_endpoint e ON e.merchant_id = n.merchant_id
-WHERE e.state = 'active' AND (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types)
-    OR n.type LIKE 'merchant.%' AND 'order.created' = ANY (e.event_types));
+WHERE (cardinality(e.event_types) = 0 OR n.type = ANY (e.event_types)
+    OR n.type LIKE 'merchant.%' AND 'order.created' = ANY (e.event_types))
+    AND (e.state = 'active' OR n.type LIKE 'order.%' AND NOT EXISTS (
+        SELECT FROM webhook_endpoint a
+        WHERE a.merchant_id = n.merchant_id AND a.state = 'active'
+            AND (cardinality(a.event_types) = 0 OR 'order.created' = ANY (a.event_types))));
 
 -- name: event
 -- scope: merchant
