@@ -23,6 +23,7 @@ from smsgate.flows.order_texts import order_numbers_in, price_text
 ORDERS_NAMED_MAX: Final = 4  # as many as "which one?" has room for, the newest
 ORDERED_WITHIN: Final = timedelta(days=180)  # an order without its number is looked for among these
 NO_PLAIN_NO: Final = "It is no plain no to the order, which stands."
+NOT_BY_THAT_NUMBER: Final = "No order of the number that it names can be ended so."
 _EVENTS: Final = {
     OrderCommand.CANCEL: OrderEvent.CUSTOMER_CANCEL,
     OrderCommand.WITHDRAW: OrderEvent.CUSTOMER_WITHDRAW,
@@ -113,9 +114,12 @@ class WishCase(OrderMoves):
         assert wish.command is not None
         event = _EVENTS[wish.command]
         mine = [each for each in self._mine() if takes(each[1].state, event)]
-        numbers = order_numbers_in(self._mo.text)
-        meant = [each for each in mine if each[1].number in numbers]
-        meant = meant or self._likely(mine, wish.command, late=record)
+        if numbers := order_numbers_in(self._mo.text):
+            meant = [each for each in mine if each[1].number in numbers]
+            if not meant:  # a slip, or another shop's number: no other order is meant
+                return record and self.in_doubt(wish._replace(reason=NOT_BY_THAT_NUMBER))
+        else:
+            meant = self._likely(mine, wish.command, late=record)
         if not meant:
             return False
         if record:
@@ -128,7 +132,9 @@ class WishCase(OrderMoves):
 
     def in_doubt(self, wish: OrderWish) -> bool:
         """Ask about an order that a text may want ended, and may not; False: there is none."""
-        meant = self._likely(self._mine(), OrderCommand.CANCEL, late=True)
+        mine, numbers = self._mine(), order_numbers_in(self._mo.text)
+        meant = [each for each in mine if each[1].number in numbers and each[1].state not in ENDED]
+        meant = meant or self._likely(mine, OrderCommand.CANCEL, late=True)
         if not meant:
             return False
         self._ask_about(*max(meant, key=_order_id), wish.reason)
@@ -172,12 +178,26 @@ class WishCase(OrderMoves):
             self.record(outcome, found=found, order_id=order.order_id)
 
     def _ask_about(self, found: OpenOffer, order: PlacedOrder, reason: str) -> None:
-        """The order stands: its customer hears so and how to end it, once; a person of the merchant reads."""
+        """
+        The order stands: its customer hears so and how to end it, once; a person of the merchant reads.
+
+        One that waits for its answer is asked about again, where a yes to this number is that answer.
+        """
         self._reading = self._reading._replace(reason=reason)
-        if not order.asked and takes(order.state, OrderEvent.CUSTOMER_UNCLEAR) and self._may_answer():
+        if order.state is OrderState.AWAITING_CONFIRMATION:
+            if self._answers(found) and self._may_answer():
+                self._tell_order(found, order, "confirm_question")
+        elif not order.asked and takes(order.state, OrderEvent.CUSTOMER_UNCLEAR) and self._may_answer():
             order.asked = True
             self._move(found, order, OrderEvent.CUSTOMER_UNCLEAR)
         self.record("asked", found=found, order_id=order.order_id)
+
+    def _answers(self, found: OpenOffer) -> bool:
+        """Return whether a yes from this person to this number is about that offer."""
+        here = self._open
+        if here is None:
+            return False
+        return (here.offer.merchant_id, here.message_id) == (found.offer.merchant_id, found.message_id)
 
     # ------------------------------------------------------------ questions, and what is not understood
 

@@ -81,6 +81,50 @@ def test_a_plain_no_and_a_wish_with_nothing_beside_it_cancel(text: str) -> None:
     assert (row.outcome, told, types(shelf)) == ("cancelled", ["order_cancelled"], ["order.cancelled"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["annulez ma commande 20451234", "j'annule ma commande 20451234", "RETRACTATION 20451234",
+     "je n'ai rien commandé, 20451234"],
+)  # fmt: skip
+def test_a_wish_that_names_an_unknown_number_ends_no_other_order_and_is_asked_about(text: str) -> None:
+    """A slip, or an order of the shop's website: the person hears the number of the one that stands."""
+    shelf = ordered()
+    row, told = say(shelf, text)
+    assert (order(shelf).state, shelf.stock, types(shelf)) == ("placed", 3, [])
+    assert (row.outcome, told, row.order_id) == ("asked", ["order_stands"], order(shelf).order_id)
+    assert row.reason == "No order of the number that it names can be ended so."
+    assert f"NON {order(shelf).number}" in shelf.told[-1].body
+
+
+def test_a_stop_that_names_an_unknown_number_leaves_all_orders_as_they_are() -> None:
+    shelf = ordered()
+    row, told = say(shelf, "je ne veux plus de ma commande 20451234")
+    assert (row.outcome, told) == ("stopped", ["stop_confirmation"])
+    assert (order(shelf).state, shelf.stock) == ("placed", 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["je me rétracte, {number}", "comment annuler ma commande", "annuler 20451234"]
+)
+def test_a_wish_that_ends_no_order_repeats_the_question_that_waits_for_its_answer(text: str) -> None:
+    """Within the two answers a day, and nothing is ordered or ended."""
+    shelf = Shelf()
+    assert say(shelf, "OK 3")[1] == ["confirm_question"]
+    for told in (["confirm_question"], ["confirm_question"], []):
+        row, kinds = say(shelf, text)
+        assert (row.outcome, kinds, row.order_id) == ("asked", told, order(shelf).order_id)
+    assert order(shelf).state == "awaiting_confirmation"
+
+
+def test_a_withdrawal_that_names_an_unanswered_question_ends_no_other_order() -> None:
+    shelf = ordered()
+    placed = order(shelf)
+    assert say(shelf, "OK 3")[1] == ["confirm_question"]
+    row, told = say(shelf, "RETRACTATION {number}")
+    assert (row.outcome, told) == ("asked", ["confirm_question"])
+    assert shelf.orders[placed.order_id].state == "placed"
+
+
 def test_what_is_meant_is_asked_once_an_order_and_then_read_by_a_person() -> None:
     shelf = ordered()
     assert say(shelf, "pas pressé")[1] == ["order_stands"]
