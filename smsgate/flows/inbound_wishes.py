@@ -145,7 +145,7 @@ class WishCase(OrderMoves):
 
     def _likely(self, mine: Orders, command: OrderCommand, *, late: bool) -> Orders:
         """Return the orders that a text may mean which names none; the rest where there are no others."""
-        standing = [each for each in mine if each[1].state not in ENDED]
+        standing = [each for each in mine if each[1].state not in ENDED and self._of_this_number(each[0])]
         if command is OrderCommand.DISPUTE:
             return standing
         under_way = [each for each in standing if each[1].state in LIVE | {OrderState.AWAITING_CONFIRMATION}]
@@ -191,6 +191,13 @@ class WishCase(OrderMoves):
             order.asked = True
             self._move(found, order, OrderEvent.CUSTOMER_UNCLEAR)
         self.record("asked", found=found, order_id=order.order_id)
+
+    def _of_this_number(self, found: OpenOffer) -> bool:
+        """Return whether a text to the number that was written to may be about that offer unnamed."""
+        offer, here = found.offer, self._mo.destination
+        if offer.sender == here or self._answers(found):
+            return True
+        return self._tools.may_use(here, self._context.merchants[offer.merchant_id].slug)
 
     def _answers(self, found: OpenOffer) -> bool:
         """Return whether a yes from this person to this number is about that offer."""

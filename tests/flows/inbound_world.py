@@ -11,7 +11,7 @@ import orjson
 
 from smsgate.daemon.gateway import Gateway
 from smsgate.store.pool import Database
-from tests.flows.world import World, a_world, eventually
+from tests.flows.world import SENDER, World, a_world, eventually
 
 
 @asynccontextmanager
@@ -27,10 +27,10 @@ async def an_open_offer(
             yield world, gateway
 
 
-async def say(world: World, number: int, text: str, *, answers: int = 1) -> list[str]:
+async def say(world: World, number: int, text: str, *, answers: int = 1, to: str = SENDER) -> list[str]:
     """Let a phone say something; return the `answers` texts it got for it."""
     before = len(world.texts_to(number))
-    mo = world.answer(number, text)
+    mo = world.answer(number, text, to)
     await eventually(lambda: mo.taken)
     await eventually(lambda: len(world.texts_to(number)) >= before + answers)
     if not answers:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +14,13 @@ import pytest
 from smsgate.clock import SystemClock
 from smsgate.flows.orders import Orders, ShopAnswer
 from smsgate.ids import IdMaker
+from smsgate.links.profile_senders import SenderNumber
 from smsgate.security.public_ids import PublicIds
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say, stock
-from tests.flows.world import MERCHANT, STAMPS, Nudges, World, eventually
+from tests.flows.test_consent_by_sms import a_second_merchant
+from tests.flows.world import MERCHANT, OTHER_SENDER, SENDER, STAMPS, Nudges, World, a_world, eventually
 
 ASK_ABOVE = 3_000  # two CDs at 19.90 are above it
 
@@ -298,6 +302,48 @@ async def test_a_bare_cancel_word_without_an_order_is_a_stop_alone(database: Dat
     async with an_open_offer(database) as (world, _):
         (told,) = await say(world, 1, "CANCEL")
         assert "plus nos messages" in told
+
+
+@asynccontextmanager
+async def an_order_and_another_merchants_number(database: Database) -> AsyncIterator[tuple[World, str]]:
+    """Have ordered at Boxman, from its number; Disco Mania, who knows the person too, has one of its own."""
+    async with a_world(database, subscribers=3) as world:
+        await a_second_merchant(world)
+        world.profile_changes["senders"] = (
+            SenderNumber(number=SENDER, receives=True, merchants=("boxman",)),
+            SenderNumber(number=OTHER_SENDER, receives=True, merchants=("disco",)),
+        )
+        campaign_id = await world.campaign(stock=10)
+        async with world.gateway():
+            await eventually(lambda: world.finished(campaign_id))
+            await say(world, 1, "OK")
+            (number,) = await order_numbers(world)
+            yield world, number
+
+
+@pytest.mark.parametrize(
+    "text", ["ANNULER", "j'annule ma commande", "comment annuler ma commande", "je n'ai rien commandé"]
+)
+async def test_what_is_written_to_one_merchants_number_is_not_about_another_merchants_order(
+    database: Database, text: str
+) -> None:
+    async with an_order_and_another_merchants_number(database) as (world, number):
+        (told,) = await say(world, 1, text, to=OTHER_SENDER)
+        assert (await the_order(world))["state"] == "placed"
+        assert number not in told
+        assert told.startswith("Disco Mania:")
+        heard = await world.rows("SELECT order_id FROM inbound_message WHERE destination = $1", OTHER_SENDER)
+        assert [row["order_id"] for row in heard] == [None]
+
+
+@pytest.mark.parametrize("text", ["NON {number}", "annulez ma commande {number}"])
+async def test_an_order_that_is_named_is_meant_whatever_number_is_written_to(
+    database: Database, text: str
+) -> None:
+    async with an_order_and_another_merchants_number(database) as (world, number):
+        (told,) = await say(world, 1, text.format(number=number), to=OTHER_SENDER)
+        assert told.startswith(f"Boxman: commande {number} (CD Madonna) annulée.")
+        assert (await the_order(world))["state"] == "cancelled"
 
 
 # ------------------------------------------------------------ by time alone
