@@ -1,9 +1,10 @@
 """
 What a customer wants done with an order that is there: cancel, withdraw, or "that was not me".
 
-The words are data (`order_words.toml`). An order that binds is never ended by a guess: a text cancels or
-withdraws only when every word of it is understood, so a negation, a condition, a question or one thing more
-makes it doubtful, and the customer is asked. What is not found here is read as any other reply.
+The words are data (`order_words.toml`, `order_children.toml`). An order that binds is never ended by a guess:
+a text cancels or withdraws only when every word of it is understood, so a negation, a condition, a question
+or one thing more makes it doubtful, and the customer is asked. "It wasn't me" disputes so, too, for it may be
+about who opened the door. What is not found here is read as any other reply.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ COMMANDING: Final = frozenset({Label.DECLINE, Label.UNCLEAR, Label.STOP, Label.F
 NAME_LETTERS_MIN: Final = (
     4  # shorter words of an offer's name ("no", "not", "one") say too much by themselves
 )
+BESIDE_MAX: Final = 4  # phrases between a child and what it did
 SIGNED_WORDS_MAX: Final = 2  # a first name signs at an end of the text; elsewhere it is about somebody
 _WORD: Final = re.compile(r"[^\W_]+|[?؟;.,:!\n]|\S")
 _QUESTIONS: Final = frozenset("?؟")
@@ -64,9 +66,11 @@ def order_wish(text: str, label: Label, names: Iterable[str] = ()) -> OrderWish 
         return None
     seen = text[:TEXT_CHARACTERS_MAX]
     asks = not _QUESTIONS.isdisjoint(seen)
-    if not asks and (found := _any_of("dispute").search(_joined(seen))):
+    if not asks and (found := _disputing().search(_joined(seen))):
         return OrderWish(OrderCommand.DISPUTE, f"{found[0].strip()!r} disputes an order.")
     said = _said(seen, names)
+    if not asks and any(each.category == "dispute_alone" for each in said):
+        return _not_me(label, said)
     wishes = [each for each in said if each.category in _WISHES]
     if not wishes:
         return None
@@ -99,11 +103,30 @@ def plain_no(text: str) -> bool:
     return categories == {"no"} or (len(numbers) == 1 and categories <= {"no", "number", "order", "polite"})
 
 
+def _not_me(label: Label, said: list[_Said]) -> OrderWish | None:
+    """
+    Return what "it wasn't me" wants: a dispute, if nothing stands beside it that it may be about instead.
+
+    Of a stop, whose own words are none of these lists, its clause alone is looked at.
+    """
+    place = next(place for place, each in enumerate(said) if each.category == "dispute_alone")
+    first, last = 0, len(said)
+    if label is Label.STOP:
+        ends = [place for place, each in enumerate(said) if each.category == "end"]
+        first = max((end for end in ends if end < place), default=first)
+        last = min((end for end in ends if end > place), default=last)
+    disputed = said[place].words
+    if strange := [each.words for each in said[first:last] if each.category == "strange"]:
+        return _doubt(label, f"{strange[0]!r} beside {disputed!r} may change what is meant.")
+    return OrderWish(OrderCommand.DISPUTE, f"{disputed!r} disputes an order.")
+
+
 @once_if_short
 def may_command(text: str) -> bool:
     """Return whether `order_wish` may find something: then the person's orders are looked up."""
     joined = _joined(text[:TEXT_CHARACTERS_MAX])
-    return any(_any_of(category).search(joined) is not None for category in ("dispute", *_WISHES))
+    patterns = (_disputing(), *map(_any_of, ("dispute_alone", *_WISHES)))
+    return any(pattern.search(joined) is not None for pattern in patterns)
 
 
 def _doubt(label: Label, reason: str) -> OrderWish | None:
@@ -179,5 +202,17 @@ def _phrases() -> tuple[dict[tuple[str, ...], str], int]:
 
 @cache
 def _any_of(category: str) -> re.Pattern[str]:
-    longest_first = sorted(map(_joined, table("order_words.toml")[category]), key=len, reverse=True)
-    return re.compile(f" (?:{'|'.join(re.escape(phrase.strip()) for phrase in longest_first)}) ")
+    return re.compile(f" {_either(table('order_words.toml')[category])} ")
+
+
+@cache
+def _disputing() -> re.Pattern[str]:
+    """Return what disputes an order wherever it stands in a text."""
+    phrases, said = table("order_words.toml")["dispute"], table("order_children.toml")
+    child, beside, did = (_either(said[name]) for name in ("child", "beside", "did"))
+    return re.compile(f" (?:{_either(phrases)}|{child}(?: {beside}){{0,{BESIDE_MAX}}} {did}) ")
+
+
+def _either(phrases: Iterable[str]) -> str:
+    longest_first = sorted(map(_joined, phrases), key=len, reverse=True)
+    return f"(?:{'|'.join(re.escape(phrase.strip()) for phrase in longest_first)})"

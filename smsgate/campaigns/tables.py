@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Beside all files below words/: what decides what a reply means and does. An echo of our own texts and of
 # offers is known by the last three.
 READING: Final = (
-    "order_words.toml", "consent_words.toml", "blocks.toml",
+    "order_words.toml", "order_children.toml", "consent_words.toml", "blocks.toml",
     "texts.toml", "law/offers.toml", "law/offer_phrases.toml",
 )  # fmt: skip
 DIGITS: Final = 12  # of the digest that a version ends with: nobody looks for two tables of one digest

@@ -52,6 +52,11 @@ def test_no_order_is_ended_that_nobody_wants_ended() -> None:
     assert [row for row, did in DONE if did in {"cancel", "withdraw"} and row["wish"] != did] == []
 
 
+def test_no_order_is_disputed_by_an_everyday_sentence() -> None:
+    """Such as "my daughter was delighted", or "it wasn't me at the door, please redeliver"."""
+    assert [row for row, did in DONE if did == "dispute" and row["wish"] != did] == []
+
+
 @pytest.mark.parametrize("wish", ["cancel", "withdraw", "dispute"])
 def test_at_most_one_in_ten_clear_wishes_needs_a_question(wish: str) -> None:
     meant = [(row, did) for row, did in DONE if row["wish"] == wish]
@@ -103,6 +108,29 @@ def test_what_may_limit_a_wish_is_named_and_the_order_stands(text: str, reason: 
         reason is not None,
         reason or "'cancel' and nothing that limits it.",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("it wasn't me at the door", "'door' beside 'it wasn t me' may change what is meant."),
+        (
+            "I never ordered something better",
+            "'something' beside 'i never ordered' may change what is meant.",
+        ),
+        ("Я не заказывал такси", "'такси' beside 'я не заказывал' may change what is meant."),
+    ],
+)
+def test_what_else_it_wasnt_me_may_be_about_is_named_and_the_order_stands(text: str, reason: str) -> None:
+    assert order_wish(text, Label.UNCLEAR) == OrderWish(None, reason)
+    assert order_wish(text, Label.HELP) is None
+
+
+def test_beside_a_stop_it_wasnt_me_disputes_in_a_clause_of_its_own() -> None:
+    wish = order_wish("I never ordered, get me off your list", Label.STOP)
+    assert wish is not None
+    assert wish.command is DISPUTE
+    assert order_wish("I never ordered such rubbish, get me off your list", Label.STOP) is None
 
 
 @pytest.mark.parametrize("text", ["non merci", "OK", "OK 2", "STOP", "où est mon colis"])

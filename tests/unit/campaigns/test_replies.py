@@ -253,8 +253,9 @@ def test_a_reading_says_why_and_by_which_rules() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "words/fr.toml", "order_words.toml", "consent_words.toml", "blocks.toml", "texts.toml",
-        "law/offer_phrases.toml", "replies.py", "reply_machine.py", "order_commands.py", "folding.py",
+        "words/fr.toml", "order_words.toml", "order_children.toml", "consent_words.toml", "blocks.toml",
+        "texts.toml", "law/offer_phrases.toml", "replies.py", "reply_machine.py", "order_commands.py",
+        "folding.py",
     ],
 )  # fmt: skip
 def test_the_rules_have_another_version_with_any_word_and_any_line_of_code(name: str, tmp_path: Path) -> None:
