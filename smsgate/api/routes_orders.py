@@ -308,7 +308,7 @@ ROUTES: Final = (
         Scope.ORDERS,
         request=ConfirmOrder,
         response=Order,
-        errors=_CHANGE_ERRORS,
+        errors=(*_CHANGE_ERRORS, "sold_out"),
     ),
     Route(
         "POST",

@@ -93,11 +93,12 @@ class Step:
     What one event does.
 
     `tell` is the kind of system text for the customer, `notify` the event type for the shop; None is silence.
-    `stock_back` gives back the pieces that the order holds, if it holds any.
+    `stock_back` gives back the pieces that the order holds, if any; `takes_stock` has it hold them, if none.
     """
 
     state: OrderState
     stock_back: bool = False
+    takes_stock: bool = False
     tell: str | None = None
     notify: str | None = None
     guard: Guard = Guard.NONE
@@ -112,6 +113,7 @@ _SHOP_CANCEL: Final = Step(_S.CANCELLED, stock_back=True, tell="order_cancelled"
 _WITHDRAW: Final = Step(
     _S.WITHDRAWN, tell="order_withdrawn", notify="order.withdrawn", guard=Guard.WITHDRAWAL_PERIOD
 )
+_TAKE_BACK: Final = Step(_S.WITHDRAWN, tell="order_withdrawn")
 _EXPIRE: Final = Step(_S.EXPIRED, stock_back=True)
 # Whoever wants an order ended that is so already, or on a person's desk, hears how it is.
 _IS_CANCELLED: Final = Step(_S.CANCELLED, tell="order_cancelled")
@@ -171,7 +173,7 @@ TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
     (_S.FULFILLED, _E.CUSTOMER_DISPUTE): _DISPUTE,
     (_S.FULFILLED, _E.CUSTOMER_UNCLEAR): Step(_S.FULFILLED, tell="order_stands"),
     (_S.FULFILLED, _E.SHOP_FULFIL): Step(_S.FULFILLED),
-    (_S.FULFILLED, _E.SHOP_CANCEL): Step(_S.WITHDRAWN, tell="order_withdrawn"),  # takes it back, if late
+    (_S.FULFILLED, _E.SHOP_CANCEL): _TAKE_BACK,  # if late
     (_S.REJECTED, _E.SHOP_REJECT): Step(_S.REJECTED),
     (_S.REJECTED, _E.CUSTOMER_NO): _IS_REJECTED,
     (_S.REJECTED, _E.CUSTOMER_CANCEL): _IS_REJECTED,
@@ -195,10 +197,18 @@ TRANSITIONS: Final[dict[tuple[OrderState, OrderEvent], Step]] = {
     (_S.DISPUTED, _E.CUSTOMER_CANCEL): _IS_DISPUTED,
     (_S.DISPUTED, _E.CUSTOMER_WITHDRAW): _IS_DISPUTED,
     (_S.DISPUTED, _E.CUSTOMER_DISPUTE): _IS_DISPUTED,
-    # A person at the shop looked at the case and decides.
-    (_S.DISPUTED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, tell="order_confirmed"),
+    # A person at the shop looked at the case and decides. An order that had ended holds no pieces any more.
+    (_S.DISPUTED, _E.SHOP_CONFIRM): Step(_S.CONFIRMED, takes_stock=True, tell="order_confirmed"),
     (_S.DISPUTED, _E.SHOP_REJECT): Step(_S.REJECTED, stock_back=True, tell="order_rejected"),
     (_S.DISPUTED, _E.SHOP_CANCEL): _SHOP_CANCEL,
+}
+
+# What ends an order after a dispute about goods that had come: they left the house, whatever its state is.
+DELIVERED: Final[dict[OrderEvent, Step]] = {
+    _E.CUSTOMER_NO: _WITHDRAW,
+    _E.CUSTOMER_CANCEL: _WITHDRAW,
+    _E.SHOP_REJECT: _TAKE_BACK,
+    _E.SHOP_CANCEL: _TAKE_BACK,
 }
 
 
@@ -211,9 +221,10 @@ def advance(
     withdraw_until: datetime | None = None,
     may_withdraw: bool = True,
     automatic: bool = False,
+    delivered: bool = False,
 ) -> Step:
     """
-    Return what `event` does to an order in `state`.
+    Return what `event` does to an order in `state`, whose goods came or not (`delivered`).
 
     A passed cancel window or withdrawal period is not an error of the customer: the state stays, the shop is
     asked (`order.cancel_requested`) and the customer told so. `cancel_until` None means no window was
@@ -229,6 +240,8 @@ def advance(
         raise TransitionRefused(f"an order that is {state} does not take {event}", code="order_state")
     if automatic and state in FOR_A_PERSON:
         raise TransitionRefused(f"a person decides about an order that is {state}", code="order_state")
+    if delivered and step.stock_back:
+        step = DELIVERED.get(event, step)
     if step.guard is Guard.CANCEL_WINDOW and (cancel_until is None or at > cancel_until):
         return Step(state, tell="cancel_requested", notify="order.cancel_requested")
     if step.guard is Guard.WITHDRAWAL_PERIOD:

@@ -49,6 +49,7 @@ class OrderMoves(BlockingCase):
             cancel_until=order.placed_at + timedelta(seconds=offer.terms.cancel_window_s),
             withdraw_until=self._withdraw_until(offer, order),
             may_withdraw=may_withdraw and offer.withdrawal and has_right(offer.country),
+            delivered=order.delivered_at is not None,
         )
         if changes(order.state, event, step):
             if step.stock_back and order.stock_held:

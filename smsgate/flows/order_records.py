@@ -81,6 +81,7 @@ class OrderChange:
     detail: Mapping[str, object]
     at: datetime
     stock_back: int  # pieces
+    stock_taken: int  # pieces
     offer_id: int
     stock_held: bool
     due_event: str | None

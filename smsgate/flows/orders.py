@@ -101,7 +101,8 @@ class Orders:
 
         Raises:
             TransitionRefused: code `order_state`.
-            Conflict: code `order_state`; it was confirmed under another `order_ref`.
+            Conflict: code `order_state`; it was confirmed under another `order_ref`. Code `sold_out`; it had
+                ended before it was disputed, and its pieces went to others.
         """
         return await self._step(merchant_id, order_id, OrderEvent.SHOP_CONFIRM, order_ref, "")
 
@@ -224,7 +225,8 @@ class Orders:
             if due is not None and _due_of(order) != due:
                 raise TransitionRefused("something else is due by now", code="order_state")
             before = OrderState(order.state)
-            step = advance(before, event, at=now, automatic=automatic)
+            delivered = order.delivered_at is not None
+            step = advance(before, event, at=now, automatic=automatic, delivered=delivered)
             if order_ref and order.shop_ref and order_ref != order.shop_ref:
                 raise Conflict(
                     f"the order is confirmed as {order.shop_ref!r}", code="order_state", pointer="/order_ref"
@@ -237,7 +239,7 @@ class Orders:
                 shop_ref=order_ref or order.shop_ref,
                 seq=order.seq + 1,
                 changed_at=now,
-                stock_held=order.stock_held and not step.stock_back,
+                stock_held=(order.stock_held or step.takes_stock) and not step.stock_back,
                 due_event=None if next_ is None else next_.event.value,
                 due_at=None if next_ is None else next_.at,
                 delivered_at=delivered_at or order.delivered_at,
@@ -348,6 +350,7 @@ def _change(
         detail=detail,
         at=after.changed_at,
         stock_back=before.quantity if before.stock_held and not after.stock_held else 0,
+        stock_taken=before.quantity if after.stock_held and not before.stock_held else 0,
         offer_id=before.offer_id,
         stock_held=after.stock_held,
         due_event=after.due_event,

@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from smsgate.campaigns.texts import spoken
-from smsgate.errors import NotFound
+from smsgate.errors import Conflict, NotFound
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessageColumns
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.ids import first_id_at, unix_ms_of
@@ -109,11 +109,15 @@ class PgOrders:
         Write one step of an order with what it tells buyer and shop, in one transaction.
 
         Return False, with nothing written, when another step came first.
+
+        Raises:
+            Conflict: code `sold_out`; the pieces that it takes are not there.
         """
         async with self._database.transaction(change.merchant_id) as connection:
-            key = (change.merchant_id, change.order_id)
-            if change.stock_back:  # the offer first, as a customer's answer locks them
-                await connection.execute(_SQL["lock_offer"], change.merchant_id, change.offer_id)
+            key, offer = (change.merchant_id, change.order_id), (change.merchant_id, change.offer_id)
+            counted = None
+            if change.stock_back or change.stock_taken:  # the offer first, as a customer's answer locks them
+                counted = await connection.fetchval(_SQL["lock_offer"], *offer)
             await connection.execute(_SQL["lock_order"], *key)
             if await connection.fetchval(_SQL["order_seq"], *key) != change.seq_before:
                 return False
@@ -126,9 +130,10 @@ class PgOrders:
                 change.actor, orjson.dumps(change.detail).decode(), change.at,
             )  # fmt: skip
             if change.stock_back:
-                await connection.execute(
-                    _SQL["give_stock_back"], change.merchant_id, change.offer_id, change.stock_back
-                )
+                await connection.execute(_SQL["give_stock_back"], *offer, change.stock_back)
+            taken = 0 if counted is None else change.stock_taken
+            if taken and await connection.fetchval(_SQL["take_stock"], *offer, taken) is None:
+                raise Conflict("The order's pieces went to others meanwhile.", code="sold_out")
             await insert_system_messages(connection, messages)
             await insert_events(connection, events)
             await self._stamps.extend(connection, change.merchant_id, {change.order_id: change.at})

@@ -401,6 +401,18 @@ async def test_a_wish_that_came_too_late_is_in_the_inbox_and_a_person_may_grant_
     assert late in await inbox(shop, "decided")
 
 
+async def test_a_dispute_about_goods_that_came_which_a_person_grants_brings_no_stock_back(shop: Shop) -> None:
+    person = await asked(shop, stock=5)
+    order_id = (await decide(shop, await person.says("bah oui"), "accept")).body["decision"]["order"]
+    assert (await shop.caller.post(f"/v1/orders/{order_id}/confirm", {})).status == 200
+    delivered = {"delivered_at": shop.clock.now().isoformat()}
+    assert (await shop.caller.post(f"/v1/orders/{order_id}/fulfil", delivered)).status == 200
+    disputed = await person.says("c'est mon fils", outcome="disputed", order=order_id)
+    await shop.execute("UPDATE orders SET state = 'disputed'")
+    assert (await decide(shop, disputed, "decline")).body["decision"]["outcome"] == "withdrawn"
+    assert await shop.value("SELECT stock_remaining FROM offer") == 4
+
+
 async def test_a_case_whose_text_is_out_of_retention_waits_no_more(shop: Shop, database: Database) -> None:
     person = await asked(shop)
     reply = await person.says("euh")

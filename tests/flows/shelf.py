@@ -10,7 +10,7 @@ from smsgate.campaigns.consent import ConsentState
 from smsgate.campaigns.orders import Due, OrderEvent, OrderState
 from smsgate.campaigns.replies import Label, read_reply
 from smsgate.clock import ManualClock
-from smsgate.errors import NotFound
+from smsgate.errors import Conflict, NotFound
 from smsgate.flows.answer_limit import AnsweredDay
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessageColumns
 from smsgate.flows.inbound_case import DeskTools
@@ -204,12 +204,14 @@ class Shelf:
         order = self.orders[change.order_id]
         if order.seq != change.seq_before:
             return False
+        if change.stock_taken > self.stock:
+            raise Conflict("The order's pieces went to others meanwhile.", code="sold_out")
         self.orders[change.order_id] = order._replace(
             state=change.state, shop_ref=change.shop_ref, seq=order.seq + 1, changed_at=change.at,
             stock_held=change.stock_held, due_event=change.due_event, due_at=change.due_at,
             delivered_at=change.delivered_at,
         )  # fmt: skip
-        self.stock += change.stock_back
+        self.stock += change.stock_back - change.stock_taken
         self._tell(messages)
         self.events += zip(events.types, events.subjects, strict=True)
         return True

@@ -88,6 +88,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8);
 -- An offer without counted stock stays so, and nobody waits for its row.
 UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 AND offer_id = $2 AND stock_remaining IS NOT NULL;
 
+-- name: take_stock
+-- scope: merchant
+-- Of an offer that is locked; no row where fewer are left.
+UPDATE offer SET stock_remaining = stock_remaining - $3
+ WHERE merchant_id = $1 AND offer_id = $2 AND stock_remaining >= $3
+RETURNING offer_id;
+
 -- name: message_costs
 -- scope: merchant
 -- What outlived its partition, here and below, is in the tables of the names with kept_.

@@ -7,6 +7,7 @@ import pytest
 
 from smsgate.campaigns.orders import (
     ACCEPTANCES,
+    DELIVERED,
     DUE,
     ENDED,
     QUESTION_HOLDS_STOCK,
@@ -136,6 +137,27 @@ def test_stock_comes_back_exactly_when_an_order_ends_without_goods_and_only_once
     for (state, event), step in TRANSITIONS.items():
         ends_without_goods = step.state in ENDED - {OrderState.WITHDRAWN} and state not in ENDED
         assert step.stock_back is (ends_without_goods or event is OrderEvent.HOLD_ENDED)
+
+
+def test_no_order_whose_goods_came_brings_stock_back_and_it_ends_as_withdrawn() -> None:
+    """In whatever state a dispute has left it: each event that gives stock back has another step then."""
+    after_a_dispute = (OrderState.DISPUTED, OrderState.CONFIRMED)
+    ends = {
+        event for (state, event), step in TRANSITIONS.items() if state in after_a_dispute and step.stock_back
+    }
+    assert ends == DELIVERED.keys()
+    for state, event in product(after_a_dispute, ends):
+        if takes(state, event) and TRANSITIONS[state, event].stock_back:
+            step = advance(state, event, at=NOW, withdraw_until=NOW, delivered=True)
+            assert (step.state, step.stock_back, step.tell) == (S.WITHDRAWN, False, "order_withdrawn")
+    late = advance(S.CONFIRMED, E.CUSTOMER_NO, at=LATER, withdraw_until=NOW, delivered=True)
+    assert (late.state, late.notify) == (S.CONFIRMED, "order.cancel_requested")
+
+
+def test_pieces_are_taken_again_only_where_the_shop_confirms_what_was_disputed() -> None:
+    """An order that was cancelled, rejected or expired gave its pieces back before the dispute."""
+    taking = {pair for pair, step in TRANSITIONS.items() if step.takes_stock}
+    assert taking == {(OrderState.DISPUTED, OrderEvent.SHOP_CONFIRM)}
 
 
 def test_an_ended_order_never_comes_to_life_but_through_a_dispute() -> None:
