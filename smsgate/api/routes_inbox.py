@@ -21,6 +21,9 @@ PROBLEMS: Final = (
     ProblemType(
         "decided_already", 409, "A person has decided about this reply", "Read what was decided; it stands."
     ),
+    ProblemType(
+        "settled_already", 409, "The person has said something plain since", "It counts; ignore this reply."
+    ),
 )
 QUANTITY_MAX: Final = 9_999  # of an order; the offer's own maximum is asked besides
 InboxState = Literal["open", "settled", "decided"]
@@ -109,7 +112,7 @@ ROUTES: Final = (
     Route("GET", "/v1/inbox/{id}", get_reply, "Read a reply of the inbox", Scope.READ, response=InboxReply),
     Route("POST", "/v1/inbound_messages/{id}/reclassify", reclassify, "Decide about a reply of the inbox",
           Scope.ORDERS, request=Reclassify, response=InboxReply,
-          errors=("decided_already", "offer_closed"),
+          errors=("decided_already", "settled_already", "offer_closed"),
           description="Once each, with who and why. An acceptance may be late or sold out by now: then it "
                       "orders nothing and the person is told. A stop ends this merchant's messages."),
 )  # fmt: skip

@@ -124,7 +124,7 @@ class Inbox:
 
         Raises:
             NotFound: no such reply in this merchant's inbox.
-            Conflict: code `decided_already`.
+            Conflict: code `decided_already`; or `settled_already`: an acceptance of what was settled since.
             DomainError: code `offer_closed`: there is nothing that the reply could still order.
         """
         for attempt in range(ATTEMPTS):
@@ -164,12 +164,9 @@ class Inbox:
                 [mo], numbers, about, now - ORDERED_WITHIN, of_anybody=strangers, users=users
             )
             _keep_only(context, merchant_id, item.reply)
-            if ruling.verdict is Verdict.ACCEPT and not context.open_offers:
-                raise DomainError(
-                    "The offer that this reply answered is not open any more.",
-                    code="offer_closed",
-                    http_status=409,
-                )
+            if ruling.verdict is Verdict.ACCEPT:
+                # Read again under the person's lock: what was said meanwhile is there.
+                _check_acceptable(await group.item(merchant_id, inbound_id), context)
             desk = Desk(context, self._tools, attempt=attempt)
             by = {"decided_by": ruling.decided_by, "key": ruling.key_id, "reason": ruling.reason}
             decided = HumanDecided(merchant_id, inbound_id, by, item.reply.order_id)
@@ -178,6 +175,16 @@ class Inbox:
             await group.write(desk.writes)
             await group.decide(merchant_id, item.reply, decision)
         return decision, desk.writes
+
+
+def _check_acceptable(item: InboxItem | None, context: InboundContext) -> None:
+    """Refuse an order where the person has said something plain since, or has another offer by now."""
+    if item is not None and item.state == "settled":
+        raise Conflict("The person has said something plain since.", code="settled_already")
+    if not context.open_offers:
+        raise DomainError(
+            "The offer that this reply answered is not open any more.", code="offer_closed", http_status=409
+        )
 
 
 def _as_said(reply: InboundRecord, ruling: Ruling, now: datetime) -> MobileOriginated:

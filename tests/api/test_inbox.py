@@ -364,6 +364,45 @@ async def test_what_the_person_says_plainly_afterwards_settles_a_reply_but_not_a
     assert [each["id"] for each in older.body["data"]] == [unclear]
 
 
+@pytest.mark.parametrize("said", [("NON", "decline", "declined"), ("OK", "accept", "ordered")])
+async def test_what_the_person_has_settled_is_no_order_any_more_and_may_be_decided_otherwise(
+    shop: Shop, said: tuple[str, str, str]
+) -> None:
+    """Somebody with an older list takes "hm" for an order: the last word is the person's."""
+    person = await asked(shop, stock=5)
+    reply = await person.says("hm")
+    text, label, outcome = said
+    await person.says(text, label=label, outcome=outcome)
+    refused = await decide(shop, reply, "accept")
+    assert (refused.status, refused.code) == (409, "settled_already")
+    assert await shop.value("SELECT count(*) FROM orders") == 0
+    assert await told(shop) == []
+    assert await inbox(shop, "settled") == [reply]
+    assert (await decide(shop, reply, "ignore")).status == 200
+
+
+async def test_a_no_that_is_committed_while_a_person_decides_is_the_last_word(shop: Shop) -> None:
+    person = await asked(shop, stock=5)
+    reply = await person.says("hm")
+    async with shop.database.bulk_transaction() as no:  # as a group of replies: its person is locked first
+        await no.fetch("SELECT FROM subscriber WHERE subscriber_id = $1 FOR UPDATE", person.subscriber_id)
+        deciding = asyncio.create_task(decide(shop, reply, "accept"))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"
+        )
+        while not await shop.value(waiting):
+            await asyncio.sleep(0.01)
+        await no.execute(
+            "INSERT INTO inbound_message SELECT (jsonb_populate_record(i, jsonb_build_object("
+            "'inbound_id', $1::bigint, 'text', 'NON', 'label', 'decline', 'outcome', 'declined'))).* "
+            "FROM inbound_message i",
+            shop.next_id(),
+        )
+    assert (await deciding).code == "settled_already"
+    assert await shop.value("SELECT count(*) FROM orders") == 0
+
+
 @pytest.mark.parametrize("verdict", ["accept", "decline", "stop", "ignore"])
 async def test_another_merchants_inbox_is_empty_and_its_replies_are_nobodys(shop: Shop, verdict: str) -> None:
     reply = await (await asked(shop)).says("hm")
