@@ -80,8 +80,11 @@ class Case:
         mo: MobileOriginated,
         reading: Reading,
         decided: HumanDecided | None = None,
+        *,
+        complete: bool = True,
     ) -> None:
         self._decided = decided
+        self._complete = complete  # False: a part of the text never came
         self._context = context
         self._tools = tools
         self._writes = writes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smsgate.campaigns.order_commands import order_wish
+from smsgate.campaigns.order_commands import OrderWish, order_wish
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
@@ -18,7 +18,8 @@ from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWri
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.records import MobileOriginated
 
-# What a text says that lacks a part; whatever else it seems to say may hang on what is missing.
+# What a text says that lacks a part; whatever else it seems to say may hang on what is missing, and so may
+# what it wants done with an order.
 BELIEVED_INCOMPLETE: Final = frozenset({Label.STOP, Label.DECLINE, Label.HELP})
 # What ends a doubt about what the same person said before.
 PLAIN: Final = frozenset({Label.ACCEPT, Label.QUANTITY, Label.CHOICE, Label.DECLINE, Label.STOP, Label.START})
@@ -40,7 +41,7 @@ class Desk:
 
         `repeated` is a text with the octets of an earlier one: a redelivery, unless the person had come back
         (STOP), or another offer has come between (docs/decisions/0009).
-        Of a text that is not `complete` only what binds nobody is believed: it never orders.
+        Of a text that is not `complete` only what binds nobody is believed: it orders and ends nothing.
         """
         taken = mo.destination in self.context.takers
         if not complete and not taken and reading.label not in BELIEVED_INCOMPLETE:
@@ -48,10 +49,10 @@ class Desk:
             incomplete.doubt()
             incomplete.record("incomplete")
             return
-        case = _Decision(self, mo, reading)
+        case = _Decision(self, mo, reading, complete=complete)
         taker = self.context.takers.get(mo.destination)
         if taker is not None:
-            case.hand_over(taker, repeated=repeated, complete=complete)
+            case.hand_over(taker, repeated=repeated)
             return
         if repeated and reading.label is not Label.STOP:
             case.repetition()
@@ -108,15 +109,26 @@ class _Decision(OrderCase):
     """What each label comes to."""
 
     def __init__(
-        self, desk: Desk, mo: MobileOriginated, reading: Reading, decided: HumanDecided | None = None
+        self,
+        desk: Desk,
+        mo: MobileOriginated,
+        reading: Reading,
+        decided: HumanDecided | None = None,
+        *,
+        complete: bool = True,
     ) -> None:
-        super().__init__(desk.context, desk.tools, desk.writes, mo, reading, decided, attempt=desk.attempt)
+        tools, attempt = desk.tools, desk.attempt
+        super().__init__(
+            desk.context, tools, desk.writes, mo, reading, decided, attempt=attempt, complete=complete
+        )
 
     def wished(self, *, repeated: bool) -> bool:
         """Do what a text wants done with an order, or with consent in words of its own; False: go on."""
         found, mo, label = self._open, self._mo, self._reading.label
         names = () if found is None else (found.offer.shop_name, found.offer.item)
         wish = order_wish(mo.text, label, names)
+        if wish is not None and not self._complete:
+            wish = OrderWish(None, INCOMPLETE.reason)
         if label is Label.STOP:
             if wish is not None and wish.command is not None and not repeated:
                 # Stop wins, and beside an order the word is about that too (a bare CANCEL).
@@ -128,7 +140,7 @@ class _Decision(OrderCase):
             return False
         return self.in_doubt(wish) if wish.command is None else self.ordered_away(wish, record=True)
 
-    def hand_over(self, taker: Taker, *, repeated: bool, complete: bool) -> None:
+    def hand_over(self, taker: Taker, *, repeated: bool) -> None:
         """
         The number is an ESME's: it gets the MO, and a STOP or START counts for the number all the same.
 
@@ -140,7 +152,7 @@ class _Decision(OrderCase):
             self.stop(repeated=repeated)
         if repeated:
             return
-        if label is Label.START and complete:
+        if label is Label.START and self._complete:
             self._writes.esmes.note_stop(taker, self._mo, stopped=False)
             self.start()
         self._writes.esmes.hand_over_whole(taker, self._mo)

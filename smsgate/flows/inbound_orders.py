@@ -40,8 +40,9 @@ class OrderCase(WishCase):
         decided: HumanDecided | None = None,
         *,
         attempt: int,
+        complete: bool = True,
     ) -> None:
-        super().__init__(context, tools, writes, mo, reading, decided)
+        super().__init__(context, tools, writes, mo, reading, decided, complete=complete)
         self._attempt = attempt
 
     def accept(self) -> None:

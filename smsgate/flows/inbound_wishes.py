@@ -45,7 +45,7 @@ class WishCase(OrderMoves):
     def decline(self) -> None:
         if self._decided is not None and self._decided.order_id is not None and self._end_decided():
             return
-        clear = self._decided is not None or plain_no(self._mo.text)
+        clear = self._decided is not None or (self._complete and plain_no(self._mo.text))
         if number := self._order_named():
             self._decline_order(number, clear=clear)
             return

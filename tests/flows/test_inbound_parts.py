@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+import pytest
+
 from smsgate.daemon.gateway import Gateway
 from smsgate.flows.esme_records import AccountDraft, Purpose
 from smsgate.flows.mo_header import NO_PDU, MoHeader
@@ -113,6 +115,47 @@ async def test_a_no_with_a_hole_declines(database: Database) -> None:
         await grow_old(world)
         await eventually(lambda: settled(world))
         assert await outcomes(world) == {"declined": 1}
+
+
+NOT_TO = "Bonjour, surtout il ne faut pas, je vous en prie, " + "c'est un cadeau pour ma mère, " * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (f"{NOT_TO:<153}annuler ma commande", [2]),
+        (f"{NOT_TO:<153}annuler ma commande {{number}}", [2]),
+        (f"{'annuler ma commande':<153}si elle n'est pas encore partie, sinon gardez la", [1]),
+        (f"{'NON':<153}ce n'est pas pressé du tout", [1]),
+        (f"{'NON {number}':<161}n'est pas encore arrivée", [1]),
+        (f"{NOT_TO:<153}RETRACTATION {{number}}", [2]),
+    ],
+)
+async def test_a_text_with_a_hole_ends_no_order_and_its_customer_hears_that_it_stands(
+    database: Database, text: str, parts: list[int]
+) -> None:
+    """What is missing may turn it round: "surtout il ne faut pas ..." before "annuler ma commande"."""
+    async with an_open_offer(database, stock=10) as (world, gateway):
+        await say(world, 1, "OK")
+        (number,) = await order_numbers(world)
+        await hear_parts(world, gateway, 1, text.format(number=number), parts)
+        await grow_old(world)
+        await eventually(lambda: settled(world))
+        await eventually(lambda: len(world.texts_to(1)) == 3)
+        assert world.texts_to(1)[-1].startswith(f"Boxman: commande {number} (CD Madonna): rien n'a changé.")
+        (order,) = await world.rows("SELECT state FROM orders")
+        assert (order["state"], await stock(world)) == ("placed", 9)
+        assert await outcomes(world) == {"ordered": 1, "asked": 1}
+
+
+async def test_a_stop_with_a_hole_stops_and_ends_no_order(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, gateway):
+        await say(world, 1, "OK")
+        await hear_parts(world, gateway, 1, f"{NOT_TO:<161}ANNULER", [2])
+        await grow_old(world)
+        await eventually(lambda: settled(world))
+        assert await world.value("SELECT state FROM orders") == "placed"
+        assert await outcomes(world) == {"ordered": 1, "stopped": 1}
 
 
 async def test_parts_that_still_may_be_followed_are_waited_for(database: Database) -> None:
