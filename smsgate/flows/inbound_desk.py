@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from smsgate.campaigns.order_commands import OrderWish, order_wish
+from smsgate.campaigns.orders import ENDED
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
 from smsgate.flows.inbound_case import DeskTools, HumanDecided
 from smsgate.flows.inbound_orders import OrderCase
-from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites
+from smsgate.flows.inbound_records import InboundContext, InboundRow, InboundWrites, OpenOffer
 from smsgate.flows.order_texts import order_numbers_in
 from smsgate.flows.records import MobileOriginated
 
@@ -163,14 +164,23 @@ class _Decision(OrderCase):
         """
         The carrier's repetition, or the same word said to another offer: who can tell orders nothing.
 
-        Where a live offer waits for its answer the person is asked; otherwise there is nothing to say: the
+        Where a live offer waits for its answer, or what was ordered from it has ended, the person is asked,
+        and whoever says no again after an order hears that it stands; otherwise there is nothing to say: the
         receipt of what is ordered says how many pieces.
         """
-        found = self._open
-        waits = found is not None and found.answered_at is None and found.offer_live
-        if found is None or not waits or self._mo.received_at > found.offer.expires_at:
+        found, label = self._open, self._reading.label
+        if found is None or label not in {Label.ACCEPT, Label.QUANTITY, Label.DECLINE}:
             return
-        if self._reading.label in {Label.ACCEPT, Label.QUANTITY, Label.DECLINE}:
+        if label is Label.DECLINE and found.answered_at is not None:
+            self.no_again(found)
+            return
+        waits = found.offer_live and self._mo.received_at <= found.offer.expires_at
+        if waits and (found.answered_at is None or self._all_ended(found)):
             if self._may_answer():
                 self._ask_in_other_words(found)
             self.record("repetition", found=found)
+
+    def _all_ended(self, found: OpenOffer) -> bool:
+        """Return whether there were orders from an offer, and none of them stands."""
+        states = {order.state for order in self._orders(found)}
+        return bool(states) and states <= ENDED

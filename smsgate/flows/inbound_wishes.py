@@ -23,6 +23,7 @@ from smsgate.flows.order_texts import order_numbers_in, price_text
 ORDERS_NAMED_MAX: Final = 4  # as many as "which one?" has room for, the newest
 ORDERED_WITHIN: Final = timedelta(days=180)  # an order without its number is looked for among these
 NO_PLAIN_NO: Final = "It is no plain no to the order, which stands."
+NO_AGAIN: Final = "It may be the no of before the order, which stands."
 NOT_BY_THAT_NUMBER: Final = "No order of the number that it names can be ended so."
 _EVENTS: Final = {
     OrderCommand.CANCEL: OrderEvent.CUSTOMER_CANCEL,
@@ -69,6 +70,18 @@ class WishCase(OrderMoves):
         else:
             self._count(found.offer.merchant_id, "declines", found.campaign_id)
             self.record("declined", found=found)
+
+    def no_again(self, found: OpenOffer) -> None:
+        """
+        Take a plain no that was said already: after an order it may be the first one, which comes late.
+
+        Or it takes the order back. The order stands, and its customer hears that.
+        """
+        order, text = _standing(self._orders(found)), self._mo.text
+        if order is None or found.answered_at is None or not plain_no(text) or order_numbers_in(text):
+            return
+        if found.answered_at <= order.placed_at:
+            self._ask_about(found, order, NO_AGAIN)
 
     def _no_to_nothing(self) -> None:
         """A no with no offer open may be meant for an order: say that it did nothing, and whom to ask."""

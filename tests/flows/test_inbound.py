@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
+import pytest
+
 from smsgate.clock import SystemClock
 from smsgate.flows.events import order_data
 from smsgate.flows.offers import LIFE_MIN
@@ -213,6 +215,51 @@ async def test_after_a_cancel_an_ok_orders_again(database: Database) -> None:
         assert len(numbers) == 2
         assert numbers[1] in receipt
         assert await stock(world) == 9
+
+
+@pytest.mark.parametrize(("said", "yes", "pieces"), [("OK", "oui", 1), ("OK 2", "OUI 2", 2)])
+async def test_after_a_cancel_the_same_ok_is_asked_about_and_never_lost_in_silence(
+    database: Database, said: str, yes: str, pieces: int
+) -> None:
+    """A handset's repetition, or a change of mind: no receipt says any more what is ordered."""
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, said)
+        await say(world, 1, "NON")
+        (told,) = await say(world, 1, said)
+        assert f"{pieces} CD Madonna" in told
+        assert f"{yes.upper()} = commande avec obligation de paiement" in told
+        assert await outcomes(world) == {"ordered": 1, "cancelled": 1, "repetition": 1}
+        assert await stock(world) == 10
+        await say(world, 1, "NON", answers=0)  # nor is who says no again asked for a yes
+        assert await outcomes(world) == {"ordered": 1, "cancelled": 1, "repetition": 1}
+        (receipt,) = await say(world, 1, yes)
+        assert (await order_numbers(world))[1] in receipt
+        assert await stock(world) == 10 - pieces
+        await say(world, 1, said, answers=0)  # it is ordered again, and its receipt says so
+
+
+async def test_a_no_that_is_said_again_after_an_ok_hears_that_its_order_stands(database: Database) -> None:
+    """Nobody can tell whether it is the first no that comes late: it ends nothing, and is no silence."""
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "NON", answers=0)
+        await say(world, 1, "OK")
+        (number,) = await order_numbers(world)
+        (told,) = await say(world, 1, "NON")
+        assert f"Pour l'annuler: NON {number}" in told
+        assert await outcomes(world) == {"declined": 1, "ordered": 1, "asked": 1}
+        await say(world, 1, f"NON {number}")
+        assert await stock(world) == 10
+
+
+@pytest.mark.parametrize("text", ["NON", "NON {number}", "annulez ma commande"])
+async def test_a_no_that_its_handset_repeats_is_answered_once(database: Database, text: str) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK")
+        (number,) = await order_numbers(world)
+        await world.execute("UPDATE offer_version SET cancel_window_s = 0")
+        await say(world, 1, text.format(number=number))
+        await say(world, 1, text.format(number=number), answers=0)
+        assert await outcomes(world) == {"ordered": 1, "cancel_requested": 1}
 
 
 async def test_stop_revokes_consent_with_one_confirmation_and_closes_the_offer(database: Database) -> None:
