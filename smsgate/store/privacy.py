@@ -10,16 +10,16 @@ import orjson
 
 from smsgate.errors import NotFound
 from smsgate.flows.commerce_records import Page
-from smsgate.flows.ports_privacy import NOBODY, DataRequestRow, Lift, OwedErasure, Suppressed, Whom
+from smsgate.flows.ports_privacy import NOBODY, DataRequestRow, Lift, OfNumber, OwedErasure, Suppressed, Whom
 from smsgate.security.public_ids import Kind
 from smsgate.store.block_lifts import lift
 from smsgate.store.catalogue import load
-from smsgate.store.connection import begin_again, retry_transaction
+from smsgate.store.connection import retry_transaction
 from smsgate.store.erasures import as_owner, finish, message_ids, owe, owed_erasures
 from smsgate.store.messages import submitted_text
 from smsgate.store.notices import publish_stop
 from smsgate.store.pages import page_rows
-from smsgate.store.suppression import LOCK_KEY, block, suppressed_among
+from smsgate.store.suppression import ERASED, LOCK_KEY, block, suppressed_among
 
 if TYPE_CHECKING:
     import asyncpg
@@ -47,7 +47,6 @@ BY_SUBSCRIBER: Final = (
 class _Person(NamedTuple):
     msisdn: int
     subscriber_ids: list[int]  # the one there is, or those that time removed, the last first
-    message_ids: list[int]
     is_subscriber: bool
 
     @property
@@ -88,11 +87,12 @@ class PgPrivacy:
         async with self._database.transaction(merchant_id) as connection:
             person = await self._person(connection, merchant_id, whom)
             msisdn, people = person.msisdn, person.subscriber_ids
+            ids = await message_ids(connection, merchant_id, msisdn)
             asked: Sequence[tuple[str, str, object]] = (
                 ("subscriber", "file_subscriber", people),
                 ("consents", "file_consents", people),
                 ("consent_states", "file_states", people),
-                ("messages", "file_messages", person.message_ids),
+                ("messages", "file_messages", ids),
                 ("inbound_messages", "file_inbound", msisdn),
                 ("orders", "file_orders", msisdn),
                 ("order_messages", "file_order_messages", msisdn),
@@ -112,6 +112,8 @@ class PgPrivacy:
     async def erase(
         self, merchant_id: int, whom: Whom, request_id: int, now: datetime
     ) -> tuple[DataRequestRow, OwedErasure]:
+        if isinstance(whom, OfNumber):
+            await retry_transaction(lambda: self._keep_out(merchant_id, whom, now), idempotent=True)
         return await retry_transaction(
             lambda: self._erase(merchant_id, whom, request_id, now), idempotent=False
         )
@@ -121,13 +123,11 @@ class PgPrivacy:
     ) -> tuple[DataRequestRow, OwedErasure]:
         async with as_owner(self._database, merchant_id) as connection:
             person = await self._person(connection, merchant_id, whom)
-            msisdn, people, ids = person.msisdn, person.subscriber_ids, person.message_ids
-            if not person.is_subscriber:
-                await self._keep_out(connection, merchant_id, msisdn)
+            msisdn, people = person.msisdn, person.subscriber_ids
+            ids = await message_ids(connection, merchant_id, msisdn)
             await connection.fetch(_SQL["lock_orders"], merchant_id, msisdn)
-            own = [self._hashes.of(merchant_id, msisdn)]
-            await connection.execute(_SQL["suppress"], own, ["erased"], now)
-            await connection.fetch(_SQL["erase_lifts"], own[0])
+            hash_ = await self._suppress(connection, merchant_id, msisdn, now)
+            await connection.fetch(_SQL["erase_lifts"], hash_)
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
             orders = await connection.fetch(_SQL["erase_orders"], merchant_id, msisdn, now)
             count = len(orders)
@@ -196,21 +196,34 @@ class PgPrivacy:
             hash_ = self._hashes.of(merchant_id, msisdn)
             rows = await connection.fetch(_SQL["gone_by_number"], merchant_id, hash_)
             people = [row["subscriber_id"] for row in rows]
-        ids = await message_ids(connection, merchant_id, msisdn)
-        if not (people or ids or await connection.fetchval(_SQL["knows_number"], merchant_id, msisdn)):
+        if not (
+            people
+            or await connection.fetchval(_SQL["knows_number"], merchant_id, msisdn)
+            or await message_ids(connection, merchant_id, msisdn)
+        ):
             raise NotFound
-        return _Person(msisdn, people, ids, is_subscriber)
+        return _Person(msisdn, people, is_subscriber)
 
-    async def _keep_out(self, connection: Connection, merchant_id: int, msisdn: int) -> None:
+    async def _keep_out(self, merchant_id: int, whom: OfNumber, now: datetime) -> None:
         """
-        Let nobody add the number until this transaction ends, and its hash is there.
+        Let nobody add the number any more, where no subscriber's row does that while it is locked.
+
+        A transaction of its own, of moments: until it ends nobody adds anybody, at any merchant. Whoever was
+        faster is found by the erasure, which comes next.
 
         Raises:
-            StoreUnavailable: somebody was adding it; begin again.
+            NotFound: nothing of the number.
         """
-        await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
-        if await connection.fetch(_SQL["people_by_number"], merchant_id, msisdn):
-            raise begin_again("The number was added at the same time.")
+        async with as_owner(self._database, merchant_id) as connection:
+            person = await self._person(connection, merchant_id, whom)
+            if not person.is_subscriber:
+                await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
+                await self._suppress(connection, merchant_id, person.msisdn, now)
+
+    async def _suppress(self, connection: Connection, merchant_id: int, msisdn: int, now: datetime) -> bytes:
+        hash_ = self._hashes.of(merchant_id, msisdn)
+        await connection.execute(_SQL["suppress"], [hash_], [ERASED], now)
+        return hash_
 
     async def _number(self, connection: Connection, merchant_id: int, subscriber_id: int) -> int:
         msisdn: int | None = await connection.fetchval(_SQL["person"], merchant_id, subscriber_id)

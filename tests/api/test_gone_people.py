@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from smsgate.flows.person_requests import PersonRequests
+from smsgate.flows.ports_privacy import OfNumber
 from smsgate.security.public_ids import Kind
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
+from smsgate.store.privacy import PgPrivacy
 from smsgate.store.suppression import LOCK_KEY
 from tests.api.api_server import HASHES, Answer
 from tests.api.commerce_setup import SENDER, Shop
@@ -136,3 +139,42 @@ async def test_a_number_that_is_added_while_it_is_erased_is_erased_with_its_new_
     assert made.status == 201, made
     assert await tables_that_know(database, MSISDN) == {}
     assert await shop.value("SELECT count(*) FROM subscriber") == 0
+
+
+async def test_an_erasure_by_number_that_waits_for_an_order_keeps_no_merchant_from_adding_people(
+    shop: Shop, database: Database
+) -> None:
+    await a_person_whom_time_removed(shop, database)
+    stranger = await shop.api.merchant()
+    async with database.bulk_transaction() as connection:
+        await connection.fetch("SELECT FROM orders FOR UPDATE")
+        erasing = asyncio.create_task(ask(shop, "erasure", msisdn=NUMBER))
+        await eventually(lambda: shop.value(WAITING))
+        added = await stranger.post("/v1/subscribers", {"msisdn": f"+{OTHER}"})
+        assert added.status == 201, added
+        refused = await shop.caller.post("/v1/subscribers", {"msisdn": NUMBER})
+        assert (refused.status, refused.code) == (409, "suppressed")
+    assert (await erasing).status == 201
+    assert await tables_that_know(database, MSISDN) == {}
+
+
+async def test_an_erasure_by_number_that_is_cut_off_keeps_the_number_out_and_is_done_when_repeated(
+    shop: Shop, database: Database
+) -> None:
+    await a_person_whom_time_removed(shop, database)
+    context = shop.api.context
+    assert isinstance(context.privacy, PgPrivacy)
+    requests = PersonRequests(context.privacy, None, context.stops, context.ids, context.clock)
+    async with database.bulk_transaction() as connection:
+        await connection.fetch("SELECT FROM orders FOR UPDATE")
+        erasing = asyncio.create_task(requests.erase(shop.merchant_id, OfNumber(MSISDN)))
+        await eventually(lambda: shop.value(WAITING))
+        erasing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await erasing
+    assert len(await tables_that_know(database, MSISDN)) >= 8
+    refused = await shop.caller.post("/v1/subscribers", {"msisdn": NUMBER})
+    assert (refused.status, refused.code) == (409, "suppressed")
+    made = await ask(shop, "erasure", msisdn=NUMBER)
+    assert (made.status, made.body["state"]) == (201, "done")
+    assert await tables_that_know(database, MSISDN) == {}
