@@ -46,7 +46,7 @@ BY_SUBSCRIBER: Final = (
 
 class _Person(NamedTuple):
     msisdn: int
-    subscriber_ids: list[int]  # the one there is, or those that time removed, the last first
+    subscriber_ids: list[int]  # the one there is, then those that time removed, the last first
     is_subscriber: bool
 
     @property
@@ -192,10 +192,9 @@ class PgPrivacy:
             rows = await connection.fetch(_SQL["people_by_number"], merchant_id, msisdn)
             people = [row["subscriber_id"] for row in rows]
         is_subscriber = bool(people)
-        if not is_subscriber:
-            hash_ = self._hashes.of(merchant_id, msisdn)
-            rows = await connection.fetch(_SQL["gone_by_number"], merchant_id, hash_)
-            people = [row["subscriber_id"] for row in rows]
+        hash_ = self._hashes.of(merchant_id, msisdn)
+        gone = await connection.fetch(_SQL["gone_by_number"], merchant_id, hash_)
+        people += [row["subscriber_id"] for row in gone]
         if not (
             people
             or await connection.fetchval(_SQL["knows_number"], merchant_id, msisdn)

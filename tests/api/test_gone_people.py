@@ -178,3 +178,43 @@ async def test_an_erasure_by_number_that_is_cut_off_keeps_the_number_out_and_is_
     made = await ask(shop, "erasure", msisdn=NUMBER)
     assert (made.status, made.body["state"]) == (201, "done")
     assert await tables_that_know(database, MSISDN) == {}
+
+
+async def who_came_back(shop: Shop, database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Have somebody whom time removed agree anew; return the person of before, and of now."""
+    before = await a_person_whom_time_removed(shop, database)
+    added = await shop.caller.post("/v1/subscribers", {"msisdn": NUMBER})
+    assert added.status == 201, added
+    shop.clock.advance(60)
+    agreed = {
+        "subscriber": added.body["id"], "purpose": "polls", "event": "granted", "wording_version": "w2",
+        "source": "form", "evidence": {"ip": "192.0.2.7"}, "occurred_at": shop.clock.now().isoformat(),
+    }  # fmt: skip
+    consented = await shop.caller.post("/v1/consents", agreed)
+    assert consented.status == 201, consented
+    return before, dict(added.body)
+
+
+@pytest.mark.parametrize("by", ["subscriber", "msisdn"])
+async def test_who_came_back_after_time_had_removed_them_is_erased_with_what_was_left_of_before(
+    shop: Shop, database: Database, by: str
+) -> None:
+    before, now = await who_came_back(shop, database)
+    made = await ask(shop, "erasure", **{by: now["id"] if by == "subscriber" else NUMBER})
+    assert (made.status, made.body["subscriber"]) == (201, now["id"])
+    assert await shop.value("SELECT count(*) FROM person_gone") == 0
+    ids = [shop.id_of(Kind.SUBSCRIBER, person["id"]) for person in (before, now)]
+    evidence = await shop.fetch("SELECT subscriber_id, evidence::text FROM consent_event")
+    assert {tuple(row) for row in evidence} == {(id_, "{}") for id_ in ids}
+    assert await tables_that_know(database, MSISDN) == {}
+
+
+@pytest.mark.parametrize("by", ["subscriber", "msisdn"])
+async def test_who_came_back_after_time_had_removed_them_is_handed_out_with_the_consents_of_before(
+    shop: Shop, database: Database, by: str
+) -> None:
+    before, now = await who_came_back(shop, database)
+    made = await ask(shop, "access", **{by: now["id"] if by == "subscriber" else NUMBER})
+    assert (made.status, made.body["subscriber"]) == (201, now["id"])
+    ids = [shop.id_of(Kind.SUBSCRIBER, person["id"]) for person in (before, now)]
+    assert [each["subscriber_id"] for each in made.body["file"]["consents"]] == ids
