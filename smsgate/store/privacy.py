@@ -124,8 +124,9 @@ class PgPrivacy:
         async with as_owner(self._database, merchant_id) as connection:
             person = await self._person(connection, merchant_id, whom)
             msisdn, people = person.msisdn, person.subscriber_ids
-            ids = await message_ids(connection, merchant_id, msisdn)
             await connection.fetch(_SQL["lock_orders"], merchant_id, msisdn)
+            # Not before: who held an order may have written a text about it.
+            ids = await message_ids(connection, merchant_id, msisdn)
             hash_ = await self._suppress(connection, merchant_id, msisdn, now)
             await connection.fetch(_SQL["erase_lifts"], hash_)
             await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)

@@ -15,7 +15,7 @@ from smsgate.store.connection import Connection
 from smsgate.store.pool import Database
 from smsgate.store.privacy import PgPrivacy
 from tests.api.commerce_setup import SENDER, Shop
-from tests.api.test_privacy import MSISDN, OTHER, a_person, tables_that_know
+from tests.api.test_privacy import MSISDN, OTHER, a_history, a_person, tables_that_know
 from tests.flows.world import eventually
 from tests.store.test_consent_crossings import WAITING
 
@@ -259,3 +259,33 @@ async def test_a_claim_that_began_to_write_while_an_erasure_ran_leaves_no_number
         assert not done
     assert (await erasing).status == 201
     assert await tables_that_know(database, MSISDN) == {}
+
+
+async def test_a_text_about_an_order_that_is_written_while_its_erasure_waits_for_the_order_never_goes_out(
+    shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(person_requests, "PATIENCE_S", 0.2)
+    person = await a_person(shop)
+    await a_history(shop, person)
+    async with database.bulk_transaction() as elsewhere:  # keeps the erasure's second part waiting
+        await elsewhere.execute("INSERT INTO answer_count VALUES ($1, now(), 1)", OTHER)
+        async with database.bulk_transaction() as changing:
+            order_id = await changing.fetchval("SELECT order_id FROM orders FOR UPDATE")
+            erasing = asyncio.create_task(
+                shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
+            )
+            await eventually(lambda: waiting(shop))
+            message_id = shop.next_id()
+            await changing.execute(
+                "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender, body, order_id) "
+                "VALUES ($1, $2, $3, 'shipped', $4, 'Anne, it is on its way', $5)",
+                shop.merchant_id, message_id, MSISDN, SENDER, order_id,
+            )  # fmt: skip
+            await changing.execute(
+                "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) VALUES ($1, $2, $3)",
+                shop.merchant_id, message_id, shop.clock.now() + timedelta(days=1),
+            )  # fmt: skip
+        made = await erasing
+        assert (made.status, made.body["state"]) == (201, "under_way")
+        assert await shop.value("SELECT count(*) FROM interactive_queue") == 0
+        assert await shop.value("SELECT reason FROM sent WHERE message_id = $1", message_id) == "erased"
