@@ -47,7 +47,6 @@ BY_SUBSCRIBER: Final = (
 class _Person(NamedTuple):
     msisdn: int
     subscriber_ids: list[int]  # the one there is, then those that time removed, the last first
-    is_subscriber: bool
 
     @property
     def id(self) -> int:
@@ -192,7 +191,6 @@ class PgPrivacy:
             msisdn = whom.msisdn
             rows = await connection.fetch(_SQL["people_by_number"], merchant_id, msisdn)
             people = [row["subscriber_id"] for row in rows]
-        is_subscriber = bool(people)
         hash_ = self._hashes.of(merchant_id, msisdn)
         gone = await connection.fetch(_SQL["gone_by_number"], merchant_id, hash_)
         people += [row["subscriber_id"] for row in gone]
@@ -202,11 +200,11 @@ class PgPrivacy:
             or await message_ids(connection, merchant_id, msisdn)
         ):
             raise NotFound
-        return _Person(msisdn, people, is_subscriber)
+        return _Person(msisdn, people)
 
     async def _keep_out(self, merchant_id: int, whom: OfNumber, now: datetime) -> None:
         """
-        Let nobody add the number any more, where no subscriber's row does that while it is locked.
+        Let nobody add the number any more: without a subscriber there is no row that the erasure could lock.
 
         A transaction of its own, of moments: until it ends nobody adds anybody, at any merchant. Whoever was
         faster is found by the erasure, which comes next.
@@ -215,10 +213,9 @@ class PgPrivacy:
             NotFound: nothing of the number.
         """
         async with as_owner(self._database, merchant_id) as connection:
-            person = await self._person(connection, merchant_id, whom)
-            if not person.is_subscriber:
-                await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
-                await self._suppress(connection, merchant_id, person.msisdn, now)
+            await self._person(connection, merchant_id, whom)
+            await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
+            await self._suppress(connection, merchant_id, whom.msisdn, now)
 
     async def _suppress(self, connection: Connection, merchant_id: int, msisdn: int, now: datetime) -> bytes:
         hash_ = self._hashes.of(merchant_id, msisdn)
