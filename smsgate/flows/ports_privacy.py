@@ -45,6 +45,7 @@ class OwedErasure:
     merchant_id: int
     request_id: int
     msisdn: int
+    texts_before: int  # those with this id or a later one are of after it; of campaigns none is
 
 
 @dataclass(frozen=True, slots=True)

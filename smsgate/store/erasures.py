@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from smsgate.flows.events import first_id_of
 from smsgate.flows.ports_privacy import OwedErasure
+from smsgate.security.public_ids import ID_MAX
 from smsgate.store.catalogue import load
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _SQL: Final = load("suppressions")
 WRITTEN_BY_CLAIMS: Final = ("erase_open_offers", "erase_contacts")
+# Texts that were being written have ids of until so long after the erasure's instant: it may have waited for
+# rows, a transaction that does nothing lives a minute, and clocks of nodes differ.
+CROSSED_WITHIN: Final = timedelta(minutes=5)
 POLL_S: Final = 0.02  # claims and texts are transactions of milliseconds
 
 
@@ -33,20 +38,27 @@ async def as_owner(database: Database, merchant_id: int) -> AsyncIterator[Connec
         yield connection
 
 
-async def message_ids(connection: Connection, merchant_id: int, msisdn: int) -> list[int]:
-    rows = await connection.fetch(_SQL["message_ids"], merchant_id, msisdn)
+async def message_ids(
+    connection: Connection, merchant_id: int, msisdn: int, texts_before: int = ID_MAX
+) -> list[int]:
+    """Return the messages to a number: all of campaigns, and other texts with an id below `texts_before`."""
+    rows = await connection.fetch(_SQL["message_ids"], merchant_id, msisdn, texts_before)
     return [row["message_id"] for row in rows]
 
 
-async def owe(connection: Connection, owed: OwedErasure) -> None:
+async def owe(
+    connection: Connection, merchant_id: int, request_id: int, msisdn: int, now: datetime
+) -> OwedErasure:
     """Write down, in the erasure's own transaction, that it is not over."""
-    await connection.execute(_SQL["erase_owe"], owed.merchant_id, owed.request_id, owed.msisdn)
+    owed = OwedErasure(merchant_id, request_id, msisdn, first_id_of(now + CROSSED_WITHIN))
+    await connection.execute(_SQL["erase_owe"], merchant_id, request_id, msisdn, owed.texts_before)
+    return owed
 
 
 async def owed_erasures(database: Database, limit: int) -> list[OwedErasure]:
     async with database.control() as connection:
         rows = await connection.fetch(_SQL["erase_owed"], limit)
-    return [OwedErasure(row["merchant_id"], row["request_id"], row["msisdn"]) for row in rows]
+    return [OwedErasure(*(row[name] for name in OwedErasure.__slots__)) for row in rows]
 
 
 async def finish(database: Database, owed: OwedErasure, now: datetime, patience_s: float) -> bool:
@@ -94,7 +106,7 @@ async def _erase_what_crossed(database: Database, owed: OwedErasure, now: dateti
     """Remove what a claim or a text wrote that had chosen the person before."""
     merchant_id, msisdn = owed.merchant_id, owed.msisdn
     async with as_owner(database, merchant_id) as connection:
-        ids = await message_ids(connection, merchant_id, msisdn)
+        ids = await message_ids(connection, merchant_id, msisdn, owed.texts_before)
         await connection.fetch(_SQL["erase_waiting"], merchant_id, ids, now)
         found = len(ids)
         for statement in ("erase_submitted", "erase_messages"):

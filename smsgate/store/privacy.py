@@ -145,8 +145,7 @@ class PgPrivacy:
             await connection.fetch(_SQL["erase_salts"], merchant_id, list(erased))
             await self._stamps.extend(connection, merchant_id, erased, erases=True)
             await publish_stop(connection, merchant_id, msisdn)
-            owed = OwedErasure(merchant_id, request_id, msisdn)
-            await owe(connection, owed)
+            owed = await owe(connection, merchant_id, request_id, msisdn, now)
             request = DataRequestRow(request_id, "erasure", person.id, count, now, "under_way")
             await self._remember(connection, merchant_id, request)
         return request, owed

@@ -175,7 +175,7 @@ async def a_whole_life(shop: Shop, database: Database) -> dict[str, Any]:
             "INSERT INTO esme_delivery VALUES ($1, $2, 5, NULL, 0, '', $3, $4, $4, $4)",
             merchant_id, shop.next_id(), text.encode(), now + timedelta(days=1),
         )  # fmt: skip
-        await put("INSERT INTO erasure_owed VALUES ($1, $2, $3)", merchant_id, shop.next_id(), MSISDN)
+        await put("INSERT INTO erasure_owed VALUES ($1, $2, $3, 1)", merchant_id, shop.next_id(), MSISDN)
         hash_ = shop.api.context.privacy._hashes.of(merchant_id, MSISDN)  # type: ignore[union-attr]
         await put("INSERT INTO suppression_lift VALUES ($1, $2, 'Bea', $3)", hash_, now, text)
     return person

@@ -9,6 +9,7 @@ import pytest
 
 from smsgate.errors import StoreError
 from smsgate.flows import person_requests
+from smsgate.flows.events import first_id_of
 from smsgate.flows.person_requests import OwedErasures, PersonRequests
 from smsgate.security.public_ids import Kind
 from smsgate.store.connection import Connection
@@ -43,6 +44,23 @@ async def claim(connection: Connection, shop: Shop, person_id: str, msisdn: int 
         "INSERT INTO marketing_contact VALUES ($1, ARRAY[$2::bigint], ARRAY[$3::timestamptz], $3)",
         msisdn, shop.merchant_id, shop.clock.now(),
     )  # fmt: skip
+
+
+async def a_text(
+    connection: Connection, shop: Shop, kind: str, *, order_id: int | None = None, message_id: int = 0
+) -> int:
+    """Write a text to the person that waits to be sent; its commit is the caller's."""
+    message_id = message_id or shop.next_id()
+    await connection.execute(
+        "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender, body, order_id) "
+        "VALUES ($1, $2, $3, $4, $5, 'Anne', $6)",
+        shop.merchant_id, message_id, MSISDN, kind, SENDER, order_id,
+    )  # fmt: skip
+    await connection.execute(
+        "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) VALUES ($1, $2, $3)",
+        shop.merchant_id, message_id, shop.clock.now() + timedelta(days=1),
+    )  # fmt: skip
+    return message_id
 
 
 async def waiting(shop: Shop) -> bool:
@@ -221,7 +239,7 @@ async def test_what_was_waited_for_in_a_cluster_whose_backup_this_is_has_ended(
 ) -> None:
     async with database.control() as connection:
         await connection.execute(
-            "INSERT INTO erasure_owed VALUES ($1, 1, $2, '9999999999'::xid8)", shop.merchant_id, MSISDN
+            "INSERT INTO erasure_owed VALUES ($1, 1, $2, 1, '9999999999'::xid8)", shop.merchant_id, MSISDN
         )
     await finish_owed(shop)
     assert await owed(database) == 0
@@ -231,7 +249,7 @@ async def test_the_api_knows_of_an_erasure_that_is_not_over_and_not_the_number(
     shop: Shop, database: Database
 ) -> None:
     async with database.control() as connection:
-        await connection.execute("INSERT INTO erasure_owed VALUES ($1, 1, $2)", shop.merchant_id, MSISDN)
+        await connection.execute("INSERT INTO erasure_owed VALUES ($1, 1, $2, 1)", shop.merchant_id, MSISDN)
     stranger = await shop.api.merchant()
     for merchant_id, seen in ((shop.merchant_id, 1), (shop.id_of(Kind.MERCHANT, stranger.merchant_id), 0)):
         async with database.transaction(merchant_id) as connection:
@@ -275,17 +293,26 @@ async def test_a_text_about_an_order_that_is_written_while_its_erasure_waits_for
                 shop.caller.post("/v1/data_requests", {"kind": "erasure", "subscriber": person["id"]})
             )
             await eventually(lambda: waiting(shop))
-            message_id = shop.next_id()
-            await changing.execute(
-                "INSERT INTO message (merchant_id, message_id, msisdn, kind, sender, body, order_id) "
-                "VALUES ($1, $2, $3, 'shipped', $4, 'Anne, it is on its way', $5)",
-                shop.merchant_id, message_id, MSISDN, SENDER, order_id,
-            )  # fmt: skip
-            await changing.execute(
-                "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) VALUES ($1, $2, $3)",
-                shop.merchant_id, message_id, shop.clock.now() + timedelta(days=1),
-            )  # fmt: skip
+            message_id = await a_text(changing, shop, "shipped", order_id=order_id)
         made = await erasing
         assert (made.status, made.body["state"]) == (201, "under_way")
         assert await shop.value("SELECT count(*) FROM interactive_queue") == 0
         assert await shop.value("SELECT reason FROM sent WHERE message_id = $1", message_id) == "erased"
+
+
+async def test_a_text_that_was_being_written_is_removed_and_one_of_an_hour_after_the_erasure_is_sent(
+    shop: Shop, database: Database
+) -> None:
+    person = await a_person(shop)
+    async with database.bulk_transaction() as writing:
+        before = await a_text(writing, shop, "esme")
+        await cut_off(shop, person["id"])
+        shop.clock.advance(3_600)
+        async with database.bulk_transaction() as later:  # a code for somebody who has signed up anew there
+            after = await a_text(later, shop, "esme", message_id=first_id_of(shop.clock.now()))
+        assert await step(shop) == 1
+    await finish_owed(shop)
+    queued = await shop.fetch("SELECT message_id FROM interactive_queue")
+    assert [row["message_id"] for row in queued] == [after]
+    kept = await shop.fetch("SELECT message_id, msisdn, body FROM message ORDER BY message_id")
+    assert [tuple(row) for row in kept] == [(before, 0, ""), (after, MSISDN, "Anne")]

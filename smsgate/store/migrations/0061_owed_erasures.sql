@@ -4,6 +4,7 @@ CREATE TABLE erasure_owed (
     merchant_id  bigint NOT NULL,
     request_id   bigint NOT NULL,    -- of data_request
     msisdn       bigint NOT NULL,
+    texts_before bigint NOT NULL,    -- texts with this id or a later one are of after the erasure
     waits_for    xid8,               -- transactions below it have to end first; NULL: something was removed since it was written down
     PRIMARY KEY (merchant_id, request_id)
 );

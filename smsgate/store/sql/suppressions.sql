@@ -135,13 +135,14 @@ SELECT order_id FROM orders WHERE merchant_id = $1 AND msisdn = $2 ORDER BY orde
 
 -- name: message_ids
 -- scope: merchant
--- An offer's messages are found by the chunks whose numbers may hold the person's; the others have an index.
+-- An offer's messages are found by the chunks whose numbers may hold the person's; the others have an index. $3: of these, the first id
+-- that is not meant.
 SELECT m.message_id FROM campaign_chunk k
   JOIN message m ON m.merchant_id = k.merchant_id AND m.message_id >= k.message_id_base
                 AND m.message_id < k.message_id_base + k.message_count
  WHERE k.merchant_id = $1 AND k.msisdn_lo <= $2 AND k.msisdn_hi >= $2 AND m.msisdn = $2
 UNION
-SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AND msisdn = $2
+SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AND msisdn = $2 AND message_id < $3
 
 -- name: erase_bounds
 -- scope: merchant
@@ -172,11 +173,11 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8
 
 -- name: erase_owe
 -- scope: merchant
-INSERT INTO erasure_owed (merchant_id, request_id, msisdn) VALUES ($1, $2, $3)
+INSERT INTO erasure_owed (merchant_id, request_id, msisdn, texts_before) VALUES ($1, $2, $3, $4)
 
 -- name: erase_owed
 -- scope: report
-SELECT merchant_id, request_id, msisdn FROM erasure_owed ORDER BY request_id LIMIT $1
+SELECT merchant_id, request_id, msisdn, texts_before FROM erasure_owed ORDER BY request_id LIMIT $1
 
 -- name: erase_after
 -- scope: merchant
