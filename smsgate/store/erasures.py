@@ -83,10 +83,12 @@ async def _border(database: Database, owed: OwedErasure) -> str | None:
     """
     Return the transaction before which all have to end; None: another process has finished.
 
-    It is looked for when what was removed last is committed: whoever begins to write after that sees it.
+    It is looked for when what was removed last is committed: whoever begins to write after that sees it. Each
+    server counts by itself, so it is one of where `_older_are_over` looks: where messages are written.
     """
-    async with database.control() as connection:
+    async with database.bulk() as connection:
         new = await connection.fetchval(_SQL["new_transaction"])
+    async with database.control() as connection:
         border: str | None = await connection.fetchval(_SQL["erase_after"], *_key(owed), new)
     return border
 
