@@ -11,7 +11,7 @@ from smsgate.flows.events import first_id_of
 from smsgate.security.public_ids import Kind
 from smsgate.store import partitions
 from smsgate.store.catalogue import load
-from smsgate.store.retired import keep_sums
+from smsgate.store.retired import horizon, keep_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,8 @@ class PgHousekeeping:
     async def delete_older(
         self, job: str, before: datetime, rows_max: int, own: Mapping[int, datetime] | None = None
     ) -> int:
+        if job == "budget_charge":
+            before = min(before, await self._first_kept())
         borders = own or {}
         latest = max([before, *borders.values()])
         deleted = 0
@@ -89,6 +91,11 @@ class PgHousekeeping:
             for owner, border in await connection.fetch(_SQL["receipts_beyond"], kept):
                 deleted += len(await connection.fetch(_SQL["trim_receipts"], owner, border, rows_max))
         return deleted
+
+    async def _first_kept(self) -> datetime:
+        """Return from when on message rows are kept: a day whose time is over may wait for who reads it."""
+        async with self._database.bulk() as connection:
+            return (await horizon(connection))[1]
 
     @asynccontextmanager
     async def _worker(self, job: str, owner: object) -> AsyncIterator[Connection]:

@@ -14,7 +14,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from smsgate.clock import ManualClock
 from smsgate.flows.budget_records import BudgetTerms, LeaseAsk
+from smsgate.flows.housekeeping import Housekeeping, Retention
 from smsgate.flows.verifying import Finding
 from smsgate.ids import IdMaker, first_id_at
 from smsgate.protocol.receipt_states import ReceiptState
@@ -294,6 +296,33 @@ async def test_a_lease_is_folded_with_the_rows_of_its_day_and_not_before(databas
 
     assert await left(midnight - timedelta(seconds=1)) == (3, 1)
     assert await left(midnight) == (0, 0)
+
+
+async def test_a_lease_is_not_folded_while_the_rows_of_its_day_wait_for_who_reads_their_table(
+    database: Database,
+) -> None:
+    books, account = await an_account(database)
+    await account.sends(3)
+    await account.settle(LATER)
+    store = PgHousekeeping(database, SuppressionHashes(bytes(32)), PUBLIC_IDS)
+    clock = ManualClock(LATER + timedelta(days=60))
+    housekeeping = Housekeeping(store, Retention(messages_days=30), clock)
+
+    async def left() -> tuple[int, int]:
+        (await PgVerify(database).looked()).hold()
+        return (
+            await books.value("SELECT count(*) FROM sent"),
+            await books.value("SELECT count(*) FROM budget_charge WHERE lease_id <> 0"),
+        )
+
+    async with database.bulk_transaction() as reader:
+        await reader.fetch("SELECT FROM message")
+        await housekeeping.step()
+        assert housekeeping.drops_wait is True
+        assert await left() == (5, 1)
+    clock.advance(600)
+    await housekeeping.step()
+    assert await left() == (0, 0)
 
 
 @pytest.mark.parametrize(
