@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
+from itertools import product
 from typing import Final, NamedTuple
 
 from smsgate.campaigns.folding import fold
@@ -66,11 +67,15 @@ def order_wish(text: str, label: Label, names: Iterable[str] = ()) -> OrderWish 
         return None
     seen = text[:TEXT_CHARACTERS_MAX]
     asks = not _QUESTIONS.isdisjoint(seen)
-    if not asks and (found := _disputing().search(_joined(seen))):
-        return OrderWish(OrderCommand.DISPUTE, f"{found[0].strip()!r} disputes an order.")
+    disputing = _disputing().search(_joined(seen))
+    if disputing and not asks:
+        return OrderWish(OrderCommand.DISPUTE, f"{disputing[0].strip()!r} disputes an order.")
     said = _said(seen, names)
-    if not asks and any(each.category == "dispute_alone" for each in said):
-        return _not_me(label, said)
+    alone = next((each for each in said if each.category == "dispute_alone"), None)
+    if alone is not None and not asks:
+        return _not_me(label, said, said.index(alone))
+    if label is Label.STOP and (disputing or alone):
+        return OrderWish(None, "It may dispute an order, with a question mark.")
     wishes = [each for each in said if each.category in _WISHES]
     if not wishes:
         return None
@@ -81,7 +86,7 @@ def order_wish(text: str, label: Label, names: Iterable[str] = ()) -> OrderWish 
         return _doubt(label, f"{wish.words!r} with a question mark.")
     answered = [each.category for each in said[:2]] == ["no", "end"]  # "No, cancel": unlike "no cancelar"
     rest = said[1:] if answered else said
-    if strange := [each.words for each in rest if each.category in {"strange", "no"}]:
+    if strange := [each.words for each in rest if each.category in {"strange", "no", "beside_dispute"}]:
         return _doubt(label, f"{strange[0]!r} beside {wish.words!r} may change what is wanted.")
     if _taken_back(said):
         return _doubt(label, f"{wish.words!r} may be what is not wanted any more.")
@@ -103,13 +108,13 @@ def plain_no(text: str) -> bool:
     return categories == {"no"} or (len(numbers) == 1 and categories <= {"no", "number", "order", "polite"})
 
 
-def _not_me(label: Label, said: list[_Said]) -> OrderWish | None:
+def _not_me(label: Label, said: list[_Said], place: int) -> OrderWish:
     """
     Return what "it wasn't me" wants: a dispute, if nothing stands beside it that it may be about instead.
 
-    Of a stop, whose own words are none of these lists, its clause alone is looked at.
+    Of a stop its clause alone is looked at: most words of a stop are none of these lists. In doubt it is one
+    beside a stop and a question, too, for neither is answered by anything about an order.
     """
-    place = next(place for place, each in enumerate(said) if each.category == "dispute_alone")
     first, last = 0, len(said)
     if label is Label.STOP:
         ends = [place for place, each in enumerate(said) if each.category == "end"]
@@ -117,7 +122,7 @@ def _not_me(label: Label, said: list[_Said]) -> OrderWish | None:
         last = min((end for end in ends if end > place), default=last)
     disputed = said[place].words
     if strange := [each.words for each in said[first:last] if each.category == "strange"]:
-        return _doubt(label, f"{strange[0]!r} beside {disputed!r} may change what is meant.")
+        return OrderWish(None, f"{strange[0]!r} beside {disputed!r} may change what is meant.")
     return OrderWish(OrderCommand.DISPUTE, f"{disputed!r} disputes an order.")
 
 
@@ -125,7 +130,7 @@ def _not_me(label: Label, said: list[_Said]) -> OrderWish | None:
 def may_command(text: str) -> bool:
     """Return whether `order_wish` may find something: then the person's orders are looked up."""
     joined = _joined(text[:TEXT_CHARACTERS_MAX])
-    patterns = (_disputing(), *map(_any_of, ("dispute_alone", *_WISHES)))
+    patterns = (_disputing(), _child_alone(), *map(_any_of, ("dispute_alone", *_WISHES)))
     return any(pattern.search(joined) is not None for pattern in patterns)
 
 
@@ -192,11 +197,10 @@ def _joined(text: str) -> str:
 @cache
 def _phrases() -> tuple[dict[tuple[str, ...], str], int]:
     """Return the category of each phrase, and how many words the longest has."""
-    found = {
-        tuple(_words(phrase)): category
-        for category, phrases in table("order_words.toml").items()
-        for phrase in phrases
-    }
+    lists, said = table("order_words.toml"), table("order_children.toml")
+    found = {tuple(_words(phrase)): name for name, phrases in lists.items() for phrase in phrases}
+    children = product(said["child"], said["did_alone"])
+    found |= {tuple(_words(f"{child} {did}")): "dispute_alone" for child, did in children}
     return found, max(map(len, found))
 
 
@@ -211,6 +215,13 @@ def _disputing() -> re.Pattern[str]:
     phrases, said = table("order_words.toml")["dispute"], table("order_children.toml")
     child, beside, did = (_either(said[name]) for name in ("child", "beside", "did"))
     return re.compile(f" (?:{_either(phrases)}|{child}(?: {beside}){{0,{BESIDE_MAX}}} {did}) ")
+
+
+@cache
+def _child_alone() -> re.Pattern[str]:
+    """Return what a child did that disputes an order where it stands alone."""
+    said = table("order_children.toml")
+    return re.compile(f" {_either(said['child'])} {_either(said['did_alone'])} ")
 
 
 def _either(phrases: Iterable[str]) -> str:

@@ -122,15 +122,30 @@ def test_what_may_limit_a_wish_is_named_and_the_order_stands(text: str, reason: 
     ],
 )
 def test_what_else_it_wasnt_me_may_be_about_is_named_and_the_order_stands(text: str, reason: str) -> None:
-    assert order_wish(text, Label.UNCLEAR) == OrderWish(None, reason)
-    assert order_wish(text, Label.HELP) is None
+    for label in (Label.UNCLEAR, Label.STOP, Label.HELP):
+        assert order_wish(text, label) == OrderWish(None, reason)
 
 
 def test_beside_a_stop_it_wasnt_me_disputes_in_a_clause_of_its_own() -> None:
     wish = order_wish("I never ordered, get me off your list", Label.STOP)
     assert wish is not None
     assert wish.command is DISPUTE
-    assert order_wish("I never ordered such rubbish, get me off your list", Label.STOP) is None
+    assert order_wish("I never ordered such rubbish, get me off your list", Label.STOP) == OrderWish(
+        None, "'rubbish' beside 'i never ordered' may change what is meant."
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["did I order this? It wasn't me, stop", "my son ordered this, or not? stop"]
+)
+def test_beside_a_stop_a_question_whether_it_was_me_leaves_the_order_to_a_person(text: str) -> None:
+    assert order_wish(text, Label.STOP) == OrderWish(None, "It may dispute an order, with a question mark.")
+
+
+def test_what_may_stand_beside_it_wasnt_me_is_one_thing_more_beside_any_other_wish() -> None:
+    assert order_wish("cancel this cd", Label.UNCLEAR) == OrderWish(
+        None, "'cd' beside 'cancel this' may change what is wanted."
+    )
 
 
 @pytest.mark.parametrize("text", ["non merci", "OK", "OK 2", "STOP", "où est mon colis"])
