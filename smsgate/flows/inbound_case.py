@@ -16,6 +16,7 @@ from smsgate.campaigns.texts import spoken, system_text
 from smsgate.flows.answer_limit import ANSWERS_A_DAY, answered_day
 from smsgate.flows.events import add_event, order_data
 from smsgate.flows.inbound_records import (
+    Doubted,
     InboundContext,
     InboundRow,
     InboundWrites,
@@ -90,6 +91,7 @@ class Case:
         self._writes = writes
         self._mo = mo
         self._reading = reading
+        self._doubted: Doubted | None = None  # beside a stop or a question
         self._inbound_id = tools.ids.next() if decided is None else decided.inbound_id
         self._open = context.open_offers.get((mo.msisdn, mo.destination))
         self._people = [
@@ -154,6 +156,18 @@ class Case:
                 "reason": reason,
             },
         )
+
+    def _left_to_a_person(self, merchant_id: int) -> bool:
+        """Record the order that is in doubt; False: there is none of this merchant, or it is recorded."""
+        doubted = self._doubted
+        if (
+            doubted is None
+            or doubted.found.offer.merchant_id != merchant_id
+            or self._is_recorded(merchant_id)
+        ):
+            return False
+        self.record("cancel_requested", found=doubted.found, order_id=doubted.order_id, reason=doubted.reason)
+        return True
 
     def _is_recorded(self, merchant_id: int) -> bool:
         return any(

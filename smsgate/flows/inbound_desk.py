@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smsgate.campaigns.order_commands import OrderWish, order_wish
+from smsgate.campaigns.order_commands import OrderCommand, OrderWish, order_wish
 from smsgate.campaigns.orders import ENDED
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.flows.esme_mos import Taker
@@ -128,16 +128,23 @@ class _Decision(OrderCase):
         found, mo, label = self._open, self._mo, self._reading.label
         names = () if found is None else (found.offer.shop_name, found.offer.item)
         wish = order_wish(mo.text, label, names)
+        disputes = wish is not None and wish.command in {None, OrderCommand.DISPUTE}
         if wish is not None and not self._complete:
             wish = OrderWish(None, INCOMPLETE.reason)
         if label is Label.STOP:
-            if wish is not None and wish.command is not None and not repeated:
+            if wish is not None and not repeated:
                 # Stop wins, and beside an order the word is about that too (a bare CANCEL).
-                self.ordered_away(wish, record=False)
+                if wish.command is not None:
+                    self.ordered_away(wish, record=False)
+                elif disputes:
+                    self.leave_in_doubt(wish)
             return False
         if self.commanded():
             return True
         if wish is None:
+            return False
+        if label is Label.HELP and wish.command is None and self._complete:
+            self.leave_in_doubt(wish)
             return False
         return self.in_doubt(wish) if wish.command is None else self.ordered_away(wish, record=True)
 

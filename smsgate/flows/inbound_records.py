@@ -169,6 +169,14 @@ class TakenBack(NamedTuple):
     marketing: bool = True  # False: another consent was taken back, offers go on
 
 
+class Doubted(NamedTuple):
+    """An order that a text may want ended beside what it is answered as: a person of the shop reads it."""
+
+    found: OpenOffer
+    order_id: int
+    reason: str
+
+
 class InboundRow(NamedTuple):
     merchant_id: int
     inbound_id: int

@@ -48,9 +48,11 @@ class StopCase(ConsentWrites):
         for person in people:
             decisions = self._apply(person, ConsentEvent.STOP, command.purposes, silent=command.everyone)
             self._count(person.merchant_id, "stops")
-            self.record("erasure_requested" if erasure else "stopped", person=person)
             if erasure:
+                self.record("erasure_requested", person=person)
                 self._ask_erasure(person)
+            elif not self._left_to_a_person(person.merchant_id):
+                self.record("stopped", person=person)
             if any(decision.tell for decision in decisions):
                 told.append(person)
         if erasure and people and (told or self._may_answer()):
@@ -63,6 +65,8 @@ class StopCase(ConsentWrites):
             self._stop_unknown(self._decided.merchant_id)
         elif not people:
             self.record("nobody")
+        if self._doubted is not None:  # of a merchant whom the text does not stop
+            self._left_to_a_person(self._doubted.found.offer.merchant_id)
         if Purpose.OFFERS in command.purposes:
             ended = {person.merchant_id for person in people}.union(command.merchant_ids or ())
             self._close_offers(ended, plain=command.merchant_ids is None)

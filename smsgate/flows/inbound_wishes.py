@@ -16,7 +16,7 @@ from smsgate.campaigns.replies import Label
 from smsgate.campaigns.texts import field_characters_max, other_yes, told_word
 from smsgate.flows.answer_limit import HELPS_A_DAY
 from smsgate.flows.inbound_moves import OrderMoves, waiting
-from smsgate.flows.inbound_records import OpenOffer, Person, PlacedOrder
+from smsgate.flows.inbound_records import Doubted, OpenOffer, Person, PlacedOrder
 from smsgate.flows.inbound_stops import OPERATOR
 from smsgate.flows.order_texts import order_numbers_in, price_text
 
@@ -129,8 +129,13 @@ class WishCase(OrderMoves):
         mine = [each for each in self._mine() if takes(each[1].state, event)]
         if numbers := order_numbers_in(self._mo.text):
             meant = [each for each in mine if each[1].number in numbers]
-            if not meant:  # a slip, or another shop's number: no other order is meant
-                return record and self.in_doubt(wish._replace(reason=NOT_BY_THAT_NUMBER))
+            if (
+                not meant and wish.command is OrderCommand.DISPUTE
+            ):  # ends nothing; it may be a telephone number
+                meant = self._likely(mine, wish.command, late=record)
+            elif not meant:  # a slip, or another shop's number: no other order is meant
+                unknown = wish._replace(reason=NOT_BY_THAT_NUMBER)
+                return self.in_doubt(unknown) if record else self.leave_in_doubt(unknown)
         else:
             meant = self._likely(mine, wish.command, late=record)
         if not meant:
@@ -145,13 +150,24 @@ class WishCase(OrderMoves):
 
     def in_doubt(self, wish: OrderWish) -> bool:
         """Ask about an order that a text may want ended, and may not; False: there is none."""
+        meant = self._meant_in_doubt()
+        if meant is None:
+            return False
+        self._ask_about(*meant, wish.reason)
+        return True
+
+    def leave_in_doubt(self, wish: OrderWish) -> bool:
+        """Let a person of the merchant read what is answered as a stop or a question; False: no order."""
+        meant = self._meant_in_doubt()
+        if meant is None:
+            return False
+        self._doubted = Doubted(meant[0], meant[1].order_id, wish.reason)
+        return True
+
+    def _meant_in_doubt(self) -> tuple[OpenOffer, PlacedOrder] | None:
         mine, numbers = self._mine(), order_numbers_in(self._mo.text)
         meant = [each for each in mine if each[1].number in numbers and each[1].state not in ENDED]
-        meant = meant or self._likely(mine, OrderCommand.CANCEL, late=True)
-        if not meant:
-            return False
-        self._ask_about(*max(meant, key=_order_id), wish.reason)
-        return True
+        return max(meant or self._likely(mine, OrderCommand.CANCEL, late=True), key=_order_id, default=None)
 
     def _mine(self) -> Orders:
         return [each for (msisdn, _), each in self._context.named.items() if msisdn == self._mo.msisdn]
@@ -234,6 +250,10 @@ class WishCase(OrderMoves):
                 self._tell(
                     person, "help_closed", person.merchant_id, contact=self._contact(person.merchant_id)
                 )
+        if self._doubted is not None:  # a question alone is nothing for a person to decide
+            self._reading = self._reading._replace(label=Label.UNCLEAR)
+            self._left_to_a_person(self._doubted.found.offer.merchant_id)
+            return
         self.record("asked", found=found, person=person)
 
     def _help_stranger(self) -> None:

@@ -29,6 +29,27 @@ async def dispute(world: World, number: int = 1) -> None:
     await say(world, number, f"je n'ai rien commandé, {order}")
 
 
+async def test_what_may_dispute_an_order_beside_a_stop_waits_for_a_person_after_the_next_stop_too(
+    database: Database,
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await say(world, 1, "OK")
+        (told,) = await say(world, 1, "j'ai jamais commandé de trucs aussi nuls, stop")
+        await say(world, 1, "STOP STOP", answers=0)
+        (case,) = await world.rows(
+            "SELECT label, outcome, settled, order_id FROM reply_case WHERE label = 'stop' AND order_id <> 0"
+        )
+        order = await the_order(world)
+        assert dict(case) == {
+            "label": "stop",
+            "outcome": "cancel_requested",
+            "settled": False,
+            "order_id": order["order_id"],
+        }
+        assert order["number"] in told
+        assert await states(world) == [("placed", True)]
+
+
 async def delivered(world: World, orders: Orders) -> int:
     """Have two of ten pieces ordered, and in the buyer's hands."""
     await say(world, 1, "OK 2")

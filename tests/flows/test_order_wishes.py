@@ -83,8 +83,7 @@ def test_a_plain_no_and_a_wish_with_nothing_beside_it_cancel(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["annulez ma commande 20451234", "j'annule ma commande 20451234", "RETRACTATION 20451234",
-     "je n'ai rien commandé, 20451234"],
+    ["annulez ma commande 20451234", "j'annule ma commande 20451234", "RETRACTATION 20451234"],
 )  # fmt: skip
 def test_a_wish_that_names_an_unknown_number_ends_no_other_order_and_is_asked_about(text: str) -> None:
     """A slip, or an order of the shop's website: the person hears the number of the one that stands."""
@@ -99,8 +98,45 @@ def test_a_wish_that_names_an_unknown_number_ends_no_other_order_and_is_asked_ab
 def test_a_stop_that_names_an_unknown_number_leaves_all_orders_as_they_are() -> None:
     shelf = ordered()
     row, told = say(shelf, "je ne veux plus de ma commande 20451234")
-    assert (row.outcome, told) == ("stopped", ["stop_confirmation"])
+    assert (row.outcome, told, row.order_id) == (
+        "cancel_requested", ["stop_confirmation"], order(shelf).order_id,
+    )  # fmt: skip
+    assert row.reason == "No order of the number that it names can be ended so."
     assert (order(shelf).state, shelf.stock) == ("placed", 3)
+
+
+@pytest.mark.parametrize("text", ["je n'ai rien commandé, 20451234", "j'ai jamais commandé, 20451234 stop"])
+def test_a_dispute_beside_eight_digits_that_are_no_orders_number_is_about_the_order_that_stands(
+    text: str,
+) -> None:
+    """A telephone number, or a day: and a dispute ends nothing."""
+    shelf = ordered()
+    say(shelf, text)
+    assert (order(shelf).state, types(shelf)) == ("disputed", ["order.disputed"])
+
+
+def test_what_may_dispute_an_order_beside_a_stop_stops_messages_and_leaves_the_order_to_a_person() -> None:
+    shelf = ordered()
+    row, told = say(shelf, "so etwas Schönes habe ich noch nie bestellt, keine weiteren SMS")
+    assert (row.label, row.outcome, told) == ("stop", "cancel_requested", ["stop_confirmation"])
+    assert (row.order_id, row.reason) == (
+        order(shelf).order_id, "'so' beside 'nie bestellt' may change what is meant.",
+    )  # fmt: skip
+    assert (order(shelf).state, types(shelf)) == ("placed", [])
+    row, told = say(shelf, "STOP")
+    assert (row.outcome, row.order_id) == ("stopped", None)
+
+
+def test_what_may_dispute_an_order_beside_a_stop_is_a_stop_alone_where_no_order_is() -> None:
+    row, told = say(Shelf(), "so etwas Schönes habe ich noch nie bestellt, keine weiteren SMS")
+    assert (row.outcome, told) == ("stopped", ["stop_confirmation"])
+
+
+def test_what_may_dispute_an_order_beside_a_question_is_answered_and_leaves_the_order_to_a_person() -> None:
+    shelf = ordered()
+    row, told = say(shelf, "help, it wasn't me at the door")
+    assert (row.label, row.outcome, told) == ("unclear", "cancel_requested", ["help_order"])
+    assert (row.order_id, order(shelf).state) == (order(shelf).order_id, "placed")
 
 
 @pytest.mark.parametrize(
