@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from smsgate.campaigns.orders import ENDED
 from smsgate.campaigns.replies import Label, Reading
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, NotFound, StoreError, StoreUnavailable
@@ -124,7 +125,7 @@ class Inbox:
 
         Raises:
             NotFound: no such reply in this merchant's inbox.
-            Conflict: code `decided_already`; or `settled_already`: an acceptance of what was settled since.
+            Conflict: code `decided_already`; or `settled_already`: against what its person said since.
             DomainError: code `offer_closed`: there is nothing that the reply could still order.
         """
         for attempt in range(ATTEMPTS):
@@ -164,9 +165,9 @@ class Inbox:
                 [mo], numbers, about, now - ORDERED_WITHIN, of_anybody=strangers, users=users
             )
             _keep_only(context, merchant_id, item.reply)
-            if ruling.verdict is Verdict.ACCEPT:
-                # Read again under the person's lock: what was said meanwhile is there.
-                _check_acceptable(await group.item(merchant_id, inbound_id), context)
+            # Read again under the person's lock: what was said meanwhile is there.
+            item = await group.item(merchant_id, inbound_id) or item
+            _check_last_word(merchant_id, ruling.verdict, item, context)
             desk = Desk(context, self._tools, attempt=attempt)
             by = {"decided_by": ruling.decided_by, "key": ruling.key_id, "reason": ruling.reason}
             decided = HumanDecided(merchant_id, inbound_id, by, item.reply.order_id)
@@ -177,14 +178,29 @@ class Inbox:
         return decision, desk.writes
 
 
-def _check_acceptable(item: InboxItem | None, context: InboundContext) -> None:
-    """Refuse an order where the person has said something plain since, or has another offer by now."""
-    if item is not None and item.state == "settled":
-        raise Conflict("The person has said something plain since.", code="settled_already")
-    if not context.open_offers:
+def _check_last_word(merchant_id: int, verdict: Verdict, item: InboxItem, context: InboundContext) -> None:
+    """
+    Refuse what goes against what the person has said plainly since: an order, or the end of a later one.
+
+    An order is refused, too, where the person has another offer by now. A stop is taken whatever was said.
+    """
+    ordering = verdict is Verdict.ACCEPT
+    if item.state == "settled":
+        later = verdict is Verdict.DECLINE and _ordered_since(merchant_id, item.reply, context)
+        if ordering or later:
+            raise Conflict("The person has said something plain since.", code="settled_already")
+    if ordering and not context.open_offers:
         raise DomainError(
             "The offer that this reply answered is not open any more.", code="offer_closed", http_status=409
         )
+
+
+def _ordered_since(merchant_id: int, reply: InboundRecord, context: InboundContext) -> bool:
+    """Return whether a reply that is about no order was followed by one to the same offer, which stands."""
+    orders = context.orders.get((merchant_id, reply.message_id or 0), [])
+    return reply.order_id is None and any(
+        order.placed_at > reply.received_at and order.state not in ENDED for order in orders
+    )
 
 
 def _as_said(reply: InboundRecord, ruling: Ruling, now: datetime) -> MobileOriginated:

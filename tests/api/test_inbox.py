@@ -381,6 +381,32 @@ async def test_what_the_person_has_settled_is_no_order_any_more_and_may_be_decid
     assert (await decide(shop, reply, "ignore")).status == 200
 
 
+async def test_an_older_reply_is_no_no_to_what_the_person_has_ordered_since(shop: Shop) -> None:
+    """Somebody with an older list declines "hm": the order came after it, and stands; a stop still stops."""
+    person = await asked(shop, stock=5)
+    reply = await person.says("hm")
+    shop.clock.advance(60)
+    made = await decide(shop, await person.says("oui oui"), "accept")
+    await person.says("OK", label="accept", outcome="ordered", order=made.body["decision"]["order"])
+    refused = await decide(shop, reply, "decline")
+    assert (refused.status, refused.code) == (409, "settled_already")
+    assert await shop.value("SELECT state FROM orders") == "placed"
+    assert (await decide(shop, reply, "stop")).status == 200
+    assert await shop.value("SELECT state FROM orders") == "placed"
+
+
+async def test_an_order_from_before_a_reply_is_declined_by_it_whatever_the_person_said_since(
+    shop: Shop,
+) -> None:
+    person = await asked(shop, stock=5)
+    made = await decide(shop, await person.says("oui oui"), "accept")
+    shop.clock.advance(60)
+    reply = await person.says("hm")
+    await person.says("OK", label="accept", outcome="repeated", order=made.body["decision"]["order"])
+    assert (await decide(shop, reply, "decline")).status == 200
+    assert await shop.value("SELECT state FROM orders") == "cancelled"
+
+
 async def test_a_no_that_is_committed_while_a_person_decides_is_the_last_word(shop: Shop) -> None:
     person = await asked(shop, stock=5)
     reply = await person.says("hm")
