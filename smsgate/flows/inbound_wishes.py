@@ -81,7 +81,7 @@ class WishCase(OrderMoves):
         if order is None or found.answered_at is None or not plain_no(text) or order_numbers_in(text):
             return
         if found.answered_at <= order.placed_at:
-            self._ask_about(found, order, NO_AGAIN)
+            self._ask_about(found, order, NO_AGAIN, outcome="repetition")
 
     def _no_to_nothing(self) -> None:
         """A no with no offer open may be meant for an order: say that it did nothing, and whom to ask."""
@@ -206,7 +206,9 @@ class WishCase(OrderMoves):
                 outcome = "cancel_requested"
             self.record(outcome, found=found, order_id=order.order_id)
 
-    def _ask_about(self, found: OpenOffer, order: PlacedOrder, reason: str) -> None:
+    def _ask_about(
+        self, found: OpenOffer, order: PlacedOrder, reason: str, *, outcome: str = "asked"
+    ) -> None:
         """
         The order stands: its customer hears so and how to end it, once; a person of the merchant reads.
 
@@ -219,7 +221,7 @@ class WishCase(OrderMoves):
         elif not order.asked and takes(order.state, OrderEvent.CUSTOMER_UNCLEAR) and self._may_answer():
             order.asked = True
             self._move(found, order, OrderEvent.CUSTOMER_UNCLEAR)
-        self.record("asked", found=found, order_id=order.order_id)
+        self.record(outcome, found=found, order_id=order.order_id)
 
     def _of_this_number(self, found: OpenOffer) -> bool:
         """Return whether a text to the number that was written to may be about that offer unnamed."""

@@ -246,7 +246,9 @@ async def test_a_no_that_is_said_again_after_an_ok_hears_that_its_order_stands(d
         (number,) = await order_numbers(world)
         (told,) = await say(world, 1, "NON")
         assert f"Pour l'annuler: NON {number}" in told
-        assert await outcomes(world) == {"declined": 1, "ordered": 1, "asked": 1}
+        assert await outcomes(world) == {"declined": 1, "ordered": 1, "repetition": 1}
+        about = await world.value("SELECT order_id FROM inbound_message WHERE outcome = 'repetition'")
+        assert about == await world.value("SELECT order_id FROM orders")
         await say(world, 1, f"NON {number}")
         assert await stock(world) == 10
 
