@@ -40,6 +40,7 @@ REF_CHARACTERS_MAX: Final = 100
 REASON_CHARACTERS_MAX: Final = 500  # kept with the order; the buyer's text has room for 30
 REASON_TOLD_MAX: Final = 30
 DELIVERY_AHEAD: Final = timedelta(days=1)  # clocks and zones; a delivery has happened
+SOLD_OUT: Final = "offer.sold_out"
 DUE_MAX: Final = 200  # orders of one look
 
 
@@ -250,7 +251,8 @@ class Orders:
             detail = _detail(order, changed, reason, action)
             change = _change(order, changed, event, actor, detail)
             messages = columns_of(self._messages(changed, step, reason, action, now))
-            if await self._store.change(change, messages, self._events(changed, step, now)):
+            events, sold_out = self._events(changed, step, now), self._sold_out(changed, now)
+            if await self._store.change(change, messages, events, sold_out):
                 self._wake(messages)
                 return changed
         raise Conflict("the order is being changed by others; read it, then decide")
@@ -292,6 +294,20 @@ class Orders:
                 data=order_data(order, self._public_ids),
                 at=now,
             )
+        return columns
+
+    def _sold_out(self, order: OrderRecord, now: datetime) -> EventColumns:
+        """Return what a shop is told should the order take the last piece."""
+        columns = EventColumns()
+        add_event(
+            columns,
+            merchant_id=order.merchant_id,
+            event_id=self._ids.next(),
+            type_=SOLD_OUT,
+            subject=self._public_ids.encode(Kind.OFFER, order.offer_id),
+            data={},
+            at=now,
+        )
         return columns
 
     def _wake(self, messages: SystemMessageColumns) -> None:

@@ -230,8 +230,18 @@ class OrdersStore(Protocol):
 
     async def end_wait(self, order: OrderRecord) -> None: ...
 
-    async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
-        """Write one step with what it tells buyer and shop; False, and nothing, when another came first."""
+    async def change(
+        self,
+        change: OrderChange,
+        messages: SystemMessageColumns,
+        events: EventColumns,
+        sold_out: EventColumns,
+    ) -> bool:
+        """
+        Write one step with what it tells buyer and shop; False, and nothing, when another came first.
+
+        `sold_out` is written where the step takes the last piece of an offer that is not withdrawn.
+        """
         ...
 
 

@@ -104,11 +104,18 @@ class PgOrders:
                 _SQL["end_wait"], order.merchant_id, order.order_id, order.due_event, order.due_at
             )
 
-    async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
+    async def change(
+        self,
+        change: OrderChange,
+        messages: SystemMessageColumns,
+        events: EventColumns,
+        sold_out: EventColumns,
+    ) -> bool:
         """
         Write one step of an order with what it tells buyer and shop, in one transaction.
 
-        Return False, with nothing written, when another step came first.
+        Return False, with nothing written, when another step came first. `sold_out` is written where the step
+        takes the last piece of an offer that is not withdrawn.
 
         Raises:
             Conflict: code `sold_out`; the pieces that it takes are not there.
@@ -132,10 +139,13 @@ class PgOrders:
             if change.stock_back:
                 await connection.execute(_SQL["give_stock_back"], *offer, change.stock_back)
             taken = 0 if counted is None else change.stock_taken
-            if taken and await connection.fetchval(_SQL["take_stock"], *offer, taken) is None:
+            last = await connection.fetchval(_SQL["take_stock"], *offer, taken) if taken else False
+            if last is None:
                 raise Conflict("The order's pieces went to others meanwhile.", code="sold_out")
             await insert_system_messages(connection, messages)
             await insert_events(connection, events)
+            if last:
+                await insert_events(connection, sold_out)
             await self._stamps.extend(connection, change.merchant_id, {change.order_id: change.at})
         return True
 

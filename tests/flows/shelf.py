@@ -200,7 +200,13 @@ class Shelf:
     async def end_wait(self, order: OrderRecord) -> None:
         self.orders[order.order_id] = self.orders[order.order_id]._replace(due_event=None, due_at=None)
 
-    async def change(self, change: OrderChange, messages: SystemMessageColumns, events: EventColumns) -> bool:
+    async def change(
+        self,
+        change: OrderChange,
+        messages: SystemMessageColumns,
+        events: EventColumns,
+        sold_out: EventColumns,
+    ) -> bool:
         order = self.orders[change.order_id]
         if order.seq != change.seq_before:
             return False
@@ -213,7 +219,9 @@ class Shelf:
         )  # fmt: skip
         self.stock += change.stock_back - change.stock_taken
         self._tell(messages)
-        self.events += zip(events.types, events.subjects, strict=True)
+        last = [sold_out] if change.stock_taken and not self.stock else []
+        for told in (events, *last):
+            self.events += zip(told.types, told.subjects, strict=True)
         return True
 
     async def page(

@@ -10,7 +10,7 @@ import pytest
 from smsgate.errors import Conflict
 from smsgate.flows.orders import Orders
 from smsgate.store.pool import Database
-from tests.flows.inbound_world import an_open_offer, say, stock
+from tests.flows.inbound_world import an_open_offer, events, say, stock
 from tests.flows.test_order_questions import orders_of, the_order
 from tests.flows.world import MERCHANT, World
 
@@ -114,6 +114,29 @@ async def test_an_ended_order_that_is_confirmed_after_a_dispute_takes_its_pieces
             assert await stock(world) == (None if counted is None else 8)
 
 
+@pytest.mark.parametrize(("left", "told"), [(3, 0), (2, 1)])
+async def test_the_last_piece_that_an_order_takes_again_is_told_as_any_last_piece(
+    database: Database, left: int, told: int
+) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK 2")
+        await say(world, 1, "NON")
+        await dispute(world)
+        await world.execute("UPDATE offer SET stock_remaining = $1", left)
+        await orders_of(database).confirm(MERCHANT, (await the_order(world))["order_id"])
+        assert (await stock(world), len(await events(world, "offer.sold_out"))) == (left - 2, told)
+
+
+async def test_a_withdrawn_offer_is_not_told_to_be_sold_out(database: Database) -> None:
+    async with an_open_offer(database, stock=10) as (world, _):
+        await say(world, 1, "OK 2")
+        await say(world, 1, "NON")
+        await dispute(world)
+        await world.execute("UPDATE offer SET stock_remaining = 2, state = 'withdrawn'")
+        await orders_of(database).confirm(MERCHANT, (await the_order(world))["order_id"])
+        assert (await stock(world), await events(world, "offer.sold_out")) == (0, [])
+
+
 async def test_the_last_piece_goes_to_one_of_two_ended_orders_that_are_confirmed_at_once(
     database: Database,
 ) -> None:
@@ -133,4 +156,4 @@ async def test_the_last_piece_goes_to_one_of_two_ended_orders_that_are_confirmed
         assert isinstance(refused, Conflict)
         assert refused.code == "sold_out"
         assert sorted(await states(world)) == [("confirmed", True), ("disputed", False)]
-        assert await stock(world) == 0
+        assert (await stock(world), len(await events(world, "offer.sold_out"))) == (0, 1)

@@ -93,7 +93,7 @@ UPDATE offer SET stock_remaining = stock_remaining + $3 WHERE merchant_id = $1 A
 -- Of an offer that is locked; no row where fewer are left.
 UPDATE offer SET stock_remaining = stock_remaining - $3
  WHERE merchant_id = $1 AND offer_id = $2 AND stock_remaining >= $3
-RETURNING offer_id;
+RETURNING stock_remaining = 0 AND state <> 'withdrawn' AS sold_out;
 
 -- name: message_costs
 -- scope: merchant
