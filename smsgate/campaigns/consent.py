@@ -240,13 +240,15 @@ def refusal_to_tell(purpose: Purpose | None, states: Mapping[Purpose, ConsentSta
     Return why a text about the person's own business may not go; None: it may.
 
     `purpose` None is what an order or another contract brings with it: it needs no consent, and ends with a
-    STOP that left nothing agreed to. The codes are `suppressed`, `stopped` and `consent_missing`.
+    STOP that left nothing agreed to. So it does where offers expired: the number may be another person's. What
+    else expired ended by itself alone. The codes are `suppressed`, `stopped` and `consent_missing`.
     """
     found = set(states.values())
-    if found & {_S.BLOCKED, _S.ERASED, _S.EXPIRED}:
+    agreed = bool(found & ANSWERS_OFFERS)
+    if found & {_S.BLOCKED, _S.ERASED} or (states.get(Purpose.OFFERS) is _S.EXPIRED and not agreed):
         return "suppressed"
     if purpose is None:
-        return "stopped" if _S.UNSUBSCRIBED in found and not found & {_S.SUBSCRIBED, _S.PAUSED} else None
+        return "stopped" if _S.UNSUBSCRIBED in found and not agreed else None
     state = states.get(purpose, _S.NONE)
     if state is _S.UNSUBSCRIBED:
         return "stopped"

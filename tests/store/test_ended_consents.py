@@ -10,8 +10,10 @@ import pytest
 from smsgate.campaigns.consent import IDLE_YEARS_MAX
 from smsgate.errors import DomainError
 from smsgate.flows.consent_ageing import YEAR
+from smsgate.flows.transactional import check_may_tell
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.transactional import PgTransactional
 from tests.store.test_consent_crossings import (
     HASHES,
     IDS,
@@ -156,3 +158,40 @@ async def test_a_consent_of_before_three_silent_years_revives_nothing_and_a_newe
     assert await value(database, STATE) == "expired"
     assert await brought(database, how, NOW + timedelta(days=1)) is None
     assert await value(database, STATE) == "subscribed"
+
+
+async def may_hear(database: Database, purpose: str) -> str | None:
+    """Ask as POST /v1/messages does; return the code of the refusal."""
+    recipient = await PgTransactional(database).recipient(MERCHANT, PERSON, None)
+    try:
+        check_may_tell(purpose, recipient.states)
+    except DomainError as exc:
+        return exc.code
+    return None
+
+
+async def test_who_agrees_anew_after_three_silent_years_hears_of_orders_although_polls_are_over(
+    database: Database,
+) -> None:
+    await a_silent_person(database)
+    await ageing(database, NOW).step()
+    assert await may_hear(database, "transaction") == "suppressed"
+    assert await brought(database, "consent", NOW + timedelta(days=1)) is None
+    assert await states(database) == {"offers": "subscribed", "polls": "expired", "location": "unsubscribed"}
+    assert await may_hear(database, "transaction") is None
+
+
+async def test_an_order_of_who_never_agreed_to_offers_is_told_after_appointments_expired(
+    database: Database,
+) -> None:
+    await a_silent_person(database, "none")
+    async with database.bulk() as connection:
+        await connection.execute("DELETE FROM consent_state")
+        await connection.execute(
+            "INSERT INTO consent_state VALUES ($1, $2, 'appointments', 'subscribed', $3)",
+            MERCHANT, PERSON, LONG_AGO,
+        )  # fmt: skip
+    await ageing(database, NOW).step()
+    assert await states(database) == {"offers": "none", "appointments": "expired"}
+    assert await may_hear(database, "transaction") is None
+    assert await may_hear(database, "appointments") == "consent_missing"

@@ -126,12 +126,32 @@ def test_the_question_is_open_for_seven_days() -> None:
 def test_nothing_goes_to_a_number_that_complained_was_erased_or_is_another_persons(
     states: dict[Purpose, ConsentState],
 ) -> None:
-    gone = {ConsentState.BLOCKED, ConsentState.ERASED, ConsentState.EXPIRED} & set(states.values())
+    found = set(states.values())
+    agreed = bool(found & {ConsentState.SUBSCRIBED, ConsentState.PAUSED})
+    gone = bool(found & {ConsentState.BLOCKED, ConsentState.ERASED})
+    gone |= states.get(Purpose.OFFERS) is ConsentState.EXPIRED and not agreed
     for purpose in (None, *Purpose):
         refusal = refusal_to_tell(purpose, states)
-        assert (refusal == "suppressed") == bool(gone)
+        assert (refusal == "suppressed") == gone
         if purpose is not None and refusal is None:
             assert states[purpose] is ConsentState.SUBSCRIBED
+
+
+@pytest.mark.parametrize("offers", [S.NONE, S.PENDING, S.SUBSCRIBED, S.PAUSED])
+@pytest.mark.parametrize("ended", [each for each in Purpose if each is not Purpose.OFFERS])
+def test_an_agreement_to_something_else_that_expired_ends_that_alone(
+    offers: ConsentState, ended: Purpose
+) -> None:
+    states = {Purpose.OFFERS: offers, ended: S.EXPIRED}
+    assert refusal_to_tell(None, states) is None
+    assert refusal_to_tell(ended, states) == "consent_missing"
+
+
+def test_who_agreed_to_something_after_offers_expired_hears_of_it_and_of_orders() -> None:
+    states = {Purpose.OFFERS: S.EXPIRED, Purpose.APPOINTMENTS: S.SUBSCRIBED, Purpose.POLLS: S.EXPIRED}
+    assert refusal_to_tell(None, states) is None
+    assert refusal_to_tell(Purpose.APPOINTMENTS, states) is None
+    assert refusal_to_tell(Purpose.OFFERS, states) == "consent_missing"
 
 
 def test_an_orders_news_needs_no_consent_and_ends_with_a_stop_that_leaves_none() -> None:
