@@ -266,6 +266,30 @@ async def test_people_go_three_years_after_they_were_heard_of_last_and_their_obj
     assert stops == {MSISDN + 1: old, MSISDN + 5: old}
 
 
+async def test_people_whose_only_agreements_were_to_something_else_go_when_these_have_expired(
+    books: Books, database: Database
+) -> None:
+    old, young = NOW - kept("person") - HOUR, NOW - kept("person") + HOUR
+    people = {
+        1: ("none", old, {"appointments": "expired"}),
+        2: ("none", old, {"appointments": "expired", "polls": "subscribed"}),
+        3: ("none", old, {"appointments": "none"}),  # a customer by contract, perhaps
+        4: ("none", young, {"appointments": "expired"}),
+        5: ("pending", old, {"appointments": "expired"}),
+    }
+    for n, (state, at, others) in people.items():
+        await books.person(n, state, at, "opt_in", MSISDN + n)
+        for purpose, other in others.items():
+            await books.put(
+                "consent_state", merchant_id=MERCHANT, subscriber_id=n, purpose=purpose, state=other,
+                state_at=NOW - HOUR,
+            )  # fmt: skip
+    await books.rows("UPDATE subscriber SET created_at = $1", old)
+    await keep_house(database)
+    left = await books.rows("SELECT subscriber_id FROM subscriber ORDER BY 1")
+    assert [row["subscriber_id"] for row in left] == [2, 3, 4, 5]
+
+
 async def test_how_gone_people_agreed_is_kept_five_years_and_longer_beside_an_order(
     books: Books, database: Database
 ) -> None:

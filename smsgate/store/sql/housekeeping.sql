@@ -248,20 +248,28 @@ SELECT 1 FROM old;
 
 -- name: person_owners
 -- scope: report
-SELECT DISTINCT merchant_id AS owner FROM subscriber
- WHERE offers_state IN ('expired', 'unsubscribed', 'blocked') AND (offers_state = 'expired' OR offers_state_at < $1);
+SELECT merchant_id AS owner FROM subscriber
+ WHERE offers_state IN ('expired', 'unsubscribed', 'blocked') AND (offers_state = 'expired' OR offers_state_at < $1)
+ UNION
+SELECT c.merchant_id FROM consent_state c JOIN subscriber s ON s.merchant_id = c.merchant_id AND s.subscriber_id = c.subscriber_id
+ WHERE c.state = 'expired' AND s.offers_state = 'none' AND s.created_at < $1;
 
 -- name: person_last
 -- scope: merchant
 -- Whose every consent is over, and who was not heard of since $2: no word, no agreement or objection, no order that changed.
--- What time alone does to a consent ('idle') is no contact.
+-- What time alone does to a consent ('idle') is no contact. Who never agreed to offers goes by another agreement that expired.
 SELECT s.subscriber_id, s.msisdn, s.offers_state, s.offers_state_at, coalesce(c.last_at, s.created_at) AS last_at
-  FROM subscriber s
+  FROM (SELECT subscriber_id FROM subscriber
+         WHERE merchant_id = $1 AND offers_state IN ('expired', 'unsubscribed', 'blocked')
+           AND (offers_state = 'expired' OR offers_state_at < $2)
+         UNION
+        SELECT subscriber_id FROM consent_state WHERE merchant_id = $1 AND state = 'expired') AS d
+  JOIN subscriber s ON s.merchant_id = $1 AND s.subscriber_id = d.subscriber_id
  CROSS JOIN LATERAL (
     SELECT max(e.occurred_at) FILTER (WHERE e.event NOT IN ('idle', 'resume', 'question_expired')) AS last_at
       FROM consent_event e WHERE e.merchant_id = $1 AND e.subscriber_id = s.subscriber_id) AS c
- WHERE s.merchant_id = $1 AND s.offers_state IN ('expired', 'unsubscribed', 'blocked')
-   AND (s.offers_state = 'expired' OR s.offers_state_at < $2) AND s.created_at < $2
+ WHERE s.offers_state IN ('expired', 'none', 'unsubscribed', 'blocked')
+   AND (s.offers_state IN ('expired', 'none') OR s.offers_state_at < $2) AND s.created_at < $2
    AND (c.last_at IS NULL OR c.last_at < $2)
    AND NOT EXISTS (SELECT FROM consent_state o WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id
                       AND o.state IN ('pending', 'subscribed', 'paused'))
