@@ -128,18 +128,14 @@ class PgHousekeeping:
     async def _forget_people(
         self, connection: Connection, merchant_id: int, border: datetime, rows_max: int
     ) -> int:
-        """Remove people; that they objected stays as a hash, so that no old list brings them back."""
+        """Remove people; when their consent ended stays with a hash, so that no old list brings them back."""
         people = await connection.fetch(_SQL["person_last"], merchant_id, border, rows_max)
         if not people:
             return 0
         hashes = [self._hashes.of(merchant_id, row["msisdn"]) for row in people]
-        stops = [
-            (hash_, row["offers_state_at"])
-            for hash_, row in zip(hashes, people, strict=True)
-            if row["offers_state"] != "expired"
-        ]
-        if stops:
-            await connection.execute(_SUPPRESSIONS["note_stops"], *map(list, zip(*stops, strict=True)))
+        ended = [row["ended_at"] for row in people]
+        objected = [row["offers_state"] in {"unsubscribed", "blocked"} for row in people]
+        await connection.execute(_SUPPRESSIONS["note_stops"], hashes, ended, objected)
         ids, last = [row["subscriber_id"] for row in people], [row["last_at"] for row in people]
         await connection.execute(_SQL["person_records"], merchant_id, self._subjects(ids))
         return len(await connection.fetch(_SQL["person_delete"], merchant_id, ids, hashes, last))

@@ -119,7 +119,7 @@ async def note_stops(
         return
     await connection.execute(_SQL["lock_for_blocking"], LOCK_KEY)
     all_ = [hashes.of(*key) for key in stops]
-    await connection.execute(_SQL["note_stops"], all_, list(stops.values()))
+    await connection.execute(_SQL["note_stops"], all_, list(stops.values()), [True] * len(all_))
     merchant_ids, msisdns = map(list, zip(*stops, strict=True))
     wanting = await connection.fetch(_SQL["wanting_of_numbers"], msisdns, list(stops.values()), merchant_ids)
     for row in wanting:  # few: they were added in these moments
@@ -131,7 +131,11 @@ async def note_stops(
 async def stops_among(
     connection: Connection, hashes: SuppressionHashes, merchant_id: int, msisdns: Sequence[int]
 ) -> dict[int, datetime]:
-    """Return when those of the numbers that did asked for silence from this merchant, or whoever."""
+    """
+    Return when those of the numbers that did asked for silence from this merchant, or whoever.
+
+    Or when three silent years ended what a person had agreed to who was removed since.
+    """
     if not await connection.fetchval(_SQL["is_any_stop"]):
         return {}
     whose = {each: msisdn for msisdn in msisdns for each in hashes.both(merchant_id, msisdn)}
@@ -149,7 +153,7 @@ async def noted_among(
     if not await connection.fetchval(_SQL["is_any_stop"]):
         return set()
     whose = {hashes.of(*key): key for key in keys}
-    return {whose[row["hash"]] for row in await connection.fetch(_SQL["noted_stops"], list(whose))}
+    return {whose[row["hash"]] for row in await connection.fetch(_SQL["noted_objections"], list(whose))}
 
 
 class _End(NamedTuple):

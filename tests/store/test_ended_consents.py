@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from smsgate.campaigns.consent import IDLE_YEARS_MAX
+from smsgate.campaigns.retention import kept
 from smsgate.errors import DomainError
 from smsgate.flows.consent_ageing import YEAR
 from smsgate.flows.transactional import check_may_tell
+from smsgate.security.public_ids import PublicIds
+from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.suppression import note_stops, noted_among, stops_among
 from smsgate.store.transactional import PgTransactional
 from tests.store.test_consent_crossings import (
     HASHES,
@@ -195,3 +200,61 @@ async def test_an_order_of_who_never_agreed_to_offers_is_told_after_appointments
     assert await states(database) == {"offers": "none", "appointments": "expired"}
     assert await may_hear(database, "transaction") is None
     assert await may_hear(database, "appointments") == "consent_missing"
+
+
+async def is_forgotten(database: Database) -> None:
+    """Three silent years end what the person agreed to, and a day later the person goes."""
+    await ageing(database, NOW).step()
+    house = PgHousekeeping(database, HASHES, PublicIds(bytes(32)))
+    assert await house.delete_older("person", NOW - kept("person"), 100) == 1
+
+
+async def test_a_file_of_before_three_silent_years_does_not_bring_back_who_was_removed_since(
+    database: Database,
+) -> None:
+    await a_silent_person(database)
+    await put(database, a_row(LONG_AGO))  # as the shop does every night
+    await is_forgotten(database)
+    assert await brought(database, "import", LONG_AGO) == "stop_is_newer"
+    assert await value(database, "SELECT count(*) FROM subscriber") == 0
+    assert await brought(database, "import", NOW + timedelta(days=1)) is None
+    assert await value(database, STATE) == "subscribed"
+
+
+async def test_who_was_removed_with_appointments_alone_agrees_to_none_by_what_is_older(
+    database: Database,
+) -> None:
+    await a_silent_person(database, "none")
+    async with database.bulk() as connection:
+        await connection.execute(
+            "UPDATE consent_state SET purpose = 'appointments', state = 'subscribed' WHERE purpose = 'polls'"
+        )
+    await is_forgotten(database)
+    async with database.bulk() as connection:
+        await connection.execute(
+            "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country) "
+            "VALUES ($1, $2, $3, 'fr', 'FR')",
+            MERCHANT, PERSON + 1, MSISDN,
+        )  # fmt: skip
+    people = PgSubscribers(database, HASHES)
+    old, new = (
+        replace(a_consent("appointments", at), subscriber_id=PERSON + 1)
+        for at in (LONG_AGO, NOW + timedelta(days=1))
+    )
+    with pytest.raises(DomainError) as refused:
+        await people.consent(MERCHANT, old, NOW)
+    assert refused.value.code == "stop_is_newer"
+    await people.consent(MERCHANT, new, NOW)
+
+
+async def test_what_three_silent_years_ended_is_no_objection_that_was_confirmed_already(
+    database: Database,
+) -> None:
+    await a_silent_person(database)
+    await is_forgotten(database)
+    key = MERCHANT, MSISDN
+    async with database.bulk_transaction() as connection:
+        assert await noted_among(connection, HASHES, [key]) == set()
+        assert await stops_among(connection, HASHES, MERCHANT, [MSISDN]) == {MSISDN: NOW}
+        await note_stops(connection, HASHES, IDS.next, {key: NOW + timedelta(days=1)})
+        assert await noted_among(connection, HASHES, [key]) == {key}

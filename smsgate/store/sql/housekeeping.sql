@@ -258,7 +258,10 @@ SELECT c.merchant_id FROM consent_state c JOIN subscriber s ON s.merchant_id = c
 -- scope: merchant
 -- Whose every consent is over, and who was not heard of since $2: no word, no agreement or objection, no order that changed.
 -- What time alone does to a consent ('idle') is no contact. Who never agreed to offers goes by another agreement that expired.
-SELECT s.subscriber_id, s.msisdn, s.offers_state, s.offers_state_at, coalesce(c.last_at, s.created_at) AS last_at
+SELECT s.subscriber_id, s.msisdn, s.offers_state, coalesce(c.last_at, s.created_at) AS last_at,
+       CASE WHEN s.offers_state <> 'none' THEN s.offers_state_at
+            ELSE (SELECT max(o.state_at) FROM consent_state o
+                   WHERE o.merchant_id = $1 AND o.subscriber_id = s.subscriber_id AND o.state = 'expired') END AS ended_at
   FROM (SELECT subscriber_id FROM subscriber
          WHERE merchant_id = $1 AND offers_state IN ('expired', 'unsubscribed', 'blocked')
            AND (offers_state = 'expired' OR offers_state_at < $2)

@@ -45,9 +45,10 @@ SELECT s.merchant_id, s.subscriber_id, b.purposes
 
 -- name: note_stops
 -- scope: report
-INSERT INTO number_stop AS n (hash, stopped_at)
-SELECT t.hash, t.at FROM unnest($1::bytea[], $2::timestamptz[]) AS t (hash, at)
-    ON CONFLICT (hash) DO UPDATE SET stopped_at = greatest(n.stopped_at, excluded.stopped_at)
+INSERT INTO number_stop AS n (hash, stopped_at, objected)
+SELECT t.hash, t.at, t.objected FROM unnest($1::bytea[], $2::timestamptz[], $3::boolean[]) AS t (hash, at, objected)
+    ON CONFLICT (hash) DO UPDATE
+   SET stopped_at = greatest(n.stopped_at, excluded.stopped_at), objected = n.objected OR excluded.objected
 
 -- name: is_any_stop
 -- scope: report
@@ -56,6 +57,10 @@ SELECT EXISTS (SELECT FROM number_stop)
 -- name: noted_stops
 -- scope: report
 SELECT hash, stopped_at FROM number_stop WHERE hash = ANY ($1::bytea[])
+
+-- name: noted_objections
+-- scope: report
+SELECT hash FROM number_stop WHERE hash = ANY ($1::bytea[]) AND objected
 
 -- name: wanting_of_numbers
 -- scope: msisdn
