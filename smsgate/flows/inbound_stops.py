@@ -174,6 +174,10 @@ class StopCase(ConsentWrites):
         if reach is StopReach.OFFER and self._open is not None:
             mine = self._open.offer.merchant_id
             return [person for person in self._people if person.merchant_id == mine]
+        return self._of_the_number(everyone)
+
+    def _of_the_number(self, everyone: Sequence[Person]) -> list[Person]:
+        """Return the people of who may write from this sender number, or once wrote from it."""
         wrote = self._context.wrote.get(self._mo.destination, ())
         return [person for person in everyone if person in self._people or person.merchant_id in wrote]
 
@@ -211,10 +215,12 @@ class StopCase(ConsentWrites):
             self._hold(person)
 
     def understood(self) -> None:
-        """What the person says plainly ends a doubt about what was said before."""
-        everyone = self._context.people.get(self._mo.msisdn, [])
-        reached = self._reached_by_bare_stop(everyone)
-        for person in everyone:
-            if person.in_doubt and (person in reached or person in self._people):
+        """
+        What the person says plainly ends a doubt about what was said before.
+
+        Not as far as a STOP may reach: a word to one merchant's number says nothing about all the others.
+        """
+        for person in self._of_the_number(self._context.people.get(self._mo.msisdn, [])):
+            if person.in_doubt:
                 self._writes.doubts[person.merchant_id, person.subscriber_id] = None
                 person.in_doubt = False

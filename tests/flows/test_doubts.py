@@ -11,7 +11,7 @@ from smsgate.links.profile_senders import SenderNumber
 from smsgate.store.pool import Database
 from tests.flows.inbound_world import an_open_offer, say
 from tests.flows.test_consent_by_sms import OTHER, a_second_merchant
-from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, OTHER_SENDER, SENDER, World, a_world, eventually
 
 UNCLEAR = "euh bof"
 
@@ -56,18 +56,26 @@ async def doubted(world: World) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("reach", "held"),
-    [(StopReach.NUMBER, {MERCHANT}), (StopReach.ALL, {MERCHANT, OTHER}), (StopReach.OFFER, {MERCHANT})],
+    ("reach", "held", "to", "left"),
+    [
+        (StopReach.NUMBER, {MERCHANT}, SENDER, set()),
+        (StopReach.OFFER, {MERCHANT}, SENDER, set()),
+        (StopReach.NUMBER, {MERCHANT}, OTHER_SENDER, {MERCHANT}),
+        (StopReach.ALL, {MERCHANT, OTHER}, SENDER, {OTHER}),
+        (StopReach.ALL, {MERCHANT, OTHER}, OTHER_SENDER, {MERCHANT}),
+    ],
 )
-async def test_a_doubt_holds_whom_a_stop_would_reach_and_a_plain_word_ends_it_for_all(
-    database: Database, reach: StopReach, held: set[int]
+async def test_a_doubt_holds_whom_a_stop_would_reach_and_a_plain_word_ends_it_for_its_own_number(
+    database: Database, reach: StopReach, held: set[int], to: str, left: set[int]
 ) -> None:
-    """Disco Mania knows the person, and never wrote from Boxman's number."""
+    """Disco Mania knows the person, has a number of its own, and never wrote from Boxman's."""
     async with a_world(database, subscribers=3) as world:
         await a_second_merchant(world)
         world.rules = SmsRules((DatedReach(date(2020, 1, 1), reach),))
-        own = SenderNumber(number=SENDER, receives=True, merchants=("boxman",))
-        world.profile_changes["senders"] = (own,)
+        world.profile_changes["senders"] = (
+            SenderNumber(number=SENDER, receives=True, merchants=("boxman",)),
+            SenderNumber(number=OTHER_SENDER, receives=True, merchants=("disco",)),
+        )
         async with world.gateway() as gateway:
             await world.campaign()
             gateway.pump.wake_claims.set()
@@ -75,8 +83,8 @@ async def test_a_doubt_holds_whom_a_stop_would_reach_and_a_plain_word_ends_it_fo
             await say(world, 1, UNCLEAR)
             assert await doubted(world) == held
             assert (FIRST_MSISDN + 1 in gateway.pump.look.stops.held(OTHER)) is (OTHER in held)
-            await say(world, 1, "NON", answers=0)
-            assert await doubted(world) == set()
+            await say(world, 1, "NON", answers=0, to=to)
+            assert await doubted(world) == left
 
 
 async def test_a_doubt_holds_who_wrote_from_the_number_before_it_was_anothers(database: Database) -> None:
