@@ -55,9 +55,9 @@ class PgConsentAgeing:
 
     async def age(self, ageing: Ageing, before: datetime, now: datetime, people_max: int) -> int:
         async with self._database.bulk() as connection:
-            due = await connection.fetch(_SQL[f"due_{ageing}"], before, people_max, None)
+            due = await connection.fetch(_SQL[f"due_{ageing}"], before, people_max)
         by_merchant: dict[int, set[int]] = defaultdict(set)
-        for merchant_id, subscriber_id, _ in due:
+        for merchant_id, subscriber_id in due:
             by_merchant[merchant_id].add(subscriber_id)
         for merchant_id, people in by_merchant.items():
             async with self._database.bulk_transaction() as connection:
@@ -75,10 +75,7 @@ class PgConsentAgeing:
     ) -> None:
         locked = await connection.fetch(_SQL["lock_people"], merchant_id, people)
         msisdns = {row["subscriber_id"]: row["msisdn"] for row in locked}
-        still = await connection.fetch(
-            _SQL[f"due_{ageing}"], before, len(people) * len(Purpose), list(msisdns)
-        )
-        due = [(row["subscriber_id"], row["purpose"]) for row in still if row["merchant_id"] == merchant_id]
+        due = await connection.fetch(_SQL[f"still_{ageing}"], merchant_id, list(msisdns), before)
         found = await connection.fetch(
             _SQL["states_of"], merchant_id, [each for each, _ in due], [purpose for _, purpose in due]
         )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smsgate.flows.consent_ageing import Ageing
 from smsgate.ids import first_id_at
 from smsgate.store.catalogue import load
 from smsgate.store.gates import CLAIMS_LOCK
@@ -223,3 +224,38 @@ async def test_what_an_orders_messages_cost_reads_no_others(database: Database, 
         ]
         assert read
         assert max(read) <= 1, read
+
+
+PEOPLE = """
+INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state, offers_state_at,
+    paused_until, created_at)
+SELECT {merchant}, n, n, 'fr', 'FR', 'paused', now(), now(), now() FROM generate_series(1, {rows}) n;
+INSERT INTO consent_state (merchant_id, subscriber_id, purpose, state, state_at, paused_until)
+SELECT {merchant}, n, 'polls', 'paused', now(), now() FROM generate_series(1, {rows}) n;
+INSERT INTO consent_question (msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at)
+SELECT n, '38123', {merchant}, n, 'offers', 'w1', now() FROM generate_series(1, {rows}) n;
+INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
+    occurred_at)
+SELECT {merchant}, n, n, n, 'offers', 'import', 'subscribed', 'form', now() FROM generate_series(1, {rows}) n;
+"""
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize("ageing", Ageing)
+async def test_whose_consent_changes_by_time_is_looked_at_again_by_key_while_locked(
+    database: Database, ageing: Ageing, *, analyzed: bool
+) -> None:
+    """The second look read all people of all merchants, while a thousand were locked."""
+    people = 20 * ASKED
+    async with database.control() as connection:
+        await connection.execute(PEOPLE.format(merchant=MERCHANT, rows=people))
+        if analyzed:
+            await connection.execute("ANALYZE subscriber, consent_state, consent_question, consent_event")
+    asked = list(range(people // 2, people // 2 + ASKED))
+    async with database.bulk_transaction() as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")  # as after five executions
+        sql = load("consent_ageing")[f"still_{ageing}"]
+        plan = await plan_of(connection, sql, MERCHANT, asked, NOW + timedelta(days=1))
+    assert plan[0]["Actual Rows"] == (ASKED if ageing is Ageing.QUESTION_EXPIRED else 2 * ASKED)
+    read = {(node["Relation Name"], read_by(node)) for node in plan if "Relation Name" in node}
+    assert max(rows for _, rows in read) == ASKED, read
