@@ -15,6 +15,8 @@ from smsgate.clock import Clock
 log = structlog.get_logger(__name__)
 
 PEOPLE_MAX: Final = 1_000  # of one merchant in one transaction
+# Who was silent is found by reading everybody, and of three years an hour more is nothing.
+IDLE_INTERVAL: Final = timedelta(hours=1)
 YEAR: Final = timedelta(days=365.25)
 
 
@@ -47,13 +49,18 @@ class ConsentAgeing:
     def __init__(self, store: ConsentAgeingStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._idle_from: datetime | None = None  # no look before; None: at once
 
     async def step(self) -> bool:
         """Do one run; True: there is more, go on."""
         now = self._clock.now()
         aged: Counter[str] = Counter()
         for ageing, age in AGES.items():
+            if ageing is Ageing.IDLE and self._idle_from is not None and now < self._idle_from:
+                continue
             aged[ageing.value] += await self._store.age(ageing, now - age, now, PEOPLE_MAX)
+            if ageing is Ageing.IDLE:
+                self._idle_from = None if aged[ageing.value] >= PEOPLE_MAX else now + IDLE_INTERVAL
         if aged.total():
             log.info("consents_aged", **aged)
         return max(aged.values()) >= PEOPLE_MAX

@@ -10,10 +10,12 @@ import pytest
 
 from smsgate.campaigns.consent import IDLE_YEARS_MAX
 from smsgate.campaigns.retention import kept
+from smsgate.clock import ManualClock
 from smsgate.errors import DomainError
-from smsgate.flows.consent_ageing import YEAR
+from smsgate.flows.consent_ageing import PEOPLE_MAX, YEAR, ConsentAgeing
 from smsgate.flows.transactional import check_may_tell
 from smsgate.security.public_ids import PublicIds
+from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.housekeeping import PgHousekeeping
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
@@ -258,3 +260,41 @@ async def test_what_three_silent_years_ended_is_no_objection_that_was_confirmed_
         assert await stops_among(connection, HASHES, MERCHANT, [MSISDN]) == {MSISDN: NOW}
         await note_stops(connection, HASHES, IDS.next, {key: NOW + timedelta(days=1)})
         assert await noted_among(connection, HASHES, [key]) == {key}
+
+
+async def test_who_was_silent_for_three_years_is_looked_for_once_an_hour_and_on_while_there_are_more(
+    database: Database,
+) -> None:
+    """The look reads everybody: each minute it would keep a core busy with what no minute matters to."""
+    await a_silent_person(database)
+    later = NOW + timedelta(minutes=1)
+    async with database.bulk() as connection:
+        await connection.execute("DELETE FROM consent_state")
+        await connection.execute(
+            "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state, "
+            "offers_state_at, created_at) "
+            "SELECT $1, $2::bigint + n, $3::bigint + n, 'fr', 'FR', 'subscribed', $4, $4 FROM generate_series(1, $5::int) n",
+            MERCHANT, PERSON, MSISDN, LONG_AGO, PEOPLE_MAX,
+        )  # fmt: skip
+    clock = ManualClock(NOW)
+    consents = ConsentAgeing(PgConsentAgeing(database, IDS, str), clock)
+    subscribed = "SELECT count(*) FROM subscriber WHERE offers_state = 'subscribed'"
+    assert await consents.step() is True
+    assert await value(database, subscribed) == 1
+    assert await consents.step() is False
+    assert await value(database, subscribed) == 0
+    async with database.bulk() as connection:
+        await connection.execute(
+            "UPDATE subscriber SET offers_state = 'subscribed' WHERE subscriber_id = $1", PERSON
+        )
+        await connection.execute(
+            "UPDATE subscriber SET offers_state = 'paused', paused_until = $2 WHERE subscriber_id = $1",
+            PERSON + 1, later,
+        )  # fmt: skip
+        await connection.execute("UPDATE subscriber SET offers_state_at = $1", LONG_AGO)
+    clock.advance(59 * 60)
+    await consents.step()
+    assert await value(database, subscribed) == 2  # a pause ends within the minute
+    clock.advance(60)
+    await consents.step()
+    assert await value(database, subscribed) == 1
