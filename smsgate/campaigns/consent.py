@@ -240,8 +240,8 @@ def refusal_to_tell(purpose: Purpose | None, states: Mapping[Purpose, ConsentSta
     Return why a text about the person's own business may not go; None: it may.
 
     `purpose` None is what an order or another contract brings with it: it needs no consent, and ends with a
-    STOP that left nothing agreed to. So it does where offers expired: the number may be another person's. What
-    else expired ended by itself alone. The codes are `suppressed`, `stopped` and `consent_missing`.
+    STOP that left nothing agreed to. So it does where offers expired: the number may be another person's.
+    What else expired ended by itself alone. The codes are `suppressed`, `stopped` and `consent_missing`.
     """
     found = set(states.values())
     agreed = bool(found & ANSWERS_OFFERS)

@@ -3,7 +3,8 @@ Transactional texts of a merchant to one of its people: an appointment, a parcel
 Or a link about the same, as WAP Push.
 
 They need no consent to offers, and go by the lane of the gateway's own texts. Never to a number that is
-blocked, erased or another person's who agreed to nothing yet, and never after a STOP that left nothing agreed to.
+blocked, erased or another person's who agreed to nothing yet, and never after a STOP that left nothing
+agreed to.
 """
 
 from __future__ import annotations

@@ -133,6 +133,9 @@ async def test_a_number_of_a_subscriber_will_do_and_a_text_may_wait_less_than_a_
         ("blocked", "subscribed", "suppressed", "suppressed"),
         ("erased", None, "suppressed", "suppressed"),
         ("expired", None, "suppressed", "suppressed"),
+        ("expired", "subscribed", None, None),  # who has the number now agreed to these
+        ("subscribed", "expired", None, "consent_missing"),
+        ("none", "expired", None, "consent_missing"),
     ],
 )
 async def test_who_may_not_be_written_to_is_not(

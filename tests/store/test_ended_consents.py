@@ -273,7 +273,8 @@ async def test_who_was_silent_for_three_years_is_looked_for_once_an_hour_and_on_
         await connection.execute(
             "INSERT INTO subscriber (merchant_id, subscriber_id, msisdn, language, country, offers_state, "
             "offers_state_at, created_at) "
-            "SELECT $1, $2::bigint + n, $3::bigint + n, 'fr', 'FR', 'subscribed', $4, $4 FROM generate_series(1, $5::int) n",
+            "SELECT $1, $2::bigint + n, $3::bigint + n, 'fr', 'FR', 'subscribed', $4, $4 "
+            "FROM generate_series(1, $5::int) n",
             MERCHANT, PERSON, MSISDN, LONG_AGO, PEOPLE_MAX,
         )  # fmt: skip
     clock = ManualClock(NOW)

@@ -234,8 +234,8 @@ INSERT INTO consent_state (merchant_id, subscriber_id, purpose, state, state_at,
 SELECT {merchant}, n, 'polls', 'paused', now(), now() FROM generate_series(1, {rows}) n;
 INSERT INTO consent_question (msisdn, sender, merchant_id, subscriber_id, purpose, wording_version, asked_at)
 SELECT n, '38123', {merchant}, n, 'offers', 'w1', now() FROM generate_series(1, {rows}) n;
-INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after, source,
-    occurred_at)
+INSERT INTO consent_event (merchant_id, consent_id, subscriber_id, msisdn, purpose, event, state_after,
+    source, occurred_at)
 SELECT {merchant}, n, n, n, 'offers', 'import', 'subscribed', 'form', now() FROM generate_series(1, {rows}) n;
 """
 
