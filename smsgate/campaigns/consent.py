@@ -136,7 +136,7 @@ def _column(state: ConsentState) -> dict[ConsentEvent, Decision]:
 
 
 _DIFFERENT: Final[dict[ConsentState, dict[ConsentEvent, Decision]]] = {
-    _S.NONE: {_E.IDLE: _stay(_S.NONE), _E.REASSIGNED: _stay(_S.NONE)},
+    _S.NONE: {_E.IDLE: _stay(_S.NONE)},
     _S.PENDING: {
         _E.OPT_IN_DOUBLE: _stay(_S.PENDING),  # one question, not two
         _E.SIMILAR_PRODUCTS: _stay(_S.PENDING),  # who was asked is not answered for

@@ -12,11 +12,13 @@ from smsgate.errors import DomainError
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.consent_ageing import ConsentAgeing
 from smsgate.flows.ports_api import ConsentDraft
+from smsgate.flows.transactional import check_may_tell
 from smsgate.ids import IdMaker
 from smsgate.security.suppression import SuppressionHashes
 from smsgate.store.consent_ageing import PgConsentAgeing
 from smsgate.store.pool import Database
 from smsgate.store.subscribers import PgSubscribers
+from smsgate.store.transactional import PgTransactional
 from tests.flows.inbound_world import an_open_offer, events, order_numbers, outcomes, say
 from tests.flows.world import FIRST_MSISDN, MERCHANT, SENDER, World, a_world, eventually
 
@@ -201,6 +203,22 @@ async def test_a_number_that_is_another_persons_ends_consent_and_lets_the_new_on
         assert await world.value("SELECT count(*) FROM suppression") == 0
         await say(world, 1, "START")
         assert await state(world, 1) == "subscribed"
+
+
+@pytest.mark.parametrize("purpose", ["appointments", None])
+async def test_nothing_about_a_buyer_goes_to_the_new_owner_of_the_number_though_no_offers_were_agreed_to(
+    database: Database, purpose: str | None
+) -> None:
+    async with an_open_offer(database) as (world, _):
+        await world.execute("UPDATE subscriber SET offers_state = 'none' WHERE subscriber_id = 10001")
+        if purpose is not None:
+            await agreed_to(world, 1, purpose)
+        await say(world, 1, "Stop, j'ai récupéré ce numéro", answers=0)
+        buyer = await PgTransactional(database).recipient(MERCHANT, 10_001, None)
+        for kind in ("transaction", "appointments"):
+            with pytest.raises(DomainError) as refused:
+                check_may_tell(kind, buyer.states)
+            assert refused.value.code == "suppressed"
 
 
 async def test_death_is_answered_by_silence(database: Database) -> None:

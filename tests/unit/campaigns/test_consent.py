@@ -40,7 +40,7 @@ GRID = {
     E.LESS:             "none pend subs paus unsu expi eras bloc",
     E.QUESTION_EXPIRED: "none none subs paus unsu expi eras bloc",
     E.IDLE:             "none none expi expi unsu expi eras bloc",
-    E.REASSIGNED:       "none expi expi expi expi expi eras expi",
+    E.REASSIGNED:       "expi expi expi expi expi expi eras expi",
     E.ERASE:            "eras eras eras eras eras eras eras eras",
 }  # fmt: skip
 
