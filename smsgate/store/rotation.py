@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-FIRST: Final = 0  # ids are greater
+SERVED_MAX: Final = (
+    10_000  # stamps that are kept; who loses its stamp was served longest ago, and stays first
+)
+NEVER: Final = 0  # stamps are greater
 
 
 class Rotation:
     """
-    Round-robin by id: a claim begins after the last one who got what division left over.
+    Who was served longest ago comes first in the next claim.
 
-    Who comes first gets it, so whoever always came first would have most, and the last ones nothing.
+    Who comes first gets what division leaves over, so whoever always came first would have most, and the last
+    ones nothing. Each has a stamp of its own: not everybody waits for the same carrier, and one place in the
+    order of ids, moved by each claim, would let one carrier's claims decide whose turn it is at another.
     """
 
     def __init__(self, column: str) -> None:
-        """`column` has the ids, in ascending order."""
+        """`column` has the ids."""
         self._column = column
-        self._last = FIRST
+        self._served: dict[int, int] = {}  # id -> number of its last turn; the oldest first
+        self._turns = NEVER
 
     def begun(self, rows: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
         """Return the rows in the order of their turns."""
-        column, last = self._column, self._last
-        return [
-            *(row for row in rows if row[column] > last),
-            *(row for row in rows if row[column] <= last),
-        ]
+        column, served = self._column, self._served
+        return sorted(rows, key=lambda row: (served.get(row[column], NEVER), row[column]))
 
-    def got_rest(self, row: asyncpg.Record) -> None:
-        """Note who was given more than its even part: the next claim begins after it."""
-        self._last = row[self._column]
+    def got_rest(self, row: asyncpg.Record, messages: Sequence[asyncpg.Record], now: datetime) -> None:
+        """Note who was given more than its even part; what is over uses no carrier's room and is no turn."""
+        if all(message["expires_at"] <= now for message in messages):
+            return
+        self._turns += 1
+        self._served.pop(row[self._column], None)
+        self._served[row[self._column]] = self._turns
+        if len(self._served) > SERVED_MAX:
+            del self._served[next(iter(self._served))]
 
 
 def even_part(limit: int, waiting: int) -> tuple[int, bool]:

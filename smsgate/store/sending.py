@@ -231,7 +231,7 @@ class StoredSending:
                         left.append(merchant)
                     if rows:
                         if more:
-                            self._merchants_turn.got_rest(merchant)
+                            self._merchants_turn.got_rest(merchant, rows, now)
                         limit -= len(rows)
                         ported = await ported_of(connection, [row["msisdn"] for row in rows])
                         claims.append(_interactive(merchant_id, rows, ported))
@@ -270,7 +270,7 @@ class StoredSending:
                         SQL["taken_submitted"], merchant_id, ids, marketing, LESS_PERIOD
                     )
                 if more:
-                    rotation.got_rest(account)
+                    rotation.got_rest(account, rows, now)
                 limit -= len(rows)
                 claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
                 claim.ported = await ported_of(connection, claim.msisdns)

@@ -17,7 +17,16 @@ from smsgate.store.esme_traffic import PgEsmeTraffic
 from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually
+from tests.flows.world import (
+    FIRST_MSISDN,
+    MERCHANT,
+    OTHER_SENDER,
+    PUBLIC_IDS,
+    SENDER,
+    World,
+    a_world,
+    eventually,
+)
 
 ACCOUNT = 77
 OWNER = 5
@@ -42,24 +51,38 @@ class _Queue:
         lives: Sequence[timedelta] = (HOUR, OVER),
         purpose: Purpose = Purpose.TRANSACTIONAL,
         account_id: int = ACCOUNT,
+        sender: str = SENDER,
     ) -> list[int]:
         account = await self.accounts.add(
-            AccountDraft(MERCHANT, account_id, f"clinic{account_id}", purpose, b"mac", (SENDER,))
+            AccountDraft(MERCHANT, account_id, f"clinic{account_id}", purpose, b"mac", (sender,))
         )
         stored = await self.traffic.add_submissions(
-            [self._submission(account, self.now + life) for life in lives],
+            [self._submission(account, sender, self.now + life) for life in lives],
             [self.ids.next() for _ in lives],
             now=self.now,
         )
         return [outcome.message_id for outcome in stored]
 
-    def _submission(self, account: EsmeAccount, expires_at: datetime) -> Submission:
-        return Submission(account, FIRST_MSISDN, SENDER, 1, 1, BODY, expires_at)
+    def _submission(self, account: EsmeAccount, sender: str, expires_at: datetime) -> Submission:
+        return Submission(account, FIRST_MSISDN, sender, 1, 1, BODY, expires_at)
 
-    async def claims(self, limit: int, *, marketing: bool = False) -> list[SubmittedClaim]:
+    async def claims(
+        self, limit: int, *, marketing: bool = False, senders: Sequence[str] = (SENDER,)
+    ) -> list[SubmittedClaim]:
         return await self.sending.claim_submitted(
-            owner=OWNER, limit=limit, senders=[SENDER], now=self.now, marketing=marketing
+            owner=OWNER, limit=limit, senders=senders, now=self.now, marketing=marketing
         )
+
+    async def served(self, limit: int, *senders: str) -> list[tuple[int, int]]:
+        """Claim of accounts; return who got how many."""
+        return [
+            (claim.account_id, len(claim.message_ids)) for claim in await self.claims(limit, senders=senders)
+        ]
+
+    async def served_merchants(self, limit: int, *senders: str) -> list[tuple[int, int]]:
+        """Claim of merchants; return who got how many."""
+        claims = await self.sending.claim_interactive(owner=OWNER, limit=limit, senders=senders, now=self.now)
+        return [(claim.merchant_id, len(claim.message_ids)) for claim in claims]
 
     async def claimed(self) -> list[int]:
         return [message_id for claim in await self.claims(10) for message_id in claim.message_ids]
@@ -108,22 +131,45 @@ async def test_accounts_take_turns_also_where_a_claim_has_no_room_for_all_of_the
         for account_id in accounts:
             await queue.fill([HOUR] * 12, account_id=account_id)
 
-        async def served(limit: int) -> dict[int, int]:
-            return {claim.account_id: len(claim.message_ids) for claim in await queue.claims(limit)}
-
         first, second, third = accounts
-        assert [await served(2) for _ in accounts] == [
-            {first: 1, second: 1},
-            {third: 1, first: 1},
-            {second: 1, third: 1},
+        assert [await queue.served(2, SENDER) for _ in accounts] == [
+            [(first, 1), (second, 1)],
+            [(third, 1), (first, 1)],
+            [(second, 1), (third, 1)],
         ]
-        assert [await served(1) for _ in accounts] == [{first: 1}, {second: 1}, {third: 1}]
+        assert [await queue.served(1, SENDER) for _ in accounts] == [[(each, 1)] for each in accounts]
         # Nor has one of them more of each claim for good, where all are in it.
-        assert [await served(5) for _ in accounts] == [
-            {first: 2, second: 2, third: 1},
-            {third: 2, first: 2, second: 1},
-            {second: 2, third: 2, first: 1},
+        assert [await queue.served(5, SENDER) for _ in accounts] == [
+            [(first, 2), (second, 2), (third, 1)],
+            [(third, 2), (first, 2), (second, 1)],
+            [(second, 2), (third, 2), (first, 1)],
         ]
+
+
+async def test_accounts_of_one_carrier_take_turns_whoever_is_served_by_another_in_between(
+    database: Database,
+) -> None:
+    """The turn was one for all carriers: each claim of the one began behind who was served by the other."""
+    async with a_world(database, subscribers=1) as world:
+        queue, accounts = _Queue(world), [ACCOUNT + n for n in range(3)]
+        for account_id in accounts:
+            await queue.fill([HOUR] * 3, account_id=account_id)
+        others = ACCOUNT + 3
+        await queue.fill([HOUR] * 3, account_id=others, sender=OTHER_SENDER)
+        for account_id in accounts:
+            assert await queue.served(1, SENDER) == [(account_id, 1)]
+            assert await queue.served(1, OTHER_SENDER) == [(others, 1)]
+
+
+async def test_what_is_over_takes_no_turn_from_its_account(database: Database) -> None:
+    """No carrier's room is used for it."""
+    async with a_world(database, subscribers=1) as world:
+        queue, accounts = _Queue(world), [ACCOUNT + n for n in range(3)]
+        second = accounts[1]
+        for account_id in accounts:
+            await queue.fill([OVER if account_id == second else HOUR, HOUR], account_id=account_id)
+        assert await queue.served(1) == [(second, 1)]  # without a carrier, what is over
+        assert [await queue.served(1, SENDER) for _ in accounts] == [[(each, 1)] for each in accounts]
 
 
 async def test_marketing_and_what_people_expect_are_claimed_apart(database: Database) -> None:
@@ -144,18 +190,50 @@ async def test_merchants_texts_take_turns_too(database: Database) -> None:
             for merchant in merchants:
                 await world.system_message(number, "Bonjour", merchant=merchant)
         queue = _Queue(world)
-
-        async def served(limit: int) -> dict[int, int]:
-            claims = await queue.sending.claim_interactive(
-                owner=OWNER, limit=limit, senders=[SENDER], now=queue.now
-            )
-            return {claim.merchant_id: len(claim.message_ids) for claim in claims}
-
         first, second, third = merchants
-        assert [await served(2) for _ in merchants] == [
-            {first: 1, second: 1},
-            {third: 1, first: 1},
-            {second: 1, third: 1},
+        assert [await queue.served_merchants(2, SENDER) for _ in merchants] == [
+            [(first, 1), (second, 1)],
+            [(third, 1), (first, 1)],
+            [(second, 1), (third, 1)],
+        ]
+
+
+async def test_merchants_of_one_carrier_take_turns_whoever_is_served_by_another_in_between(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=4) as world:
+        others = MERCHANT + 3
+        merchants = [MERCHANT, MERCHANT + 1, MERCHANT + 2]
+        for merchant in [*merchants[1:], others]:
+            await world.another_merchant(merchant, 4)
+        for number in range(3):
+            for merchant in merchants:
+                await world.system_message(number, "Bonjour", merchant=merchant)
+            await world.system_message(number, "Bonjour", merchant=others, sender=OTHER_SENDER)
+        queue = _Queue(world)
+        for merchant in merchants:
+            assert await queue.served_merchants(1, SENDER) == [(merchant, 1)]
+            assert await queue.served_merchants(1, OTHER_SENDER) == [(others, 1)]
+
+
+async def test_what_is_over_takes_no_turn_from_its_merchant(database: Database) -> None:
+    async with a_world(database, subscribers=4) as world:
+        merchants = [MERCHANT, MERCHANT + 1, MERCHANT + 2]
+        for merchant in merchants[1:]:
+            await world.another_merchant(merchant, 4)
+        for number in range(2):
+            for merchant in merchants:
+                await world.system_message(number, "Bonjour", merchant=merchant)
+        queue, second = _Queue(world), merchants[1]
+        await world.execute(
+            "UPDATE interactive_queue SET expires_at = $2 WHERE message_id = "
+            "(SELECT min(message_id) FROM interactive_queue WHERE merchant_id = $1)",
+            second,
+            queue.now + OVER,
+        )
+        assert await queue.served_merchants(1) == [(second, 1)]  # without a carrier, what is over
+        assert [await queue.served_merchants(1, SENDER) for _ in merchants] == [
+            [(each, 1)] for each in merchants
         ]
 
 
