@@ -39,7 +39,7 @@ from smsgate.protocol.message_ids import ReceiptIds
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store import catalogue, flushing, guards, receipt_matching, recovery
 from smsgate.store.claims import Claim
-from smsgate.store.connection import DEADLOCK, UNIQUE_VIOLATIONS
+from smsgate.store.connection import DEADLOCK, UNIQUE_VIOLATIONS, Connection
 from smsgate.store.events import insert_events
 from smsgate.store.gates import Gate
 from smsgate.store.pool import Database
@@ -252,30 +252,30 @@ class StoredSending:
         claims: list[SubmittedClaim] = []
         rotation = self._accounts_turn[marketing]
         async with self._database.bulk() as connection:
-            accounts = rotation.begun(await connection.fetch(SQL["submitting_accounts"], marketing))
-            for turn, account in enumerate(accounts):
-                merchant_id, account_id, may_send, budgeted = account
-                share, more = even_part(limit, len(accounts) - turn)
-                if share <= 0:
-                    break
-                froms = senders if may_send else []  # then only what is over: somebody waits to hear of it
-                async with connection.transaction():
-                    taken = await connection.fetch(
-                        SQL["take_submitted"], merchant_id, owner, share, froms, now, account_id
+            left = rotation.begun(await connection.fetch(SQL["submitting_accounts"], marketing))
+            while left and limit > 0:  # as in `claim_interactive`
+                accounts, left = left, []
+                for turn, account in enumerate(accounts):
+                    merchant_id, account_id, may_send, budgeted = account
+                    share, more = even_part(limit, len(accounts) - turn)
+                    if share <= 0:
+                        break
+                    froms = (
+                        senders if may_send else []
+                    )  # then only what is over: somebody waits to hear of it
+                    rows = await _take_submitted(
+                        connection, (merchant_id, owner, share, froms, now, account_id), marketing=marketing
                     )
-                    if not taken:
-                        continue
-                    ids = [row["message_id"] for row in taken]
-                    rows = await connection.fetch(
-                        SQL["taken_submitted"], merchant_id, ids, marketing, LESS_PERIOD
-                    )
-                if more:
-                    rotation.got_rest(account, rows, now)
-                limit -= len(rows)
-                claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
-                claim.ported = await ported_of(connection, claim.msisdns)
-                claim.budgeted = budgeted
-                claims.append(claim)
+                    if len(rows) == share:
+                        left.append(account)
+                    if rows:
+                        if more:
+                            rotation.got_rest(account, rows, now)
+                        limit -= len(rows)
+                        claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
+                        claim.ported = await ported_of(connection, claim.msisdns)
+                        claim.budgeted = budgeted
+                        claims.append(claim)
         return claims
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:
@@ -340,6 +340,18 @@ def _reasons(rows: Sequence[asyncpg.Record], stopped: Sequence[bool]) -> list[st
         "erased" if row["msisdn"] == 0 else "stopped" if no else None
         for row, no in zip(rows, stopped, strict=True)
     ]
+
+
+async def _take_submitted(
+    connection: Connection, claim: tuple[object, ...], *, marketing: bool
+) -> Sequence[asyncpg.Record]:
+    """Claim of one account; `claim` is what `take_submitted` is given."""
+    async with connection.transaction():
+        taken = await connection.fetch(SQL["take_submitted"], *claim)
+        if not taken:
+            return ()
+        ids = [row["message_id"] for row in taken]
+        return await connection.fetch(SQL["taken_submitted"], claim[0], ids, marketing, LESS_PERIOD)
 
 
 def _submitted(

@@ -172,6 +172,19 @@ async def test_what_is_over_takes_no_turn_from_its_account(database: Database) -
         assert [await queue.served(1, SENDER) for _ in accounts] == [[(each, 1)] for each in accounts]
 
 
+async def test_what_the_texts_of_full_carriers_leave_of_a_claim_goes_to_the_accounts_of_others(
+    database: Database,
+) -> None:
+    """Shares were of all accounts that wait, so a carrier with more to do stood idle until the next look."""
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        await queue.fill([HOUR] * 10)
+        await queue.fill([HOUR] * 10, account_id=ACCOUNT + 1, sender=OTHER_SENDER)
+        served = await queue.served(8, SENDER)
+        assert {account_id for account_id, _ in served} == {ACCOUNT}
+        assert sum(count for _, count in served) == 8
+
+
 async def test_marketing_and_what_people_expect_are_claimed_apart(database: Database) -> None:
     async with a_world(database, subscribers=1) as world:
         queue = _Queue(world)
