@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
@@ -77,6 +78,7 @@ class CarrierAccount:
         self.name = profile.name
         self.receipt_ids = ReceiptIds(profile.receipt_id_forms())
         self._counts = CarrierCounts()
+        self._earlier = CarrierCounts()  # of the accounts that were here before, for what the parts count
         self._clock = clock
         self._read(profile)
         self._flow = Flow(profile, clock.monotonic)
@@ -125,11 +127,17 @@ class CarrierAccount:
 
     @property
     def counts(self) -> CarrierCounts:
-        counts = self._counts
-        counts.requests = self.requests.written
-        counts.setbacks = sum(link.setbacks for link in self._binds.links)
-        counts.planned_rebinds = sum(link.planned_rebinds for link in self._binds.links)
+        counts, earlier, links = self._counts, self._earlier, self._binds.links
+        counts.requests = earlier.requests + self.requests.written
+        counts.setbacks = earlier.setbacks + sum(link.setbacks for link in links)
+        counts.planned_rebinds = earlier.planned_rebinds + sum(link.planned_rebinds for link in links)
         return counts
+
+    def count_on(self, before: CarrierAccount) -> None:
+        """Go on with the counts of the account that was left: they are of the carrier, and never fall."""
+        self._earlier, self._counts = replace(before.counts), replace(before.counts)
+        self._unreadable_told = before._unreadable_told
+        self.response_times = before.response_times
 
     # Life
 

@@ -29,7 +29,7 @@ class ResponseTimes:
 
 @dataclass(slots=True)
 class CarrierCounts:
-    """Since the start of the process; for metrics."""
+    """Of a carrier since the start of the process, however often it was left and bound anew; for metrics."""
 
     submitted: int = 0  # submit_sm written
     answered: int = 0  # submit_sm_resp, any status

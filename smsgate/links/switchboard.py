@@ -275,6 +275,7 @@ class Switchboard:
         await leave(account)
         if account.profile.receipt_id_forms() == successor.profile.receipt_id_forms():
             successor.receipt_ids = account.receipt_ids  # what was learned
+        successor.count_on(account)
         self._put(successor)
         self._begin(successor)
 

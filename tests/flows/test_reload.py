@@ -14,6 +14,7 @@ from smsgate.daemon.gateway import Gateway
 from smsgate.daemon.reloading import Reloading, sender_table
 from smsgate.errors import ConfigError, Conflict, NotFound
 from smsgate.flows.sending_limits import SendingLimits
+from smsgate.links.counts import CarrierCounts
 from smsgate.links.switchboard import Changes
 from smsgate.routing.rules import Candidate, Rule
 from smsgate.routing.table import NO_ROUTES
@@ -47,6 +48,11 @@ async def change(world: World, gateway: Gateway, **first: Any) -> Changes:
     return await gateway.reload([(carrier_id, profile.model_copy(update=first)), *rest], world.table())
 
 
+def counts(gateway: Gateway) -> CarrierCounts:
+    """Return what the first carrier's metrics are read from."""
+    return gateway.switchboard.by_id(1).counts
+
+
 async def both_bound(gateway: Gateway) -> None:
     await eventually(lambda: tokens(gateway, "sim") and tokens(gateway, "other"))
 
@@ -73,6 +79,43 @@ async def test_a_changed_carrier_binds_anew_in_the_middle_and_the_other_keeps_it
         assert second
         assert len(first) + len(second) == 600
         assert (await books(world, campaign_id))["accepted"] == 600
+
+
+@pytest.mark.parametrize("how", ["reload", "stop and start"])
+async def test_the_counts_of_a_carrier_go_on_after_it_is_left_with_what_its_leaving_put_in_doubt(
+    database: Database, how: str
+) -> None:
+    """They began anew with each bind: what leaving put in doubt was in no scrape, nor in an alarm."""
+    async with a_world(database, subscribers=5, response_latency_s=60.0) as world:
+        world.profile_changes = {"response_timeout_s": 0.5}
+        await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: counts(gateway).submitted == 5)
+            if how == "reload":
+                assert (await change(world, gateway, window_max=50)).rebound == ["sim"]
+            else:
+                await gateway.switchboard.stop_one("sim", gateway.leave)
+                await gateway.switchboard.start_one("sim")
+            found = counts(gateway)
+            assert (found.submitted, found.in_doubt) == (5, 5)
+
+
+async def test_what_the_parts_of_a_carrier_count_goes_on_after_it_is_left(database: Database) -> None:
+    async with a_world(database, subscribers=3) as world:
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.finished(campaign_id))
+            account = gateway.switchboard.by_id(1)
+            for link in account._binds.links:
+                link.setbacks, link.planned_rebinds = 3, 2
+            account.requests.written = 4
+            answers = sum(account.response_times.buckets)
+            assert answers
+            for window_max in (50, 60):
+                await change(world, gateway, window_max=window_max)
+                found = counts(gateway)
+                assert (found.setbacks, found.planned_rebinds, found.requests) == (3, 2, 4)
+                assert sum(gateway.switchboard.by_id(1).response_times.buckets) == answers
 
 
 async def test_a_rate_a_price_list_and_senders_change_without_a_new_bind(database: Database) -> None:
