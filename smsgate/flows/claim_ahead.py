@@ -21,6 +21,9 @@ from smsgate.flows.sending import Pump
 from smsgate.flows.timers import Timers
 
 ASK_MIN_S: Final = 0.02  # between claims of a carrier that is full: each is two statements at least
+# Between looks for what needs no room (it is over, or a test merchant's) once one found nothing: each reads
+# all that waits, and a lane without room has a turn with each one of a lane that has some.
+ROOMLESS_LOOK_S: Final = 1.0
 STEPS_MAX: Final = 2  # steps of an allowance that a carrier may have in memory, while claims take long
 
 
@@ -50,6 +53,7 @@ class ClaimAhead:
         self._asked: frozenset[str] = frozenset()  # senders of the last claim
         self._waiting: set[str] = set()  # senders of which something may have come since it began
         self._first: frozenset[str] = frozenset()  # senders of which it left nothing to wait
+        self._roomless_at = clock.monotonic()  # when to look for what needs no room, if nothing else may go
         self._timers = Timers(clock, lambda _: pump.wake_interactive.set())
 
     def room(self) -> dict[int, int]:
@@ -57,11 +61,20 @@ class ClaimAhead:
         unwritten = self._unwritten()
         return {carrier_id: self._most(carrier_id) - unwritten[carrier_id] for carrier_id in self._up()}
 
-    def asks(self, senders: Collection[str]) -> None:
-        """Note that a claim begins, of texts from these."""
+    def asks(self, senders: Collection[str]) -> bool:
+        """
+        Note that a claim begins, of texts from these, and return whether to make it.
+
+        One of no sender brings only what needs no room; what came to wait meanwhile needs some, as a rule.
+        """
         self._asked = frozenset(senders)
         self._first -= self._waiting  # until it is back
         self._waiting.clear()
+        now = self._clock.monotonic()
+        if not senders and now < self._roomless_at:
+            return False
+        self._roomless_at = now + ROOMLESS_LOOK_S
+        return True
 
     def waits(self, sender: str) -> None:
         """Note that a text from this sender was put in the queue."""
@@ -104,6 +117,8 @@ class ClaimAhead:
         """
         found_all = limit > 0 and taken < limit
         self._first = self._asked if taken < max(1, limit) else frozenset()
+        if taken and not self._asked:
+            self._roomless_at = self._clock.monotonic()  # there may be more of it
         asked = [id_ for id_ in self._up() if not found_all or rooms.get(id_, 0) <= 0]
         unwritten = self._unwritten()
         waits = [

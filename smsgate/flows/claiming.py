@@ -305,7 +305,8 @@ class Claiming:
             limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room, most)
             asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
             senders = senders if limit else []
-            ahead.asks(senders)
+            if not ahead.asks(senders):
+                return ahead.more(rooms, limit, 0)
             with self._pump.allowances.promised(asked), ahead.timed():
                 consent_read = self._pump.look.now()
                 try:

@@ -17,6 +17,7 @@ from smsgate.store.esme_traffic import PgEsmeTraffic
 from smsgate.store.esmes import PgEsmeAccounts
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
+from tests.flows.statements import statements
 from tests.flows.world import (
     FIRST_MSISDN,
     MERCHANT,
@@ -264,6 +265,27 @@ async def test_marketing_that_waited_until_its_consent_was_old_is_looked_at_anew
         assert world.simulator.smsc.log.submits == 6
         assert await _is(world, "SELECT count(*) FROM sent", 6)
         assert await _is(world, "SELECT count(*) FROM interactive_queue", 0)
+
+
+async def test_marketing_for_which_there_is_no_room_is_not_read_in_every_turn_of_the_others(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=1, rate_per_s=1) as world:
+        queue = _Queue(world)
+        await queue.fill([HOUR] * 20, Purpose.MARKETING)
+        async with world.gateway() as gateway:
+            await eventually(lambda: gateway.pump.submitted >= 1)
+            await eventually(lambda: len(gateway.pump.held_messages) >= 5)
+            async with statements(world.database) as found:
+                for _ in range(50):
+                    await gateway.claiming.interactive_once()
+            assert found.count("sending.take_submitted") <= 5
+            (over,) = await queue.fill([OVER], account_id=ACCOUNT + 1)
+            await eventually(
+                lambda: _is(
+                    world, f"SELECT count(*) FROM sent WHERE message_id = {over} AND reason = 'expired'", 1
+                )
+            )
 
 
 async def _is(world: World, sql: str, value: int) -> bool:

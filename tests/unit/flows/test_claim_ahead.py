@@ -12,7 +12,7 @@ import pytest
 from smsgate.clock import SystemClock
 from smsgate.flows.allowances import Allowances
 from smsgate.flows.batches import Batch
-from smsgate.flows.claim_ahead import ClaimAhead
+from smsgate.flows.claim_ahead import ROOMLESS_LOOK_S, ClaimAhead
 from smsgate.flows.ports import Carrier
 from smsgate.flows.records import Lane
 from smsgate.flows.sending import Pump
@@ -21,6 +21,13 @@ from tests.batches import batch_of
 
 STEP = 25  # messages that a carrier of 100 a second may have ahead
 CARRIER = cast("Carrier", SimpleNamespace(rate_per_s=100, down_since=lambda: None))
+
+
+class SteppedClock(SystemClock):
+    seconds = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 def a_pump(*batches: Batch) -> Pump:
@@ -106,3 +113,22 @@ async def test_what_answers_claim_takes_room_before_it_is_in_the_books() -> None
         with claims.coming({1: 5}):
             assert claims.room() == {1: STEP - 8}
         assert claims.room() == {1: STEP - 3}
+
+
+async def test_what_needs_no_room_is_looked_for_once_a_second_while_none_is_found() -> None:
+    """Each look reads all that waits: behind a full carrier it was done in every turn of the others."""
+    clock = SteppedClock()
+    claims = ClaimAhead(a_pump(batch_of(range(STEP), merchant_id=7)), {}, clock, submitted=True)
+    rooms = claims.room()
+
+    def looks(found: int) -> bool:
+        asked = claims.asks([])
+        claims.more(rooms, 0, found if asked else 0)
+        return asked
+
+    assert [looks(1), looks(1), looks(0), looks(0), looks(0)] == [True, True, True, False, False]
+    clock.seconds += ROOMLESS_LOOK_S
+    assert [looks(0), looks(0)] == [True, False]
+    assert claims.asks(["36111"])  # whenever there is room
+    claims.more(rooms, 5, 5)
+    assert not looks(0)  # that claim took what is over, too
