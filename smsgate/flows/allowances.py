@@ -62,6 +62,7 @@ class Allowances:
         self._limits = limits
         self.halted = False  # nothing is claimed and no border moves: there is no room on the disk
         self._promised = 0  # to claims under way
+        self._coming: list[tuple[int, frozenset[str]]] = []  # of them, to those of texts: from these senders
         self._waiting: dict[ChunkKey, Chunk] = {}
 
     def fit(self, chunk: Chunk, carriers: Mapping[int, Carrier]) -> None:
@@ -91,16 +92,37 @@ class Allowances:
         """
         return grants.first(min(self.step_of(rate_per_s), people))
 
-    def texts(self, batches: Iterable[Batch], senders: Iterable[str]) -> tuple[int, list[str]]:
-        """Return how many texts a claim may take, and of which of `senders`: who has few that wait."""
+    def texts(
+        self, batches: Iterable[Batch], senders: Iterable[str], wanted: int | None = None
+    ) -> tuple[int, list[str]]:
+        """
+        Return how many texts a claim may take, `wanted` at most, and of which of `senders`: who has few.
+
+        What claims under way may bring counts as if it waited: two of them would both fill the same room.
+        """
         waiting: Counter[str] = Counter()
         for batch in batches:
             if batch.chunk is None:
                 waiting[batch.sender] += batch.unwritten()
-        bound = self._limits.in_doubt_max
-        step = max(1, bound // (2 * SENDER_SHARE))
-        room = max(1, bound // TEXTS_SHARE) - waiting.total()
-        return max(0, min(step, room)), [sender for sender in senders if waiting[sender] <= step]
+        share = max(1, self._limits.in_doubt_max // SENDER_SHARE)
+        room = max(1, self._limits.in_doubt_max // TEXTS_SHARE)
+        room -= waiting.total() + sum(count for count, _ in self._coming)
+        step = max(1, share // 2)
+        most = max(0, min(step, room, step if wanted is None else wanted))
+        for count, coming in self._coming:
+            waiting.update(dict.fromkeys(coming, count))
+        return most, [sender for sender in senders if waiting[sender] + most <= share]
+
+    @contextmanager
+    def promised_texts(self, count: int, senders: Iterable[str]) -> Iterator[None]:
+        """As `promised`, of a claim of texts from these senders, each of which may be all of them."""
+        coming = count, frozenset(senders)
+        self._coming.append(coming)
+        try:
+            with self.promised(count):
+                yield
+        finally:
+            self._coming.remove(coming)
 
     @contextmanager
     def promised(self, count: int) -> Iterator[None]:

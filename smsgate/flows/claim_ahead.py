@@ -93,10 +93,6 @@ class ClaimAhead:
         finally:
             self._coming.subtract(counts)
 
-    def coming_soon(self) -> int:
-        """Return how many messages are about to be in the pump's books."""
-        return self._coming.total()
-
     def was_given_back(self) -> None:
         """Note that texts of whatever sender are in the queue again, and older than what comes."""
         self._first = self._asked = frozenset()

@@ -307,7 +307,7 @@ class Claiming:
             senders = senders if limit else []
             if not ahead.asks(senders):
                 return ahead.more(rooms, limit, 0)
-            with self._pump.allowances.promised(asked), ahead.timed():
+            with self._pump.allowances.promised_texts(asked, senders), ahead.timed():
                 consent_read = self._pump.look.now()
                 try:
                     claims = await claim_once(

@@ -98,10 +98,9 @@ class TextsAtOnce:
         if self._pump.draining or self._under_way.closed or self._pump.forgotten:
             return
         columns, allowances = writes.messages, self._pump.allowances
-        most, allowed = allowances.texts(self._pump.batches(), set(columns.senders))
-        most -= self._ahead.coming_soon()
+        most, allowed = allowances.texts(self._pump.batches(), set(columns.senders), len(columns.senders))
         rooms, room = self._ahead.room(), min(self._pump.grants().room, most)
-        heeded, coming = _heeded(context, writes), Counter[int]()
+        heeded, coming, senders = _heeded(context, writes), Counter[int](), Counter[str]()
         for place, message_id in enumerate(columns.message_ids):
             carrier_id = self._routes.only_carrier(columns.senders[place])
             who = columns.merchant_ids[place], columns.subscriber_ids[place], columns.msisdns[place]
@@ -114,13 +113,15 @@ class TextsAtOnce:
                 and coming.total() < room
             ):
                 coming[carrier_id] += 1
+                senders[columns.senders[place]] += 1
                 claim.message_ids.add(message_id)
         if claim.message_ids:
             claim.consent_read, claim.reloads = self._pump.look.now(), self._routes.reloads
             claim.ported = context.ported
             books.enter_context(self._under_way.at_once())
             books.enter_context(self._ahead.coming(coming))
-            books.enter_context(self._pump.allowances.promised(coming.total()))
+            for sender, count in senders.items():
+                books.enter_context(allowances.promised_texts(count, [sender]))
             writes.claim = claim
 
     def committed(self, writes: InboundWrites) -> None:

@@ -263,6 +263,35 @@ async def test_answers_of_a_stuck_carrier_hold_their_share_of_the_bound(database
             peer.resume_writing()
 
 
+async def test_a_claim_from_the_queue_counts_what_answers_about_to_commit_will_bring_of_the_sender_s_share(
+    database: Database,
+) -> None:
+    """Both took as much as the share had room for."""
+    limits = SendingLimits(poll_s=0.02, in_doubt_max=16)
+    async with a_world(database, subscribers=8, window_max=1, limits=limits) as world:
+        world.profile_changes = {"response_timeout_s": 300.0}
+        campaign_id = await world.campaign()
+        async with world.gateway() as gateway:
+            await eventually(lambda: world.finished(campaign_id))
+            world.simulator.smsc.settings.answers_submits = False
+            for number in range(3):
+                await world.system_message(number, "Bonjour")
+            await eventually(lambda: world.value(f"SELECT ({OWNED}) = 3"))  # one is in the window
+            await nothing_older(gateway)
+            async with no_commits(world):
+                mos = [world.answer(number, "OK") for number in (3, 4)]
+                await eventually(lambda: gateway.claiming._ahead._coming.total() == 2)
+                for number in (5, 6):
+                    await world.system_message(number, "Bonjour")
+                await asyncio.sleep(0.5)  # many looks
+                assert (await world.value(OWNED), await world.value(WAITING)) == (3, 2)
+            await eventually(lambda: all(mo.taken for mo in mos))
+            assert len(gateway.pump.held_messages) <= limits.in_doubt_max / SENDER_SHARE + 1
+            world.simulator.smsc.settings.answers_submits = True
+            world.simulator.smsc.drop_connections()
+            await eventually(lambda: none_left(world))
+
+
 async def test_a_group_that_is_rolled_back_claims_nothing(database: Database) -> None:
     async with ready(database) as (world, gateway):
         async with no_commits(world):

@@ -134,3 +134,19 @@ def test_chunks_of_a_carrier_that_went_away_leave_room_for_the_others() -> None:
         sender.answered = sender.uncommitted
         sender.commit()
     assert sender.batches[sender.away].exhausted()
+
+
+def test_what_claims_of_texts_under_way_may_bring_counts_against_their_senders_share_and_that_of_all() -> (
+    None
+):
+    allowances = Allowances(SendingLimits(in_doubt_max=80))  # 20 of one sender, 40 of all
+    waiting = [batch_of(range(8))]
+    assert allowances.texts(waiting, ["36111", "36222"]) == (10, ["36111", "36222"])
+    with allowances.promised_texts(10, ["36111"]):
+        assert allowances.texts(waiting, ["36111", "36222"]) == (10, ["36222"])
+        assert allowances.texts(waiting, ["36111", "36222"], 2) == (2, ["36111", "36222"])
+        with allowances.promised_texts(10, ["36222", "36333"]), allowances.promised_texts(5, ["36444"]):
+            assert allowances.texts(waiting, ["36222", "36444"]) == (7, ["36222", "36444"])
+            assert allowances.texts(waiting, ["36111"]) == (7, [])
+    assert allowances.texts(waiting, ["36111", "36222"]) == (10, ["36111", "36222"])
+    assert allowances.grants(0, waiting).room == 72
