@@ -14,13 +14,14 @@ from typing import Final
 
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.ports import Carrier
-from smsgate.flows.records import ChunkKey
+from smsgate.flows.records import ChunkKey, Lane
 from smsgate.flows.sending_limits import SendingLimits
 
 # Texts that wait for their carrier hold the bound against everybody's chunks, too. A rule may send them to a
 # carrier that is full while another one of it has room, so they are claimed, and stay.
 TEXTS_SHARE: Final = 2  # of the bound, all together
 SENDER_SHARE: Final = 4  # of one sender number: others' texts go on
+MARKETING_PART: Final = 2  # of both shares at most: the rest is left to texts that people expect
 
 
 class Grants:
@@ -93,19 +94,25 @@ class Allowances:
         return grants.first(min(self.step_of(rate_per_s), people))
 
     def texts(
-        self, batches: Iterable[Batch], senders: Iterable[str], wanted: int | None = None
+        self,
+        batches: Iterable[Batch],
+        senders: Iterable[str],
+        wanted: int | None = None,
+        *,
+        lane: Lane = Lane.INTERACTIVE,
     ) -> tuple[int, list[str]]:
         """
         Return how many texts a claim may take, `wanted` at most, and of which of `senders`: who has few.
 
+        Those of all lanes count; marketing (`lane`) is claimed while they have less than its part.
         What claims under way may bring counts as if it waited: two of them would both fill the same room.
         """
         waiting: Counter[str] = Counter()
         for batch in batches:
             if batch.chunk is None:
                 waiting[batch.sender] += batch.unwritten()
-        share = max(1, self._limits.in_doubt_max // SENDER_SHARE)
-        room = max(1, self._limits.in_doubt_max // TEXTS_SHARE)
+        bound = self._limits.in_doubt_max // (MARKETING_PART if lane is Lane.BULK else 1)
+        share, room = max(1, bound // SENDER_SHARE), max(1, bound // TEXTS_SHARE)
         room -= waiting.total() + sum(count for count, _ in self._coming)
         step = max(1, share // 2)
         most = max(0, min(step, room, step if wanted is None else wanted))

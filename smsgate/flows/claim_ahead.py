@@ -47,7 +47,7 @@ class ClaimAhead:
         self._carriers = carriers
         self._clock = clock
         self._submitted = submitted
-        self._lane = lane
+        self.lane = lane
         self._took_s = 0.0  # the last claim, from the question until it was in the pump's books
         self._coming: Counter[int] = Counter()  # by carrier: claimed by answers' transactions under way
         self._asked: frozenset[str] = frozenset()  # senders of the last claim
@@ -140,6 +140,6 @@ class ClaimAhead:
         found = self._coming.copy()
         for batch in self._pump.batches():
             submitted = batch.bodies is not None
-            if batch.chunk is None and submitted is self._submitted and batch.lane is self._lane:
+            if batch.chunk is None and submitted is self._submitted and batch.lane is self.lane:
                 found[batch.carrier_id] += batch.unwritten()
         return found

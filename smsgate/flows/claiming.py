@@ -301,7 +301,7 @@ class Claiming:
         async with self._under_way.one():  # a wait, so what there is room for is asked in it
             rooms = ahead.room()
             allowed = self._routes.senders_with_room(rooms)
-            most, senders = self._pump.allowances.texts(self._pump.batches(), allowed)
+            most, senders = self._pump.allowances.texts(self._pump.batches(), allowed, lane=ahead.lane)
             limit = min(INTERACTIVE_MAX, max(rooms.values(), default=0), self._pump.grants().room, most)
             asked = max(1, limit)  # what is over, or waits for no carrier, is taken in any case
             senders = senders if limit else []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smsgate.flows.allowances import Allowances, unwritten
 from smsgate.flows.batches import Batch, Chunk
-from smsgate.flows.records import ChunkKey
+from smsgate.flows.records import ChunkKey, Lane
 from smsgate.flows.sending_limits import SendingLimits
 from tests.batches import batch_of
 
@@ -150,3 +150,15 @@ def test_what_claims_of_texts_under_way_may_bring_counts_against_their_senders_s
             assert allowances.texts(waiting, ["36111"]) == (7, [])
     assert allowances.texts(waiting, ["36111", "36222"]) == (10, ["36111", "36222"])
     assert allowances.grants(0, waiting).room == 72
+
+
+def test_marketing_that_waits_for_its_carrier_leaves_room_in_the_bound_for_texts_that_people_expect() -> None:
+    """It could have all that texts may have of the bound, and then no confirmation was claimed."""
+    allowances, senders = Allowances(SendingLimits(in_doubt_max=80)), ["36111", "36222", "36333"]
+    waiting: list[Batch] = []
+    for _ in range(20):
+        most, allowed = allowances.texts(waiting, senders, lane=Lane.BULK)
+        if most and allowed:
+            waiting.append(batch_of(range(most), lane=Lane.BULK, sender=allowed[0], bodies=[b""] * most))
+    assert sum(batch.unwritten() for batch in waiting) == 20
+    assert allowances.texts(waiting, senders) == (10, senders)
