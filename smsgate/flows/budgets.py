@@ -112,6 +112,8 @@ class Budgets:
         if not claim.budgeted or not made:
             return made
         prices = _prices(claim, made)
+        if not prices:  # all are settled unsent; a question about nothing would be told that there is money
+            return made
         ids = list(prices)
         currency = next((batch.currency for batch, _ in made if batch.currency), "")
         ask = LeaseAsk(claim.merchant_id, self._owner, None, currency, ids, list(prices.values()))

@@ -234,7 +234,7 @@ class StoredSending:
                             self._merchants_turn.got_rest(merchant, rows, now)
                         limit -= len(rows)
                         ported = await ported_of(connection, [row["msisdn"] for row in rows])
-                        claims.append(_interactive(merchant_id, rows, ported))
+                        claims.append(_interactive(merchant_id, rows, ported, now))
                         claims[-1].budgeted = budgeted
         return claims
 
@@ -272,7 +272,7 @@ class StoredSending:
                         if more:
                             rotation.got_rest(account, rows, now)
                         limit -= len(rows)
-                        claim = _submitted(merchant_id, account_id, rows, marketing=marketing)
+                        claim = _submitted(merchant_id, account_id, rows, now, marketing=marketing)
                         claim.ported = await ported_of(connection, claim.msisdns)
                         claim.budgeted = budgeted
                         claims.append(claim)
@@ -319,7 +319,7 @@ class StoredSending:
 
 
 def _interactive(
-    merchant_id: int, rows: Sequence[asyncpg.Record], ported: dict[int, str]
+    merchant_id: int, rows: Sequence[asyncpg.Record], ported: dict[int, str], now: datetime
 ) -> InteractiveClaim:
     return InteractiveClaim(
         merchant_id=merchant_id,
@@ -330,16 +330,21 @@ def _interactive(
         expires_at=[row["expires_at"] for row in rows],
         ported=ported,
         refusable=[row["kind"] not in CONFIRMATIONS for row in rows],
-        reasons=_reasons(rows, stopped(rows)),
+        reasons=_reasons(rows, stopped(rows), now),
         tlvs=[row["tlvs"] or b"" for row in rows],
     )
 
 
-def _reasons(rows: Sequence[asyncpg.Record], stopped: Sequence[bool]) -> list[str | None]:
-    return [
-        "erased" if row["msisdn"] == 0 else "stopped" if no else None
-        for row, no in zip(rows, stopped, strict=True)
-    ]
+def _reasons(rows: Sequence[asyncpg.Record], stopped: Sequence[bool], now: datetime) -> list[str | None]:
+    return [_reason(row, now, stopped=no) for row, no in zip(rows, stopped, strict=True)]
+
+
+def _reason(row: asyncpg.Record, now: datetime, *, stopped: bool) -> str | None:
+    if row["msisdn"] == 0:
+        return "erased"
+    if stopped:
+        return "stopped"
+    return "expired" if row["expires_at"] <= now else None
 
 
 async def _take_submitted(
@@ -355,7 +360,7 @@ async def _take_submitted(
 
 
 def _submitted(
-    merchant_id: int, account_id: int, rows: Sequence[asyncpg.Record], *, marketing: bool
+    merchant_id: int, account_id: int, rows: Sequence[asyncpg.Record], now: datetime, *, marketing: bool
 ) -> SubmittedClaim:
     return SubmittedClaim(
         merchant_id=merchant_id,
@@ -366,6 +371,6 @@ def _submitted(
         senders=[row["sender"] for row in rows],
         bodies=[row["body"] for row in rows],
         segments=[row["segments"] for row in rows],
-        reasons=_reasons(rows, [row["stopped"] for row in rows]),
+        reasons=_reasons(rows, [row["stopped"] for row in rows], now),
         expires_at=[row["expires_at"] for row in rows],
     )

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from smsgate.flows.budget_records import BudgetState, BudgetTerms
 from smsgate.ids import IdMaker
 from smsgate.store.budget_terms import PgBudgets
@@ -187,6 +189,33 @@ async def test_texts_of_the_queue_wait_for_money_and_go_when_it_is_there(databas
             await eventually(lambda: settled(world))
         assert (await state(world)).budget.spent_micros == 5 * UNIT_MICROS == await charged(world)
         await verified(world)
+
+
+async def test_texts_that_expire_while_there_is_no_money_end_and_ask_for_none(database: Database) -> None:
+    """More than a slow carrier's claim takes: they went back, and were claimed again without a pause."""
+    over = 60
+    async with a_world(database, subscribers=over + 1, rate_per_s=20) as world:
+        await prepaid(world, UNIT_MICROS - 1)
+        waiting = await world.system_message(over, "Merci, votre commande est reçue.")
+        async with world.gateway() as gateway:
+            await eventually(lambda: told(world, "budget.exhausted", 1))
+            late = timedelta(seconds=-1)
+            for number in range(over):
+                await world.system_message(number, "Merci, votre commande est reçue.", expires_in=late)
+            with capture_logs() as lines:
+                gateway.pump.wake_interactive.set()
+                ended = "SELECT count(*) = $1 FROM sent WHERE status = -2 AND reason = 'expired'"
+                await eventually(lambda: world.value(ended, over), timeout_s=10)
+            assert "messages_wait_for_budget" not in {line["event"] for line in lines}
+            left = await world.rows("SELECT message_id, owner FROM interactive_queue")
+            assert [tuple(row) for row in left] == [(waiting, None)]
+        assert world.log.submits == 0
+        assert await told(world, "budget.exhausted", 1)
+        await verified(world)
+
+
+async def told(world: World, type_: str, count: int) -> bool:
+    return bool(await world.value("SELECT count(*) = $2 FROM event WHERE type = $1", type_, count))
 
 
 async def test_a_budget_that_comes_while_a_campaign_is_sending_bounds_the_rest(database: Database) -> None:

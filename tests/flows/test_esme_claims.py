@@ -123,6 +123,14 @@ async def test_what_waits_of_an_account_that_may_not_send_stays_until_it_may_or_
         assert await queue.claimed() == [waiting]
 
 
+async def test_what_is_over_is_claimed_to_be_told_so_whatever_it_would_have_cost(database: Database) -> None:
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        waiting, over = await queue.fill()
+        (claim,) = await queue.claims(10)
+        assert dict(zip(claim.message_ids, claim.reasons, strict=True)) == {waiting: None, over: "expired"}
+
+
 async def test_accounts_take_turns_also_where_a_claim_has_no_room_for_all_of_them(
     database: Database,
 ) -> None:

@@ -301,7 +301,13 @@ class World:
         await self.execute("UPDATE campaign SET state = $2 WHERE campaign_id = $1", campaign_id, state)
 
     async def system_message(
-        self, number: int, body: str, *, sender: str = SENDER, merchant: int = MERCHANT
+        self,
+        number: int,
+        body: str,
+        *,
+        sender: str = SENDER,
+        merchant: int = MERCHANT,
+        expires_in: timedelta = timedelta(hours=6),
     ) -> int:
         """Queue a system message to the merchant's n-th subscriber and return its id."""
         subscriber, msisdn = 10_000 + number, FIRST_MSISDN + number
@@ -324,7 +330,7 @@ class World:
                 "INSERT INTO interactive_queue (merchant_id, message_id, expires_at) VALUES ($1, $2, $3)",
                 merchant,
                 message_id,
-                datetime.now(UTC) + timedelta(hours=6),
+                datetime.now(UTC) + expires_in,
             )
         return message_id
 
