@@ -24,6 +24,7 @@ from smsgate.errors import StoreUnavailable
 from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.budget_records import LeaseAsk, LeaseStore
 from smsgate.flows.composing import Refused
+from smsgate.flows.long_texts import segments_max
 from smsgate.flows.ports import SendingStore
 from smsgate.flows.records import InteractiveClaim, SubmittedClaim
 from smsgate.flows.sending import Pump
@@ -33,8 +34,6 @@ log = structlog.get_logger(__name__)
 Queued = TypeVar("Queued", InteractiveClaim, SubmittedClaim)
 Made = list[tuple[Batch, Refused]]
 SETTLED_MAX: Final = 50  # leases of one look, each of up to 1,000 messages: some tens of milliseconds
-UCS2_UNIT_MAX: Final = 70  # UTF-16 units of a text in one part
-UCS2_UNITS_PER_PART: Final = 66  # a surrogate pair may leave the 67th empty
 
 
 class Budgets:
@@ -161,7 +160,7 @@ def _prices(claim: InteractiveClaim | SubmittedClaim, made: Made) -> dict[int, i
     """
     Return what each message of a claim may cost, in order; those that are refused are left out.
 
-    Where another carrier may get a text, it may have to write it in UCS-2, which may be more segments.
+    Where another carrier may get a text, it may make more segments of it.
     """
     prices: defaultdict[int, int] = defaultdict(int)
     counts: defaultdict[int, int] = defaultdict(int)
@@ -177,14 +176,6 @@ def _prices(claim: InteractiveClaim | SubmittedClaim, made: Made) -> dict[int, i
     if isinstance(claim, InteractiveClaim) and elsewhere:
         bodies = dict(zip(claim.message_ids, claim.bodies, strict=True))
         for message_id in elsewhere & prices.keys():
-            most = _segments_max(bodies[message_id])
-            prices[message_id] = prices[message_id] * max(1, -(-most // counts[message_id]))
+            most = max(counts[message_id], segments_max(bodies[message_id]))
+            prices[message_id] = -(-prices[message_id] * most // counts[message_id])
     return dict(sorted(prices.items()))
-
-
-def _segments_max(body: str | bytes) -> int:
-    """Return how many segments a carrier may make of a text; 1 of a push, which has no alphabet."""
-    if isinstance(body, bytes):
-        return 1
-    units = len(body.encode("utf-16-be")) // 2
-    return 1 if units <= UCS2_UNIT_MAX else -(-units // UCS2_UNITS_PER_PART)

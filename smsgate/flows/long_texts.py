@@ -10,12 +10,13 @@ from smsgate.campaigns.rendering import one_segment
 from smsgate.errors import TextError
 from smsgate.protocol.encodings import Alphabet, cheapest
 from smsgate.protocol.gsm0338 import Encoding
-from smsgate.protocol.segmentation import Concat, measure, segment
+from smsgate.protocol.segmentation import SEGMENT_OCTETS, Concat, measure, segment
 from smsgate.protocol.tlvs import encode_tlvs
 from smsgate.protocol.wap_push import push_messages, with_transaction_id
 
 PART_REFUSED: Final = "part_refused"  # why a part is not sent: another one of its text will not arrive
 PARTS_MAX: Final = 8  # of one text: the 500 of a claim are one batch of at most 4,096 entries
+HEADERS: Final[tuple[Concat, ...]] = ("udh8", "udh16")  # the others leave as much room as the shorter one
 REFERENCES_MAX: Final = 100_000  # people written to lately, about 15 MB; the one of longest ago goes
 
 
@@ -97,6 +98,20 @@ def measured(
     alphabet = cheapest(text, long_alphabets, concat)
     air = measure(text, encoding=alphabet.encoding, shift=alphabet.shift, concat=concat)
     return alphabet.encoding, air.segments
+
+
+def segments_max(body: str | bytes) -> int:
+    """
+    Return how many segments a carrier may make of a text; 1 of a push, which has no alphabet.
+
+    UCS-2 takes the most. A longer header moves the cuts, and what they may not part moves with them: then
+    there are more parts, or fewer.
+    """
+    if isinstance(body, bytes):
+        return 1
+    if len(body.encode("utf-16-be")) <= SEGMENT_OCTETS:
+        return 1
+    return max(measure(body, encoding="ucs2", concat=concat).segments for concat in HEADERS)
 
 
 class Parts:

@@ -16,11 +16,14 @@ from structlog.testing import capture_logs
 
 from smsgate.flows.budget_records import BudgetState, BudgetTerms
 from smsgate.ids import IdMaker
+from smsgate.protocol.commands import Status
+from smsgate.routing.rules import Candidate, Rule
 from smsgate.store.budget_terms import PgBudgets
 from smsgate.store.budgets import PgLeases
 from smsgate.store.pool import Database
 from smsgate.store.verify import PgVerify
 from tests.flows.test_recovery import books
+from tests.flows.test_routing import two_carriers
 from tests.flows.world import MERCHANT, UNIT_MICROS, World, a_world, eventually
 
 
@@ -216,6 +219,31 @@ async def test_texts_that_expire_while_there_is_no_money_end_and_ask_for_none(da
 
 async def told(world: World, type_: str, count: int) -> bool:
     return bool(await world.value("SELECT count(*) = $2 FROM event WHERE type = $1", type_, count))
+
+
+async def test_a_text_that_another_carrier_cuts_into_more_parts_costs_no_more_than_was_set_aside(
+    database: Database,
+) -> None:
+    """A surrogate pair at the end of a part: two by message_payload, three by headers of 16 bits."""
+    text = "а" * 65 + "😀" + "а" * 65
+    rule = Rule("all", (Candidate("sim", 1), Candidate("other", 2)))
+    async with two_carriers(database, [rule], subscribers=1, refuse_share=1.0) as world:
+        assert world.other is not None
+        world.simulator.smsc.settings.refuse_status = Status.INVDSTADR
+        world.profile_changes = {"concat": "payload", "reroute_statuses": (Status.INVDSTADR,)}
+        world.other_changes = {"concat": "udh16"}
+        await prepaid(world, 3 * UNIT_MICROS - 1)
+        await world.system_message(0, text)
+        async with world.gateway():
+            await eventually(lambda: told(world, "budget.exhausted", 1))
+            assert world.log.submits == 0
+            await an_account(world).top_up(MERCHANT, UNIT_MICROS, "second", datetime.now(UTC))
+            other = world.other
+            await eventually(lambda: other.smsc.log.submits == 3)
+            await eventually(lambda: settled(world))
+        assert (await state(world)).budget.balance_micros == UNIT_MICROS - 1
+        assert await charged(world) == 3 * UNIT_MICROS
+        await verified(world)
 
 
 async def test_a_budget_that_comes_while_a_campaign_is_sending_bounds_the_rest(database: Database) -> None:
