@@ -24,6 +24,7 @@ COST_LIST: Final = "sim-cost"
 MERCHANT: Final = 7
 CAMPAIGN: Final = 1_001
 _OFFER: Final = 2_001
+_VERSION: Final = 1
 _LIST: Final = "music"  # the tag of who gets a campaign, where there is one campaign alone
 WARM_UP: Final = CAMPAIGN - 1
 _WARM_UP_LIST: Final = "warm-up"
@@ -131,7 +132,7 @@ async def _start(
             campaign_id=campaign_id,
             external_id=None,
             offer_id=_OFFER,
-            offer_version=1,
+            offer_version=_VERSION,
             state="draft",
             audience=audience,
             recipients=0,
@@ -139,7 +140,7 @@ async def _start(
             created_at=now,
         )
     )
-    await campaigns.start(merchant_id, campaign_id, audience, now)
+    await campaigns.start(merchant_id, campaign_id, _VERSION, audience, now)
     await campaigns.change_state(merchant_id, campaign_id, "sending", "paused", now)
 
 

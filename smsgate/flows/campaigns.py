@@ -163,27 +163,28 @@ class Campaigns:
         """
         Cut the audience into chunks and let sending begin; text and sender are looked at again.
 
-        Its people may be in other countries than the offer, and rules may have become stricter since.
+        Its people may be in other countries than the offer, and rules may have become stricter since. So is
+        a version that is published while its people are counted.
 
         Raises:
             TransitionRefused: code `campaign_state`; it is no draft.
             DomainError: `price_missing`, `offer_closed`, `sold_out`, `audience_empty`, or what
                 `Offers.check_recipients` says; nothing is changed.
         """
-        campaign = await self._store.get(merchant_id, campaign_id)
-        advance(CampaignState(campaign.state), CampaignEvent.START)
-        offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
-        now = self._clock.now()
-        check_open(offer, now)
-        groups = await self.check_prices(merchant_id, campaign.audience)
-        merchant = await self._offers.merchant(merchant_id)
-        self._linter.check_recipients(merchant, offer.offer, countries_of(groups))
-        recipients = await self._store.start(merchant_id, campaign_id, campaign.audience, now)
-        campaign = await self._store.get(merchant_id, campaign_id)
-        if recipients is None:
+        for _ in range(CHANGE_ATTEMPTS_MAX):
+            campaign = await self._store.get(merchant_id, campaign_id)
             advance(CampaignState(campaign.state), CampaignEvent.START)
-        self._wakeups.campaigns()
-        return campaign
+            offer = await self._offers.get(merchant_id, campaign.offer_id, campaign.offer_version)
+            now = self._clock.now()
+            check_open(offer, now)
+            groups = await self.check_prices(merchant_id, campaign.audience)
+            merchant = await self._offers.merchant(merchant_id)
+            self._linter.check_recipients(merchant, offer.offer, countries_of(groups))
+            version = campaign.offer_version
+            if await self._store.start(merchant_id, campaign_id, version, campaign.audience, now) is not None:
+                self._wakeups.campaigns()
+                return await self._store.get(merchant_id, campaign_id)
+        raise _quarrel()
 
     async def change(
         self, merchant_id: int, campaign_id: int, event: CampaignEvent, *, guard_off: bool = False
@@ -216,7 +217,7 @@ class Campaigns:
             ):
                 self._wakeups.campaigns()
                 return await self._store.get(merchant_id, campaign_id)
-        raise Conflict("the campaign is being changed by others; read it, then decide")
+        raise _quarrel()
 
     async def _check_resumed(self, campaign: CampaignRecord) -> None:
         merchant_id = campaign.merchant_id
@@ -334,6 +335,10 @@ class Campaigns:
             known = await self._store.subscribers_by_id(merchant_id, audience.subscriber_ids)
             if len(known) != len(set(audience.subscriber_ids)):
                 raise NotFound
+
+
+def _quarrel() -> Conflict:
+    return Conflict("the campaign is being changed by others; read it, then decide")
 
 
 def countries_of(groups: Sequence[AudienceGroup]) -> frozenset[str]:

@@ -142,8 +142,14 @@ class CampaignsStore(Protocol):
         """Return whether the campaign may still send."""
         ...
 
-    async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
-        """Return the number of recipients, chunks written; None, and nothing changed: it is no draft."""
+    async def start(
+        self, merchant_id: int, campaign_id: int, version: int, audience: Audience, at: datetime
+    ) -> int | None:
+        """
+        Return the number of recipients, chunks written.
+
+        None, and nothing changed: it is no draft, or none of this version of its offer any more.
+        """
         ...
 
     async def audience_groups(self, merchant_id: int, audience: Audience) -> Sequence[AudienceGroup]: ...

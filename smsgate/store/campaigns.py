@@ -110,20 +110,27 @@ class PgCampaigns:
             found = await connection.fetchval(_SQL["set_pace"], merchant_id, campaign_id, per_minute)
         return found is not None
 
-    async def start(self, merchant_id: int, campaign_id: int, audience: Audience, at: datetime) -> int | None:
+    async def start(
+        self, merchant_id: int, campaign_id: int, version: int, audience: Audience, at: datetime
+    ) -> int | None:
         """
-        Return the number of recipients, chunks written; None, and nothing changed: it is no draft.
+        Return the number of recipients, chunks written.
+
+        None, and nothing changed: it is no draft, or none of this version of its offer any more.
 
         Raises:
             TransitionRefused: code `offer_closed`; the offer was withdrawn, or has a newer version.
         """
         async with self._database.transaction(merchant_id) as connection:
-            if not await connection.fetchval(_SQL["offer_to_start"], merchant_id, campaign_id):
+            offer = await connection.fetchrow(_SQL["offer_to_start"], merchant_id, campaign_id)
+            if offer is None or not offer["as_it_was"]:
                 raise TransitionRefused(
                     "the offer was withdrawn, or has a newer version: make another campaign",
                     code="offer_closed",
                 )
-            if not await _change_state(connection, merchant_id, campaign_id, "draft", "sending", at):
+            if offer["offer_version"] != version or not await _change_state(
+                connection, merchant_id, campaign_id, "draft", "sending", at
+            ):
                 return None
             return await write_chunks(connection, merchant_id, campaign_id, audience)
 

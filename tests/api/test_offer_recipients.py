@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from smsgate.security.public_ids import Kind
 from tests.api.commerce_setup import SENDERS, TEXT, Shop
+from tests.flows.world import eventually
+from tests.store.waiting import somebody_waits
 
 ENGLISH = (
     "Boxman: Madonna CD 19.90€ incl. post. Reply OK = order with obligation to pay. "
@@ -81,6 +84,27 @@ async def test_a_draft_is_held_to_the_rules_of_the_day_on_which_it_begins(shop: 
     refused = await shop.caller.post(f"/v1/campaigns/{campaign['id']}/start")
     assert (refused.status, refused.code) == (422, "withdrawal_mismatch")
     assert "the law gives 14" in refused.body["detail"]
+
+
+async def test_a_version_published_while_the_audience_is_counted_is_judged_before_it_is_sent(
+    shop: Shop,
+) -> None:
+    """The count takes long where there are millions; here it waits for a lock."""
+    await people_of(shop, "GB")
+    campaign = await shop.campaign(text=ENGLISH, item="Madonna CD", country="GB", language="en")
+    french = {"text": TEXT, "item": "CD Madonna", "country": "FR", "language": "fr"}
+    async with shop.database.control() as connection:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
+            starting = asyncio.create_task(shop.caller.post(f"/v1/campaigns/{campaign['id']}/start"))
+            await eventually(lambda: somebody_waits(shop.database))
+            published = await shop.caller.post(f"/v1/offers/{campaign['offer']}/versions", french)
+            assert published.status == 201, published
+    refused = await starting
+    assert (refused.status, refused.code) == (422, "mandatory_info_missing")
+    assert {error["country"] for error in refused.body["errors"]} == {"GB"}
+    assert await shop.value("SELECT count(*) FROM campaign_chunk") == 0
+    assert await shop.value("SELECT state FROM campaign") == "draft"
 
 
 async def test_a_campaign_that_goes_on_is_held_to_the_rules_and_prices_of_that_day(shop: Shop) -> None:

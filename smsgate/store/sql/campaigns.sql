@@ -56,7 +56,7 @@ RETURNING campaign_id;
 -- name: offer_to_start
 -- scope: merchant
 -- Acceptances go on beside it; a withdrawal or a new version waits, or was first.
-SELECT o.state = 'live' AND o.version = c.offer_version AS as_it_was
+SELECT o.state = 'live' AND o.version = c.offer_version AS as_it_was, c.offer_version
 FROM campaign c
 JOIN offer o ON o.merchant_id = c.merchant_id AND o.offer_id = c.offer_id
 WHERE c.merchant_id = $1 AND c.campaign_id = $2
