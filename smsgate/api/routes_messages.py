@@ -34,7 +34,9 @@ MessageState = Literal["queued", "held", "accepted", "refused", "unknown", "not_
 
 
 class WhyAnswer(AnswerModel):
-    reason: str = Field(description="quiet_hours, cap, open_offer, unclear_reply; or why it was not sent.")
+    reason: str = Field(
+        description="quiet_hours, cap, open_offer, unclear_reply, sender_unknown; or why it was not sent."
+    )
     rule: str = Field(description="Its id in GET /v1/policies, where it has one.")
     says: str = Field(description="One sentence.")
     source: str

@@ -201,6 +201,7 @@ class Claiming:
                 allowance_step=step,
                 now=self._clock.now(),
                 gates=self._gates,
+                senders=frozenset(self._carrier_of_sender),
                 splits={
                     state.campaign_id: partial(
                         self._routes.split, merchant_id, state.sender, Kind.OFFER, salt=state.campaign_id

@@ -191,12 +191,14 @@ class SendingStore(Protocol):
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
+        senders: Collection[str],
         splits: Mapping[int, Split],
     ) -> list[ChunkClaim]:
         """
         Take one ready chunk of each campaign, write the message rows, commit; none: nothing is ready.
 
-        All of them together may be written as far as `allowance_step` messages. A chunk that is claimed for
+        All of them together may be written as far as `allowance_step` messages. What would go by a number of
+        an offer's pool that is none of `senders` waits. A chunk that is claimed for
         the first time becomes as many chunks as its campaign's entry of `splits` says: each is written to by
         one carrier, at its own pace.
         """

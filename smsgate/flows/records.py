@@ -73,7 +73,7 @@ class OfferVersion:
 class Hold(NamedTuple):
     """Why a text waits, and until when; `rule`: id in `law/hours.toml`, a cap's, or as `reason` with "-"."""
 
-    reason: str  # quiet_hours | cap | open_offer | unclear_reply | budget
+    reason: str  # quiet_hours | cap | open_offer | unclear_reply | sender_unknown | budget
     rule: str
     until: datetime
 

@@ -59,6 +59,8 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
             "The person wrote what may be a STOP: it goes once somebody has decided about that reply in the "
             "inbox, the person has said something plain, or 7 days are over."
         )
+    if hold.reason == "sender_unknown":
+        says = "No carrier has the sender number: it is looked for every 5 minutes."
     if hold.reason == "budget":
         says = "The prepaid balance or the month's cap does not cover it; a top-up or a new month lets it go."
     return Why(hold.reason, hold.rule, says, until=hold.until)

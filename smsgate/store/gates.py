@@ -14,6 +14,7 @@ from smsgate.campaigns.caps import DAY, LESS_RULE, WEEK, CapLimits, Contact, cap
 from smsgate.campaigns.consent import LESS_PERIOD
 from smsgate.flows.ports import MarketingGates
 from smsgate.flows.records import Hold
+from smsgate.flows.routes import SENDER_UNKNOWN
 from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text
 from smsgate.store.connection import Connection, copy_binary
@@ -27,6 +28,8 @@ LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
 OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
 # Somebody may decide about an unclear reply at any time, so whoever waits looks again as often as this.
 DOUBT_WAIT: Final = timedelta(hours=1)
+# A reload may bring a number's carrier back at any time; each look is a chunk's row.
+SENDER_WAIT: Final = timedelta(minutes=5)
 # Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
 HOLD_STEP_S: Final = 900
 NO_LIMIT: Final = 2**31 - 1
@@ -86,10 +89,17 @@ class Gate:
     """
 
     def __init__(
-        self, connection: Connection, gates: MarketingGates, merchant_id: int, now: datetime
+        self,
+        connection: Connection,
+        gates: MarketingGates,
+        senders: Collection[str],
+        merchant_id: int,
+        now: datetime,
     ) -> None:
+        """`senders` are the numbers that some carrier of this process has."""
         self._connection = connection
         self._gates = gates
+        self._senders = senders
         self._merchant_id = merchant_id
         self._now = now
         self._alone = False
@@ -238,8 +248,8 @@ class Gate:
         Open one offer per person and sender number; return by which number each message may go, by campaign.
 
         No person is in two of the campaigns. The first of `senders` on which nothing waits for this person's
-        answer gets it; who is left out must wait. None: everybody of the campaign got the first, as nearly
-        always.
+        answer gets it, of those after the first only such as a carrier has; who is left out must wait. None:
+        everybody of the campaign got the first, as nearly always.
         """
         found = await self._open_all(senders, openings)
         if self._spending:
@@ -253,6 +263,8 @@ class Gate:
         for sender in senders:
             if not wanted.message_ids:
                 break
+            if sender != senders[0] and sender not in self._senders:
+                continue
             ids = await self._open(sender, wanted, openings)
             if len(ids) == len(wanted.message_ids) and sender == senders[0]:
                 return [None] * len(openings)
@@ -321,6 +333,12 @@ class Gate:
             await self._connection.execute(
                 SQL["keep_contacts"], list(replaced), merchant_ids, at, self._now - WEEK
             )
+
+    def wait_for_carrier(self, sender: str) -> Hold | None:
+        """Return how what is to go by a number of the pool waits for a carrier; None: there is one."""
+        if sender in self._senders:
+            return None
+        return Hold(SENDER_UNKNOWN, "sender-unknown", self._now + SENDER_WAIT)
 
     def wait_for_answer(self) -> Hold:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)

@@ -100,6 +100,8 @@ class Reclaim:
         mine = {each for each, at in opened_at.items() if self._now - at <= OPENED_AGE_MAX}
         places = [row["place"] for row in rows]
         held, self._claimed.closes_at = self._gate.by_hours(places, len(rows))
+        if sender != self._claimed.campaign["sender"] and (hold := self._gate.wait_for_carrier(sender)):
+            held = dict.fromkeys(range(len(rows)), hold)
         stays = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if n not in held and each in mine}
         unsent = {msisdns[n]: opened_at[each] for n, each in enumerate(ids) if each in opened_at}
         if len(unsent) > len(stays):

@@ -94,10 +94,11 @@ class StoredSending:
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
+        senders: Collection[str],
         splits: Mapping[int, Split] = NO_SPLITS,
     ) -> list[ChunkClaim]:
         claim = partial(
-            self._claim_chunks, merchant_id, campaign_ids, owner, allowance_step, now, gates, splits
+            self._claim_chunks, merchant_id, campaign_ids, owner, allowance_step, now, gates, senders, splits
         )
         try:
             return await claim()
@@ -114,6 +115,7 @@ class StoredSending:
         allowance_step: int,
         now: datetime,
         gates: MarketingGates,
+        senders: Collection[str],
         splits: Mapping[int, Split],
     ) -> list[ChunkClaim]:
         async with self._database.bulk_transaction() as connection:
@@ -122,7 +124,7 @@ class StoredSending:
             chunks = await connection.fetch(SQL["take_chunks"], merchant_id, list(offers), owner, now)
             taken = [(offers[chunk["campaign_id"]], chunk) for chunk in chunks]
             new = [each for each in taken if each[1]["message_id_base"] is None]
-            gate = Gate(connection, gates, merchant_id, now)
+            gate = Gate(connection, gates, senders, merchant_id, now)
             claims: list[ChunkClaim] = []
             if len(taken) > 1 or not new:  # else counters of one part would be held while the next waits
                 await gate.alone()

@@ -207,7 +207,7 @@ async def test_an_offer_that_never_left_is_given_back_to_people_in_their_order(
                 await connection.execute(
                     "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off"
                 )
-                gate = Gate(connection, ALWAYS_OPEN, MERCHANT, NOW)
+                gate = Gate(connection, ALWAYS_OPEN, [SENDER], MERCHANT, NOW)
                 await gate.give_less_back(dict.fromkeys(unsent, NOW), [ONE, TWO])
                 assert await gate.reluctant([ONE, TWO]) == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,10 +15,10 @@ from smsgate.campaigns.hours import Place, hours
 from smsgate.clock import SystemClock
 from smsgate.flows.gates import ALWAYS_OPEN, Gates
 from smsgate.flows.offers import LIFE_MIN
-from smsgate.flows.records import ChunkClaim
+from smsgate.flows.records import ChunkClaim, ChunkKey
 from smsgate.ids import IdMaker
 from smsgate.store import catalogue
-from smsgate.store.gates import CLAIMS_LOCK, rounded_up
+from smsgate.store.gates import CLAIMS_LOCK, SENDER_WAIT, rounded_up
 from smsgate.store.partitions import make_ahead
 from smsgate.store.pool import Database
 from smsgate.store.roles import ADMIN
@@ -67,18 +68,27 @@ class SetClock(SystemClock):
 class Claimer:
     """One process that claims at the instants that a test says."""
 
-    def __init__(self, world: World, gates: Gates, owner: int = OWNER) -> None:
+    def __init__(
+        self,
+        world: World,
+        gates: Gates,
+        owner: int = OWNER,
+        *,
+        senders: Sequence[str] = (SENDER, OTHER_SENDER, THIRD_SENDER),
+    ) -> None:
         self.ids = IdMaker(owner, lambda: int(datetime.now(UTC).timestamp() * 1000))
         self.store = StoredSending(world.database, self.ids, PUBLIC_IDS)
         self.gates = gates
         self.owner = owner
+        self.senders = senders
 
     async def claim(self, campaign_id: int, now: datetime, merchant_id: int = MERCHANT) -> list[ChunkClaim]:
         """Take every chunk that may be taken; return the claims that have messages."""
         taken: list[ChunkClaim] = []
         while claims := await self.store.claim_chunks(
-            merchant_id, [campaign_id], owner=self.owner, allowance_step=1_000, now=now, gates=self.gates
-        ):
+            merchant_id, [campaign_id], owner=self.owner, allowance_step=1_000, now=now, gates=self.gates,
+            senders=self.senders,
+        ):  # fmt: skip
             taken += claims
         return [claim for claim in taken if claim.message_ids]
 
@@ -341,6 +351,48 @@ async def test_the_next_offer_goes_out_by_another_number_of_the_pool_and_a_third
             "SELECT m.sender = o.sender AS same FROM message m JOIN open_offer o USING (message_id)"
         )
         assert [row["same"] for row in rows] == [True] * 12
+
+
+async def test_an_offer_goes_by_those_numbers_of_its_pool_that_a_carrier_has_and_else_waits(
+    database: Database,
+) -> None:
+    """What was put on a number without a carrier was not sent, and its offer closed."""
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=3) as world:
+        campaigns = [await world.campaign(expires_in=timedelta(days=2)) for _ in range(3)]
+        await world.execute("UPDATE offer_version SET sender_pool = $1", [OTHER_SENDER, THIRD_SENDER])
+        claimer = Claimer(world, ALWAYS_OPEN, senders=(THIRD_SENDER, SENDER))
+        by_number = [c.offer.sender for each in campaigns[:2] for c in await claimer.claim(each, now)]
+        assert by_number == [SENDER, THIRD_SENDER]
+        assert await claimer.claim(campaigns[2], now) == []
+        assert await holds(world) == {("open_offer", "open-offer"): 3}
+        assert await not_sent(world) == {}
+
+
+async def test_what_was_claimed_for_a_number_that_no_carrier_has_any_more_waits_for_one(
+    database: Database,
+) -> None:
+    now = datetime.now(UTC)
+    async with a_world(database, subscribers=3) as world:
+        first, second = [await world.campaign(expires_in=timedelta(days=2)) for _ in range(2)]
+        await world.execute("UPDATE offer_version SET sender_pool = $1", [OTHER_SENDER])
+        claimer = Claimer(world, ALWAYS_OPEN)
+        await claimer.claim(first, now)
+        (claim,) = await claimer.claim(second, now)
+        assert claim.offer.sender == OTHER_SENDER
+        key = ChunkKey(MERCHANT, second, claim.chunk_no, claim.fence)
+        await claimer.store.release_chunks({key: 0}, owner=OWNER)
+        claimer.senders = (SENDER,)
+        assert await claimer.claim(second, now) == []
+        assert await holds(world) == {("sender_unknown", "sender-unknown"): 3}
+        open_ = "SELECT count(*) FROM open_offer WHERE sender = $1 AND answered_at IS NULL"
+        assert await world.value(open_, OTHER_SENDER) == 0  # an OK must not find what never left
+        assert await claimer.claim(second, now + SENDER_WAIT) == []
+        claimer.senders = (SENDER, OTHER_SENDER)
+        (again,) = await claimer.claim(second, now + 2 * SENDER_WAIT)
+        assert (again.offer.sender, again.message_ids) == (OTHER_SENDER, claim.message_ids)
+        assert await world.value(open_, OTHER_SENDER) == 3
+        assert await not_sent(world) == {}
 
 
 async def test_a_hundred_sends_at_once_open_one_offer_per_person_and_number(database: Database) -> None:

@@ -151,7 +151,7 @@ async def test_a_claim_locks_nobody_who_is_not_among_its_people(database: Databa
     async with a_world(database, subscribers=3) as world:
         await world.execute("UPDATE subscriber SET less_at = $1", now - LESS_PERIOD)
         async with database.bulk_transaction() as connection:
-            gate = Gate(connection, ALWAYS_OPEN, MERCHANT, now)
+            gate = Gate(connection, ALWAYS_OPEN, [SENDER], MERCHANT, now)
             assert await gate.reluctant([FIRST_MSISDN, FIRST_MSISDN + 2]) == {}
             free = await world.rows("SELECT msisdn FROM subscriber FOR UPDATE SKIP LOCKED")
         assert [row["msisdn"] for row in free] == [FIRST_MSISDN + 1]
@@ -174,7 +174,7 @@ async def test_between_two_offers_there_is_always_the_whole_time(database: Datab
                 "expires_at": now + timedelta(hours=1),
             }
             async with database.bulk_transaction() as connection:
-                gate = Gate(connection, ALWAYS_OPEN, MERCHANT, now)
+                gate = Gate(connection, ALWAYS_OPEN, [SENDER], MERCHANT, now)
                 held = await gate.reluctant([msisdn])
                 if held:
                     assert now < last + LESS_PERIOD
@@ -186,7 +186,7 @@ async def test_between_two_offers_there_is_always_the_whole_time(database: Datab
                 assert await gate.open([f"{SENDER}{n}"], [opening]) == [None]
             if dice.random() < 0.3:
                 async with database.bulk_transaction() as connection:
-                    again = Gate(connection, ALWAYS_OPEN, MERCHANT, now)
+                    again = Gate(connection, ALWAYS_OPEN, [SENDER], MERCHANT, now)
                     await again.give_less_back({msisdn: now}, [msisdn])
                     assert await again.reluctant([msisdn]) == {}
                 continue

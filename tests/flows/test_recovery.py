@@ -16,7 +16,7 @@ from smsgate.flows.sending_limits import SendingLimits
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
+from tests.flows.world import MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually, one_segment
 
 
 async def books(world: World, campaign_id: int) -> Counter[str]:
@@ -269,8 +269,9 @@ async def a_claimed_chunk(world: World, owner: int) -> tuple[StoredSending, int,
         world.database, IdMaker(9, lambda: int(datetime.now(UTC).timestamp() * 1000)), PUBLIC_IDS
     )
     (claim,) = await store.claim_chunks(
-        MERCHANT, [campaign_id], owner=owner, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
-    )
+        MERCHANT, [campaign_id], owner=owner, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN,
+        senders=[SENDER],
+    )  # fmt: skip
     key = ChunkKey(MERCHANT, campaign_id, claim.chunk_no, claim.fence)
     return store, campaign_id, key, claim.message_ids
 

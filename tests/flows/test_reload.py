@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,32 @@ async def test_what_waits_of_a_sender_that_nobody_has_any_more_waits_for_one_whe
             await eventually(lambda: world.value("SELECT count(*) = 0 FROM interactive_queue"))
         assert await world.value("SELECT count(*) FROM sent WHERE status <> 0") == 0
         assert other.smsc.log.submits == other.smsc.log.accepted == 36
+
+
+async def test_an_offer_whose_second_number_lost_its_carrier_waits_and_goes_once_it_is_back(
+    database: Database,
+) -> None:
+    async with two_carriers(database, [], subscribers=5) as world:
+        other = world.other
+        assert other is not None
+        world.other_senders = (OTHER_SENDER,)
+        campaigns = [await world.campaign(expires_in=timedelta(days=2), state="draft") for _ in range(2)]
+        await world.execute("UPDATE offer_version SET sender_pool = $1", [OTHER_SENDER])
+        async with world.gateway() as gateway:
+            await world.set_state(campaigns[0], "sending")
+            await eventually(lambda: world.finished(campaigns[0]))
+            world.other = None
+            await gateway.reload(world.profiles(), world.table())
+            await world.set_state(campaigns[1], "sending")
+            held = "SELECT count(*) = 1 FROM campaign_chunk WHERE hold = 'open_offer' AND state = 'ready'"
+            await eventually(lambda: world.value(held))
+            assert await world.value("SELECT count(*) FROM sent WHERE status = -2") == 0
+            world.other = other
+            await gateway.reload(world.profiles(), world.table())
+            await world.execute("UPDATE campaign_chunk SET not_before = now() WHERE hold IS NOT NULL")
+            await world.execute("UPDATE open_offer SET answered_at = now()")
+            await eventually(lambda: world.finished(campaigns[1]))
+        assert await world.value("SELECT count(*) FROM sent WHERE status = 0") == 10
 
 
 async def test_of_a_removed_carrier_long_texts_not_begun_go_elsewhere_and_no_phone_gets_parts_of_two(

@@ -26,7 +26,7 @@ async def said_stop(world: World, number: int, sender: str = SENDER) -> None:
 
 async def claimed(sending: StoredSending, campaign_id: int, now: datetime) -> ChunkClaim:
     [claim] = await sending.claim_chunks(
-        MERCHANT, [campaign_id], owner=OWNER, allowance_step=1, now=now, gates=ALWAYS_OPEN
+        MERCHANT, [campaign_id], owner=OWNER, allowance_step=1, now=now, gates=ALWAYS_OPEN, senders=[SENDER]
     )
     return claim
 

@@ -13,7 +13,7 @@ from smsgate.flows.records import ChunkClaim
 from smsgate.ids import IdMaker
 from smsgate.store.pool import Database
 from smsgate.store.sending import StoredSending
-from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually
 
 OWNER = 5
 _IDS = IdMaker(3, lambda: int(time.time() * 1000))
@@ -43,8 +43,9 @@ async def claimed(
     world: World, campaigns: Sequence[int], *, step: int = 1_000, gates: Gates = ALWAYS_OPEN
 ) -> list[ChunkClaim]:
     return await a_store(world).claim_chunks(
-        MERCHANT, campaigns, owner=OWNER, allowance_step=step, now=datetime.now(UTC), gates=gates
-    )
+        MERCHANT, campaigns, owner=OWNER, allowance_step=step, now=datetime.now(UTC), gates=gates,
+        senders=[SENDER],
+    )  # fmt: skip
 
 
 async def test_campaigns_that_share_a_claim_get_a_chunk_each_with_their_own_people_and_texts(

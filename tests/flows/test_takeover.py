@@ -27,7 +27,7 @@ from smsgate.store.roles import ADMIN
 from smsgate.store.sending import StoredSending
 from tests.batches import batch_of
 from tests.flows.test_recovery import a_claimed_chunk, books
-from tests.flows.world import MERCHANT, PUBLIC_IDS, World, a_world, eventually, one_segment
+from tests.flows.world import MERCHANT, PUBLIC_IDS, SENDER, World, a_world, eventually, one_segment
 
 STEP = 50  # of an allowance
 
@@ -68,6 +68,7 @@ class _Owner:
             allowance_step=STEP,
             now=datetime.now(UTC),
             gates=ALWAYS_OPEN,
+            senders=[SENDER],
         )
         return a_batch(claim)
 
@@ -270,8 +271,9 @@ async def test_a_chunk_whose_outcomes_were_dropped_is_ended_and_sent_to_nobody(d
         await world.execute("UPDATE message SET message_id = message_id - $1", ids[0] - low)
         await world.execute("UPDATE campaign_chunk SET message_id_base = $1", low)
         (claim,) = await store.claim_chunks(
-            MERCHANT, [campaign_id], owner=5, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN
-        )
+            MERCHANT, [campaign_id], owner=5, allowance_step=50, now=datetime.now(UTC), gates=ALWAYS_OPEN,
+            senders=[SENDER],
+        )  # fmt: skip
         assert claim.message_ids == []
         assert await world.value("SELECT state FROM campaign_chunk") == "done"
 

@@ -87,7 +87,7 @@ async def test_caps_hold_who_had_enough_and_places_that_are_taken_count_on(
     async with database.bulk_transaction() as connection:
         campaign = await connection.fetchrow(CAMPAIGN, NOW + timedelta(days=1))
         assert campaign is not None
-        gate = Gate(connection, Gates(enforce_hours=False, caps=LIMITS), MERCHANT, NOW)
+        gate = Gate(connection, Gates(enforce_hours=False, caps=LIMITS), [SENDER], MERCHANT, NOW)
         held = await gate.know(people)
         assert held.keys() == _until(before, people)
         free = [msisdn for msisdn in people if msisdn not in held]
