@@ -21,7 +21,7 @@ PREFETCH: Final = 3  # chunks of one campaign: one being written, one ready, one
 CAMPAIGN_BATCHES_MAX: Final = 16
 HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
 BATCH_WEIGHT: Final = 20  # what a batch takes besides its messages, in messages
-# Up to here a campaign of which nothing is in memory gets its first chunk.
+# Up to here a campaign of which nothing is in memory gets its first chunk; a merchant without any, beyond.
 FIRST_HELD_MAX: Final = 2 * HELD_MAX
 CLAIM_PEOPLE_MAX: Final = 3_000  # of campaigns that share a claim: as many as a chunk has
 CLAIM_CAMPAIGNS_MAX: Final = 100  # that share a claim: a cancel waits some 100 ms for it at most
@@ -41,7 +41,8 @@ class HeldChunks:
 
     def __init__(self, batches: Collection[Batch], under_way: ClaimsUnderWay) -> None:
         self._under_way = under_way
-        self._weight = 0
+        # What waits for a pace stays for up to an hour: counted apart, it keeps none of the others out.
+        self._weight = self._paced_weight = 0
         self._by_merchant: Counter[int] = Counter()
         self._by_campaign: Counter[tuple[int, int]] = Counter()
         # (merchant, campaign) -> batches by carrier that are not written out
@@ -53,7 +54,10 @@ class HeldChunks:
     def note(self, batch: Batch) -> None:
         assert batch.campaign_id is not None
         key = batch.merchant_id, batch.campaign_id
-        self._weight += batch.size + BATCH_WEIGHT
+        if batch.chunk is not None and batch.chunk.limit is not None:
+            self._paced_weight += batch.size + BATCH_WEIGHT
+        else:
+            self._weight += batch.size + BATCH_WEIGHT
         self._by_merchant[batch.merchant_id] += batch.size
         self._by_campaign[key] += batch.size
         if not batch.exhausted():
@@ -84,9 +88,14 @@ class HeldChunks:
         coming = self._under_way.of(key_of(state))
         if coming and people_of(state) < CLAIM_PEOPLE_MAX:
             return False  # its one chunk is being claimed
+        pace = state.messages_per_minute
+        weight = self._weight if pace is None else self._paced_weight
+        if not mine and not coming:
+            return weight < FIRST_HELD_MAX or not self._by_merchant[state.merchant_id]
+        if pace is not None and pace <= people_of(state):
+            return False  # writing one chunk takes a minute at least
         ready = coming + min((mine[carrier_id] for carrier_id in spread), default=0)
-        room = HELD_MAX if mine else FIRST_HELD_MAX
-        return ready < PREFETCH and mine.total() + coming < CAMPAIGN_BATCHES_MAX and self._weight < room
+        return ready < PREFETCH and mine.total() + coming < CAMPAIGN_BATCHES_MAX and weight < HELD_MAX
 
     def _coming(self, state: CampaignState) -> int:
         """Return how many people claims under way may bring of a campaign."""

@@ -13,10 +13,13 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from smsgate.flows import claim_turns
 from smsgate.flows.offers import LIFE_MIN
 from smsgate.store.pool import Database
 from tests.flows.test_recovery import books
-from tests.flows.world import World, a_world, eventually
+from tests.flows.world import FIRST_MSISDN, World, a_world, eventually
 
 PER_MINUTE = 1_200
 PER_S = PER_MINUTE // 60
@@ -56,6 +59,44 @@ async def test_several_gateways_keep_one_pace_and_everybody_gets_the_offer_once(
             await eventually(lambda: world.finished(campaign_id))
         assert Counter(world.log.by_destination.values()) == {1: 120}
         assert (await books(world, campaign_id))["accepted"] == 120
+
+
+async def test_campaigns_that_wait_for_their_pace_keep_no_other_out_of_memory(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay for an hour: eight that fill it were all that was claimed."""
+    monkeypatch.setattr(claim_turns, "HELD_MAX", 200)
+    monkeypatch.setattr(claim_turns, "FIRST_HELD_MAX", 400)
+    async with a_world(database, subscribers=1_000) as world:
+        await world.execute("UPDATE subscriber SET tags = ARRAY['t' || (msisdn - $1) / 100]", FIRST_MSISDN)
+        for number in range(8):
+            await a_paced_campaign(world, 1, chunk=50, tags=[f"t{number}"])
+        await world.another_merchant(8, 50)
+        await world.another_merchant(9, 50)
+        async with world.gateway():
+            full = "SELECT count(*) >= 6 FROM campaign_chunk WHERE state = 'claimed'"
+            await eventually(lambda: world.value(full))
+            own = await world.campaign(tags=["t8"], chunk=50)
+            await eventually(lambda: world.finished(own))
+            theirs = await world.campaign(merchant=8)
+            await eventually(lambda: world.finished(theirs))
+            paced = await a_paced_campaign(world, 1_200, merchant=9)
+            await eventually(lambda: world.finished(paced))
+
+
+async def test_of_a_campaign_whose_pace_takes_a_minute_for_a_chunk_one_is_in_memory(
+    database: Database,
+) -> None:
+    async with a_world(database, subscribers=90) as world:
+        campaign_id = await a_paced_campaign(world, 60)
+        async with world.gateway():
+            await eventually(lambda: world.submitted(1))
+            owned = "SELECT count(*) FROM campaign_chunk WHERE owner IS NOT NULL"
+            for _ in range(20):
+                await asyncio.sleep(0.02)
+                assert await world.value(owned) == 1
+            await pace(world, campaign_id, None)
+            await eventually(lambda: world.finished(campaign_id))
 
 
 async def test_a_gateway_that_is_killed_again_and_again_never_bursts(database: Database) -> None:
