@@ -63,6 +63,11 @@ def field_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_PLACE.findall(text)))
 
 
+def filled(text: str, fields: Mapping[str, object]) -> str:
+    """Return the text for one person; an unknown field stays as written, and no value is read again."""
+    return _PLACE.sub(lambda place: str(fields.get(place[1], place[0])), text)
+
+
 def compile_text(text: str, known_fields: Collection[str], alphabets: Sequence[Alphabet] = (GSM,)) -> Parts:
     """
     Split an offer text and encode it in the first of `alphabets` whose segment holds the fixed part.

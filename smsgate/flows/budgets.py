@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 Queued = TypeVar("Queued", InteractiveClaim, SubmittedClaim)
 Made = list[tuple[Batch, Refused]]
-SETTLED_MAX: Final = 50  # leases of one look, each of up to 1,000 messages: some tens of milliseconds
+SETTLED_MAX: Final = 50  # leases of one look, each of up to 3,000 messages, and a transaction of its own
 
 
 class Budgets:

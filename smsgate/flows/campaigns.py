@@ -13,7 +13,7 @@ from smsgate.billing.prices import Direction, PriceVersion
 from smsgate.campaigns.campaign_states import CampaignEvent, CampaignState, advance
 from smsgate.campaigns.guard import NO_OVERRIDES, GuardOverrides
 from smsgate.campaigns.offer_states import OfferEvent, advance_offer
-from smsgate.campaigns.rendering import field_names
+from smsgate.campaigns.rendering import filled
 from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, NotFound
 from smsgate.flows.audience import Audience
@@ -142,7 +142,7 @@ class Campaigns:
         merchant = await self._offers.merchant(merchant_id)
         rating = await self.rate(merchant_id, groups)
         fields = await self._store.sample_fields(merchant_id, campaign.audience)
-        text = sample_text(offer.offer.text, fields)
+        text = filled(offer.offer.text, fields)
         choices = text_choices(text, self._linter.alphabets(offer.offer.sender), (rating.cost_micros,) * 2)
         chosen = next((choice for choice in choices if choice.permitted), choices[0])
         return Preview(
@@ -355,11 +355,3 @@ def check_open(offer: OfferRecord, now: datetime) -> None:
     advance_offer(offer.state_at(now), OfferEvent.SEND)
     if offer.offer.expires_at - now < LIFE_MIN:
         raise DomainError("the offer ends within 30 minutes", code="offer_closed", http_status=409)
-
-
-def sample_text(text: str, fields: Mapping[str, object]) -> str:
-    """Return the offer's text for one person; a field that is not there stays as written."""
-    for name in field_names(text):
-        if name in fields:
-            text = text.replace(f"{{{name}}}", str(fields[name]))
-    return text

@@ -62,7 +62,10 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
     if hold.reason == "sender_unknown":
         says = "No carrier has the sender number: it is looked for every 5 minutes."
     if hold.reason == "budget":
-        says = "The prepaid balance or the month's cap does not cover it; a top-up or a new month lets it go."
+        says = (
+            "The prepaid balance, or the cap of the day or the month, does not cover it: a top-up, another "
+            "cap, or the next day or month lets it go."
+        )
     return Why(hold.reason, hold.rule, says, until=hold.until)
 
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsgate.campaigns.rendering import compile_text, field_names, render, render_cheapest, worst_case_septets
+from smsgate.campaigns.rendering import (
+    compile_text,
+    field_names,
+    filled,
+    render,
+    render_cheapest,
+    worst_case_septets,
+)
 from smsgate.errors import Invalid, TextError
 from smsgate.protocol.encodings import GSM, UCS2, Alphabet, permitted
 from smsgate.protocol.gsm0338 import decode_gsm, encode_gsm
@@ -93,6 +100,13 @@ def test_one_name_outside_gsm_puts_the_whole_batch_into_the_table_that_has_it() 
     assert [read_mo(text, 0, 0x40).text for text in rendered.texts] == [
         f"Bonjour {name}" for name in columns["a"]
     ]
+
+
+def test_a_sample_has_what_rendering_puts_in_though_a_value_reads_as_a_place() -> None:
+    text, values = "{first_name} de {city}", {"first_name": "{city}", "city": "Lyon {first_name}"}
+    rendered = render(compile_text(text, set(values)), {name: [value] for name, value in values.items()}, 1)
+    assert filled(text, values) == decode_gsm(rendered.texts[0])
+    assert filled("{first_name}, {age}", {"first_name": "Zoé"}) == "Zoé, {age}"
 
 
 def test_the_alphabet_that_refuses_fewest_is_taken_and_the_refused_are_named() -> None:
