@@ -22,7 +22,7 @@ NOT_SENT: Final = {
     "quiet_hours": "The hours at the person's place open in the offer's last 30 minutes, or later.",
     "cap": "A cap of messages per person, or a wish for fewer, ends in the offer's last 30 minutes or later.",
     "unclear_reply": "The person wrote what may be a STOP; nobody decided before the offer was nearly over.",
-    "open_offer": "Another offer waited for this person's answer until this one was nearly over.",
+    "open_offer": "Another offer had the person's place on this number until this one was nearly over.",
     "price_missing": "No price was published for the recipient's network.",
     "sender_unknown": "No carrier has the sender number any more.",
     "erased": "The person's data were erased while it waited.",
@@ -53,7 +53,10 @@ def why_held(hold: Hold, caps: CapLimits) -> Why:
     if hold.rule == LESS_RULE:
         says = f"The person asked for fewer messages: one offer in {LESS_PERIOD.days} days, until a START."
     if hold.reason == "open_offer":
-        says = "Another offer on this number waits for the person's answer; a plain OK must mean one."
+        says = (
+            "Another offer on this number waits for the person's answer, or has its place and is about to be "
+            "sent, as a paused campaign's may be; a plain OK must mean one."
+        )
     if hold.reason == "unclear_reply":
         says = (
             "The person wrote what may be a STOP: it goes once somebody has decided about that reply in the "
