@@ -9,7 +9,7 @@ from smsgate.flows.gates import ALWAYS_OPEN
 from smsgate.ids import IdMaker
 from smsgate.security.public_ids import Kind, PublicIds
 from smsgate.store.sending import StoredSending
-from tests.api.commerce_setup import Shop
+from tests.api.commerce_setup import SENDER, Shop
 
 
 async def reach(shop: Shop, **audience: Any) -> int:
@@ -67,6 +67,6 @@ async def test_who_buys_between_the_start_and_the_claim_is_left_out(shop: Shop) 
     )
     [claim] = await sending.claim_chunks(
         shop.merchant_id, [shop.id_of(Kind.CAMPAIGN, campaign["id"])], owner=5, allowance_step=10, now=now,
-        gates=ALWAYS_OPEN,
+        gates=ALWAYS_OPEN, senders=[SENDER],
     )  # fmt: skip
     assert len(claim.msisdns) == 2

@@ -9,15 +9,21 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smsgate.flows.batches import Batch, Chunk
 from smsgate.flows.claim_turns import (
     CLAIM_CAMPAIGNS_MAX,
     CLAIM_PEOPLE_MAX,
+    FIRST_HELD_MAX,
+    HELD_IN_ALL_MAX,
     HeldChunks,
     claim_groups,
     people_of,
 )
 from smsgate.flows.claims_under_way import ClaimsUnderWay
-from smsgate.flows.records import CampaignState
+from smsgate.flows.records import CampaignState, ChunkKey
+from tests.batches import batch_of
+
+SIZE = 4_000
 
 
 def a_state(merchant_id: int, campaign_id: int, recipients: int, *, weight: int = 1) -> CampaignState:
@@ -54,3 +60,21 @@ def test_a_campaign_of_unknown_size_claims_alone() -> None:
 def test_of_merchants_with_nothing_in_memory_the_older_campaign_is_first() -> None:
     states = [a_state(1, 7, 1), a_state(2, 5, 1), a_state(1, 6, 1)]
     assert [state.campaign_id for state in HeldChunks([], ClaimsUnderWay()).in_turn(states)] == [5, 6, 7]
+
+
+def test_a_merchant_with_nothing_in_memory_gets_a_chunk_while_memory_lasts() -> None:
+    def held(messages: int, *, paced: bool) -> list[Batch]:
+        return [
+            batch_of(
+                range(first, first + SIZE), chunk=Chunk(ChunkKey(1, 1, first, 1), first, SIZE, 0, paced=paced)
+            )
+            for first in range(0, messages, SIZE)
+        ]
+
+    def wants(batches: list[Batch], merchant_id: int) -> bool:
+        return HeldChunks(batches, ClaimsUnderWay()).wants_more(a_state(merchant_id, 2, SIZE), frozenset())
+
+    full = held(FIRST_HELD_MAX, paced=False)
+    assert [wants(full, merchant_id) for merchant_id in (1, 2)] == [False, True]
+    assert wants(held(FIRST_HELD_MAX, paced=True), 1), "its own that wait for their pace are counted apart"
+    assert not wants([*full, *held(HELD_IN_ALL_MAX - FIRST_HELD_MAX, paced=True)], 2)
