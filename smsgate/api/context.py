@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from smsgate.api.limits import ApiSettings
+from smsgate.api.looks import Looks
 from smsgate.campaigns.consent_commands import DatedReach
 from smsgate.clock import Clock
 from smsgate.flows import ports, ports_api, ports_imports
@@ -60,6 +61,7 @@ class ApiContext:
     privacy: PrivacyStore | None = None  # None: tests of the other routes
     gates: Gates = ALWAYS_OPEN
     reaches: Sequence[DatedReach] = ()  # of a bare STOP
+    looks: Looks = field(default_factory=Looks)
 
 
 CONTEXT: Final = web.AppKey("context", ApiContext)

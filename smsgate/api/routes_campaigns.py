@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from smsgate.api.audiences import AudienceAnswer, AudienceModel, as_audience, audience_of
 from smsgate.api.campaign_guard import GuardAnswer, GuardModel, guard_answer
 from smsgate.api.commerce import commerce
+from smsgate.api.looks import WAIT_S
 from smsgate.api.models import (
     AnswerModel,
     ExternalId,
@@ -41,17 +43,13 @@ from smsgate.security.public_ids import Kind
 
 CampaignStateName = Literal["draft", "sending", "paused", "cancelled", "finished"]
 
-# A start looks through the people twice: for their prices, then to cut them into chunks.
-AUDIENCE_HANDLER_S: Final = 2.0 * LOOK_S_MAX + 30.0
+# A start looks through the people twice: for their prices, then to cut them into chunks. Before that it may
+# wait for its turn (`Looks`).
+AUDIENCE_HANDLER_S: Final = WAIT_S + 2.0 * LOOK_S_MAX + 30.0
 
 PROBLEMS: Final = (
     ProblemType("campaign_state", 409, "The campaign's state does not allow this", "Read its state."),
-    ProblemType(
-        "price_missing",
-        422,
-        "No price for a network",
-        "`networks` lists them; ask the operator.",
-    ),
+    ProblemType("price_missing", 422, "No price for a network", "`networks` lists them; ask the operator."),
     ProblemType("offer_closed", 409, "The offer is closed", "Make a new offer with a later expires_at."),
     ProblemType(
         "sold_out", 409, "Nothing of the offer is left", "Give it a larger stock, or make another offer."
@@ -180,14 +178,21 @@ class CampaignQuery(PageQuery):
 
 async def create_campaign(call: Call) -> Answer:
     body = call.body_as(CreateCampaign)
+    if not body.start:
+        return as_campaign(call, await _create(call, body))
+    async with _look(call):  # before anything is written: who has to come again finds nothing made
+        record = await _create(call, body)
+        return as_campaign(call, await commerce(call).campaigns.start(call.merchant_id, record.campaign_id))
+
+
+async def _create(call: Call, body: CreateCampaign) -> CampaignRecord:
     audience = await audience_of(call, body.audience)
     if isinstance(body.offer, CreateOffer):
         draft = await offer_draft(call, body.offer, "/offer")
         offer_id = (await commerce(call).offers.create(call.merchant_id, draft)).offer.offer_id
     else:
         offer_id = call.decode(Kind.OFFER, body.offer)
-    campaigns = commerce(call).campaigns
-    record = await campaigns.create(
+    return await commerce(call).campaigns.create(
         call.merchant_id,
         offer_id,
         audience,
@@ -195,9 +200,10 @@ async def create_campaign(call: Call) -> Answer:
         messages_per_minute=body.messages_per_minute,
         guard=body.guard.overrides(),
     )
-    if body.start:
-        record = await campaigns.start(call.merchant_id, record.campaign_id)
-    return as_campaign(call, record)
+
+
+def _look(call: Call) -> AbstractAsyncContextManager[None]:
+    return call.context.looks.turn(call.merchant_id)
 
 
 async def get_campaign(call: Call) -> Answer:
@@ -215,7 +221,9 @@ async def list_campaigns(call: Call) -> Answer:
 
 
 async def preview_campaign(call: Call) -> Answer:
-    preview = await commerce(call).campaigns.preview(call.merchant_id, call.path_id(Kind.CAMPAIGN))
+    campaign_id = call.path_id(Kind.CAMPAIGN)
+    async with _look(call):
+        preview = await commerce(call).campaigns.preview(call.merchant_id, campaign_id)
     return PreviewAnswer(
         text=preview.text,
         encoding=preview.encoding,
@@ -240,7 +248,9 @@ async def preview_campaign(call: Call) -> Answer:
 
 
 async def start_campaign(call: Call) -> Answer:
-    record = await commerce(call).campaigns.start(call.merchant_id, call.path_id(Kind.CAMPAIGN))
+    campaign_id = call.path_id(Kind.CAMPAIGN)
+    async with _look(call):
+        record = await commerce(call).campaigns.start(call.merchant_id, campaign_id)
     return as_campaign(call, record)
 
 
@@ -261,9 +271,11 @@ async def pause_campaign(call: Call) -> Answer:
 
 async def resume_campaign(call: Call) -> Answer:
     guard_off = call.query_as(ResumeQuery).guard is not None
-    record = await commerce(call).campaigns.change(
-        call.merchant_id, call.path_id(Kind.CAMPAIGN), CampaignEvent.RESUME, guard_off=guard_off
-    )
+    campaign_id = call.path_id(Kind.CAMPAIGN)
+    async with _look(call):
+        record = await commerce(call).campaigns.change(
+            call.merchant_id, campaign_id, CampaignEvent.RESUME, guard_off=guard_off
+        )
     return as_campaign(call, record)
 
 

@@ -84,3 +84,39 @@ async def test_a_start_that_takes_its_time_is_not_done_a_second_time_under_its_k
     assert (await first).status == 200
     again = await start()
     assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
+
+
+async def test_previews_that_are_sent_again_and_again_leave_the_api_to_the_others(shop: Shop) -> None:
+    campaign = await shop.campaign()
+    async with a_long_look(shop):
+        previews = [
+            asyncio.create_task(shop.caller.post(f"/v1/campaigns/{campaign['id']}/preview"))
+            for _ in range(12)
+        ]
+        await asyncio.sleep(0.3)
+        read = await shop.caller.get("/v1/events")
+        assert read.status == 200
+        assert not any(preview.done() for preview in previews), "it had to wait for none of them"
+    assert {(await preview).status for preview in previews} == {200}
+
+
+async def test_twenty_campaigns_start_at_once(shop: Shop) -> None:
+    campaigns = [await shop.campaign() for _ in range(20)]
+    starts = [shop.caller.post(f"/v1/campaigns/{campaign['id']}/start") for campaign in campaigns]
+    assert {answer.status for answer in await asyncio.gather(*starts)} == {200}
+
+
+async def test_a_campaign_whose_start_has_no_turn_is_not_created_and_may_be_sent_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsgate.api.looks.WAIT_S", 0.05)
+    body = {"offer": shop.an_offer(), "audience": {"all": True}, "external_id": "c-1", "start": True}
+    looks = shop.api.context.looks
+    async with looks.turn(shop.merchant_id), looks.turn(shop.merchant_id):
+        refused = await shop.caller.post("/v1/campaigns", body, headers=KEY)
+        assert (refused.status, refused.code) == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) > 0
+    assert (await shop.caller.get("/v1/campaigns")).body["data"] == []
+    assert (await shop.caller.get("/v1/offers")).body["data"] == []
+    created = await shop.caller.post("/v1/campaigns", body, headers=KEY)
+    assert (created.status, created.body["state"]) == (201, "sending")
