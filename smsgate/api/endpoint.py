@@ -163,7 +163,8 @@ async def _run_once(
             problem = gate.problems.of(exc, call.request_id)
             call.headers.update(problem.headers)
             octets = gate.problems.octets(problem, call.request_id)
-            return Outcome(problem.status, octets, uncertain=is_uncertain(exc))
+            # An import is done row by row, each once however often it comes: it may be sent again at once.
+            return Outcome(problem.status, octets, uncertain=not streams and is_uncertain(exc))
         assert isinstance(answer, web.Response)
         assert isinstance(answer.body, bytes)
         return Outcome(answer.status, answer.body)

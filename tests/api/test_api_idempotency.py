@@ -45,8 +45,16 @@ class Failing(PgSubscribers):
 class Away(PgImports):
     """A database that goes away before the import's first rows are in."""
 
+    sqlstate = "57P01"
+
     async def put(self, *given: Any, **named: Any) -> Any:
-        raise away("57P01")
+        raise away(self.sqlstate)
+
+
+class Cut(Away):
+    """One whose connection breaks, so that nobody knows what it did."""
+
+    sqlstate = "08006"
 
 
 class StillAway(PgIdempotency):
@@ -149,6 +157,19 @@ async def test_an_import_over_a_slow_line_keeps_its_key(
         assert await import_(merchant) == (409, "idempotency_in_flight")
         rest.set()
         assert await importing == (201, "")
+        assert await import_(merchant) == (201, "")
+
+
+@pytest.mark.parametrize("imports", [Away, Cut])
+async def test_an_import_that_failed_may_be_sent_again_at_once(
+    database: Database, imports: type[Away]
+) -> None:
+    context = a_context(database)
+    async with running(context) as api:
+        merchant = await api.merchant()
+        context.imports = imports(database, HASHES)
+        assert (await import_(merchant))[0] == 503
+        context.imports = PgImports(database, HASHES)
         assert await import_(merchant) == (201, "")
 
 
