@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from smsgate.errors import Invalid
+from smsgate.errors import Invalid, TransitionRefused
 
 LINK_CHARACTERS_MAX: Final = 30  # it stands in one SMS beside what it is for
 ACTION_DAYS_MAX: Final = 14  # nobody remembers a longer one
@@ -46,3 +47,20 @@ def action_of(link: str, until: datetime, now: datetime) -> Action:
             pointer="/until",
         )
     return Action(link, until)
+
+
+def is_asked(action: Action, details: Iterable[Mapping[str, object]], *, automatic: bool) -> bool:
+    """
+    Return whether the buyer was asked for this already, by the details of the steps that asked, in order.
+
+    A program answers an event late, or again: it corrects nothing, as a person may have done since.
+
+    Raises:
+        TransitionRefused: code `order_state`.
+    """
+    asked = [Action(str(each.get("link")), datetime.fromisoformat(str(each["until"]))) for each in details]
+    if not automatic:
+        return asked[-1:] == [action]
+    if asked and action not in asked:
+        raise TransitionRefused("the buyer was asked to act otherwise already", code="order_state")
+    return bool(asked)

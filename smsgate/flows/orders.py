@@ -25,7 +25,7 @@ from smsgate.clock import Clock
 from smsgate.errors import Conflict, DomainError, Invalid, TransitionRefused
 from smsgate.flows.commerce_records import EventColumns, Page, PageAsk, SystemMessage, SystemMessageColumns
 from smsgate.flows.events import add_event, order_data
-from smsgate.flows.order_actions import LINK_CHARACTERS_MAX, Action, action_of
+from smsgate.flows.order_actions import LINK_CHARACTERS_MAX, Action, action_of, is_asked
 from smsgate.flows.order_records import MessageCost, OrderChange, OrderRecord, OrderStep
 from smsgate.flows.order_texts import price_text
 from smsgate.flows.ports import Ids, Wakeups
@@ -167,7 +167,10 @@ class Orders:
                     )
                 case "require_action":
                     link = _text(answer.get("link"), LINK_CHARACTERS_MAX)
-                    await self.require_action(merchant_id, order_id, link, _instant(answer.get("until")))
+                    action = action_of(link, _instant(answer.get("until")), self._clock.now())
+                    await self._step(
+                        merchant_id, order_id, OrderEvent.SHOP_REQUIRE_ACTION, action=action, automatic=True
+                    )
                 case _:
                     return ShopAnswer.REFUSED
         except DomainError:
@@ -246,7 +249,9 @@ class Orders:
                 delivered_at=delivered_at or order.delivered_at,
             )
             unchanged = changed._replace(seq=order.seq, changed_at=order.changed_at) == order
-            if unchanged and (action is None or action.link == await self._link_asked(order)):
+            if action is not None:
+                unchanged = await self._is_asked(order, action, automatic=automatic)
+            if unchanged:
                 return order
             detail = _detail(order, changed, reason, action)
             change = _change(order, changed, event, actor, detail)
@@ -257,12 +262,10 @@ class Orders:
                 return changed
         raise Conflict("the order is being changed by others; read it, then decide")
 
-    async def _link_asked(self, order: OrderRecord) -> str | None:
-        """Return the link that the buyer has; it stands with the steps alone."""
-        asked = OrderEvent.SHOP_REQUIRE_ACTION
+    async def _is_asked(self, order: OrderRecord, action: Action, *, automatic: bool) -> bool:
         steps = await self._store.steps(order.merchant_id, order.order_id)
-        links = [str(step.detail.get("link")) for step in steps if step.event == asked]
-        return links[-1] if links else None
+        details = [step.detail for step in steps if step.event == OrderEvent.SHOP_REQUIRE_ACTION]
+        return is_asked(action, details, automatic=automatic)
 
     def _messages(
         self, order: OrderRecord, step: Step, reason: str, action: Action | None, now: datetime
@@ -283,31 +286,23 @@ class Orders:
         return [message]
 
     def _events(self, order: OrderRecord, step: Step, now: datetime) -> EventColumns:
-        columns = EventColumns()
-        if step.notify is not None:
-            add_event(
-                columns,
-                merchant_id=order.merchant_id,
-                event_id=self._ids.next(),
-                type_=step.notify,
-                subject=self._public_ids.encode(Kind.ORDER, order.order_id),
-                data=order_data(order, self._public_ids),
-                at=now,
-            )
-        return columns
+        if step.notify is None:
+            return EventColumns()
+        subject = self._public_ids.encode(Kind.ORDER, order.order_id)
+        return self._event(order, step.notify, subject, order_data(order, self._public_ids), now)
 
     def _sold_out(self, order: OrderRecord, now: datetime) -> EventColumns:
         """Return what a shop is told should the order take the last piece."""
+        return self._event(order, SOLD_OUT, self._public_ids.encode(Kind.OFFER, order.offer_id), {}, now)
+
+    def _event(
+        self, order: OrderRecord, type_: str, subject: str, data: Mapping[str, object], now: datetime
+    ) -> EventColumns:
         columns = EventColumns()
         add_event(
-            columns,
-            merchant_id=order.merchant_id,
-            event_id=self._ids.next(),
-            type_=SOLD_OUT,
-            subject=self._public_ids.encode(Kind.OFFER, order.offer_id),
-            data={},
-            at=now,
-        )
+            columns, merchant_id=order.merchant_id, event_id=self._ids.next(), type_=type_, subject=subject,
+            data=data, at=now,
+        )  # fmt: skip
         return columns
 
     def _wake(self, messages: SystemMessageColumns) -> None:

@@ -247,24 +247,47 @@ async def test_the_buyer_reads_the_time_to_act_of_the_merchants_own_clocks(shop:
         datetime.combine(day + timedelta(days=days), time(18), ZoneInfo("Europe/Paris")) for days in (2, 3)
     ]
     offsets = [UTC, timezone(timedelta(hours=-5))]
-    [buyer] = await shop.subscribers(1)
-    order = await shop.order(await shop.campaign(), buyer)
-    for until, offset in zip(at_six, offsets, strict=True):
+    campaign = await shop.campaign()
+    for until, offset, buyer in zip(at_six, offsets, await shop.subscribers(2), strict=True):
+        order = await shop.order(campaign, buyer)
         assert await ask_to_act(shop, order, "bxm.fr/p/1", until.astimezone(offset), way)
     for until, (_, _, text) in zip(at_six, await told(shop), strict=True):
         assert f"avant {until:%d.%m.} 18:00: " in text
 
 
-@BOTH_WAYS
-async def test_a_corrected_link_is_told_and_its_repetition_is_not(shop: Shop, way: str) -> None:
+async def test_a_corrected_link_is_told_and_its_repetition_is_not(shop: Shop) -> None:
     [buyer] = await shop.subscribers(1)
     order = await shop.order(await shop.campaign(), buyer)
     until = shop.clock.now() + timedelta(hours=3)
     for link in ("bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/2", "bxm.fr/p/1"):
-        assert await ask_to_act(shop, order, link, until, way)
-    assert [body.split()[-1] for _, _, body in await told(shop)] == ["bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/1"]
+        assert await ask_to_act(shop, order, link, until, "api")
+    assert await links(shop, order) == ["bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/1"]
+
+
+@BOTH_WAYS
+async def test_an_answer_to_the_event_that_comes_again_or_late_takes_back_no_link(
+    shop: Shop, way: str
+) -> None:
+    """Nobody decides in it: what is delivered again is answered as it was, or by another endpoint."""
+    [buyer] = await shop.subscribers(1)
+    order = await shop.order(await shop.campaign(), buyer)
+    until = shop.clock.now() + timedelta(hours=3)
+    first, second, third = "bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/3"
+    assert await ask_to_act(shop, order, first, until, way)
+    assert await ask_to_act(shop, order, second, until, "api")
+    assert await ask_to_act(shop, order, second, until, "answer"), "it is so"
+    assert await ask_to_act(shop, order, first, until, "answer"), "it was so, and is answered for"
+    assert not await ask_to_act(shop, order, third, until, "answer")
+    assert not await ask_to_act(shop, order, second, until + timedelta(hours=1), "answer")
+    assert await links(shop, order) == [first, second]
+
+
+async def links(shop: Shop, order: str) -> list[str]:
+    """Return the links that the order's steps tell, which are those that its buyer was told."""
     steps = (await shop.caller.get(f"/v1/orders/{order}")).body["steps"]
-    assert [step["detail"].get("link") for step in steps[1:]] == ["bxm.fr/p/1", "bxm.fr/p/2", "bxm.fr/p/1"]
+    found = [step["detail"]["link"] for step in steps[1:]]
+    assert [body.split()[-1] for _, _, body in await told(shop)] == found
+    return found
 
 
 @BOTH_WAYS
