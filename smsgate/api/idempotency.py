@@ -14,7 +14,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiohttp import web
@@ -87,13 +87,14 @@ async def once(
 
     `provisional` is the fingerprint known before the body was read whole, `final` reads the rest and returns
     the whole one; for a body in memory both are the same. What `streams` may be done again at any time.
+    `abandoned_s`: so long after its last sign of life the request counts as dead, for whoever comes then.
 
     Raises:
         Refusal: `idempotency_in_flight`, `idempotency_mismatch`.
     """
-    now = context.clock.now()
+    life, reserved_at = timedelta(seconds=abandoned_s), context.clock.now()
     stored = await context.idempotency.reserve(
-        owner_id, key, provisional, now=now, abandoned_before=now - timedelta(seconds=abandoned_s)
+        owner_id, key, provisional, now=reserved_at, abandoned_at=reserved_at + life
     )
     if stored is not None:
         if stored.status is None:
@@ -107,7 +108,8 @@ async def once(
         return Outcome(stored.status, stored.answer, replayed=True)
 
     async def renew() -> None:
-        await context.idempotency.renew(owner_id, key, context.clock.now())
+        now = context.clock.now()
+        await context.idempotency.renew(owner_id, key, reserved_at, now=now, abandoned_at=now + life)
 
     try:
         async with AsyncExitStack() as stack:
@@ -118,15 +120,17 @@ async def once(
             fingerprint = await final() if kept else b""
     except BaseException as exc:
         if streams or not isinstance(exc, asyncio.CancelledError):  # perhaps in the middle of a commit
-            await _release(context, owner_id, key)
+            await _release(context, owner_id, key, reserved_at)
         raise
     if kept:
-        await context.idempotency.complete(owner_id, key, fingerprint, outcome.status, outcome.octets)
+        await context.idempotency.complete(
+            owner_id, key, reserved_at, fingerprint, outcome.status, outcome.octets
+        )
     elif not outcome.uncertain:
-        await _release(context, owner_id, key)
+        await _release(context, owner_id, key, reserved_at)
     return outcome
 
 
-async def _release(context: ApiContext, owner_id: int, key: str) -> None:
+async def _release(context: ApiContext, owner_id: int, key: str, reserved_at: datetime) -> None:
     with suppress(StoreUnavailable):  # then it frees itself later; what became of the request is told
-        await context.idempotency.release(owner_id, key)
+        await context.idempotency.release(owner_id, key, reserved_at)

@@ -84,25 +84,31 @@ class StoredAnswer:
 
 
 class IdempotencyStore(Protocol):
+    """A key is its request's by the instant at which that took it (`reserved_at`)."""
+
     async def reserve(
-        self, owner_id: int, key: str, fingerprint: bytes, *, now: datetime, abandoned_before: datetime
+        self, owner_id: int, key: str, fingerprint: bytes, *, now: datetime, abandoned_at: datetime
     ) -> StoredAnswer | None:
         """
         Take the key and return None, or return what is there.
 
-        A request that did not end and is older than `abandoned_before` counts as not there.
+        A request that has not ended by its `abandoned_at` counts as not there.
         """
         ...
 
-    async def renew(self, owner_id: int, key: str, now: datetime) -> None:
+    async def renew(
+        self, owner_id: int, key: str, reserved_at: datetime, *, now: datetime, abandoned_at: datetime
+    ) -> None:
         """Note that the request under a key still runs."""
         ...
 
     async def complete(
-        self, owner_id: int, key: str, fingerprint: bytes, status: int, answer: bytes
-    ) -> None: ...
+        self, owner_id: int, key: str, reserved_at: datetime, fingerprint: bytes, status: int, answer: bytes
+    ) -> None:
+        """Keep an answer, unless the key is another request's by now."""
+        ...
 
-    async def release(self, owner_id: int, key: str) -> None:
+    async def release(self, owner_id: int, key: str, reserved_at: datetime) -> None:
         """Forget a request that failed on our side, so that it may be repeated."""
         ...
 

@@ -22,26 +22,30 @@ class PgIdempotency:
         self._database = database
 
     async def reserve(
-        self, owner_id: int, key: str, fingerprint: bytes, *, now: datetime, abandoned_before: datetime
+        self, owner_id: int, key: str, fingerprint: bytes, *, now: datetime, abandoned_at: datetime
     ) -> StoredAnswer | None:
         while True:  # a row that is released between the two statements is tried for again
             async with self._database.transaction(owner_id) as connection:
-                if await connection.fetchval(
-                    _SQL["reserve"], owner_id, key, fingerprint, now, abandoned_before
-                ):
+                if await connection.fetchval(_SQL["reserve"], owner_id, key, fingerprint, now, abandoned_at):
                     return None
                 row = await connection.fetchrow(_SQL["stored"], owner_id, key)
             if row is not None:
                 return StoredAnswer(bytes(row["fingerprint"]), row["status"], bytes(row["answer"] or b""))
 
-    async def renew(self, owner_id: int, key: str, now: datetime) -> None:
+    async def renew(
+        self, owner_id: int, key: str, reserved_at: datetime, *, now: datetime, abandoned_at: datetime
+    ) -> None:
         async with self._database.transaction(owner_id) as connection:
-            await connection.execute(_SQL["renew"], owner_id, key, now)
+            await connection.execute(_SQL["renew"], owner_id, key, reserved_at, now, abandoned_at)
 
-    async def complete(self, owner_id: int, key: str, fingerprint: bytes, status: int, answer: bytes) -> None:
+    async def complete(
+        self, owner_id: int, key: str, reserved_at: datetime, fingerprint: bytes, status: int, answer: bytes
+    ) -> None:
         async with self._database.transaction(owner_id) as connection:
-            await connection.execute(_SQL["complete"], owner_id, key, fingerprint, status, answer)
+            await connection.execute(
+                _SQL["complete"], owner_id, key, reserved_at, fingerprint, status, answer
+            )
 
-    async def release(self, owner_id: int, key: str) -> None:
+    async def release(self, owner_id: int, key: str, reserved_at: datetime) -> None:
         async with self._database.transaction(owner_id) as connection:
-            await connection.execute(_SQL["release"], owner_id, key)
+            await connection.execute(_SQL["release"], owner_id, key, reserved_at)

@@ -410,7 +410,7 @@ async def test_the_key_of_a_process_that_died_is_free_again_after_a_while(
     held = await merchant.post("/v1/subscribers", {"msisdn": NUMBER}, headers=headers)
     assert (held.status, held.code) == (409, "idempotency_in_flight")
     async with database.transaction(owner) as connection:
-        await connection.execute("UPDATE idempotency_key SET created_at = now() - interval '121 s'")
+        await connection.execute("UPDATE idempotency_key SET abandoned_at = abandoned_at - interval '121 s'")
     assert (await merchant.post("/v1/subscribers", {"msisdn": NUMBER}, headers=headers)).status == 201
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,7 +60,7 @@ class Cut(Away):
 class StillAway(PgIdempotency):
     """A database that is not back when the key is to be freed."""
 
-    async def release(self, owner_id: int, key: str) -> None:
+    async def release(self, owner_id: int, key: str, reserved_at: datetime) -> None:
         raise away("57P03")
 
 
@@ -83,7 +83,11 @@ async def import_(merchant: Caller, data: Any = ROW) -> tuple[int, str]:
 
 async def age_keys(api: Api, database: Database, age: timedelta) -> None:
     async with database.bulk() as connection:
-        await connection.execute("UPDATE idempotency_key SET created_at = created_at - $1::interval", age)
+        await connection.execute(
+            "UPDATE idempotency_key SET created_at = created_at - $1::interval, "
+            "abandoned_at = abandoned_at - $1::interval",
+            age,
+        )
 
 
 @pytest.mark.parametrize("error", [away("08006"), away("57P01"), away("40003"), TimeoutError()])
@@ -151,7 +155,7 @@ async def test_an_import_over_a_slow_line_keeps_its_key(
                 await asyncio.sleep(0.01)
             await age_keys(api, database, timedelta(hours=7))
             while await connection.fetchval(
-                "SELECT created_at < now() - interval '1 h' FROM idempotency_key"
+                "SELECT least(created_at, abandoned_at) < now() - interval '1 h' FROM idempotency_key"
             ):
                 await asyncio.sleep(0.01)
         assert await import_(merchant) == (409, "idempotency_in_flight")

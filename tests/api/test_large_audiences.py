@@ -86,6 +86,34 @@ async def test_a_start_that_takes_its_time_is_not_done_a_second_time_under_its_k
     assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
 
 
+async def test_a_key_is_its_requests_for_as_long_as_that_may_take_whatever_else_is_asked_under_it(
+    shop: Shop,
+) -> None:
+    path, offer = f"/v1/campaigns/{(await shop.campaign())['id']}/start", shop.an_offer()
+    async with a_long_look(shop):
+        start = asyncio.create_task(shop.caller.post(path, headers=KEY))
+        await asyncio.sleep(0.5)
+        shop.clock.advance(AUDIENCE_HANDLER_S + ABANDONED_AFTER_S - 1.0)
+        other = await shop.caller.post("/v1/offers", offer, headers=KEY)
+        assert (other.status, other.code) == (409, "idempotency_in_flight")
+    assert (await start).status == 200
+    again = await shop.caller.post(path, headers=KEY)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
+
+
+async def test_who_ends_when_another_request_has_its_key_leaves_the_others_answer(shop: Shop) -> None:
+    path, offer = f"/v1/campaigns/{(await shop.campaign())['id']}/start", shop.an_offer()
+    async with a_long_look(shop):
+        start = asyncio.create_task(shop.caller.post(path, headers=KEY))
+        await asyncio.sleep(0.5)
+        shop.clock.advance(AUDIENCE_HANDLER_S + ABANDONED_AFTER_S + 1.0)
+        other = await shop.caller.post("/v1/offers", offer, headers=KEY)
+        assert other.status == 201
+    assert (await start).status == 200
+    again = await shop.caller.post("/v1/offers", offer, headers=KEY)
+    assert (again.status, again.body, again.headers["Idempotent-Replayed"]) == (201, other.body, "true")
+
+
 async def test_previews_that_are_sent_again_and_again_leave_the_api_to_the_others(shop: Shop) -> None:
     campaign = await shop.campaign()
     async with a_long_look(shop):
