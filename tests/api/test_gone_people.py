@@ -73,6 +73,34 @@ async def test_who_was_removed_by_time_is_erased_by_the_number_that_is_still_kep
     assert (await ask(shop, "erasure", msisdn=NUMBER)).status == 404  # nothing is left
 
 
+async def test_who_was_removed_by_time_is_erased_after_a_neighbour_in_the_campaign_was(
+    shop: Shop, database: Database
+) -> None:
+    """A chunk's bounds are what its messages are found by: they move to nobody who is a subscriber alone."""
+    gone, neighbour = await a_person(shop), await a_person(shop, OTHER)
+    base, campaign_id = shop.api.context.ids.block(2), shop.next_id()
+    people = [shop.id_of(Kind.SUBSCRIBER, each["id"]) for each in (gone, neighbour)]
+    await shop.execute(
+        "INSERT INTO message (merchant_id, message_id, campaign_id, subscriber_id, msisdn, kind, sender) "
+        "SELECT $1, $2::bigint + n - 1, $3, ($4::bigint[])[n], ($5::bigint[])[n], 'offer', $6 "
+        "FROM generate_series(1, 2) AS n",
+        shop.merchant_id, base, campaign_id, people, [MSISDN, OTHER], SENDER,
+    )  # fmt: skip
+    await shop.execute(
+        "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, "
+        "message_id_base, message_count, state) VALUES ($1, $2, 1, $3, $4, 2, $5, 2, 'done')",
+        shop.merchant_id, campaign_id, min(MSISDN, OTHER), max(MSISDN, OTHER), base,
+    )  # fmt: skip
+    await shop.execute("UPDATE subscriber SET offers_state = 'unsubscribed' WHERE msisdn = $1", MSISDN)
+    housekeeping = PgHousekeeping(database, HASHES, PUBLIC_IDS)
+    assert await housekeeping.delete_older("person", shop.clock.now() + timedelta(days=1), 10) == 1
+    assert (await ask(shop, "erasure", subscriber=neighbour["id"])).status == 201
+    made = await ask(shop, "erasure", msisdn=NUMBER)
+    assert (made.status, made.body["subscriber"], made.body["state"]) == (201, gone["id"], "done")
+    for number in (MSISDN, OTHER):
+        assert await tables_that_know(database, number) == {}
+
+
 async def test_a_number_that_only_wrote_is_erased_under_nobodys_id(shop: Shop, database: Database) -> None:
     await shop.execute(
         "INSERT INTO inbound_message (merchant_id, inbound_id, carrier_id, msisdn, destination, text, raw, "

@@ -259,3 +259,26 @@ async def test_whose_consent_changes_by_time_is_looked_at_again_by_key_while_loc
     assert plan[0]["Actual Rows"] == (ASKED if ageing is Ageing.QUESTION_EXPIRED else 2 * ASKED)
     read = {(node["Relation Name"], read_by(node)) for node in plan if "Relation Name" in node}
     assert max(rows for _, rows in read) == ASKED, read
+
+
+async def test_the_bounds_that_an_erasure_moves_are_found_by_the_messages_of_their_chunks(
+    database: Database,
+) -> None:
+    base, chunk = first_id_at(int(datetime.now(UTC).timestamp() * 1000)), 3_000
+    async with database.control() as connection:
+        await connection.execute(FILLING.format(merchant=MERCHANT, base=base, rows=DAY))
+        await connection.execute(
+            "INSERT INTO campaign_chunk (merchant_id, campaign_id, no, msisdn_lo, msisdn_hi, size, "
+            "message_id_base, message_count, state) SELECT $1, 1, n, 33600000001 + n * $3, "
+            "33600000000 + (n + 1) * $3, $3, $2::bigint + 1 + n * $3, $3, 'done' "
+            "FROM generate_series(0, $4::int - 1) AS n",
+            MERCHANT, base, chunk, DAY // chunk,
+        )  # fmt: skip
+        plan = await plan_of(
+            connection, load("suppressions")["erase_bounds"], MERCHANT, 33_600_000_000 + 2 * chunk
+        )
+        bounds = "SELECT msisdn_lo, msisdn_hi FROM campaign_chunk WHERE no = 1"
+        moved = tuple(await connection.fetchrow(bounds) or ())
+    assert moved == (33_600_000_001 + chunk, 33_600_000_000 + 2 * chunk - 1)
+    read = sum(read_by(node) for node in plan if node.get("Relation Name", "").startswith("message"))
+    assert read <= chunk, read

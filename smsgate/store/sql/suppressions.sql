@@ -151,12 +151,16 @@ SELECT message_id FROM message WHERE merchant_id = $1 AND campaign_id IS NULL AN
 
 -- name: erase_bounds
 -- scope: merchant
--- A chunk's range begins and ends with somebody's number: now with that of the next person in it, or with none.
+-- A chunk's range begins and ends with somebody's number: now with that of the next person in it, or with none. Whom time removed
+-- stands in its messages alone, which are found by the range.
 UPDATE campaign_chunk AS k
-   SET msisdn_lo = coalesce(n.lo, 0), msisdn_hi = coalesce(n.hi, 0)
+   SET msisdn_lo = coalesce(least(n.lo, t.lo), 0), msisdn_hi = coalesce(greatest(n.hi, t.hi), 0)
   FROM campaign_chunk AS o
  CROSS JOIN LATERAL (SELECT min(s.msisdn) AS lo, max(s.msisdn) AS hi FROM subscriber s
                       WHERE s.merchant_id = $1 AND s.msisdn BETWEEN o.msisdn_lo AND o.msisdn_hi AND s.msisdn <> $2) AS n
+ CROSS JOIN LATERAL (SELECT min(m.msisdn) AS lo, max(m.msisdn) AS hi FROM message m
+                      WHERE m.merchant_id = $1 AND m.message_id >= o.message_id_base
+                        AND m.message_id < o.message_id_base + o.message_count AND m.msisdn NOT IN (0, $2)) AS t
  WHERE k.merchant_id = $1 AND o.merchant_id = $1 AND k.campaign_id = o.campaign_id AND k.no = o.no
    AND $2 IN (o.msisdn_lo, o.msisdn_hi)
 RETURNING 1
