@@ -282,3 +282,19 @@ async def test_the_bounds_that_an_erasure_moves_are_found_by_the_messages_of_the
     assert moved == (33_600_000_001 + chunk, 33_600_000_000 + 2 * chunk - 1)
     read = sum(read_by(node) for node in plan if node.get("Relation Name", "").startswith("message"))
     assert read <= chunk, read
+
+
+async def test_whom_time_removed_is_found_by_the_number_without_reading_the_others(
+    database: Database,
+) -> None:
+    async with database.control() as connection:
+        await connection.execute(
+            "INSERT INTO person_gone SELECT $1, n, sha256(n::text::bytea), now() "
+            "FROM generate_series(1, $2::int) AS n",
+            MERCHANT, DAY,
+        )  # fmt: skip
+        await connection.execute("ANALYZE person_gone")
+        wanted = await connection.fetchval("SELECT sha256('77'::bytea)")
+        plan = await plan_of(connection, load("suppressions")["gone_by_number"], MERCHANT, wanted)
+    read = {node["Relation Name"]: read_by(node) for node in plan if "Relation Name" in node}
+    assert read == {"person_gone": 1}
