@@ -8,7 +8,11 @@ protocols stands behind a `GuardedConnection`.
 from __future__ import annotations
 
 import asyncio
+import sys
+import termios
 from collections import Counter
+from contextlib import suppress
+from fcntl import ioctl
 from typing import cast
 
 from aiohttp import web
@@ -55,6 +59,7 @@ class GuardedConnection(asyncio.Protocol):
         self._until: float | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the next look at that
         self._in_header = False
+        self._header_waits = False  # it began while an answer left, and has its time from the end of that
         self._requests = 0
         self._leaving = 0  # octets of answers that were still to be taken at the last look
 
@@ -71,11 +76,12 @@ class GuardedConnection(asyncio.Protocol):
         self._arm(self._connections.settings.idle_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        if self._source is None:
+        if self._source is None or self._transport is None:
             return
         if not self._requests and not self._in_header:
-            self._in_header = True
-            self._arm(self._connections.settings.header_timeout_s)
+            self._header_waits = self._transport.get_write_buffer_size() > 0
+            if not self._header_waits:
+                self._begin_header()
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -99,7 +105,7 @@ class GuardedConnection(asyncio.Protocol):
     def request_began(self) -> None:
         """A header is complete: from here the request's own deadlines count."""
         self._requests += 1
-        self._in_header = False
+        self._in_header = self._header_waits = False
         self._leaving = 0
         self._disarm()
 
@@ -107,6 +113,10 @@ class GuardedConnection(asyncio.Protocol):
         self._requests -= 1
         if not self._requests and self._transport is not None and not self._transport.is_closing():
             self._arm(self._connections.settings.idle_timeout_s)
+
+    def _begin_header(self) -> None:
+        self._in_header = True
+        self._arm(self._connections.settings.header_timeout_s)
 
     def _arm(self, seconds: float) -> None:
         """
@@ -132,7 +142,7 @@ class GuardedConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if loop.time() < self._until:
             self._timer = loop.call_at(self._until, self._look)
-        elif self._in_header or not self._goes_on(self._transport.get_write_buffer_size()):
+        elif self._in_header or not self._goes_on(_leaving(self._transport)):
             self._transport.abort()
 
     def _goes_on(self, leaving: int) -> bool:
@@ -145,9 +155,23 @@ class GuardedConnection(asyncio.Protocol):
         if leaving:
             self._arm(self._connections.settings.stalled_s)
             return not before or leaving < before
+        if self._header_waits:
+            self._begin_header()
+            return True
         if before:
             self._arm(self._connections.settings.idle_timeout_s)
         return before > 0
+
+
+def _leaving(transport: asyncio.Transport) -> int:
+    """Return the octets that the peer has not taken; the kernel holds megabytes, a slow one's for minutes."""
+    octets = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError, ValueError):  # it does not tell, or the socket is closed
+            held = ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+            octets += int.from_bytes(held, sys.byteorder)
+    return octets
 
 
 def connection_of(request: web.Request) -> GuardedConnection | None:
