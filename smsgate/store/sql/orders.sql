@@ -13,14 +13,14 @@ WHERE o.merchant_id = $1 AND o.order_id = $2;
 
 -- name: orders_page
 -- scope: merchant
-SELECT o.*, v.item, v.shop_name, v.shop_answer_s, v.confirm_by_sms, v.language AS offer_language, s.language AS person_language, m.timezone, o.order_id AS page_id,
+SELECT o.*, v.item, v.shop_name, v.shop_answer_s, v.confirm_by_sms, v.language AS offer_language, s.language AS person_language, o.order_id AS page_id,
+    (SELECT timezone FROM merchant WHERE merchant_id = $1) AS timezone,
     coalesce((
         SELECT max(e.seq) FROM order_event e WHERE e.merchant_id = o.merchant_id AND e.order_id = o.order_id
     ), 0) AS seq
 FROM orders o
 JOIN offer_version v
     ON v.merchant_id = o.merchant_id AND v.offer_id = o.offer_id AND v.version = o.offer_version
-JOIN merchant m ON m.merchant_id = o.merchant_id
 LEFT JOIN subscriber s ON s.merchant_id = o.merchant_id AND s.subscriber_id = o.subscriber_id
 WHERE o.merchant_id = $1 AND o.order_id < $2
     AND ($4::text IS NULL OR o.state = $4)
