@@ -21,9 +21,10 @@ PREFETCH: Final = 3  # chunks of one campaign: one being written, one ready, one
 CAMPAIGN_BATCHES_MAX: Final = 16
 HELD_MAX: Final = 200_000  # messages in memory, ~300 octets each: 60 MB
 BATCH_WEIGHT: Final = 20  # what a batch takes besides its messages, in messages
-# Up to here a campaign of which nothing is in memory gets its first chunk; a merchant without any, beyond.
+# Up to here a campaign of which nothing is in memory gets its first chunk, and a merchant without any beyond
+# that. What waits for a pace counts apart, so there are twice as many at most: 300 MB.
 FIRST_HELD_MAX: Final = 2 * HELD_MAX
-HELD_IN_ALL_MAX: Final = 5 * HELD_MAX  # whatever of it waits for a pace, and however many merchants: 300 MB
+MERCHANT_HELD_MAX: Final = 5 * HELD_MAX // 2
 CLAIM_PEOPLE_MAX: Final = 3_000  # of campaigns that share a claim: as many as a chunk has
 CLAIM_CAMPAIGNS_MAX: Final = 100  # that share a claim: a cancel waits some 100 ms for it at most
 
@@ -92,12 +93,12 @@ class HeldChunks:
         pace = state.messages_per_minute
         weight = self._weight if pace is None else self._paced_weight
         if not mine and not coming:
-            has_room = weight < FIRST_HELD_MAX or not self._by_merchant[state.merchant_id]
-            return has_room and self._weight + self._paced_weight < HELD_IN_ALL_MAX
+            return weight < (FIRST_HELD_MAX if self._by_merchant[state.merchant_id] else MERCHANT_HELD_MAX)
+        prefetch = PREFETCH
         if pace is not None and pace <= people_of(state):
-            return False  # writing one chunk takes a minute at least
+            prefetch = 1  # writing one chunk takes a minute at least
         ready = coming + min((mine[carrier_id] for carrier_id in spread), default=0)
-        return ready < PREFETCH and mine.total() + coming < CAMPAIGN_BATCHES_MAX and weight < HELD_MAX
+        return ready < prefetch and mine.total() + coming < CAMPAIGN_BATCHES_MAX and weight < HELD_MAX
 
     def _coming(self, state: CampaignState) -> int:
         """Return how many people claims under way may bring of a campaign."""

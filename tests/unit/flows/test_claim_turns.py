@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from itertools import chain
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from smsgate.flows.claim_turns import (
     CLAIM_CAMPAIGNS_MAX,
     CLAIM_PEOPLE_MAX,
     FIRST_HELD_MAX,
-    HELD_IN_ALL_MAX,
+    MERCHANT_HELD_MAX,
     HeldChunks,
     claim_groups,
     people_of,
@@ -26,10 +27,12 @@ from tests.batches import batch_of
 SIZE = 4_000
 
 
-def a_state(merchant_id: int, campaign_id: int, recipients: int, *, weight: int = 1) -> CampaignState:
+def a_state(
+    merchant_id: int, campaign_id: int, recipients: int, *, weight: int = 1, pace: int | None = None
+) -> CampaignState:
     at = datetime(2026, 7, 1, tzinfo=UTC)
     return CampaignState(
-        merchant_id, campaign_id, "sending", "36111", at, weight, None, recipients, budgeted=False
+        merchant_id, campaign_id, "sending", "36111", at, weight, pace, recipients, budgeted=False
     )
 
 
@@ -62,19 +65,30 @@ def test_of_merchants_with_nothing_in_memory_the_older_campaign_is_first() -> No
     assert [state.campaign_id for state in HeldChunks([], ClaimsUnderWay()).in_turn(states)] == [5, 6, 7]
 
 
-def test_a_merchant_with_nothing_in_memory_gets_a_chunk_while_memory_lasts() -> None:
-    def held(messages: int, *, paced: bool) -> list[Batch]:
-        return [
-            batch_of(
-                range(first, first + SIZE), chunk=Chunk(ChunkKey(1, 1, first, 1), first, SIZE, 0, paced=paced)
-            )
-            for first in range(0, messages, SIZE)
-        ]
+def held(messages: int, *, paced: bool) -> list[Batch]:
+    """Return what is in memory of a campaign of merchant 1, in chunks of a carrier."""
+    return [
+        batch_of(
+            range(first, first + SIZE), chunk=Chunk(ChunkKey(1, 1, first, 1), first, SIZE, 0, paced=paced)
+        )
+        for first in range(0, messages, SIZE)
+    ]
 
-    def wants(batches: list[Batch], merchant_id: int) -> bool:
-        return HeldChunks(batches, ClaimsUnderWay()).wants_more(a_state(merchant_id, 2, SIZE), frozenset())
 
-    full = held(FIRST_HELD_MAX, paced=False)
-    assert [wants(full, merchant_id) for merchant_id in (1, 2)] == [False, True]
-    assert wants(held(FIRST_HELD_MAX, paced=True), 1), "its own that wait for their pace are counted apart"
-    assert not wants([*full, *held(HELD_IN_ALL_MAX - FIRST_HELD_MAX, paced=True)], 2)
+def wants(batches: list[Batch], state: CampaignState, spread: frozenset[int] = frozenset()) -> bool:
+    return HeldChunks(batches, ClaimsUnderWay()).wants_more(state, spread)
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_merchant_with_nothing_in_memory_gets_a_chunk_while_memory_lasts(*, paced: bool) -> None:
+    own, other = (a_state(merchant, 2, SIZE, pace=50 if paced else None) for merchant in (1, 2))
+    full = held(FIRST_HELD_MAX, paced=paced)
+    assert [wants(full, own), wants(full, other)] == [False, True]
+    assert not wants(held(MERCHANT_HELD_MAX, paced=paced), other)
+    assert wants(held(MERCHANT_HELD_MAX, paced=not paced), own), "what waits for a pace is counted apart"
+
+
+def test_a_slow_campaign_has_one_chunk_in_memory_for_each_of_its_carriers() -> None:
+    slow, batches = a_state(1, 1, SIZE, pace=600), held(SIZE, paced=True)
+    assert not wants(batches, slow, frozenset({1}))
+    assert wants(batches, slow, frozenset({1, 2})), "the people of the other carrier do not wait for this one"
