@@ -109,6 +109,7 @@ class Claiming:
         now = self._clock.now()
         held = {(b.merchant_id, b.campaign_id) for b in self._pump.batches() if b.campaign_id is not None}
         self._apply(await self._store.campaign_states([(m, c) for m, c in held if c is not None]))
+        reloads = self._routes.reloads  # before the look: whose sender goes meanwhile is to wait
         # What no process can send is settled by anyone once nobody may send it any more.
         states = await self._store.claimable(self._carrier_of_sender, now, over_at=now + LIFE_MIN)
         present = held.union(map(key_of, states))
@@ -118,7 +119,7 @@ class Claiming:
         until = self._clock.monotonic() + ROUND_S
         chunks = HeldChunks(self._pump.batches(), self._under_way)
         for group in claim_groups(chunks.in_turn(states)):
-            claimed |= await self._claim_safely(group, chunks)
+            claimed |= await self._claim_safely(group, chunks, reloads)
             if claimed and self._clock.monotonic() >= until:
                 break
         if not claimed or self._clock.monotonic() >= self._finished_at + FINISH_LOOK_S:
@@ -127,7 +128,7 @@ class Claiming:
                 log.info("campaign_finished", merchant_id=merchant_id, campaign_id=campaign_id)
         return claimed
 
-    async def _claim_safely(self, group: Sequence[CampaignState], held: HeldChunks) -> bool:
+    async def _claim_safely(self, group: Sequence[CampaignState], held: HeldChunks, reloads: int) -> bool:
         """Claim for campaigns; what is wrong with one alone stops neither the others nor the process."""
         now = self._clock.monotonic()
         wanting = []
@@ -139,14 +140,14 @@ class Claiming:
         if not wanting or self._pump.draining or self._pump.allowances.halted:
             return False
         try:
-            return await self._claim_for(wanting, held)
+            return await self._claim_for(wanting, held, reloads)
         except StoreUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  # whatever it is, it is one campaign's
             self._pump.forgotten = True  # it may have failed after the commit
             if len(wanting) > 1:
                 await self._give_back_forgotten()
-                return any([await self._claim_safely([state], held) for state in wanting])
+                return any([await self._claim_safely([state], held, reloads) for state in wanting])
             self._fail(wanting[0], exc)
             return False
 
@@ -166,7 +167,7 @@ class Claiming:
             retry_s=FAILED_WAIT_S,
         )
 
-    async def _claim_for(self, group: Sequence[CampaignState], held: HeldChunks) -> bool:
+    async def _claim_for(self, group: Sequence[CampaignState], held: HeldChunks, reloads: int) -> bool:
         """Claim a chunk of each of one merchant's campaigns."""
         merchant_id = group[0].merchant_id
         people = sum(people_of(state) for state in group)
@@ -176,7 +177,7 @@ class Claiming:
             rate = max(self._routes.rate_of(state.sender) for state in group)
             step = allowances.first(self._pump.grants(), people, rate)
             with allowances.promised(step):
-                claims, made = await self._claim(group, step)
+                claims, made = await self._claim(group, step, reloads)
             for claim in claims:
                 self._spread[merchant_id, claim.campaign_id] = set()
             for batch, _ in made:
@@ -190,9 +191,11 @@ class Claiming:
                 self._budgets.wake.set()
             return bool(claims)
 
-    async def _claim(self, group: Sequence[CampaignState], step: int) -> tuple[Sequence[ChunkClaim], Made]:
+    async def _claim(
+        self, group: Sequence[CampaignState], step: int, reloads: int
+    ) -> tuple[Sequence[ChunkClaim], Made]:
         """Return what the database gave, and the batches that it becomes."""
-        merchant_id, reloads = group[0].merchant_id, self._routes.reloads
+        merchant_id = group[0].merchant_id
         try:
             claims = await self._store.claim_chunks(
                 merchant_id,
@@ -224,7 +227,7 @@ class Claiming:
         """
         Return a claim's batches; a price that is missing may be a moment old, and is looked for.
 
-        None where a reload since the claim began (there were `reloads`) left a sender without a carrier: what
+        None where a reload since the look for it (there were `reloads`) left a sender without a carrier: what
         was claimed is found forgotten and waits, as what was not.
         """
         made = compose(claim)

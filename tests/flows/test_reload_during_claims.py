@@ -13,48 +13,61 @@ from tests.flows.test_routing import two_carriers
 from tests.flows.world import OTHER_SENDER, eventually
 
 
-class _HeldClaims(StoredSending):
-    """Claims whose answer comes when a test lets it."""
+class _Held(StoredSending):
+    """What a database answers when a test lets it."""
 
     claimed: asyncio.Event
     answer: asyncio.Event
 
+    async def _held(self, found: Any) -> Any:
+        if found:
+            _Held.claimed.set()
+            await _Held.answer.wait()
+        return found
+
+
+class _HeldClaims(_Held):
     async def claim_interactive(self, **kwargs: Any) -> Any:
         return await self._held(await super().claim_interactive(**kwargs))
 
     async def claim_chunks(self, *args: Any, **kwargs: Any) -> Any:
         return await self._held(await super().claim_chunks(*args, **kwargs))
 
-    async def _held(self, claims: Any) -> Any:
-        if claims:
-            _HeldClaims.claimed.set()
-            await _HeldClaims.answer.wait()
-        return claims
+
+class _HeldLook(_Held):
+    async def claimable(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._held(await super().claimable(*args, **kwargs))
 
 
-@pytest.mark.parametrize("what", ["a text", "a chunk"])
-async def test_what_a_claim_got_waits_when_its_sender_went_meanwhile(database: Database, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "store"),
+    [("a text", _HeldClaims), ("a chunk", _HeldClaims), ("the look for a chunk", _HeldLook)],
+)
+async def test_what_a_claim_got_waits_when_its_sender_went_meanwhile(
+    database: Database, what: str, store: type[_Held]
+) -> None:
     """It was settled as not sent (`sender_unknown`), for ever."""
     async with two_carriers(database, [], subscribers=1) as world:
         other = world.other
         assert other is not None
         world.other_senders = (OTHER_SENDER,)
-        _HeldClaims.claimed, _HeldClaims.answer = asyncio.Event(), asyncio.Event()
+        _Held.claimed, _Held.answer = asyncio.Event(), asyncio.Event()
         async with world.gateway() as gateway:
-            gateway.claiming._store.__class__ = _HeldClaims
+            gateway.claiming._store.__class__ = store
             if what == "a text":
                 await world.system_message(0, "Bonjour", sender=OTHER_SENDER)
             else:
                 await world.campaign(sender=OTHER_SENDER)
             gateway.pump.wake_claims.set()
             gateway.pump.wake_interactive.set()
-            await _HeldClaims.claimed.wait()
+            await _Held.claimed.wait()
             world.other = None
             await gateway.reload(world.profiles(), world.table())
-            _HeldClaims.answer.set()
+            _Held.answer.set()
             await eventually(
                 lambda: world.value(
-                    "SELECT NOT EXISTS (SELECT FROM campaign_chunk WHERE owner IS NOT NULL)"
+                    "SELECT EXISTS (SELECT FROM message)"
+                    " AND NOT EXISTS (SELECT FROM campaign_chunk WHERE owner IS NOT NULL)"
                     " AND NOT EXISTS (SELECT FROM interactive_queue WHERE owner IS NOT NULL)"
                 )
             )
