@@ -34,9 +34,16 @@ class Rotation:
         column, served = self._column, self._served
         return sorted(rows, key=lambda row: (served.get(row[column], NEVER), row[column]))
 
-    def got_rest(self, row: asyncpg.Record, messages: Sequence[asyncpg.Record], now: datetime) -> None:
-        """Note who was given more than its even part; what is over uses no carrier's room and is no turn."""
-        if all(message["expires_at"] <= now for message in messages):
+    def got_rest(
+        self, row: asyncpg.Record, messages: Sequence[asyncpg.Record], now: datetime, *, could_go: bool
+    ) -> None:
+        """
+        Note who was given more than its even part.
+
+        Where nothing `could_go` for want of a carrier's room, what is over is no turn. Else it is one: who
+        has much of it takes the places of a claim, and others must have theirs.
+        """
+        if not could_go and all(message["expires_at"] <= now for message in messages):
             return
         self._turns += 1
         self._served.pop(row[self._column], None)

@@ -225,15 +225,15 @@ class StoredSending:
                     share, more = even_part(limit, len(merchants) - turn)
                     if share <= 0:
                         break
+                    froms = [] if short else senders
                     rows = await connection.fetch(
-                        SQL["take_interactive"], merchant_id, owner, share, [] if short else senders, now,
-                        sorted(PURPOSES), test,
-                    )  # fmt: skip
+                        SQL["take_interactive"], merchant_id, owner, share, froms, now, sorted(PURPOSES), test
+                    )
                     if len(rows) == share:
                         left.append(merchant)
                     if rows:
                         if more:
-                            self._merchants_turn.got_rest(merchant, rows, now)
+                            self._merchants_turn.got_rest(merchant, rows, now, could_go=bool(froms))
                         limit -= len(rows)
                         ported = await ported_of(connection, [row["msisdn"] for row in rows])
                         claims.append(_interactive(merchant_id, rows, ported, now))
@@ -262,9 +262,7 @@ class StoredSending:
                     share, more = even_part(limit, len(accounts) - turn)
                     if share <= 0:
                         break
-                    froms = (
-                        senders if may_send else []
-                    )  # then only what is over: somebody waits to hear of it
+                    froms = senders if may_send else []  # only what is over: somebody waits to hear of it
                     rows = await _take_submitted(
                         connection, (merchant_id, owner, share, froms, now, account_id), marketing=marketing
                     )
@@ -272,7 +270,7 @@ class StoredSending:
                         left.append(account)
                     if rows:
                         if more:
-                            rotation.got_rest(account, rows, now)
+                            rotation.got_rest(account, rows, now, could_go=bool(froms))
                         limit -= len(rows)
                         claim = _submitted(merchant_id, account_id, rows, now, marketing=marketing)
                         claim.ported = await ported_of(connection, claim.msisdns)

@@ -181,6 +181,17 @@ async def test_what_is_over_takes_no_turn_from_its_account(database: Database) -
         assert [await queue.served(1, SENDER) for _ in accounts] == [[(each, 1)] for each in accounts]
 
 
+async def test_accounts_with_much_that_is_over_take_turns_with_the_others(database: Database) -> None:
+    """They stayed first in each claim until all of it was drained, and the carrier stood idle."""
+    async with a_world(database, subscribers=1) as world:
+        queue = _Queue(world)
+        for account_id in range(ACCOUNT, ACCOUNT + 5):
+            await queue.fill([OVER] * 10, account_id=account_id)
+        await queue.fill([HOUR], account_id=ACCOUNT + 5)
+        served = [await queue.served(5, SENDER) for _ in range(2)]
+        assert served[1][0] == (ACCOUNT + 5, 1)
+
+
 async def test_what_the_texts_of_full_carriers_leave_of_a_claim_goes_to_the_accounts_of_others(
     database: Database,
 ) -> None:
