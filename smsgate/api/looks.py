@@ -15,9 +15,10 @@ from typing import Final
 
 from smsgate.errors import TooSoon
 
-# Of one process. Three of the ten connections of the API's pool: seven are left for what takes milliseconds.
-AT_ONCE_MAX: Final = 3
-PER_MERCHANT_MAX: Final = 2  # a short one beside a long one; one is always left for the others
+# Of one process. Four of the ten connections of the API's pool: six are left for what takes milliseconds.
+AT_ONCE_MAX: Final = 4
+KEPT: Final = 1  # of them, for who has none under way: two merchants with large audiences must not stop all
+PER_MERCHANT_MAX: Final = 2  # a short one beside a long one
 # Most looks take milliseconds, and a shop may start many campaigns in one go: they wait for each other.
 WAIT_S: Final = 30.0
 WAITING_MAX: Final = 50  # of one merchant
@@ -25,7 +26,7 @@ RETRY_AFTER_S: Final = 10.0
 
 
 class Looks:
-    """Gives looks their turn: in the order in which they came, but that no merchant holds up another."""
+    """Gives looks their turn: who has none under way first, then in the order in which they came."""
 
     def __init__(self) -> None:
         self._under_way: Counter[int] = Counter()  # by merchant
@@ -49,7 +50,8 @@ class Looks:
             self._end(merchant_id)
 
     def _room(self, merchant_id: int) -> bool:
-        return self._under_way.total() < AT_ONCE_MAX and self._under_way[merchant_id] < PER_MERCHANT_MAX
+        own = self._under_way[merchant_id]
+        return own < PER_MERCHANT_MAX and self._under_way.total() < AT_ONCE_MAX - (KEPT if own else 0)
 
     async def _wait(self, merchant_id: int) -> None:
         if sum(whose == merchant_id for whose in self._waiting.values()) >= WAITING_MAX:
@@ -72,7 +74,8 @@ class Looks:
         self._under_way[merchant_id] -= 1
         if not self._under_way[merchant_id]:
             del self._under_way[merchant_id]
-        for given, whose in list(self._waiting.items()):
+        waiting = list(self._waiting.items())
+        for given, whose in sorted(waiting, key=lambda each: self._under_way[each[1]] > 0):
             if not given.done() and self._room(whose):
                 self._under_way[whose] += 1
                 given.set_result(None)

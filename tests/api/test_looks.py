@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from smsgate.api import looks
-from smsgate.api.looks import AT_ONCE_MAX, PER_MERCHANT_MAX, WAITING_MAX, Looks
+from smsgate.api.looks import AT_ONCE_MAX, KEPT, PER_MERCHANT_MAX, WAITING_MAX, Looks
 from smsgate.errors import TooSoon
 
 
@@ -33,13 +33,26 @@ async def test_who_waits_looks_in_the_order_of_coming_and_holds_up_no_other_merc
             await asyncio.sleep(0)
             await look(2, "another merchant")
             assert order == ["another merchant"]
-            for _ in range(AT_ONCE_MAX - PER_MERCHANT_MAX):
-                await others.enter_async_context(given.turn(2))
+            for merchant_id in range(10, 10 + AT_ONCE_MAX - PER_MERCHANT_MAX):
+                await others.enter_async_context(given.turn(merchant_id))
             last = asyncio.create_task(look(3, "third merchant"))
             await asyncio.sleep(0)
             assert order == ["another merchant"]
         await asyncio.gather(*waiting, last)
-    assert order == ["another merchant", "first", "second", "third merchant"]
+    assert order == ["another merchant", "third merchant", "first", "second"]
+
+
+async def test_two_merchants_with_long_looks_stop_nobody_else() -> None:
+    given = Looks()
+    async with AsyncExitStack() as stack:
+        for merchant_id in (1, 1, 2):
+            await stack.enter_async_context(given.turn(merchant_id))
+        more = [asyncio.create_task(looked(given, merchant_id)) for merchant_id in (1, 2)]
+        await asyncio.sleep(0)
+        for merchant_id in range(3, 6):
+            assert await looked(given, merchant_id) == merchant_id
+        assert not any(task.done() for task in more), f"{KEPT} is kept for who has none under way"
+    assert await asyncio.gather(*more) == [1, 2]
 
 
 async def test_who_waited_in_vain_is_told_when_to_come_again_and_leaves_no_trace(
