@@ -28,7 +28,7 @@ LATE_ANSWER_GRACE: Final = timedelta(minutes=15)
 OPEN_OFFER_WAIT: Final = timedelta(minutes=15)
 # Somebody may decide about an unclear reply at any time, so whoever waits looks again as often as this.
 DOUBT_WAIT: Final = timedelta(hours=1)
-# A reload may bring a number's carrier back at any time; each look is a chunk's row.
+# A reload may bring a number's carrier back at any time; a look reads a chunk's messages and writes it anew.
 SENDER_WAIT: Final = timedelta(minutes=5)
 # Instants are rounded up to this: people who wait for nearly the same time wait in one chunk.
 HOLD_STEP_S: Final = 900
