@@ -164,7 +164,9 @@ def _said(text: str, names: Iterable[str]) -> list[_Said]:
     while place < len(words):
         for size in range(min(longest, len(words) - place), 0, -1):
             phrase = tuple(words[place : place + size])
-            category = phrases.get(phrase) or ("name" if phrase in called else None)
+            category = phrases.get(phrase)
+            if phrase in called and category in {None, "beside_dispute"}:  # "record" of "Vinyl Record"
+                category = "name"
             if category is not None:
                 break
         else:

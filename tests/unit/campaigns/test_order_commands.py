@@ -126,6 +126,26 @@ def test_what_else_it_wasnt_me_may_be_about_is_named_and_the_order_stands(text: 
         assert order_wish(text, label) == OrderWish(None, reason)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("cancel my record", "Vinyl Record"),
+        ("annulez mon disque svp", "Disque d'or"),
+        ("bitte die Platte stornieren", "Platte"),
+        ("cancel my shop order", "Kim's Shop"),
+    ],
+)
+def test_the_items_own_name_is_understood_beside_a_wish_whatever_goods_are_called_so(
+    text: str, name: str
+) -> None:
+    wish = order_wish(text, Label.UNCLEAR, ("Boxman", name))
+    assert wish is not None
+    assert wish.command is CANCEL
+    other = order_wish(text, Label.UNCLEAR, ("Boxman", "Madonna"))
+    assert other is not None
+    assert other.command is None
+
+
 def test_beside_a_stop_it_wasnt_me_disputes_in_a_clause_of_its_own() -> None:
     wish = order_wish("I never ordered, get me off your list", Label.STOP)
     assert wish is not None
