@@ -67,9 +67,13 @@ def order_wish(text: str, label: Label, names: Iterable[str] = ()) -> OrderWish 
         return None
     seen = text[:TEXT_CHARACTERS_MAX]
     asks = not _QUESTIONS.isdisjoint(seen)
-    disputing = _disputing().search(_joined(seen))
+    joined = _joined(seen)
+    disputing = _disputing().search(joined)
     if disputing and not asks:
-        return OrderWish(OrderCommand.DISPUTE, f"{disputing[0].strip()!r} disputes an order.")
+        disputed = disputing[0].strip()
+        if other := _any_of(_SOMETHING_ELSE).match(joined, disputing.end() - 1):
+            return OrderWish(None, f"{other[0].strip()!r} behind {disputed!r} may change what is meant.")
+        return OrderWish(OrderCommand.DISPUTE, f"{disputed!r} disputes an order.")
     said = _said(seen, names)
     alone = next((each for each in said if each.category == "dispute_alone"), None)
     if alone is not None and not asks:
@@ -112,8 +116,9 @@ def _not_me(label: Label, said: list[_Said], place: int) -> OrderWish:
     """
     Return what "it wasn't me" wants: a dispute, if nothing stands beside it that it may be about instead.
 
-    Of a stop its clause alone is looked at: most words of a stop are none of these lists. In doubt it is one
-    beside a stop and a question, too, for neither is answered by anything about an order.
+    It may be about a newer offer beside a reason, which explains why nothing is bought. Of a stop its clause
+    alone is looked at: most words of a stop are none of these lists. In doubt it is one beside a stop and a
+    question, too, for neither is answered by anything about an order.
     """
     first, last = 0, len(said)
     if label is Label.STOP:
@@ -121,7 +126,7 @@ def _not_me(label: Label, said: list[_Said], place: int) -> OrderWish:
         first = max((end for end in ends if end < place), default=first)
         last = min((end for end in ends if end > place), default=last)
     disputed = said[place].words
-    if strange := [each.words for each in said[first:last] if each.category == "strange"]:
+    if strange := [each.words for each in said[first:last] if each.category in {"strange", "reason"}]:
         return OrderWish(None, f"{strange[0]!r} beside {disputed!r} may change what is meant.")
     return OrderWish(OrderCommand.DISPUTE, f"{disputed!r} disputes an order.")
 
@@ -152,6 +157,7 @@ def _taken_back(said: list[_Said]) -> bool:
 
 
 _WISHES: Final = ("withdraw", "cancel", "unwanted")
+_SOMETHING_ELSE: Final = "something_else"  # limits what stands right before it, and is understood nowhere
 
 
 def _said(text: str, names: Iterable[str]) -> list[_Said]:
@@ -200,7 +206,8 @@ def _joined(text: str) -> str:
 def _phrases() -> tuple[dict[tuple[str, ...], str], int]:
     """Return the category of each phrase, and how many words the longest has."""
     lists, said = table("order_words.toml"), table("order_children.toml")
-    found = {tuple(_words(phrase)): name for name, phrases in lists.items() for phrase in phrases}
+    understood = {name: phrases for name, phrases in lists.items() if name != _SOMETHING_ELSE}
+    found = {tuple(_words(phrase)): name for name, phrases in understood.items() for phrase in phrases}
     children = product(said["child"], said["did_alone"])
     found |= {tuple(_words(f"{child} {did}")): "dispute_alone" for child, did in children}
     return found, max(map(len, found))

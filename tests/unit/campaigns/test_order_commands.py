@@ -127,6 +127,31 @@ def test_what_else_it_wasnt_me_may_be_about_is_named_and_the_order_stands(text: 
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "I didn't order anything else, thanks",
+            "'else' behind 'didn t order anything' may change what is meant.",
+        ),
+        ("j'ai rien commandé d'autre", "'d autre' behind 'j ai rien commande' may change what is meant."),
+        ("my daughter ordered more", "'more' behind 'my daughter ordered' may change what is meant."),
+    ],
+)
+def test_nothing_else_was_ordered_says_nothing_about_the_order_that_stands(text: str, reason: str) -> None:
+    for label in (Label.UNCLEAR, Label.STOP, Label.HELP):
+        assert order_wish(text, label) == OrderWish(None, reason)
+
+
+def test_why_nothing_new_is_bought_disputes_no_older_order_and_that_it_was_a_mistake_does() -> None:
+    assert order_wish("sorry i didn't order, too expensive", Label.DECLINE) == OrderWish(
+        None, "'too expensive' beside 'i didn t order' may change what is meant."
+    )
+    wish = order_wish("sorry i didn't order, it was a mistake", Label.DECLINE)
+    assert wish is not None
+    assert wish.command is DISPUTE
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [
         ("cancel my record", "Vinyl Record"),
