@@ -215,13 +215,14 @@ class StoredSending:
     async def claim_interactive(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime
     ) -> list[InteractiveClaim]:
-        claims: list[InteractiveClaim] = []
+        # Of each merchant one claim: its budget is asked for all, so that no cheap text overtakes a dear one.
+        taken: dict[asyncpg.Record, list[asyncpg.Record]] = {}
         async with self._database.bulk() as connection:
             left = self._merchants_turn.begun(await connection.fetch(SQL["interactive_merchants"]))
             while left and limit > 0:  # what others leave of their parts goes to who has more
                 merchants, left = left, []
                 for turn, merchant in enumerate(merchants):
-                    merchant_id, budgeted, short, test = merchant
+                    merchant_id, _, short, test = merchant
                     share, more = even_part(limit, len(merchants) - turn)
                     if share <= 0:
                         break
@@ -235,9 +236,13 @@ class StoredSending:
                         if more:
                             self._merchants_turn.got_rest(merchant, rows, now, could_go=bool(froms))
                         limit -= len(rows)
-                        ported = await ported_of(connection, [row["msisdn"] for row in rows])
-                        claims.append(_interactive(merchant_id, rows, ported, now))
-                        claims[-1].budgeted = budgeted
+                        taken.setdefault(merchant, []).extend(rows)
+            claims: list[InteractiveClaim] = []
+            for merchant, rows in taken.items():
+                ported = await ported_of(connection, [row["msisdn"] for row in rows])
+                claim = _interactive(merchant["merchant_id"], rows, ported, now)
+                claim.budgeted = merchant["budgeted"]
+                claims.append(claim)
         return claims
 
     async def refused_messages(self, merchant_id: int, message_ids: Sequence[int]) -> AbstractSet[int]:
@@ -251,14 +256,14 @@ class StoredSending:
     async def claim_submitted(
         self, *, owner: int, limit: int, senders: Sequence[str], now: datetime, marketing: bool
     ) -> list[SubmittedClaim]:
-        claims: list[SubmittedClaim] = []
+        taken: dict[asyncpg.Record, list[asyncpg.Record]] = {}  # of each account one claim, as of merchants
         rotation = self._accounts_turn[marketing]
         async with self._database.bulk() as connection:
             left = rotation.begun(await connection.fetch(SQL["submitting_accounts"], marketing))
             while left and limit > 0:  # as in `claim_interactive`
                 accounts, left = left, []
                 for turn, account in enumerate(accounts):
-                    merchant_id, account_id, may_send, budgeted = account
+                    merchant_id, account_id, may_send, _ = account
                     share, more = even_part(limit, len(accounts) - turn)
                     if share <= 0:
                         break
@@ -272,10 +277,14 @@ class StoredSending:
                         if more:
                             rotation.got_rest(account, rows, now, could_go=bool(froms))
                         limit -= len(rows)
-                        claim = _submitted(merchant_id, account_id, rows, now, marketing=marketing)
-                        claim.ported = await ported_of(connection, claim.msisdns)
-                        claim.budgeted = budgeted
-                        claims.append(claim)
+                        taken.setdefault(account, []).extend(rows)
+            claims: list[SubmittedClaim] = []
+            for account, rows in taken.items():
+                merchant_id, account_id, _, budgeted = account
+                claim = _submitted(merchant_id, account_id, rows, now, marketing=marketing)
+                claim.ported = await ported_of(connection, claim.msisdns)
+                claim.budgeted = budgeted
+                claims.append(claim)
         return claims
 
     async def release_interactive(self, messages: Sequence[tuple[int, int]], *, owner: int) -> None:

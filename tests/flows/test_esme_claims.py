@@ -200,9 +200,9 @@ async def test_what_the_texts_of_full_carriers_leave_of_a_claim_goes_to_the_acco
         queue = _Queue(world)
         await queue.fill([HOUR] * 10)
         await queue.fill([HOUR] * 10, account_id=ACCOUNT + 1, sender=OTHER_SENDER)
-        served = await queue.served(8, SENDER)
-        assert {account_id for account_id, _ in served} == {ACCOUNT}
-        assert sum(count for _, count in served) == 8
+        assert await queue.served(8, SENDER) == [(ACCOUNT, 8)], (
+            "in one claim, which asks its budget for all of it"
+        )
 
 
 async def test_marketing_and_what_people_expect_are_claimed_apart(database: Database) -> None:
