@@ -129,9 +129,8 @@ class WishCase(OrderMoves):
         mine = [each for each in self._mine() if takes(each[1].state, event)]
         if numbers := order_numbers_in(self._mo.text):
             meant = [each for each in mine if each[1].number in numbers]
-            if (
-                not meant and wish.command is OrderCommand.DISPUTE
-            ):  # ends nothing; it may be a telephone number
+            if not meant and wish.command is OrderCommand.DISPUTE:
+                # It ends nothing, and the number may be one to call.
                 meant = self._likely(mine, wish.command, late=record)
             elif not meant:  # a slip, or another shop's number: no other order is meant
                 unknown = wish._replace(reason=NOT_BY_THAT_NUMBER)

@@ -8,9 +8,7 @@ from typing import Final
 
 import asyncpg
 
-SERVED_MAX: Final = (
-    10_000  # stamps that are kept; who loses its stamp was served longest ago, and stays first
-)
+SERVED_MAX: Final = 10_000  # stamps that are kept: who loses its own was served longest ago, and stays first
 NEVER: Final = 0  # stamps are greater
 
 
