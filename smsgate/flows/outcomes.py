@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from smsgate.flows.allowances import Grants
 from smsgate.flows.batches import STOPPED, Batch, Chunk
 from smsgate.flows.ledger import Charge
 from smsgate.flows.long_texts import PART_REFUSED
+from smsgate.flows.receipt_matching import ReceiptMatching
 from smsgate.flows.records import (
     STATUS_NOT_SENT,
     STATUS_UNKNOWN,
@@ -27,21 +27,10 @@ from smsgate.flows.records import (
     ChunkProgress,
     Flush,
 )
-from smsgate.flows.references import Reference, References
 from smsgate.flows.runs import part_of, span_of
 from smsgate.ids import quarter_hour_of
-from smsgate.protocol.message_ids import VOTES_MIN, ReceiptIds, is_sure
-from smsgate.protocol.receipt_states import FINAL, ReceiptState, state_of_unsent
-
-
-@dataclass(slots=True)
-class ReceiptCounts:
-    """Since the start of the process; for metrics."""
-
-    matched: int = 0  # their message was in memory
-    repeated: int = 0  # an intermediate state that the message had
-    waiting: int = 0  # went to receipt_unmatched; the database finds the message, or retention drops them
-    unreadable: int = 0  # kept as they came
+from smsgate.protocol.message_ids import ReceiptIds
+from smsgate.protocol.receipt_states import ReceiptState, state_of_unsent
 
 
 class Cut(NamedTuple):
@@ -65,8 +54,9 @@ class Outcomes:
     def __init__(self, next_id: Callable[[], int]) -> None:
         self._next_id = next_id
         self._number = 0
-        self.references = References()
-        self.receipt_counts = ReceiptCounts()
+        self._matching = ReceiptMatching(next_id)
+        self.references = self._matching.references
+        self.receipt_counts = self._matching.counts
         self._acks: list[Ack] = []
         self._written_settled = 0
         self._touched: dict[ChunkKey, Chunk] = {}
@@ -86,7 +76,8 @@ class Outcomes:
 
     def gathered(self) -> tuple[int, int]:
         """Return how many outcomes and how many receipts the next flush has by now."""
-        return len(self.flush.sent), len(self.flush.receipts) + len(self.flush.unmatched)
+        flush = self.flush
+        return len(flush.sent), len(flush.receipts) + len(flush.unmatched) + self._matching.early
 
     def accepted(self, batch: Batch, indexes: Sequence[int], smsc_ids: Sequence[bytes], at: datetime) -> None:
         """submit_sm_resp 0: the carrier took them; they are charged."""
@@ -184,114 +175,8 @@ class Outcomes:
 
         `ids` are the carrier's, and may learn its form here.
         """
-        columns, counts, find = self.flush.receipts, self.receipt_counts, self.references.find
-        before = len(columns)
-        carrier_id, known = receipts.carrier_id, ids.form is not None or receipts.of_responses
-        if not known:
-            ids.see((), receipts.smsc_ids)
-        keys = receipts.smsc_ids if receipts.of_responses else ids.column(receipts.smsc_ids)
-        by_other = keys is not receipts.smsc_ids  # then which of two ids is converted has to be seen
-        if known and not by_other and not receipts.unreadable and self._all_found(receipts, at):
-            return
-        for key, smsc_id, other_id, state, error in zip(
-            keys, receipts.smsc_ids, receipts.other_ids, receipts.states, receipts.errors, strict=True
-        ):
-            found = find(carrier_id, key, state) if known and not (by_other and other_id) else None
-            if found is None and receipts.of_responses:
-                continue  # its receipt came meanwhile
-            if found is None:
-                found = self._search(carrier_id, ids, smsc_id, other_id, state)
-            if found is None:
-                self._unmatched(carrier_id, smsc_id, other_id, state, error, at)
-                continue
-            merchant_id, campaign_id, message_id, part, repeated, reported, charges = found
-            if repeated:
-                counts.repeated += 1
-                continue
-            if charges and state in FINAL:
-                self.flush.by_receipt.append((merchant_id, message_id, part))
-            if reported:
-                self.flush.reports.add(merchant_id, self._next_id(), message_id, state, error, at)
-            columns.merchant_ids.append(merchant_id)
-            columns.message_ids.append(message_id)
-            columns.segments.append(part)
-            columns.states.append(state)
-            columns.errors.append(error)
-            columns.received_at.append(at)
-            if campaign_id is not None and state in FINAL:
-                kind = "delivered" if state == ReceiptState.DELIVRD else "failed"
-                counter = (merchant_id, campaign_id, kind)
-                self.flush.counters[counter] = self.flush.counters.get(counter, 0) + 1
-        counts.matched += len(columns) - before
-        for body in receipts.unreadable:
-            counts.unreadable += 1
-            self._unmatched(carrier_id, b"", b"", 0, b"", at, raw=body)
+        self._matching.match(self.flush, receipts, ids, at)
         self._acks.append(receipts.ack)
-
-    def _all_found(self, receipts: CarrierReceipts, at: datetime) -> bool:
-        """Take a read whose receipts are all final and of messages in memory; False: nothing was done."""
-        if not FINAL.issuperset(receipts.states):
-            return False
-        found = self.references.find_all(receipts.carrier_id, receipts.smsc_ids)
-        if found is None:
-            return False
-        columns, counters, start = self.flush.receipts, self.flush.counters, 0
-        for merchant_id, campaign_id, message_ids in found:
-            count = len(message_ids)
-            columns.merchant_ids += [merchant_id] * count
-            columns.message_ids += message_ids
-            if campaign_id is not None:
-                delivered = receipts.states[start : start + count].count(ReceiptState.DELIVRD)
-                for kind, n in (("delivered", delivered), ("failed", count - delivered)):
-                    if n:
-                        key = (merchant_id, campaign_id, kind)
-                        counters[key] = counters.get(key, 0) + n
-            start += count
-        columns.segments += [1] * start
-        columns.states += receipts.states
-        columns.errors += receipts.errors
-        columns.received_at += [at] * start
-        self.receipt_counts.matched += start
-        self._acks.append(receipts.ack)
-        return True
-
-    def _search(
-        self, carrier_id: int, ids: ReceiptIds, smsc_id: bytes, other_id: bytes, state: int
-    ) -> Reference | None:
-        """
-        Find by another spelling, by the text's id, or while the carrier's form is not known.
-
-        Short ids teach nothing here, where only open messages are seen: all of them stand in the database.
-        """
-        fit = ids.fit(smsc_id, other_id, self.references.of(carrier_id))
-        if fit is None:
-            return None
-        if ids.form is None and fit.form is not None:
-            if not (is_sure(smsc_id) and (not other_id or is_sure(other_id))):
-                return None
-            ids.learn(Counter({fit.form: VOTES_MIN}))
-        return self.references.find(carrier_id, fit.found, state)
-
-    def _unmatched(
-        self,
-        carrier_id: int,
-        smsc_id: bytes,
-        other_id: bytes,
-        state: int,
-        error: bytes,
-        at: datetime,
-        raw: bytes | None = None,
-    ) -> None:
-        self.receipt_counts.waiting += raw is None
-        unmatched = self.flush.unmatched
-        unmatched.carrier_ids.append(carrier_id)
-        unmatched.unmatched_ids.append(self._next_id())
-        unmatched.smsc_ids.append(smsc_id)
-        unmatched.other_ids.append(other_id)
-        unmatched.states.append(state)
-        unmatched.errors.append(error)
-        unmatched.received_at.append(at)
-        unmatched.raws.append(raw)
 
     def touch(self, chunk: Chunk) -> None:
         """Have the next flush commit this chunk's allowance."""
@@ -299,6 +184,7 @@ class Outcomes:
 
     def cut(self, grants: Grants, at: datetime) -> Cut:
         """Close the flush in the making and begin the next."""
+        self._matching.match_early(self.flush)
         flush, acks, settled, touched = (
             self.flush,
             self._acks,
