@@ -103,9 +103,7 @@ class Composer:
     def chunk(self, claim: ChunkClaim) -> Made:
         """Return one batch per carrier of an offer's chunk, and which of its entries must not be written."""
         offer, count = claim.offer, len(claim.msisdns)
-        fields = {
-            name: [row[place] for row in claim.fields or ()] for place, name in enumerate(claim.field_names)
-        }
+        fields = dict(zip(claim.field_names, claim.fields or (), strict=True))
         key = ChunkKey(claim.merchant_id, claim.campaign_id, claim.chunk_no, claim.fence)
         columns = _Columns(
             Lane.BULK,

@@ -98,9 +98,8 @@ class ChunkClaim:
     allowance: int
     message_ids: list[int]
     msisdns: list[int] = field(repr=False)
-    fields: list[list[str]] | None = field(
-        repr=False
-    )  # the values of the text's fields, in the order of `field_names`
+    # A column for each of the text's fields, in the order of `field_names`.
+    fields: list[list[str]] | None = field(repr=False)
     field_names: tuple[str, ...]
     weight: int  # of the merchant, where several share a carrier
     paced: bool  # then nothing may be written before it is granted

@@ -48,9 +48,11 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def text_octets(rows: Sequence[Sequence[str]]) -> list[bytes]:
-    """Return a text[] for each row; rows that are equal are written once."""
-    return made_of_each([*map(tuple, rows)], _text_array)
+def text_octets(columns: Sequence[Sequence[str]]) -> list[bytes]:
+    """Return a text[] for each row of these columns, one at least; rows that are equal are written once."""
+    if len(columns) == 1:
+        return made_of_each(columns[0], lambda value: _text_array((value,)))
+    return made_of_each([*zip(*columns, strict=True)], _text_array)
 
 
 def _text_array(values: Sequence[str]) -> bytes:

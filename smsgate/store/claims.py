@@ -153,10 +153,10 @@ class ClaimedChunk:
         msisdns, fields = self.people.msisdns, self.people.fields
         if part.members is None:
             place = slice(part.base - self.base, part.base - self.base + part.count)
-            own = None if fields is None else fields[place]
+            own = None if fields is None else [column[place] for column in fields]
             return self.result(part, no, list(part.message_ids), msisdns[place], own, ported)
         places = [message_id - self.base for message_id in part.members]
-        own = None if fields is None else [fields[n] for n in places]
+        own = None if fields is None else [[column[n] for n in places] for column in fields]
         return self.result(part, no, part.members, [msisdns[n] for n in places], own, ported)
 
     def result(

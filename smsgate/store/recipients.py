@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -20,6 +20,8 @@ SQL = catalogue.load("sending")
 # gets a number of its own: this many chunks are more than the gateway has subscribers for.
 REST_NO_STEP = 10_000_000
 
+_FIELDS: Final = ("first_field", "second_field", "other_fields")
+
 # A campaign's row and the row of its chunk, which nobody had yet.
 Taken = tuple[asyncpg.Record, asyncpg.Record]
 
@@ -30,14 +32,14 @@ class People(NamedTuple):
     subscriber_ids: list[int]
     msisdns: list[int]
     places: list[str]
-    fields: list[list[str]] | None  # the values of the text's fields; None: it has none
+    fields: list[list[str]] | None  # a column for each of the text's fields; None: it has none
 
     def of(self, order: Sequence[int]) -> People:
         return People(
             [self.subscriber_ids[n] for n in order],
             [self.msisdns[n] for n in order],
             self.places,
-            None if self.fields is None else [self.fields[n] for n in order],
+            None if self.fields is None else [[column[n] for n in order] for column in self.fields],
         )
 
 
@@ -94,7 +96,7 @@ async def _choose_listed(connection: Connection, taken: Sequence[Taken]) -> list
             [row["subscriber_id"] for row in own],
             [row["msisdn"] for row in own],
             [row["place"] for row in own] or [campaign["country"]],
-            [row["fields"] for row in own] if names else None,
+            [[row["fields"][n] for row in own] for n in range(len(names))] or None,
         )
         for (campaign, _), own in zip(taken, found, strict=True)
     ]
@@ -105,7 +107,7 @@ def _columns(pairs: Sequence[tuple[object, ...]]) -> list[list[object]]:
 
 
 async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: asyncpg.Record) -> People:
-    named = chunk["named"]
+    named, names = chunk["named"], list(field_names(campaign["text"]))
     row = await connection.fetchrow(
         SQL["named_candidates" if named else "candidates"],
         campaign["merchant_id"],
@@ -120,11 +122,10 @@ async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: async
         CHUNK_SIZE + 1,
         senders_of(campaign),
         campaign["country"],
-        list(field_names(campaign["text"])),
+        names,
     )
     assert row is not None
-    fields = None if row["fields"] is None else orjson.loads(row["fields"])
-    people = People(row["subscriber_ids"], row["msisdns"], row["places"], fields)
+    people = People(row["subscriber_ids"], row["msisdns"], row["places"], _fields(row, len(names)))
     if len(people.msisdns) <= CHUNK_SIZE:
         return people
     last = people.msisdns[CHUNK_SIZE - 1]
@@ -133,3 +134,11 @@ async def _choose(connection: Connection, campaign: asyncpg.Record, chunk: async
     rest = (no + REST_NO_STEP, last + 1, chunk["msisdn_hi"], CHUNK_SIZE)
     await connection.execute(SQL["insert_rest_chunk"], *head, *rest)
     return people.of(range(CHUNK_SIZE))._replace(places=people.places[:CHUNK_SIZE])
+
+
+def _fields(row: asyncpg.Record, count: int) -> list[list[str]] | None:
+    """Return a column for each field of a text; the third field and those after it come by person."""
+    if not count:
+        return None
+    first, second, others = (orjson.loads(row[name] or "[]") for name in _FIELDS)
+    return [first, second, *([own[n] for own in others] for n in range(count - 2))][:count]

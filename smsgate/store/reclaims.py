@@ -82,7 +82,7 @@ class Reclaim:
             chunk["no"],
             [row["message_id"] for row in rows],
             msisdns,
-            [list(row["fields"] or ()) for row in rows] if self._claimed.names else None,
+            [[row["fields"][n] for row in rows] for n in range(len(self._claimed.names))] or None,
             await ported_of(self._connection, msisdns),
         )
 

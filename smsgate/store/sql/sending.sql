@@ -116,8 +116,8 @@ RETURNING campaign_id
 -- A STOP to a sender number ($12) counts, were it said before the person subscribed. Those of the people who are meant are read in one
 -- walk and hashed: a join read all of the merchant's for each person where the planner took it for one with few, as most are.
 -- Places as the hours know them (campaigns.hours.Place): one when all are at the same; the offer's country if nobody.
--- One or two fields, as nearly every text has, are taken without a query of their own for each person. They come as JSON,
--- which is read five times as fast as an array of arrays.
+-- One or two fields, as nearly every text has, are a column each, and taken without a query of their own for each person. They
+-- come as JSON: a list for each person costs the gateway four times as much as a column.
 WITH meant AS MATERIALIZED (
     SELECT subscriber_id, msisdn, fields, CASE WHEN place = '' THEN country ELSE place END AS place FROM subscriber
      WHERE
