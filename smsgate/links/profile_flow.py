@@ -10,7 +10,7 @@ from smsgate.links.profile_values import FROZEN, Ascii, CommandStatus, Seconds
 from smsgate.protocol.commands import Status
 
 WINDOW_LIMIT: Final = 10_000  # unanswered submits of one session: memory, and what a lost link leaves unknown
-RATE_LIMIT_PER_S: Final = 100_000  # segments; above any carrier's contract
+RATE_LIMIT_PER_S: Final = 1_000_000  # segments; above any carrier's contract, and what one machine can write
 ADAPTIVE_START_PER_S: Final = 10.0  # segments: what even a small contract allows
 BURST_S: Final = 0.1  # of most carriers: longer than a slow turn of the loop
 BURST_MIN_S: Final = 0.01  # less, and the loop's timers hold the rate back
