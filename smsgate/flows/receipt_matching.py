@@ -25,10 +25,12 @@ class ReceiptCounts:
 
 
 class _Early(NamedTuple):
-    """A receipt whose message is not known yet."""
+    """A receipt whose message is not known yet; `key` is its id as responses have it, where that is asked."""
 
     carrier_id: int
     ids: ReceiptIds
+    added: int  # messages whose receipts were awaited when it was read: it is for a later one
+    key: bytes | None
     smsc_id: bytes
     other_id: bytes
     state: int
@@ -63,7 +65,8 @@ class ReceiptMatching:
 
         `ids` are the carrier's, and may learn its form here.
         """
-        carrier_id, known = receipts.carrier_id, ids.form is not None or receipts.of_responses
+        references, carrier_id = self.references, receipts.carrier_id
+        known = ids.form is not None or receipts.of_responses
         if not known:
             ids.see((), receipts.smsc_ids)
         keys = receipts.smsc_ids if receipts.of_responses else ids.column(receipts.smsc_ids)
@@ -73,32 +76,37 @@ class ReceiptMatching:
         for key, smsc_id, other_id, state, error in zip(
             keys, receipts.smsc_ids, receipts.other_ids, receipts.states, receipts.errors, strict=True
         ):
-            by_key = known and not (by_other and other_id)
-            found = self.references.find(carrier_id, key, state) if by_key else None
+            asked = key if known and not (by_other and other_id) else None
+            found = None if asked is None else references.find(carrier_id, asked, state)
             if found is None and receipts.of_responses:
                 continue  # its receipt came meanwhile
             found = found or self._search(carrier_id, ids, smsc_id, other_id, state)
             if found is not None:
                 self._add(flush, found, state, error, at)
                 continue
-            early = _Early(carrier_id, ids, smsc_id, other_id, state, error, at)
+            early = _Early(carrier_id, ids, references.added, asked, smsc_id, other_id, state, error, at)
             if known:
                 self._early.append(early)
             else:  # the database has every message, to learn the form by
                 self._unmatched(flush, early)
         for body in receipts.unreadable:
             self.counts.unreadable += 1
-            self._unmatched(flush, _Early(carrier_id, ids, b"", b"", 0, b"", at), raw=body)
+            self._unmatched(flush, _Early(carrier_id, ids, 0, None, b"", b"", 0, b"", at), raw=body)
 
     def match_early(self, flush: Flush) -> None:
         """Look once more for the messages of receipts that were early; the database looks for the rest."""
         early, self._early = self._early, []
         for each in early:
-            found = self._search(each.carrier_id, each.ids, each.smsc_id, each.other_id, each.state)
+            found = None if each.added == self.references.added else self._found_late(each)
             if found is None:
                 self._unmatched(flush, each)
             else:
                 self._add(flush, found, each.state, each.error, each.at)
+
+    def _found_late(self, early: _Early) -> Reference | None:
+        carrier_id, ids, state = early.carrier_id, early.ids, early.state
+        found = None if early.key is None else self.references.find(carrier_id, early.key, state)
+        return found or self._search(carrier_id, ids, early.smsc_id, early.other_id, state)
 
     def _all_found(self, flush: Flush, receipts: CarrierReceipts, at: datetime) -> bool:
         """Take a read whose receipts are all final and of messages in memory; False: nothing was done."""

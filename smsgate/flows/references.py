@@ -63,6 +63,7 @@ class References:
         self._spellings: dict[_Key, tuple[bytes, ...]] = {}
         self._told: dict[int, int] = {}  # slot -> intermediate states that it had, as bits
         self._origins: dict[int, _Origin] = {}
+        self.added = 0  # since the start
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))
@@ -78,6 +79,7 @@ class References:
         if origin is None:
             origin = self._origins[batch.handle] = _Origin(batch)
         origin.awaited += len(slots)
+        self.added += len(slots)
         carrier_id = batch.carrier_id
         known = self._slots.setdefault(carrier_id, {})
         fresh = dict(zip(smsc_ids, slots, strict=True))

@@ -171,4 +171,5 @@ class Reclaim:
             chunk_no=chunk["no"],
             messages=part.count,
         )
-        return self._claimed.result(part, chunk["no"], [], [], None, {})
+        nobody: list[list[str]] = [[] for _ in self._claimed.names]
+        return self._claimed.result(part, chunk["no"], [], [], nobody or None, {})

@@ -16,6 +16,7 @@ from tests.flows.test_small_campaigns import a_small_campaign
 from tests.flows.world import FIRST_MSISDN, MERCHANT, PUBLIC_IDS, SENDER, World, a_world
 
 OWNER = 5
+ODD = ['"', "\\", "a\nb", "\x01", "😀", "{name}", "é", " "]
 NAMES = ("name", "town", "size", "gift")
 
 
@@ -31,13 +32,25 @@ def column(name: str, people: list[int]) -> list[str]:
     return ["" if n == 2 or (n == 1 and name == "town") else f"{name}-{n}" for n in people]
 
 
-async def claimed(world: World, campaign_id: int) -> ChunkClaim:
+async def claimed(world: World, campaign_id: int) -> list[ChunkClaim]:
     ids = IdMaker(OWNER, lambda: int(time.time() * 1000))
-    (claim,) = await StoredSending(world.database, ids, PUBLIC_IDS).claim_chunks(
+    return await StoredSending(world.database, ids, PUBLIC_IDS).claim_chunks(
         MERCHANT, [campaign_id], owner=OWNER, allowance_step=100, now=datetime.now(UTC), gates=ALWAYS_OPEN,
         senders=[SENDER],
     )  # fmt: skip
-    return claim
+
+
+async def test_any_value_comes_as_it_was_and_nobody_has_no_values(database: Database) -> None:
+    async with a_world(database, subscribers=len(ODD)) as world:
+        for n, value in enumerate(ODD):
+            await world.execute(
+                "UPDATE subscriber SET fields = jsonb_build_object('name', $2::text) WHERE msisdn = $1",
+                *(FIRST_MSISDN + n, value),
+            )
+        (claim,) = await claimed(world, await world.campaign(text="CD {name}"))
+        assert claim.fields == [ODD]
+        await world.execute("UPDATE subscriber SET offers_state = 'none'")
+        assert await claimed(world, await world.campaign(text="CD {name} {town} {size}")) == []
 
 
 @pytest.mark.parametrize("count", range(5))
@@ -60,7 +73,7 @@ async def test_each_field_is_a_column_at_the_first_claim_and_at_the_next(
             else await world.campaign(text=text)
         )
         for _ in range(2):
-            claim = await claimed(world, campaign_id)
+            (claim,) = await claimed(world, campaign_id)
             assert [msisdn - FIRST_MSISDN for msisdn in claim.msisdns] == [0, 1, 2, 4]
             assert claim.field_names == names
             assert claim.fields == ([column(name, [0, 1, 2, 4]) for name in names] or None)
