@@ -47,7 +47,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             bind["state"],
             bind["host"],
             f"{bind['window_used']}/{bind['window_max']}",
-            f"{carrier['rate_now']:g}/{carrier['rate_per_s']}",
+            f"{carrier['rate_now']:.10g}/{carrier['rate_per_s']}",
             bind["since"],
             bind["last_error"],
         )
