@@ -98,6 +98,7 @@ class _Daemon:
         self._reloads: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._serving = False
+        self._hung_up = False  # a reload was asked for before there was anything to reload
         self._cut = False
         self._task: asyncio.Task[object] | None = None
 
@@ -113,10 +114,13 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._on_early_hangup)
         try:
             async with running(self._settings, say=_starting, read=self._read) as process:
                 self._serving = True
                 loop.add_signal_handler(signal.SIGHUP, self._on_hangup, process)
+                if self._hung_up:
+                    self._on_hangup(process)
                 notify("READY=1", "STATUS=serving")
                 say(ready_sentence(process))
                 try:
@@ -140,6 +144,10 @@ class _Daemon:
             keys = f"http.host or http.{self._settings.port_key}"
             return SmsgateError(f"{words}. {host}:{port} cannot be had: set another {keys}.")
         return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
+
+    def _on_early_hangup(self) -> None:
+        """Reload as soon as it serves: the file may have been read before it was changed."""
+        self._hung_up = True
 
     def _on_hangup(self, process: Process) -> None:
         task = asyncio.get_running_loop().create_task(self._reload(process), name="reload")

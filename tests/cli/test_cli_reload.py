@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,26 @@ def test_a_reload_that_would_leave_no_carrier_is_refused_unless_it_is_asked_for(
     path.write_text(whole, "utf-8")
     assert shell.ok("reload", "--json").json()["added"] == ["sim"]
     assert given["smpp"] in whole
+    assert process.end() == 0
+
+
+def catches_hangups(pid: int) -> bool:
+    (mask,) = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+    return bool(int(mask, 16) >> (signal.SIGHUP - 1) & 1)
+
+
+def test_a_hangup_during_the_start_reloads_once_it_serves(
+    shell: Shell, started: Callable[..., Running]
+) -> None:
+    smpp, http = free_ports(2)
+    path = shell.cwd / "smsgate.toml"
+    shell.extra["SMSGATE_CONFIG"] = str(path)
+    write_config(path, smpp=f"127.0.0.1:{smpp}", http_port=http)
+    process = started("run")
+    until(lambda: catches_hangups(process.process.pid))
+    os.kill(process.process.pid, signal.SIGHUP)
+    assert "smsgate runs as" not in process.out + process.err
+    process.await_line("Reloaded; untouched: sim; 0 routes in force.")
     assert process.end() == 0
 
 
