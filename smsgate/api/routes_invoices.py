@@ -27,7 +27,10 @@ LINES_MAX: Final = 10_000  # of one credit note
 
 PROBLEMS: Final = (
     ProblemType(
-        "credit_refused", 409, "Not creditable", "Credit lines that exist, and at most what is left."
+        "credit_refused",
+        409,
+        "Not creditable",
+        "Credit lines that exist, and at most what is left; a minimum when no month is being closed.",
     ),
     ProblemType(
         "billing_incomplete",

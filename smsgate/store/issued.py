@@ -13,7 +13,7 @@ from smsgate.billing.documents import Line, LineKind, LineTerms
 from smsgate.billing.invoices import invoice_from_json
 from smsgate.billing.issuing import Draft
 from smsgate.billing.vat import Vat
-from smsgate.errors import NotFound
+from smsgate.errors import DomainError, NotFound
 from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, VatEntry
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.documents import StoredDocument
@@ -26,6 +26,7 @@ from smsgate.store.pool import Database
 from smsgate.store.profiles import party_of
 
 _SQL: Final = load("billing")
+_LOCKS: Final = load("commitments")
 
 
 class PgDocuments:
@@ -59,8 +60,10 @@ class PgDocuments:
         self, issue: Issue, document_id: int, make: Callable[[StoredDocument], Draft]
     ) -> DocumentRow:
         async with self._database.bulk_transaction() as connection:
+            await connection.execute(_LOCKS["lock_against_cuts"])
             await connection.execute(_SQL["lock_period"], issue.merchant_id, first_day(issue.month))
             draft = make(await stored_document(connection, issue.merchant_id, document_id))
+            await _refuse_what_a_close_may_give_back(connection, issue.merchant_id, draft)
             (credit_id,) = await write_documents(connection, replace(issue, drafts=[draft]))
             return (await stored_document(connection, issue.merchant_id, credit_id)).row
 
@@ -86,6 +89,18 @@ class PgDocuments:
                 party.einvoicing_id, party.einvoicing_scheme, profile.payment_days,
             )  # fmt: skip
             await connection.execute(_SQL["set_vat"], merchant_id, *vat)
+
+
+async def _refuse_what_a_close_may_give_back(connection: Connection, merchant_id: int, draft: Draft) -> None:
+    """A close reads what was credited of minimums, then writes; no cut comes until the caller's commit."""
+    if all(line.terms.kind is not LineKind.COMMITMENT for line in draft.document.lines):
+        return
+    if await connection.fetchval(_SQL["close_under_way"], merchant_id):
+        raise DomainError(
+            "a month of this merchant is being closed and may give back of the minimum: credit it afterwards",
+            code="credit_refused",
+            http_status=409,
+        )
 
 
 async def stored_document(connection: Connection, merchant_id: int, document_id: int) -> StoredDocument:

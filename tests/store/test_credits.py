@@ -13,6 +13,7 @@ from smsgate.billing.documents import LineKind
 from smsgate.billing.periods import Month
 from smsgate.errors import DomainError, NotFound
 from smsgate.flows.documents import Documents, StoredDocument
+from smsgate.store.closing import PgClosing
 from smsgate.store.issued import PgDocuments
 from smsgate.store.pool import Database
 from smsgate.store.reversals import PgReversals
@@ -236,6 +237,24 @@ async def test_of_a_minimum_that_was_credited_in_part_the_rest_is_given_back(dat
     await credit_the_minimum(documents, invoice)
     # 3.60 came late, and 2.10 are left of what the minimum billed.
     assert await closed_with(books, NOVEMBER.next(), LATER, 80) == [("380", 360 - 210)]
+
+
+async def test_no_minimum_is_credited_while_a_close_may_give_it_back(database: Database) -> None:
+    """The close had read what was credited: what was credited meanwhile was given back once more."""
+    books, documents, invoice = await a_month_below_its_minimum(database)
+    await books.take(SHOP, 40, recorded_at=LATE)
+    books.go_to(LATE + timedelta(days=25))
+    closing = books.closing()
+    merchant = await PgClosing(database, str).merchant(SHOP)
+    await closing.cut(merchant, NOVEMBER, books.clock.now())
+    for asked in ([(1, 1)], None):
+        with pytest.raises(DomainError, match="is being closed") as refused:
+            await documents.credit(invoice, asked)
+        assert (refused.value.code, refused.value.http_status) == ("credit_refused", 409)
+    assert (await documents.credit(invoice, [(2, 1)])).net_minor == 5  # of what was used
+    assert [row.net_minor for row in await closing.bill(merchant, NOVEMBER)] == [0]
+    assert (await documents.credit(invoice, [(1, 1)])).net_minor == 550
+    (await PgVerify(database).looked()).hold()
 
 
 @pytest.mark.parametrize("number", ["", "F-2026-000009", "F-2026-x", "F-2026-0", "000001", "F-2026-9999999"])

@@ -203,6 +203,11 @@ ORDER BY e.micros DESC, e.campaign_id
 -- Whoever writes documents of a month does it alone.
 SELECT closed_at, starts_at, ends_at, cut_at FROM billing_period WHERE merchant_id = $1 AND month = $2 FOR UPDATE
 
+-- name: close_under_way
+-- scope: merchant
+-- A month that is cut: its documents may give back of a minimum what nobody has credited.
+SELECT EXISTS (SELECT FROM billing_period WHERE merchant_id = $1 AND closed_at IS NULL)
+
 -- name: begin_series
 -- scope: control
 INSERT INTO document_series (series) VALUES ($1) ON CONFLICT (series) DO NOTHING
