@@ -19,6 +19,7 @@ from smsgate.store import catalogue
 from smsgate.store.array_octets import ids_text
 from smsgate.store.connection import Connection, copy_binary
 from smsgate.store.copy_rows import Kind, RowFormat, micros_since_2000
+from smsgate.store.places import NONE_WANTED, Wanted, take_places
 
 SQL: Final = catalogue.load("sending")
 
@@ -63,21 +64,6 @@ class Opening(NamedTuple):
     message_ids: Sequence[int]
     subscriber_ids: Sequence[int]
     msisdns: Sequence[int]
-
-
-class _Wanted(NamedTuple):
-    """Who is to get an open offer by one sender number; `places` are those of their campaigns."""
-
-    msisdns: Sequence[int]
-    message_ids: Sequence[int]
-    subscriber_ids: Sequence[int]
-    places: Sequence[int]
-
-    def of(self, chosen: Sequence[int]) -> _Wanted:
-        return _Wanted(*([column[n] for n in chosen] for column in self))
-
-
-_NONE_WANTED: Final = _Wanted((), (), (), ())
 
 
 class Gate:
@@ -272,15 +258,15 @@ class Gate:
             wanted = wanted.of([n for n, each in enumerate(wanted.message_ids) if each not in opened])
         return [_own(opening.message_ids, opened, senders[0]) for opening in openings]
 
-    async def _open(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> list[int]:
+    async def _open(self, sender: str, wanted: Wanted, openings: Sequence[Opening]) -> list[int]:
         """Return the messages that got an open offer by `sender`."""
         known, live = self._known[sender], self._live[sender]
         if not live.isdisjoint(wanted.msisdns):
             wanted = wanted.of([n for n, msisdn in enumerate(wanted.msisdns) if msisdn not in live])
         if known.isdisjoint(wanted.msisdns):
-            first, again = wanted, _NONE_WANTED
+            first, again = wanted, NONE_WANTED
         elif known.issuperset(wanted.msisdns):
-            first, again = _NONE_WANTED, wanted
+            first, again = NONE_WANTED, wanted
         else:
             there = [msisdn in known for msisdn in wanted.msisdns]
             first = wanted.of([n for n, is_known in enumerate(there) if not is_known])
@@ -288,7 +274,7 @@ class Gate:
         await self._first_offers(sender, first, openings)
         return [*first.message_ids, *await self._next_offers(sender, again, openings)]
 
-    async def _first_offers(self, sender: str, wanted: _Wanted, openings: Sequence[Opening]) -> None:
+    async def _first_offers(self, sender: str, wanted: Wanted, openings: Sequence[Opening]) -> None:
         """Open the offers of people who have no row for this number."""
         if wanted.message_ids:
             data = _FIRST_OFFER.pack(
@@ -298,25 +284,17 @@ class Gate:
             )
             await copy_binary(self._connection, "open_offer", _FIRST_OFFER.columns, data)
 
-    async def _next_offers(
-        self, sender: str, wanted: _Wanted, openings: Sequence[Opening]
-    ) -> Collection[int]:
+    async def _next_offers(self, sender: str, wanted: Wanted, openings: Sequence[Opening]) -> Collection[int]:
         """Take the places of offers that are over or answered; return the messages that got one."""
         if not wanted.message_ids:
             return ()
-        row = await self._connection.fetchrow(
-            SQL["take_places"],
-            *map(ids_text, wanted),
-            sender,
-            self._merchant_id,
-            *([opening.campaign[name] for opening in openings] for name in _OFFER),
-            self._now - LATE_ANSWER_GRACE,
-            self._now,
-        )
-        assert row is not None
-        taken = row["taken"] or ()
+        offers = [[opening.campaign[name] for opening in openings] for name in _OFFER]
+        taken, anew = await take_places(
+            self._connection, wanted, sender, self._merchant_id, offers,
+            over_before=self._now - LATE_ANSWER_GRACE, now=self._now,
+        )  # fmt: skip
         if counted := self._counted.get(sender):
-            replaced = set(taken).difference(row["anew"] or ())
+            replaced = set(taken).difference(anew)
             await self._keep(
                 {
                     msisdn: counted[msisdn]
@@ -344,8 +322,8 @@ class Gate:
         return Hold("open_offer", "open-offer", self._now + OPEN_OFFER_WAIT)
 
 
-def _wanted(openings: Sequence[Opening]) -> _Wanted:
-    return _Wanted(
+def _wanted(openings: Sequence[Opening]) -> Wanted:
+    return Wanted(
         list(chain.from_iterable(opening.msisdns for opening in openings)),
         list(chain.from_iterable(opening.message_ids for opening in openings)),
         list(chain.from_iterable(opening.subscriber_ids for opening in openings)),
@@ -359,7 +337,7 @@ def _own(message_ids: Sequence[int], opened: Mapping[int, str], first: str) -> d
     return None if len(own) == len(message_ids) and set(own.values()) <= {first} else own
 
 
-def _offers(wanted: _Wanted, openings: Sequence[Opening]) -> list[int] | list[list[int]]:
+def _offers(wanted: Wanted, openings: Sequence[Opening]) -> list[int] | list[list[int]]:
     """Return the columns of each one's offer; of one campaign alone, the values that all have."""
     offers = [
         [opening.campaign[name] for name in _OFFER[:-1]] + [micros_since_2000(opening.campaign["expires_at"])]

@@ -10,14 +10,16 @@ from typing import TypeVar
 import pytest
 
 from smsgate.store.catalogue import load
+from smsgate.store.places import Wanted, take_places
 from smsgate.store.pool import Database
 from tests.flows.world import eventually
 from tests.store.waiting import somebody_waits
 
 T = TypeVar("T")
 MERCHANT, OTHER, MSISDN, MESSAGE, SENDER = 7, 8, 33600000005, 50, "38123"
-TAKEN = (OTHER, 1000 + MESSAGE, None)  # by the other merchant's offer
-REPLACED = ([1000 + MESSAGE], None)  # what `take_places` returns of a row that was there
+ID = 1000 + MESSAGE
+TAKEN = (OTHER, ID, None)  # by the other merchant's offer
+REPLACED: tuple[list[int], list[int]] = ([ID], [])  # what `take_places` returns of a row that was there
 ANSWERED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 OPENED = """
 INSERT INTO open_offer (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version,
@@ -93,17 +95,17 @@ async def test_an_offer_that_was_changed_meanwhile_is_found(
         (timedelta(hours=3), "lasts longer", REPLACED, TAKEN),
         (timedelta(hours=3), "was answered", REPLACED, TAKEN),
         (timedelta(hours=3), "is the merchant's next", REPLACED, TAKEN),
-        (timedelta(hours=3), CLOSED, ([1000 + MESSAGE], [1000 + MESSAGE]), TAKEN),
-        (timedelta(hours=1.5), "lasts longer", (None, None), (MERCHANT, MESSAGE, None)),
-        (timedelta(hours=1.5), "is the merchant's next", (None, None), (MERCHANT, 99, None)),
-        (timedelta(hours=1.5), CLOSED, ([1000 + MESSAGE], [1000 + MESSAGE]), TAKEN),
+        (timedelta(hours=3), CLOSED, ([ID], [ID]), TAKEN),
+        (timedelta(hours=1.5), "lasts longer", ([], []), (MERCHANT, MESSAGE, None)),
+        (timedelta(hours=1.5), "is the merchant's next", ([], []), (MERCHANT, 99, None)),
+        (timedelta(hours=1.5), CLOSED, ([ID], [ID]), TAKEN),
     ],
 )
 async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_it_is_over(
     database: Database,
     over_after: timedelta,
     change: str,
-    taken: tuple[list[int] | None, list[int] | None],
+    taken: tuple[list[int], list[int]],
     left: tuple[int, int, datetime | None],
 ) -> None:
     """What is over after the change as before it gives its place; what came to be open keeps it."""
@@ -111,15 +113,15 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
         await connection.execute(OPENED)
     now = datetime.now(UTC)
     offer = ([2], [1], [1], [now + timedelta(days=1)])
-    people = (f"{{{MSISDN}}}", f"{{{1000 + MESSAGE}}}", "{5}", "{0}")
+    wanted = Wanted([MSISDN], [ID], [5], [0])
 
     async def take() -> tuple[object, ...]:
         async with database.bulk_transaction() as claiming:
-            row = await claiming.fetchrow(
-                load("sending")["take_places"], *people, SENDER, OTHER, *offer, now + over_after, now
+            await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
+            found = await take_places(
+                claiming, wanted, SENDER, OTHER, offer, over_before=now + over_after, now=now
             )
-        assert row is not None
-        return tuple(row)
+        return sorted(found.message_ids), sorted(found.anew)
 
     assert await _while_another_changes_it(database, change, take()) == taken
     async with database.control() as connection:
@@ -129,8 +131,56 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
         assert row is not None
         assert tuple(row) == left
         assert await connection.fetchval("SELECT count(*) FROM open_offer WHERE message_id = 1050") == len(
-            taken[0] or ()
+            taken[0]
         )
+
+
+async def test_who_lost_the_row_gets_one_beside_those_who_have_theirs(database: Database) -> None:
+    async with database.control() as connection:
+        await connection.execute(OPENED)
+        await connection.execute("DELETE FROM open_offer WHERE msisdn = $1", MSISDN + 1)
+    now, people = datetime.now(UTC), range(3)
+    wanted = Wanted([MSISDN + n for n in people], [ID + n for n in people], [*people], [1, 0, 1])
+    offer = ([2, 3], [20, 30], [4, 5], [now + timedelta(days=1), now + timedelta(days=2)])
+    async with database.bulk_transaction() as claiming:
+        await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
+        found = await take_places(
+            claiming, wanted, SENDER, OTHER, offer, over_before=now + timedelta(hours=3), now=now
+        )
+        rows = await claiming.fetch(
+            "SELECT msisdn, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id, "
+            "expires_at, opened_at, answered_at FROM open_offer WHERE merchant_id = 8 ORDER BY 1"
+        )
+    assert (sorted(found.message_ids), [*found.anew]) == ([ID, ID + 1, ID + 2], [ID + 1])
+    assert [tuple(row) for row in rows] == [
+        (MSISDN, OTHER, 3, ID, 30, 5, 0, offer[3][1], now, None),
+        (MSISDN + 1, OTHER, 2, ID + 1, 20, 4, 1, offer[3][0], now, None),
+        (MSISDN + 2, OTHER, 3, ID + 2, 30, 5, 2, offer[3][1], now, None),
+    ]
+
+
+async def test_places_are_taken_in_the_order_of_the_numbers_by_the_key(database: Database) -> None:
+    """Answers lock offers in that order: another one, and two could wait for each other."""
+    async with database.control() as connection:
+        await connection.execute(OPENED.replace("33600000040", "33600020040"))
+        await connection.execute("ANALYZE open_offer")
+    values = ["'{33600000007,33600000006}'", "'{1,2}'", "'{1,2}'", "'{0,0}'", f"'{SENDER}'", "8"]
+    values += ["'{1}'", "'{1}'", "'{1}'", "'{2026-12-01}'", "now()", "now()"]
+    statement = load("sending")["take_places"]
+    for n in range(len(values), 0, -1):
+        statement = statement.replace(f"${n}", values[n - 1])
+    async with database.bulk_transaction() as claiming:
+        await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
+        plan = [row[0].strip() for row in await claiming.fetch("EXPLAIN (COSTS OFF) " + statement)]
+    nodes = [line for line in plan if line.startswith(("->", "Update")) and "Memoize" not in line]
+    assert nodes == [
+        "Update on open_offer o",
+        "->  Nested Loop",
+        "->  Subquery Scan on t",
+        "->  Sort",
+        "->  Function Scan on u",
+        "->  Index Scan using open_offer_pkey on open_offer o",
+    ]
 
 
 async def _while_another_changes_it(database: Database, change: str, waiting: Coroutine[None, None, T]) -> T:

@@ -177,7 +177,8 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 -- holds the campaign, and whoever stands still stops all: the time of both is short. What follows is about some people of many, and a
 -- plan that was made for a table that was small is kept: no table is read as a whole.
 SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), pg_advisory_xact_lock($1)
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), pg_advisory_xact_lock($1)
 
 -- name: known_people
 -- scope: msisdn
@@ -250,10 +251,22 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
 
 -- name: take_places
 -- scope: msisdn
--- The places of offers that are answered, or over at $11; in the order of the number, so that two that meet never wait for each
--- other in a circle. By the key and in one step, whatever another changed while this waited; who has no row any more gets one, and
--- comes back in `anew` (a row that was there is locked before it is changed, so xmax names us). An offer that is open would be
--- locked, too, and its answer wait for the claim: those of `known_people` are left out before.
+-- The places of offers that are answered, or over at $11; in the order of the number (`one_claim_at_a_time` leaves no other plan),
+-- so that two that meet never wait for each other in a circle. Nothing comes back: a row each costs half as much as its change.
+UPDATE open_offer AS o
+   SET merchant_id = $6, campaign_id = ($7::bigint[])[1 + t.place], message_id = t.message_id,
+       offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
+       expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
+  FROM (SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
+                   AS u (msisdn, message_id, subscriber_id, place)
+         ORDER BY u.msisdn) AS t
+ WHERE o.msisdn = t.msisdn AND o.sender = $5 AND (o.answered_at IS NOT NULL OR o.expires_at < $11)
+
+-- name: take_or_make_places
+-- scope: msisdn
+-- Of those whom `take_places` left: by the key and in one step, whatever another changed while this waited; who has no row any
+-- more gets one, and comes back in `anew` (a row that was there is locked before it is changed, so xmax names us). An offer that
+-- is open would be locked, too, and its answer wait for the claim: those of `known_people` are left out before.
 WITH taken AS (
     INSERT INTO open_offer AS o (msisdn, sender, merchant_id, campaign_id, message_id, offer_id, offer_version, subscriber_id,
                                  expires_at, opened_at)
