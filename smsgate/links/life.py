@@ -27,7 +27,8 @@ class Life:
         self.status = 0  # of a refused bind
         self.reason = CloseReason.LOST
         self.decided = asyncio.Event()  # bound, or over
-        self.worn = asyncio.Event()  # most of its messages are used up
+        self.worn = asyncio.Event()  # most of its messages are used up, or all where it is `alone`
+        self.alone = False  # a session beside it was refused: it leaves once all of its messages are used up
 
 
 def session_settings(profile: CarrierProfile, kind: BindKind) -> SessionSettings:

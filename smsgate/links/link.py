@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smsgate.protocol.session_states import BindKind, Event
 
 REPLACE_AT: Final = 0.8  # of max_messages_per_bind: the rest goes out while the next session binds
-REPLACE_RETRY_S: Final = 2.0  # after a planned rebind that did not get through
+REPLACE_RETRY_S: Final = 2.0  # after a preferred host that did not take a planned rebind
 FAILED_WAIT_S: Final = 5.0  # after a fault of our own, so that it does not fill the log
 # A bind refused so says nothing of us: another host may take it.
 _HOST_STATUSES: Final = frozenset({Status.SYSERR, Status.BINDFAIL})
@@ -142,7 +142,7 @@ class Link:
             elif isinstance(event, Closed):
                 self._note_end(life, event)
         limit = self._profile.max_messages_per_bind
-        if limit is not None and connection.submitted >= REPLACE_AT * limit:
+        if limit is not None and connection.submitted >= limit * (1.0 if life.alone else REPLACE_AT):
             life.worn.set()
         self._owner.take(self.kind, connection, events)
 
@@ -264,7 +264,8 @@ class Link:
             if successor is life:  # told to leave first: bind anew at once
                 await life.connection.wait_closed()
                 return life
-            life, retry_s = successor or life, 0.0 if successor else REPLACE_RETRY_S
+            retry_s = REPLACE_RETRY_S if successor is None and not life.alone else 0.0
+            life = successor or life
 
     async def _until(self, life: Life, ended: asyncio.Future[None], retry_s: float) -> None:
         """Wait until the bind ends, or a planned rebind is to be looked at."""
@@ -288,24 +289,50 @@ class Link:
         """
         Move to a new session as planned: bound before the old one leaves, where the carrier allows both.
 
-        Returns the new life; the old one, told to leave, when only one may stand; None: it did not work.
+        Returns the new life; the old one, told to leave, when only one may stand; None: it goes on for now.
         """
         assert life.connection is not None
-        if self._overlap:
+        if self._overlap and not (life.alone and host == life.host):
             successor = await self._open(host, planned=True)
             if successor.bound_at is not None:
                 self.planned_rebinds += 1
                 log.info("bind_replaced", carrier=self._profile.name, bind=self.name, host=str(host))
                 self._leave(life.connection)
                 return successor
-            if successor.status != Status.ALYBND:
-                self._book.failed(host, self._clock.monotonic())
+            if successor.status == Status.ALYBND:
+                self._overlap = False  # the carrier takes one session at a time
+            elif self._goes_on(life, life.connection, host):
                 return None
-            self._overlap = False  # the carrier takes one session at a time
         self.planned_rebinds += 1
         life.reason = CloseReason.UNBOUND
         self._leave(life.connection)
         return life
+
+    def _goes_on(self, life: Life, connection: Connection, host: Host) -> bool:
+        """
+        Take that no session came at `host` beside this one; return whether this one is held for now.
+
+        What was refused may be a session too many, a password that was changed, or the listener alone: only a
+        bind without this one tells, and its delays and alarms are those of any lost bind. So the session is
+        used up, which costs nothing, without another try (a carrier may lock who shows a wrong password
+        again and again), and left then: spent, it would be held for ever and send nothing.
+        """
+        log.warning(
+            "bind_not_replaced",
+            carrier=self._profile.name,
+            bind=self.name,
+            host=str(host),
+            reason=self.last_error,
+        )
+        limit = self._profile.max_messages_per_bind
+        spent = limit is not None and connection.submitted >= limit
+        if host != life.host:
+            self._book.failed(host, self._clock.monotonic())
+        else:  # in service: this session stands there
+            life.alone = True
+            if not spent:
+                life.worn.clear()  # until it is spent
+        return not spent
 
     def _leave(self, connection: Connection) -> None:
         self._owner.leave(connection)

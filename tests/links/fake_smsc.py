@@ -68,7 +68,10 @@ class Peer(asyncio.Protocol):
             smsc.binds.append((time.monotonic(), self.kind, decode_pdu(frame)))
             status = smsc.bind_statuses.pop(0) if smsc.bind_statuses else Status.OK
             if status == Status.OK and len([peer for peer in smsc.live if peer.kind]) > smsc.sessions_max:
-                status = Status.ALYBND
+                if smsc.full_status is None:
+                    self.transport.abort()
+                    return
+                status = smsc.full_status
             smsc.refused_binds += status != Status.OK
             self.answer(frame, status, b"fake\0" if status == 0 else b"")
         elif frame.command_id == CommandId.SUBMIT_SM:
@@ -162,6 +165,7 @@ class FakeSmsc:
         self.answer_delay_s = 0.0
         self.submit_status: Callable[[int], int] = lambda _count: 0
         self.sessions_max = 1_000
+        self.full_status: int | None = Status.ALYBND  # to a bind beyond those; None: it is hung up on
         self.refused_binds = 0
         # To rarer requests, by command_id; None: none.
         self.answers: dict[int, Callable[[Frame], Frame | None]] = {}

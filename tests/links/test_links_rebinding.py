@@ -66,6 +66,67 @@ async def test_a_carrier_that_takes_one_session_only_is_left_first() -> None:
             assert account.counts.planned_rebinds >= 2
 
 
+@pytest.mark.parametrize("status", [Status.BINDFAIL, Status.SYSERR, Status.INVPASWD, 0x0400, None])
+async def test_a_carrier_that_refuses_a_second_session_in_other_words_is_left_first_too(
+    status: int | None,
+) -> None:
+    async with fake_smsc() as smsc:
+        smsc.sessions_max = 1
+        smsc.full_status = status
+        smsc.answer_delay_s = 0.002
+        rebind = {"refused_tcp_s": [60, 60]}  # the host is not out of service: a session of ours stands there
+        profile = a_profile(smsc.port, max_messages_per_bind=50, interactive_share=0, rebind=rebind)
+        async with an_account(profile) as (account, events):
+            sender = Sender(account, events, 120)
+            with capture_logs() as logs:
+                await all_answered(account, events, sender)
+            assert sorted(events.slots) == sender.slots
+            assert events.doubtful == []
+            counts = [sum(f.command_id == CommandId.SUBMIT_SM for f in peer.frames) for peer in smsc.peers]
+            assert [count for count in counts if count] == [50, 50, 20]  # each is used up first
+            assert account.counts.planned_rebinds == 2
+            assert account.counts.setbacks == 0
+            assert [line["event"] for line in logs].count("bind_not_replaced") == 2
+
+
+async def test_a_planned_rebind_that_nobody_takes_ends_as_a_lost_bind_does() -> None:
+    async with fake_smsc() as smsc:
+        smsc.answer_delay_s = 0.002
+        profile = a_profile(smsc.port, max_messages_per_bind=50, interactive_share=0)
+        async with an_account(profile) as (account, events):
+            port = smsc.port
+            smsc.stop_listening()
+            sender = Sender(account, events, 120)
+            await until(lambda: account.down_since() is not None, "nobody is told that nothing goes out")
+            await until(lambda: account.counts.setbacks > 1)
+            assert len(events.slots) == 50
+            assert smsc.peers[0].heard(CommandId.UNBIND)
+            async with fake_smsc(port=port):
+                await all_answered(account, events, sender)
+                assert sorted(events.slots) == sender.slots
+                await account.stop(1.0)
+
+
+async def test_a_changed_password_is_shown_once_and_then_as_its_delays_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smsgate.links.link.REPLACE_RETRY_S", 0.01)
+    async with fake_smsc() as smsc:
+        rebind = {"credentials_s": [60, 60]}
+        profile = a_profile(smsc.port, max_messages_per_bind=50, interactive_share=0, rebind=rebind)
+        async with an_account(profile) as (account, events):
+            smsc.bind_statuses = [Status.INVPASWD] * 100
+            await all_answered(account, events, Sender(account, events, 45))
+            await until(lambda: smsc.refused_binds)
+            await asyncio.sleep(0.2)
+            assert (smsc.refused_binds, states(account)) == (1, ["bound"])
+            with capture_logs() as logs:
+                account.submit(some_bodies(account, 5), range(45, 50), Lane.BULK)
+                await until(lambda: any(line["event"] == "bind_credentials_refused" for line in logs))
+            await asyncio.sleep(0.2)
+            assert (smsc.refused_binds, states(account)) == (2, ["closed"])
+
+
 async def test_a_lost_host_is_left_for_the_next_within_5_seconds() -> None:
     async with fake_smsc() as first, fake_smsc() as second:
         hosts = [f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"]
