@@ -87,7 +87,6 @@ class Link:
         self._lives: dict[int, Life] = {}  # by the connection's token, until its socket is gone
         self._life: Life | None = None  # the one that serves
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
 
     def start(self) -> None:
         assert self._task is None
@@ -99,15 +98,16 @@ class Link:
 
         What is still open after `timeout_s` is cut and comes back as in doubt.
         """
-        self._stopping = True
-        open_ = [life.connection for life in self._lives.values() if life.connection is not None]
-        if open_:
-            self._change("unbinding")
-            await leave(open_, timeout_s)
+        # First, so that no connection comes up (for a planned rebind, say) while the others leave: what the
+        # task has made by now stands in `_lives`, and what it is about to make ends with it.
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        open_ = [life.connection for life in self._lives.values() if life.connection is not None]
+        if open_:
+            self._change("unbinding")
+            await leave(open_, timeout_s)
         self._change("closed")
 
     def status(self) -> BindStatus:
@@ -168,7 +168,7 @@ class Link:
     # The wish
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while True:
             try:
                 await self._live_once()
             except Exception as error:  # whatever it is, a wish to be bound does not end by it
@@ -188,7 +188,7 @@ class Link:
         if life.bound_at is not None:
             life = await self._hold(life)
         self._life = None
-        if not self._stopping and (delay_s := self._setback(life)) > 0:
+        if (delay_s := self._setback(life)) > 0:
             await asyncio.sleep(delay_s)
 
     async def _open(self, host: Host, *, planned: bool = False) -> Life:
@@ -252,7 +252,7 @@ class Link:
             assert life.connection is not None
             ended = life.connection.closed
             await self._until(life, ended, retry_s)
-            if ended.done() or self._stopping:
+            if ended.done():
                 await life.connection.wait_closed()
                 return life
             worn = life.worn.is_set()
