@@ -272,13 +272,14 @@ class Session:
             and frame.command_id in {CommandId.UNBIND_RESP, CommandId.GENERIC_NACK}
         ):
             return self._close(Input.RECV_UNBIND_RESP, CloseReason.UNBOUND)
-        if frame.command_id == CommandId.GENERIC_NACK:
-            slot = self._window.submits.pop(number, None)
-            if slot is not None:
-                columns.slots.append(slot)
-                columns.statuses.append(frame.status or Status.UNKNOWNERR)  # status 0 is a refusal too
-                columns.message_ids.append(b"")
-                return []
+        refused = frame.command_id == CommandId.GENERIC_NACK
+        if refused and (slot := self._window.submits.pop(number, None)) is not None:
+            columns.slots.append(slot)
+            columns.statuses.append(frame.status or Status.UNKNOWNERR)  # status 0 is a refusal too
+            columns.message_ids.append(b"")
+            return []
+        if frame.command_id == CommandId.SUBMIT_SM_RESP:
+            self._window.heard(self._now)
         self.counts.stray_responses += 1
         return []
 
@@ -342,8 +343,9 @@ class Session:
             return []
         slots, requests = self._window.expire(now)
         events: list[Event] = [Expired(slots, requests)] if slots or requests else []
-        if self._liveness.is_silent(now):
-            return events + self._close(Input.TIMED_OUT, CloseReason.SILENT)
+        mute = "submits have no answer" if self.state is State.BOUND and self._window.is_mute() else ""
+        if mute or self._liveness.is_silent(now):
+            return events + self._close(Input.TIMED_OUT, CloseReason.SILENT, mute)
         self.counts.enquiries_missed = self._liveness.missed
         if self.state is State.BOUND and self._liveness.must_ask(now):
             number = self._window.next_number()

@@ -89,7 +89,7 @@ def takes_tlvs(own_version: int, peer_version: int | None, *, missing_is_33: boo
 
 class CloseReason(StrEnum):
     LOST = "lost"  # the connection ended under us
-    SILENT = "silent"  # no octet came within enquire interval + response time-out
+    SILENT = "silent"  # no octet within enquire interval + response time-out, or no answer to submits
     BROKEN = "broken"  # the stream is no SMPP, or not any more
     BIND_REFUSED = "bind_refused"
     BIND_TIMEOUT = "bind_timeout"

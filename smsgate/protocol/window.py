@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SEQUENCE_MAX: Final = 0x7FFF_FFFF  # SMPP 3.4 §5.1.4: own numbers are 1 to this, then 1 again
+# Single answers get lost: a carrier that loses a quarter of them has ten in a row without one once in a
+# million. From then on it is taken for one that answers submits no more.
+MUTE_AFTER: Final = 10
 
 
 class Window:
@@ -29,6 +32,8 @@ class Window:
         self._slices: deque[tuple[float, int, int]] = deque()  # deadline, first sequence_number, count
         self._next_number = first_sequence_number
         self._sample: tuple[int, float] | None = None  # one submit whose answer is timed, and when it left
+        self._answered_at = float("-inf")
+        self._in_vain = 0  # submits that expired, written after the last answer to any came
 
     def __len__(self) -> int:
         return len(self.submits) + len(self.requests)
@@ -62,11 +67,25 @@ class Window:
         return numbers
 
     def answered_after(self, now: float, before_s: float) -> float:
-        """Return how long the answer took that was timed, once it is there; `before_s` until then."""
+        """
+        Take that submits were answered at `now`.
+
+        Returns how long the answer took that was timed, once it is there; `before_s` until then.
+        """
+        self.heard(now)
         if self._sample is None or self._sample[0] in self.submits:
             return before_s
         sent_at, self._sample = self._sample[1], None
         return now - sent_at
+
+    def heard(self, now: float) -> None:
+        """Take any answer to a submit, also one that comes too late: the SMSC still answers them."""
+        self._answered_at = now
+        self._in_vain = 0
+
+    def is_mute(self) -> bool:
+        """Return whether the peer answers submits no more, whatever else it says."""
+        return self._in_vain >= MUTE_AFTER
 
     def add_request(self, number: int, now: float) -> None:
         assert self.room() > 0
@@ -83,11 +102,14 @@ class Window:
         """Forget what is due; return its slots, and the numbers of its requests."""
         slots: list[int] = []
         while self._slices and self._slices[0][0] <= now:
-            _, first, count = self._slices.popleft()
+            deadline, first, count = self._slices.popleft()
+            before = len(slots)
             for offset in range(count):
                 slot = self.submits.pop((first - 1 + offset) % SEQUENCE_MAX + 1, None)
                 if slot is not None:
                     slots.append(slot)
+            if deadline > self._answered_at + self._timeout_s:
+                self._in_vain += len(slots) - before
         if slots and self._sample is not None and self._sample[0] not in self.submits:
             self._sample = None  # it has no answer
         requests = [number for number, deadline in self.requests.items() if deadline <= now]

@@ -206,6 +206,23 @@ async def test_a_submit_without_an_answer_is_in_doubt_after_the_time_out_and_fre
             assert events.slots == []
 
 
+async def test_a_carrier_that_answers_enquiries_and_no_submit_is_left_after_one_window() -> None:
+    async with fake_smsc() as smsc:
+        smsc.hold = True
+        times = {"enquire_interval_s": 0.05, "response_timeout_s": 0.3}
+        profile = a_profile(
+            smsc.port, window_max=20, interactive_share=0, rebind={"lost_s": [60, 60]}, **times
+        )
+        async with an_account(profile) as (account, events):
+            sender = Sender(account, events, 1_000)
+            await until(lambda: account.down_since() is not None)
+            assert sender.written == len(events.doubtful) == 20
+            assert smsc.peers[0].heard(CommandId.ENQUIRE_LINK)
+            assert account.binds()[0].last_error == "silent submits have no answer"
+            await until(lambda: account.counts.setbacks == 1 and not smsc.live)
+            assert states(account) == ["closed"]
+
+
 def account_stray(account: CarrierAccount) -> int:
     return sum(c.session.counts.stray_responses for c in account._connections.values())
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -61,7 +62,7 @@ def bound_session(first: int = 1, **settings: Any) -> Session:
     return session
 
 
-def submit(session: Session, slots: list[int], now: float = 0.0) -> list[int]:
+def submit(session: Session, slots: Sequence[int], now: float = 0.0) -> list[int]:
     """Return the sequence numbers under which the slots left."""
     assert session.submit_slice([BODY] * len(slots), slots, now) == len(slots)
     return [pdu.sequence_number for pdu in sent(session)]
@@ -205,6 +206,45 @@ def test_an_unanswered_submit_expires_at_its_deadline_and_not_before() -> None:
     assert session.counts.stray_responses == 1
 
 
+def test_a_peer_that_answers_enquiries_and_no_submit_is_silent() -> None:
+    session = bound_session(window_max=20, response_timeout_s=10.0)
+    early = submit(session, range(5), now=0.0)
+    session.receive_data(submit_responses(early[:1], [0], [b"a"]), 1.0)
+    submit(session, range(5, 14), now=2.0)
+    assert session.handle_deadline(10.0) == [Expired([1, 2, 3, 4], [])]  # written before the last answer
+    submit(session, [14, 15], now=11.0)
+    session.receive_data(encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, 1)), 11.5)
+    assert session.handle_deadline(12.0) == [Expired([*range(5, 14)], [])]  # nine may be lost answers
+    submit(session, [16], now=20.0)
+    expired, closed = session.handle_deadline(21.0)
+    assert expired == Expired([14, 15], [])
+    assert closed == Closed(CloseReason.SILENT, [16], [], "submits have no answer")
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.THROTTLED])
+@pytest.mark.parametrize("waits", [True, False])
+def test_one_answer_to_a_submit_shows_that_others_were_only_lost(waits: bool, status: int) -> None:
+    """Also a refusal, and an answer that comes when nobody waits for it any more."""
+    session = bound_session(window_max=1_000, response_timeout_s=10.0)
+    for start in (0.0, 10.0, 20.0, 30.0):
+        lost = submit(session, range(9), now=start)
+        answered = submit(session, [9], now=start + 0.5) if waits else lost[:1]
+        if not waits:
+            assert session.handle_deadline(start + 10.0) == [Expired([*range(9)], [])]
+        session.receive_data(submit_responses(answered, [status], [b"a"]), start + 10.0)
+        if waits:
+            assert session.handle_deadline(start + 10.0) == [Expired([*range(9)], [])]
+    assert session.state is State.BOUND
+
+
+def test_a_session_that_leaves_ends_in_order_though_nothing_is_answered() -> None:
+    session = bound_session(window_max=20, response_timeout_s=10.0)
+    submit(session, range(20), now=0.0)
+    session.unbind(1.0)
+    assert session.handle_deadline(10.0) == [Expired([*range(20)], [])]
+    assert session.state is State.UNBINDING
+
+
 def test_a_million_slices_leave_no_trace() -> None:
     """Scaled down: what is kept never grows beyond what waits."""
     session = bound_session(window_max=3, response_timeout_s=1e9)
@@ -229,7 +269,8 @@ def test_after_a_million_unanswered_requests_the_memory_is_where_it_was() -> Non
         for _ in range(10):
             session.request(query, now)
         session.data_to_send()
-        session.receive_data(encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, 1)), now + 9.0)  # the peer lives
+        stray = submit_responses([SEQUENCE_MAX], [0], [b"x"])  # the peer lives, and answers submits
+        session.receive_data(encode_pdu(Pdu(CommandId.ENQUIRE_LINK, 0, 1)) + stray, now + 9.0)
         expired = session.handle_deadline(now + 10.0)
         assert isinstance(expired[0], Expired)
         assert (len(expired[0].slots), len(expired[0].requests)) == (990, 10)
