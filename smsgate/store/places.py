@@ -55,8 +55,8 @@ async def take_places(
     they were comes back. Otherwise it is asked who they were, and the rest goes one by one.
     """
     tail = (sender, merchant_id, *offers, over_before, now)
-    done = await connection.execute(SQL["take_places"], *map(ids_text, wanted), *tail)
-    if done == f"UPDATE {len(wanted.message_ids)}":
+    changed = await connection.fetchval(SQL["take_places"], *map(ids_text, wanted), *tail)
+    if changed == len(wanted.message_ids):
         return Taken(wanted.message_ids, ())
     found = await connection.fetch(SQL["opened_already"], wanted.msisdns, sender, wanted.message_ids)
     taken = {row["message_id"] for row in found}

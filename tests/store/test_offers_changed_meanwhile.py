@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
 
 from smsgate.store.catalogue import load
+from smsgate.store.connection import Connection
 from smsgate.store.places import Wanted, take_places
 from smsgate.store.pool import Database
 from tests.flows.world import eventually
@@ -117,7 +118,6 @@ async def test_the_place_of_an_offer_that_was_changed_meanwhile_is_taken_while_i
 
     async def take() -> tuple[object, ...]:
         async with database.bulk_transaction() as claiming:
-            await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
             found = await take_places(
                 claiming, wanted, SENDER, OTHER, offer, over_before=now + over_after, now=now
             )
@@ -143,7 +143,6 @@ async def test_who_lost_the_row_gets_one_beside_those_who_have_theirs(database: 
     wanted = Wanted([MSISDN + n for n in people], [ID + n for n in people], [*people], [1, 0, 1])
     offer = ([2, 3], [20, 30], [4, 5], [now + timedelta(days=1), now + timedelta(days=2)])
     async with database.bulk_transaction() as claiming:
-        await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
         found = await take_places(
             claiming, wanted, SENDER, OTHER, offer, over_before=now + timedelta(hours=3), now=now
         )
@@ -159,28 +158,58 @@ async def test_who_lost_the_row_gets_one_beside_those_who_have_theirs(database: 
     ]
 
 
-async def test_places_are_taken_in_the_order_of_the_numbers_by_the_key(database: Database) -> None:
+async def take_all(connection: Connection, msisdns: Sequence[int], sender: str) -> int:
+    """Take the places of these numbers, all of which are over; return how many were."""
+    count, now = len(msisdns), datetime.now(UTC)
+    wanted = Wanted(msisdns, range(ID, ID + count), range(count), [0] * count)
+    offer = ([2], [1], [1], [now + timedelta(days=1)])
+    found = await take_places(
+        connection, wanted, sender, OTHER, offer, over_before=now + timedelta(hours=3), now=now
+    )
+    assert not found.anew
+    return len(found.message_ids)
+
+
+@pytest.mark.parametrize("sender", [SENDER, "of a new shop"])
+async def test_places_are_taken_by_the_key_of_each_person(database: Database, sender: str) -> None:
+    """Of a number that is not in the statistics the planner expects nothing, and read all of the table."""
+    async with database.control() as connection:
+        await connection.execute(OPENED.replace("33600000040", "33600060004"))
+        await connection.execute("VACUUM (ANALYZE) open_offer")
+        await connection.execute(
+            "INSERT INTO open_offer SELECT msisdn, 'of a new shop', merchant_id, campaign_id, message_id, "
+            "offer_id, offer_version, subscriber_id, expires_at, opened_at FROM open_offer "
+            "WHERE msisdn < 33600003005"
+        )
+    async with database.bulk_transaction() as claiming:
+        assert await take_all(claiming, range(MSISDN, MSISDN + 3_000), sender) == 3_000
+        reads = await claiming.fetchrow(
+            "SELECT seq_scan, idx_scan, idx_tup_fetch FROM pg_stat_xact_user_tables "
+            "WHERE relname = 'open_offer'"
+        )
+        assert reads is not None
+        assert tuple(reads) == (0, 3_000, 3_000)
+        assert await claiming.fetchval("SHOW enable_hashjoin") == "on"  # else other statements read all
+
+
+async def test_places_are_taken_in_the_order_of_the_numbers(database: Database) -> None:
     """Answers lock offers in that order: another one, and two could wait for each other."""
     async with database.control() as connection:
-        await connection.execute(OPENED.replace("33600000040", "33600020040"))
-        await connection.execute("ANALYZE open_offer")
-    values = ["'{33600000007,33600000006}'", "'{1,2}'", "'{1,2}'", "'{0,0}'", f"'{SENDER}'", "8"]
-    values += ["'{1}'", "'{1}'", "'{1}'", "'{2026-12-01}'", "now()", "now()"]
-    statement = load("sending")["take_places"]
-    for n in range(len(values), 0, -1):
-        statement = statement.replace(f"${n}", values[n - 1])
-    async with database.bulk_transaction() as claiming:
-        await claiming.execute(load("sending")["one_claim_at_a_time"], 1)
-        plan = [row[0].strip() for row in await claiming.fetch("EXPLAIN (COSTS OFF) " + statement)]
-    nodes = [line for line in plan if line.startswith(("->", "Update")) and "Memoize" not in line]
-    assert nodes == [
-        "Update on open_offer o",
-        "->  Nested Loop",
-        "->  Subquery Scan on t",
-        "->  Sort",
-        "->  Function Scan on u",
-        "->  Index Scan using open_offer_pkey on open_offer o",
-    ]
+        await connection.execute(OPENED)
+    people = range(MSISDN, MSISDN + 36)
+
+    async def take() -> int:
+        async with database.bulk_transaction() as claiming:
+            return await take_all(claiming, people[::-1], SENDER)
+
+    async with database.bulk_transaction() as answering:
+        await answering.execute("SELECT FROM open_offer WHERE msisdn = $1 FOR UPDATE", people[20])
+        task = asyncio.create_task(take())
+        await eventually(lambda: somebody_waits(database))
+        async with database.bulk_transaction() as other:
+            free = await other.fetch("SELECT msisdn FROM open_offer ORDER BY 1 FOR UPDATE SKIP LOCKED")
+            assert [row["msisdn"] for row in free] == [*people[21:]]
+    assert await task == 36
 
 
 async def _while_another_changes_it(database: Database, change: str, waiting: Coroutine[None, None, T]) -> T:

@@ -76,6 +76,7 @@ GRANT INSERT ON
 -- The one way into the ledger.
 GRANT EXECUTE ON FUNCTION post_ledger TO sg_bulk;
 GRANT EXECUTE ON FUNCTION keep_contacts TO sg_api, sg_bulk;
+GRANT EXECUTE ON FUNCTION take_places TO sg_bulk;
 
 GRANT UPDATE
     (carrier_id, status, segments, smsc_id, sell_item_id, sell_micros, cost_item_id, cost_micros, reason, sent_at, parts)

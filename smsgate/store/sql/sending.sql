@@ -177,8 +177,7 @@ SELECT $1, t.campaign_id, t.no, t.base, t.count, t.count, t.allowance, t.state, 
 -- holds the campaign, and whoever stands still stops all: the time of both is short. What follows is about some people of many, and a
 -- plan that was made for a table that was small is kept: no table is read as a whole.
 SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), pg_advisory_xact_lock($1)
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), pg_advisory_xact_lock($1)
 
 -- name: known_people
 -- scope: msisdn
@@ -251,16 +250,8 @@ SELECT k.msisdn, array_agg(k.merchant_id) AS merchant_ids, array_agg(k.at) AS at
 
 -- name: take_places
 -- scope: msisdn
--- The places of offers that are answered, or over at $11; in the order of the number (`one_claim_at_a_time` leaves no other plan),
--- so that two that meet never wait for each other in a circle. Nothing comes back: a row each costs half as much as its change.
-UPDATE open_offer AS o
-   SET merchant_id = $6, campaign_id = ($7::bigint[])[1 + t.place], message_id = t.message_id,
-       offer_id = ($8::bigint[])[1 + t.place], offer_version = ($9::int[])[1 + t.place], subscriber_id = t.subscriber_id,
-       expires_at = ($10::timestamptz[])[1 + t.place], opened_at = $12, answered_at = NULL
-  FROM (SELECT * FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[])
-                   AS u (msisdn, message_id, subscriber_id, place)
-         ORDER BY u.msisdn) AS t
- WHERE o.msisdn = t.msisdn AND o.sender = $5 AND (o.answered_at IS NOT NULL OR o.expires_at < $11)
+-- Nothing comes back but how many: a row each costs half as much as its change.
+SELECT take_places($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[], $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: take_or_make_places
 -- scope: msisdn
