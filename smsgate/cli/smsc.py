@@ -15,6 +15,7 @@ from smsgate.cli.exits import Exit, UsageRefused
 from smsgate.cli.output import JsonOption, say, show, show_json, show_table
 from smsgate.cli.sessions import silence_logs
 from smsgate.errors import SmsgateError
+from smsgate.simulator.journal import JournalRefused
 from smsgate.simulator.phones import Behaviour
 from smsgate.simulator.profiles import PROFILES, find_profile, with_profiles
 from smsgate.simulator.profiles import as_json as as_json_of
@@ -158,10 +159,6 @@ def _list_profiles(*, as_json: bool) -> None:
 
 class ListenRefused(SmsgateError):
     code = "listen_refused"
-
-
-class JournalRefused(SmsgateError):
-    code = "journal_refused"
 
 
 class CaNotWritten(SmsgateError):

@@ -21,15 +21,25 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
+from smsgate.errors import SmsgateError
 from smsgate.protocol.mo_text import read_mo
 from smsgate.simulator.mobile_originated import Mo
 from smsgate.simulator.submits import Submits
 
 Event = dict[str, Any]
+
+EVENTS: Final = frozenset({"start", "bind", "unbind", "submit", "receipt", "mo", "answered"})
+LINE_START: Final = b'{"event":'  # of every line, so of one that a kill left unfinished, too
+
+
+class JournalRefused(SmsgateError):
+    """The file is no journal, or cannot be written."""
+
+    code = "journal_refused"
 
 
 class Journal:
@@ -46,13 +56,17 @@ class Journal:
 
         Raises:
             OSError: it cannot be written.
+            JournalRefused: the file is something else; it is left as it was.
         """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        whole = path.read_bytes()
-        whole = whole[: whole.rfind(b"\n") + 1]
-        os.ftruncate(fd, len(whole))
-        os.lseek(fd, 0, os.SEEK_END)
-        journal = cls(fd, unanswered(map(orjson.loads, whole.splitlines())))
+        try:
+            left, octets = _read_whole(path)
+            os.ftruncate(fd, octets)  # not before all of it was read: it may be somebody's only copy
+            os.lseek(fd, 0, os.SEEK_END)
+        except BaseException:
+            os.close(fd)
+            raise
+        journal = cls(fd, left)
         journal._write({"event": "start"})
         return journal
 
@@ -116,6 +130,29 @@ class Left:
     def __init__(self) -> None:
         self.receipts: list[bytes] = []
         self.mos: list[Mo] = []
+
+
+def _read_whole(path: Path) -> tuple[dict[str, Left], int]:
+    """
+    Return what found no final answer, and the octets of the file's finished lines.
+
+    Raises:
+        JournalRefused: the file is no journal.
+    """
+    content = path.read_bytes()
+    octets = content.rfind(b"\n") + 1
+    rest = content[octets:]
+    try:
+        events = [orjson.loads(line) for line in content[:octets].split(b"\n")[:-1]]
+        alien = any(event["event"] not in EVENTS for event in events)
+        left = unanswered(events)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SmsgateError):
+        alien, left = True, {}  # whatever a line lacks of what an event has
+    if alien or rest[: len(LINE_START)] != LINE_START[: len(rest)]:
+        raise JournalRefused(
+            f"{path} is no journal of `smsgate smsc`, and stays as it is: name another file."
+        )
+    return left, octets
 
 
 def mo_of(event: Event) -> Mo:

@@ -56,6 +56,7 @@ class Simulator:
 
         Raises:
             OSError: the journal cannot be written.
+            JournalRefused: the file is no journal.
         """
         self.settings = settings
         self.ca_pem = b""  # with TLS, once it listens: what an ESME would have to trust
@@ -160,7 +161,8 @@ async def run_simulator(
     `on_ready` is called once both ports listen: the place to print `describe()`.
 
     Raises:
-        OSError: an address is taken or not ours.
+        OSError: an address is taken or not ours, or the journal cannot be written.
+        JournalRefused: the file is no journal.
     """
     simulator = Simulator(settings)
     await simulator.start()

@@ -76,6 +76,31 @@ def test_what_waits_for_an_esme_outlives_a_kill_of_the_smsc_by_its_journal(
     assert "cannot be written" in nowhere.err
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x7fELF\x00 without any end of line",
+        b"what was lived through\nand never written down again",
+        b'{"level":"info"}\n',
+        b'{"event":"housekeeping_done"}\n',
+        b'["event"]\n{"event":"start"',
+        b'{"event":"mo","account":"a","msisdn":1,"to":"1","text":"OK","kind":"","reference":1}\n',
+        b'{"event":"start"}\n\x00\x01',
+    ],
+)
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(
+    shell: Shell, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "kept"
+    file.write_bytes(content)
+    refused = shell.run("smsc", "--port", "0", "--control-port", "0", "--journal", str(file))
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == (
+        f"smsgate: {file} is no journal of `smsgate smsc`, and stays as it is: name another file.\n"
+    )
+    assert file.read_bytes() == content
+
+
 def test_without_a_simulator_the_phone_says_how_to_start_one(shell: Shell) -> None:
     (port,) = free_ports(1)
     for arguments in (("inbox", PHONE), ("reply", PHONE, "OK")):
