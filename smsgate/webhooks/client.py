@@ -15,7 +15,14 @@ from yarl import URL
 from smsgate.errors import AddressRefused
 from smsgate.security.addresses import AddressPolicy, check_url
 from smsgate.version import VERSION
-from smsgate.webhooks.resolver import CheckedResolver, CheckedSockets, Lookup, SystemLookup
+from smsgate.webhooks.resolver import (
+    LOOKS_FOR,
+    CheckedResolver,
+    CheckedSockets,
+    Lookup,
+    NotLookedUp,
+    SystemLookup,
+)
 
 ATTEMPT_LIMIT_S: Final = 15.0  # name, connection, TLS, request and answer together
 ANSWER_OCTETS_MAX: Final = 65_536
@@ -41,11 +48,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is no answer, in words for the merchant; `refused`: we did not even connect, by policy."""
+    """
+    Why there is no answer, in words for the merchant.
+
+    `refused`: we did not even connect, by policy; `unasked`: nor did we, for want of room on our side.
+    """
 
     reason: str
     elapsed_s: float
     refused: bool = False
+    unasked: bool = False
 
 
 class WebhookClient:
@@ -113,8 +125,11 @@ class WebhookClient:
         if self._system_lookup is not None:
             self._system_lookup.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer | NoAnswer:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, merchant_id: int = 0
+    ) -> Answer | NoAnswer:
         """Send once; never raises for what the other side does, and takes `limit_s` at most."""
+        LOOKS_FOR.set(merchant_id)
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -122,6 +137,8 @@ class WebhookClient:
                 return await self._post(url, body, headers, started)
         except AddressRefused as exc:
             return NoAnswer(f"not sent: {exc}", loop.time() - started, refused=True)
+        except NotLookedUp as exc:
+            return NoAnswer(str(exc), loop.time() - started, unasked=True)
         except TimeoutError:
             return NoAnswer(f"no whole answer within {self._limit_s:g} s", loop.time() - started)
         except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as exc:

@@ -83,7 +83,7 @@ class Courier:
         secrets = await self._secrets(endpoint)
         event_id = self._public_ids.encode(Kind.EVENT, claim.event.event_id)
         headers = signed_headers(secrets, event_id, int(self._clock.now().timestamp()), body)
-        answer = await self._client.post(endpoint.url, body, headers)
+        answer = await self._client.post(endpoint.url, body, headers, merchant_id=claim.merchant_id)
         now = self._clock.now()
         if isinstance(answer, NoAnswer):
             return self._no_answer(claim, answer, now)
@@ -93,7 +93,11 @@ class Courier:
             return Outcome(claim, Verdict.DELIVERED, result, answer.elapsed_s)
         return self._refused(claim, answer, now)
 
-    def postponed(self, claim: ClaimedDelivery) -> Outcome:
+    def postponed(
+        self,
+        claim: ClaimedDelivery,
+        reason: str = "the gateway could not complete this attempt and will repeat it",
+    ) -> Outcome:
         """Return the outcome of an attempt that broke on our side."""
         result = DeliveryResult(
             merchant_id=claim.merchant_id,
@@ -103,7 +107,7 @@ class Courier:
             attempts=claim.attempts,
             next_attempt_at=self._clock.now() + timedelta(seconds=OUR_FAULT_DELAY_S),
             last_status=None,
-            last_error="the gateway could not complete this attempt and will repeat it",
+            last_error=reason,
             delivered_at=None,
         )
         return Outcome(claim, Verdict.POSTPONED, result)
@@ -149,6 +153,8 @@ class Courier:
         return ""
 
     def _no_answer(self, claim: ClaimedDelivery, answer: NoAnswer, now: datetime) -> Outcome:
+        if answer.unasked:
+            return self.postponed(claim, answer.reason)
         if answer.refused:
             log.warning(
                 "ssrf_blocked",

@@ -42,7 +42,7 @@ class ChallengeProver:
         Return None when the receiver gave the challenge back, else one sentence why not.
 
         Raises:
-            TooSoon: so many are tried already, or so many of this merchant have failed.
+            TooSoon: so many are tried already, or looked up, or so many of this merchant have failed.
         """
         pace, key = self._pace, (merchant_id, 0)  # all that a merchant tries fails together
         now = self._clock.monotonic()
@@ -52,7 +52,7 @@ class ChallengeProver:
             raise TooSoon("Other endpoints are being tried; try again in a moment.", WAIT_S)
         pace.started(host, merchant_id, 1, now)
         try:
-            refusal = await self._ask(url, secret, endpoint)
+            refusal = await self._ask(merchant_id, url, secret, endpoint)
         finally:
             pace.ended(host, merchant_id)
         if refusal is None:
@@ -61,7 +61,7 @@ class ChallengeProver:
             pace.failed(key, self._clock.monotonic())
         return refusal
 
-    async def _ask(self, url: str, secret: str, endpoint: str) -> str | None:
+    async def _ask(self, merchant_id: int, url: str, secret: str, endpoint: str) -> str | None:
         challenge = secrets.token_urlsafe(CHALLENGE_OCTETS)
         now = self._clock.now()
         body = orjson.dumps(
@@ -72,7 +72,9 @@ class ChallengeProver:
             }
         )
         headers = signed_headers([secret], f"chl_{secrets.token_hex(11)}", int(now.timestamp()), body)
-        answer = await self._client.post(url, body, headers)
+        answer = await self._client.post(url, body, headers, merchant_id=merchant_id)
+        if isinstance(answer, NoAnswer) and answer.unasked:
+            raise TooSoon("The names of other endpoints are being looked up; try again in a moment.", WAIT_S)
         if isinstance(answer, NoAnswer):
             return f"The endpoint could not be asked: {answer.reason}."
         if not 200 <= answer.status < 300:
