@@ -27,11 +27,12 @@ from smsgate.errors import (
     StoreNotReady,
     StoreUnavailable,
 )
+from smsgate.security.master_key_file import is_missing
 from smsgate.store.dsn import Dsns
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.embedded_paths import has_data
 from smsgate.store.inspection import inspect
-from smsgate.store.keyring import MASTER_KEY_ENV, StoredKeyring, open_master_key
+from smsgate.store.keyring import MASTER_KEY_ENV, MASTER_KEY_FILE, StoredKeyring, open_master_key
 from smsgate.store.pool import Database
 
 HELP: Final = (
@@ -166,7 +167,7 @@ async def _check_master_key(
         master = open_master_key(settings.node.state_dir, create=False)
         await StoredKeyring.load(database, master)
     except ConfigError as exc:
-        if embedded and not data_keys and not (settings.node.state_dir / "master.key").exists():
+        if embedded and not data_keys and is_missing(settings.node.state_dir / MASTER_KEY_FILE):
             findings.ok("master key", "the first start will make it")
         else:
             findings.fail("master key", f"{exc} ({exc.where})", exc.mend)

@@ -72,7 +72,12 @@ def text_or_lines(words: str | None, answer: Callable[[Row], Row]) -> str:
 
 
 def _names_file(words: str) -> bool:
-    return words == STDIN or (len(os.fsencode(words)) <= NAME_OCTETS_MAX and Path(words).is_file())
+    if words == STDIN or len(os.fsencode(words)) > NAME_OCTETS_MAX:
+        return words == STDIN
+    try:
+        return Path(words).is_file()
+    except PermissionError:
+        return True  # in a directory that is there and closed: opening it says so
 
 
 def _undecoded(words: str) -> bool:

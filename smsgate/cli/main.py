@@ -95,8 +95,10 @@ def main() -> None:
         _silence_stdout()  # whoever read us has gone (`| head`): nothing is left to say
         sys.exit(Exit.FAILED)
     except OSError as exc:
-        if exc.errno not in DISK_FULL:
-            raise
+        words = exc.strerror or str(exc)
+        if not words:
+            raise  # not the system's answer to something: whoever looks into it needs the place
         _silence_stdout()
-        say(f"smsgate: Cannot write: {exc.strerror}.")
+        what = "Cannot write" if exc.errno in DISK_FULL else exc.filename
+        say(f"smsgate: {words if what is None else f'{what}: {words}'}.")
         sys.exit(Exit.FAILED)

@@ -43,6 +43,14 @@ def new_master_key_text() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_LENGTH)).decode("ascii")
 
 
+def is_missing(path: Path) -> bool:
+    """Say whether no such file is there; of one that cannot be looked for, `load_master_key` says why."""
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
 def load_master_key(path: Path, create: bool = False) -> MasterKey:
     """
     Read the key file, which must belong to this user (or root) and be readable by nobody else.
@@ -85,10 +93,10 @@ def _check_owner_only(status: os.stat_result, where: str) -> None:
 
 def _create(path: Path) -> None:
     """Write under another name, then link: that fails when the file exists, and never shows half of it."""
-    if path.exists():
-        return
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
+        if path.exists():
+            return
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from smsgate.errors import ConfigError, SealBroken
-from smsgate.security.master_key_file import load_master_key, parse_master_key
+from smsgate.security.master_key_file import is_missing, load_master_key, parse_master_key
 from smsgate.security.sealing import INSTANCE, Keyring, MasterKey, key_number
 from smsgate.store.catalogue import load
 from smsgate.store.connection import retry_transaction
@@ -52,7 +52,7 @@ def open_master_key(state_dir: Path, *, create: bool, environ: Mapping[str, str]
     if text := environ.get(MASTER_KEY_ENV):
         return parse_master_key(text, MASTER_KEY_ENV)
     path = state_dir / MASTER_KEY_FILE
-    if not create and not path.exists():
+    if not create and is_missing(path):
         raise ConfigError(
             "there is no master key, and secrets in the database cannot be opened",
             where=str(path),

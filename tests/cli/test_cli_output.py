@@ -83,6 +83,22 @@ def test_a_full_disk_is_said_in_a_sentence(arguments: str, tmp_path: Path) -> No
     assert done == (1, "", "smsgate: Cannot write: No space left on device.\n")
 
 
+@pytest.mark.parametrize("command", ["merchant list", "billing verify --export {}"])
+def test_what_the_system_refuses_is_said_in_a_sentence(command: str, tmp_path: Path) -> None:
+    place = tmp_path / ("x" * 256)  # longer than a name may be, for root, too
+    done = Shell(tmp_path, {"SMSGATE_STATE_DIR": str(place)}).run(*command.format(place).split())
+    assert (done.code, done.out) == (1, ""), done
+    (sentence,) = done.err.splitlines()
+    assert sentence.startswith(f"smsgate: {place}")
+    assert sentence.endswith(": File name too long.")
+
+
+def test_a_file_where_the_demo_has_its_directory_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "var").touch()
+    done = Shell(tmp_path).run("demo", "--once")
+    assert (done.code, done.out, done.err) == (1, "", "smsgate: var/demo.lock: Not a directory.\n")
+
+
 def test_a_standard_stream_that_is_closed_is_an_empty_one(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     assert in_sh(shell, "pdu decode <&-") == (0, "", "")

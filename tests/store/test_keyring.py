@@ -113,4 +113,6 @@ def test_a_missing_master_key_of_a_shared_database_is_never_made_silently(tmp_pa
     with pytest.raises(ConfigError) as caught:
         open_master_key(tmp_path, create=False, environ={})
     assert "copy it from another node" in caught.value.mend
+    with pytest.raises(ConfigError, match="cannot be read: File name too long"):
+        open_master_key(tmp_path / ("x" * 256), create=False, environ={})
     assert list(tmp_path.iterdir()) == []

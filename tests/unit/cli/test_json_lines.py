@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smsgate.campaigns.reply_inspection import inspect_reply
-from smsgate.cli.json_lines import Row, answers, written
+from smsgate.cli.exits import UsageRefused
+from smsgate.cli.json_lines import Row, answers, text_or_lines, written
 from smsgate.cli.pdu import made, read
 from smsgate.protocol.commands import COMMAND_NAMES
 from smsgate.protocol.frames import COMMAND_LENGTH_MAX
@@ -172,3 +175,18 @@ def test_the_mark_of_utf_8_before_the_first_line_is_not_of_the_line() -> None:
 
 def test_a_file_of_nothing_but_the_mark_of_utf_8_has_no_lines() -> None:
     assert list(answers([b"\xef\xbb\xbf\n"], "text", inspect_text)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root can become somebody else")
+def test_a_file_in_a_directory_that_is_closed_to_us_is_refused_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    tmp_path.chmod(0o711)
+    monkeypatch.chdir(tmp_path)
+    os.seteuid(65_534)
+    try:
+        with pytest.raises(UsageRefused, match="closed/texts cannot be read: Permission denied"):
+            text_or_lines("closed/texts", dict)
+    finally:
+        os.seteuid(0)

@@ -225,6 +225,9 @@ def test_a_missing_file_a_directory_and_a_pipe_are_refused(tmp_path: Path) -> No
             load_master_key(tmp_path / name)
     with pytest.raises(ConfigError):
         load_master_key(tmp_path / "nowhere" / "master.key", create=True)
+    for create in (True, False):
+        with pytest.raises(ConfigError, match="File name too long"):
+            load_master_key(tmp_path / ("x" * 256) / "master.key", create=create)
 
 
 @pytest.mark.parametrize("other", [1, 65_534])
