@@ -13,10 +13,11 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 from smsgate.daemon.reloading import ACTIONS, Reloading
@@ -33,6 +34,7 @@ SOCKET_MODE: Final = 0o600
 SOCKET_PATH_OCTETS_MAX: Final = 100  # of sockaddr_un's 108, which long directories exceed
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)  # a trace of many MB is made in one go
 _REMOVE_ALL_CARRIERS: Final = "remove_all_carriers"
+_PDUS: Final = "Smsgate-Pdus"  # how many a capture file holds
 _ESMES: Final = web.AppKey("esmes", EsmeSessions)
 _SWITCHBOARD: Final = web.AppKey("switchboard", Switchboard)
 _RELOADING: Final = web.AppKey("reloading", Reloading)
@@ -86,8 +88,8 @@ async def control_socket(
     app = web.Application()
     if switchboard is not None:
         app[_SWITCHBOARD] = switchboard
-        app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
     app[_RELOADING] = reloading
+    app.add_routes([web.get("/carriers", _carriers), web.get("/carriers/{name}/trace", _trace)])
     app.add_routes([web.post("/reload", _reload), web.post("/carriers/{name}/{action}", _operate)])
     if esmes is not None:
         app[_ESMES] = esmes
@@ -108,7 +110,9 @@ async def control_socket(
 
 
 async def _carriers(request: web.Request) -> web.Response:
-    switchboard = request.app[_SWITCHBOARD]
+    switchboard = request.app.get(_SWITCHBOARD)  # none: no carrier is configured
+    if switchboard is None:
+        return web.json_response({"data": []})
     shown = [_shown(carrier, switchboard.state(carrier.name)) for carrier in switchboard]
     return web.json_response({"data": shown})
 
@@ -165,7 +169,8 @@ async def _esmes(request: web.Request) -> web.Response:
 async def _trace(request: web.Request) -> web.Response:
     """Answer with a capture file; `bind` chooses one bind, `texts` and `numbers` leave those uncovered."""
     name, query = request.match_info["name"], request.query
-    carrier = request.app[_SWITCHBOARD].by_name(name)
+    switchboard = request.app.get(_SWITCHBOARD)
+    carrier = None if switchboard is None else switchboard.by_name(name)
     if carrier is None:
         return _problem(f"no carrier is called {name}")
     binds = [bind.bind for bind in carrier.binds()]
@@ -175,7 +180,7 @@ async def _trace(request: web.Request) -> web.Response:
     shown = [
         _covered(pdu, texts="texts" in query, numbers="numbers" in query) for pdu in carrier.traced(bind)
     ]
-    headers = {"Smsgate-Pdus": str(len(shown))}
+    headers = {_PDUS: str(len(shown))}
     return web.Response(body=pcap_octets(shown), content_type=MEDIA_TYPE, headers=headers)
 
 
@@ -218,11 +223,10 @@ async def ask_carriers(state_dir: Path) -> list[dict[str, Any]]:
     Return the carriers of the running gateway and the state of their binds.
 
     Raises:
-        LinkError: no gateway runs on this directory.
+        LinkError: no gateway runs on this directory, or it does not answer.
     """
-    async with _asked(state_dir, "/carriers", {}) as response:
-        data: list[dict[str, Any]] = (await response.json())["data"]
-        return data
+    data: list[dict[str, Any]] = _taken(state_dir, await _asked(state_dir, "/carriers", {}))["data"]
+    return data
 
 
 async def ask_esmes(state_dir: Path) -> list[dict[str, Any]]:
@@ -231,13 +235,13 @@ async def ask_esmes(state_dir: Path) -> list[dict[str, Any]]:
 
     Raises:
         NotFound: the gateway lets no ESME bind.
-        LinkError: no gateway runs on this directory.
+        LinkError: no gateway runs on this directory, or it does not answer.
     """
-    async with _asked(state_dir, "/esmes", {}) as response:
-        if response.status == web.HTTPNotFound.status_code:
-            raise NotFound("The gateway listens for no ESME: set plain_port or tls_port in [esmes].")
-        data: list[dict[str, Any]] = (await response.json())["data"]
-        return data
+    answer = await _asked(state_dir, "/esmes", {})
+    if answer.status == web.HTTPNotFound.status_code:
+        raise NotFound("The gateway listens for no ESME: set plain_port or tls_port in [esmes].")
+    data: list[dict[str, Any]] = _taken(state_dir, answer)["data"]
+    return data
 
 
 async def ask_trace(
@@ -248,14 +252,14 @@ async def ask_trace(
 
     Raises:
         NotFound: no such carrier or bind.
-        LinkError: no gateway runs on this directory.
+        LinkError: no gateway runs on this directory, or it does not answer.
     """
     query = {} if bind is None else {"bind": bind}
-    query |= {name: "1" for name, asked in (("texts", texts), ("numbers", numbers)) if asked}
-    async with _asked(state_dir, f"/carriers/{name}/trace", query) as response:
-        if response.status == web.HTTPNotFound.status_code:
-            raise NotFound((await response.json())["detail"])
-        return await response.read(), int(response.headers["Smsgate-Pdus"])
+    query |= {option: "1" for option, asked in (("texts", texts), ("numbers", numbers)) if asked}
+    answer = await _asked(state_dir, f"/carriers/{quote(name, safe='')}/trace", query)
+    if answer.status != web.HTTPOk.status_code:
+        _taken(state_dir, answer)
+    return answer.octets, answer.pdus
 
 
 async def ask_reload(state_dir: Path, *, remove_all_carriers: bool) -> dict[str, Any]:
@@ -265,7 +269,7 @@ async def ask_reload(state_dir: Path, *, remove_all_carriers: bool) -> dict[str,
     Raises:
         ConfigError: the configuration cannot work; nothing changed.
         Conflict: no carrier would be left, and `remove_all_carriers` is not said; nothing changed.
-        LinkError: no gateway runs on this directory.
+        LinkError: no gateway runs on this directory, or it does not answer.
     """
     return await _done(state_dir, "/reload", {_REMOVE_ALL_CARRIERS: "1"} if remove_all_carriers else {})
 
@@ -276,27 +280,22 @@ async def ask_action(state_dir: Path, name: str, action: str) -> dict[str, Any]:
 
     Raises:
         NotFound: no such carrier.
-        LinkError: no gateway runs on this directory.
+        LinkError: no gateway runs on this directory, or it does not answer.
     """
     return await _done(state_dir, f"/carriers/{quote(name, safe='')}/{action}", {})
 
 
 async def _done(state_dir: Path, path: str, query: dict[str, str]) -> dict[str, Any]:
-    async with _asked(state_dir, path, query, method="POST") as response:
-        answer: dict[str, Any] = await response.json()
-        if response.status == web.HTTPUnprocessableEntity.status_code:
-            raise ConfigError(answer["detail"], answer["where"], answer["mend"])
-        if response.status == web.HTTPNotFound.status_code:
-            raise NotFound(answer["detail"])
-        if response.status != web.HTTPOk.status_code:
-            raise Conflict(answer["detail"])
-        return answer
+    return _taken(state_dir, await _asked(state_dir, path, query, method="POST"))
 
 
-@asynccontextmanager
-async def _asked(
-    state_dir: Path, path: str, query: dict[str, str], *, method: str = "GET"
-) -> AsyncIterator[aiohttp.ClientResponse]:
+class _Answer(NamedTuple):
+    status: int
+    octets: bytes
+    pdus: int
+
+
+async def _asked(state_dir: Path, path: str, query: dict[str, str], *, method: str = "GET") -> _Answer:
     try:
         with _socket_path(state_dir) as socket_path:
             connector = aiohttp.UnixConnector(socket_path)
@@ -304,8 +303,53 @@ async def _asked(
                 aiohttp.ClientSession("http://gateway", connector=connector, timeout=TIMEOUT) as session,
                 session.request(method, path, params=query) as response,
             ):
-                yield response
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                pdus = int(response.headers.get(_PDUS, 0))
+                return _Answer(response.status, await response.read(), pdus)
+    except (aiohttp.ClientError, OSError) as exc:
+        raise LinkError(_why_no_answer(state_dir, exc)) from exc
+
+
+def _why_no_answer(state_dir: Path, exc: Exception) -> str:
+    """Say which of both has to be mended: that none runs, or that the one that runs cannot be asked."""
+    error = getattr(exc, "os_error", exc)
+    match error:
+        case TimeoutError():
+            return (
+                f"the gateway on {state_dir} runs, and gave no answer within {TIMEOUT.total:g} s: whether it "
+                "did what was asked is unknown"
+            )
+        case FileNotFoundError() | NotADirectoryError() | ConnectionRefusedError():
+            mend = "start `smsgate run`, or name its configuration by --config"
+            return f"no gateway answers on {state_dir}: {mend}"
+        case PermissionError():
+            return f"{state_dir / SOCKET_NAME} is closed to this user: ask as the gateway's user, or as root"
+        case aiohttp.ClientError():
+            return f"the gateway on {state_dir} broke off before its answer was whole: its log may say why"
+    return f"the gateway on {state_dir} cannot be asked: {getattr(error, 'strerror', None) or error}"
+
+
+def _taken(state_dir: Path, answer: _Answer) -> dict[str, Any]:
+    """
+    Return what was answered.
+
+    Raises:
+        ConfigError: the configuration cannot work.
+        NotFound: there is no such thing.
+        Conflict: it was refused for another reason.
+        LinkError: the answer is none of ours.
+    """
+    try:
+        found: dict[str, Any] = orjson.loads(answer.octets)
+        if answer.status == web.HTTPOk.status_code:
+            return found
+        detail = found["detail"]
+    except (ValueError, LookupError, TypeError):
         raise LinkError(
-            f"no gateway answers on {state_dir}: start `smsgate run`, or name its configuration by --config"
-        ) from exc
+            f"the gateway on {state_dir} answered {answer.status}, and nothing that can be read: its log may "
+            "say why"
+        ) from None
+    if answer.status == web.HTTPUnprocessableEntity.status_code:
+        raise ConfigError(detail, found["where"], found["mend"])
+    if answer.status == web.HTTPNotFound.status_code:
+        raise NotFound(detail)
+    raise Conflict(detail)
