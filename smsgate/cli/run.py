@@ -133,17 +133,9 @@ class _Daemon:
                 raise Cut("Stopped without waiting; the next start settles what was in flight.") from None
             say("Stopped before the start was complete.")
         except OSError as exc:
-            raise self._refused_by_system(exc) from exc
+            raise refused_by_system(exc, self._settings) from exc
         else:
             say("Stopped in order.")
-
-    def _refused_by_system(self, exc: OSError) -> SmsgateError:
-        words = exc.strerror or str(exc)
-        if exc.errno in ADDRESS_ERRORS or isinstance(exc, socket.gaierror):
-            host, port = self._settings.http.host, self._settings.listening_port
-            keys = f"http.host or http.{self._settings.port_key}"
-            return SmsgateError(f"{words}. {host}:{port} cannot be had: set another {keys}.")
-        return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
 
     def _on_early_hangup(self) -> None:
         """Reload as soon as it serves: the file may have been read before it was changed."""
@@ -182,6 +174,16 @@ class _Daemon:
         self._cut = True
         asyncio.get_running_loop().call_later(CUT_LIMIT_S, os._exit, Exit.FAILED)
         self._task.cancel()
+
+
+def refused_by_system(exc: OSError, settings: Settings) -> SmsgateError:
+    """Return the refusal of a start: of a file, which a lock may be as well, or of our own address."""
+    words = exc.strerror or str(exc)
+    if exc.filename is None and (exc.errno in ADDRESS_ERRORS or isinstance(exc, socket.gaierror)):
+        host, port = settings.http.host, settings.listening_port
+        keys = f"http.host or http.{settings.port_key}"
+        return SmsgateError(f"{words}. {host}:{port} cannot be had: set another {keys}.")
+    return SmsgateError(f"The system refused: {words}{f' ({exc.filename})' if exc.filename else ''}.")
 
 
 def _starting(sentence: str) -> None:
