@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from pydantic import ValidationError
 
 from smsgate.cli.config_option import ConfigOption
 from smsgate.cli.examples import examples
@@ -19,6 +20,7 @@ from smsgate.links.doctor import Doctor, Examined
 from smsgate.links.doctor_binds import open_bind
 from smsgate.links.doctor_verdicts import Finding
 from smsgate.links.profile import CarrierProfile
+from smsgate.links.profile_senders import SenderNumber
 from smsgate.links.profile_toml import carrier_block
 from smsgate.msisdn import normalize
 
@@ -54,7 +56,7 @@ def doctor(
 ) -> None:
     profile = _profile(name, config)
     msisdn = _msisdn(to)
-    chosen = sender or _sender(profile)
+    chosen = _sender(profile) if sender is None else _checked(sender)
     if not yes:
         typer.confirm(
             f"Send one or two dozen messages from {chosen} over {name}, at your cost?", abort=True, err=True
@@ -95,6 +97,14 @@ def _sender(profile: CarrierProfile) -> str:
     if not senders:
         raise UsageRefused(f"--from: carrier {profile.name} has no senders; say which one to use")
     return senders[0].number
+
+
+def _checked(sender: str) -> str:
+    """Refuse what no configuration could hold, before anything is bound: no submit_sm can carry it."""
+    try:
+        return SenderNumber(number=sender).number
+    except ValidationError as exc:
+        raise UsageRefused(f"--from: {exc.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def _msisdn(text: str) -> int:

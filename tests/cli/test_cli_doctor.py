@@ -157,5 +157,13 @@ def test_bad_asks_are_refused_before_anything_is_sent(clinic: Clinic, shell: She
     number = shell.run("carrier", "doctor", "sim", "--to", "12", "--yes", "--config", "doctor.toml")
     assert number.code == 2
     assert number.err.startswith("smsgate: --to: ")
+    for sender in ("Café", "BOXMAN SHOP 2", "3" * 21):
+        alien = shell.run(
+            "carrier", "doctor", "sim", "--to", PHONE, "--from", sender, "--yes", "--config", "doctor.toml"
+        )
+        assert (alien.code, alien.out) == (2, "")
+        assert alien.err == (
+            f"smsgate: --from: '{sender}' is neither digits nor 1 to 11 ASCII characters of GSM 03.38.\n"
+        )
     unasked = shell.run("carrier", "doctor", "sim", "--to", PHONE, "--config", "doctor.toml", stdin="n\n")
     assert unasked.code == 1
