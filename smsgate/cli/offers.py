@@ -22,11 +22,13 @@ from smsgate.daemon.services import Services
 from smsgate.errors import NotFound
 from smsgate.flows.offer_changes import OfferChanges
 from smsgate.flows.offer_records import OfferRecord
-from smsgate.flows.offers import STOCK_MAX, Offers
+from smsgate.flows.offers import LIFE_MAX, STOCK_MAX, Offers
 from smsgate.flows.stops import RecentStops
 from smsgate.money import minor_to_text
 from smsgate.security.public_ids import Kind
 from smsgate.store.offers import PgOffers
+
+LIFE_MAX_H: Final = LIFE_MAX // timedelta(hours=1)
 
 app: Final = typer.Typer(
     help="Offers: stock, new versions, withdrawal.", no_args_is_help=True, rich_markup_mode=None
@@ -109,7 +111,9 @@ def publish(
         str | None, typer.Option("--price", metavar="AMOUNT", help="Of one piece: 14.90")
     ] = None,
     quantity_max: Annotated[int | None, typer.Option("--quantity-max", min=1, help="Of one order.")] = None,
-    expires_in_h: Annotated[int | None, typer.Option("--expires-in-h", min=1, help="Hours from now.")] = None,
+    expires_in_h: Annotated[
+        int | None, typer.Option("--expires-in-h", min=1, max=LIFE_MAX_H, help="Hours from now.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

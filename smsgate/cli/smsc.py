@@ -26,6 +26,7 @@ PORT: Final = 2775  # of SMPP, registered with IANA
 CONTROL_PORT: Final = 2776  # the next one
 PASSWORD: Final = "secret"  # noqa: S105  # the public default of a simulator
 DELAY_MAX_S: Final = 86_400.0
+SEED_MAX: Final = 2**63 - 1  # --json writes it, and JSON's readers have no more than 64 bits
 
 
 def _share(what: str) -> Any:
@@ -66,6 +67,15 @@ ProfileOption = Annotated[
 ]
 ProfilesOption = Annotated[
     bool, typer.Option("--profiles", help="List the profiles, one sentence each, and end.")
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        min=-SEED_MAX,
+        max=SEED_MAX,
+        metavar="INTEGER",
+        help="The same seed draws the same fates and faults.",
+    ),
 ]
 JournalOption = Annotated[
     Path | None,
@@ -110,7 +120,7 @@ def smsc(
     journal: JournalOption = None,
     ca_out: CaOutOption = None,
     outbind: OutbindOption = "",
-    seed: Annotated[int, typer.Option(help="The same seed draws the same fates and faults.")] = 1,
+    seed: SeedOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     if profiles:

@@ -25,6 +25,7 @@ HELP: Final = (
     "shift-segment, pack, unpack and decode; one answer per line, in order. What else an object holds is not "
     "looked at. Exit code 1: the text cannot be sent, or at least one line could not be answered."
 )
+PRICE_MICROS_MAX: Final = 10**12  # a million units of a currency; 255 segments of it fit into 64 bits
 _LANGUAGES: Final = {number: code for code, number in LANGUAGE_IDS.items()}
 
 
@@ -38,7 +39,13 @@ def text(
         ),
     ] = None,
     price: Annotated[
-        int, typer.Option(min=0, metavar="MICROS", help="Price of one segment, to show what each way costs.")
+        int,
+        typer.Option(
+            min=0,
+            max=PRICE_MICROS_MAX,
+            metavar="MICROS",
+            help="Price of one segment, to show what each way costs.",
+        ),
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:

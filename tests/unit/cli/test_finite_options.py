@@ -1,4 +1,4 @@
-"""Options that take a number take no "inf" and no "nan"."""
+"""Options that take a number take no "inf", no "nan" and none that nothing can be reckoned with."""
 
 from __future__ import annotations
 
@@ -25,3 +25,18 @@ def test_what_is_no_finite_number_is_refused(command: tuple[str, ...], option: s
     found = CliRunner().invoke(app, [*command, option, value])
     assert found.exit_code == 2 or isinstance(found.exception, UsageRefused)
     assert option in found.output + str(found.exception)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        (("offer", "version", "ofr_x"), "--expires-in-h", "100000000"),
+        (("text", "OK", "--json"), "--price", "99999999999999999999"),
+        ((*SMSC, "--json"), "--seed", "99999999999999999999"),
+        ((*SMSC, "--json"), "--seed", "-99999999999999999999"),
+    ],
+)
+def test_a_number_beyond_all_use_is_refused(command: tuple[str, ...], option: str, value: str) -> None:
+    found = CliRunner().invoke(app, [*command, option, value])
+    assert found.exit_code == 2
+    assert option in found.output
