@@ -51,9 +51,14 @@ def _lines(model: BaseModel, kind: type[BaseModel], reasons: Mapping[str, str], 
         ):
             continue
         if key in reasons:
-            lines.append(f"# {reasons[key]}")
+            lines.append(f"# {_on_one_line(reasons[key])}")
         lines.append(f"{key} = {_value(key, value)}")
     return lines
+
+
+def _on_one_line(text: str) -> str:
+    """Return the text as a comment may hold it: words of a carrier can have ends of lines."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _value(key: str, value: Any) -> str:

@@ -50,6 +50,14 @@ def test_a_written_profile_is_read_as_the_same_profile() -> None:
     assert "mo_busy_status = 0x58" in block
 
 
+def test_words_of_a_carrier_stay_in_their_comment() -> None:
+    said = 'no\r\n[[carriers]]\nname = "evil"\x7f\u2028\udc80 é'
+    block = carrier_block(a_profile(), 'password = "s3cret"', {"default_alphabet": said})
+    [table] = tomllib.loads(block)["carriers"]
+    assert table["name"] == a_profile().name
+    assert '# no\\r\\n[[carriers]]\\nname = "evil"\\x7f\\u2028\\udc80 é\n' in block
+
+
 def test_a_password_is_never_written() -> None:
     assert "s3cret" not in carrier_block(a_profile(), 'password_env = "X"', {})
 
