@@ -30,7 +30,8 @@ PROBLEMS: Final = (
         "credit_refused",
         409,
         "Not creditable",
-        "Credit lines that exist, and at most what is left; a minimum when no month is being closed.",
+        "Credit lines that exist, and at most what is left and was not given back by message; "
+        "a minimum when no month is being closed.",
     ),
     ProblemType(
         "billing_incomplete",

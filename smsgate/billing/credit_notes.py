@@ -28,6 +28,7 @@ class CreditRefused(DomainError):
     """The credit is refused as a whole; the message is the reason."""
 
     code = "credit_refused"
+    http_status = 409
 
 
 class OriginalLine(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smsgate.billing.credit_notes import Credit, Creditable, OriginalLine
+from smsgate.billing.credit_notes import Credit, Creditable, CreditRefused, OriginalLine
 from smsgate.billing.documents import Document, DocumentType, Line
 from smsgate.billing.invoices import EDITION, Invoice, InvoiceVat, check_invoice
 from smsgate.billing.issuing import Draft, document_entries
@@ -17,6 +17,7 @@ from smsgate.money import micros_per_minor, round_half_away
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from smsgate.billing.charged_units import ChargedUnits
     from smsgate.billing.vat import VatRow
 
 
@@ -25,11 +26,13 @@ def credit_draft(
     lines: Sequence[Line],
     before: Sequence[Sequence[tuple[int, int]]],
     asked: Sequence[tuple[int, int]] | None,
+    units: ChargedUnits | None = None,
 ) -> Draft:
     """
     Return the credit note; `before` are the credits of this invoice so far, each as (line, quantity).
 
-    `asked` is None for all that is left. Revenue and VAT are given back, not what was used.
+    `asked` is None for all that is left. Revenue and VAT are given back, not what was used. `units` bounds
+    what is credited by what was not given back message by message; None bounds nothing.
 
     Raises:
         DomainError: code `credit_refused`: no invoice, a line that is not there, or more than is left.
@@ -45,12 +48,14 @@ def credit_draft(
     for earlier in before:
         given = creditable.credit(earlier)
         vat_before += given.gross_minor - given.net_minor
-    wanted = creditable.left if asked is None else list(asked)
+    wanted = _left(lines, creditable, units) if asked is None else list(asked)
     if not wanted:
         raise DomainError(
             f"nothing of {invoice.number} is left to credit", code="credit_refused", http_status=409
         )
     credit = creditable.credit(wanted)
+    if asked is not None and units is not None:
+        _refuse_what_was_given_back(lines, credit, units)
     document = _document(invoice, lines, credit)
     paper = _paper(invoice, document, credit, vat_before)
     check_invoice(replace(paper, number=invoice.number), rests=True)
@@ -62,6 +67,23 @@ def credit_draft(
         entries=document_entries(document, exact, Account.REVENUE),
         credited_lines=tuple(line.line for line in credit.lines),
     )
+
+
+def _left(lines: Sequence[Line], creditable: Creditable, units: ChargedUnits | None) -> list[tuple[int, int]]:
+    if units is None:
+        return creditable.left
+    taken = ((number, units.take(lines[number - 1].terms, left)) for number, left in creditable.left)
+    return [(number, quantity) for number, quantity in taken if quantity]
+
+
+def _refuse_what_was_given_back(lines: Sequence[Line], credit: Credit, units: ChargedUnits) -> None:
+    for asked in credit.lines:
+        taken = units.take(lines[asked.line - 1].terms, asked.quantity)
+        if taken != asked.quantity:
+            raise CreditRefused(
+                f"of line {asked.line} only {taken} segments are left: others were given back already, "
+                "message by message or by a later document"
+            )
 
 
 def _document(invoice: Invoice, lines: Sequence[Line], credit: Credit) -> Document:

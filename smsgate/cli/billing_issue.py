@@ -48,7 +48,8 @@ INVOICE_EPILOG: Final = examples(
     "smsgate billing invoice F-2026-000042 --as pdf --output F-2026-000042.pdf",
 )
 CREDIT_HELP: Final = (
-    "Write a credit note: --line 2=100 credits 100 segments of line 2, without --line all that is left.\n\n"
+    "Write a credit note: --line 2=100 credits 100 segments of line 2, without --line all that is left "
+    "and was not given back message by message.\n\n"
     "Exit code 1: more than is left, or no invoice of this number; then nothing is written."
 )
 CREDIT_EPILOG: Final = examples(
@@ -56,7 +57,8 @@ CREDIT_EPILOG: Final = examples(
 )
 REVERSE_HELP: Final = (
     "Give charges of messages back, each once: before its month's close they are gone, after it the next "
-    "document has a line."
+    "document has a line.\n\n"
+    "Exit code 1: some of them were credited by hand, with their line; then nothing is given back."
 )
 REVERSE_EPILOG: Final = examples(
     'smsgate billing reverse boxman msg_4SM5xMC6jN0nK0nRvRX2rZ --reason "sent twice by our fault"'

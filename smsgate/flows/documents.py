@@ -11,6 +11,7 @@ from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 from stdnum.fr import siren as siren_numbers
 
+from smsgate.billing.charged_units import ChargedUnits
 from smsgate.billing.crediting import credit_draft
 from smsgate.billing.documents import Line
 from smsgate.billing.invoices import SIREN_SCHEME, Invoice, Party
@@ -61,9 +62,13 @@ class DocumentStore(Protocol):
         ...
 
     async def credit(
-        self, issue: Issue, document_id: int, make: Callable[[StoredDocument], Draft]
+        self, issue: Issue, document_id: int, make: Callable[[StoredDocument, ChargedUnits], Draft]
     ) -> DocumentRow:
-        """Write what `make` makes of the invoice and of its credits so far, nobody else crediting it."""
+        """
+        Write what `make` makes of the invoice, of its credits so far and of what is charged at its prices.
+
+        Nobody else credits or reverses meanwhile.
+        """
         ...
 
     async def profile(self, merchant_id: int) -> BillingProfile | None: ...
@@ -126,7 +131,7 @@ class Documents:
 
     async def credit(self, document: StoredDocument, asked: Sequence[tuple[int, int]] | None) -> DocumentRow:
         """
-        Credit (line, quantity) pairs of an invoice, or all that is left of it.
+        Credit (line, quantity) pairs of an invoice, or all of it that was not given back yet.
 
         Raises:
             DomainError: code `credit_refused`, or `billing_incomplete`: nobody is said to sell.
@@ -147,8 +152,8 @@ class Documents:
             credits_id=document.row.document_id,
         )
 
-        def draft(current: StoredDocument) -> Draft:
-            return credit_draft(current.invoice, current.lines, current.credits, asked)
+        def draft(current: StoredDocument, units: ChargedUnits) -> Draft:
+            return credit_draft(current.invoice, current.lines, current.credits, asked, units)
 
         return await self._store.credit(issue, document.row.document_id, draft)
 

@@ -15,7 +15,12 @@ REASON_MAX: Final = 200  # characters
 
 class ReversalStore(Protocol):
     async def reverse(self, merchant_id: int, message_ids: Sequence[int], reason: str, at: datetime) -> int:
-        """Give back what is charged of these messages and not given back yet; return how many rows."""
+        """
+        Give back what is charged of these messages and not given back yet; return how many rows.
+
+        Raises:
+            DomainError: code `reversal_refused`.
+        """
         ...
 
 
@@ -32,6 +37,8 @@ class Reversing:
 
         Raises:
             Invalid: no reason, or more messages than one request may name.
+            DomainError: code `reversal_refused`: so many segments of their price and month are not left
+                beside what was credited by hand. Then none is given back.
         """
         if not reason.strip() or len(reason) > REASON_MAX:
             raise Invalid(f"say why, in at most {REASON_MAX} characters")

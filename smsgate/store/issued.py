@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-import asyncpg
-
-from smsgate.billing.documents import Line, LineKind, LineTerms
+from smsgate.billing.charged_units import ChargedUnits
+from smsgate.billing.documents import Line, LineKind
 from smsgate.billing.invoices import invoice_from_json
 from smsgate.billing.issuing import Draft
-from smsgate.billing.vat import Vat
 from smsgate.errors import DomainError, NotFound
 from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, VatEntry
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.documents import StoredDocument
 from smsgate.store.catalogue import load
-from smsgate.store.closing import first_day, month_of_day
+from smsgate.store.charged_units import charged_units, line_terms, lock_given_back
+from smsgate.store.closing import first_day
 from smsgate.store.connection import Connection
 from smsgate.store.documents import document_row, write_documents
 from smsgate.store.pages import page_rows
@@ -57,12 +56,19 @@ class PgDocuments:
         return owner
 
     async def credit(
-        self, issue: Issue, document_id: int, make: Callable[[StoredDocument], Draft]
+        self, issue: Issue, document_id: int, make: Callable[[StoredDocument, ChargedUnits], Draft]
     ) -> DocumentRow:
         async with self._database.bulk_transaction() as connection:
+            await lock_given_back(connection, issue.merchant_id)
             await connection.execute(_LOCKS["lock_against_cuts"])
             await connection.execute(_SQL["lock_period"], issue.merchant_id, first_day(issue.month))
-            draft = make(await stored_document(connection, issue.merchant_id, document_id))
+            stored = await stored_document(connection, issue.merchant_id, document_id)
+            usage = {
+                (line.terms.item_id, line.terms.origin)
+                for line in stored.lines
+                if line.terms.kind is LineKind.USAGE
+            }
+            draft = make(stored, await charged_units(connection, issue.merchant_id, usage))
             await _refuse_what_a_close_may_give_back(connection, issue.merchant_id, draft)
             (credit_id,) = await write_documents(connection, replace(issue, drafts=[draft]))
             return (await stored_document(connection, issue.merchant_id, credit_id)).row
@@ -114,19 +120,6 @@ async def stored_document(connection: Connection, merchant_id: int, document_id:
     return StoredDocument(
         document_row(row),
         invoice_from_json(bytes(row["payload"])),
-        [_line(line) for line in lines],
+        [Line(line_terms(line), line["quantity"], line["net_minor"]) for line in lines],
         list(credits_.values()),
     )
-
-
-def _line(row: asyncpg.Record) -> Line:
-    terms = LineTerms(
-        origin=month_of_day(row["origin"]),
-        kind=LineKind(row["kind"]),
-        list_id=row["price_list_id"],
-        item_id=row["item_id"],
-        version=row["version"],
-        unit_micros=row["unit_micros"],
-        vat=Vat(row["vat_category"], row["vat_rate_micros"]),
-    )
-    return Line(terms, row["quantity"], row["net_minor"])

@@ -58,7 +58,7 @@ OF_COMMANDS = {
     "bench_failed", "ca_not_written", "carriers_would_be_removed", "case_invalid", "config_invalid", "cut",
     "demo_failed", "export_invalid", "export_too_large", "export_unavailable", "journal_refused",
     "listen_refused", "loop_died", "proof_refused", "rate_invalid", "records_incomplete",
-    "retention_not_allowed", "tolerance_invalid", "usage",
+    "retention_not_allowed", "reversal_refused", "tolerance_invalid", "usage",
 }  # fmt: skip
 # Between us and a peer; where one is about a message, the message's state tells it:
 OF_LINKS = {

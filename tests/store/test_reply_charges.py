@@ -9,17 +9,19 @@ import pytest
 
 from smsgate.billing.prices import Direction, PriceBook, PriceItem, PriceVersion
 from smsgate.demo.case_replies import CaseReplies
-from smsgate.errors import SmsgateError
+from smsgate.errors import DomainError, SmsgateError
+from smsgate.flows.documents import Documents
 from smsgate.flows.exporting import CsvRows, Exporting, ExportQuestion, Manifest
 from smsgate.flows.reversals import Reversing
 from smsgate.ids import first_id_at
 from smsgate.security.public_ids import PublicIds
+from smsgate.store.issued import PgDocuments
 from smsgate.store.offers import PgOffers
 from smsgate.store.pool import Database
 from smsgate.store.reversals import PgReversals
 from smsgate.store.usage_records import PgUsageRecords
 from smsgate.store.verify import PgVerify
-from tests.store.books import CARRIER, CLOSE_AT, IN_OCTOBER, OCTOBER, Books, some_books
+from tests.store.books import CARRIER, CLOSE_AT, IN_OCTOBER, OCTOBER, SELLER, Books, some_books
 
 SHOP = 7
 MO_ITEM, DEARER = 31, 32
@@ -155,3 +157,17 @@ async def test_months_from_before_charges_were_kept_close_by_their_messages_alon
     books.go_to(CLOSE_AT)
     (row,) = await books.closing().close(SHOP, OCTOBER)
     assert row.net_minor == 4
+
+
+async def test_a_reply_whose_line_was_credited_by_hand_is_not_given_back_as_well(database: Database) -> None:
+    books = await a_shop(database)
+    ids = await hear(books, 2, 3)
+    books.go_to(CLOSE_AT)
+    (row,) = await books.closing().close(SHOP, OCTOBER)
+    documents = Documents(PgDocuments(database), SELLER, books.clock, lambda: next(books.ids))
+    await documents.credit(await documents.by_number(row.number), [(1, 3)])
+    reversing = Reversing(PgReversals(database, lambda: next(books.ids)), books.clock)
+    with pytest.raises(DomainError) as refused:
+        await reversing.reverse(SHOP, ids, "sent by mistake")
+    assert refused.value.code == "reversal_refused"
+    assert await reversing.reverse(SHOP, ids[:1], "sent by mistake") == 1

@@ -1,8 +1,8 @@
 """
 `smsgate billing verify` on credit notes: one that is a cent off is found, also where all of them are not.
 
-The books: an invoice of 100 x 0.045, used up by three credits of one and the rest; another one that also
-gives something back, with a credit of its other line.
+The books: a merchant's invoice of 100 x 0.045, used up by three credits of one and the rest; one of another
+merchant that also gives something back, with a credit of its other line.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import pytest
 
 from smsgate.store.embedded import EmbeddedPostgres
 from smsgate.store.pool import Database
-from tests.store.books import some_books
+from tests.store.books import OCTOBER, some_books
 from tests.store.test_credits import SHOP, documents_of, one_that_gives_back
 from tests.store.verified_books import Corruption, first_found, found_after, made_once
 
-FIRST, LAST, OTHER = 3, 6, 7  # numbers of credits
+FIRST, LAST, OTHER = 4, 7, 8  # numbers of credits
+ANOTHER = SHOP + 1
 
 
 def nets(added: dict[int, int]) -> str:
@@ -44,25 +45,25 @@ def _case(added: dict[int, int]) -> str:
 
 CORRUPTIONS = {
     "the credit that uses up a line is a cent less": Corruption(
-        nets({LAST: -1}), "I7", "line 1 of document F-2026-6: what is left is 435, not 434",
+        nets({LAST: -1}), "I7", "line 1 of document F-2026-7: what is left is 435, not 434",
     ),
     "a credit is a cent more, and the last one a cent less": Corruption(
-        nets({FIRST: 1, LAST: -1}), "I7", "line 1 of document F-2026-3: 1 x 45000 micros is 5, not 6",
+        nets({FIRST: 1, LAST: -1}), "I7", "line 1 of document F-2026-4: 1 x 45000 micros is 5, not 6",
     ),
     "the VAT of the last credit is a cent less": Corruption(
-        vats({LAST: -1}), "I8", "document F-2026-6: net 435, VAT 86, gross 521; its lines make 435 and 87",
+        vats({LAST: -1}), "I8", "document F-2026-7: net 435, VAT 86, gross 521; its lines make 435 and 87",
     ),
     "the VAT of a credit is a cent more, and of the last one a cent less": Corruption(
-        vats({FIRST: 1, LAST: -1}), "I8", "document F-2026-3: net 5, VAT 2, gross 7; its lines make 5 and 1",
+        vats({FIRST: 1, LAST: -1}), "I8", "document F-2026-4: net 5, VAT 2, gross 7; its lines make 5 and 1",
     ),
     "a cent more of VAT is credited than was billed": Corruption(
-        vats({LAST: 1}), "I11", "document F-2026-1: more VAT is credited than it has",
+        vats({LAST: 1}), "I11", "document F-2026-3: more VAT is credited than it has",
     ),
     "a cent more of VAT is credited than the line of an invoice that also gives back makes": Corruption(
         vats({OTHER: 1}), "I11", "document F-2026-2: more VAT is credited than it has, or than the credited",
     ),
     "a cent less of it is": Corruption(
-        vats({OTHER: -1}), "I8", "document F-2026-7: net 450, VAT 89, gross 539; its lines make 450 and 90",
+        vats({OTHER: -1}), "I8", "document F-2026-8: net 450, VAT 89, gross 539; its lines make 450 and 90",
     ),
 }  # fmt: skip
 
@@ -72,7 +73,10 @@ async def write(database: Database) -> None:
     await books.merchant(SHOP)
     gives_back = await one_that_gives_back(books)
     documents = documents_of(books)
-    used_up = await documents.by_number("F-2026-000001")
+    await books.merchant(ANOTHER)
+    await books.take(ANOTHER, 100)
+    (row,) = await books.closing().close(ANOTHER, OCTOBER)
+    used_up = await documents.by_number(row.number)
     for asked in ([(1, 1)], [(1, 1)], [(1, 1)], None):
         await documents.credit(used_up, asked)
     await documents.credit(gives_back, [(2, 100)])

@@ -349,6 +349,27 @@ WHERE d.merchant_id = $1 AND d.credits_id IS NULL AND d.doc_type IN ('380', '381
 GROUP BY d.series, d.number, l.item_id, l.origin
 ORDER BY d.series, d.number
 
+-- name: units_of_items
+-- scope: merchant
+-- By the terms of their lines, with the signs of the ledger: what closes billed, and what credits by hand took.
+SELECT l.origin, l.kind, l.price_list_id, l.item_id, l.version, l.unit_micros, l.vat_category, l.vat_rate_micros,
+    coalesce(sum(CASE WHEN d.doc_type = '381' THEN -l.quantity ELSE l.quantity END) FILTER (WHERE d.credits_id IS NULL), 0)::bigint
+        AS billed,
+    coalesce(sum(l.quantity) FILTER (WHERE d.credits_id IS NOT NULL), 0)::bigint AS credited
+FROM document d
+JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+WHERE d.merchant_id = $1 AND d.doc_type IN ('380', '381') AND l.kind = 'usage' AND l.item_id = ANY ($2::bigint[])
+GROUP BY l.origin, l.kind, l.price_list_id, l.item_id, l.version, l.unit_micros, l.vat_category, l.vat_rate_micros
+
+-- name: zone_of
+-- scope: merchant
+SELECT timezone FROM merchant WHERE merchant_id = $1
+
+-- name: lock_given_back
+-- scope: control
+-- Of one merchant at a time, by message or by line. Nobody may change rows of replies, so none of these can be locked.
+SELECT pg_advisory_xact_lock(hashtextextended('given back', $1))
+
 -- name: charged_of_items
 -- scope: merchant
 SELECT item_id, sum(segments)::bigint AS segments

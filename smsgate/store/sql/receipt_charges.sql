@@ -64,11 +64,6 @@ WHERE s.status = 0 AND (i.basis = 'submit' OR r.state = $5::smallint)
     AND NOT EXISTS (SELECT FROM charge_reversal v
                     WHERE v.merchant_id = t.merchant_id AND v.message_id = t.message_id AND v.segment = t.segment)
 
--- name: lock_replies
--- scope: control
--- Of one merchant at a time: nobody may change rows of replies, so none can be locked.
-SELECT pg_advisory_xact_lock(hashtextextended('replies given back', $1))
-
 -- name: reversible_replies
 -- scope: merchant
 -- Charged, and not given back yet.
