@@ -48,7 +48,8 @@ TOPUP_EPILOG: Final = examples(
 REFUND_HELP: Final = (
     "Pay back what a merchant can still send for, with its VAT, by a credit note (503) of each prepayment."
     "\n\nFor the end of a contract, after the last close: exit code 1 when something is used and on no "
-    "document yet, or nothing is left. The transfer itself is yours to make."
+    "document yet, or nothing is left. Told again with the same reference it pays nothing more, and shows "
+    "the documents of the first time. The transfer itself is yours to make."
 )
 REFUND_EPILOG: Final = examples(
     "smsgate billing refund boxman --reference 'transfer back 2026-12-15'",
@@ -121,7 +122,7 @@ def topup(
 
 def refund(
     merchant: Merchant,
-    reference: Annotated[str, typer.Option(help="Of the payment back, for the books.")],
+    reference: Annotated[str, typer.Option(help="Of the payment back, for the books; each pays back once.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

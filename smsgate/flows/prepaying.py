@@ -57,9 +57,15 @@ class PrepaymentStore(Protocol):
 class PrepaidStore(PrepaymentStore, Protocol):
     async def prepayment_of(self, merchant_id: int, reference: str) -> DocumentRow | None: ...
 
-    async def refund(self, issue: Issue, make: RefundDraft) -> list[DocumentRow]:
+    async def refund_of(self, merchant_id: int, reference: str) -> list[DocumentRow]:
+        """Return the documents of a refund, by its reference; none: there was no such refund."""
+        ...
+
+    async def refund(self, issue: Issue, reference: str, make: RefundDraft) -> list[DocumentRow]:
         """
         Pay all back that can still be sent for, by a credit note of each payment of which something is left.
+
+        Once for its reference: told again it returns the documents of the first time.
 
         Raises:
             NotFound: the merchant has no budget.
@@ -194,7 +200,9 @@ class Prepaying:
 
     async def refund(self, merchant_id: int, reference: str) -> list[DocumentRow]:
         """
-        Pay back all that can still be sent for, with its VAT; told again, there is nothing left.
+        Pay back all that can still be sent for, with its VAT, once for its reference.
+
+        Told again it returns the documents of the first time: what was paid in since stays.
 
         Raises:
             NotFound: the merchant has no budget, or nothing is left.
@@ -204,6 +212,8 @@ class Prepaying:
         if self._seller is None:
             raise DomainError("the table [billing] does not say who sells", code="billing_incomplete")
         seller, now, reference = self._seller, self._clock.now(), _plain(reference)
+        if written := await self._store.refund_of(merchant_id, reference):
+            return written
         await write_prepayments(self._store, seller, merchant_id, now, self._next_id)
         issued_on = local_date(now, seller.timezone)
         issue = Issue(
@@ -220,7 +230,7 @@ class Prepaying:
         def draft(invoice: Invoice, vat: Vat, part: Deduction) -> Draft:
             return refund_draft(invoice, vat, part, reference=reference, paid_on=issued_on)
 
-        rows = await self._store.refund(issue, draft)
+        rows = await self._store.refund(issue, reference, draft)
         if not rows:
             raise NotFound("nothing is left to pay back")
         return rows

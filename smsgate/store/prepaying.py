@@ -66,12 +66,18 @@ class PgPrepaid(PgPrepayments):
             found = await connection.fetchval(SQL["payment_document"], merchant_id, reference)
             return None if found is None else await _row(connection, merchant_id, found)
 
-    async def refund(self, issue: Issue, make: RefundDraft) -> list[DocumentRow]:
+    async def refund_of(self, merchant_id: int, reference: str) -> list[DocumentRow]:
+        async with self._database.bulk() as connection:
+            return await _refunded(connection, merchant_id, reference)
+
+    async def refund(self, issue: Issue, reference: str, make: RefundDraft) -> list[DocumentRow]:
         merchant_id = issue.merchant_id
         async with self._database.bulk_transaction() as connection:
             locked = await Locked.find(connection, merchant_id, issue.at)
             if locked is None:
                 raise NotFound(NO_BUDGET)
+            if written := await _refunded(connection, merchant_id, reference):
+                return written  # by who held the budget before
             currency = locked.row["currency"]
             unbilled = await connection.fetchval(SQL["unbilled"], merchant_id, currency)
             if unbilled > 0:
@@ -95,8 +101,16 @@ class PgPrepaid(PgPrepayments):
                 rows.append(await _row(connection, merchant_id, document_id))
                 if part.net_minor:
                     locked.budget = locked.budget.refunded(part.net_minor * scale)
+            if rows:
+                written_ids = [row.document_id for row in rows]
+                await connection.execute(SQL["insert_refund"], merchant_id, reference, written_ids, issue.at)
             await locked.write()
         return rows
+
+
+async def _refunded(connection: Connection, merchant_id: int, reference: str) -> list[DocumentRow]:
+    written = await connection.fetchval(SQL["refund_documents"], merchant_id, reference)
+    return [await _row(connection, merchant_id, document_id) for document_id in written or ()]
 
 
 async def _row(connection: Connection, merchant_id: int, document_id: int) -> DocumentRow:

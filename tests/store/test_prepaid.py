@@ -299,8 +299,37 @@ async def test_the_rest_is_paid_back_with_its_vat_by_a_credit_note_of_each_payme
     }  # fmt: skip
     assert await account.available() == 0
     with pytest.raises(NotFound, match="nothing is left"):
-        await account.prepaying.refund(SHOP, "back")
+        await account.prepaying.refund(SHOP, "back once more")
     (await PgVerify(database).looked()).hold()
+
+
+async def test_a_refund_that_is_told_again_pays_nothing_back_of_what_was_paid_in_since(
+    database: Database,
+) -> None:
+    """Its answer was lost, and the merchant went on: the same reference is the same refund."""
+    account = await an_account(database)
+    with pytest.raises(NotFound, match="nothing is left"):
+        await account.prepaying.refund(SHOP, "back")  # paid nothing back, so the reference is free
+    await account.top_up(1 * EURO, "transfer 1")
+    await account.top_up(2 * EURO, "transfer 2")
+    rows = await account.prepaying.refund(SHOP, "back")
+    assert [row.net_minor for row in rows] == [100, 200]
+    await account.top_up(5 * EURO, "transfer 3")
+    await account.books.take(SHOP, 1)  # used and on no document: a refund of its own would be refused
+    assert await account.prepaying.refund(SHOP, " back ") == rows
+    assert await account.available() == 5 * EURO
+    await account.books.closing().close(SHOP, OCTOBER)
+    (row,) = await account.prepaying.refund(SHOP, "back, the second")
+    assert row.net_minor == 495  # 0.045 is 0.05 on the invoice
+    (await PgVerify(database).looked()).hold()
+
+
+async def test_the_same_refund_told_by_many_at_once_pays_back_once(database: Database) -> None:
+    account = await an_account(database)
+    await account.top_up(5 * EURO, "transfer")
+    told = await asyncio.gather(*(account.prepaying.refund(SHOP, "back") for _ in range(4)))
+    assert told == [told[0]] * 4
+    assert len(await account.documents()) == 2
 
 
 async def test_a_month_below_zero_deducts_nothing_and_late_usage_goes_on_with_the_rest(

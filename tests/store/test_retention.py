@@ -139,13 +139,12 @@ def test_every_table_of_a_rule_is_there() -> None:
 # Of no person and of no message: how the gateway and its merchants are set up, and sums.
 SET_UP = {
     "api_key", "billing_commitment", "billing_period", "billing_profile", "billing_vat", "budget",
-    "budget_lease", "budget_spent", "budget_topup", "campaign", "campaign_counter", "carrier",
-    "carrier_record", "charge_reversal", "data_key", "document_series", "esme_account", "esme_number",
-    "flush_log", "import_job", "instance_secret", "join_keyword", "merchant", "node", "offer",
-    "offer_version", "sender_merchant",
-    "portability_version", "ported_number", "price_item", "price_list", "price_version", "reconciliation",
-    "reconciliation_line", "retention_choice", "retention_mark", "retired_day", "retired_usage",
-    "trigger_definition", "webhook_endpoint",
+    "budget_lease", "budget_refund", "budget_spent", "budget_topup", "campaign", "campaign_counter",
+    "carrier", "carrier_record", "charge_reversal", "data_key", "document_series", "esme_account",
+    "esme_number", "flush_log", "import_job", "instance_secret", "join_keyword", "merchant", "node",
+    "offer", "offer_version", "sender_merchant", "portability_version", "ported_number", "price_item",
+    "price_list", "price_version", "reconciliation", "reconciliation_line", "retention_choice",
+    "retention_mark", "retired_day", "retired_usage", "trigger_definition", "webhook_endpoint",
 }  # fmt: skip
 
 

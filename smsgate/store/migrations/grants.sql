@@ -24,7 +24,8 @@ GRANT SELECT ON
     webhook_endpoint, webhook_delivery, trigger_definition, trigger_event, idempotency_key, ledger_entry, node,
     schema_migration, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop, consent_state,
     consent_question, join_keyword, sender_merchant, suppression, number_stop, data_request, reply_case, billing_profile, billing_vat, billing_commitment, charge_reversal,
-    billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    billing_period, document, document_line, document_advance, document_file, budget, budget_lease, budget_charge, budget_spent, budget_topup,
+    budget_refund
     TO sg_api;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -89,10 +90,10 @@ GRANT SELECT ON suppression_lift TO sg_api, sg_bulk;
 GRANT INSERT ON suppression_lift TO sg_bulk;
 GRANT UPDATE ON merchant, instance_secret, data_key, price_list TO sg_bulk;
 
--- Leases end; what was paid in and spent stays.
+-- Leases end; what was paid in, paid back and spent stays.
 GRANT SELECT, INSERT, UPDATE ON budget, budget_spent TO sg_bulk;
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_lease, budget_charge TO sg_bulk;
-GRANT SELECT, INSERT ON budget_topup TO sg_bulk;
+GRANT SELECT, INSERT ON budget_topup, budget_refund TO sg_bulk;
 GRANT UPDATE (document_id) ON budget_topup TO sg_bulk;
 
 -- A payout stands, with what it was made of.
@@ -136,5 +137,6 @@ GRANT SELECT ON
     campaign, campaign_chunk, campaign_counter, message, sent, receipt, inbound_message, orders, order_event,
     event, webhook_delivery, ledger_entry, esme_account, esme_number, esme_day, esme_message, esme_delivery, sender_stop,
     consent_state, billing_profile, billing_vat, billing_commitment, charge_reversal, billing_period, document, document_line,
-    document_advance, document_file, document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup
+    document_advance, document_file, document_series, budget, budget_lease, budget_charge, budget_spent, budget_topup,
+    budget_refund
     TO sg_report;

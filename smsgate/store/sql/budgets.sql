@@ -163,6 +163,14 @@ UPDATE budget_topup SET document_id = $3 WHERE merchant_id = $1 AND reference = 
 -- scope: merchant
 SELECT document_id FROM budget_topup WHERE merchant_id = $1 AND reference = $2
 
+-- name: refund_documents
+-- scope: merchant
+SELECT document_ids FROM budget_refund WHERE merchant_id = $1 AND reference = $2
+
+-- name: insert_refund
+-- scope: merchant
+INSERT INTO budget_refund (merchant_id, reference, document_ids, at) VALUES ($1, $2, $3, $4)
+
 -- name: open_advances
 -- scope: merchant
 -- Prepayment invoices of which something is left, oldest first.
