@@ -21,7 +21,7 @@ from smsgate.api.models import (
     written_as,
 )
 from smsgate.api.problems import ProblemType
-from smsgate.api.routes_prices import check_known_currency
+from smsgate.api.routes_prices import check_sold_currency
 from smsgate.api.routing import Answer, Call, Route
 from smsgate.campaigns.shares import WEIGHT_MAX
 from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
@@ -153,7 +153,7 @@ class SetPriceList(RequestModel):
 
 async def create_merchant(call: Call) -> Answer:
     body = call.body_as(CreateMerchant)
-    check_known_currency(body.currency)
+    check_sold_currency(body.currency)
     draft = MerchantDraft(
         merchant_id=call.context.ids.next(),
         name=body.name,
@@ -258,7 +258,8 @@ _OPERATOR: Final = Scope.OPERATOR
 
 ROUTES: Final = (
     Route("POST", "/v1/merchants", create_merchant, "Create a merchant", _OPERATOR,
-          request=CreateMerchant, response=Merchant, status=201, errors=("name_taken", "currency_unknown")),
+          request=CreateMerchant, response=Merchant, status=201,
+          errors=("name_taken", "currency_unknown", "currency_not_invoiced")),
     Route("GET", "/v1/merchants", list_merchants, "List merchants", _OPERATOR,
           query=PageQuery, response=Page[Merchant]),
     Route("GET", "/v1/merchants/{id}", get_merchant, "Read a merchant", _OPERATOR, response=Merchant),

@@ -21,6 +21,7 @@ from smsgate.api.models import (
 )
 from smsgate.api.problems import ProblemType
 from smsgate.api.routing import Answer, Call, Route, missing
+from smsgate.billing.issuable import check_invoiced_currency
 from smsgate.billing.networks import default_table
 from smsgate.billing.price_changes import ChangeKind
 from smsgate.billing.prices import PriceVersion as BillingVersion
@@ -47,6 +48,12 @@ UNITS_MAX: Final = 10**12  # segments of a month: more than all phones there are
 VERSIONS_MAX: Final = 24  # two years of monthly sheets in one answer
 
 PROBLEMS: Final = (
+    ProblemType(
+        "currency_not_invoiced",
+        422,
+        "No invoice can be in this currency",
+        "Sell in one of at most two decimals.",
+    ),
     ProblemType(
         "amount_invalid", 422, "Not an amount", "Decimal text with at most 6 decimals, such as 0.045."
     ),
@@ -187,7 +194,10 @@ class PriceDifferences(AnswerModel):
 
 async def create_price_list(call: Call) -> Answer:
     body = call.body_as(CreatePriceList)
-    check_known_currency(body.currency)
+    if body.side == "sell":
+        check_sold_currency(body.currency)
+    else:  # what carriers ask for stands on no document of ours
+        check_known_currency(body.currency)
     context = call.context
     row = await context.prices.add_list(
         context.ids.next(), body.name, body.side, body.currency, context.clock.now()
@@ -327,6 +337,19 @@ def check_known_currency(currency: str, pointer: str = "/currency") -> None:
         raise Invalid(str(exc), code=exc.code, pointer=pointer) from None
 
 
+def check_sold_currency(currency: str, pointer: str = "/currency") -> None:
+    """
+    Check the currency of a body in which something is to be sold.
+
+    Raises:
+        Invalid: code `currency_unknown` or `currency_not_invoiced`, with its pointer.
+    """
+    try:
+        check_invoiced_currency(currency)
+    except Invalid as exc:
+        raise Invalid(str(exc), code=exc.code, pointer=pointer) from None
+
+
 def _price_list(call: Call, row: PriceListRow) -> PriceList:
     return PriceList(
         id=call.public(Kind.PRICE_LIST, row.price_list_id),
@@ -361,7 +384,8 @@ _OPERATOR: Final = Scope.OPERATOR
 
 ROUTES: Final = (
     Route("POST", "/v1/price_lists", create_price_list, "Create a price list", _OPERATOR,
-          request=CreatePriceList, response=PriceList, status=201, errors=("name_taken", "currency_unknown")),
+          request=CreatePriceList, response=PriceList, status=201,
+          errors=("name_taken", "currency_unknown", "currency_not_invoiced")),
     Route("GET", "/v1/price_lists", list_price_lists, "List price lists", _OPERATOR,
           query=PageQuery, response=Page[PriceList]),
     Route("POST", "/v1/price_lists/{id}/versions", publish_prices, "Publish prices", _OPERATOR,

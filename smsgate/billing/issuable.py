@@ -14,8 +14,8 @@ from smsgate.billing.documents import CREDITS
 from smsgate.billing.invoices import SIREN_SCHEME
 from smsgate.billing.periods import Month
 from smsgate.billing.vat import FRANCE
-from smsgate.errors import DomainError
-from smsgate.money import MINOR_DIGITS, micros_to_text
+from smsgate.errors import DomainError, Invalid
+from smsgate.money import MINOR_DIGITS, check_currency, micros_to_text
 
 if TYPE_CHECKING:
     from smsgate.billing.invoices import Invoice, InvoiceLine, Party
@@ -42,6 +42,18 @@ FRENCH_RATES: Final = {
 NUMBERED: Final = {"S": ("seller",), "AE": ("seller", "buyer")}
 
 
+def check_invoiced_currency(currency: str) -> None:
+    """
+    Hold a currency in which something is to be sold to what documents can say.
+
+    Raises:
+        Invalid: code `currency_unknown`, or `currency_not_invoiced`.
+    """
+    check_currency(currency)
+    if MINOR_DIGITS[currency] > AMOUNT_DIGITS_MAX:
+        raise Invalid(_too_fine(currency), code="currency_not_invoiced")
+
+
 def check_issuable(invoice: Invoice, *, business: bool) -> None:
     """
     Hold a document, whose number is to come, to what its forms can say; `business`: the buyer is no consumer.
@@ -50,12 +62,8 @@ def check_issuable(invoice: Invoice, *, business: bool) -> None:
         DomainError: code `billing_incomplete`: something is to be set first, a SIREN, a VAT number, a rate;
             `document_refused`: no setting helps.
     """
-    digits = MINOR_DIGITS[invoice.currency]
-    if digits > AMOUNT_DIGITS_MAX:
-        raise _refused(
-            f"{invoice.currency} has {digits} decimals, and an e-invoice at most {AMOUNT_DIGITS_MAX}: "
-            "no document can be written in it"
-        )
+    if MINOR_DIGITS[invoice.currency] > AMOUNT_DIGITS_MAX:
+        raise _refused(_too_fine(invoice.currency))
     if invoice.code in CREDITS and not invoice.preceding_number:
         raise _refused("the credit note names no invoice: none is known that charged what it gives back")
     categories = {vat.category for vat in invoice.vats}
@@ -74,6 +82,13 @@ def is_listed_rate(country: str, rate_micros: int, first_day: date, last_day: da
     assert country in FRANCE
     since, until = FRENCH_RATES.get(rate_micros, (EVER, date.min))
     return since <= last_day and first_day <= until
+
+
+def _too_fine(currency: str) -> str:
+    return (
+        f"{currency} has {MINOR_DIGITS[currency]} decimals, and an e-invoice at most {AMOUNT_DIGITS_MAX}: "
+        "no document can be written in it"
+    )
 
 
 def _check_parties(invoice: Invoice, categories: set[str], *, business: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from smsgate.billing.issuable import check_invoiced_currency
 from smsgate.billing.networks import default_table
 from smsgate.billing.price_changes import BelowCost, ChangeKind, PriceChange
 from smsgate.billing.rate_sheets import SheetTerms, read_rate_sheet
@@ -185,8 +186,10 @@ async def _list_for(services: Services, wish: _Wish, sheet_currency: str | None)
     lists = (await PgPriceData(services.database).prices()).lists
     found = next((row for row in lists if row.name == wish.name), None)
     if found is None:
-        currency = wish.currency or sheet_currency or "EUR"
-        return PriceListData(0, wish.name, wish.side or "sell", check_currency(currency))
+        side, currency = wish.side or "sell", wish.currency or sheet_currency or "EUR"
+        if side == "sell":
+            check_invoiced_currency(currency)
+        return PriceListData(0, wish.name, side, check_currency(currency))
     if wish.side not in {None, found.side} or wish.currency not in {None, found.currency}:
         raise Conflict(
             f"The list {wish.name} is of side {found.side} in {found.currency}, for ever: choose another "

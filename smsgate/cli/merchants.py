@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from smsgate.api.routes_operator import CreateMerchant
+from smsgate.billing.issuable import check_invoiced_currency
 from smsgate.campaigns.shares import WEIGHT_MAX
 from smsgate.campaigns.texts import FIELD_CHARACTERS_MAX
 from smsgate.cli.config_option import ConfigOption
@@ -20,7 +21,6 @@ from smsgate.daemon.services import Services
 from smsgate.errors import Conflict, NotFound
 from smsgate.flows.ports_api import MerchantChange, MerchantDraft, MerchantRow
 from smsgate.flows.usage_records import PriceListData
-from smsgate.money import check_currency
 from smsgate.security.public_ids import Kind
 from smsgate.store.merchants import PgMerchants
 from smsgate.store.usage import PgPriceData
@@ -61,7 +61,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     with as_usage("--currency"):
-        check_currency(currency)
+        check_invoiced_currency(currency)
     try:
         asked = CreateMerchant(
             name=name,

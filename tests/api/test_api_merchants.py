@@ -47,6 +47,17 @@ async def test_name_and_contact_are_changed_and_the_rest_stays(api: Api) -> None
 
 
 @pytest.mark.parametrize(
+    ("currency", "code"),
+    [("KWD", "currency_not_invoiced"), ("CLF", "currency_not_invoiced"), ("XXX", "currency_unknown")],
+)
+async def test_who_could_never_be_invoiced_is_not_added(api: Api, currency: str, code: str) -> None:
+    answer = await api.operator.post("/v1/merchants", a_merchant(currency=currency))
+    assert (answer.status, answer.code) == (422, code)
+    assert [error["pointer"] for error in answer.body["errors"]] == ["/currency"]
+    assert (await api.operator.post("/v1/merchants", a_merchant(currency="JPY"))).status == 201
+
+
+@pytest.mark.parametrize(
     "body",
     [{"state": "closed"}, {"name": ""}, {"slug": "other"}, {"contact": "x" * 41}, {"sending_weight": 0}],
 )

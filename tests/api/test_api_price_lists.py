@@ -23,6 +23,18 @@ async def a_list(shop: Shop, name: str, side: str, *items: dict[str, str]) -> st
     return path
 
 
+async def test_nothing_is_sold_in_a_currency_that_no_invoice_can_say_but_carriers_may_ask_for_it(
+    shop: Shop,
+) -> None:
+    def asked(side: str) -> dict[str, str]:
+        return {"name": f"tunisia {side}", "side": side, "currency": "TND"}
+
+    refused = await shop.api.operator.post("/v1/price_lists", asked("sell"))
+    assert (refused.status, refused.code) == (422, "currency_not_invoiced")
+    assert "TND has 3 decimals" in refused.body["detail"]
+    assert (await shop.api.operator.post("/v1/price_lists", asked("cost"))).status == 201
+
+
 async def test_versions_are_read_newest_first_with_their_items(shop: Shop) -> None:
     path = await a_list(shop, "swiss", "sell", item("228", "0.05"))
     body = {"effective_from": LATER, "items": [item("228", "0.06"), item("*", "0.1")]}

@@ -83,7 +83,13 @@ def test_a_taken_slug_is_a_failure_and_a_bad_one_a_usage_error(shell: Shell) -> 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--country", "France"), ("--timezone", "Paris"), ("--currency", "XXX"), ("--language", "french")],
+    [
+        ("--country", "France"),
+        ("--timezone", "Paris"),
+        ("--currency", "XXX"),
+        ("--currency", "KWD"),
+        ("--language", "french"),
+    ],
 )
 def test_a_bad_option_is_named(shell: Shell, option: str, value: str) -> None:
     found = shell.run("merchant", "add", "x1", "--name", "B", "--country", "FR", option, value)
@@ -187,6 +193,24 @@ def test_a_broken_price_file_is_refused_whole(shell: Shell) -> None:
     assert found.code == 1, found
     assert "-, line 4: it has 4 cells, the header has 3" in found.err
     assert f"No price list is called '{name}'" in shell.run("prices", "show", name).err
+
+
+@pytest.mark.parametrize(
+    ("options", "sheet"),
+    [
+        (("--currency", "TND"), PRICES),
+        ((), "mccmnc,rate,currency\n605,0.05,TND\n"),
+    ],
+)
+def test_no_list_sells_in_a_currency_that_no_invoice_can_say(
+    shell: Shell, options: tuple[str, ...], sheet: str
+) -> None:
+    name = f"tunisia-{len(options)}"
+    found = shell.run("billing", "publish", name, "-", "--yes", *options, stdin=sheet)
+    assert found.code != 0
+    assert "TND has 3 decimals, and an e-invoice at most 2" in found.err
+    cost = shell.run("billing", "publish", name, "-", "--yes", "--side", "cost", *options, stdin=sheet)
+    assert cost.code == 0
 
 
 def test_a_list_keeps_its_side_and_its_currency(shell: Shell) -> None:
