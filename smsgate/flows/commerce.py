@@ -48,6 +48,7 @@ class CommerceStores:
     proofs: ProofStore
     keywords: KeywordStore
     consent_proofs: ConsentProofStore
+    ported: ports.PortedNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Commerce:
             return sender in senders and senders[sender].allows(slug)
 
         writes_ucs2 = ports_commerce.ucs2_by_sender(senders)
-        offers = Offers(stores.offers, ids, clock, senders)
+        ported, offers = stores.ported, Offers(stores.offers, ids, clock, senders)
         campaigns = Campaigns(stores.campaigns, stores.offers, pricing, networks, offers, ids, clock, wakeups)
         return cls(
             offers=offers,
@@ -115,7 +116,7 @@ class Commerce:
             usage=Usage(stores.usage, stores.offers, public_ids),
             pricing=pricing,
             transactional=Transactional(
-                stores.transactional, stores.offers, pricing, networks, senders, ids, clock, wakeups
+                stores.transactional, stores.offers, pricing, networks, ported, senders, ids, clock, wakeups
             ),
             inbox=Inbox(
                 stores.inbox,

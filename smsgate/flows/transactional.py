@@ -21,7 +21,7 @@ from smsgate.clock import Clock
 from smsgate.errors import DomainError, Invalid
 from smsgate.flows.commerce_records import SystemMessage
 from smsgate.flows.long_texts import PARTS_MAX, measured
-from smsgate.flows.ports import Ids, Wakeups
+from smsgate.flows.ports import Ids, PortedNumbers, Wakeups
 from smsgate.flows.ports_commerce import (
     OffersStore,
     SenderInfo,
@@ -79,6 +79,7 @@ class Transactional:
         offers: OffersStore,
         pricing: Pricing,
         networks: NetworkTable,
+        ported: PortedNumbers,
         senders: Mapping[str, SenderInfo],
         ids: Ids,
         clock: Clock,
@@ -88,6 +89,7 @@ class Transactional:
         self._offers = offers
         self._pricing = pricing
         self._networks = networks
+        self._ported = ported
         self._senders = senders
         self._ids = ids
         self._clock = clock
@@ -152,8 +154,9 @@ class Transactional:
         return encoding, segments
 
     async def _price(self, merchant_id: int, msisdn: int, now: datetime) -> tuple[int, str]:
-        """Return a segment's micros and their currency."""
-        network = self._networks.network_of(str(msisdn)).mccmnc
+        """Return a segment's micros and their currency, by the network where the number is now."""
+        moved = (await self._ported.lookup([msisdn])).get(msisdn)
+        network = moved or self._networks.network_of(str(msisdn)).mccmnc
 
         def look_up() -> tuple[tuple[int, str] | None, list[str]]:
             book = self._pricing.book_of(merchant_id)

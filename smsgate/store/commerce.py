@@ -18,6 +18,7 @@ from smsgate.store.order_proof import PgOrderProofs
 from smsgate.store.order_stamps import OrderStamps
 from smsgate.store.orders import PgOrders
 from smsgate.store.pool import Database
+from smsgate.store.portability import PgPortability
 from smsgate.store.transactional import PgTransactional
 from smsgate.store.triggers import PgTriggers
 from smsgate.store.usage import PgUsage
@@ -45,4 +46,5 @@ def commerce_stores(
         proofs=PgOrderProofs(database, stamps, clock),
         keywords=PgKeywords(database),
         consent_proofs=PgConsentProofs(database, stamps.public_ids),
+        ported=PgPortability(database),
     )

@@ -9,6 +9,7 @@ import pytest
 
 from smsgate.flows.long_texts import PARTS_MAX
 from smsgate.security.public_ids import Kind
+from smsgate.store.portability import PgPortability, PortedRows
 from tests.api.commerce_setup import SENDER, TABLE_SENDER, Shop
 
 NOTE = "Boxman: votre colis est au point relais Dupont, 12 rue de la Paix, jusqu'au 4 mai, code 4711."
@@ -189,6 +190,30 @@ async def test_without_a_price_nothing_is_queued_and_the_network_is_named(shop: 
     )  # fmt: skip
     answer = await send(shop, person)
     assert (answer.status, answer.code, len(answer.body["networks"])) == (422, "price_missing", 1)
+    assert await queued(shop) == 0
+
+
+async def moved_to(shop: Shop, msisdn: int, network: str) -> None:
+    rows = [PortedRows([msisdn], [network])]
+    await PgPortability(shop.database).replace(rows, shop.api.context.clock.now())
+
+
+async def test_a_number_that_moved_is_told_the_price_of_where_it_is_now(shop: Shop) -> None:
+    """As it is charged: the block is of Belgium, which has no price, and the number went to France."""
+    [person] = await shop.subscribers(1)
+    await shop.execute("UPDATE subscriber SET msisdn = 32470000001 WHERE subscriber_id = $1", person)
+    assert (await send(shop, person)).code == "price_missing"
+    await moved_to(shop, 32_470_000_001, "20801")
+    answer = await send(shop, person)
+    assert (answer.status, answer.body["unit_price"]) == (201, "0.045"), answer
+
+
+async def test_a_number_that_moved_to_a_network_without_a_price_is_refused(shop: Shop) -> None:
+    [person] = await shop.subscribers(1)
+    msisdn = await shop.value("SELECT msisdn FROM subscriber WHERE subscriber_id = $1", person)
+    await moved_to(shop, msisdn, "20601")
+    answer = await send(shop, person)
+    assert (answer.status, answer.code, answer.body["networks"]) == (422, "price_missing", ["20601"])
     assert await queued(shop) == 0
 
 
