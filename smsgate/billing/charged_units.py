@@ -25,11 +25,14 @@ class ChargedUnits:
 
     `billed` is what closes have billed, `credited` what credits by hand took, by the terms of their lines.
     `recorded` is what the ledger has, by item and month: charges less reversals, on a document or not.
+    `minimums`, in micro-units by month, is what of minimums was billed, and neither given back by a later
+    document nor credited by hand.
     """
 
     billed: Counter[LineTerms] = field(default_factory=Counter)
     credited: Counter[LineTerms] = field(default_factory=Counter)
     recorded: Counter[tuple[int, Month]] = field(default_factory=Counter)
+    minimums: Counter[Month] = field(default_factory=Counter)
 
     def credited_of(self, item_id: int, origin: Month) -> int:
         return sum(
@@ -55,8 +58,18 @@ class ChargedUnits:
 
     def take(self, terms: LineTerms, quantity: int) -> int:
         """Credit at most `quantity`, and return how much; what a line gave back is charged again whole."""
+        if terms.kind is LineKind.COMMITMENT:
+            return self._take_minimum(terms, quantity)
         if terms.kind is not LineKind.USAGE:
             return quantity
         taken = min(quantity, self.left(terms)) if quantity > 0 else quantity
         self.credited[terms] += taken
         return taken
+
+    def _take_minimum(self, terms: LineTerms, quantity: int) -> int:
+        """A minimum is one line, which is credited as a whole: none of it where a part was given back."""
+        micros = quantity * terms.unit_micros
+        if micros > self.minimums[terms.origin]:
+            return 0
+        self.minimums[terms.origin] -= micros
+        return quantity

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from smsgate.billing.credit_notes import Credit, Creditable, CreditRefused, OriginalLine
-from smsgate.billing.documents import Document, DocumentType, Line
+from smsgate.billing.documents import Document, DocumentType, Line, LineKind
 from smsgate.billing.invoices import EDITION, Invoice, InvoiceVat, check_invoice
 from smsgate.billing.issuing import Draft, document_entries
 from smsgate.billing.periods import Month
@@ -78,12 +78,19 @@ def _left(lines: Sequence[Line], creditable: Creditable, units: ChargedUnits | N
 
 def _refuse_what_was_given_back(lines: Sequence[Line], credit: Credit, units: ChargedUnits) -> None:
     for asked in credit.lines:
-        taken = units.take(lines[asked.line - 1].terms, asked.quantity)
-        if taken != asked.quantity:
+        terms = lines[asked.line - 1].terms
+        taken = units.take(terms, asked.quantity)
+        if taken == asked.quantity:
+            continue
+        if terms.kind is LineKind.COMMITMENT:
             raise CreditRefused(
-                f"of line {asked.line} only {taken} segments are left: others were given back already, "
-                "message by message or by a later document"
+                f"line {asked.line} is a minimum of which a later document gave a part back: "
+                "it can only be credited as a whole"
             )
+        raise CreditRefused(
+            f"of line {asked.line} only {taken} segments are left: others were given back already, "
+            "message by message or by a later document"
+        )
 
 
 def _document(invoice: Invoice, lines: Sequence[Line], credit: Credit) -> Document:

@@ -18,9 +18,10 @@ from smsgate.billing.documents import LineKind, LineTerms
 from smsgate.billing.periods import Month, month_bounds
 from smsgate.billing.vat import Vat
 from smsgate.errors import DomainError
+from smsgate.money import micros_per_minor
 from smsgate.store.advances import CLOCKS_APART
 from smsgate.store.catalogue import load
-from smsgate.store.closing import month_of_day
+from smsgate.store.closing import first_day, month_of_day
 from smsgate.store.connection import Connection
 
 _SQL: Final = load("billing")
@@ -43,6 +44,17 @@ async def charged_units(connection: Connection, merchant_id: int, items: Collect
     units = await _on_documents(connection, merchant_id, {item_id for item_id, _origin in items})
     units.recorded = await _recorded(connection, merchant_id, items)
     return units
+
+
+async def minimums_left(
+    connection: Connection, merchant_id: int, currency: str, months: Collection[Month]
+) -> Counter[Month]:
+    """Return micro-units by month."""
+    rows = await connection.fetch(
+        _SQL["minimums_left"], merchant_id, currency, [first_day(month) for month in months]
+    )
+    scale = micros_per_minor(currency)
+    return Counter({month_of_day(row["origin"]): row["net_minor"] * scale for row in rows})
 
 
 async def refuse_what_was_credited(

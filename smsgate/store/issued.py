@@ -16,7 +16,7 @@ from smsgate.flows.billing_records import BillingProfile, DocumentRow, Issue, Va
 from smsgate.flows.commerce_records import Page, PageAsk
 from smsgate.flows.documents import StoredDocument
 from smsgate.store.catalogue import load
-from smsgate.store.charged_units import charged_units, line_terms, lock_given_back
+from smsgate.store.charged_units import charged_units, line_terms, lock_given_back, minimums_left
 from smsgate.store.closing import first_day
 from smsgate.store.connection import Connection
 from smsgate.store.documents import document_row, write_documents
@@ -63,12 +63,7 @@ class PgDocuments:
             await connection.execute(_LOCKS["lock_against_cuts"])
             await connection.execute(_SQL["lock_period"], issue.merchant_id, first_day(issue.month))
             stored = await stored_document(connection, issue.merchant_id, document_id)
-            usage = {
-                (line.terms.item_id, line.terms.origin)
-                for line in stored.lines
-                if line.terms.kind is LineKind.USAGE
-            }
-            draft = make(stored, await charged_units(connection, issue.merchant_id, usage))
+            draft = make(stored, await _charged_units(connection, issue.merchant_id, stored))
             await _refuse_what_a_close_may_give_back(connection, issue.merchant_id, draft)
             (credit_id,) = await write_documents(connection, replace(issue, drafts=[draft]))
             return (await stored_document(connection, issue.merchant_id, credit_id)).row
@@ -95,6 +90,16 @@ class PgDocuments:
                 party.einvoicing_id, party.einvoicing_scheme, profile.payment_days,
             )  # fmt: skip
             await connection.execute(_SQL["set_vat"], merchant_id, *vat)
+
+
+async def _charged_units(connection: Connection, merchant_id: int, stored: StoredDocument) -> ChargedUnits:
+    terms = [line.terms for line in stored.lines]
+    usage = {(each.item_id, each.origin) for each in terms if each.kind is LineKind.USAGE}
+    months = {each.origin for each in terms if each.kind is LineKind.COMMITMENT}
+    units = await charged_units(connection, merchant_id, usage)
+    if months:
+        units.minimums = await minimums_left(connection, merchant_id, stored.row.currency, months)
+    return units
 
 
 async def _refuse_what_a_close_may_give_back(connection: Connection, merchant_id: int, draft: Draft) -> None:

@@ -361,6 +361,16 @@ JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.docu
 WHERE d.merchant_id = $1 AND d.doc_type IN ('380', '381') AND l.kind = 'usage' AND l.item_id = ANY ($2::bigint[])
 GROUP BY l.origin, l.kind, l.price_list_id, l.item_id, l.version, l.unit_micros, l.vat_category, l.vat_rate_micros
 
+-- name: minimums_left
+-- scope: merchant
+-- Of minimums of months ($3) in a currency: what closes billed less what they gave back, and less credits by hand.
+SELECT l.origin, sum(CASE WHEN d.doc_type = '381' THEN -l.net_minor ELSE l.net_minor END)::bigint AS net_minor
+FROM document d
+JOIN document_line l ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+WHERE d.merchant_id = $1 AND d.currency = $2 AND d.doc_type IN ('380', '381') AND l.kind = 'commitment'
+    AND l.origin = ANY ($3::date[])
+GROUP BY l.origin
+
 -- name: zone_of
 -- scope: merchant
 SELECT timezone FROM merchant WHERE merchant_id = $1
