@@ -63,7 +63,7 @@ OF_COMMANDS = {
 # Between us and a peer; where one is about a message, the message's state tells it:
 OF_LINKS = {
     "body_error", "carrier_refused", "carrier_unanswered", "framing_error", "link_down", "not_bound",
-    "not_in_alphabet", "protocol_error", "window_full",
+    "not_in_alphabet", "not_looked_up", "protocol_error", "window_full",
 }  # fmt: skip
 # Our own mistakes, or refused before it was stored; were one to reach the API, it is `internal` and logged:
 OF_OURS = {
