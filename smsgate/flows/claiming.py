@@ -176,17 +176,17 @@ class Claiming:
             consent_read = self._pump.look.now()
             rate = max(self._routes.rate_of(state.sender) for state in group)
             step = allowances.first(self._pump.grants(), people, rate)
-            with allowances.promised(step):
+            with allowances.promised(step):  # until it is in the books: else what it may write is granted again
                 claims, made = await self._claim(group, step, reloads)
-            for claim in claims:
-                self._spread[merchant_id, claim.campaign_id] = set()
-            for batch, _ in made:
-                batch.consent_read = consent_read
-                assert batch.campaign_id is not None
-                self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
-                held.note(batch)
-            await make_room()
-            self._pump.add(made)
+                for claim in claims:
+                    self._spread[merchant_id, claim.campaign_id] = set()
+                for batch, _ in made:
+                    batch.consent_read = consent_read
+                    assert batch.campaign_id is not None
+                    self._spread[merchant_id, batch.campaign_id].add(batch.carrier_id)
+                    held.note(batch)
+                await make_room()
+                self._pump.add(made)
             if any(claim.budgeted for claim in claims):
                 self._budgets.wake.set()
             return bool(claims)
