@@ -176,7 +176,8 @@ class Claiming:
             consent_read = self._pump.look.now()
             rate = max(self._routes.rate_of(state.sender) for state in group)
             step = allowances.first(self._pump.grants(), people, rate)
-            with allowances.promised(step):  # until it is in the books: else what it may write is granted again
+            # Until it is in the books: else what it may write is granted to somebody else, too.
+            with allowances.promised(step):
                 claims, made = await self._claim(group, step, reloads)
                 for claim in claims:
                     self._spread[merchant_id, claim.campaign_id] = set()
